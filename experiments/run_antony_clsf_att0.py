@@ -1,0 +1,11 @@
+"""Antony et al.'s classification network, att0 alone (Table 1: 41.76%).
+
+    python experiments/run_antony_clsf_att0.py --data DIR
+"""
+
+from knee_attention.experiment import Experiment, main
+
+EXPERIMENT = Experiment(backbone="antony_clsf", branches=("att0",), fusion="single")
+
+if __name__ == "__main__":
+    main(EXPERIMENT)

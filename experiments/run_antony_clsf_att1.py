@@ -1,0 +1,11 @@
+"""Antony et al.'s classification network, att1 alone (Table 1: 41.9%).
+
+    python experiments/run_antony_clsf_att1.py --data DIR
+"""
+
+from knee_attention.experiment import Experiment, main
+
+EXPERIMENT = Experiment(backbone="antony_clsf", branches=("att1",), fusion="single")
+
+if __name__ == "__main__":
+    main(EXPERIMENT)

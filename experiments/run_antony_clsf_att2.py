@@ -1,0 +1,11 @@
+"""Antony et al.'s classification network, att2 alone (Table 1: 44.53%).
+
+    python experiments/run_antony_clsf_att2.py --data DIR
+"""
+
+from knee_attention.experiment import Experiment, main
+
+EXPERIMENT = Experiment(backbone="antony_clsf", branches=("att2",), fusion="single")
+
+if __name__ == "__main__":
+    main(EXPERIMENT)

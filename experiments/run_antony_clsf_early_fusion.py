@@ -1,0 +1,11 @@
+"""Antony et al.'s classification network, att1 + att2 fused early (Table 1: 52.5%).
+
+    python experiments/run_antony_clsf_early_fusion.py --data DIR
+"""
+
+from knee_attention.experiment import Experiment, main
+
+EXPERIMENT = Experiment(backbone="antony_clsf", branches=("att1", "att2"), fusion="early_fusion")
+
+if __name__ == "__main__":
+    main(EXPERIMENT)

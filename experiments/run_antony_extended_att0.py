@@ -1,0 +1,11 @@
+"""Antony et al.'s extended network, att0 alone (Table 1: 40.0%).
+
+    python experiments/run_antony_extended_att0.py --data DIR
+"""
+
+from knee_attention.experiment import Experiment, main
+
+EXPERIMENT = Experiment(backbone="antony_extended", branches=("att0",), fusion="single")
+
+if __name__ == "__main__":
+    main(EXPERIMENT)

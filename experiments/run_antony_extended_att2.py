@@ -1,0 +1,11 @@
+"""Antony et al.'s extended network, att2 alone (Table 1: 53.83%).
+
+    python experiments/run_antony_extended_att2.py --data DIR
+"""
+
+from knee_attention.experiment import Experiment, main
+
+EXPERIMENT = Experiment(backbone="antony_extended", branches=("att2",), fusion="single")
+
+if __name__ == "__main__":
+    main(EXPERIMENT)

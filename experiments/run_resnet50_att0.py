@@ -1,0 +1,11 @@
+"""ResNet-50, att0 alone (Table 1: 59.3%).
+
+    python experiments/run_resnet50_att0.py --data DIR
+"""
+
+from knee_attention.experiment import Experiment, main
+
+EXPERIMENT = Experiment(backbone="resnet50", branches=("att0",), fusion="single")
+
+if __name__ == "__main__":
+    main(EXPERIMENT)

@@ -1,0 +1,11 @@
+"""ResNet-50, att2 alone (Table 1: 56.47%).
+
+    python experiments/run_resnet50_att2.py --data DIR
+"""
+
+from knee_attention.experiment import Experiment, main
+
+EXPERIMENT = Experiment(backbone="resnet50", branches=("att2",), fusion="single")
+
+if __name__ == "__main__":
+    main(EXPERIMENT)

@@ -1,0 +1,11 @@
+"""ResNet-50, att0 + att1 fused early (Table 1: 59.0%).
+
+    python experiments/run_resnet50_early_fusion.py --data DIR
+"""
+
+from knee_attention.experiment import Experiment, main
+
+EXPERIMENT = Experiment(backbone="resnet50", branches=("att0", "att1"), fusion="early_fusion")
+
+if __name__ == "__main__":
+    main(EXPERIMENT)

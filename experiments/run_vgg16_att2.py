@@ -1,0 +1,11 @@
+"""VGG-16, att2 alone (Table 1: 58.8%).
+
+    python experiments/run_vgg16_att2.py --data DIR
+"""
+
+from knee_attention.experiment import Experiment, main
+
+EXPERIMENT = Experiment(backbone="vgg16", branches=("att2",), fusion="single")
+
+if __name__ == "__main__":
+    main(EXPERIMENT)

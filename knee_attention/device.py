@@ -1,0 +1,64 @@
+"""What the networks run on, and the precision and compilation that are fastest there.
+
+Measured on VGG-16 multi-loss at 320x224 (REPRODUCTION.md): on a CPU with bfloat16 instructions
+`mixed_bfloat16` trains twice as fast as float32, on one without it is slower; XLA slows TensorFlow
+down on CPUs.
+"""
+
+import os
+import platform
+import re
+from pathlib import Path
+
+import keras
+
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+
+
+def gpus() -> list:
+    """The GPUs the Keras backend sees."""
+    return [name for name in keras.distribution.list_devices() if not name.startswith("cpu")]
+
+
+def choose_precision(asked: str) -> str:
+    """The Keras dtype policy for `--precision`; `auto` takes the fastest one of this device."""
+    if asked != "auto":
+        return asked
+    if gpus():
+        return "mixed_bfloat16" if _gpu_capability() >= (8, 0) else "mixed_float16"
+    return "mixed_bfloat16" if cpu_has_bfloat16() else "float32"
+
+
+def choose_jit_compile() -> bool:
+    """Whether to compile with XLA: JAX knows nothing else, TensorFlow gains on GPUs alone."""
+    return keras.backend.backend() == "jax" or bool(gpus())
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether the CPU multiplies bfloat16 in hardware (AVX512-BF16, AMX or Arm's bf16)."""
+    try:
+        description = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return bool(re.search(r"\b(avx512_bf16|amx_bf16|bf16)\b", description))
+
+
+def _gpu_capability() -> tuple[int, int]:
+    """CUDA compute capability of the first GPU; (0, 0) where there is none to ask for."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        text = str(getattr(jax.devices()[0], "compute_capability", "0.0"))
+        return tuple(int(part) for part in text.split(".")[:2])
+    import tensorflow as tf
+
+    details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+    return details.get("compute_capability", (0, 0))
+
+
+def describe_device() -> str:
+    """The device in a few words, such as `2-core CPU` or `1 GPU`."""
+    found = gpus()
+    if found:
+        return f"{len(found)} GPU" + ("s" if len(found) > 1 else "")
+    return f"{os.cpu_count()}-core CPU ({platform.machine()})"

@@ -1,0 +1,36 @@
+"""What the user gave cannot be used: one exception, and one way to say so on the command line."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class InputError(ValueError):
+    """A file, folder or option that cannot be used; the message is one clear sentence."""
+
+
+class ImageError(InputError):
+    """One image that cannot be read or prepared; the work goes on without it.
+
+    Args:
+        path: the file, as the user would name it.
+        reason: what is wrong with it, without the file's name.
+    """
+
+    def __init__(self, path, reason: str):
+        super().__init__(f"{path}: {reason}")
+        self.path = str(path)
+        self.reason = reason
+
+
+@contextmanager
+def command_line(program: str) -> Iterator[None]:
+    """Turn an `InputError` into one sentence on stderr and exit code 2."""
+    try:
+        yield
+    except InputError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        raise SystemExit(130) from None

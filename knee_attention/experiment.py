@@ -1,0 +1,169 @@
+"""One experiment of the paper: what distinguishes it, and its command line."""
+
+import argparse
+import dataclasses
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from knee_attention.errors import command_line
+
+VARIANTS = {"early_fusion": "early_fusion", "multi_loss": "multiloss"}
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What distinguishes one experiment; the defaults are the paper's (section 4).
+
+    Attributes:
+        backbone: `vgg16`, `resnet50`, `antony_clsf` or `antony_extended`.
+        branches: attention branches, from `att0` to `att2`.
+        fusion: `single`, `early_fusion` or `multi_loss`.
+        loss_weights: one a head.
+        data: a data folder or HDF5 file; None for phantoms.
+        image_size: height and width in pixels.
+        epochs: at most this many.
+        batch_size: knees a step.
+        learning_rate: of Adam, at the start.
+        precision: a Keras dtype policy, or `auto`.
+        weights: `scratch`, `imagenet`, or a file.
+        batch_norm: `precise` (re-estimated before each validation) or `moving` (as in the paper).
+        limit: at most this many knees a split.
+        seed: of everything random.
+    """
+
+    backbone: str = "vgg16"
+    branches: tuple[str, ...] = ("att0",)
+    fusion: str = "single"
+    loss_weights: tuple[float, ...] = (1.0,)
+    data: str | None = None
+    image_size: tuple[int, int] = (320, 224)
+    epochs: int = 100
+    batch_size: int = 64
+    learning_rate: float = 1e-5
+    precision: str = "auto"
+    weights: str = "scratch"
+    batch_norm: str = "precise"
+    limit: int | None = None
+    seed: int = 0
+
+    @property
+    def variant(self) -> str:
+        """`att0`, `att1`, `att2`, `early_fusion` or `multiloss`."""
+        return VARIANTS.get(self.fusion, self.branches[0])
+
+    @property
+    def name(self) -> str:
+        """Backbone and variant, as in `vgg16_multiloss`."""
+        return f"{self.backbone}_{self.variant}"
+
+    @property
+    def output_weights(self) -> dict[str, float]:
+        """The model's outputs and the weights of their losses."""
+        outputs = ("kl",) if self.fusion == "early_fusion" else self.branches
+        return dict(zip(outputs, self.loss_weights, strict=True))
+
+    def as_json(self) -> dict:
+        """All of this as `experiment.json` holds it."""
+        fields = dataclasses.asdict(self).items()
+        return {"name": self.name} | {
+            name: list(value) if isinstance(value, tuple) else value for name, value in fields
+        }
+
+
+PHANTOM_SETTING = {"image_size": (128, 96), "epochs": 8, "batch_size": 16, "learning_rate": 3e-4}
+"""Where phantoms differ from the paper: small and short enough for two cores and minutes."""
+
+
+def main(experiment: Experiment, arguments: list[str] | None = None) -> None:
+    """The command line of an experiment's script.
+
+    Args:
+        experiment: what the script runs, in the paper's setting.
+        arguments: the command line without the program; by default the process's own.
+    """
+    options = vars(_parser(experiment).parse_args(arguments))
+    output, overwrite = options.pop("output"), options.pop("overwrite")
+    given = {name: value for name, value in options.items() if value is not None}
+    setting = {} if options["data"] else PHANTOM_SETTING
+    experiment = dataclasses.replace(experiment, **{**setting, **given})
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with command_line(Path(sys.argv[0]).name):
+        from knee_attention.evidence.tables import results_table
+        from knee_attention.runner import run
+
+        output = output or Path("runs") / experiment.name
+        results = run(experiment, output, overwrite)
+        print(f"\nmodel, predictions and figures: {output}\n\n{results_table(results)}")
+
+
+def _parser(experiment: Experiment) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=f"Train, evaluate and save {experiment.name}: branches "
+        f"{', '.join(experiment.branches)}, {experiment.fusion.replace('_', ' ')}. Without --data "
+        "it draws synthetic knee radiographs and takes a small setting.",
+    )
+    paper, phantom = experiment, PHANTOM_SETTING
+
+    def add(flag, text, default=None, **kwargs):
+        default = f" (default: {default})" if default is not None else ""
+        parser.add_argument(flag, help=text + default, **kwargs)
+
+    add("--data", "folder train|validation|test/<grade>/<image>, or .h5 of make_dataset.py",
+        "synthetic phantoms", metavar="DIR|FILE.h5", type=_data)
+    add("--output", "folder of the run", f"runs/{experiment.name}", metavar="DIR", type=Path)
+    add("--epochs", "at most this many", f"{paper.epochs}; phantoms {phantom['epochs']}",
+        type=_positive, metavar="N")
+    add("--batch-size", "knees a step", f"{paper.batch_size}; phantoms {phantom['batch_size']}",
+        type=_positive, metavar="N")
+    add("--learning-rate", "of Adam, at the start",
+        f"{paper.learning_rate:g}; phantoms {phantom['learning_rate']:g}", type=_rate, metavar="X")
+    size, phantom_size = paper.image_size, phantom["image_size"]
+    add("--image-size", "height and width in pixels",
+        f"{size[0]} {size[1]}; phantoms {phantom_size[0]} {phantom_size[1]}",
+        type=_positive, nargs=2, action=_Size, metavar=("H", "W"))
+    add("--precision", "auto takes what is fastest on this device", paper.precision,
+        choices=PRECISIONS)
+    add("--weights", "scratch, imagenet, or an .h5/.keras file of the same backbone",
+        paper.weights, metavar="scratch|imagenet|FILE")
+    add("--batch-norm", "precise: statistics re-estimated before each validation; moving: Keras' "
+        "moving averages, the paper's letter", paper.batch_norm, choices=("precise", "moving"))
+    add("--limit", "at most N knees a split, each grade in its share; for trying", metavar="N",
+        type=_positive)
+    add("--seed", "of everything random", paper.seed, type=_seed, metavar="N")
+    parser.add_argument("--overwrite", action="store_true", help="begin a finished run anew")
+    return parser
+
+
+class _Size(argparse.Action):
+    """Two numbers as the tuple that `Experiment` holds."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        setattr(namespace, self.dest, tuple(values))
+
+
+def _data(text: str) -> str:
+    return str(Path(text).absolute())
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, not {text}")
+    return number
+
+
+def _seed(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 2**32:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to 2^32 - 1, not {text}")
+    return number
+
+
+def _rate(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, not {text}")
+    return number

@@ -1,0 +1,281 @@
+"""Prepared knees of the three splits, from a folder, an HDF5 file or phantoms.
+
+A folder is laid out like the public knee sets: `train|validation|test/<grade>/<image>`, grades 0
+to 4; `val` is accepted for `validation`, a missing `test` is allowed.
+"""
+
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h5py
+import numpy as np
+from tqdm import tqdm
+
+from knee_attention.errors import ImageError, InputError
+from knee_attention.films.phantom import phantom_film
+from knee_attention.films.radiograph import prepare_knee, resize_knee, split_knees
+from knee_attention.films.reading import is_image_file, read_image
+
+SPLITS = ("train", "validation", "test")
+GRADES = range(5)
+HDF5_FORMAT = "knee_attention dataset 1"
+HDF5_SUFFIXES = (".h5", ".hdf5")
+PHANTOM_FILMS = {"train": 360, "validation": 50, "test": 100}
+
+
+@dataclass(frozen=True)
+class Knees:
+    """The knees of one split.
+
+    Attributes:
+        images: `(n, height, width)` uint8, prepared; indexed by an array of positions.
+        grades: `(n,)` int64 Kellgren-Lawrence grades.
+        files: the name of each knee's file, relative to the data set.
+        subjects: the person each knee belongs to.
+        masks: `(n, height, width)` bool joint masks, where the truth is known (phantoms).
+    """
+
+    images: "np.ndarray | StoredImages"
+    grades: np.ndarray
+    files: list[str]
+    subjects: list[str]
+    masks: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.grades)
+
+    def grade_counts(self) -> list[int]:
+        """Number of knees of each grade."""
+        return np.bincount(self.grades, minlength=len(GRADES)).tolist()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Knees by split, and the files that could not be read.
+
+    Attributes:
+        splits: `{"train": Knees, "validation": Knees, "test": Knees}`; test may be absent.
+        synthetic: whether the knees are phantoms.
+        unreadable: one `ImageError` for each file left out.
+    """
+
+    splits: dict[str, Knees]
+    synthetic: bool = False
+    unreadable: list[ImageError] = field(default_factory=list)
+
+
+def load_dataset(
+    path: str | os.PathLike, size: tuple[int, int], limit: int | None = None, seed: int = 0
+) -> Dataset:
+    """Read a data folder or HDF5 file.
+
+    Args:
+        path: a folder of the layout above, or a file of `data_prep/make_dataset.py --h5`.
+        size: height and width of the prepared knees in pixels.
+        limit: at most this many knees a split, each grade in its share.
+        seed: decides which knees a limit keeps.
+
+    Raises:
+        InputError: nothing there, another layout, an empty split, no readable image.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such folder or file")
+    if path.is_file():
+        if path.suffix.lower() not in HDF5_SUFFIXES:
+            raise InputError(f"{path}: expected a data folder or an .h5 file")
+        return _load_hdf5(path, size, limit, seed)
+    return _load_folder(path, size, limit, seed)
+
+
+def _load_folder(root: Path, size, limit, seed) -> Dataset:
+    splits, unreadable = {}, []
+    subjects = _manifest_subjects(root)
+    for split in SPLITS:
+        folder = root / split
+        if split == "validation" and not folder.is_dir():
+            folder = root / "val"
+        if not folder.is_dir():
+            if split == "test":
+                continue
+            raise InputError(
+                f"{root}: no folder {split!r}; expected train|validation|test/<grade 0-4>/<image>"
+            )
+        paths, grades = _graded_files(folder)
+        chosen = stratified_subset(grades, limit, seed)
+        images, failed = _read_knees([paths[i] for i in chosen], size, split)
+        unreadable += failed.values()
+        if len(failed) == len(chosen):
+            raise InputError(f"{folder}: none of its {len(chosen)} images can be read "
+                             f"(the first: {unreadable[-1].reason})")
+        kept = [i for position, i in enumerate(chosen) if position not in failed]
+        files = [paths[i].relative_to(root).as_posix() for i in kept]
+        splits[split] = Knees(
+            images=images,
+            grades=grades[kept],
+            files=files,
+            subjects=[subjects.get(file) or subject_of(file) for file in files],
+        )
+    return Dataset(splits, unreadable=unreadable)
+
+
+def _graded_files(folder: Path) -> tuple[list[Path], np.ndarray]:
+    """The images of one split and their grades, in the order of their names."""
+    paths, grades = [], []
+    for child in sorted(folder.iterdir()):
+        if not child.is_dir() or child.name.startswith("."):
+            continue
+        if child.name not in {str(grade) for grade in GRADES}:
+            raise InputError(f"{child}: a grade folder is named 0, 1, 2, 3 or 4")
+        found = sorted(path for path in child.iterdir() if is_image_file(path))
+        paths += found
+        grades += [int(child.name)] * len(found)
+    if not paths:
+        raise InputError(f"{folder}: no images in its grade folders 0 to 4")
+    return paths, np.array(grades, np.int64)
+
+
+def stratified_subset(grades: np.ndarray, limit: int | None, seed: int) -> np.ndarray:
+    """Positions of at most `limit` knees, every grade in its share, in their first order."""
+    if limit is None or limit >= len(grades):
+        return np.arange(len(grades))
+    shuffled = np.random.default_rng(seed).permutation(len(grades))
+    by_grade = shuffled[np.argsort(grades[shuffled], kind="stable")]
+    steps = (np.arange(limit) + 0.5) * len(grades) / limit
+    return np.sort(by_grade[steps.astype(int)])
+
+
+def _read_knees(paths, size, split) -> tuple[np.ndarray, dict[int, ImageError]]:
+    """Decode once, in threads, into one array; what fails is returned by position."""
+    images = np.empty((len(paths), *size), np.uint8)
+    failed = {}
+
+    def read(position: int) -> None:
+        try:
+            images[position] = prepare_knee(read_image(paths[position]), size)
+        except ImageError as error:
+            failed[position] = error
+        except ValueError as error:
+            failed[position] = ImageError(paths[position], str(error))
+
+    _in_threads(read, len(paths), f"reading {split}")
+    if failed:
+        images = np.delete(images, list(failed), axis=0)
+    return images, dict(sorted(failed.items()))
+
+
+def _in_threads(work, count: int, title: str) -> None:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in tqdm(pool.map(work, range(count)), total=count, desc=title, disable=None):
+            pass
+
+
+def _manifest_subjects(root: Path) -> dict[str, str]:
+    """File -> subject, where `make_dataset.py` left its manifest."""
+    manifest = root / "manifest.csv"
+    if not manifest.is_file():
+        return {}
+    import pandas as pd
+
+    table = pd.read_csv(manifest, dtype=str)
+    if not {"file", "subject"} <= set(table.columns):
+        return {}
+    return dict(zip(table["file"], table["subject"], strict=True))
+
+
+def subject_of(file: str) -> str:
+    """The person of a knee's file name: `0/9001695L.png` and `0/9001695_R.png` are 9001695."""
+    return re.sub(r"[_-]?[RL]$", "", Path(file).stem)
+
+
+class StoredImages:
+    """The images of one split in an HDF5 file, read and prepared as they are asked for."""
+
+    def __init__(self, path: Path, rows: np.ndarray, size: tuple[int, int]):
+        self.stored = h5py.File(path, "r")["images"]
+        self.rows = rows
+        self.size = tuple(size)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return (len(self.rows), *self.size)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, positions) -> np.ndarray:
+        rows = np.atleast_1d(self.rows[positions])
+        knees = np.stack([prepare_knee(self.stored[row], self.size) for row in rows])
+        return knees if np.ndim(self.rows[positions]) else knees[0]
+
+
+def _load_hdf5(path: Path, size, limit, seed) -> Dataset:
+    columns = ("images", "grades", "ids", "sides", "subjects", "splits")
+    try:
+        with h5py.File(path, "r") as file:
+            missing = [name for name in columns if name not in file]
+            if missing:
+                raise InputError(f"{path}: no data set of knees, it lacks {', '.join(missing)}")
+            grades = file["grades"][:].astype(np.int64)
+            ids, sides, subjects, split_names = (file[name].asstr()[:] for name in columns[2:])
+    except OSError:
+        raise InputError(f"{path}: not an HDF5 file, or a damaged one") from None
+    if not np.isin(grades, GRADES).all():
+        raise InputError(f"{path}: it holds grades other than 0 to 4")
+    splits = {}
+    for split in SPLITS:
+        rows = np.flatnonzero(split_names == split)
+        if len(rows) == 0:
+            if split == "test":
+                continue
+            raise InputError(f"{path}: it holds no {split} knees")
+        rows = rows[stratified_subset(grades[rows], limit, seed)]
+        splits[split] = Knees(
+            images=StoredImages(path, rows, size),
+            grades=grades[rows],
+            files=[f"{ids[row]}_{sides[row]}" for row in rows],
+            subjects=subjects[rows].tolist(),
+        )
+    return Dataset(splits)
+
+
+def phantom_dataset(
+    size: tuple[int, int], limit: int | None = None, seed: int = 0
+) -> Dataset:
+    """Phantom films of every split, through the same splitting and preparation as real ones.
+
+    Args:
+        size: height and width of the prepared knees in pixels.
+        limit: at most this many knees a split, rounded up to whole films; grades in equal parts.
+        seed: decides everything about the films.
+    """
+    splits = {}
+    for split_number, split in enumerate(SPLITS):
+        count = min(PHANTOM_FILMS[split], -(-(limit or 10**9) // 2))
+        generator = np.random.default_rng((seed, split_number))
+        grades = generator.permutation(np.arange(2 * count) % len(GRADES)).reshape(count, 2)
+        seeds = generator.integers(2**31, size=count)
+        images = np.empty((2 * count, *size), np.uint8)
+        masks = np.empty((2 * count, *size), bool)
+        splits[split] = Knees(
+            images=images,
+            grades=grades.reshape(-1).astype(np.int64),
+            files=[f"{split}/phantom{film:04d}_{side}" for film in range(count) for side in "RL"],
+            subjects=[f"{split}{film:04d}" for film in range(count) for _ in "RL"],
+            masks=masks,
+        )
+
+        def draw(film, grades=grades, seeds=seeds, images=images, masks=masks) -> None:
+            right, left = grades[film]
+            phantom = phantom_film((int(right), int(left)), int(seeds[film]))
+            knees = split_knees(phantom.image)
+            for position, (side, knee) in enumerate(knees.items(), start=2 * film):
+                images[position] = prepare_knee(knee, size)
+                mask = split_knees(phantom.masks[side].astype(np.uint8) * 255)[side]
+                masks[position] = resize_knee(mask, size) > 127
+
+        _in_threads(draw, count, f"drawing phantom films, {split}")
+    return Dataset(splits, synthetic=True)

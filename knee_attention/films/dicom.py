@@ -1,0 +1,180 @@
+"""A radiograph out of a DICOM file: what it is, and its pixels as a film to look at."""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from knee_attention.errors import ImageError
+
+PROJECTIONS = frozenset({"CR", "DX", "RG", "RF", "XA", "OT"})
+"""Modalities that may hold a radiograph (PS3.3 C.7.3.1.1.1); OT is what scanned film is sent as."""
+
+FINE_RANGE = 2**12 - 1
+"""Fractional values over such a range may be rounded; a 12-bit film has no finer ones."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a DICOM file says about its image; text is blank where it says nothing.
+
+    Attributes:
+        subject: PatientID.
+        date: StudyDate, yyyymmdd.
+        accession: AccessionNumber.
+        series: SeriesDescription.
+        body_part: BodyPartExamined.
+        view: ViewPosition.
+        uid: SOPInstanceUID, one per image.
+        spacing: mm per pixel between rows and between columns: ImagerPixelSpacing (PS3.3
+            C.8.11.7.1.1), at the detector, else PixelSpacing.
+    """
+
+    subject: str
+    date: str
+    accession: str
+    series: str
+    body_part: str
+    view: str
+    uid: str
+    spacing: tuple[float, float] | None
+
+
+def read_header(path: Path) -> Header:
+    """Read what a DICOM file says about its image, without the pixels.
+
+    Raises:
+        ImageError: no DICOM file, a damaged one, one without pixels, or no radiograph.
+    """
+    dataset = _read(path, stop_before_pixels=True)
+    if "DirectoryRecordSequence" in dataset:
+        raise ImageError(path, "a DICOM directory, no image")
+    if "SOPInstanceUID" not in dataset:
+        raise ImageError(path, "a damaged or truncated DICOM file")
+    modality = _text(dataset, "Modality")
+    if modality and modality not in PROJECTIONS:
+        raise ImageError(path, f"no radiograph: modality {modality}")
+    if "Rows" not in dataset or "Columns" not in dataset:
+        raise ImageError(path, "a DICOM file without pixels")
+    if _text(dataset, "NumberOfFrames") not in ("", "1"):
+        raise ImageError(path, "several frames")
+    if not _text(dataset, "PhotometricInterpretation").startswith("MONOCHROME"):
+        raise ImageError(path, f"no grey image: {_text(dataset, 'PhotometricInterpretation')}")
+    return Header(
+        subject=_text(dataset, "PatientID"),
+        date=_text(dataset, "StudyDate"),
+        accession=_text(dataset, "AccessionNumber"),
+        series=_text(dataset, "SeriesDescription"),
+        body_part=_text(dataset, "BodyPartExamined"),
+        view=_text(dataset, "ViewPosition"),
+        uid=_text(dataset, "SOPInstanceUID"),
+        spacing=_spacing(dataset),
+    )
+
+
+def _read(path: Path, stop_before_pixels: bool = False):
+    from pydicom import dcmread
+    from pydicom.errors import InvalidDicomError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # real archives break the standard in harmless ways
+            dataset = dcmread(path, stop_before_pixels=stop_before_pixels)
+            dataset.decode()
+            return dataset
+    except InvalidDicomError:
+        empty = path.stat().st_size == 0
+        raise ImageError(path, "the file is empty" if empty else "no DICOM file") from None
+    except OSError as error:
+        raise ImageError(path, f"cannot be read: {error.strerror or error}") from None
+    except Exception:  # a damaged file can fail anywhere in the parser, with any exception
+        raise ImageError(path, "a damaged or truncated DICOM file") from None
+
+
+def _text(dataset, keyword: str) -> str:
+    value = dataset.get(keyword)
+    return "" if value is None else str(value).strip()
+
+
+def _spacing(dataset) -> tuple[float, float] | None:
+    for keyword in ("ImagerPixelSpacing", "PixelSpacing"):
+        value = dataset.get(keyword)
+        if value and len(value) == 2 and min(map(float, value)) > 0:
+            return float(value[0]), float(value[1])
+    return None
+
+
+def read_film(path: Path) -> np.ndarray:
+    """Read a radiograph's pixels as a film to look at, bone bright.
+
+    The modality LUT (PS3.3 C.11.1) and the VOI LUT or window (C.11.2) are applied, MONOCHROME1 is
+    inverted (C.7.6.3.1.2). Values from 0 to 65535 keep their size, rounded; a range that does not
+    begin there is moved to 0, and one too wide, or of fewer than 4,096 fractional values, is
+    stretched over 0 to 65535.
+
+    Returns:
+        `(height, width)` uint16.
+
+    Raises:
+        ImageError: no DICOM file, a damaged one, or compressed in a way that cannot be read here.
+    """
+    from pydicom.pixels import apply_modality_lut, apply_voi_lut
+
+    dataset = _read(path)
+    if "PixelData" not in dataset:
+        raise ImageError(path, "a DICOM file without pixels")
+    stored = _decode(dataset, path)
+    try:
+        values = apply_modality_lut(stored, dataset)
+        values = apply_voi_lut(values, dataset)
+        low, high = _range(dataset, values)
+    except Exception:  # a malformed table or window, which pydicom meets with any exception
+        raise ImageError(path, "a grey scale table or window that cannot be applied") from None
+    if dataset.PhotometricInterpretation == "MONOCHROME1":
+        values = (low + high) - values.astype(np.float64)
+    return _as_uint16(values, low, high)
+
+
+def _decode(dataset, path: Path) -> np.ndarray:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pixels = dataset.pixel_array
+    except Exception as error:  # decoders are plug-ins, which fail in ways of their own
+        if "dependencies" in str(error):
+            name = dataset.file_meta.TransferSyntaxUID.name
+            reason = f'{name} needs a decoder: pip install "knee_attention[dicom]"'
+            raise ImageError(path, reason) from None
+        raise ImageError(path, "a damaged or truncated DICOM file") from None
+    if pixels.ndim != 2:
+        raise ImageError(path, "no grey image of one frame")
+    return pixels
+
+
+def _range(dataset, values: np.ndarray) -> tuple[float, float]:
+    """The values a film could have, whatever it has: what inversion turns about.
+
+    Args:
+        dataset: the DICOM file.
+        values: after modality and VOI LUT.
+    """
+    from pydicom.pixels import apply_modality_lut
+
+    tables = dataset.get("VOILUTSequence") or dataset.get("ModalityLUTSequence")
+    if tables:
+        low, high = 0, 2 ** int(tables[0].LUTDescriptor[2]) - 1
+    else:
+        bits, signed = dataset.BitsStored, dataset.PixelRepresentation
+        stored = np.array([0, 2**bits - 1]) - (2 ** (bits - 1) if signed else 0)
+        low, high = sorted(map(float, apply_modality_lut(stored, dataset)))
+    return min(low, float(values.min())), max(high, float(values.max()))
+
+
+def _as_uint16(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    whole = np.issubdtype(values.dtype, np.integer) or bool((values == np.rint(values)).all())
+    if high - low > 65535 or not (whole or high - low >= FINE_RANGE):
+        values, low, high = (values - low) * (65535 / max(high - low, 1e-9)), 0, 65535
+    if low < 0 or high > 65535:
+        values = values - low
+    return np.rint(values).astype(np.uint16)

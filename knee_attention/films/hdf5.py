@@ -1,0 +1,74 @@
+"""A training set as one HDF5 file."""
+
+import glob
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from knee_attention.errors import InputError
+from knee_attention.files import written_whole
+from knee_attention.films.radiograph import to_uint8
+from knee_attention.films.reading import read_image
+from knee_attention.films.workers import remove_remains
+
+FORMAT = "knee_attention dataset 1"
+"""The root attribute `format` of such a file."""
+
+
+def write_hdf5(path: Path, rows: Sequence[dict], folder: Path) -> bool:
+    """Write the knees of a training set into one file.
+
+    Its datasets are `images` (n, height, width) uint8 in chunks of one knee, `grades` (n,) int8,
+    and the UTF-8 strings `ids`, `sides` ("R", "L"), `subjects`, `splits`, each (n,).
+
+    Args:
+        path: the file.
+        rows: the rows of the set's manifest, with the height and width of each knee.
+        folder: the training set's folder.
+
+    Returns:
+        False if the file is there already, made of the same knees.
+
+    Raises:
+        InputError: the knees are of several sizes, or the file cannot be written.
+        ImageError: a knee cannot be read.
+    """
+    import h5py
+    from tqdm import tqdm
+
+    shapes = sorted({(row["height"], row["width"]) for row in rows})
+    if len(shapes) > 1:
+        sizes = ", ".join(f"{height}x{width}" for height, width in shapes[:4])
+        raise InputError(f"{path}: expected knees of one size. Received: {sizes}")
+    identity = [[row["file"], row["subject"], row["pixels"]] for row in rows]
+    fingerprint = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+    try:
+        remove_remains(path.parent.glob(f".*.{glob.escape(path.name)}"))
+        if _fingerprint(path) == fingerprint:
+            return False
+        with written_whole(path) as beside, h5py.File(beside, "w") as file:
+            file.attrs.update(format=FORMAT, fingerprint=fingerprint)
+            shape = (len(rows), *shapes[0])
+            images = file.create_dataset("images", shape, np.uint8, chunks=(1, *shapes[0]))
+            for index, row in enumerate(tqdm(rows, desc=path.name)):
+                image = read_image(folder / row["file"])
+                images[index] = image if image.dtype == np.uint8 else to_uint8(image)
+            file["grades"] = np.array([row["kl"] for row in rows], np.int8)
+            for name in ("id", "side", "subject", "split"):
+                values = [str(row[name]) for row in rows]
+                file.create_dataset(f"{name}s", data=values, dtype=h5py.string_dtype("utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
+    return True
+
+
+def _fingerprint(path: Path) -> str | None:
+    import h5py
+
+    if not (path.exists() and h5py.is_hdf5(path)):
+        return None
+    with h5py.File(path) as file:
+        return file.attrs.get("fingerprint")

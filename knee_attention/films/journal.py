@@ -1,0 +1,84 @@
+"""What became of every source, kept line by line, so that a killed run goes on where it was."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from knee_attention.errors import InputError
+
+
+class Journal:
+    """The outcome of every source, a line each, so that a killed run goes on where it was.
+
+    Args:
+        path: the journal's file; it lies in the folder the outputs go to.
+        options: what all outputs depend on besides the sources.
+        tags: what the output of a source depends on besides, by source.
+
+    Raises:
+        InputError: the folder was begun with other options, or cannot be written.
+    """
+
+    def __init__(self, path: Path, options: dict, tags: Mapping[str, str] | None = None):
+        self.path = path
+        self._tags = tags or {}
+        self._outcomes: dict[str, dict] = {}
+        options = json.loads(json.dumps(options))
+        try:
+            lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
+            begun = self._read(lines)
+            if begun not in (None, options):
+                changed = sorted(key for key in options if begun.get(key) != options[key])
+                raise InputError(
+                    f"{path.parent} was begun with another {' and '.join(changed)}; "
+                    "repeat the options, or choose another folder"
+                )
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{path.parent} cannot be written: {error.strerror}") from None
+        if lines and lines[-1]:  # the last run was killed in the middle of a line
+            self._file.write("\n")
+        if begun is None:
+            self._append({"options": options})
+
+    def _read(self, lines: list[str]) -> dict | None:
+        options = None
+        for line in lines:
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if "options" in entry:
+                options = entry["options"]
+            else:
+                self._outcomes[entry["source"]] = entry
+        return options
+
+    def _append(self, entry: dict) -> None:
+        self._file.write(json.dumps(entry) + "\n")
+        self._file.flush()
+
+    def finished(self, source: Path) -> dict | None:
+        """The outcome of a source that has not changed and whose outputs are still there."""
+        outcome = self._outcomes.get(os.path.abspath(source))
+        if outcome is None or outcome["stamp"] != self._stamp(source):
+            return None
+        outputs = [self.path.parent / row["file"] for row in outcome["rows"] if "file" in row]
+        return outcome if all(output.exists() for output in outputs) else None
+
+    def add(self, source: Path, outcome: dict) -> None:
+        """Keep the outcome of a source."""
+        self._append({"source": os.path.abspath(source), "stamp": self._stamp(source), **outcome})
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _stamp(self, source: Path) -> list:
+        try:
+            status = source.stat()
+        except OSError:
+            return []
+        return [status.st_size, status.st_mtime_ns, self._tags.get(str(source), "")]

@@ -1,0 +1,96 @@
+"""Where the two legs of a bilateral radiograph part."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+THUMBNAIL_WIDTH = 256
+"""Width in pixels at which the gap is looked for; finer detail is noise to this question."""
+
+JOINT_ROWS = (0.2, 0.8)
+"""The part of a film's height in which the joints lie; above it thighs may touch."""
+
+FLAT = 0.03
+"""A column at the film's edge that varies less than this part of the range shows no patient."""
+
+WIDEST_BAR = 0.1
+"""What is bright and narrower than this part of the width is no leg: bar, beads, markers."""
+
+LEG_REACH = (0.08, 0.45)
+"""How far from the gap, in parts of the width, a leg's brightest column may be."""
+
+SMALLEST_CONTRAST = 0.25
+"""A shallower gap is none. Measured: at most 0.249 in 826 OAI crops of one joint and 0.03 in 300
+one-legged halves of phantom films, at least 0.56 in 150 whole phantom films."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The dark band between two legs.
+
+    Attributes:
+        column: its middle, in columns of the film.
+        contrast: how much darker it is than the darker leg, 0 to 1 of the film's range of grey.
+    """
+
+    column: int
+    contrast: float
+
+
+def find_gap(film: np.ndarray) -> Gap | None:
+    """Find the dark band between the two legs of a bilateral radiograph.
+
+    The film is shrunk and opened along its rows, which removes what is bright and narrow (the
+    calibration bar, its beads, markers) and leaves legs and dark bands as they are. The gap is the
+    column that is darkest in comparison with a bright region on both of its sides, and the dark
+    columns around it.
+
+    Args:
+        film: `(height, width)`, any integer or float dtype, bone bright.
+
+    Returns:
+        The gap, or None if the film shows a single leg or none.
+    """
+    profile = _leg_profile(film)
+    width = len(profile)
+    near, far = (round(part * width) for part in LEG_REACH)
+    contrast = np.zeros(width)
+    for column in range(near, width - near):
+        left = profile[max(0, column - far) : column - near + 1].max()
+        right = profile[column + near : column + far].max()
+        contrast[column] = min(left, right) - profile[column]
+    darkest = int(contrast.argmax())
+    if contrast[darkest] < SMALLEST_CONTRAST:
+        return None
+    dark = profile <= profile[darkest] + contrast[darkest] / 4
+    start = darkest - int(np.argmin(np.append(dark[: darkest + 1][::-1], False))) + 1
+    stop = darkest + int(np.argmin(np.append(dark[darkest:], False)))
+    middle = (start + stop) / 2 * film.shape[1] / width
+    return Gap(round(middle), float(contrast[darkest]))
+
+
+def _leg_profile(film: np.ndarray) -> np.ndarray:
+    """Mean grey of each thumbnail column after opening, `(THUMBNAIL_WIDTH,)` float in 0 to 1."""
+    top, bottom = (round(part * film.shape[0]) for part in JOINT_ROWS)
+    rows = film[top:bottom]
+    rows = rows[:: max(1, len(rows) // THUMBNAIL_WIDTH)].astype(np.float32)
+    rows = cv2.resize(rows, (THUMBNAIL_WIDTH, len(rows)), interpolation=cv2.INTER_AREA)
+    if rows.min() == rows.max():
+        return np.zeros(THUMBNAIL_WIDTH)
+    exposed = _exposed_columns(rows)
+    dark, bright = np.percentile(rows[:, exposed], (1, 99))
+    grey = np.clip((rows - dark) / max(bright - dark, 1e-6), 0, 1)
+    grey[:, : exposed.start] = grey[:, exposed.stop :] = 0
+    opening = np.ones((1, round(WIDEST_BAR * THUMBNAIL_WIDTH)), np.uint8)
+    grey = cv2.morphologyEx(
+        grey, cv2.MORPH_OPEN, opening, borderType=cv2.BORDER_CONSTANT, borderValue=0
+    )
+    return grey.mean(axis=0)
+
+
+def _exposed_columns(rows: np.ndarray) -> slice:
+    """The columns within the collimator: beyond it, black or white, a column is one flat grey."""
+    flat = rows.std(axis=0) < FLAT * (rows.max() - rows.min())
+    varied = np.flatnonzero(~flat)
+    return slice(varied[0], varied[-1] + 1) if len(varied) else slice(0, len(flat))

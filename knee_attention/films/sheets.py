@@ -1,0 +1,93 @@
+"""Pages to look at: every cut of a set of films, and the grades of a training set."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from knee_attention.errors import InputError
+from knee_attention.files import written_whole
+from knee_attention.films.reading import read_image
+from knee_attention.films.writing import write_image
+
+CELL_HEIGHT = 200
+"""Height in pixels of a film on a contact sheet."""
+
+FILMS_PER_PAGE = 300
+COLUMNS = 6
+
+
+def contact_sheets(path: Path, films: Sequence[tuple[str, Path, Path]]) -> list[Path]:
+    """Draw the two knees of every film beside each other, a white line where the film was cut.
+
+    Args:
+        path: an image file; pages after the first get a number.
+        films: `(id, file of the right knee, file of the left knee)` of each.
+
+    Returns:
+        The pages written.
+    """
+    pages = []
+    for start in range(0, len(films), FILMS_PER_PAGE):
+        number = start // FILMS_PER_PAGE + 1
+        page = path if number == 1 else path.with_stem(f"{path.stem}-{number}")
+        write_image(page, _page(films[start : start + FILMS_PER_PAGE]))
+        pages.append(page)
+    return pages
+
+
+def _page(films: Sequence[tuple[str, Path, Path]]) -> np.ndarray:
+    cells = [_cell(*film) for film in films]
+    width = max(cell.shape[1] for cell in cells)
+    cells = [np.pad(cell, ((0, 0), (0, width - cell.shape[1]))) for cell in cells]
+    columns = min(COLUMNS, len(cells))
+    cells += [np.zeros_like(cells[0])] * (-len(cells) % columns)
+    rows = [np.hstack(cells[at : at + columns]) for at in range(0, len(cells), columns)]
+    return np.vstack(rows)
+
+
+def _cell(name: str, right: Path, left: Path) -> np.ndarray:
+    """`(CELL_HEIGHT + 24, width)` uint8: right knee, cut, left knee; the id beneath."""
+    knees = []
+    for path in (right, left):
+        knee = read_image(path)
+        width = max(1, round(CELL_HEIGHT * knee.shape[1] / knee.shape[0]))
+        knees.append(cv2.resize(knee, (width, CELL_HEIGHT), interpolation=cv2.INTER_AREA))
+    cut = np.full((CELL_HEIGHT, 3), 255, np.uint8)
+    cell = np.pad(np.hstack([knees[0], cut, knees[1]]), ((4, 20), (4, 4)))
+    place = (6, CELL_HEIGHT + 18)
+    cv2.putText(cell, name, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, 255, 1, cv2.LINE_AA)
+    return cell
+
+
+def grade_figure(path: Path, counts: dict[str, Sequence[int]]) -> None:
+    """Draw how the knees of every split are distributed over the grades.
+
+    Args:
+        path: an image file.
+        counts: split -> number of knees of each grade, from 0.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    width = 0.8 / len(counts)
+    for index, (split, knees) in enumerate(counts.items()):
+        places = np.arange(len(knees)) + (index - (len(counts) - 1) / 2) * width
+        share = 100 * np.array(knees) / max(1, sum(knees))
+        bars = axes.bar(places, share, width, label=f"{split} ({sum(knees)} knees)")
+        axes.bar_label(bars, labels=[str(count) for count in knees], fontsize=7)
+    axes.set_xticks(range(5))
+    axes.set_xlabel("Kellgren-Lawrence grade")
+    axes.set_ylabel("% of the split's knees")
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    try:
+        with written_whole(path) as beside:
+            figure.savefig(beside, dpi=150)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from None

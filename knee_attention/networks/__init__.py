@@ -1,0 +1,1 @@
+"""What is trained: backbones, attention branches, heads."""

@@ -1,0 +1,55 @@
+"""The attention module and what is put on it (Gorriz et al., MIDL 2019, section 3).
+
+Every layer of a branch is named after it: `att0_norm`, `att0_conv1`, `att0_conv2`, `att0_mask`,
+`att0_pool`, and the head `att0`.
+"""
+
+from keras import layers
+
+from knee_attention.networks.layers import AttentionPooling2D, LocallyConnected2D
+
+GRADES = 5
+"""Kellgren-Lawrence grades 0 to 4."""
+
+
+def attention_branch(features, name: str):
+    """Attend to a feature volume (section 3.1).
+
+    Args:
+        features: `(batch, height, width, channels)` tensor, the output of a pooling layer.
+        name: the branch, such as `"att0"`.
+
+    Returns:
+        `(batch, channels)` float32 tensor: the features' mean, weighted by the branch's mask.
+    """
+    normalised = layers.BatchNormalization(name=f"{name}_norm")(features)
+    x = layers.Conv2D(64, 1, activation="relu", name=f"{name}_conv1")(normalised)
+    x = layers.Conv2D(16, 1, activation="relu", name=f"{name}_conv2")(x)
+    mask = LocallyConnected2D(1, activation="sigmoid", dtype="float32", name=f"{name}_mask")(x)
+    return AttentionPooling2D(name=f"{name}_pool")([normalised, mask])
+
+
+def grade_head(vector, name: str):
+    """Probabilities of the five grades, `(batch, 5)` float32."""
+    return layers.Dense(GRADES, activation="softmax", dtype="float32", name=name)(vector)
+
+
+def single(vectors: dict) -> dict:
+    """One branch, one head (section 3.2)."""
+    [(name, vector)] = vectors.items()
+    return {name: grade_head(vector, name)}
+
+
+def early_fusion(vectors: dict) -> dict:
+    """Concatenate the branches' vectors, then one head, `"kl"` (section 3.2)."""
+    fused = layers.Concatenate(name="fusion")(list(vectors.values()))
+    fused = layers.Dense(256, activation="relu", name="fusion_dense")(fused)
+    return {"kl": grade_head(fused, "kl")}
+
+
+def multi_loss(vectors: dict) -> dict:
+    """One head, and so one loss, for each branch (section 3.3)."""
+    return {name: grade_head(vector, name) for name, vector in vectors.items()}
+
+
+FUSIONS = {"single": single, "early_fusion": early_fusion, "multi_loss": multi_loss}

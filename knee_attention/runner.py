@@ -1,0 +1,154 @@
+"""From an experiment to its run folder: data, model, training, results."""
+
+import shutil
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from knee_attention import device
+from knee_attention.errors import InputError
+from knee_attention.experiment import Experiment
+from knee_attention.files import read_json, write_json
+from knee_attention.films.batches import KneeBatches
+from knee_attention.films.dataset import Dataset, load_dataset, phantom_dataset
+from knee_attention.networks import weights as stored
+from knee_attention.networks.model import IMAGENET_MEAN, build_model
+from knee_attention.outcome import evaluate, save_model, write_environment
+from knee_attention.training import compile_model, train
+
+
+def run(experiment: Experiment, output: Path, overwrite: bool = False) -> dict:
+    """Train, evaluate and save one experiment; continue it if it was killed.
+
+    Args:
+        experiment: what to run.
+        output: the run's folder.
+        overwrite: begin anew in a folder that holds a run.
+
+    Returns:
+        the content of the run's `results.json`.
+
+    Raises:
+        InputError: data, weights or folder that cannot be used.
+    """
+    began = time.perf_counter()
+    output = Path(output)
+    results = _open_folder(experiment, output, overwrite)
+    if results:
+        print(f"{output}: finished before; --overwrite runs it again")
+        return results
+
+    dataset = _load(experiment)
+    precision = device.choose_precision(experiment.precision)
+    keras.config.set_dtype_policy(precision)
+    keras.utils.set_random_seed(experiment.seed)
+    model = _build(experiment, dataset.splits["train"].images)
+    compile_model(
+        model, experiment.output_weights, experiment.learning_rate, device.choose_jit_compile()
+    )
+    _announce(experiment, model, dataset, precision, output)
+    output.mkdir(parents=True, exist_ok=True)
+    write_json(output / "experiment.json", experiment.as_json())
+
+    outputs, batch_size = list(experiment.output_weights), experiment.batch_size
+    training = KneeBatches(
+        dataset.splits["train"], outputs, batch_size, training=True, seed=experiment.seed
+    )
+    validation = KneeBatches(dataset.splits["validation"], outputs, batch_size)
+    precise = experiment.batch_norm == "precise"
+    history = train(model, training, validation, experiment.epochs, output, precise)
+    save_model(model, output)
+    results = evaluate(experiment, model, dataset, history, output)
+    write_environment(output, precision, history, time.perf_counter() - began)
+    write_json(output / "results.json", results)
+    (output / "checkpoint.h5").unlink()
+    return results
+
+
+def _load(experiment: Experiment) -> Dataset:
+    if experiment.data is None:
+        return phantom_dataset(experiment.image_size, experiment.limit, experiment.seed)
+    return load_dataset(
+        experiment.data, experiment.image_size, experiment.limit, experiment.seed
+    )
+
+
+def _open_folder(experiment: Experiment, output: Path, overwrite: bool) -> dict | None:
+    """The results of a finished run; None where there is something to do."""
+    if not output.exists():
+        return None
+    if not output.is_dir():
+        raise InputError(f"{output}: not a folder")
+    described = output / "experiment.json"
+    if not described.exists():
+        if any(output.iterdir()):
+            raise InputError(f"{output}: holds other files and no run; choose another --output")
+        return None
+    if overwrite:
+        shutil.rmtree(output)
+        return None
+    before, now = read_json(described), experiment.as_json()
+    different = [name for name in now if before.get(name) != now[name]]
+    if different:
+        name = different[0]
+        raise InputError(
+            f"{output}: holds another experiment ({name} {before.get(name)!r}, not {now[name]!r}); "
+            "choose another --output, or --overwrite"
+        )
+    finished = output / "results.json"
+    return read_json(finished) if finished.exists() else None
+
+
+def _build(experiment: Experiment, images) -> keras.Model:
+    """The model with its pixel normalisation and, where asked for, weights from elsewhere."""
+    given, normalisation = None, {}
+    if experiment.weights == "imagenet":
+        given = stored.imagenet_weights(experiment.backbone)
+        normalisation = {"channels": 3, "pixel_mean": IMAGENET_MEAN, "pixel_deviation": 1.0}
+    else:
+        sample = images[np.linspace(0, len(images) - 1, min(len(images), 1000)).astype(int)]
+        normalisation["pixel_mean"] = round(float(sample.mean()), 2)
+        normalisation["pixel_deviation"] = round(float(sample.std()), 2) or 1.0
+        if experiment.weights != "scratch":
+            given = stored.read_weights(experiment.weights)
+            normalisation["channels"] = stored.input_channels(given)
+    try:
+        model = build_model(
+            experiment.backbone,
+            experiment.branches,
+            experiment.fusion,
+            experiment.image_size,
+            **normalisation,
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    if given:
+        stored.set_weights_by_layer(model, given, experiment.weights)
+    return model
+
+
+def _announce(
+    experiment: Experiment, model: keras.Model, dataset: Dataset, precision: str, output: Path
+) -> None:
+    splits = ", ".join(
+        f"{split} {len(knees)} ({' '.join(map(str, knees.grade_counts()))})"
+        for split, knees in dataset.splits.items()
+    )
+    print(
+        f"{experiment.name} | {model.count_params():,} parameters | "
+        f"{'synthetic phantoms' if dataset.synthetic else experiment.data}: {splits} by KL 0-4 | "
+        f"{experiment.image_size[0]}x{experiment.image_size[1]}, batch {experiment.batch_size}, "
+        f"lr {experiment.learning_rate:g}, at most {experiment.epochs} epochs | "
+        f"{precision} on {device.describe_device()}, {keras.backend.backend()} | {output}",
+        flush=True,
+    )
+    if "test" not in dataset.splits:
+        print("no test split: the results are those of the validation split")
+    for grade, count in enumerate(dataset.splits["train"].grade_counts()):
+        if count == 0:
+            print(f"warning: no training knee of grade {grade}")
+    if dataset.unreadable:
+        print(f"left out {len(dataset.unreadable)} unreadable images, listed in "
+              f"{output / 'unreadable.csv'}")

@@ -1,0 +1,109 @@
+"""Compile and fit, as in section 4 of the paper."""
+
+import sys
+from pathlib import Path
+
+import keras
+
+from knee_attention.batch_statistics import PreciseBatchNorm
+from knee_attention.checkpoint import Checkpoint
+from knee_attention.films.batches import KneeBatches
+
+MONITOR = "val_loss"
+PLATEAU_FACTOR, PLATEAU_PATIENCE = 0.1, 2
+STOPPING_PATIENCE = 3
+ADAM_BETAS = (0.9, 0.999)
+
+
+def compile_model(
+    model: keras.Model,
+    loss_weights: dict[str, float],
+    learning_rate: float,
+    jit_compile: bool,
+) -> None:
+    """Adam, and one categorical cross-entropy for each output.
+
+    Args:
+        model: compiled in place; its output is a dict.
+        loss_weights: output name -> weight of its loss.
+        learning_rate: of Adam.
+        jit_compile: whether XLA compiles the training step.
+    """
+    model.compile(
+        optimizer=keras.optimizers.Adam(learning_rate, *ADAM_BETAS),
+        loss=dict.fromkeys(loss_weights, "sparse_categorical_crossentropy"),
+        loss_weights=dict(loss_weights),
+        metrics={name: ["accuracy"] for name in loss_weights},
+        jit_compile=jit_compile,
+    )
+
+
+def train(
+    model: keras.Model,
+    training: KneeBatches,
+    validation: KneeBatches,
+    epochs: int,
+    folder: Path,
+    precise_batch_norm: bool = True,
+) -> list[dict]:
+    """Fit a compiled model until validation loss stops falling; its best weights are put back.
+
+    The learning rate falls to a tenth after 2 epochs without a better validation loss, training
+    ends after 3 (section 4). What lies in `folder` from a killed training is continued.
+
+    Args:
+        model: compiled with one loss for each output.
+        training: shuffled batches.
+        validation: batches in order.
+        epochs: at most this many.
+        folder: receives `checkpoint.h5` and `history.csv` after each epoch.
+        precise_batch_norm: re-estimate batch statistics before each validation.
+
+    Returns:
+        one dict an epoch: its number, seconds, learning rate, and every loss and accuracy.
+    """
+    plateau = keras.callbacks.ReduceLROnPlateau(
+        monitor=MONITOR, factor=PLATEAU_FACTOR, patience=PLATEAU_PATIENCE
+    )
+    stopping = keras.callbacks.EarlyStopping(
+        monitor=MONITOR, patience=STOPPING_PATIENCE, restore_best_weights=True
+    )
+    checkpoint = Checkpoint(folder / "checkpoint.h5", folder / "history.csv", plateau, stopping)
+    checkpoint.restore(model)
+    callbacks = [
+        keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: training.start(epoch)),
+        NamedLogs(training.outputs),
+        plateau,
+        stopping,
+        checkpoint,
+    ]
+    if precise_batch_norm:
+        callbacks.insert(0, PreciseBatchNorm(training))
+    done = len(checkpoint.rows)
+    if done:
+        print(f"continuing after epoch {done}")
+    model.fit(
+        training,
+        validation_data=validation,
+        initial_epoch=epochs if checkpoint.finished else done,
+        epochs=epochs,
+        callbacks=callbacks,
+        shuffle=False,  # the batches shuffle themselves, by epoch and seed
+        verbose=1 if sys.stdout.isatty() else 2,
+    )
+    return checkpoint.rows
+
+
+class NamedLogs(keras.callbacks.Callback):
+    """Name loss and accuracy after the output also where Keras does not: with one output."""
+
+    def __init__(self, outputs: list[str]):
+        super().__init__()
+        self.outputs = outputs
+
+    def on_epoch_end(self, epoch, logs=None):
+        if len(self.outputs) == 1:
+            for prefix in ("", "val_"):
+                for quantity in ("loss", "accuracy"):
+                    logs[f"{prefix}{self.outputs[0]}_{quantity}"] = logs[f"{prefix}{quantity}"]
+                del logs[f"{prefix}accuracy"]

@@ -1,0 +1,25 @@
+"""Packaging; the dependencies are those of requirements.txt."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+setup(
+    name="knee_attention",
+    version="0.1.0",
+    description="Kellgren-Lawrence grades from knee radiographs with trainable attention branches",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.10",
+    packages=find_packages(include=["knee_attention", "knee_attention.*"]),
+    install_requires=(HERE / "requirements.txt").read_text(encoding="utf-8").split(),
+    extras_require={
+        "test": ["pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6.100", "ruff>=0.9"],
+        "jax": ["jax>=0.4.35"],
+        "gpu": ["tensorflow[and-cuda]>=2.18"],
+        "bench": ["tf_keras>=2.18", "psutil>=5.9"],
+    },
+)
