@@ -6,6 +6,8 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 
+DICOM = ["pydicom>=3.0", "pylibjpeg>=2.0", "pylibjpeg-libjpeg>=2.3", "pylibjpeg-openjpeg>=2.4"]
+
 setup(
     name="knee_attention",
     version="0.1.0",
@@ -17,9 +19,10 @@ setup(
     packages=find_packages(include=["knee_attention", "knee_attention.*"]),
     install_requires=(HERE / "requirements.txt").read_text(encoding="utf-8").split(),
     extras_require={
-        "test": ["pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6.100", "ruff>=0.9"],
+        "test": ["pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6.100", "ruff>=0.9", *DICOM],
+        "dicom": DICOM,
         "jax": ["jax>=0.4.35"],
         "gpu": ["tensorflow[and-cuda]>=2.18"],
-        "bench": ["tf_keras>=2.18", "psutil>=5.9"],
+        "bench": ["tf_keras>=2.18"],
     },
 )

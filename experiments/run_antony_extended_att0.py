@@ -1,4 +1,4 @@
-"""Antony et al.'s extended network, att0 alone (Table 1: 40.0%).
+"""Antony et al.'s extended network, att0 alone (Table 1: 40%).
 
     python experiments/run_antony_extended_att0.py --data DIR
 """

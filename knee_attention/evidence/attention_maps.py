@@ -1,8 +1,14 @@
 """Where the attention goes: masks of a model, and how much of them lies on the joint."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import cv2
-import keras
 import numpy as np
+
+if TYPE_CHECKING:
+    import keras
 
 MASK_SUFFIX = "_mask"
 
@@ -16,6 +22,8 @@ def mask_model(model: keras.Model) -> keras.Model:
     Returns:
         a model from the same knees to `{branch: (batch, height, width, 1)}` masks in 0-1.
     """
+    import keras
+
     masks = {
         layer.name.removesuffix(MASK_SUFFIX): layer.output
         for layer in model.layers

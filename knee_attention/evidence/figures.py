@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from knee_attention.errors import InputError
 from knee_attention.evidence.attention_maps import at_image_size
 from knee_attention.files import written_whole
 
@@ -14,8 +15,11 @@ OVERLAY = "inferno"
 
 
 def _save(figure: Figure, path: Path) -> None:
-    with written_whole(path) as beside:
-        figure.savefig(beside, dpi=120)
+    try:
+        with written_whole(path) as beside:
+            figure.savefig(beside, dpi=120)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def learning_curves(history: list[dict], outputs: list[str], title: str, path: Path) -> None:
@@ -115,4 +119,26 @@ def confusion_matrix(confusion: list[list[int]], title: str, path: Path) -> None
         axes.text(column, row, count, ha="center", va="center", color=colour)
     axes.set(xlabel="predicted KL grade", ylabel="true KL grade")
     axes.set_title(title, fontsize="medium")
+    _save(figure, path)
+
+
+def grade_distribution(counts: dict[str, list[int]], path: Path) -> None:
+    """How the knees of every split are distributed over the grades.
+
+    Args:
+        counts: split -> number of knees of each grade, from 0.
+        path: the PNG file.
+    """
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    width = 0.8 / len(counts)
+    for index, (split, knees) in enumerate(counts.items()):
+        places = np.arange(len(knees)) + (index - (len(counts) - 1) / 2) * width
+        share = 100 * np.array(knees) / max(1, sum(knees))
+        label = f"{split} ({sum(knees)} knees)"
+        bars = axes.bar(places, share, width, label=label, color=COLOURS[index])
+        axes.bar_label(bars, labels=[str(count) for count in knees], fontsize=7)
+    axes.set(xticks=range(5), xlabel="Kellgren-Lawrence grade", ylabel="% of the split's knees")
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
     _save(figure, path)

@@ -10,23 +10,21 @@ from knee_attention.errors import InputError
 
 @dataclass
 class Account:
-    """What became of every source.
+    """What became of every source: those written and those excluded are those found.
 
     Attributes:
+        found: how many sources there were.
         rows: one per file written.
         written: sources that were used.
         earlier: how many of those an earlier run had finished.
         excluded: (source, reason) of every other source.
     """
 
+    found: int
     rows: list[dict] = field(default_factory=list)
     written: int = 0
     earlier: int = 0
     excluded: list[tuple[str, str]] = field(default_factory=list)
-
-    @property
-    def found(self) -> int:
-        return self.written + len(self.excluded)
 
     def __str__(self) -> str:
         earlier = f" ({self.earlier} of them by an earlier run)" if self.earlier else ""
@@ -37,17 +35,26 @@ class Account:
         return "\n".join(lines)
 
 
-def visible_files(folder: Path) -> list[Path]:
-    """Every file below a folder, sorted, without hidden ones.
+def visible_files(folder: Path, output: Path) -> list[Path]:
+    """Every file below a folder, sorted, without hidden ones and without what the work writes.
+
+    Args:
+        folder: where to look.
+        output: the folder the work writes to; it may lie in `folder`.
 
     Raises:
-        InputError: no such folder, or it holds no file.
+        InputError: no such folder, or it holds no file, or it is the output itself.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder")
-    files = []
+    if folder.resolve() == output.resolve():
+        raise InputError(f"{folder} cannot be both what is read and where it is written")
+    files, written = [], os.path.abspath(output)
     for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if os.path.abspath(place) == written:
+            folders.clear()
+            continue
+        folders[:] = [name for name in folders if not name.startswith(".")]
         files += [Path(place, name) for name in names if not name.startswith(".")]
     if not files:
         raise InputError(f"{folder} holds no files")

@@ -55,18 +55,23 @@ class Cutter:
         height, width = film.shape
         if height < SMALLEST_SIDE or width < 2 * SMALLEST_SIDE:
             raise ImageError(source, f"too small for a film: {width}x{height} pixels")
-        if film.min() == film.max():
-            raise ImageError(source, "the image is blank")
         try:
-            knees = split_knees(film, self.split)
+            halves = split_knees(film, self.split)
         except ValueError:
-            raise ImageError(source, "a single knee, or none: not cut") from None
-        return [self._write(source, side, knee) for side, knee in knees.items()]
+            blank = film.min() == film.max()
+            reason = "the image is blank" if blank else "a single knee, or none: not cut"
+            raise ImageError(source, reason) from None
+        knees = {
+            side: prepare_knee(half, self.size, self.fit, self.equalize)
+            for side, half in halves.items()
+        }
+        if not any(knee.any() for knee in knees.values()):
+            raise ImageError(source, "the image is blank")
+        return [self._write(source.stem, side, knee) for side, knee in knees.items()]
 
-    def _write(self, source: Path, side: str, knee: np.ndarray) -> dict:
-        prepared = prepare_knee(knee, self.size, self.fit, self.equalize)
+    def _write(self, film: str, side: str, knee: np.ndarray) -> dict:
         if self.flip_left and side == "L":
-            prepared = prepared[:, ::-1]
-        name = f"{source.stem}_{side}.png"
-        write_image(self.folder / name, prepared)
-        return {"id": source.stem, "side": side, "file": name}
+            knee = knee[:, ::-1]
+        name = f"{film}_{side}.png"
+        write_image(self.folder / name, knee)
+        return {"id": film, "side": side, "file": name}

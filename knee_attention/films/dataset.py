@@ -18,10 +18,9 @@ from knee_attention.errors import ImageError, InputError
 from knee_attention.films.phantom import phantom_film
 from knee_attention.films.radiograph import prepare_knee, resize_knee, split_knees
 from knee_attention.films.reading import is_image_file, read_image
+from knee_attention.films.splits import SPLITS
 
-SPLITS = ("train", "validation", "test")
 GRADES = range(5)
-HDF5_FORMAT = "knee_attention dataset 1"
 HDF5_SUFFIXES = (".h5", ".hdf5")
 PHANTOM_FILMS = {"train": 360, "validation": 50, "test": 100}
 

@@ -3,9 +3,6 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
-
-import pandas as pd
 
 from knee_attention.errors import InputError
 
@@ -56,42 +53,7 @@ class Grades:
     disagreements: int = 0
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a table of text or SAS, every cell as text, the names of the columns in capitals.
-
-    Args:
-        path: `.sas7bdat`, or text separated by `|`, tabs, commas or semicolons.
-
-    Raises:
-        InputError: the file is missing or no such table.
-    """
-    try:
-        if path.suffix.lower() == ".sas7bdat":
-            table = pd.read_sas(path, encoding="latin-1").map(_sas_text)
-        else:
-            with path.open(encoding="utf-8-sig", errors="replace") as file:
-                header = file.readline()
-            separator = max("|\t,;", key=header.count)
-            table = pd.read_csv(
-                path, sep=separator, dtype=str, keep_default_na=False, index_col=False,
-                encoding="utf-8-sig", encoding_errors="replace",
-            )
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    except ValueError as error:  # pandas' ParserError and EmptyDataError are of this kind
-        raise InputError(f"{path} is no table: {str(error).strip().splitlines()[0]}") from None
-    table.columns = [str(name).strip().upper() for name in table.columns]
-    return table.fillna("").map(str.strip)
-
-
-def _sas_text(value: object) -> str:
-    """SAS stores numbers as floats and its special missing codes as NaN."""
-    if pd.isna(value):
-        return ""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def readings_of(table: pd.DataFrame) -> list[Reading]:
+def readings_of(table: list[dict]) -> list[Reading]:
     """Recognise a table by its columns and list its readings.
 
     OAI has one row per reading (ID, SIDE, READPRJ, V..XRKL), MOST one per subject (MOSTID, V.XRKL
@@ -104,7 +66,7 @@ def readings_of(table: pd.DataFrame) -> list[Reading]:
     Raises:
         InputError: none of the three.
     """
-    columns = set(table.columns)
+    columns = set(table[0])
     if "MOSTID" in columns:
         return _most_readings(table)
     if {"ID", "SIDE", "READPRJ"} <= columns:
@@ -113,17 +75,17 @@ def readings_of(table: pd.DataFrame) -> list[Reading]:
         return _plain_readings(table)
     raise InputError(
         "expected the columns ID, SIDE, READPRJ, V00XRKL (OAI), MOSTID, V0XRKL, V0XLKL (MOST) "
-        f"or id, side, kl. Received: {', '.join(table.columns[:8])}"
+        f"or id, side, kl. Received: {', '.join(list(table[0])[:8])}"
     )
 
 
-def _oai_readings(table: pd.DataFrame) -> list[Reading]:
+def _oai_readings(table: list[dict]) -> list[Reading]:
     name = re.compile(r"(V\d\d)XRKL")
-    visits = [match for match in map(name.fullmatch, table.columns) if match]
+    visits = [match for match in map(name.fullmatch, table[0]) if match]
     if not visits:
         raise InputError("the OAI table has no column of grades like V00XRKL")
     readings = []
-    for line, row in enumerate(table.to_dict("records"), start=2):
+    for line, row in enumerate(table, start=2):
         for match in visits:
             visit, subject = match[1], row["ID"]
             barcode = row.get(f"{visit}BARCDBU", "")
@@ -136,16 +98,16 @@ def _oai_readings(table: pd.DataFrame) -> list[Reading]:
                     visit=visit,
                     side=_side(row["SIDE"]),
                     grade=row[match[0]],
-                    project=_number(row["READPRJ"]),
+                    project=_number(row["READPRJ"]) or "blank",
                     version=row.get("VERSION", ""),
                 )
             )
     return readings
 
 
-def _most_readings(table: pd.DataFrame) -> list[Reading]:
+def _most_readings(table: list[dict]) -> list[Reading]:
     name = re.compile(r"(V\d)X([RL])KL")
-    grades = [match for match in map(name.fullmatch, table.columns) if match]
+    grades = [match for match in map(name.fullmatch, table[0]) if match]
     if not grades:
         raise InputError("the MOST table has no columns of grades like V0XRKL and V0XLKL")
     return [
@@ -158,12 +120,12 @@ def _most_readings(table: pd.DataFrame) -> list[Reading]:
             side=match[2],
             grade=row[match[0]],
         )
-        for line, row in enumerate(table.to_dict("records"), start=2)
+        for line, row in enumerate(table, start=2)
         for match in grades
     ]
 
 
-def _plain_readings(table: pd.DataFrame) -> list[Reading]:
+def _plain_readings(table: list[dict]) -> list[Reading]:
     return [
         Reading(
             place=f"line {line}",
@@ -173,8 +135,9 @@ def _plain_readings(table: pd.DataFrame) -> list[Reading]:
             visit=row.get("VISIT", ""),
             side=_side(row["SIDE"]),
             grade=row["KL"],
+            project=row.get("PROJECT", "") if row.get("PROJECT") in PROJECTS else "",
         )
-        for line, row in enumerate(table.to_dict("records"), start=2)
+        for line, row in enumerate(table, start=2)
     ]
 
 
@@ -229,8 +192,8 @@ def _unusable(reading: Reading) -> str | None:
         return "no id"
     if not reading.side:
         return "no side"
-    if reading.cohort == "OAI" and reading.project not in PROJECTS:
-        return f"reading project {reading.project or 'blank'}, not {', '.join(PROJECTS)}"
+    if reading.project and reading.project not in PROJECTS:
+        return f"reading project {reading.project}, not {', '.join(PROJECTS)}"
     if _grade(reading.grade) is not None:
         return None
     code = reading.grade.upper()

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from knee_attention.errors import ImageError
-from knee_attention.films.grades import read_table
 from knee_attention.films.reading import is_image_file, read_image
+from knee_attention.films.tables import read_table
 
 
 def read_knee(source: Path) -> list[dict]:
@@ -39,8 +39,7 @@ def subjects_of_films(table: Path) -> dict[str, str]:
     """The subject of each film's id, from a table with these two columns, if there is one."""
     if not table.exists():
         return {}
-    rows = read_table(table).to_dict("records")
-    return {row["ID"]: row["SUBJECT"] for row in rows if row.get("SUBJECT")}
+    return {row["ID"]: row["SUBJECT"] for row in read_table(table) if row.get("SUBJECT")}
 
 
 def pair(

@@ -30,7 +30,7 @@ class PhantomFilm:
     """A synthetic film and what is known about it; the patient's right knee is on its left.
 
     Boxes are (x, y, width, height) in pixels; masks cover joint space, subchondral bone and
-    joint margins: the width of the joint by about 30 mm, along the joint line.
+    joint margins: the width of the joint and its osteophytes by about 42 mm, along the joint line.
     """
 
     image: np.ndarray  # (height, width) uint8
@@ -97,8 +97,8 @@ def _trabeculae(grid: tuple[int, int], spacing: float, rng: np.random.Generator)
     strands = cv2.GaussianBlur(noise, (0, 0), sigmaX=0.25 / spacing, sigmaY=1.4 / spacing)
     clouds = cv2.resize(noise[: grid[0] // 24, : grid[1] // 24], grid[::-1],
                         interpolation=cv2.INTER_CUBIC)
-    contrast = rng.uniform(0.03, 0.08) / float(strands.std())
-    return cv2.addWeighted(strands, contrast, clouds, 0.2, 1)
+    contrast = rng.uniform(0.02, 0.06) / float(strands.std())
+    return cv2.addWeighted(strands, contrast, clouds, 0.1, 1)
 
 
 def _add_leg(
@@ -138,14 +138,15 @@ def _add_bone_detail(
     attenuation: np.ndarray, knee: anatomy.Knee, pose: anatomy.Pose, spacing: float
 ) -> None:
     """Add the joint surfaces' dense bone, sclerosis below them, and edges seen through the bone."""
-    sclerosis_height = 4 + 5 * max(knee.sclerosis)
-    for height, densities in (
-        (1.6, (0.28, 0.28)),
-        (sclerosis_height, [0.3 * amount for amount in knee.sclerosis]),
+    for heights, densities in (
+        ((1.6, 1.6), (0.28, 0.28)),
+        ([3 + 10 * amount for amount in knee.sclerosis],
+         [min(0.8, 1.6 * amount) for amount in knee.sclerosis]),
     ):
-        for band, compartment in anatomy.sclerotic_bands(knee, height):
+        for band, compartment in anatomy.sclerotic_bands(knee, heights):
             window, paint = _paint(attenuation.shape, pose.to_film(band), spacing, border=6)
-            soft = cv2.GaussianBlur(paint, (0, 0), (0.2 + 0.25 * height) / spacing)
+            blur = 0.2 + 0.2 * heights[compartment]
+            soft = cv2.GaussianBlur(paint, (0, 0), blur / spacing)
             attenuation[window] += densities[compartment] / 255 * soft
     lines = [pose.to_film(line) for line in anatomy.bony_lines(knee)]
     window = _window(attenuation.shape, np.concatenate(lines), spacing, border=3)
@@ -254,7 +255,7 @@ def _add_collimation(attenuation: np.ndarray, spacing: float, rng: np.random.Gen
     y, x = np.arange(rows) * spacing, np.arange(columns) * spacing
     borders = {"left": x, "right": x[::-1], "top": y, "bottom": y[::-1]}
     for name, from_edge in borders.items():
-        if rng.random() < 0.2:
+        if rng.random() < 0.1:
             width = rng.uniform(5, 35 if name == "bottom" else 10)
             shade = COLLIMATOR / 2 * (1 - np.tanh((from_edge - width) / rng.uniform(1, 8)))
             shade = shade.astype(np.float32)
@@ -267,7 +268,7 @@ def _black_out_name(image: np.ndarray, spacing: float, rng: np.random.Generator)
         height, width = (rng.uniform((30, 35), (85, 60)) / spacing).astype(int)
         top, side = (rng.uniform(0, 6, 2) / spacing).astype(int)
         left = side if rng.random() < 0.5 else image.shape[1] - width - side
-        image[top : top + height, left : left + width] = 0
+        image[top : top + height, left : left + width] = image.min()
 
 
 # --- exposure
@@ -285,5 +286,6 @@ def _expose(attenuation: np.ndarray, spacing: float, rng: np.random.Generator) -
 
     contrast = float(np.exp(rng.uniform(np.log(0.27), np.log(0.7))))  # pale films to saturated ones
     black, white = rng.uniform(0, 20), rng.uniform(200, 255)
-    level = cv2.pow(np.tanh(contrast * attenuation.clip(0)), rng.uniform(1.0, 2.0))
+    toe = rng.uniform(0.3, 0.6)  # the film is black behind less
+    level = cv2.pow(np.tanh(contrast * (attenuation - toe).clip(0)), rng.uniform(1.0, 2.0))
     return cv2.convertScaleAbs(level, alpha=white - black, beta=black)

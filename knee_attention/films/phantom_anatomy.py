@@ -25,15 +25,15 @@ JOINT_FROM_TOP = (117, 134, 173, 228, 261)
 
 REFERENCE_HALF_WIDTH = 44.0  # the tables below draw a tibial plateau 88 mm wide
 PLATEAU = 2.5  # y of the tibial plateau below the centre of the joint space, mm
-JOINT_BAND = 15.0  # the joint region reaches this far above and below the joint's centre, mm
+JOINT_BAND = 21.0  # the joint region reaches this far above and below the joint's centre, mm
 JOINT_MARGIN = 8.0  # ... and this far beyond the plateau on either side, mm
 
 # One entry per grade; a knee's severity lies between grades, so these are interpolated.
-CARTILAGE_LOST = (0.0, 0.2, 0.42, 0.7, 1.0)  # share of the worse compartment's joint space
-SPUR_LENGTH = (0.0, 2.2, 5.2, 8.0, 11.5)  # osteophytes, mm
-SCLEROSIS = (0.0, 0.06, 0.25, 0.6, 1.0)  # extra density below the joint surface, 1 = marked
-DEPRESSION = (0.0, 0.0, 0.3, 1.2, 3.5)  # how far the worse plateau has sunk at its margin, mm
-TIBIA_SHIFT = (0.0, 0.0, 0.4, 1.5, 4.5)  # the tibia's slip away from the worse compartment, mm
+CARTILAGE_LOST = (0.0, 0.25, 0.5, 0.78, 1.05)  # share of the worse compartment's joint space
+SPUR_LENGTH = (0.0, 3.0, 6.5, 10.0, 14.0)  # osteophytes, mm
+SCLEROSIS = (0.0, 0.25, 0.5, 0.75, 1.0)  # extra density below the joint surface, 1 = marked
+DEPRESSION = (0.0, 0.0, 0.6, 2.0, 4.5)  # how far the worse plateau has sunk at its margin, mm
+TIBIA_SHIFT = (0.0, 0.0, 1.0, 3.0, 7.0)  # the tibia's slip away from the worse compartment, mm
 
 # Half outlines from the midline outwards, then along the shaft: (x, y) in mm, y from the plateau.
 FEMUR_SURFACE = ((0, -14.5), (6, -13.5), (10, -9.5), (14, -4.5), (19, -0.8), (27, 0), (34, -0.4))
@@ -134,14 +134,14 @@ def sample_knee(
         amounts = np.interp(severity, range(5), table) * share
         return tuple(amounts * np.clip(rng.normal(1, spread, 2), 0.5, 1.35))
 
-    healthy_gaps = np.clip(rng.normal((5.8, 6.3), 0.35), 4.9, 7.2)
+    healthy_gaps = np.clip(rng.normal((7.8, 8.2), 0.4), 6.8, 9.2)
     shift = np.interp(severity, range(5), TIBIA_SHIFT) * rng.uniform(0.6, 1.3)
     return Knee(
         scale=scale,
-        gaps=tuple(healthy_gaps * (1 - np.clip(sign(CARTILAGE_LOST, 0.12, 0.08), 0, 1))),
-        femur_spurs=sign(SPUR_LENGTH, 0.75, 0.25),
-        tibia_spurs=sign(SPUR_LENGTH, 0.75, 0.25),
-        sclerosis=sign(SCLEROSIS, 0.2, 0.2),
+        gaps=tuple(healthy_gaps * (1 - np.clip(sign(CARTILAGE_LOST, 0.6, 0.08), 0, 1))),
+        femur_spurs=sign(SPUR_LENGTH, 0.85, 0.2),
+        tibia_spurs=sign(SPUR_LENGTH, 0.85, 0.2),
+        sclerosis=sign(SCLEROSIS, 0.6, 0.15),
         depression=sign(DEPRESSION, 0.0, 0.3),
         tibia_shift=shift if worse == 0 else -shift,
         valgus=rng.normal(0.09, 0.025),
@@ -220,8 +220,10 @@ def skin_outline(knee: Knee) -> np.ndarray:
     return round_corners(np.concatenate([medial[::-1], lateral]), radius=12)
 
 
-def sclerotic_bands(knee: Knee, height: float) -> list[tuple[np.ndarray, int]]:
-    """Lens-shaped bands of bone below each joint surface, `height` mm thick in their middle.
+def sclerotic_bands(
+    knee: Knee, heights: tuple[float, float]
+) -> list[tuple[np.ndarray, int]]:
+    """Lens-shaped bands of bone below each joint surface, `heights` (medial, lateral) mm thick in their middle.
 
     Gives (outline (n, 2) mm, compartment) for femur and tibia of both compartments.
     """
@@ -233,7 +235,7 @@ def sclerotic_bands(knee: Knee, height: float) -> list[tuple[np.ndarray, int]]:
         ):
             x = np.linspace(11, 42, 16) * knee.scale
             y = np.interp(x, *surface.T)
-            depth = inwards * height * np.sin(np.linspace(0, np.pi, len(x))) ** 0.6
+            depth = inwards * heights[compartment] * np.sin(np.linspace(0, np.pi, len(x))) ** 0.6
             lens = np.concatenate([np.stack([x, y], 1), np.stack([x, y + depth], 1)[::-1]])
             bands.append((lens * mirror + (shift, 0), compartment))
     return bands

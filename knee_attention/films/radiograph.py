@@ -56,7 +56,7 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
 def _stretch_table(lowest: int, highest: int) -> np.ndarray:
     """The grey value 0-255 of every stored value up to `highest`, rounded half up in integers."""
     span = highest - lowest
-    offsets = np.maximum(np.arange(highest + 1, dtype=np.int64) - lowest, 0)
+    offsets = np.maximum(np.arange(highest + 1, dtype=np.int32) - lowest, 0)
     return ((offsets * 510 + span) // (2 * span)).astype(np.uint8)
 
 
@@ -108,12 +108,15 @@ def split_at(film: np.ndarray, column: int) -> dict[str, np.ndarray]:
     """
     half = film.shape[1] // 2
     right, left = film[:, max(0, column - half) : column], film[:, column : column + half]
-    missing = half - right.shape[1], half - left.shape[1]
-    if any(missing):
-        darkest = film.min()
-        right = np.pad(right, ((0, 0), (missing[0], 0)), constant_values=darkest)
-        left = np.pad(left, ((0, 0), (0, missing[1])), constant_values=darkest)
+    if right.shape[1] < half:
+        right = np.hstack([_border(film, half - right.shape[1]), right])
+    if left.shape[1] < half:
+        left = np.hstack([left, _border(film, half - left.shape[1])])
     return {"R": right, "L": left}
+
+
+def _border(film: np.ndarray, width: int) -> np.ndarray:
+    return np.full((len(film), width), film.min(), film.dtype)
 
 
 def resize_knee(
@@ -152,6 +155,11 @@ def resize_knee(
 
 
 def _resample(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize by area when shrinking; much larger images are halved first, which is fast."""
+    while image.shape[0] >= 4 * height and image.shape[1] >= 4 * width:
+        rows, columns = image.shape[0] // 2, image.shape[1] // 2
+        even = image[: 2 * rows, : 2 * columns]
+        image = cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA)
     shrinks = height <= image.shape[0] and width <= image.shape[1]
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return cv2.resize(image, (width, height), interpolation=interpolation)

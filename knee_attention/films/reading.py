@@ -31,15 +31,15 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     """
     path = Path(path)
     try:
-        content = path.read_bytes()
+        content = np.memmap(path, np.uint8, "r")  # films are large, and copying them takes time
     except OSError as error:
         raise ImageError(path, error.strerror or "cannot be opened") from None
-    if not content:
-        raise ImageError(path, "the file is empty")
+    except ValueError:  # nothing can be mapped
+        raise ImageError(path, "the file is empty") from None
     if _is_truncated(content):
         raise ImageError(path, "the image is truncated")
     try:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+        image = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
     except cv2.error:
         image = None
     if image is None:
@@ -47,12 +47,13 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     return to_grey(image)
 
 
-def _is_truncated(content: bytes) -> bool:
+def _is_truncated(content: np.ndarray) -> bool:
     """OpenCV decodes a truncated PNG or JPEG to a half-grey image without a word."""
-    if content.startswith(b"\x89PNG"):
-        return b"IEND\xaeB`\x82" not in content
-    if content.startswith(b"\xff\xd8"):
-        return b"\xff\xd9" not in content[-4096:]
+    start, end = content[:4].tobytes(), content[-4096:].tobytes()
+    if start == b"\x89PNG":
+        return b"IEND\xaeB`\x82" not in end
+    if start[:2] == b"\xff\xd8":
+        return b"\xff\xd9" not in end
     return False
 
 

@@ -1,4 +1,4 @@
-"""Pages to look at: every cut of a set of films, and the grades of a training set."""
+"""Pages to look at: every cut of a set of films."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,8 +6,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from knee_attention.errors import InputError
-from knee_attention.files import written_whole
 from knee_attention.films.reading import read_image
 from knee_attention.films.writing import write_image
 
@@ -59,35 +57,3 @@ def _cell(name: str, right: Path, left: Path) -> np.ndarray:
     place = (6, CELL_HEIGHT + 18)
     cv2.putText(cell, name, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, 255, 1, cv2.LINE_AA)
     return cell
-
-
-def grade_figure(path: Path, counts: dict[str, Sequence[int]]) -> None:
-    """Draw how the knees of every split are distributed over the grades.
-
-    Args:
-        path: an image file.
-        counts: split -> number of knees of each grade, from 0.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
-    width = 0.8 / len(counts)
-    for index, (split, knees) in enumerate(counts.items()):
-        places = np.arange(len(knees)) + (index - (len(counts) - 1) / 2) * width
-        share = 100 * np.array(knees) / max(1, sum(knees))
-        bars = axes.bar(places, share, width, label=f"{split} ({sum(knees)} knees)")
-        axes.bar_label(bars, labels=[str(count) for count in knees], fontsize=7)
-    axes.set_xticks(range(5))
-    axes.set_xlabel("Kellgren-Lawrence grade")
-    axes.set_ylabel("% of the split's knees")
-    axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    try:
-        with written_whole(path) as beside:
-            figure.savefig(beside, dpi=150)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}") from None

@@ -69,7 +69,10 @@ def assign(
 
 
 def _draw(sizes: Sequence[int], share: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """How many subjects of each kind go to each split, `(kinds, splits)`; rounding at random."""
+    """How many subjects of each kind go to each split, `(kinds, splits)`; rounding at random.
+
+    No split stays empty while there are subjects.
+    """
     wanted = np.outer(sizes, share)
     drawn = np.floor(wanted + 1e-9).astype(int)
     for row, size in enumerate(sizes):
@@ -78,6 +81,12 @@ def _draw(sizes: Sequence[int], share: np.ndarray, rng: np.random.Generator) -> 
             rest = np.maximum(wanted[row] - drawn[row], 0) + 1e-12
             chosen = rng.choice(len(share), left, replace=False, p=rest / rest.sum())
             drawn[row, chosen] += 1
+    for empty in np.flatnonzero(drawn.sum(axis=0) == 0):
+        fullest = drawn.sum(axis=0).argmax()
+        if drawn[:, fullest].sum() > 1:
+            row = drawn[:, fullest].argmax()
+            drawn[row, fullest] -= 1
+            drawn[row, empty] += 1
     return drawn
 
 
@@ -113,6 +122,8 @@ def _even_out(drawn: np.ndarray, knees: np.ndarray, share: np.ndarray) -> None:
                 possible = (drawn[moved, source] > 0) & (
                     (returned < 0) | (drawn[returned, target] > 0)
                 )
+                if drawn[:, source].sum() == 1:  # its last subject is only exchanged
+                    possible &= returned >= 0
                 gain[~possible] = 0
                 step = int(gain.argmin())
                 if gain[step] < best:

@@ -9,16 +9,20 @@ from knee_attention.errors import InputError
 from knee_attention.files import written_whole
 from knee_attention.films.reading import is_image_file
 from knee_attention.films.splits import SPLITS, assign, split_shares
+from knee_attention.films.tables import write_table
 from knee_attention.films.workers import remove_remains
-from knee_attention.films.writing import write_table
 
 MANIFEST_COLUMNS = ["id", "subject", "side", "kl", "split", "file", "cohort", "visit", "source"]
 """Columns of manifest.csv; `file` is relative to the folder it lies in."""
 
 
 def split_rows(
-    knees: Sequence[dict], test: float = 0.3, validation: float = 0.1, seed: int = 0,
-    by_knee: bool = False, folds: int = 1,
+    knees: Sequence[dict],
+    test: float = 0.3,
+    validation: float = 0.1,
+    seed: int = 0,
+    by_knee: bool = False,
+    folds: int = 1,
 ) -> list[list[dict]]:
     """Give every knee a split.
 

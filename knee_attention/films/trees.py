@@ -12,8 +12,9 @@ from pathlib import Path
 
 from knee_attention.errors import ImageError, InputError
 from knee_attention.films.dicom import Header, read_film, read_header
-from knee_attention.films.grades import film_id, read_table
+from knee_attention.films.grades import film_id
 from knee_attention.films.radiograph import to_uint8
+from knee_attention.films.tables import read_table
 from knee_attention.films.writing import write_image
 
 IMAGE_COLUMNS = [
@@ -85,7 +86,7 @@ def read_contents(files: Iterable[Path]) -> dict[tuple[str, ...], dict]:
     contents = {}
     for path in files:
         if path.name.lower() == "contents.csv":
-            for row in read_table(path).to_dict("records"):
+            for row in read_table(path):
                 contents[tuple(Path(row.get("FOLDER", "")).parts[-3:])] = row
     return contents
 

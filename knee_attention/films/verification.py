@@ -9,6 +9,7 @@ from knee_attention.errors import ImageError, InputError
 from knee_attention.films.hdf5 import FORMAT
 from knee_attention.films.pairing import pixel_hash
 from knee_attention.films.reading import read_image
+from knee_attention.films.tables import read_table
 from knee_attention.films.training_set import placed_files
 from knee_attention.films.workers import in_parallel
 
@@ -49,27 +50,24 @@ def _read_folder(folder: Path, workers: int) -> tuple[list[dict], list[str]]:
     files = placed_files(folder)
     manifest, faults = {}, []
     if (folder / "manifest.csv").exists():
-        import pandas
-
-        table = pandas.read_csv(folder / "manifest.csv", dtype=str, keep_default_na=False)
-        manifest = {row["file"]: row for row in table.to_dict("records")}
+        manifest = {row["FILE"]: row for row in read_table(folder / "manifest.csv")}
         there = {path.as_posix() for path in files}
         missing = sorted(manifest.keys() - there)
         faults += [f"{name} is in manifest.csv and missing" for name in missing]
         faults += [f"{name} is not in manifest.csv" for name in sorted(there - manifest.keys())]
     rows = []
-    hashes = in_parallel(partial(_hash_or_reason, folder), files, workers)
-    for path, (pixels, reason) in zip(files, hashes, strict=True):
-        name = path.as_posix()
+    hashes = dict(in_parallel(partial(_hash_or_reason, folder), files, workers))
+    for path in files:
+        name, (pixels, reason) = path.as_posix(), hashes[path]
         if reason:
             faults.append(f"{name}: {reason}")
             continue
         split, kl = path.parts[:2]
         subject = re.sub(r"[_-]?[RL]$", "", path.stem)
-        listed = manifest.get(name, {"subject": subject, "split": split, "kl": kl})
-        if (listed["split"], listed["kl"]) != (split, kl):
-            faults.append(f"{name} is {listed['split']}, grade {listed['kl']} in manifest.csv")
-        row = {"file": name, "subject": listed["subject"], "kl": kl, "split": split}
+        listed = manifest.get(name, {"SUBJECT": subject, "SPLIT": split, "KL": kl})
+        if (listed["SPLIT"], listed["KL"]) != (split, kl):
+            faults.append(f"{name} is {listed['SPLIT']}, grade {listed['KL']} in manifest.csv")
+        row = {"file": name, "subject": listed["SUBJECT"], "kl": kl, "split": split}
         rows.append({**row, "pixels": pixels})
     return rows, faults
 

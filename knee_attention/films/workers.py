@@ -5,11 +5,11 @@ import os
 import re
 import signal
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from knee_attention.errors import ImageError, InputError
@@ -42,13 +42,13 @@ def work_through(
 
     sources = list(sources)
     remove_remains(journal.path.parent.glob(".*"))
-    account = Account()
+    account = Account(found=len(sources))
     outcomes = {source: journal.finished(source) for source in sources}
     account.earlier = sum(bool(done and done["reason"] is None) for done in outcomes.values())
     to_do = [source for source in sources if outcomes[source] is None]
     attempts = in_parallel(partial(_attempt, work), to_do, workers)
     with tqdm(total=len(sources), initial=len(sources) - len(to_do), desc=title) as progress:
-        for source, outcome in zip(to_do, attempts, strict=True):
+        for source, outcome in attempts:
             journal.add(source, outcome)
             outcomes[source] = outcome
             progress.update()
@@ -69,23 +69,25 @@ def _attempt(work: Work, source: Path) -> dict:
         return {"rows": [], "reason": error.reason}
 
 
-def in_parallel(function: Callable, items: list, workers: int) -> Iterator:
-    """`map` over processes, in order, holding only a few items at a time."""
+def in_parallel(function: Callable, items: list, workers: int) -> Iterator[tuple]:
+    """Yield (item, function(item)) from processes as they come, holding a few at a time."""
     if workers == 1 or len(items) < 2:
-        yield from map(function, items)
+        for item in items:
+            yield item, function(item)
         return
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
         workers, mp_context=context, initializer=_begin_worker, initargs=(function,)
     )
     try:
-        pending = deque()
-        for item in items:
-            pending.append(pool.submit(_call, item))
-            if len(pending) == 8 * workers:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+        waiting, pending = iter(items), {}
+        while True:
+            for item in islice(waiting, 8 * workers - len(pending)):
+                pending[pool.submit(_call, item)] = item
+            if not pending:
+                return
+            for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                yield pending.pop(future), future.result()
     except BrokenProcessPool:
         raise InputError(
             "a worker process died, perhaps for want of memory; "

@@ -1,0 +1,104 @@
+"""A tree of DICOM files -> one PNG per bilateral knee radiograph, and images.csv.
+
+    python data_prep/dicom_to_png.py OAI_OR_MOST FILMS
+
+Files are recognised by what is in them, so OAI's nameless 001 files, MOST's and any others will do.
+FILMS gets <id>.png, images.csv (id, subject, date, barcode, spacing in mm, size, bits, source), and
+excluded.csv with a reason for every other file. OAI's id is <subject>_<barcode>, as in the labels.
+The same command goes on where a killed one stopped. Compressed files need
+pip install "knee_attention[dicom]".
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+from knee_attention.errors import InputError, command_line
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line."""
+    options = _parser().parse_args(arguments)
+    with command_line("dicom_to_png.py"):
+        _convert(options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("tree", type=Path, help="folder with DICOM files, at any depth")
+    parser.add_argument("films", type=Path, help="folder the PNGs go to")
+    parser.add_argument(
+        "--series",
+        metavar="REGEX",
+        help="SeriesDescription to take (default: bilateral PA fixed flexion knee, where given)",
+    )
+    parser.add_argument(
+        "--body-part", metavar="REGEX", help="BodyPartExamined to take (default: knee, where given)"
+    )
+    parser.add_argument(
+        "--view", metavar="REGEX", help="ViewPosition to take (default: PA, where given)"
+    )
+    parser.add_argument(
+        "--bits", type=int, choices=(8, 16), default=16, help="of the PNGs (default: 16)"
+    )
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes to use")
+    return parser
+
+
+def _convert(options: argparse.Namespace) -> None:
+    if options.workers < 1:
+        raise InputError("--workers needs to be at least 1")
+    try:
+        import pydicom  # noqa: F401
+    except ImportError:
+        raise InputError('DICOM needs pydicom: pip install "knee_attention[dicom]"') from None
+
+    from knee_attention.films.accounts import visible_files
+    from knee_attention.films.journal import Journal
+    from knee_attention.films.tables import write_excluded, write_table
+    from knee_attention.films.trees import (
+        IMAGE_COLUMNS,
+        Converter,
+        Filter,
+        Surveyor,
+        name_films,
+        read_contents,
+    )
+    from knee_attention.films.workers import work_through
+
+    patterns = {name: getattr(options, name) for name in ("series", "body_part", "view")}
+    wanted = Filter(**patterns)
+    files = visible_files(options.tree, options.films)
+    contents = read_contents(files)
+    sources = [path for path in files if path.name.lower() != "contents.csv"]
+
+    surveyor = Surveyor(contents, wanted)
+    listings = {str(path): ", ".join(surveyor.listing(path).values()) for path in sources}
+    journal = Journal(options.films / ".headers.jsonl", patterns, listings)
+    survey = work_through(sources, surveyor, journal, options.workers, "headers")
+    films, copies = name_films(survey.rows)
+
+    ids = {film["source"]: film["id"] for film in films}
+    converter = Converter(options.films, ids, options.bits)
+    journal = Journal(options.films / ".journal.jsonl", {"bits": options.bits}, ids)
+    paths = [Path(film["source"]) for film in films]
+    account = work_through(paths, converter, journal, options.workers, "films")
+    account.found = len(sources)
+    account.excluded += survey.excluded + copies
+
+    surveyed = {film["source"]: film for film in films}
+    rows = [{**surveyed[row["source"]], **row} for row in account.rows]
+    write_table(options.films / "images.csv", IMAGE_COLUMNS, rows)
+    write_excluded(options.films / "excluded.csv", account.excluded)
+    print(account)
+    without_spacing = sum(row["row_spacing_mm"] == "" for row in rows)
+    if without_spacing:
+        print(f"without pixel spacing: {without_spacing}")
+    if account.written == 0:
+        raise InputError(f"no radiograph of {options.tree} could be taken")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""Knees and labels -> a training set: train|validation|test/<grade>/<id>_R.png.
+
+    python data_prep/make_dataset.py KNEES labels.csv DATASET --h5 dataset.h5
+    python data_prep/make_dataset.py --verify DATASET
+
+Both knees and all visits of a subject are in one split, and every split has the same share of every
+grade: 70% of the knees for training and 30% for testing, and 10% of the former for validation.
+DATASET also gets manifest.csv, grades.png and, with a reason for each knee and each label that is
+not used, excluded.csv. --verify checks a finished set, a folder or an HDF5 file.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+from knee_attention.errors import InputError, command_line
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    with command_line("make_dataset.py"):
+        if options.verify:
+            _verify(options.verify, options.workers)
+        elif options.dataset:
+            _make(options)
+        else:
+            parser.error("give KNEES LABELS DATASET, or --verify PATH")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("knees", type=Path, nargs="?", help="folder split_knees.py wrote")
+    parser.add_argument("labels", type=Path, nargs="?", help="table make_labels.py wrote")
+    parser.add_argument("dataset", type=Path, nargs="?", help="folder the training set goes to")
+    parser.add_argument("--h5", type=Path, metavar="FILE", help="also write one HDF5 file")
+    parser.add_argument("--test", type=float, default=0.3, help="share of the test set")
+    parser.add_argument(
+        "--validation", type=float, default=0.1, help="share of the rest for validation"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the draw")
+    parser.add_argument(
+        "--by-knee", action="store_true", help="split knees, not subjects: the paper's letter"
+    )
+    parser.add_argument(
+        "--folds", type=int, default=1, metavar="K", help="K sets for cross-validation"
+    )
+    parser.add_argument("--copy", action="store_true", help="copy files instead of linking them")
+    parser.add_argument("--verify", type=Path, metavar="PATH", help="check a finished set")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes to use")
+    return parser
+
+
+def _make(options: argparse.Namespace) -> None:
+    if not (0 < options.test < 1 and 0 < options.validation < 1):
+        raise InputError("--test and --validation are shares between 0 and 1")
+    if options.folds < 1 or options.workers < 1:
+        raise InputError("--folds and --workers need to be at least 1")
+
+    from knee_attention.evidence.figures import grade_distribution
+    from knee_attention.films.accounts import visible_files
+    from knee_attention.films.grades import choose_grades, readings_of
+    from knee_attention.films.hdf5 import write_hdf5
+    from knee_attention.films.journal import Journal
+    from knee_attention.films.pairing import pair, read_knee, subjects_of_films
+    from knee_attention.films.tables import read_table, write_excluded
+    from knee_attention.films.training_set import place, split_rows
+    from knee_attention.films.workers import work_through
+
+    grades = choose_grades(readings_of(read_table(options.labels)))
+    own_tables = {"knees.csv", "excluded.csv"}
+    files = visible_files(options.knees, options.dataset)
+    sources = [path for path in files if path.name not in own_tables]
+    choices = {name: getattr(options, name) for name in ("test", "validation", "seed", "by_knee")}
+    choices["folds"] = options.folds
+    journal = Journal(options.dataset / ".journal.jsonl", choices)
+    account = work_through(sources, read_knee, journal, options.workers, "knees")
+    subjects = subjects_of_films(options.knees / "knees.csv")
+    knees, unpaired, unused = pair(account.rows, grades.labels, subjects)
+    account.written, account.earlier = len(knees), 0  # what is placed already is said below
+    account.excluded += unpaired
+    print(account)
+    unused += grades.excluded
+    print(f"labels    {len(knees) + len(unused):>7}, of which {len(unused)} are not used")
+    write_excluded(options.dataset / "excluded.csv", account.excluded + unused)
+    if not knees:
+        raise InputError(f"no knee of {options.knees} has a label in {options.labels}")
+
+    sets = split_rows(knees, **choices)
+    for number, rows in enumerate(sets, start=1):
+        folder, h5 = options.dataset, options.h5
+        if len(sets) > 1:
+            folder = folder / f"fold{number}"
+            h5 = h5 and h5.with_stem(f"{h5.stem}-fold{number}")
+        placed = place(folder, rows, options.copy)
+        counts = _show_counts(rows, str(folder))
+        print(f"{placed} knees placed, {len(rows) - placed} were there")
+        grade_distribution(counts, folder / "grades.png")
+        if h5:
+            new = write_hdf5(h5, rows, folder)
+            print(f"{h5}:", "written" if new else "was there")
+
+
+def _show_counts(rows: list[dict], title: str) -> dict[str, list[int]]:
+    """Print the knees and subjects of each split and grade; return the knees."""
+    from knee_attention.films.splits import SPLITS
+
+    counts = {}
+    print(f"\n{title}\n{'':<11}" + "".join(f"{f'KL {kl}':>7}" for kl in range(5)), end="")
+    print(f"{'knees':>8}{'subjects':>10}")
+    for split in SPLITS:
+        here = [row for row in rows if row["split"] == split]
+        counts[split] = [sum(int(row["kl"]) == kl for row in here) for kl in range(5)]
+        subjects = len({row["subject"] for row in here})
+        print(f"{split:<11}" + "".join(f"{count:>7}" for count in counts[split]), end="")
+        print(f"{len(here):>8}{subjects:>10}")
+    return counts
+
+
+def _verify(path: Path, workers: int) -> None:
+    from knee_attention.films.verification import verify
+
+    if not path.exists():
+        raise InputError(f"{path} does not exist")
+    folders = sorted(path.glob("fold*")) if path.is_dir() else []
+    failed = False
+    for folder in folders or [path]:
+        rows, faults = verify(folder, workers)
+        _show_counts(rows, str(folder))
+        print("\n".join(faults) if faults else "no faults")
+        failed |= bool(faults)
+    if failed:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""The grades of OAI, MOST or a plain CSV file -> labels.csv, one row per graded knee.
+
+    python data_prep/make_labels.py kxr_sq_bu00.txt labels.csv
+
+Takes OAI's kxr_sq_bu<visit> and MOST's MOSTV01235XRAY, each as .txt or .sas7bdat, and any CSV file
+with the columns id, side (R or L), kl and perhaps subject, cohort, visit. Of several readings of an
+OAI knee project 15 is preferred, then 37, then 42. Every reading that is not used is listed with a
+reason in excluded.csv beside the labels.
+"""
+
+import argparse
+from pathlib import Path
+
+from knee_attention.errors import InputError, command_line
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("tables", type=Path, nargs="+", help="tables of one cohort or of several")
+    parser.add_argument("labels", type=Path, help="the file to write, e.g. labels.csv")
+    parser.add_argument("--visit", metavar="V00", help="take this visit alone (default: all)")
+    options = parser.parse_args(arguments)
+    with command_line("make_labels.py"):
+        _make_labels(options.tables, options.labels, options.visit)
+
+
+def _make_labels(tables: list[Path], labels: Path, visit: str | None) -> None:
+    from collections import Counter
+
+    from knee_attention.films.accounts import Account
+    from knee_attention.films.grades import LABEL_COLUMNS, choose_grades, readings_of
+    from knee_attention.films.tables import read_table, write_excluded, write_table
+
+    if labels.suffix.lower() != ".csv":
+        raise InputError(f"{labels}: the labels go to a file that ends in .csv")
+    readings = [reading for path in tables for reading in readings_of(read_table(path))]
+    if visit:
+        readings = [reading for reading in readings if reading.visit == visit]
+    grades = choose_grades(readings)
+    if not grades.labels:
+        raise InputError(f"none of {len(readings)} readings is a grade from 0 to 4")
+
+    write_table(labels, LABEL_COLUMNS, grades.labels)
+    write_excluded(labels.with_name("excluded.csv"), grades.excluded)
+    print("readings and knees")
+    print(Account(len(readings), grades.labels, len(grades.labels), excluded=grades.excluded))
+    print(f"knees on which the reading projects disagree: {grades.disagreements}")
+    counts = Counter(label["kl"] for label in grades.labels)
+    print("knees per grade:", "  ".join(f"{kl}: {counts[kl]}" for kl in range(5)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Bilateral radiographs -> one file per knee, as the networks take them.
+
+    python data_prep/split_knees.py FILMS KNEES --contact-sheet cuts.png
+
+Every film FILMS/<id>.png becomes KNEES/<id>_R.png (the image's left half, the patient's right knee)
+and KNEES/<id>_L.png. KNEES also gets knees.csv, and excluded.csv with a reason for every other
+file. The same command goes on where a killed one stopped.
+"""
+
+import argparse
+import os
+from collections import defaultdict
+from pathlib import Path
+
+from knee_attention.errors import InputError, command_line
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line."""
+    options = _parser().parse_args(arguments)
+    with command_line("split_knees.py"):
+        _split(options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("films", type=Path, help="folder of radiographs, both knees on each")
+    parser.add_argument("knees", type=Path, help="folder the knees go to")
+    parser.add_argument(
+        "--split",
+        choices=("auto", "middle"),
+        default="auto",
+        help="cut in the gap between the legs, or in the middle as the paper does (default: auto)",
+    )
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        default=(320, 224),
+        metavar=("HEIGHT", "WIDTH"),
+        help="of a knee in pixels (default: 320 224)",
+    )
+    parser.add_argument(
+        "--fit",
+        choices=("stretch", "pad"),
+        default="stretch",
+        help="stretch to the size, or keep the proportions (default: stretch)",
+    )
+    parser.add_argument(
+        "--equalize",
+        choices=("hist", "clahe", "none"),
+        default="hist",
+        help="histogram equalisation (default: hist)",
+    )
+    parser.add_argument("--flip-left", action="store_true", help="mirror left knees")
+    parser.add_argument(
+        "--contact-sheet", type=Path, metavar="FILE", help="draw all cuts on a page to look at"
+    )
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes to use")
+    return parser
+
+
+def _split(options: argparse.Namespace) -> None:
+    if min(options.size) < 16 or options.workers < 1:
+        raise InputError("--size needs at least 16 pixels, --workers at least 1")
+    if options.contact_sheet and options.contact_sheet.suffix.lower() not in (".png", ".jpg"):
+        raise InputError(f"{options.contact_sheet}: a contact sheet is a .png or .jpg file")
+
+    from knee_attention.films.accounts import visible_files
+    from knee_attention.films.cutting import KNEE_COLUMNS, Cutter
+    from knee_attention.films.journal import Journal
+    from knee_attention.films.pairing import subjects_of_films
+    from knee_attention.films.sheets import contact_sheets
+    from knee_attention.films.tables import write_excluded, write_table
+    from knee_attention.films.workers import work_through
+
+    own_tables = {"images.csv", "excluded.csv"}
+    files = visible_files(options.films, options.knees)
+    sources = [path for path in files if path.name not in own_tables]
+    by_id = defaultdict(list)
+    for source in sources:
+        by_id[source.stem].append(source)
+    ambiguous = {source for same in by_id.values() if len(same) > 1 for source in same}
+
+    choices = {name: getattr(options, name) for name in ("split", "fit", "equalize", "flip_left")}
+    cutter = Cutter(options.knees, size=tuple(options.size), **choices)
+    journal = Journal(options.knees / ".journal.jsonl", {**choices, "size": options.size})
+    distinct = [source for source in sources if source not in ambiguous]
+    account = work_through(distinct, cutter, journal, options.workers, "films")
+    account.found = len(sources)
+    account.excluded += [(str(path), "another film has the same id") for path in sorted(ambiguous)]
+
+    subjects = subjects_of_films(options.films / "images.csv")
+    rows = [{**row, "subject": subjects.get(row["id"], "")} for row in account.rows]
+    write_table(options.knees / "knees.csv", KNEE_COLUMNS, rows)
+    write_excluded(options.knees / "excluded.csv", account.excluded)
+    print(account)
+    if account.written == 0:
+        raise InputError(f"no film of {options.films} could be split")
+    if options.contact_sheet:
+        files = [options.knees / row["file"] for row in rows]
+        pairs = zip(rows[::2], files[::2], files[1::2], strict=True)
+        sheets = contact_sheets(
+            options.contact_sheet, [(row["id"], right, left) for row, right, left in pairs]
+        )
+        print("look at", ", ".join(map(str, sheets)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,246 @@
+"""How fast this machine trains and grades, ours beside the original's Keras 2 model.
+
+    pip install -e ".[bench]"
+    python experiments/benchmark.py
+
+Each model is measured in a process of its own, one after the other, in rounds; the best round
+counts. `keras2` is VGG-16 att0 + att1 multi-loss as the original code builds it, with tf_keras'
+own layers; without tf_keras it is left out. The share is that of the 3x3-convolution rate the
+same machine reaches in the same run and precision.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+MODELS = {
+    "auto": "ours, --precision auto",
+    "float32": "ours, float32",
+    "keras2": "literal Keras 2 model",
+}
+CONVOLUTION_CHANNELS, CONVOLUTION_SIZE, CONVOLUTION_LAYERS = 128, (80, 56), 4
+TRAINING_PASSES = 3
+"""A training step costs a forward pass and two of the same size backward."""
+
+
+def main() -> None:
+    """Measure every model in its own process and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--image-size", type=int, nargs=2, default=(320, 224), metavar=("H", "W"))
+    parser.add_argument("--batch-size", type=int, default=16, metavar="N", help="(default: 16)")
+    parser.add_argument("--steps", type=int, default=3, metavar="N",
+                        help="timed training steps a round (default: 3)")
+    parser.add_argument("--rounds", type=int, default=2, metavar="N", help="(default: 2)")
+    parser.add_argument("--models", nargs="*", choices=MODELS, default=list(MODELS),
+                        help="networks to measure; none at all, to measure splitting alone")
+    parser.add_argument("--films", type=int, default=200, metavar="N",
+                        help="films to split; 0 leaves splitting out (default: 200)")
+    parser.add_argument("--workers", type=int, default=2, metavar="N",
+                        help="processes that split films (default: 2)")
+    parser.add_argument("--only", choices=MODELS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if options.only:
+        print(json.dumps(measure(options)))
+        return
+    best = {}
+    for number in range(options.rounds):
+        for model in options.models:
+            print(f"round {number + 1} of {options.rounds}: {MODELS[model]} ...",
+                  file=sys.stderr, flush=True)
+            measured = in_own_process(model, options)
+            if measured:
+                best[model] = better(best.get(model), measured)
+    if best:
+        print(table(best, options))
+    if options.films:
+        from benchmark_split import splitting_speed
+
+        speed = splitting_speed(options.films, options.workers)
+        print(f"split_knees.py, {options.films} films of 2494x2048, 16 bits, {options.workers} "
+              f"workers: {speed['film_ms']:.0f} ms a film; OpenCV alone decodes one and encodes "
+              f"its knees in {speed['opencv_ms']:.0f} ms on one core: {speed['speed_up']:.2f} "
+              "times as fast")
+
+
+def in_own_process(model: str, options: argparse.Namespace) -> dict | None:
+    """One model's measurements; None, with a word about it, where it cannot be measured."""
+    command = [sys.executable, __file__, "--only", model,
+               "--image-size", *map(str, options.image_size),
+               "--batch-size", str(options.batch_size), "--steps", str(options.steps)]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    if ended.returncode:
+        reason = ended.stderr.strip().splitlines()[-1:] or [f"exit code {ended.returncode}"]
+        print(f"{MODELS[model]}: not measured, {reason[0]}", file=sys.stderr)
+        return None
+    return json.loads(ended.stdout.strip().splitlines()[-1])
+
+
+def better(before: dict | None, now: dict) -> dict:
+    """The best of two rounds, quantity by quantity."""
+    if before is None:
+        return now
+    lower_is_better = ("first_step", "memory")
+    return now | {
+        key: (min if key in lower_is_better else max)(value, now[key])
+        for key, value in before.items()
+        if isinstance(value, float)
+    }
+
+
+def measure(options: argparse.Namespace) -> dict:
+    """Rates in images/s, seconds to the first step, peak memory in GB, convolution GFLOP/s."""
+    import resource
+
+    height, width = options.image_size
+    count = options.batch_size * options.steps
+    generator = np.random.default_rng(0)
+    grades = generator.integers(5, size=count)
+    images = generator.integers(0, 256, (count, height, width, 1), dtype=np.uint8)
+    if options.only == "keras2":
+        images = np.repeat(images, 3, axis=-1).astype(np.float32)
+        targets = [np.eye(5, dtype=np.float32)[grades]] * 2
+        precision, build = "float32", keras2_model
+    else:
+        from knee_attention.device import choose_precision
+
+        targets = dict.fromkeys(("att0", "att1"), grades)
+        precision, build = choose_precision(options.only), our_model
+
+    def first(values):
+        if isinstance(values, dict):
+            return {name: value[: options.batch_size] for name, value in values.items()}
+        return [value[: options.batch_size] for value in values]
+
+    began = time.perf_counter()
+    model = build((height, width), precision)
+    model.train_on_batch(images[: options.batch_size], first(targets))
+    first_step = time.perf_counter() - began
+    model.fit(images, targets, batch_size=options.batch_size, verbose=0)
+    began = time.perf_counter()
+    model.fit(images, targets, batch_size=options.batch_size, verbose=0)
+    training = count / (time.perf_counter() - began)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    model.predict(images[: options.batch_size], batch_size=options.batch_size, verbose=0)
+    began = time.perf_counter()
+    model.predict(images, batch_size=options.batch_size, verbose=0)
+    inference = count / (time.perf_counter() - began)
+    return {
+        "precision": precision,
+        "training": training,
+        "inference": inference,
+        "first_step": first_step,
+        "memory": memory,
+        "convolution": convolution_rate(precision) if options.only != "keras2" else 0.0,
+        "gflop": convolution_gflop(model) if options.only != "keras2" else 0.0,
+    }
+
+
+def our_model(size: tuple[int, int], precision: str):
+    """VGG-16 multi-loss of this package, compiled as experiments compile it."""
+    import keras
+
+    from knee_attention.device import choose_jit_compile
+    from knee_attention.networks.model import build_model
+    from knee_attention.training import compile_model
+
+    keras.config.set_dtype_policy(precision)
+    model = build_model("vgg16", ("att0", "att1"), "multi_loss", size)
+    compile_model(model, {"att0": 1.0, "att1": 0.8}, 1e-5, choose_jit_compile())
+    return model
+
+
+def keras2_model(size: tuple[int, int], precision: str):
+    """The same network as the original code builds it, with the layers of Keras 2."""
+    import tf_keras
+    from tf_keras import layers
+
+    network = tf_keras.applications.VGG16(
+        include_top=False, weights=None, input_shape=(*size, 3)
+    )
+    outputs = []
+    for tap in ("block3_pool", "block4_pool"):
+        features = layers.BatchNormalization()(network.get_layer(tap).output)
+        x = layers.Conv2D(64, 1, activation="relu", padding="same")(features)
+        x = layers.Conv2D(16, 1, activation="relu", padding="same")(x)
+        mask = layers.LocallyConnected2D(1, 1, activation="sigmoid", padding="valid")(x)
+        ones = layers.Conv2D(
+            features.shape[-1], 1, use_bias=False, trainable=False, kernel_initializer="ones"
+        )
+        masked = layers.multiply([ones(mask), features])
+        averages = [layers.GlobalAveragePooling2D()(volume) for volume in (masked, ones(mask))]
+        vector = layers.Lambda(lambda pair: pair[0] / pair[1])(averages)
+        outputs.append(layers.Dense(5, activation="softmax")(vector))
+    model = tf_keras.Model(network.input, outputs)
+    model.compile(
+        tf_keras.optimizers.Adam(1e-5), "categorical_crossentropy", loss_weights=[1.0, 0.8]
+    )
+    return model
+
+
+def convolution_gflop(model) -> float:
+    """Billions of multiplications and additions of a forward pass of one image."""
+    import keras
+
+    total = 0
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            _, height, width, _ = layer.output.shape
+            total += 2 * height * width * int(np.prod(layer.kernel.shape))
+    return total / 1e9
+
+
+def convolution_rate(precision: str) -> float:
+    """GFLOP/s of a stack of plain 3x3 convolutions, this machine's own ceiling."""
+    import keras
+
+    keras.config.set_dtype_policy(precision)
+    shape = (16, *CONVOLUTION_SIZE, CONVOLUTION_CHANNELS)
+    model = keras.Sequential([keras.Input(shape[1:])])
+    for _ in range(CONVOLUTION_LAYERS):
+        model.add(keras.layers.Conv2D(CONVOLUTION_CHANNELS, 3, padding="same", use_bias=False))
+    images = keras.ops.cast(np.ones(shape, np.float32), model.compute_dtype)
+    model.predict_on_batch(images)
+    best = np.inf
+    for _ in range(5):
+        began = time.perf_counter()
+        model.predict_on_batch(images)
+        best = min(best, time.perf_counter() - began)
+    return shape[0] * convolution_gflop(model) / best
+
+
+def table(best: dict[str, dict], options: argparse.Namespace) -> str:
+    """The measurements as text, with ratios to the Keras 2 model."""
+    size = "x".join(map(str, options.image_size))
+    lines = [
+        f"VGG-16 att0 + att1 multi-loss, {size}, batch {options.batch_size}, best of "
+        f"{options.rounds} rounds",
+        f"{'':24}{'precision':>15}{'training':>10}{'inference':>10}{'1st step':>10}{'memory':>9}",
+        f"{'':24}{'':>15}{'images/s':>10}{'images/s':>10}{'s':>10}{'GB':>9}",
+    ]
+    for model, row in best.items():
+        lines.append(f"{MODELS[model]:24}{row['precision']:>15}{row['training']:10.2f}"
+                     f"{row['inference']:10.2f}{row['first_step']:10.1f}{row['memory']:9.2f}")
+    for model, row in best.items():
+        if row["convolution"]:
+            training = TRAINING_PASSES * row["gflop"] * row["training"] / row["convolution"]
+            inference = row["gflop"] * row["inference"] / row["convolution"]
+            lines.append(f"{MODELS[model]}: 3x3 convolution {row['convolution']:.0f} GFLOP/s; "
+                         f"training reaches {training:.0%} of it, inference {inference:.0%}")
+    if "keras2" in best:
+        for model in best.keys() - {"keras2"}:
+            ratios = {key: best[model][key] / best["keras2"][key]
+                      for key in ("training", "inference", "first_step")}
+            lines.append(f"{MODELS[model]} / Keras 2: training {ratios['training']:.2f}, inference "
+                         f"{ratios['inference']:.2f}, time to first step "
+                         f"{ratios['first_step']:.2f}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""How fast split_knees.py is, in units of what OpenCV alone needs on one core."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from knee_attention.films.cutting import Cutter
+from knee_attention.films.phantom import phantom_film
+from knee_attention.films.reading import read_image
+
+SPLIT_KNEES = Path(__file__).parents[1] / "data_prep" / "split_knees.py"
+
+
+def splitting_speed(films: int, workers: int) -> dict[str, float]:
+    """Time data_prep/split_knees.py on 16-bit films of 2494x2048 pixels.
+
+    Args:
+        films: how many; they are copies of six.
+        workers: processes of split_knees.py.
+
+    Returns:
+        opencv_ms: to decode a film and encode two knees with OpenCV on one core, ms.
+        film_ms: wall time of a film in split_knees.py with `workers`, its start included, ms.
+        speed_up: the first divided by the second; 0.8 x workers is wanted.
+    """
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        source, knees = Path(folder, "films"), Path(folder, "knees")
+        source.mkdir()
+        for index in range(6):
+            cv2.imwrite(str(source / f"{index:04d}.png"), _large_film(index))
+        for index in range(6, films):
+            (source / f"{index:04d}.png").hardlink_to(source / f"{index % 6:04d}.png")
+        rows = Cutter(knees)(source / "0000.png")
+        prepared = [read_image(knees / row["file"]) for row in rows]
+
+        start = time.perf_counter()
+        for index in range(24):
+            cv2.imread(str(source / f"{index % 6:04d}.png"), cv2.IMREAD_UNCHANGED)
+            for knee in prepared:
+                cv2.imencode(".png", knee)
+        opencv = (time.perf_counter() - start) / 24
+
+        command = [sys.executable, SPLIT_KNEES, source, Path(folder, "out")]
+        start = time.perf_counter()
+        subprocess.run([*command, "--workers", str(workers)], check=True, capture_output=True)
+        film = (time.perf_counter() - start) / films
+    return {"opencv_ms": 1000 * opencv, "film_ms": 1000 * film, "speed_up": opencv / film}
+
+
+def _large_film(seed: int) -> np.ndarray:
+    """A phantom film as a detector gives it: `(2048, 2494)` uint16 with its noise."""
+    image = phantom_film((seed % 5, 2 * seed % 5), seed).image
+    film = cv2.resize(image, (2494, 2048), interpolation=cv2.INTER_CUBIC).astype(np.float32) * 200
+    film += np.random.default_rng(seed).normal(0, 120, film.shape).astype(np.float32)
+    return np.clip(film, 0, 65535).astype(np.uint16)

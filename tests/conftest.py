@@ -1,0 +1,42 @@
+"""Quiet TensorFlow, and small inputs that the tests make themselves."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import cv2
+import numpy as np
+import pytest
+
+from knee_attention.films.radiograph import resize_knee
+
+
+def blob_knee(grade: int, generator: np.random.Generator, size=(96, 96)) -> np.ndarray:
+    """A grey picture whose bright bar is the wider the higher the grade."""
+    image = generator.integers(0, 60, size).astype(np.uint8)
+    middle = size[0] // 2
+    image[middle - 3 * grade - 2 : middle + 3 * grade + 2, 10:-10] = 200
+    return image
+
+
+@pytest.fixture
+def knee_folder(tmp_path):
+    """A data folder: 20 training, 10 validation and 10 test knees of five persons a split."""
+    generator = np.random.default_rng(0)
+    for split, count in (("train", 4), ("validation", 2), ("test", 2)):
+        for grade in range(5):
+            folder = tmp_path / "knees" / split / str(grade)
+            folder.mkdir(parents=True)
+            for number in range(count):
+                name = f"{split}{grade}{number // 2}{'RL'[number % 2]}.png"
+                cv2.imwrite(str(folder / name), blob_knee(grade, generator))
+    return tmp_path / "knees"
+
+
+@pytest.fixture
+def small_knees():
+    """Eight prepared knees `(8, 96, 96, 1)` uint8 and their grades."""
+    generator = np.random.default_rng(1)
+    grades = np.arange(8) % 5
+    images = np.stack([resize_knee(blob_knee(g, generator), (96, 96)) for g in grades])
+    return images[..., np.newaxis], grades

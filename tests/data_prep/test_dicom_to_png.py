@@ -1,0 +1,177 @@
+from collections import Counter
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("pydicom")
+from dicom_files import lookup_table, write_dicom  # noqa: E402
+from films_on_disk import account_of, read_rows  # noqa: E402
+from pydicom.uid import JPEG2000Lossless, RLELossless  # noqa: E402
+
+from knee_attention.films.dicom import read_film  # noqa: E402
+
+STORED = np.random.default_rng(0).integers(0, 4096, (40, 56)).astype(np.uint16)
+
+
+def needs(module: str):
+    return pytest.mark.skipif(
+        not __import__("importlib.util").util.find_spec(module), reason=f"{module} is not installed"
+    )
+
+
+@pytest.mark.parametrize(
+    "compression",
+    [None, RLELossless, pytest.param(JPEG2000Lossless, marks=needs("openjpeg"))],
+)
+@pytest.mark.parametrize("bits", [12, 16])
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_stored_values_are_kept_and_monochrome1_is_inverted(
+    tmp_path, compression, bits, photometric
+):
+    stored = STORED * 16 + 15 if bits == 16 else STORED
+    path = write_dicom(tmp_path / "001", stored, bits, photometric, compression)
+    film = read_film(path)
+    assert film.dtype == np.uint16
+    expected = (2**bits - 1) - stored if photometric == "MONOCHROME1" else stored
+    np.testing.assert_array_equal(film, expected)
+
+
+def test_rescaled_values(tmp_path):
+    def film(**elements):
+        return read_film(write_dicom(tmp_path / "001", STORED, **elements))
+
+    np.testing.assert_array_equal(film(RescaleSlope=2, RescaleIntercept=10), 2 * STORED + 10)
+    np.testing.assert_array_equal(film(RescaleSlope=1, RescaleIntercept=-1024), STORED)
+    inverted = film(RescaleSlope=1, RescaleIntercept=100, photometric="MONOCHROME1")
+    np.testing.assert_array_equal(inverted, 4095 + 200 - (STORED + 100))
+    halves = film(RescaleSlope=0.5, RescaleIntercept=0)
+    np.testing.assert_array_equal(halves, np.rint(STORED * (65535 / 4095)))
+
+
+def test_signed_values_are_moved_up(tmp_path):
+    stored = STORED.astype(np.int16) - 2048
+    np.testing.assert_array_equal(read_film(write_dicom(tmp_path / "001", stored)), STORED)
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_window(tmp_path, photometric):
+    path = write_dicom(
+        tmp_path / "001", STORED, photometric=photometric, WindowCenter=2000, WindowWidth=1000
+    )
+    # PS3.3 C.11.2.1.2.1
+    linear = ((STORED - 1999.5) / 999 + 0.5) * 4095
+    expected = np.where(STORED <= 1500, 0, np.where(STORED > 2499, 4095, linear))
+    expected = 4095 - expected if photometric == "MONOCHROME1" else expected
+    np.testing.assert_array_equal(read_film(path), np.rint(expected))
+
+
+def test_voi_table_is_preferred_to_the_window(tmp_path):
+    table = (np.arange(4096) ** 2 // 4096).astype(np.uint16)
+    item = lookup_table(table, 12)
+    path = write_dicom(
+        tmp_path / "001", STORED, VOILUTSequence=[item], WindowCenter=9, WindowWidth=9
+    )
+    np.testing.assert_array_equal(read_film(path), table[STORED])
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """An OAI-like tree with three films among what else such trees hold."""
+    tree = tmp_path / "trée with spaces"
+    visit = tree / "00m" / "0.C.2"
+
+    def film(subject, **elements):
+        path = visit / subject / "20040101" / f"0{subject[-7:]}" / "001"
+        return write_dicom(path, STORED, PatientID=subject, **elements)
+
+    film("9000001", ImagerPixelSpacing=[0.2, 0.2], PixelSpacing=[0.1, 0.1])
+    film("9000002", photometric="MONOCHROME1", compression=RLELossless)
+    film("9000003", PixelSpacing=[0.15, 0.15], SeriesDescription=None, ViewPosition="PA")
+    write_dicom(visit / "mr" / "001", STORED, Modality="MR", SeriesDescription="SAG 3D DESS")
+    write_dicom(visit / "lateral" / "001", STORED, SeriesDescription=None, ViewPosition="LL")
+    write_dicom(visit / "hand" / "001", STORED, SeriesDescription="PA Hand")
+    write_dicom(visit / "report" / "001", None)
+    whole = write_dicom(visit / "whole" / "001", STORED, PatientID="9000004")
+    content = whole.read_bytes()
+    whole.write_bytes(content[: len(content) * 2 // 3])
+    (tree / "notes.txt").write_text("no DICOM\n" * 100, encoding="utf-8")
+    (tree / "empty").write_bytes(b"")
+    return tree
+
+
+def test_a_tree_is_converted_and_every_file_accounted_for(tree, tmp_path, run):
+    out = tmp_path / "films"
+    code, printed = run("dicom_to_png", tree, out)
+    assert code == 0
+    assert account_of(printed) == (10, 3, 7)
+    reasons = Counter(row["reason"] for row in read_rows(out / "excluded.csv"))
+    assert reasons == {
+        "no radiograph: modality MR": 1,
+        "another view: LL": 1,
+        "another series: PA Hand": 1,
+        "a DICOM file without pixels": 1,
+        "a damaged or truncated DICOM file": 1,
+        "no DICOM file": 1,
+        "the file is empty": 1,
+    }
+    rows = {row["id"]: row for row in read_rows(out / "images.csv")}
+    assert sorted(rows) == [f"900000{k}_01660900000{k}" for k in (1, 2, 3)]
+    assert [row["row_spacing_mm"] for _, row in sorted(rows.items())] == ["0.2", "", "0.15"]
+    assert "without pixel spacing: 1" in printed
+    second = rows["9000002_016609000002"]
+    assert (second["subject"], second["date"], second["bits"]) == ("9000002", "20040101", "16")
+    png = cv2.imread(str(out / second["file"]), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(png, 4095 - STORED)
+
+
+def test_a_second_run_opens_nothing(tree, tmp_path, run, monkeypatch):
+    run("dicom_to_png", tree, tmp_path / "films")
+    before = (tmp_path / "films" / "images.csv").read_text()
+    monkeypatch.setattr("pydicom.dcmread", None)
+    code, printed = run("dicom_to_png", tree, tmp_path / "films")
+    assert code == 0 and "3 of them by an earlier run" in printed
+    assert (tmp_path / "films" / "images.csv").read_text() == before
+
+
+def test_contents_csv_names_what_the_files_do_not(tmp_path, run):
+    visit = tmp_path / "tree" / "0.C.2"
+    lines = ["Folder,ParticipantID,StudyDate,Barcode,StudyDescription,SeriesDescription"]
+    for number, series in enumerate(("Bilateral PA Fixed Flexion Knee", "PA Left Hand"), start=1):
+        folder = f"9000001/20040101/0000000{number}"
+        write_dicom(visit / folder / "001", STORED, PatientID="x", SeriesDescription=None)
+        barcode = f"1660000000{number}"  # as a spreadsheet leaves it, without the leading zero
+        lines.append(f"{folder},9000001,2004-01-01,{barcode},X-RAY,{series}")
+    (visit / "contents.csv").write_text("\n".join(lines), encoding="utf-8")
+    code, printed = run("dicom_to_png", tmp_path / "tree", tmp_path / "out")
+    assert code == 0 and account_of(printed) == (2, 1, 1)
+    (row,) = read_rows(tmp_path / "out" / "images.csv")
+    assert (row["id"], row["date"]) == ("9000001_016600000001", "20040101")
+
+
+def test_copies_of_an_image_are_one_and_different_films_of_a_day_two(tmp_path, run):
+    whole = write_dicom(tmp_path / "tree" / "b.dcm", STORED)
+    (tmp_path / "tree" / "a.dcm").write_bytes(whole.read_bytes()[:-100])
+    write_dicom(tmp_path / "tree" / "c.dcm", STORED)
+    code, printed = run("dicom_to_png", tmp_path / "tree", tmp_path / "out", "--bits", 8)
+    assert code == 0 and account_of(printed) == (3, 2, 1)
+    rows = read_rows(tmp_path / "out" / "images.csv")
+    assert sorted(row["id"] for row in rows) == ["9000001_20040101", "9000001_20040101-2"]
+    image = cv2.imread(str(tmp_path / "out" / rows[0]["file"]), cv2.IMREAD_UNCHANGED)
+    assert image.dtype == np.uint8 and (image.min(), image.max()) == (0, 255)
+
+
+def test_filters(tree, tmp_path, run):
+    code, printed = run("dicom_to_png", tree, tmp_path / "hands", "--series", "hand")
+    assert code == 0 and account_of(printed)[:2] == (10, 1)
+    code, printed = run("dicom_to_png", tree, tmp_path / "bad", "--series", "(")
+    assert code == 2 and printed.count("\n") == 1
+
+
+def test_nothing_to_take_is_said_in_a_sentence(tmp_path, run):
+    code, printed = run("dicom_to_png", tmp_path / "nowhere", tmp_path / "out")
+    assert code == 2 and printed.strip().endswith("is no folder")
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("a")
+    code, printed = run("dicom_to_png", tmp_path / "texts", tmp_path / "out")
+    assert code == 2 and "no radiograph of" in printed

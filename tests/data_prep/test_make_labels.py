@@ -1,0 +1,147 @@
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from films_on_disk import account_of, read_rows
+
+from knee_attention.films.grades import choose_grades, readings_of
+from knee_attention.films.tables import read_table
+
+TABLES = Path(__file__).parents[3] / "shared" / "data" / "oai_format"
+here = pytest.mark.skipif(not TABLES.is_dir(), reason="the tables of the release are not here")
+
+OAI = """ID|SIDE|READPRJ|VERSION|V00BARCDBU|V00XRKL
+9000001|1: Right|42|0.6|016600000001|4
+9000001|1: Right|15|0.6|016600000001|2
+9000001|1: Right|37|0.6|016600000001|2
+9000001|2: Left|15|0.6|016600000001|.: Missing Form/Incomplete Workbook
+9000001|2: Left|42|0.6|016600000001|3
+9000001|2: Left|37|0.6|016600000001|1
+9000002|1|15|0.6|016600000002|P
+9000002|2|15|0.6|016600000002|.T
+9000003|2|99|0.6|016600000003|1
+9000003|1|15|0.6||0: Normal
+9000004|1|15|0.6|016600000004|
+9000004||15|0.6|016600000004|1
+"""
+
+
+def grades(rows):
+    return Counter(row["kl"] for row in rows)
+
+
+@here
+def test_the_oai_sample(tmp_path, run):
+    code, printed = run("make_labels", TABLES / "kxr_sq_bu00.txt", tmp_path / "labels.csv")
+    assert code == 0
+    assert account_of(printed) == (437, 294, 143)
+    labels = read_rows(tmp_path / "labels.csv")
+    assert grades(labels) == {"0": 122, "1": 57, "2": 71, "3": 39, "4": 5}
+    assert len({row["subject"] for row in labels}) == 150
+    assert Counter(row["reason"] for row in read_rows(tmp_path / "excluded.csv")) == {
+        "a further reading, the same grade": 135,
+        "a further reading, another grade": 2,
+        "no grade: .: Missing Form/Incomplete Workbook": 6,
+    }
+    assert "disagree: 2" in printed
+
+
+@here
+def test_the_most_sample(tmp_path, run):
+    code, printed = run("make_labels", TABLES / "MOSTV01235XRAY.txt", tmp_path / "labels.csv")
+    assert code == 0
+    assert account_of(printed) == (32, 23, 9)
+    labels = read_rows(tmp_path / "labels.csv")
+    assert grades(labels) == {"0": 5, "1": 3, "2": 7, "3": 2, "4": 6}
+    assert Counter(row["reason"] for row in read_rows(tmp_path / "excluded.csv")) == {
+        "no grade: blank": 5,
+        "no grade: 9": 2,
+        "no grade: 8": 1,
+        "no grade: 1.9": 1,
+    }
+    run("make_labels", TABLES / "MOSTV01235XRAY.txt", tmp_path / "labels.csv", "--visit", "V0")
+    assert {row["visit"] for row in read_rows(tmp_path / "labels.csv")} == {"V0"}
+
+
+@pytest.mark.parametrize("case", [str.upper, str.lower])
+def test_projects_sides_codes_and_the_case_of_columns(tmp_path, run, case):
+    header, *lines = OAI.splitlines()
+    (tmp_path / "oai.txt").write_text("\n".join([case(header), *lines]), encoding="utf-8")
+    code, printed = run("make_labels", tmp_path / "oai.txt", tmp_path / "labels.csv")
+    assert code == 0
+    assert account_of(printed) == (12, 3, 9)
+    rows = read_rows(tmp_path / "labels.csv")
+    assert [(row["id"], row["side"], row["kl"], row["project"]) for row in rows] == [
+        ("9000001_016600000001", "L", "1", "37"),
+        ("9000001_016600000001", "R", "2", "15"),
+        ("9000003_V00", "R", "0", "15"),
+    ]
+    excluded = Counter(row["reason"] for row in read_rows(tmp_path / "excluded.csv"))
+    assert excluded == {
+        "a further reading, another grade": 2,
+        "a further reading, the same grade": 1,
+        "no grade: .: Missing Form/Incomplete Workbook": 1,
+        "no grade: special code P (prosthesis)": 1,
+        "no grade: special code T (technical)": 1,
+        "reading project 99, not 15, 37, 42": 1,
+        "no grade: blank": 1,
+        "no side": 1,
+    }
+    assert "disagree: 2" in printed
+
+    # the labels are a plain table, which make_dataset.py reads with the same functions
+    again = choose_grades(readings_of(read_table(tmp_path / "labels.csv")))
+    assert [{name: str(value) for name, value in row.items()} for row in again.labels] == rows
+    assert not again.excluded
+
+
+def test_most_codes(tmp_path, run):
+    codes = ["1.9", "8", "9", "P", "S", "X", "Z", ""]
+    lines = ["mostid\tv0xrkl\tv0xlkl"]
+    lines += [f"MB{index:05d}\t{code}\t3" for index, code in enumerate(codes)]
+    (tmp_path / "most.txt").write_text("\n".join(lines), encoding="utf-8")
+    code, printed = run("make_labels", tmp_path / "most.txt", tmp_path / "labels.csv")
+    assert code == 0 and account_of(printed) == (16, 8, 8)
+    assert {row["side"] for row in read_rows(tmp_path / "labels.csv")} == {"L"}
+
+
+def test_sas_tables_are_read_as_pandas_gives_them(tmp_path, run, monkeypatch):
+    table = pd.DataFrame(
+        {
+            "ID": ["9000001", "9000001", "9000002"],
+            "SIDE": [1.0, 2.0, 1.0],
+            "READPRJ": ["15", "15", "37"],
+            "V00BARCDBU": ["016600000001", "016600000001", "016600000002"],
+            "V00XRKL": [3.0, float("nan"), 0.0],
+        }
+    )
+    monkeypatch.setattr(pd, "read_sas", lambda path, encoding: table)
+    code, printed = run("make_labels", tmp_path / "kxr.sas7bdat", tmp_path / "labels.csv")
+    assert code == 0 and account_of(printed) == (3, 2, 1)
+    assert grades(read_rows(tmp_path / "labels.csv")) == {"3": 1, "0": 1}
+
+
+def test_plain_tables(tmp_path, run):
+    lines = ["Id;Side;KL", "a;R;2", "a;left;9", "b;L;abc", "b;R;1", "b;R;3", "c;R;0", "c;R;0"]
+    (tmp_path / "plain.csv").write_text("\n".join(lines), encoding="utf-8-sig")
+    code, printed = run("make_labels", tmp_path / "plain.csv", tmp_path / "labels.csv")
+    assert code == 0 and account_of(printed) == (7, 2, 5)
+    assert "1  no grade: 9" in printed and "1  no grade: abc" in printed
+    assert "2  two different grades for one knee" in printed
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("", "is no table"),
+        ("a,b\n1,2\n", "expected the columns"),
+        ("id,side,kl\na,R,9\n", "none of"),
+    ],
+)
+def test_bad_tables_are_one_sentence(tmp_path, run, content, sentence):
+    (tmp_path / "table.csv").write_text(content)
+    code, printed = run("make_labels", tmp_path / "table.csv", tmp_path / "labels.csv")
+    assert code == 2 and sentence in printed and printed.count("\n") == 1
+    code, printed = run("make_labels", tmp_path / "missing.csv", tmp_path / "labels.csv")
+    assert code == 2 and "cannot be read" in printed and printed.count("\n") == 1

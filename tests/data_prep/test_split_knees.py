@@ -1,0 +1,146 @@
+import os
+from collections import Counter
+
+import cv2
+import numpy as np
+import pytest
+from films_on_disk import account_of, read_rows, write_films
+
+from knee_attention.films.phantom import phantom_film
+from knee_attention.films.radiograph import prepare_knee, split_knees
+from knee_attention.films.reading import read_image
+
+
+@pytest.fixture
+def films(tmp_path):
+    folder = tmp_path / "films"
+    write_films(folder, 3)
+    return folder
+
+
+def test_knees_are_the_cut_film_prepared(films, tmp_path, run):
+    out, sheet = tmp_path / "knees", tmp_path / "sheet.png"
+    code, printed = run("split_knees", films, out, "--contact-sheet", sheet)
+    assert code == 0 and account_of(printed) == (3, 3, 0)
+    film = read_image(films / "S001.png")
+    for side, half in split_knees(film, "auto").items():
+        np.testing.assert_array_equal(read_image(out / f"S001_{side}.png"), prepare_knee(half))
+    rows = read_rows(out / "knees.csv")
+    assert [(row["id"], row["side"]) for row in rows[:2]] == [("S000", "R"), ("S000", "L")]
+    assert read_image(sheet).shape[1] > 3 * 200
+
+
+def test_options(films, tmp_path, run):
+    out = tmp_path / "knees"
+    options = "--split middle --size 64 96 --fit pad --equalize clahe --flip-left".split()
+    assert run("split_knees", films, out, *options)[0] == 0
+    halves = split_knees(read_image(films / "S000.png"))
+    left = prepare_knee(halves["L"], (64, 96), "pad", "clahe")[:, ::-1]
+    np.testing.assert_array_equal(read_image(out / "S000_L.png"), left)
+    code, printed = run("split_knees", films, out)
+    assert code == 2 and "begun with another equalize and fit" in printed
+
+
+def test_subjects_come_from_images_csv(films, tmp_path, run):
+    (films / "images.csv").write_text("id,subject\nS001,P7\n", encoding="utf-8")
+    code, printed = run("split_knees", films, tmp_path / "knees")
+    assert code == 0 and account_of(printed) == (3, 3, 0)
+    subjects = {row["id"]: row["subject"] for row in read_rows(tmp_path / "knees" / "knees.csv")}
+    assert subjects == {"S000": "", "S001": "P7", "S002": ""}
+
+
+def test_bad_files_are_named_and_nothing_else_is_lost(tmp_path, run):
+    films = tmp_path / "Röntgen films"
+    film = phantom_film((1, 4), 1, height=160).image
+    write_films(films, 1)
+    content = (films / "S000.png").read_bytes()
+    (films / "truncated.png").write_bytes(content[: len(content) // 2])
+    (films / "empty.png").write_bytes(b"")
+    (films / "words.png").write_text("not a picture")
+    (films / "notes.txt").write_text("words")
+    cv2.imwrite(str(films / "narrow.png"), film[:, :10])
+    cv2.imwrite(str(films / "blank.png"), np.full_like(film, 80))
+    cv2.imwrite(str(films / "single.png"), split_knees(film, "auto")["R"])
+    cv2.imwrite(str(films / "rgba.png"), cv2.cvtColor(film, cv2.COLOR_GRAY2BGRA))
+    cv2.imwrite(str(films / "ä ß.png"), film.astype(np.uint16) * 257)
+    cv2.imwrite(str(films / "bits.png"), film // 90 * 90, [cv2.IMWRITE_PNG_BILEVEL, 0])
+    for folder in ("one", "two"):
+        (films / folder).mkdir()
+        cv2.imwrite(str(films / folder / "twin.png"), film)
+
+    code, printed = run("split_knees", films, tmp_path / "Kniee ö")
+    assert code == 0
+    reasons = Counter(row["reason"] for row in read_rows(tmp_path / "Kniee ö" / "excluded.csv"))
+    assert reasons == {
+        "the image is truncated": 1,
+        "the file is empty": 1,
+        "not an image, or a damaged one": 1,
+        "no image file (.txt)": 1,
+        f"too small for a film: 10x{len(film)} pixels": 1,
+        "the image is blank": 1,
+        "a single knee, or none: not cut": 1,
+        "another film has the same id": 2,
+    }
+    assert account_of(printed) == (13, 4, 9)
+    right = [read_image(tmp_path / "Kniee ö" / f"{name}_R.png") for name in ("rgba", "ä ß")]
+    np.testing.assert_array_equal(*right)
+
+
+def test_palette_and_one_bit_images_are_read(tmp_path, run):
+    image = pytest.importorskip("PIL.Image")
+    film = image.fromarray(phantom_film((2, 2), 2, height=160).image)
+    (tmp_path / "films").mkdir()
+    film.convert("P").save(tmp_path / "films" / "palette.png")
+    film.point(lambda value: 255 * (value > 90)).convert("1").save(tmp_path / "films" / "bit.png")
+    code, printed = run("split_knees", tmp_path / "films", tmp_path / "knees")
+    assert code == 0 and account_of(printed) == (2, 2, 0)
+
+
+def test_finished_films_are_left_alone_and_changed_ones_done_again(films, tmp_path, run):
+    out = tmp_path / "knees"
+    (films / "words.png").write_text("not a picture")
+    run("split_knees", films, out)
+    old = (out / "S000_R.png").stat().st_mtime_ns
+    (out / "S001_L.png").unlink()
+    (out / ".123.S002_R.png").write_bytes(b"half of it")
+    with (out / ".journal.jsonl").open("a") as journal:
+        journal.write('{"source": "/half a li')
+    film = phantom_film((1, 4), 1, height=160).image
+    cv2.imwrite(str(films / "words.png"), film)
+    code, printed = run("split_knees", films, out)
+    assert code == 0 and account_of(printed) == (4, 4, 0)
+    assert "2 of them by an earlier run" in printed
+    assert (out / "S000_R.png").stat().st_mtime_ns == old
+    assert (out / "S001_L.png").exists() and (out / "words_R.png").exists()
+    assert not list(out.glob(".123*"))
+    assert "4 of them" in run("split_knees", films, out)[1]
+
+
+def test_knees_may_lie_among_the_films(films, run):
+    for _ in range(2):
+        code, printed = run("split_knees", films, films / "knees")
+        assert code == 0 and account_of(printed) == (3, 3, 0)
+
+
+def test_bad_usage_is_one_sentence(films, tmp_path, run):
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("words")
+    code, printed = run("split_knees", tmp_path / "texts", tmp_path / "knees")
+    assert code == 2 and "no film of" in printed.splitlines()[-1]
+    (tmp_path / "file").write_text("words")
+    for arguments, sentence in (
+        ((tmp_path / "nowhere", tmp_path / "out"), "is no folder"),
+        ((films, tmp_path / "file"), "cannot be written"),
+        ((films, tmp_path / "out", "--size", 2, 2), "--size needs"),
+        ((films, films), "cannot be both"),
+        ((films, tmp_path / "out", "--contact-sheet", "sheet.pdf"), "is a .png"),
+    ):
+        code, printed = run("split_knees", *arguments)
+        assert code == 2 and sentence in printed and printed.count("\n") == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_no_permission_is_one_sentence(films, tmp_path, run):
+    (tmp_path / "locked").mkdir(mode=0o500)
+    code, printed = run("split_knees", films, tmp_path / "locked")
+    assert code == 2 and "Permission denied" in printed and printed.count("\n") == 1

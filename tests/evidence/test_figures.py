@@ -1,0 +1,44 @@
+import cv2
+import numpy as np
+
+from knee_attention.evidence import figures
+
+
+def inked(path):
+    """Share of the picture that is not white; fails if it is no picture."""
+    return (cv2.imread(str(path)) < 250).any(axis=2).mean()
+
+
+def test_learning_curves_show_every_output(tmp_path):
+    history = [
+        {"epoch": epoch, "val_loss": 2 / epoch}
+        | {f"{prefix}{output}_{quantity}": 1 / epoch
+           for prefix in ("", "val_") for output in ("att0", "att1")
+           for quantity in ("loss", "accuracy")}
+        for epoch in (1, 2, 3)
+    ]
+    figures.learning_curves(history, ["att0", "att1"], "run", tmp_path / "two.png")
+    figures.learning_curves(history, ["att0"], "run", tmp_path / "one.png")
+    assert inked(tmp_path / "two.png") > inked(tmp_path / "one.png") > 0.01
+
+
+def test_mask_panels_have_a_row_a_knee_and_a_column_a_branch(tmp_path):
+    images = np.random.default_rng(0).integers(0, 255, (3, 64, 48)).astype(np.uint8)
+    mask = np.random.default_rng(1).random((3, 8, 6)).astype(np.float32)
+    for branches in (1, 2):
+        figures.mask_panels(
+            images,
+            {f"att{number}": mask for number in range(branches)},
+            np.array([0, 2, 4]),
+            np.full((3, 5), 0.2),
+            "run",
+            tmp_path / f"{branches}.png",
+        )
+    one, two = (cv2.imread(str(tmp_path / f"{branches}.png")).shape for branches in (1, 2))
+    assert two[1] > one[1] and two[0] == one[0]
+
+
+def test_confusion_matrix_is_drawn_with_empty_rows(tmp_path):
+    confusion = np.diag([5, 0, 3, 2, 1]).tolist()
+    figures.confusion_matrix(confusion, "run", tmp_path / "confusion.png")
+    assert inked(tmp_path / "confusion.png") > 0.05

@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+
+from knee_attention.evidence.metrics import cross_entropy, ensemble, grade_metrics
+
+GRADES = np.array([0, 0, 1, 2, 3, 4, 4, 2])
+PREDICTED = np.array([0, 1, 1, 2, 2, 4, 2, 2])
+
+
+def certain(predicted, confidence=0.8):
+    probabilities = np.full((len(predicted), 5), (1 - confidence) / 4)
+    probabilities[np.arange(len(predicted)), predicted] = confidence
+    return probabilities
+
+
+def kappa_by_formula(grades, predicted, power):
+    """1 - sum(w * observed) / sum(w * expected), with weights |i - j|^power."""
+    distance = np.abs(np.subtract.outer(np.arange(5), np.arange(5)))
+    weights = (distance > 0) if power == 0 else distance**power
+    observed = np.zeros((5, 5))
+    np.add.at(observed, (grades, predicted), 1)
+    expected = np.outer(observed.sum(1), observed.sum(0)) / len(grades)
+    return 1 - (weights * observed).sum() / (weights * expected).sum()
+
+
+def test_metrics_equal_values_computed_by_hand():
+    metrics = grade_metrics(GRADES, certain(PREDICTED))
+    assert metrics["accuracy"] == 5 / 8
+    assert metrics["balanced_accuracy"] == pytest.approx((0.5 + 1 + 1 + 0 + 0.5) / 5)
+    assert metrics["mean_absolute_error"] == pytest.approx((1 + 1 + 2) / 8)
+    assert metrics["cross_entropy"] == pytest.approx(-(5 * np.log(0.8) + 3 * np.log(0.05)) / 8)
+    assert metrics["oa_accuracy"] == 1.0
+    assert metrics["oa_auc"] == 1.0
+    assert metrics["confusion"][4] == [0, 0, 1, 0, 1]
+    for name, power in (("kappa", 0), ("kappa_linear", 1), ("kappa_quadratic", 2)):
+        assert metrics[name] == pytest.approx(kappa_by_formula(GRADES, PREDICTED, power))
+
+
+def test_what_is_undefined_is_none():
+    metrics = grade_metrics(np.zeros(3, int), certain([0, 0, 0]))
+    assert metrics["kappa"] is None and metrics["oa_auc"] is None
+    assert metrics["accuracy"] == 1.0
+
+
+def test_cross_entropy_survives_a_certain_mistake():
+    assert np.isfinite(cross_entropy(np.array([1]), np.array([[1.0, 0, 0, 0, 0]])))
+
+
+def test_ensemble_averages_before_the_softmax():
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(2, 6, 5))
+
+    def softmax(x):
+        return np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True)
+
+    np.testing.assert_allclose(ensemble(list(softmax(logits))), softmax(logits.mean(axis=0)))

@@ -1,0 +1,105 @@
+"""The split in the gap, on real films where they lie beside the project and on phantoms."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from knee_attention.films.legs import find_gap
+from knee_attention.films.phantom import phantom_film
+from knee_attention.films.radiograph import split_knees
+from knee_attention.films.reading import read_image
+
+RADIOGRAPHS = Path(__file__).parents[3] / "shared" / "data" / "radiographs"
+
+# Seen on the films, in parts of their width and height: skin of the right and of the left leg at
+# the height of the knees, and the joints' heights.
+SEEN = {
+    "9000099": {"R": ((0.11, 0.42), 0.45), "L": ((0.52, 0.80), 0.475)},
+    "9000296": {"R": ((0.10, 0.445), 0.47), "L": ((0.58, 0.935), 0.49)},
+}
+
+
+@pytest.mark.skipif(not RADIOGRAPHS.is_dir(), reason="the real films are not here")
+@pytest.mark.parametrize("name", SEEN)
+def test_real_films_are_cut_between_the_legs(name):
+    film = read_image(RADIOGRAPHS / f"{name}.jpg")
+    gap = find_gap(film)
+    assert SEEN[name]["R"][0][1] < gap.column / film.shape[1] < SEEN[name]["L"][0][0]
+    halves = split_knees(film, "auto")
+    for side, half in halves.items():
+        (start, stop), joint = SEEN[name][side]
+        first = gap.column - half.shape[1] if side == "R" else gap.column
+        assert first <= start * film.shape[1] and stop * film.shape[1] <= first + half.shape[1]
+        assert half.shape[0] == film.shape[0] and 0.2 < joint < 0.8
+
+
+def displaced_film(seed: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """A phantom film cropped until the legs lie up to 11% of the width off the middle, with a
+    further bar anywhere between the joints and one side collimated, dark or bright."""
+    rng = np.random.default_rng(seed)
+    phantom = phantom_film(tuple(rng.integers(0, 5, 2).tolist()), seed, height=160)
+    image, width = phantom.image.copy(), phantom.image.shape[1]
+    right, left = (np.flatnonzero(phantom.masks[side].any(axis=0)) for side in "RL")
+    bar = slice(*np.sort(rng.integers(right[-1], left[0], 2)))
+    bar = slice(bar.start, min(bar.stop, bar.start + width // 20))
+    image[:, bar] = np.maximum(image[:, bar], rng.integers(40, 140))
+    middle, wanted = (right.mean() + left.mean()) / 2, 0.5 + rng.uniform(-0.11, 0.11)
+    if middle / width < wanted:
+        kept = slice(0, max(round(middle / wanted), left[-1] + 2))
+    else:
+        start = round((middle - wanted * width) / (1 - wanted))
+        kept = slice(min(start, right[0] - 2), width)
+    border = rng.choice([0, 255])
+    if rng.random() < 0.5:
+        image[:, : rng.integers(kept.start, right[0] + 1)] = border
+    else:
+        image[:, rng.integers(left[-1] + 1, kept.stop + 1) :] = border
+    return image[:, kept], {side: mask[:, kept] for side, mask in phantom.masks.items()}
+
+
+def test_joints_stay_whole_on_displaced_phantoms():
+    whole = {"auto": 0, "middle": 0}
+    for seed in range(200):
+        film, masks = displaced_film(seed)
+        gap = find_gap(film)
+        half = film.shape[1] // 2
+        for method, column in (("auto", gap and gap.column), ("middle", half)):
+            if column is not None:
+                whole[method] += bool(
+                    masks["R"][:, max(0, column - half) : column].sum() == masks["R"].sum()
+                    and masks["L"][:, column : column + half].sum() == masks["L"].sum()
+                )
+    print(f"both joints whole on 200 phantom films: {whole}")
+    assert whole["auto"] >= 198
+
+
+def test_one_leg_is_no_pair():
+    for seed in range(12):
+        phantom = phantom_film((seed % 5, 2), seed, height=160)
+        for knee in split_knees(phantom.image, "auto").values():
+            assert find_gap(knee) is None
+            with pytest.raises(ValueError, match="a single knee"):
+                split_knees(knee, "auto")
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_depth_and_brightness_do_not_matter(dtype):
+    film = phantom_film((0, 3), 5, height=160).image
+    assert find_gap(film.astype(dtype) * 17 + 40).column == find_gap(film).column
+
+
+def test_a_film_without_contrast_has_no_gap():
+    assert find_gap(np.full((100, 120), 7, np.uint8)) is None
+
+
+def test_both_knees_keep_half_the_width_of_a_film_cut_off_its_middle():
+    film = cv2.resize(phantom_film((1, 1), 3, height=160).image, (200, 160))[:, 30:]
+    knees = split_knees(film, "auto")
+    assert {knee.shape for knee in knees.values()} == {(160, 85)}
+    column = find_gap(film).column
+    assert column < 85  # so the right knee is narrower and gets a dark border
+    np.testing.assert_array_equal(knees["R"][:, 85 - column :], film[:, :column])
+    assert (knees["R"][:, : 85 - column] == film.min()).all()
+    np.testing.assert_array_equal(knees["L"], film[:, column : column + 85])

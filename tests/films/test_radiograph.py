@@ -1,0 +1,71 @@
+import cv2
+import numpy as np
+import pytest
+
+from knee_attention.films.radiograph import (
+    equalize,
+    prepare_knee,
+    resize_knee,
+    split_knees,
+    to_uint8,
+)
+
+NOISE = np.random.default_rng(0).integers(0, 4096, (50, 41)).astype(np.uint16)
+
+
+def test_to_uint8_stretches_the_films_own_range_rounding_half_up():
+    low, high = int(NOISE.min()), int(NOISE.max())
+    expected = np.floor((NOISE - low) * 255.0 / (high - low) + 0.5)
+    np.testing.assert_array_equal(to_uint8(NOISE), expected)
+    np.testing.assert_array_equal(to_uint8(NOISE * 16), to_uint8(NOISE))
+    np.testing.assert_array_equal(to_uint8(NOISE.astype(np.int32) - 99), to_uint8(NOISE))
+
+
+def test_to_uint8_names_what_it_cannot_take():
+    assert not to_uint8(np.full((20, 20), 9, np.uint16)).any()
+    with pytest.raises(ValueError, match="16 pixels"):
+        to_uint8(np.zeros((100, 10), np.uint8))
+    with pytest.raises(ValueError, match="finite"):
+        to_uint8(np.full((20, 20), np.nan))
+
+
+@pytest.mark.parametrize("width", [40, 41])
+def test_split_in_the_middle_is_the_papers(width):
+    film = NOISE[:, :width]
+    knees = split_knees(film)
+    np.testing.assert_array_equal(knees["R"], film[:, : width // 2])
+    np.testing.assert_array_equal(knees["L"], film[:, width - width // 2 :])
+    with pytest.raises(ValueError, match="method"):
+        split_knees(film, "left")
+
+
+def test_pad_keeps_the_proportions():
+    padded = resize_knee(np.full((40, 20), 9, np.uint8), (80, 60), fit="pad")
+    assert padded.shape == (80, 60)
+    np.testing.assert_array_equal(np.flatnonzero(padded.any(axis=0)), np.arange(10, 50))
+    with pytest.raises(ValueError, match="fit"):
+        resize_knee(padded, (10, 10), fit="crop")
+
+
+@pytest.mark.parametrize("method", ["hist", "clahe", "none"])
+def test_prepare_knee(method):
+    knee = prepare_knee(NOISE, (64, 48), "pad", method)
+    assert knee.shape == (64, 48) and knee.dtype == np.uint8
+    expected = equalize(resize_knee(to_uint8(NOISE), (64, 48), "pad"), method)
+    np.testing.assert_array_equal(knee, expected)
+    with pytest.raises(ValueError, match="method"):
+        equalize(knee, "gamma")
+
+
+@pytest.mark.parametrize("version", ["4.10.0", "5.0.0"])
+def test_grey_values_do_not_depend_on_the_version_of_opencv(monkeypatch, version):
+    expected = to_uint8(NOISE)
+    if version < cv2.__version__:
+        monkeypatch.setattr(cv2, "__version__", version)
+    np.testing.assert_array_equal(to_uint8(NOISE), expected)
+
+
+def test_much_larger_images_are_halved_on_the_way():
+    large = np.add.outer(np.arange(330), np.arange(242) // 2).astype(np.uint8)
+    small = cv2.resize(large, (24, 32), interpolation=cv2.INTER_AREA)
+    assert np.abs(resize_knee(large, (32, 24)).astype(int) - small).mean() < 2

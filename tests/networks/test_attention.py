@@ -1,0 +1,50 @@
+import keras
+import numpy as np
+
+from knee_attention.networks.attention import attention_branch, grade_head
+
+HEIGHT, WIDTH, CHANNELS = 5, 4, 12
+
+
+def relu(values):
+    return np.maximum(values, 0)
+
+
+def branch_in_numpy(features, weights):
+    """Section 3.1 of the paper, step by step, in float64."""
+    gamma, beta, mean, variance = weights["norm"]
+    normalised = (features - mean) / np.sqrt(variance + 1e-3) * gamma + beta
+    kernel, bias = weights["conv1"]
+    x = relu(normalised @ kernel[0, 0] + bias)
+    kernel, bias = weights["conv2"]
+    x = relu(x @ kernel[0, 0] + bias)
+    kernel, bias = weights["mask"]
+    scores = np.zeros((len(features), HEIGHT, WIDTH))
+    for row in range(HEIGHT):
+        for column in range(WIDTH):
+            own = kernel[row * WIDTH + column][:, 0]
+            scores[:, row, column] = x[:, row, column] @ own + bias[row, column, 0]
+    mask = 1 / (1 + np.exp(-scores))
+    vector = (mask[..., None] * normalised).sum((1, 2)) / mask.sum((1, 2))[:, None]
+    kernel, bias = weights["head"]
+    logits = vector @ kernel + bias
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def test_branch_equals_an_independent_computation():
+    inputs = keras.Input((HEIGHT, WIDTH, CHANNELS))
+    model = keras.Model(inputs, grade_head(attention_branch(inputs, "att0"), "att0"))
+    generator = np.random.default_rng(0)
+    model.set_weights([generator.uniform(0.1, 1, w.shape) - 0.3 * (w.ndim > 1)
+                       for w in model.get_weights()])
+    layers = {"norm": "att0_norm", "conv1": "att0_conv1", "conv2": "att0_conv2",
+              "mask": "att0_mask", "head": "att0"}
+    weights = {
+        part: [values.astype("float64") for values in model.get_layer(name).get_weights()]
+        for part, name in layers.items()
+    }
+    features = generator.normal(size=(6, HEIGHT, WIDTH, CHANNELS)).astype("float32")
+    expected = branch_in_numpy(features.astype("float64"), weights)
+    assert expected.std(axis=0).max() > 0.01
+    np.testing.assert_allclose(model.predict(features, verbose=0), expected, atol=1e-5)

@@ -1,0 +1,121 @@
+import itertools
+
+import keras
+import numpy as np
+import pytest
+
+from knee_attention.networks.backbones import BACKBONES
+from knee_attention.networks.model import build_model
+
+SINGLES = {branch: ((branch,), "single") for branch in ("att0", "att1", "att2")}
+
+
+def variant(backbone, name):
+    pair = ("att0", "att1") if backbone in ("vgg16", "resnet50") else ("att1", "att2")
+    return SINGLES.get(name) or (pair, name)
+
+
+TWENTY = list(itertools.product(BACKBONES, [*SINGLES, "early_fusion", "multi_loss"]))
+
+
+def count(weights):
+    return sum(int(np.prod(weight.shape)) for weight in weights)
+
+
+def test_vgg16_multi_loss_has_the_parameters_of_the_paper():
+    model = build_model("vgg16", ("att0", "att1"), "multi_loss", (320, 224))
+    assert model.count_params() == 7_716_194
+    assert count(model.non_trainable_weights) == 1_536
+
+
+def test_layers_behind_the_deepest_tap_are_left_out():
+    names = [layer.name for layer in build_model("vgg16", ("att0",), "single", (64, 64)).layers]
+    assert "block3_pool" in names
+    assert not any(name.startswith("block4") for name in names)
+
+
+def test_taps_are_where_the_paper_has_them():
+    model = build_model("resnet50", ("att0", "att1", "att2"), "multi_loss", (64, 64))
+    shapes = {b: model.get_layer(f"{b}_norm").output.shape[1:] for b in ("att0", "att1", "att2")}
+    assert shapes == {"att0": (8, 8, 512), "att1": (4, 4, 1024), "att2": (2, 2, 2048)}
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_the_smallest_image_leaves_every_tap_a_grid(backbone):
+    chosen = BACKBONES[backbone]
+    images = keras.Input((chosen.smallest, chosen.smallest, 1))
+    network = keras.Model(images, chosen.build(images))
+    for tap in chosen.taps.values():
+        assert min(network.get_layer(tap).output.shape[1:3]) >= 2
+
+
+def grades_of(model, images):
+    """Predictions without compiling a graph, which takes longer than they do."""
+    return {name: keras.ops.convert_to_numpy(p) for name, p in model(images).items()}
+
+
+@pytest.mark.parametrize(("backbone", "name"), TWENTY)
+def test_all_twenty_train_a_step_and_survive_saving(backbone, name, tmp_path, small_knees):
+    branches, fusion = variant(backbone, name)
+    images, grades = (values[:2] for values in small_knees)
+    model = build_model(backbone, branches, fusion, (96, 96))
+    outputs = ["kl"] if fusion == "early_fusion" else list(branches)
+    assert list(model.output) == outputs
+    losses = dict.fromkeys(outputs, "sparse_categorical_crossentropy")
+    model.compile("adam", loss=losses, run_eagerly=True)
+    before = [layer.get_weights()[0] for layer in trained_layers(model)]
+    model.train_on_batch(images, dict.fromkeys(outputs, grades))
+    for kernel, layer in zip(before, trained_layers(model), strict=True):
+        assert not np.array_equal(kernel, layer.get_weights()[0]), layer.name
+    predicted = grades_of(model, images)
+    for values in predicted.values():
+        assert values.dtype == np.float32
+        np.testing.assert_allclose(values.sum(axis=1), 1, atol=1e-5)
+    for suffix in (".h5", ".keras"):
+        model.save(tmp_path / f"model{suffix}", include_optimizer=False)
+        loaded = keras.saving.load_model(tmp_path / f"model{suffix}", compile=False)
+        again = grades_of(loaded, images)
+        for output in outputs:
+            np.testing.assert_array_equal(predicted[output], again[output])
+
+
+def trained_layers(model):
+    """The first convolution and every branch's mask and head: the gradient reaches both ends."""
+    ends = ("_mask", "att0", "att1", "att2", "kl")
+    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    return [convolutions[0], *(layer for layer in model.layers if layer.name.endswith(ends))]
+
+
+def test_pixels_are_normalised_inside():
+    model = build_model(image_size=(64, 64), pixel_mean=100.0, pixel_deviation=50.0)
+    part = keras.Model(model.inputs, model.get_layer("pixels").output)
+    values = part.predict(np.full((1, 64, 64, 1), 200, np.uint8), verbose=0)
+    np.testing.assert_allclose(values, 2.0, rtol=1e-6)
+
+
+def test_the_channel_is_repeated_inside_for_imagenet_weights():
+    model = build_model(
+        image_size=(64, 64), channels=3, pixel_mean=(1.0, 2.0, 3.0), pixel_deviation=1.0
+    )
+    assert model.input_shape == (None, 64, 64, 1)
+    part = keras.Model(model.inputs, model.get_layer("pixels").output)
+    values = part.predict(np.full((1, 64, 64, 1), 10, np.uint8), verbose=0)
+    np.testing.assert_allclose(values[0, 0, 0], [9, 8, 7])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"backbone": "vgg19"}, "expected a backbone"),
+        ({"fusion": "late"}, "expected a fusion"),
+        ({"branches": ("att0", "att7")}, "expected different branches"),
+        ({"branches": ("att0", "att0")}, "expected different branches"),
+        ({"branches": ("att0",)}, "one branch for 'single'"),
+        ({"fusion": "single"}, "one branch for 'single'"),
+        ({"image_size": (32, 224)}, "at least 64 pixels"),
+        ({"channels": 2}, "1 or 3 channels"),
+    ],
+)
+def test_what_cannot_be_built_is_said(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        build_model(**arguments)

@@ -1,0 +1,99 @@
+import keras
+import numpy as np
+import pytest
+
+from knee_attention.batch_statistics import MOST_KNEES, PreciseBatchNorm, estimate_statistics
+from knee_attention.films.batches import KneeBatches
+from knee_attention.films.dataset import Knees
+from knee_attention.networks.model import build_model
+
+
+def normalisations(model):
+    return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+
+
+@pytest.fixture
+def two_normalisations():
+    """Normalise, halve the channels, normalise again: the second sees what the first makes."""
+    inputs = keras.Input((3, 3, 4))
+    x = keras.layers.BatchNormalization(name="first")(inputs)
+    x = keras.layers.Conv2D(2, 1, name="between")(x)
+    x = keras.layers.BatchNormalization(name="second")(x)
+    return keras.Model(inputs, x)
+
+
+def test_statistics_are_those_of_all_images_seen_in_training_mode(two_normalisations):
+    model = two_normalisations
+    generator = np.random.default_rng(0)
+    batches = [generator.normal(3, 2, size=(6, 3, 3, 4)).astype("float32") for _ in range(4)]
+    model.get_layer("between").set_weights([generator.normal(size=(1, 1, 4, 2)), np.ones(2)])
+    trainable = [weight.numpy().copy() for weight in model.trainable_weights]
+    estimate_statistics(model, batches)
+
+    everything = np.concatenate(batches)
+    first, second = normalisations(model)
+    np.testing.assert_allclose(first.moving_mean, everything.mean((0, 1, 2)), rtol=1e-4)
+    np.testing.assert_allclose(first.moving_variance, everything.var((0, 1, 2)), rtol=1e-4)
+
+    kernel, bias = model.get_layer("between").get_weights()
+    between = []
+    for batch in batches:
+        variance = batch.var((0, 1, 2))
+        normalised = (batch - batch.mean((0, 1, 2))) / np.sqrt(variance + first.epsilon)
+        between.append(normalised @ kernel[0, 0] + bias)
+    between = np.concatenate(between)
+    np.testing.assert_allclose(second.moving_mean, between.mean((0, 1, 2)), atol=1e-4)
+    np.testing.assert_allclose(second.moving_variance, between.var((0, 1, 2)), rtol=1e-4)
+
+    for weight, before in zip(model.trainable_weights, trainable, strict=True):
+        np.testing.assert_array_equal(weight, before)
+    assert [layer.momentum for layer in normalisations(model)] == [0.99, 0.99]
+
+
+def test_momenta_come_back_after_an_error(two_normalisations):
+    with pytest.raises(Exception, match="."):
+        estimate_statistics(two_normalisations, [np.zeros((1, 5, 5, 9))])
+    assert [layer.momentum for layer in normalisations(two_normalisations)] == [0.99, 0.99]
+
+
+def test_every_normalisation_of_resnet50_is_estimated():
+    model = build_model("resnet50", ("att0",), "single", (64, 64))
+    images = np.random.default_rng(0).integers(0, 255, (2, 64, 64, 1)).astype("uint8")
+    estimate_statistics(model, [images])
+    assert len(normalisations(model)) > 20
+    assert all(np.abs(layer.moving_mean).max() > 0 for layer in normalisations(model))
+
+
+def test_a_quarter_of_an_epoch_is_enough_and_large_sets_are_capped():
+    def steps(count, batch_size):
+        knees = Knees(np.zeros((count, 1, 1), np.uint8), np.zeros(count, int), [], [])
+        return PreciseBatchNorm(KneeBatches(knees, ["att0"], batch_size)).steps
+
+    assert steps(400, 10) == 10
+    assert steps(5, 64) == 1
+    assert steps(100_000, 64) <= MOST_KNEES / 64 + 1
+
+
+def test_fit_validates_with_the_estimated_statistics():
+    """Pixels near 200 leave moving statistics at zero far behind within one short epoch."""
+    images = np.random.default_rng(0).normal(200, 5, (32, 3, 3, 4)).astype("float32")
+    inputs = keras.Input((3, 3, 4))
+    model = keras.Model(inputs, keras.layers.BatchNormalization()(inputs))
+    model.compile("sgd", "mse")
+
+    class Batches(KneeBatches):
+        def __init__(self):
+            keras.utils.PyDataset.__init__(self)
+            self.knees = images
+
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, index):
+            part = images[index * 8 : (index + 1) * 8]
+            return part, np.zeros_like(part)
+
+    callback = PreciseBatchNorm(Batches())
+    model.fit(Batches(), validation_data=Batches(), callbacks=[callback], verbose=0)
+    assert np.abs(np.array(model.layers[1].moving_mean) - 200).max() < 5
+    assert model.history.history["val_loss"][0] < 2

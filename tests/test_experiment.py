@@ -1,0 +1,217 @@
+"""Experiments from the command line to the run folder."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from knee_attention.experiment import Experiment, main
+
+SCRIPTS = Path(__file__).parents[1] / "experiments"
+SMALL = Experiment(backbone="antony_clsf", branches=("att1", "att2"), fusion="multi_loss",
+                   loss_weights=(1.0, 0.8))
+QUICK = ["--image-size", "96", "96", "--batch-size", "8", "--learning-rate", "1e-3",
+         "--precision", "float32"]
+
+
+def run(experiment, *arguments):
+    main(experiment, [*map(str, arguments), *QUICK])
+
+
+def results_of(folder):
+    return json.loads((folder / "results.json").read_text())
+
+
+def refused(capsys, experiment, *arguments):
+    """The one sentence of a refused command line."""
+    with pytest.raises(SystemExit) as ended:
+        run(experiment, *arguments)
+    assert ended.value.code == 2
+    said = capsys.readouterr().err.strip()
+    assert "Traceback" not in said
+    return said.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run on phantoms."""
+    folder = tmp_path_factory.mktemp("runs") / "phantoms"
+    run(SMALL, "--output", folder, "--limit", 20, "--epochs", 2)
+    return folder
+
+
+def test_a_run_folder_is_complete(finished):
+    found = {path.relative_to(finished).as_posix() for path in finished.rglob("*.*")}
+    assert found == {
+        "experiment.json", "environment.json", "history.csv", "model.h5", "model.keras",
+        "predictions.csv", "results.json", "figures/learning_curves.png", "figures/masks.png",
+        "figures/confusion_matrix.png",
+    }  # fmt: skip
+    environment = json.loads((finished / "environment.json").read_text())
+    assert environment["precision"] == "float32" and environment["wall_seconds"] > 0
+    assert environment["versions"]["keras"] == keras.__version__
+    experiment = json.loads((finished / "experiment.json").read_text())
+    assert experiment["image_size"] == [96, 96] and experiment["loss_weights"] == [1.0, 0.8]
+    assert len(pd.read_csv(finished / "history.csv")) == 2
+
+
+def test_results_follow_from_the_predictions(finished):
+    table = pd.read_csv(finished / "predictions.csv")
+    results = results_of(finished)
+    assert results["synthetic"] and results["split"] == "test"
+    assert len(table) == results["knees"] == 20
+    for output in ("att1", "att2"):
+        probabilities = table[[f"{output}_p{grade}" for grade in range(5)]].to_numpy()
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+        accuracy = (probabilities.argmax(axis=1) == table["grade"]).mean()
+        assert results["test"][output]["accuracy"] == pytest.approx(accuracy)
+    chosen = results["chosen"]
+    validation = results["validation"]
+    assert validation[chosen]["cross_entropy"] == min(
+        validation[output]["cross_entropy"] for output in ("att1", "att2")
+    )
+    assert set(results["localisation"]) == {"att1", "att2"}
+    assert "ensemble" in results["test"]
+
+
+def test_the_saved_models_predict_what_the_run_predicted(finished):
+    from knee_attention.films.dataset import phantom_dataset
+
+    knees = phantom_dataset((96, 96), limit=20).splits["test"]
+    table = pd.read_csv(finished / "predictions.csv")
+    expected = table[[f"att2_p{grade}" for grade in range(5)]].to_numpy()
+    for name in ("model.h5", "model.keras"):
+        model = keras.saving.load_model(finished / name, compile=False)
+        predicted = model.predict(knees.images[..., None], verbose=0)["att2"]
+        np.testing.assert_allclose(predicted, expected, atol=1e-5)
+
+
+def test_the_screen_says_what_runs_and_what_came_out(capsys, knee_folder, tmp_path):
+    run(SMALL, "--data", knee_folder, "--output", tmp_path / "run", "--epochs", 1)
+    said = capsys.readouterr().out
+    for part in ("antony_clsf_multiloss", "parameters", "train 20 (4 4 4 4 4)", "test 10",
+                 "float32", "CPU", str(tmp_path / "run")):  # fmt: skip
+        assert part in said.splitlines()[0]
+    assert "0.439" in said and "0.466" in said
+    assert "synthetic" not in said
+
+
+def test_a_finished_run_is_kept_and_begun_anew_only_when_asked(capsys, finished, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder)
+    before = (folder / "model.h5").stat().st_mtime_ns
+    run(SMALL, "--output", folder, "--limit", 20, "--epochs", 2)
+    assert "finished before" in capsys.readouterr().out
+    assert (folder / "model.h5").stat().st_mtime_ns == before
+    run(SMALL, "--output", folder, "--limit", 20, "--epochs", 2, "--overwrite")
+    assert (folder / "model.h5").stat().st_mtime_ns > before
+    assert results_of(folder) == results_of(finished)
+
+
+def test_another_seed_gives_other_results(finished, tmp_path):
+    run(SMALL, "--output", tmp_path / "run", "--limit", 20, "--epochs", 2, "--seed", 1)
+    assert results_of(tmp_path / "run")["test"] != results_of(finished)["test"]
+
+
+def test_a_killed_run_continues_and_ends_as_an_unbroken_one(finished, tmp_path):
+    folder = tmp_path / "killed"
+    command = [sys.executable, SCRIPTS / "run_antony_clsf_multiloss.py", "--output", folder,
+               "--limit", "20", "--epochs", "40", *QUICK]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (folder / "history.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = len(pd.read_csv(folder / "history.csv"))
+    assert 0 < done < 40 and not (folder / "results.json").exists()
+    # The broken and the whole run differ in nothing but the number of epochs they were to have.
+    described = json.loads((folder / "experiment.json").read_text())
+    epochs = done + 2
+    described["epochs"] = epochs
+    (folder / "experiment.json").write_text(json.dumps(described))
+    run(SMALL, "--output", folder, "--limit", 20, "--epochs", epochs)
+    run(SMALL, "--output", tmp_path / "whole", "--limit", 20, "--epochs", epochs)
+    history = pd.read_csv(folder / "history.csv")
+    assert history["epoch"].tolist() == list(range(1, len(history) + 1))
+    whole = pd.read_csv(tmp_path / "whole" / "history.csv")
+    pd.testing.assert_frame_equal(history.drop(columns="seconds"), whole.drop(columns="seconds"))
+    assert results_of(folder) == results_of(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        Experiment(backbone="antony_extended", branches=("att2",), fusion="single"),
+        Experiment(backbone="antony_clsf", branches=("att1", "att2"), fusion="early_fusion"),
+    ],
+    ids=lambda experiment: experiment.name,
+)
+def test_single_branch_and_early_fusion_run_too(experiment, knee_folder, tmp_path):
+    shutil.rmtree(knee_folder / "test")
+    run(experiment, "--data", knee_folder, "--output", tmp_path / "run", "--epochs", 1)
+    results = results_of(tmp_path / "run")
+    assert results["split"] == "validation" and "test" not in results
+    assert results["chosen"] in ("att2", "kl") and "localisation" not in results
+
+
+def test_training_can_start_from_an_earlier_run(finished, knee_folder, tmp_path):
+    run(SMALL, "--data", knee_folder, "--output", tmp_path / "run", "--epochs", 1,
+        "--weights", finished / "model.h5")
+    assert (tmp_path / "run" / "results.json").exists()
+
+
+def test_unreadable_images_are_listed_in_the_run_folder(capsys, knee_folder, tmp_path):
+    (knee_folder / "train" / "1" / "broken.png").write_bytes(b"")
+    run(SMALL, "--data", knee_folder, "--output", tmp_path / "run", "--epochs", 1)
+    assert "left out 1 unreadable image" in capsys.readouterr().out
+    listed = pd.read_csv(tmp_path / "run" / "unreadable.csv")
+    assert listed["reason"].tolist() == ["the file is empty"]
+
+
+def test_a_class_missing_in_training_is_a_warning(capsys, knee_folder, tmp_path):
+    shutil.rmtree(knee_folder / "train" / "4")
+    run(SMALL, "--data", knee_folder, "--output", tmp_path / "run", "--epochs", 1)
+    assert "no training knee of grade 4" in capsys.readouterr().out
+
+
+def test_what_cannot_be_run_is_one_sentence(capsys, finished, knee_folder, tmp_path):
+    out = ("--output", tmp_path / "run")
+    assert "no such folder" in refused(capsys, SMALL, "--data", tmp_path / "none", *out)
+    (tmp_path / "empty").mkdir()
+    assert "expected train" in refused(capsys, SMALL, "--data", tmp_path / "empty", *out)
+    said = refused(capsys, SMALL, "--output", finished, "--limit", 20, "--epochs", 3)
+    assert "holds another experiment (epochs 2, not 3)" in said
+    assert "holds other files" in refused(capsys, SMALL, "--output", knee_folder)
+    (tmp_path / "file").write_text("")
+    assert "not a folder" in refused(capsys, SMALL, "--output", tmp_path / "file")
+    vgg16 = Experiment()
+    said = refused(capsys, vgg16, "--data", knee_folder, *out, "--weights", finished / "model.h5")
+    assert "another architecture" in said and "block1_conv1" in said
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--image-size", "32", "32"], "at least 96 pixels"),
+        (["--precision", "float8"], "invalid choice: 'float8'"),
+        (["--epochs", "0"], "whole number from 1"),
+        (["--learning-rate", "-1"], "number above 0"),
+        (["--seed", "x"], "invalid"),
+        (["--weights", "none.h5"], "no such weights file"),
+    ],
+)
+def test_bad_options_are_one_sentence(capsys, knee_folder, tmp_path, arguments, message):
+    with pytest.raises(SystemExit) as ended:
+        main(SMALL, ["--data", str(knee_folder), "--output", str(tmp_path / "run"), *arguments])
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err

@@ -1,0 +1,36 @@
+import subprocess
+import sys
+
+import pytest
+
+import knee_attention
+
+
+def python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+def test_importing_the_package_does_not_import_keras():
+    ended = python("import sys, knee_attention; sys.exit('keras' in sys.modules)")
+    assert ended.returncode == 0
+
+
+@pytest.mark.parametrize("order", ["import knee_attention, keras", "import keras, knee_attention"])
+def test_saved_models_load_in_either_order_of_imports(order, tmp_path):
+    import keras
+
+    from knee_attention.networks.model import build_model
+
+    path = tmp_path / "model.h5"
+    model = build_model("antony_clsf", ("att1",), "single", (96, 96))
+    model.save(path, include_optimizer=False)
+    keras.backend.clear_session()
+    ended = python(f"{order}\nkeras.saving.load_model({str(path)!r}, compile=False)")
+    assert ended.returncode == 0, ended.stderr[-500:]
+
+
+def test_public_names_exist():
+    for name in knee_attention.__all__:
+        assert getattr(knee_attention, name).__doc__
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = knee_attention.nothing

@@ -1,0 +1,57 @@
+"""The twenty scripts: file name, docstring and experiment say the same."""
+
+import importlib.util
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from knee_attention.evidence.tables import PAPER_TABLE_1
+from knee_attention.experiment import Experiment
+
+FOLDER = Path(__file__).parents[1] / "experiments"
+NAMES = [f"{backbone}_{variant}" for backbone, row in PAPER_TABLE_1.items() for variant in row]
+
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"run_{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_there_are_twenty():
+    found = {path.stem.removeprefix("run_") for path in FOLDER.glob("run_*_*.py")}
+    assert found == set(NAMES) and len(found) == 20
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_name_docstring_and_experiment_agree(name):
+    module = script(name)
+    experiment = module.EXPERIMENT
+    assert experiment.name == name
+    paper = PAPER_TABLE_1[experiment.backbone][experiment.variant]
+    assert list(experiment.output_weights) == list(paper)
+    assert f"run_{name}.py" in module.__doc__
+    assert all(f"{accuracy:g}%" in module.__doc__ for accuracy in paper.values())
+    if experiment.fusion == "multi_loss":
+        assert experiment.loss_weights == (1.0, 0.8)
+
+
+def test_the_defaults_are_the_paper_s():
+    paper = Experiment()
+    assert (paper.image_size, paper.epochs, paper.batch_size) == ((320, 224), 100, 64)
+    assert (paper.learning_rate, paper.weights) == (1e-5, "scratch")
+
+
+def test_help_answers_in_under_a_second():
+    began = time.perf_counter()
+    command = [sys.executable, FOLDER / "run_vgg16_multiloss.py", "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert time.perf_counter() - began < 1.0
+    for option in ("--data", "--output", "--epochs", "--batch-size", "--learning-rate",
+                   "--image-size", "--precision", "--weights", "--batch-norm", "--limit",
+                   "--seed", "--overwrite"):  # fmt: skip
+        assert option in shown

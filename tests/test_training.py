@@ -1,0 +1,124 @@
+import csv
+
+import keras
+import numpy as np
+import pytest
+
+from knee_attention.errors import InputError
+from knee_attention.films.batches import KneeBatches
+from knee_attention.films.dataset import Knees
+from knee_attention.training import compile_model, train
+
+OUTPUTS = ["att0", "att1"]
+
+
+def tiny_model(learning_rate=1e-2, outputs=OUTPUTS, normalise=True):
+    """Two heads on a 4x4 picture, normalised or not."""
+    keras.utils.set_random_seed(0)
+    knees = keras.Input((4, 4, 1))
+    x = keras.layers.BatchNormalization()(knees) if normalise else knees
+    x = keras.layers.Flatten()(x)
+    heads = {name: keras.layers.Dense(5, activation="softmax", name=name)(x) for name in outputs}
+    model = keras.Model(knees, heads)
+    compile_model(model, dict(zip(outputs, (1.0, 0.8), strict=False)), learning_rate, False)
+    return model
+
+
+def tiny_batches(outputs=OUTPUTS, training=False):
+    generator = np.random.default_rng(0)
+    grades = generator.integers(5, size=24)
+    images = generator.integers(0, 50, (24, 4, 4)) + 40 * grades[:, None, None]
+    knees = Knees(images.astype(np.uint8), grades, [], [])
+    return KneeBatches(knees, outputs, 8, training=training, seed=3)
+
+
+def fit(folder, epochs, model=None, outputs=OUTPUTS, **kwargs):
+    model = model or tiny_model(outputs=outputs)
+    batches = tiny_batches(outputs, training=True), tiny_batches(outputs)
+    return train(model, *batches, epochs, folder, **kwargs), model
+
+
+def stuck_model():
+    """One whose validation loss never changes."""
+    return tiny_model(learning_rate=1e-30, normalise=False)
+
+
+def without_seconds(history):
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
+
+
+def test_history_holds_every_loss_and_accuracy(tmp_path):
+    history, _ = fit(tmp_path, 2)
+    assert [row["epoch"] for row in history] == [1, 2]
+    for prefix in ("", "val_"):
+        assert history[0][f"{prefix}loss"] == pytest.approx(
+            history[0][f"{prefix}att0_loss"] + 0.8 * history[0][f"{prefix}att1_loss"], rel=1e-4
+        )
+    with open(tmp_path / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["val_att1_accuracy"]) for row in rows] == [
+        row["val_att1_accuracy"] for row in history
+    ]
+
+
+def test_a_single_output_is_named_too(tmp_path):
+    history, _ = fit(tmp_path, 1, outputs=["kl"])
+    assert {"kl_loss", "kl_accuracy", "val_kl_loss", "val_kl_accuracy"} <= set(history[0])
+    assert history[0]["val_kl_loss"] == history[0]["val_loss"]
+
+
+def test_the_learning_rate_falls_after_two_bad_epochs_and_training_ends_after_three(tmp_path):
+    history, _ = fit(tmp_path, 10, stuck_model())
+    assert len(history) == 4
+    rates = [row["learning_rate"] for row in history]
+    np.testing.assert_allclose(rates, [1e-30, 1e-30, 1e-30, 1e-31], rtol=1e-3)
+
+
+def test_the_best_weights_come_back(tmp_path):
+    history, model = fit(tmp_path, 6, tiny_model(learning_rate=0.5))
+    best = min(row["val_loss"] for row in history)
+    assert history[-1]["val_loss"] > best
+    measured = model.evaluate(tiny_batches(), verbose=0, return_dict=True)["loss"]
+    assert measured == pytest.approx(best, rel=1e-4)
+
+
+def test_adam_has_the_paper_s_betas():
+    optimizer = tiny_model().optimizer
+    assert (optimizer.beta_1, optimizer.beta_2) == (0.9, 0.999)
+
+
+def test_a_continued_training_equals_an_unbroken_one(tmp_path):
+    unbroken, model = fit(tmp_path / "unbroken", 4)
+    fit(tmp_path / "broken", 2)
+    continued, again = fit(tmp_path / "broken", 4)
+    assert without_seconds(continued) == without_seconds(unbroken)
+    for ours, theirs in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_training_that_stopped_early_stays_stopped(tmp_path):
+    first, model = fit(tmp_path, 10, stuck_model())
+    second, again = fit(tmp_path, 10, stuck_model())
+    assert second == first
+    for ours, theirs in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_patience_is_counted_across_a_break(tmp_path):
+    fit(tmp_path, 3, stuck_model())
+    history, _ = fit(tmp_path, 10, stuck_model())
+    assert len(history) == 4
+
+
+def test_moving_statistics_are_the_letter_of_the_paper(tmp_path):
+    precise, _ = fit(tmp_path / "precise", 1)
+    moving, _ = fit(tmp_path / "moving", 1, precise_batch_norm=False)
+    assert precise[0]["loss"] == moving[0]["loss"]
+    assert precise[0]["val_loss"] < moving[0]["val_loss"]
+
+
+def test_a_damaged_state_is_said(tmp_path):
+    fit(tmp_path, 1)
+    (tmp_path / "checkpoint.h5").write_bytes(b"damaged")
+    with pytest.raises(InputError, match="start again with --overwrite"):
+        fit(tmp_path, 2)
