@@ -2,12 +2,12 @@
 
 import argparse
 import dataclasses
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from knee_attention.errors import command_line
+from knee_attention.quiet import start_keras
 
 VARIANTS = {"early_fusion": "early_fusion", "multi_loss": "multiloss"}
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
@@ -89,8 +89,8 @@ def main(experiment: Experiment, arguments: list[str] | None = None) -> None:
     given = {name: value for name, value in options.items() if value is not None}
     setting = {} if options["data"] else PHANTOM_SETTING
     experiment = dataclasses.replace(experiment, **{**setting, **given})
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with command_line(Path(sys.argv[0]).name):
+        start_keras()
         from knee_attention.evidence.tables import results_table
         from knee_attention.runner import run
 

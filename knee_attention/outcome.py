@@ -114,9 +114,10 @@ def save_model(model: keras.Model, output: Path) -> None:
     """Write `model.h5` and `model.keras`, without the optimizer."""
     # Keras calls .h5 a legacy format at every save; here it is asked for.
     logging.getLogger("absl").setLevel(logging.ERROR)
+    uncompiled = keras.Model(model.input, model.output, name=model.name)
     for name in ("model.h5", "model.keras"):
         with written_whole(output / name) as beside:
-            model.save(beside, include_optimizer=False)
+            uncompiled.save(beside)
 
 
 def write_environment(output: Path, precision: str, history: list[dict], seconds: float) -> None:

@@ -41,12 +41,10 @@ class LocallyConnected2D(keras.layers.Layer):
                 "expected an input of known height and width, because every position has its own "
                 f"weights. Received: shape {input_shape}"
             )
-        # The fans of one position's 1x1 kernel; Keras would count the positions as channels.
-        limit = (6.0 / (channels + self.filters)) ** 0.5
         self.kernel = self.add_weight(
             name="kernel",
             shape=(height * width, channels, self.filters),
-            initializer=keras.initializers.RandomUniform(-limit, limit),
+            initializer="glorot_uniform",
         )
         self.bias = self.add_weight(
             name="bias", shape=(height, width, self.filters), initializer="zeros"

@@ -1,0 +1,32 @@
+"""The arithmetic of the benchmark; its timings are for people to read."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from knee_attention.networks.model import build_model
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    path = Path(__file__).parents[1] / "experiments" / "benchmark.py"
+    spec = importlib.util.spec_from_file_location("benchmark", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_vgg16_multi_loss_needs_39_7_gflop(benchmark):
+    assert benchmark.convolution_gflop(build_model()) == pytest.approx(39.7, abs=0.1)
+
+
+def test_the_best_round_counts_quantity_by_quantity(benchmark):
+    first = {"precision": "float32", "training": 2.0, "first_step": 5.0, "memory": 3.0}
+    second = {"precision": "float32", "training": 1.0, "first_step": 4.0, "memory": 3.5}
+    best = benchmark.better(benchmark.better(None, first), second)
+    assert best == {"precision": "float32", "training": 2.0, "first_step": 4.0, "memory": 3.0}
+
+
+def test_a_convolution_rate_is_measured(benchmark):
+    assert 1 < benchmark.convolution_rate("float32") < 1e6
