@@ -5,7 +5,8 @@ attention map ought to look. A film is made as a radiograph is: anatomy -> outli
 phantom_anatomy) -> attenuation along each ray -> exposure -> the marks every film carries.
 
 Positions follow the geometry measured on 3,000 OAI baseline films. Everything but the joint is
-drawn independently of the grade. Phantoms exercise the code; they say nothing about real knees.
+drawn independently of the grade; equalising a knee's histogram spreads a faint trace of it, as on
+real films. Phantoms exercise the code; they say nothing about real knees.
 """
 
 from dataclasses import dataclass
@@ -29,8 +30,8 @@ COLLIMATOR = 6.0  # attenuation of a closed collimator
 class PhantomFilm:
     """A synthetic film and what is known about it; the patient's right knee is on its left.
 
-    Boxes are (x, y, width, height) in pixels; masks cover joint space, subchondral bone and
-    joint margins: the width of the joint and its osteophytes by about 42 mm, along the joint line.
+    Boxes are (x, y, width, height) in pixels. Masks cover where a grade shows, joint space,
+    subchondral bone and margins with osteophytes: about 108 by 42 mm along the joint line.
     """
 
     image: np.ndarray  # (height, width) uint8
@@ -110,20 +111,21 @@ def _add_leg(
 ) -> None:
     """Add one leg to the beam's attenuation, tissue by tissue."""
     rows = (np.arange(len(attenuation), dtype=np.float32) + 0.5) * spacing - pose.centre[1]
-    ends_to_shaft = np.interp(np.abs(rows), (20, 45, 130), (0.9, 1.1, 5.0))
-    ends_to_shaft = ends_to_shaft.astype(np.float32)  # thickness of the cortex in each row, mm
+    walls = np.interp(np.abs(rows), (20, 45, 130), (0.9, 1.1, 4.5 * knee.cortex))
+    walls = walls.astype(np.float32)  # thickness of the cortex in each row, mm
     # The shaft holds fatty marrow instead of spongy bone.
-    density = TRABECULAR * np.interp(np.abs(rows), (40, 110), (1, 0.2)).astype(np.float32)
+    share = np.interp(np.abs(rows), (40, 110), (1, knee.marrow))
+    density = (TRABECULAR * share).astype(np.float32)
 
     window, depth = _depth(attenuation.shape, pose.to_film(anatomy.skin_outline(knee)), spacing)
     fat, muscle = 1.35 * _chord(depth, 40), 1.35 * _chord(depth - 7, 33)
     attenuation[window] += FAT * (fat - muscle) + MUSCLE * muscle
 
     for outline, radius, elongation, cortex in (
-        (anatomy.femur_outline(knee), 12, 1.6, ends_to_shaft),
-        (anatomy.tibia_outline(knee), 12, 1.5, ends_to_shaft),
-        (anatomy.fibula_outline(knee), 8, 1.0, np.minimum(ends_to_shaft, 2.5)),
-        (anatomy.patella_outline(knee), 4, 0.6, np.full_like(ends_to_shaft, 0.3)),
+        (anatomy.femur_outline(knee), 12, 1.6, walls),
+        (anatomy.tibia_outline(knee), 12, 1.5, walls),
+        (anatomy.fibula_outline(knee), 8, 1.0, np.minimum(walls, 2.5)),
+        (anatomy.patella_outline(knee), 4, 0.6, np.full_like(walls, 0.3)),
     ):
         window, depth = _depth(attenuation.shape, pose.to_film(outline), spacing)
         shell = cortex[window[0], None]
@@ -131,23 +133,22 @@ def _add_leg(
         spongy = elongation * _chord(depth - shell, radius - shell)
         attenuation[window] += CORTICAL * (bone - spongy)
         attenuation[window] += density[window[0], None] * spongy * texture[window]
-    _add_bone_detail(attenuation, knee, pose, spacing)
+    _add_bone_detail(attenuation, knee, pose, texture, spacing)
 
 
 def _add_bone_detail(
-    attenuation: np.ndarray, knee: anatomy.Knee, pose: anatomy.Pose, spacing: float
+    attenuation: np.ndarray,
+    knee: anatomy.Knee,
+    pose: anatomy.Pose,
+    texture: np.ndarray,
+    spacing: float,
 ) -> None:
     """Add the joint surfaces' dense bone, sclerosis below them, and edges seen through the bone."""
-    for heights, densities in (
-        ((1.6, 1.6), (0.28, 0.28)),
-        ([3 + 10 * amount for amount in knee.sclerosis],
-         [min(0.8, 1.6 * amount) for amount in knee.sclerosis]),
-    ):
-        for band, compartment in anatomy.sclerotic_bands(knee, heights):
-            window, paint = _paint(attenuation.shape, pose.to_film(band), spacing, border=6)
-            blur = 0.2 + 0.2 * heights[compartment]
-            soft = cv2.GaussianBlur(paint, (0, 0), blur / spacing)
-            attenuation[window] += densities[compartment] / 255 * soft
+    for band, thickness, density in anatomy.dense_bands(knee):
+        blur = 0.2 + 0.2 * thickness
+        window, paint = _paint(attenuation.shape, pose.to_film(band), spacing, 2 * blur)
+        soft = cv2.GaussianBlur(paint, (0, 0), blur / spacing)
+        attenuation[window] += soft * texture[window] * (density / 255)
     lines = [pose.to_film(line) for line in anatomy.bony_lines(knee)]
     window = _window(attenuation.shape, np.concatenate(lines), spacing, border=3)
     paint = np.zeros(attenuation[window].shape, np.uint8)
@@ -282,10 +283,10 @@ def _expose(attenuation: np.ndarray, spacing: float, rng: np.random.Generator) -
     attenuation = attenuation + grain * cv2.exp(attenuation.clip(0, 4) / 2)
     columns = np.arange(attenuation.shape[1])
     grid_lines = np.sin(columns * rng.uniform(1.5, 3)) + rng.standard_normal(len(columns))
-    attenuation += (rng.uniform(0, 0.012) * grid_lines).astype(np.float32)
+    toe = rng.uniform(0.3, 0.6)  # less than this leaves the film black
+    attenuation += (rng.uniform(0, 0.012) * grid_lines - toe).astype(np.float32)
 
-    contrast = float(np.exp(rng.uniform(np.log(0.27), np.log(0.7))))  # pale films to saturated ones
+    contrast = float(np.exp(rng.uniform(np.log(0.35), np.log(0.9))))  # pale films to saturated ones
     black, white = rng.uniform(0, 20), rng.uniform(200, 255)
-    toe = rng.uniform(0.3, 0.6)  # the film is black behind less
-    level = cv2.pow(np.tanh(contrast * (attenuation - toe).clip(0)), rng.uniform(1.0, 2.0))
+    level = cv2.pow(np.tanh(contrast * attenuation.clip(1e-4)), rng.uniform(1.0, 2.0))
     return cv2.convertScaleAbs(level, alpha=white - black, beta=black)

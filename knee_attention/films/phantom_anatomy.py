@@ -7,7 +7,9 @@ Sizes are those seen on a film (about 1.15 times life size).
 The signs follow Kellgren & Lawrence, "Radiological assessment of osteo-arthrosis", Annals of the
 Rheumatic Diseases 16 (1957): 0 none; 1 doubtful narrowing, possible lipping; 2 definite
 osteophytes, possible narrowing; 3 multiple osteophytes, definite narrowing, some sclerosis;
-4 large osteophytes, marked narrowing, severe sclerosis, deformed bone ends.
+4 large osteophytes, marked narrowing, severe sclerosis, deformed bone ends. They are exaggerated
+and set in early, so that grades survive shrinking to 4 mm a pixel: a healthy joint space is 8 mm
+high, and already grade 1 narrows it and has a line of sclerosis.
 """
 
 from dataclasses import dataclass
@@ -26,7 +28,7 @@ JOINT_FROM_TOP = (117, 134, 173, 228, 261)
 REFERENCE_HALF_WIDTH = 44.0  # the tables below draw a tibial plateau 88 mm wide
 PLATEAU = 2.5  # y of the tibial plateau below the centre of the joint space, mm
 JOINT_BAND = 21.0  # the joint region reaches this far above and below the joint's centre, mm
-JOINT_MARGIN = 8.0  # ... and this far beyond the plateau on either side, mm
+JOINT_MARGIN = 10.0  # ... and this far beyond the plateau on either side, mm
 
 # One entry per grade; a knee's severity lies between grades, so these are interpolated.
 CARTILAGE_LOST = (0.0, 0.25, 0.5, 0.78, 1.05)  # share of the worse compartment's joint space
@@ -60,6 +62,8 @@ class Knee:
     sclerosis: tuple[float, float]  # 0 none ... 1 marked
     depression: tuple[float, float]
     tibia_shift: float  # towards lateral
+    cortex: float  # thickness of the shafts' walls relative to what phantom.py draws
+    marrow: float  # density of the shafts' inside relative to the spongy bone of their ends
     valgus: float  # slope of the femoral shaft towards lateral, mm per mm
     notch: float  # height of the intercondylar notch, 1 = as in the tables
     spines: float  # height of the tibial spines, 1 = as in the tables
@@ -141,9 +145,11 @@ def sample_knee(
         gaps=tuple(healthy_gaps * (1 - np.clip(sign(CARTILAGE_LOST, 0.6, 0.08), 0, 1))),
         femur_spurs=sign(SPUR_LENGTH, 0.85, 0.2),
         tibia_spurs=sign(SPUR_LENGTH, 0.85, 0.2),
-        sclerosis=sign(SCLEROSIS, 0.6, 0.15),
+        sclerosis=sign(SCLEROSIS, 0.7, 0.12),
         depression=sign(DEPRESSION, 0.0, 0.3),
         tibia_shift=shift if worse == 0 else -shift,
+        cortex=rng.uniform(0.6, 1.4),
+        marrow=rng.uniform(0.1, 0.6),
         valgus=rng.normal(0.09, 0.025),
         notch=rng.normal(1, 0.12),
         spines=rng.normal(1, 0.2),
@@ -177,9 +183,9 @@ def femur_outline(knee: Knee) -> np.ndarray:
         surface = femur_surface(knee, compartment)
         edge = surface[-1, 1]
         margin = [(40.5 * knee.scale, edge - 2),
-                  (42.5 * knee.scale + spur, edge - 4 + 0.15 * spur),
-                  (42.5 * knee.scale + 0.5 * spur, edge - 6 - 0.3 * spur),
-                  (43 * knee.scale, edge - 9 - 0.9 * spur)]
+                  (42.5 * knee.scale + spur, edge - 3.5 + 0.1 * spur),
+                  (42.5 * knee.scale + 0.6 * spur, edge - 5 - 0.25 * spur),
+                  (43.5 * knee.scale + 0.2 * spur, edge - 8 - 0.6 * spur)]
         halves.append(np.concatenate([surface, margin, np.array(FEMUR_SHAFT) * knee.scale]))
     outline = round_corners(_join(*halves))
     outline[:, 0] += knee.valgus * np.maximum(-outline[:, 1] - 35 * knee.scale, 0)
@@ -193,15 +199,17 @@ def tibia_outline(knee: Knee) -> np.ndarray:
         surface = tibia_surface(knee, compartment)
         edge = surface[-1, 1]
         margin = [(43.5 * knee.scale + spur, edge + 0.6 - 0.25 * spur),
-                  (44 * knee.scale + 0.6 * spur, edge + 3 + 0.2 * spur),
-                  (43.5 * knee.scale, edge + 6 + 0.7 * spur)]
+                  (44 * knee.scale + 0.7 * spur, edge + 3 + 0.2 * spur),
+                  (43.5 * knee.scale + 0.15 * spur, edge + 6 + 0.5 * spur)]
         halves.append(np.concatenate([surface, margin, np.array(TIBIA_SHAFT) * knee.scale]))
-    return round_corners(_join(*halves)) + (knee.tibia_shift, 0)
+    outline = round_corners(_join(*halves))
+    outline[:, 0] += knee.tibia_shift * np.interp(outline[:, 1], (15, 35), (1, 0))
+    return outline
 
 
 def fibula_outline(knee: Knee) -> np.ndarray:
     """Fibula, on the lateral side: (n, 2) mm, closed, corners rounded."""
-    offset = (knee.fibula_offset + knee.tibia_shift, PLATEAU)
+    offset = (knee.fibula_offset, PLATEAU)
     return round_corners(np.array(FIBULA) * knee.scale + offset)
 
 
@@ -220,24 +228,25 @@ def skin_outline(knee: Knee) -> np.ndarray:
     return round_corners(np.concatenate([medial[::-1], lateral]), radius=12)
 
 
-def sclerotic_bands(
-    knee: Knee, heights: tuple[float, float]
-) -> list[tuple[np.ndarray, int]]:
-    """Lens-shaped bands of bone below each joint surface, `heights` (medial, lateral) mm thick in their middle.
+def dense_bands(knee: Knee) -> list[tuple[np.ndarray, float, float]]:
+    """Lenses of dense bone along every joint surface: its plate, and sclerosis where there is any.
 
-    Gives (outline (n, 2) mm, compartment) for femur and tibia of both compartments.
+    Gives (outline (n, 2) mm, thickness in its middle in mm, attenuation).
     """
     bands = []
     for compartment, mirror in enumerate(((-1, 1), (1, 1))):
+        amount = knee.sclerosis[compartment]
         for surface, inwards, shift in (
             (femur_surface(knee, compartment), -1, 0.0),
             (tibia_surface(knee, compartment), 1, knee.tibia_shift),
         ):
             x = np.linspace(11, 42, 16) * knee.scale
             y = np.interp(x, *surface.T)
-            depth = inwards * heights[compartment] * np.sin(np.linspace(0, np.pi, len(x))) ** 0.6
-            lens = np.concatenate([np.stack([x, y], 1), np.stack([x, y + depth], 1)[::-1]])
-            bands.append((lens * mirror + (shift, 0), compartment))
+            bulge = inwards * np.sin(np.linspace(0, np.pi, len(x))) ** 0.6
+            for thickness, density in ((1.6, 0.28), (3 + 9 * amount, min(0.8, 1.6 * amount))):
+                lower = np.stack([x, y + thickness * bulge], 1)
+                lens = np.concatenate([np.stack([x, y], 1), lower[::-1]])
+                bands.append((lens * mirror + (shift, 0), thickness, density))
     return bands
 
 
@@ -257,7 +266,7 @@ def bony_lines(knee: Knee) -> list[np.ndarray]:
 
 
 def joint_region(knee: Knee) -> np.ndarray:
-    """Joint space, subchondral bone and margins: (4, 2) mm; the same for every grade."""
+    """Where a grade shows, but for the longest spurs' tips: (4, 2) mm; the same for every grade."""
     reach = REFERENCE_HALF_WIDTH * knee.scale + JOINT_MARGIN
     return np.array([(-reach, -JOINT_BAND), (reach, -JOINT_BAND),
                      (reach, JOINT_BAND), (-reach, JOINT_BAND)])
