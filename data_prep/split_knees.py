@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         "--equalize",
         choices=("hist", "clahe", "none"),
         default="hist",
-        help="histogram equalisation; experiments do it (hist) again when they read (default: hist)",
+        help="equalisation; experiments equalise (hist) again when they read (default: hist)",
     )
     parser.add_argument("--flip-left", action="store_true", help="mirror left knees")
     parser.add_argument(
