@@ -44,7 +44,7 @@ def evaluate(
     reported = "test" if "test" in dataset.splits else "validation"
     outputs = list(experiment.output_weights)
     batches = {
-        split: KneeBatches(dataset.splits[split], outputs, experiment.batch_size)
+        split: KneeBatches(dataset.splits[split], outputs)
         for split in dict.fromkeys(("validation", reported))
     }
     probabilities = {split: _predict(model, batches[split]) for split in batches}

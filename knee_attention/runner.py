@@ -52,11 +52,15 @@ def run(experiment: Experiment, output: Path, overwrite: bool = False) -> dict:
     output.mkdir(parents=True, exist_ok=True)
     write_json(output / "experiment.json", experiment.as_json())
 
-    outputs, batch_size = list(experiment.output_weights), experiment.batch_size
+    outputs = list(experiment.output_weights)
     training = KneeBatches(
-        dataset.splits["train"], outputs, batch_size, training=True, seed=experiment.seed
+        dataset.splits["train"],
+        outputs,
+        experiment.batch_size,
+        training=True,
+        seed=experiment.seed,
     )
-    validation = KneeBatches(dataset.splits["validation"], outputs, batch_size)
+    validation = KneeBatches(dataset.splits["validation"], outputs)
     precise = experiment.batch_norm == "precise"
     history = train(model, training, validation, experiment.epochs, output, precise)
     save_model(model, output)

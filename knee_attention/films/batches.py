@@ -5,6 +5,9 @@ import numpy as np
 
 from knee_attention.films.dataset import Knees
 
+EVALUATION_BATCH = 32
+"""Knees a batch where nothing is learnt: what is fast, whatever the training takes."""
+
 
 class KneeBatches(keras.utils.PyDataset):
     """Batches of knees and their grades.
@@ -27,7 +30,7 @@ class KneeBatches(keras.utils.PyDataset):
         self,
         knees: Knees,
         outputs: list[str],
-        batch_size: int,
+        batch_size: int = EVALUATION_BATCH,
         training: bool = False,
         seed: int = 0,
     ):
