@@ -38,8 +38,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2, metavar="N", help="(default: 2)")
     parser.add_argument("--models", nargs="*", choices=MODELS, default=list(MODELS),
                         help="networks to measure; none at all, to measure splitting alone")
-    parser.add_argument("--films", type=int, default=200, metavar="N",
-                        help="films to split; 0 leaves splitting out (default: 200)")
+    parser.add_argument("--films", type=int, default=1000, metavar="N",
+                        help="films to split; 0 leaves splitting out (default: 1000)")
     parser.add_argument("--workers", type=int, default=2, metavar="N",
                         help="processes that split films (default: 2)")
     parser.add_argument("--only", choices=MODELS, help=argparse.SUPPRESS)

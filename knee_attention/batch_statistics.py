@@ -10,7 +10,7 @@ are (Wu and Johnson, "Rethinking Batch in BatchNorm", 2021, section 3).
 import keras
 import numpy as np
 
-from knee_attention.films.batches import KneeBatches
+from knee_attention.films.batches import EVALUATION_BATCH, KneeBatches
 
 SHARE_OF_EPOCH, MOST_KNEES = 0.25, 2048
 
@@ -20,18 +20,21 @@ class PreciseBatchNorm(keras.callbacks.Callback):
 
     The forward passes run in training mode, so that networks with batch normalisation inside
     (ResNet-50) see the statistics they were trained with. One image in four is used, at most
-    2,048: a forward pass costs a third of a training step, so this stays under a tenth of an
-    epoch.
+    2,048, the same ones every time: a forward pass costs a third of a training step, so this
+    stays under a tenth of an epoch.
 
     Args:
-        batches: training batches; their order is left alone.
+        training: the training batches; their order is left alone.
     """
 
-    def __init__(self, batches: KneeBatches):
+    def __init__(self, training: KneeBatches):
         super().__init__()
-        self.batches = batches
-        share = min(SHARE_OF_EPOCH, MOST_KNEES / len(batches.knees))
-        self.steps = max(1, int(share * len(batches)))
+        batch_size = max(training.batch_size, EVALUATION_BATCH)
+        self.batches = KneeBatches(
+            training.knees, training.outputs, batch_size, training=True, seed=training.seed
+        )
+        share = min(SHARE_OF_EPOCH, MOST_KNEES / len(training.knees))
+        self.steps = max(1, int(share * len(self.batches)))
 
     def on_test_begin(self, logs=None):
         images = (self.batches[step][0] for step in range(self.steps))
