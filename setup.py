@@ -23,6 +23,6 @@ setup(
         "dicom": DICOM,
         "jax": ["jax>=0.4.35"],
         "gpu": ["tensorflow[and-cuda]>=2.18"],
-        "bench": ["tf_keras>=2.18"],
+        "bench": ["tf_keras>=2.18", "psutil>=5.9"],
     },
 )

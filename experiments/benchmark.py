@@ -66,6 +66,8 @@ def main() -> None:
               f"workers: {speed['film_ms']:.0f} ms a film; OpenCV alone decodes one and encodes "
               f"its knees in {speed['opencv_ms']:.0f} ms on one core: {speed['speed_up']:.2f} "
               "times as fast")
+        print("memory of its processes over the run, in fifths: "
+              + ", ".join(f"{memory:.0f} MB" for memory in speed["memory_mb"]))
 
 
 def in_own_process(model: str, options: argparse.Namespace) -> dict | None:

@@ -1,4 +1,4 @@
-"""ResNet-50, att0 + att1 fused early (Table 1: 59.0%).
+"""ResNet-50, att0 + att1 fused early (Table 1: 59%).
 
     python experiments/run_resnet50_early_fusion.py --data DIR
 """

@@ -1,4 +1,4 @@
-"""ResNet-50, att0 + att1, one loss per branch (Table 1: att0 60.0%, att1 56.88%).
+"""ResNet-50, att0 + att1, one loss per branch (Table 1: att0 60%, att1 56.88%).
 
     python experiments/run_resnet50_multiloss.py --data DIR
 """

@@ -1,4 +1,4 @@
-"""VGG-16, att0 + att1 fused early (Table 1: 63.0%).
+"""VGG-16, att0 + att1 fused early (Table 1: 63%).
 
     python experiments/run_vgg16_early_fusion.py --data DIR
 """
