@@ -91,7 +91,7 @@ def test_fit_validates_with_the_estimated_statistics():
     seen = []
 
     class WhatValidationSees(keras.callbacks.Callback):
-        def on_test_batch_begin(self, batch, logs=None):
+        def on_test_begin(self, logs=None):
             seen.append(float(normalisations(model)[0].moving_mean[0]))
 
     model.compile("sgd", {"att0": "sparse_categorical_crossentropy"})
