@@ -22,7 +22,7 @@ from knee_attention.films.splits import SPLITS
 
 GRADES = range(5)
 HDF5_SUFFIXES = (".h5", ".hdf5")
-PHANTOM_FILMS = {"train": 280, "validation": 40, "test": 100}
+PHANTOM_FILMS = {"train": 300, "validation": 40, "test": 100}
 
 
 @dataclass(frozen=True)
