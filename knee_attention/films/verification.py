@@ -1,11 +1,11 @@
 """Is a training set what it says it is?"""
 
-import re
 from collections import defaultdict
 from functools import partial
 from pathlib import Path
 
 from knee_attention.errors import ImageError, InputError
+from knee_attention.films.dataset import subject_of
 from knee_attention.films.hdf5 import FORMAT
 from knee_attention.films.pairing import pixel_hash
 from knee_attention.films.reading import read_image
@@ -63,8 +63,7 @@ def _read_folder(folder: Path, workers: int) -> tuple[list[dict], list[str]]:
             faults.append(f"{name}: {reason}")
             continue
         split, kl = path.parts[:2]
-        subject = re.sub(r"[_-]?[RL]$", "", path.stem)
-        listed = manifest.get(name, {"SUBJECT": subject, "SPLIT": split, "KL": kl})
+        listed = manifest.get(name, {"SUBJECT": subject_of(name), "SPLIT": split, "KL": kl})
         if (listed["SPLIT"], listed["KL"]) != (split, kl):
             faults.append(f"{name} is {listed['SPLIT']}, grade {listed['KL']} in manifest.csv")
         row = {"file": name, "subject": listed["SUBJECT"], "kl": kl, "split": split}
