@@ -91,7 +91,7 @@ def main(experiment: Experiment, arguments: list[str] | None = None) -> None:
         arguments: the command line without the program; by default the process's own.
     """
     options = vars(_parser(experiment).parse_args(arguments))
-    output, overwrite = options.pop("output"), options.pop("overwrite")
+    output, overwrite, pdf = (options.pop(name) for name in ("output", "overwrite", "pdf"))
     given = {name: value for name, value in options.items() if value is not None}
     setting = {} if options["data"] else PHANTOM_SETTINGS[experiment.backbone]
     experiment = dataclasses.replace(experiment, **{**setting, **given})
@@ -101,7 +101,7 @@ def main(experiment: Experiment, arguments: list[str] | None = None) -> None:
         from knee_attention.runner import run
 
         output = output or Path("runs") / experiment.name
-        results = run(experiment, output, overwrite)
+        results = run(experiment, output, overwrite, pdf)
         print(f"\nmodel, predictions and figures: {output}\n\n{results_table(results)}")
 
 
@@ -121,15 +121,15 @@ def _parser(experiment: Experiment) -> argparse.ArgumentParser:
         "synthetic phantoms", metavar="DIR|FILE.h5", type=_data)
     add("--output", "folder of the run", f"runs/{experiment.name}", metavar="DIR", type=Path)
     add("--epochs", "at most this many", f"{paper.epochs}; phantoms {phantom['epochs']}",
-        type=_positive, metavar="N")
+        type=positive_number, metavar="N")
     add("--batch-size", "knees a step", f"{paper.batch_size}; phantoms {phantom['batch_size']}",
-        type=_positive, metavar="N")
+        type=positive_number, metavar="N")
     add("--learning-rate", "of Adam, at the start",
         f"{paper.learning_rate:g}; phantoms {phantom['learning_rate']:g}", type=_rate, metavar="X")
     size, phantom_size = paper.image_size, phantom["image_size"]
     add("--image-size", "height and width in pixels",
         f"{size[0]} {size[1]}; phantoms {phantom_size[0]} {phantom_size[1]}",
-        type=_positive, nargs=2, action=_Size, metavar=("H", "W"))
+        type=positive_number, nargs=2, action=_Size, metavar=("H", "W"))
     add("--precision", "auto takes what is fastest on this device", paper.precision,
         choices=PRECISIONS)
     add("--weights", "scratch, imagenet, or an .h5/.keras file of the same backbone",
@@ -137,9 +137,10 @@ def _parser(experiment: Experiment) -> argparse.ArgumentParser:
     add("--batch-norm", "precise: statistics re-estimated before each validation; moving: Keras' "
         "moving averages, the paper's letter", paper.batch_norm, choices=("precise", "moving"))
     add("--limit", "at most N knees a split, each grade in its share; for trying", metavar="N",
-        type=_positive)
-    add("--seed", "of everything random", paper.seed, type=_seed, metavar="N")
+        type=positive_number)
+    add("--seed", "of everything random", paper.seed, type=seed_number, metavar="N")
     parser.add_argument("--overwrite", action="store_true", help="begin a finished run anew")
+    parser.add_argument("--pdf", action="store_true", help="also draw figures as PDF")
     return parser
 
 
@@ -154,14 +155,16 @@ def _data(text: str) -> str:
     return str(Path(text).absolute())
 
 
-def _positive(text: str) -> int:
+def positive_number(text: str) -> int:
+    """A whole number from 1, for argparse."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1, not {text}")
     return number
 
 
-def _seed(text: str) -> int:
+def seed_number(text: str) -> int:
+    """A seed that NumPy takes, for argparse."""
     number = int(text)
     if not 0 <= number < 2**32:
         raise argparse.ArgumentTypeError(f"expected a whole number from 0 to 2^32 - 1, not {text}")

@@ -1,6 +1,5 @@
 """What a finished training leaves in its folder: predictions, results, figures, models."""
 
-import logging
 import subprocess
 import sys
 from importlib import metadata
@@ -12,11 +11,14 @@ import pandas as pd
 
 from knee_attention import device
 from knee_attention.evidence import evaluation, figures
-from knee_attention.evidence.attention_maps import attention_masks, localisation
+from knee_attention.evidence.metrics import SCALARS, grade_metrics
+from knee_attention.evidence.predictions import Predictions, write_predictions
 from knee_attention.experiment import Experiment
 from knee_attention.files import write_json, written_whole
-from knee_attention.films.batches import KneeBatches
-from knee_attention.films.dataset import Dataset
+from knee_attention.films.dataset import Dataset, Knees
+from knee_attention.films.radiograph import PREPARATION
+from knee_attention.measurement import localise, look, predict
+from knee_attention.networks.model_file import save_model
 
 PACKAGES = ("knee_attention", "keras", "tensorflow", "jax", "numpy", "opencv-python",
             "scikit-learn", "h5py", "pandas", "matplotlib")
@@ -28,6 +30,7 @@ def evaluate(
     dataset: Dataset,
     history: list[dict],
     output: Path,
+    pdf: bool = False,
 ) -> dict:
     """Choose the branch on validation, measure on test, write `predictions.csv` and figures.
 
@@ -37,26 +40,20 @@ def evaluate(
         dataset: its knees; without a test split, validation is reported.
         history: one dict an epoch.
         output: the run's folder.
+        pdf: also draw the figures as PDF.
 
     Returns:
         the content of `results.json`: no times, so that the same seed gives the same results.
     """
     reported = "test" if "test" in dataset.splits else "validation"
-    outputs = list(experiment.output_weights)
-    batches = {
-        split: KneeBatches(dataset.splits[split], outputs)
+    knees = dataset.splits[reported]
+    predictions = {
+        split: predict(model, dataset.splits[split])
         for split in dict.fromkeys(("validation", reported))
     }
-    probabilities = {split: _predict(model, batches[split]) for split in batches}
-    chosen = evaluation.better_branch(
-        dataset.splits["validation"].grades, probabilities["validation"]
-    )
-    knees = dataset.splits[reported]
-    masks = attention_masks(model, batches[reported])
-    table = evaluation.predictions_table(
-        knees.files, knees.subjects, knees.grades, probabilities[reported], chosen
-    )
-    _write_table(output / "predictions.csv", table)
+    chosen = evaluation.better_branch(predictions["validation"])
+    masks = look(model, knees)
+    write_predictions(predictions[reported], chosen, output / "predictions.csv")
     if dataset.unreadable:
         rows = [(error.path, error.reason) for error in dataset.unreadable]
         _write_table(output / "unreadable.csv", pd.DataFrame(rows, columns=["file", "reason"]))
@@ -67,42 +64,51 @@ def evaluate(
         "synthetic": dataset.synthetic,
         "split": reported,
         "knees": len(knees),
-        "subjects": len(set(knees.subjects)),
+        "subjects": len(set(predictions[reported].subjects)),
         "parameters": model.count_params(),
         "epochs": len(history),
         "chosen": chosen,
     }
-    for split, values in probabilities.items():
-        results[split] = evaluation.split_results(dataset.splits[split].grades, values)
+    for split in predictions:
+        results[split] = evaluation.split_results(predictions[split])
     if knees.masks is not None:
-        results["localisation"] = {
-            branch: localisation(values, knees.masks) for branch, values in masks.items()
-        }
-
+        results["localisation"] = localise(masks, knees)
     origin = "synthetic phantoms" if dataset.synthetic else Path(experiment.data).name
     title = f"{experiment.name}, {origin}"
     folder = output / "figures"
-    figures.learning_curves(history, outputs, title, folder / "learning_curves.png")
+    outputs = list(experiment.output_weights)
+    figures.learning_curves(history, outputs, title, folder / "learning_curves.png", pdf)
+    _draw_split(predictions[reported], chosen, masks, knees, f"{title}, {reported}", folder, pdf)
+    return results
+
+
+def _draw_split(
+    predictions: Predictions,
+    chosen: str,
+    masks: dict[str, np.ndarray],
+    knees: Knees,
+    title: str,
+    folder: Path,
+    pdf: bool,
+) -> None:
+    """The masks of a knee of each grade, the confusion matrix and the reliability diagram."""
+    probabilities = predictions.of(chosen)
     shown = evaluation.one_of_each_grade(knees.grades)
     figures.mask_panels(
         knees.images[shown],
         {branch: values[shown] for branch, values in masks.items()},
         knees.grades[shown],
-        probabilities[reported][chosen][shown],
-        f"{title}, {reported} split, P of {chosen}",
+        probabilities[shown],
+        f"{title} split, P of {chosen}",
         folder / "masks.png",
+        pdf,
     )
-    figures.confusion_matrix(
-        results[reported][chosen]["confusion"],
-        f"{title}\n{chosen}, {len(knees)} {reported} knees",
-        folder / "confusion_matrix.png",
+    title = f"{title}\n{chosen}, {len(knees)} knees"
+    confusion = grade_metrics(knees.grades, probabilities)["confusion"]
+    figures.confusion_matrix(confusion, title, folder / "confusion_matrix.png", pdf)
+    figures.reliability_diagram(
+        knees.grades, probabilities, title, folder / "reliability.png", pdf
     )
-    return results
-
-
-def _predict(model: keras.Model, batches: KneeBatches) -> dict[str, np.ndarray]:
-    predicted = model.predict(batches, verbose=0)
-    return {name: values.astype(np.float64) for name, values in predicted.items()}
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:
@@ -110,14 +116,27 @@ def _write_table(path: Path, table: pd.DataFrame) -> None:
         table.to_csv(beside, index=False)
 
 
-def save_model(model: keras.Model, output: Path) -> None:
-    """Write `model.h5` and `model.keras`, without the optimizer."""
-    # Keras calls .h5 a legacy format at every save; here it is asked for.
-    logging.getLogger("absl").setLevel(logging.ERROR)
-    uncompiled = keras.Model(model.input, model.output, name=model.name)
+def save_models(experiment: Experiment, model: keras.Model, results: dict, output: Path) -> None:
+    """Write `model.h5` and `model.keras`, which say how they were trained and what they reached."""
+    split = results["split"]
+    description = {
+        "name": experiment.name,
+        "chosen": results["chosen"],
+        "preparation": PREPARATION,
+        "synthetic": results["synthetic"],
+        "parameters": results["parameters"],
+        "experiment": experiment.as_json(),
+        "results": {
+            "split": split,
+            "knees": results["knees"],
+            "outputs": {
+                name: {scalar: metrics[scalar] for scalar in SCALARS}
+                for name, metrics in results[split].items()
+            },
+        },
+    }
     for name in ("model.h5", "model.keras"):
-        with written_whole(output / name) as beside:
-            uncompiled.save(beside)
+        save_model(model, output / name, description)
 
 
 def write_environment(output: Path, precision: str, history: list[dict], seconds: float) -> None:

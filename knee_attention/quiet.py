@@ -1,5 +1,6 @@
 """Start TensorFlow without its greetings, so that what the user reads is what concerns them."""
 
+import logging
 import os
 import sys
 import tempfile
@@ -14,6 +15,8 @@ def start_keras() -> None:
         from knee_attention import device
 
         device.gpus()
+    # It warns of several models' graphs in one process; ours are each traced once.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 @contextmanager

@@ -15,17 +15,18 @@ from knee_attention.films.batches import KneeBatches
 from knee_attention.films.dataset import Dataset, load_dataset, phantom_dataset
 from knee_attention.networks import weights as stored
 from knee_attention.networks.model import IMAGENET_MEAN, build_model
-from knee_attention.outcome import evaluate, save_model, write_environment
+from knee_attention.outcome import evaluate, save_models, write_environment
 from knee_attention.training import compile_model, train
 
 
-def run(experiment: Experiment, output: Path, overwrite: bool = False) -> dict:
+def run(experiment: Experiment, output: Path, overwrite: bool = False, pdf: bool = False) -> dict:
     """Train, evaluate and save one experiment; continue it if it was killed.
 
     Args:
         experiment: what to run.
         output: the run's folder.
         overwrite: begin anew in a folder that holds a run.
+        pdf: also draw the figures as PDF.
 
     Returns:
         the content of the run's `results.json`.
@@ -63,8 +64,8 @@ def run(experiment: Experiment, output: Path, overwrite: bool = False) -> dict:
     validation = KneeBatches(dataset.splits["validation"], outputs)
     precise = experiment.batch_norm == "precise"
     history = train(model, training, validation, experiment.epochs, output, precise)
-    save_model(model, output)
-    results = evaluate(experiment, model, dataset, history, output)
+    results = evaluate(experiment, model, dataset, history, output, pdf)
+    save_models(experiment, model, results, output)
     write_environment(output, precision, history, time.perf_counter() - began)
     write_json(output / "results.json", results)
     (output / "checkpoint.h5").unlink()

@@ -53,7 +53,7 @@ def test_a_run_folder_is_complete(finished):
     assert found == {
         "experiment.json", "environment.json", "history.csv", "model.h5", "model.keras",
         "predictions.csv", "results.json", "figures/learning_curves.png", "figures/masks.png",
-        "figures/confusion_matrix.png",
+        "figures/confusion_matrix.png", "figures/reliability.png",
     }  # fmt: skip
     environment = json.loads((finished / "environment.json").read_text())
     assert environment["precision"] == "float32" and environment["wall_seconds"] > 0
@@ -207,7 +207,7 @@ def test_what_cannot_be_run_is_one_sentence(capsys, finished, knee_folder, tmp_p
         (["--epochs", "0"], "whole number from 1"),
         (["--learning-rate", "-1"], "number above 0"),
         (["--seed", "x"], "invalid"),
-        (["--weights", "none.h5"], "no such weights file"),
+        (["--weights", "none.h5"], "no such model file"),
     ],
 )
 def test_bad_options_are_one_sentence(capsys, knee_folder, tmp_path, arguments, message):

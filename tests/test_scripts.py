@@ -53,5 +53,5 @@ def test_help_answers_in_under_a_second():
     assert time.perf_counter() - began < 1.0
     for option in ("--data", "--output", "--epochs", "--batch-size", "--learning-rate",
                    "--image-size", "--precision", "--weights", "--batch-norm", "--limit",
-                   "--seed", "--overwrite"):  # fmt: skip
+                   "--seed", "--overwrite", "--pdf"):  # fmt: skip
         assert option in shown

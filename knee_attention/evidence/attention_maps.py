@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import keras
 
 MASK_SUFFIX = "_mask"
+OPACITY = 0.55
+"""Of a mask that is laid over a film."""
 
 
 def mask_model(model: keras.Model) -> keras.Model:
@@ -21,6 +23,9 @@ def mask_model(model: keras.Model) -> keras.Model:
 
     Returns:
         a model from the same knees to `{branch: (batch, height, width, 1)}` masks in 0-1.
+
+    Raises:
+        ValueError: the model has no such layer.
     """
     import keras
 
@@ -29,16 +34,25 @@ def mask_model(model: keras.Model) -> keras.Model:
         for layer in model.layers
         if layer.name.endswith(MASK_SUFFIX)
     }
-    return keras.Model(model.inputs, masks)
+    if not masks:
+        raise ValueError("expected a model with attention layers named <branch>_mask. "
+                         f"Received: {model.name!r}")
+    part = keras.Model(model.inputs, masks)
+    part.jit_compile = model.jit_compile
+    return part
 
 
-def attention_masks(model: keras.Model, batches) -> dict[str, np.ndarray]:
-    """The masks of every branch for all knees of `batches`.
+def attention_masks(model: keras.Model, knees) -> dict[str, np.ndarray]:
+    """The masks of every branch.
+
+    Args:
+        model: as `mask_model` takes it.
+        knees: `(n, height, width, 1)` prepared knees, or batches of them.
 
     Returns:
         `{branch: (n, height, width)}` float32 in 0-1, at the branch's own resolution.
     """
-    masks = mask_model(model).predict(batches, verbose=0)
+    masks = mask_model(model).predict(knees, verbose=0)
     return {branch: mask[..., 0].astype(np.float32) for branch, mask in masks.items()}
 
 
@@ -47,26 +61,87 @@ def at_image_size(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(mask, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
 
 
-def localisation(masks: np.ndarray, joints: np.ndarray) -> dict[str, float]:
-    """How much more a branch attends to the joint than to the rest.
+def overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """A mask laid over a film in colour, dark where it is lowest and yellow where it is highest.
 
     Args:
-        masks: `(n, height, width)` attention masks.
-        joints: `(n, image height, image width)` bool, the true joint regions.
+        image: `(height, width)` uint8.
+        mask: `(h, w)` float, of any resolution; it is stretched from its lowest to its highest
+            value, so colours do not compare between knees.
 
     Returns:
-        mean attention inside, outside, and inside over outside: each knee's means are averaged
-        over the knees first. A uniform mask gives 1.
+        `(height, width, 3)` uint8, blue, green, red.
     """
-    inside, outside = [], []
-    for mask, joint in zip(masks, joints, strict=True):
-        if joint.any() and not joint.all():
-            enlarged = at_image_size(mask, joint.shape)
-            inside.append(enlarged[joint].mean())
-            outside.append(enlarged[~joint].mean())
-    mean_inside, mean_outside = float(np.mean(inside)), float(np.mean(outside))
+    enlarged = at_image_size(mask.astype(np.float32), image.shape)
+    spread = max(float(np.ptp(enlarged)), 1e-12)
+    levels = np.round(255 * (enlarged - enlarged.min()) / spread).astype(np.uint8)
+    colours = cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)
+    film = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    return cv2.addWeighted(colours, OPACITY, film, 1 - OPACITY, 0)
+
+
+def box_mask(box: tuple[int, int, int, int], size: tuple[int, int]) -> np.ndarray:
+    """A joint box as the mask that `localisation` takes.
+
+    Args:
+        box: left, top, width and height in pixels.
+        size: height and width of the image.
+
+    Returns:
+        `(height, width)` bool.
+    """
+    left, top, width, height = box
+    mask = np.zeros(size, bool)
+    mask[max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)] = True
+    return mask
+
+
+def localisation(masks: np.ndarray, joints: np.ndarray) -> dict[str, float] | None:
+    """How much of a branch's attention lies on the joint, over all knees of a split.
+
+    Args:
+        masks: `(n, h, w)` attention masks of one branch.
+        joints: `(n, height, width)` bool, the true joint regions at the images' size. Knees whose
+            region is empty or the whole image do not count.
+
+    Returns:
+        None where no knee counts, else means over the knees:
+        `inside` and `outside`, the mean attention on the joint and off it;
+        `inside_over_outside`, the one over the other (a uniform mask: 1);
+        `energy_inside`, the share of a mask's sum that lies on the joint;
+        `pointing_game`, the share of knees whose mask is highest on the joint (a mask with
+        several highest pixels scores the share of them that lies there);
+        `energy_inside_uniform` and `pointing_game_uniform`, what a uniform mask would reach: the
+        joint's share of the image.
+
+        The pointing game is that of Zhang et al., "Top-Down Neural Attention by Excitation
+        Backprop", 2018, without its margin of tolerance.
+    """
+    knees = [
+        _on_joint(at_image_size(mask, joint.shape), joint)
+        for mask, joint in zip(masks, joints, strict=True)
+        if joint.any() and not joint.all()
+    ]
+    if not knees:
+        return None
+    inside, outside, energy, pointing, area = np.mean(knees, axis=0).tolist()
     return {
-        "inside": mean_inside,
-        "outside": mean_outside,
-        "inside_over_outside": mean_inside / mean_outside,
+        "inside": inside,
+        "outside": outside,
+        "inside_over_outside": inside / outside,
+        "energy_inside": energy,
+        "energy_inside_uniform": area,
+        "pointing_game": pointing,
+        "pointing_game_uniform": area,
     }
+
+
+def _on_joint(mask: np.ndarray, joint: np.ndarray) -> tuple[float, ...]:
+    mask = mask.astype(np.float64)
+    return (
+        mask[joint].mean(),
+        mask[~joint].mean(),
+        mask[joint].sum() / mask.sum(),
+        joint[mask == mask.max()].mean(),
+        joint.mean(),
+    )

@@ -1,41 +1,38 @@
-"""A model's predictions on a split, as a table and as results."""
+"""A model's predictions on a split, as results."""
 
 import numpy as np
-import pandas as pd
 
-from knee_attention.evidence.metrics import cross_entropy, ensemble, grade_metrics
+from knee_attention.evidence.intervals import bootstrap_intervals
+from knee_attention.evidence.metrics import cross_entropy, grade_metrics
+from knee_attention.evidence.predictions import Predictions
 
 
-def better_branch(grades: np.ndarray, probabilities: dict[str, np.ndarray]) -> str:
+def better_branch(predictions: Predictions) -> str:
     """The output with the lowest cross-entropy; to be asked on the validation split."""
-    return min(probabilities, key=lambda name: cross_entropy(grades, probabilities[name]))
+    return min(
+        predictions.probabilities,
+        key=lambda name: cross_entropy(predictions.grades, predictions.probabilities[name]),
+    )
 
 
-def split_results(grades: np.ndarray, probabilities: dict[str, np.ndarray]) -> dict:
-    """`grade_metrics` of every output and, where there are several, of their ensemble."""
-    results = {name: grade_metrics(grades, values) for name, values in probabilities.items()}
-    if len(probabilities) > 1:
-        results["ensemble"] = grade_metrics(grades, ensemble(list(probabilities.values())))
-    return results
-
-
-def predictions_table(
-    files: list[str],
-    subjects: list[str],
-    grades: np.ndarray,
-    probabilities: dict[str, np.ndarray],
-    chosen: str,
-) -> pd.DataFrame:
-    """One row a knee.
+def split_results(predictions: Predictions) -> dict:
+    """The metrics of every output and, where there are several, of their ensemble.
 
     Returns:
-        columns `file`, `subject`, `grade`, `<output>_p0` to `<output>_p4` for every output, and
-        `prediction`, the grade by the chosen output.
+        `{output: metrics}`: those of `grade_metrics`, and their `intervals` under that name.
     """
-    columns = {"file": files, "subject": subjects, "grade": grades}
-    for name, values in probabilities.items():
-        columns |= {f"{name}_p{grade}": values[:, grade] for grade in range(values.shape[1])}
-    return pd.DataFrame({**columns, "prediction": probabilities[chosen].argmax(axis=1)})
+    return {
+        name: measured(predictions.grades, values, predictions.subjects)
+        for name, values in predictions.with_ensemble().items()
+    }
+
+
+def measured(grades: np.ndarray, probabilities: np.ndarray, subjects: list[str]) -> dict:
+    """`grade_metrics` with their 95% `intervals`."""
+    return {
+        **grade_metrics(grades, probabilities),
+        "intervals": bootstrap_intervals(grades, probabilities, subjects),
+    }
 
 
 def one_of_each_grade(grades: np.ndarray) -> np.ndarray:

@@ -7,6 +7,17 @@ GRADES = np.arange(5)
 OSTEOARTHRITIS = 2
 """Radiographic osteoarthritis is a Kellgren-Lawrence grade of 2 or more."""
 
+LEAST_PROBABILITY = 1e-7
+"""Cross-entropy keeps probabilities from zero by this, as Keras does."""
+
+CALIBRATION_BINS = 10
+
+SCALARS = (
+    "accuracy", "balanced_accuracy", "cross_entropy", "kappa", "kappa_linear", "kappa_quadratic",
+    "mean_absolute_error", "oa_accuracy", "oa_auc", "expected_calibration_error",
+)  # fmt: skip
+"""The metrics that are one number."""
+
 
 def grade_metrics(grades: np.ndarray, probabilities: np.ndarray) -> dict:
     """How well probabilities predict grades.
@@ -19,32 +30,56 @@ def grade_metrics(grades: np.ndarray, probabilities: np.ndarray) -> dict:
         accuracy, balanced accuracy (over the grades present), cross-entropy, Cohen's kappa
         (unweighted, linear, quadratic; None where it is undefined), mean absolute error in grades,
         accuracy and ROC AUC of radiographic osteoarthritis (KL >= 2; AUC None with a single
-        class), and the 5x5 confusion matrix (rows: true grade).
+        class), expected calibration error, the 5x5 confusion matrix (rows: true grade), and
+        `per_grade`, five dicts of precision, recall, F1 (None where undefined) and knees.
     """
     predicted = probabilities.argmax(axis=1)
     has_oa = grades >= OSTEOARTHRITIS
     oa_probability = probabilities[:, OSTEOARTHRITIS:].sum(axis=1)
-    confusion = sk.confusion_matrix(grades, predicted, labels=GRADES)
-    recalls = [row[grade] / row.sum() for grade, row in enumerate(confusion) if row.sum()]
+    present = np.unique(grades)
     return {
         "accuracy": float(sk.accuracy_score(grades, predicted)),
-        "balanced_accuracy": float(np.mean(recalls)),
+        "balanced_accuracy": float(
+            sk.recall_score(grades, predicted, labels=present, average="macro")
+        ),
         "cross_entropy": cross_entropy(grades, probabilities),
         "kappa": _kappa(grades, predicted, None),
         "kappa_linear": _kappa(grades, predicted, "linear"),
         "kappa_quadratic": _kappa(grades, predicted, "quadratic"),
-        "mean_absolute_error": float(np.abs(grades - predicted).mean()),
+        "mean_absolute_error": float(sk.mean_absolute_error(grades, predicted)),
         "oa_accuracy": float(sk.accuracy_score(has_oa, predicted >= OSTEOARTHRITIS)),
         "oa_auc": float(sk.roc_auc_score(has_oa, oa_probability))
         if 0 < has_oa.sum() < len(has_oa)
         else None,
-        "confusion": confusion.tolist(),
+        "expected_calibration_error": expected_calibration_error(grades, probabilities),
+        "confusion": sk.confusion_matrix(grades, predicted, labels=GRADES).tolist(),
+        "per_grade": _per_grade(grades, predicted),
     }
 
 
+def losses(grades: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Each knee's categorical cross-entropy in nats, `(n,)`."""
+    return -np.log(np.maximum(probabilities[np.arange(len(grades)), grades], LEAST_PROBABILITY))
+
+
 def cross_entropy(grades: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean categorical cross-entropy in nats; probabilities are kept from zero by 1e-7."""
-    return float(-np.log(np.maximum(probabilities[np.arange(len(grades)), grades], 1e-7)).mean())
+    """Mean categorical cross-entropy in nats."""
+    return float(losses(grades, probabilities).mean())
+
+
+def expected_calibration_error(grades: np.ndarray, probabilities: np.ndarray) -> float:
+    """How far confidence is from accuracy, on average over the knees.
+
+    Knees are put into ten bins of equal width by their highest probability; each bin's distance
+    between its accuracy and its mean highest probability counts by its share of the knees.
+    Zero is perfect; in small samples noise alone makes it larger.
+
+    Reference: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equation 3.
+    """
+    highest = probabilities.max(axis=1)
+    bins = np.minimum((highest * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    sums = np.bincount(bins, (probabilities.argmax(axis=1) == grades) - highest)
+    return float(np.abs(sums).sum() / len(grades))
 
 
 def _kappa(grades, predicted, weights) -> float | None:
@@ -53,18 +88,20 @@ def _kappa(grades, predicted, weights) -> float | None:
     return float(sk.cohen_kappa_score(grades, predicted, labels=GRADES, weights=weights))
 
 
-def ensemble(probabilities: list[np.ndarray]) -> np.ndarray:
-    """Average the branches before the softmax (section 4, the authors' future work).
+def _per_grade(grades, predicted) -> list[dict]:
+    columns = sk.precision_recall_fscore_support(
+        grades, predicted, labels=GRADES, zero_division=np.nan
+    )
+    return [
+        {
+            "precision": _number(precision),
+            "recall": _number(recall),
+            "f1": _number(f1),
+            "knees": int(knees),
+        }
+        for precision, recall, f1, knees in zip(*columns, strict=True)
+    ]
 
-    Logarithms of probabilities are the pre-softmax values up to a constant a row, which the
-    softmax takes out again.
 
-    Args:
-        probabilities: arrays `(n, 5)`, one a branch.
-
-    Returns:
-        `(n, 5)` probabilities.
-    """
-    scores = np.mean([np.log(np.maximum(p, 1e-12)) for p in probabilities], axis=0)
-    scores = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return scores / scores.sum(axis=1, keepdims=True)
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -13,6 +13,9 @@ from knee_attention.films.reading import to_grey
 KNEE_SIZE = (320, 224)
 """Height and width of a prepared knee in pixels (section 4)."""
 
+PREPARATION = {"fit": "stretch", "equalization": "hist"}
+"""How every experiment has its knees prepared; model files carry it to where films are graded."""
+
 SMALLEST_SIDE = 16
 """An image narrower or lower than this many pixels holds no knee."""
 

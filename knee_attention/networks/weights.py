@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 
-import h5py
 import keras
 import numpy as np
 
 from knee_attention.errors import InputError
+from knee_attention.networks.model_file import layer_weights, load_model
 
 
 def read_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
@@ -15,7 +15,7 @@ def read_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
 
     Args:
         path: an `.h5` file (a whole model or weights alone, as Keras 2 and 3 write them) or a
-            `.keras` file.
+            `.keras` file of this project.
 
     Returns:
         `{layer name: its arrays in Keras' order}`, layers without weights left out.
@@ -24,22 +24,10 @@ def read_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
         InputError: no such file, or not a file of weights.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such weights file")
-    try:
-        if path.suffix == ".keras":
-            layers = keras.saving.load_model(path, compile=False).layers
-            return {layer.name: layer.get_weights() for layer in layers if layer.weights}
-        with h5py.File(path, "r") as file:
-            root = file["model_weights"] if "model_weights" in file else file
-            named = {
-                layer: [np.asarray(root[layer][name]) for name in root[layer].attrs["weight_names"]]
-                for layer in root
-                if "weight_names" in root[layer].attrs
-            }
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: no readable weights file ({error})") from None
-    named = {layer: arrays for layer, arrays in named.items() if arrays}
+    if path.suffix == ".keras":
+        layers = load_model(path).layers
+        return {layer.name: layer.get_weights() for layer in layers if layer.weights}
+    named = layer_weights(path)
     if not named:
         raise InputError(f"{path}: it holds no weights by layer name; give a whole-model .h5, a "
                          "Keras 2 weights .h5 or a .keras file")

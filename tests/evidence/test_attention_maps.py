@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from knee_attention.evidence.attention_maps import attention_masks, localisation, mask_model
+from knee_attention.evidence.attention_maps import (
+    attention_masks,
+    box_mask,
+    localisation,
+    mask_model,
+    overlay,
+)
 from knee_attention.networks.model import build_model
 
 
@@ -33,3 +39,61 @@ def test_knees_without_a_joint_region_do_not_count():
     joints[0, :4] = True
     masks = np.stack([np.where(joints[0], 0.8, 0.4), np.full((8, 8), 9.0)]).astype(np.float32)
     assert localisation(masks, joints)["inside_over_outside"] == pytest.approx(2)
+
+
+def test_a_uniform_mask_scores_its_own_references():
+    joints = np.zeros((2, 40, 20), bool)
+    joints[0, 10:20] = True
+    joints[1, 10:14, 5:10] = True
+    found = localisation(np.full((2, 5, 5), 0.3, np.float32), joints)
+    assert found["inside_over_outside"] == pytest.approx(1)
+    assert found["energy_inside_uniform"] == pytest.approx((200 / 800 + 20 / 800) / 2)
+    assert found["energy_inside"] == pytest.approx(found["energy_inside_uniform"])
+    assert found["pointing_game"] == pytest.approx(found["pointing_game_uniform"])
+
+
+def test_energy_and_pointing_game_of_masks_made_by_hand():
+    """The first mask peaks on the joint, the second, of equal energy there, beside it."""
+    joints = np.zeros((2, 4, 4), bool)
+    joints[:, :2] = True
+    masks = np.full((2, 4, 4), 0.1, np.float32)
+    masks[:, :2] = 0.3
+    masks[0, 0, 0] = 0.9
+    masks[1, 3, 3] = 0.9
+    found = localisation(masks, joints)
+    assert found["pointing_game"] == 0.5
+    energy = (7 * 0.3 + 0.9) / (7 * 0.3 + 0.9 + 0.8), 8 * 0.3 / (8 * 0.3 + 0.7 + 0.9)
+    assert found["energy_inside"] == pytest.approx(sum(energy) / 2)
+    assert found["energy_inside_uniform"] == found["pointing_game_uniform"] == 0.5
+
+
+def test_without_any_joint_region_there_is_no_localisation():
+    assert localisation(np.ones((2, 4, 4), np.float32), np.zeros((2, 8, 8), bool)) is None
+
+
+def test_a_box_is_as_good_as_a_mask():
+    mask = box_mask((2, 1, 3, 2), (6, 8))
+    assert mask.shape == (6, 8) and mask.sum() == 6 and mask[1:3, 2:5].all()
+    assert box_mask((-1, -1, 3, 3), (6, 8)).sum() == 4
+
+
+def test_an_overlay_is_brightest_where_the_mask_is_highest():
+    mask = np.array([[0.2, 0.4], [0.2, 0.2]], np.float32)
+    laid_over = overlay(np.full((40, 20), 100, np.uint8), mask)
+    assert laid_over.shape == (40, 20, 3) and laid_over.dtype == np.uint8
+    brightness = laid_over.sum(axis=2)
+    assert brightness[0, -1] == brightness.max() > brightness[-1, 0]
+
+
+def test_an_overlay_of_a_uniform_mask_shows_the_film():
+    film = np.random.default_rng(0).integers(0, 255, (40, 20)).astype(np.uint8)
+    laid_over = overlay(film, np.full((2, 2), 0.5, np.float32))
+    assert np.corrcoef(laid_over[..., 1].ravel(), film.ravel())[0, 1] > 0.99
+
+
+def test_a_model_without_attention_has_no_masks():
+    import keras
+
+    knees = keras.Input((8, 8, 1))
+    with pytest.raises(ValueError, match="<branch>_mask"):
+        mask_model(keras.Model(knees, keras.layers.Flatten()(knees)))

@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from knee_attention.evidence.metrics import cross_entropy, ensemble, grade_metrics
+from knee_attention.evidence.ensemble import ensemble
+from knee_attention.evidence.metrics import (
+    SCALARS,
+    cross_entropy,
+    expected_calibration_error,
+    grade_metrics,
+)
 
 GRADES = np.array([0, 0, 1, 2, 3, 4, 4, 2])
 PREDICTED = np.array([0, 1, 1, 2, 2, 4, 2, 2])
@@ -34,6 +40,42 @@ def test_metrics_equal_values_computed_by_hand():
     assert metrics["confusion"][4] == [0, 0, 1, 0, 1]
     for name, power in (("kappa", 0), ("kappa_linear", 1), ("kappa_quadratic", 2)):
         assert metrics[name] == pytest.approx(kappa_by_formula(GRADES, PREDICTED, power))
+
+
+def test_per_grade_values_computed_by_hand():
+    none, one, two, three, four = grade_metrics(GRADES, certain(PREDICTED))["per_grade"]
+    assert none == {"precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3), "knees": 2}
+    assert one == {"precision": 0.5, "recall": 1.0, "f1": pytest.approx(2 / 3), "knees": 1}
+    assert two == {"precision": 0.5, "recall": 1.0, "f1": pytest.approx(2 / 3), "knees": 2}
+    assert three == {"precision": None, "recall": 0.0, "f1": 0.0, "knees": 1}
+    assert four == {"precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3), "knees": 2}
+
+
+def test_a_grade_that_is_neither_there_nor_predicted_has_no_values():
+    last = grade_metrics(np.array([0, 1]), certain([0, 1]))["per_grade"][4]
+    assert last == {"precision": None, "recall": None, "f1": None, "knees": 0}
+
+
+def test_auc_is_the_share_of_pairs_in_the_right_order():
+    """Three knees with osteoarthritis against two without; one pair of six is a tie."""
+    oa = np.array([0.9, 0.4, 0.6, 0.4, 0.1])
+    probabilities = np.zeros((5, 5))
+    probabilities[:, 0], probabilities[:, 3] = 1 - oa, oa
+    found = grade_metrics(np.array([2, 3, 4, 0, 1]), probabilities)["oa_auc"]
+    assert found == pytest.approx((6 - 0.5) / 6)
+
+
+def test_calibration_error_computed_by_hand():
+    """Four knees at 0.8, three of them right; two at 0.35, one right: |3 - 3.2| + |1 - 0.7|."""
+    probabilities = np.concatenate([certain([0, 1, 2, 3], 0.8), certain([4, 4], 0.35)])
+    grades = np.array([0, 1, 2, 0, 4, 0])
+    assert expected_calibration_error(grades, probabilities) == pytest.approx((0.2 + 0.3) / 6)
+    assert expected_calibration_error(np.arange(5), np.eye(5)) == 0
+
+
+def test_scalars_are_the_metrics_that_are_one_number():
+    metrics = grade_metrics(GRADES, certain(PREDICTED))
+    assert set(SCALARS) == {name for name, value in metrics.items() if isinstance(value, float)}
 
 
 def test_what_is_undefined_is_none():

@@ -1,0 +1,177 @@
+"""Every knee's probabilities, as a run saves them in `predictions.csv`."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from knee_attention.errors import InputError
+from knee_attention.evidence.ensemble import ensemble
+from knee_attention.evidence.metrics import GRADES
+from knee_attention.files import written_whole
+
+ENSEMBLE = "ensemble"
+SUM_TOLERANCE = 1e-3
+"""How far a row's probabilities may sum from one: tables rounded to four digits still pass."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model said of the knees of one split.
+
+    Attributes:
+        files: the name of each knee's file.
+        subjects: the person each knee belongs to.
+        grades: `(n,)` int, true Kellgren-Lawrence grades.
+        probabilities: `{output: (n, 5) float64}`, rows summing to one.
+    """
+
+    files: list[str]
+    subjects: list[str]
+    grades: np.ndarray
+    probabilities: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.grades)
+
+    def with_ensemble(self) -> dict[str, np.ndarray]:
+        """The probabilities and, where there are several outputs, those of their ensemble."""
+        if len(self.probabilities) < 2:
+            return dict(self.probabilities)
+        return {**self.probabilities, ENSEMBLE: ensemble(list(self.probabilities.values()))}
+
+    def of(self, output: str) -> np.ndarray:
+        """The `(n, 5)` probabilities of an output, or of the `ensemble` of all.
+
+        Raises:
+            InputError: no such output.
+        """
+        outputs = self.with_ensemble()
+        if output not in outputs:
+            raise InputError(f"expected an output of {', '.join(outputs)}. Received: {output!r}")
+        return outputs[output]
+
+    def take(self, positions: np.ndarray) -> "Predictions":
+        """The predictions of the knees at these positions, in their order."""
+        return Predictions(
+            [self.files[position] for position in positions],
+            [self.subjects[position] for position in positions],
+            self.grades[positions],
+            {name: values[positions] for name, values in self.probabilities.items()},
+        )
+
+
+def own_subjects(files: list[str], subjects: list[str]) -> list[str]:
+    """The subjects, where a knee without one counts as a person of its own."""
+    return [subject.strip() or file for file, subject in zip(files, subjects, strict=True)]
+
+
+def common_knees(first: Predictions, second: Predictions) -> tuple[Predictions, Predictions]:
+    """The knees that two tables share by file, in the order of the first.
+
+    Raises:
+        InputError: they share none, or disagree about a knee's true grade.
+    """
+    places = {file: place for place, file in enumerate(second.files)}
+    here = np.array([i for i, file in enumerate(first.files) if file in places], int)
+    if len(here) == 0:
+        raise InputError(f"the two have no knee in common: the first holds {first.files[0]} and "
+                         f"{len(first) - 1} more, the second {second.files[0]} and "
+                         f"{len(second) - 1} more")
+    there = np.array([places[first.files[i]] for i in here])
+    first, second = first.take(here), second.take(there)
+    differing = np.flatnonzero(first.grades != second.grades)
+    if len(differing):
+        knee = differing[0]
+        raise InputError(f"{first.files[knee]} is of grade {first.grades[knee]} in the one and of "
+                         f"grade {second.grades[knee]} in the other")
+    return first, second
+
+
+def write_predictions(predictions: Predictions, chosen: str, path: str | os.PathLike) -> None:
+    """Write one row a knee, whole or not at all.
+
+    The columns are `file`, `subject`, `grade`, `<output>_p0` to `<output>_p4` for every output,
+    and `prediction`, the grade by the output `chosen`.
+    """
+    columns = {
+        "file": predictions.files, "subject": predictions.subjects, "grade": predictions.grades
+    }  # fmt: skip
+    for name, values in predictions.probabilities.items():
+        columns |= {f"{name}_p{grade}": values[:, grade] for grade in GRADES}
+    columns["prediction"] = predictions.of(chosen).argmax(axis=1)
+    with written_whole(path) as beside:
+        pd.DataFrame(columns).to_csv(beside, index=False)
+
+
+def read_predictions(path: str | os.PathLike) -> Predictions:
+    """Read and check a `predictions.csv`.
+
+    Raises:
+        InputError: no such file, columns missing, no rows, a knee twice, grades outside 0-4,
+            probabilities that are no numbers, outside 0-1, or that do not sum to one.
+    """
+    path = Path(path)
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False).fillna("")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
+        raise InputError(f"{path}: not a table of predictions ({error})") from None
+    outputs = _outputs(table, path)
+    if table.empty:
+        raise InputError(f"{path}: it holds no knee")
+    twice = np.flatnonzero(table["file"].duplicated())
+    if len(twice):
+        raise InputError(f"{path}, line {twice[0] + 2}: {table['file'][twice[0]]} was there before")
+    grades = _numbers(table["grade"], path)
+    _refuse(~np.isin(grades, GRADES), path, "grade", table["grade"], "a grade from 0 to 4")
+    files = table["file"].tolist()
+    subjects = table["subject"].tolist() if "subject" in table else [""] * len(files)
+    return Predictions(
+        files,
+        own_subjects(files, subjects),
+        grades.astype(np.int64),
+        {name: _probabilities(table, name, path) for name in outputs},
+    )
+
+
+def _outputs(table: pd.DataFrame, path: Path) -> list[str]:
+    """Names of the outputs a table has probabilities of; InputError where a column is missing."""
+    names = [re.fullmatch(r"(.+)_p\d", str(column)) for column in table.columns]
+    outputs = list(dict.fromkeys(name[1] for name in names if name))
+    wanted = ["file", "grade"]
+    wanted += [f"{name}_p{grade}" for name in outputs or ["<output>"] for grade in GRADES]
+    missing = [column for column in wanted if column not in table]
+    if missing:
+        raise InputError(f"{path}: it lacks the columns {', '.join(missing)}")
+    return outputs
+
+
+def _probabilities(table: pd.DataFrame, output: str, path: Path) -> np.ndarray:
+    columns = [f"{output}_p{grade}" for grade in GRADES]
+    values = np.stack([_numbers(table[column], path) for column in columns], axis=1)
+    for column, numbers in zip(columns, values.T, strict=True):
+        outside = (numbers < 0) | (numbers > 1)
+        _refuse(outside, path, column, table[column], "a probability from 0 to 1")
+    sums = values.sum(axis=1)
+    wrong = abs(sums - 1) > SUM_TOLERANCE
+    _refuse(wrong, path, f"{output}_p0 to {output}_p4", sums.round(4), "probabilities summing to 1")
+    return values
+
+
+def _numbers(column: pd.Series, path: Path) -> np.ndarray:
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
+    _refuse(~np.isfinite(numbers), path, column.name, column, "a number")
+    return column.astype(np.float64).to_numpy()  # exact, which to_numeric does not promise
+
+
+def _refuse(wrong: np.ndarray, path: Path, column: str, values, expected: str) -> None:
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        more = f" (and {wrong.sum() - 1} lines more)" if wrong.sum() > 1 else ""
+        raise InputError(f"{path}, line {row + 2}, {column}: expected {expected}. "
+                         f"Received: {values[row] or 'nothing'}{more}")

@@ -1,0 +1,74 @@
+"""Numbers with their intervals, as lines for the screen."""
+
+COLUMNS = {
+    "accuracy": "accuracy",
+    "kappa": "kappa",
+    "kappa_quadratic": "quadratic kappa",
+}
+GAP = "  "
+
+
+def metrics_table(rows: dict[str, dict]) -> str:
+    """One line a model's output: the main metrics with their 95% intervals.
+
+    Args:
+        rows: `{label: metrics}`, metrics with their `intervals` as `split_results` gives them.
+    """
+    return _aligned(
+        {"output": list(COLUMNS.values())}
+        | {
+            label: [with_interval(row[name], row["intervals"][name]) for name in COLUMNS]
+            for label, row in rows.items()
+        }
+    )
+
+
+def difference_table(pairs: dict[str, dict]) -> str:
+    """One line a pair of models: the differences between them with their 95% intervals.
+
+    Args:
+        pairs: `{label: differences}` as `paired_differences` gives them.
+    """
+    nothing = {"difference": None, "interval": None}
+    lines = {"difference": list(COLUMNS.values())}
+    for label, pair in pairs.items():
+        values = [pair["metrics"][name] or nothing for name in COLUMNS]
+        lines[label] = [
+            with_interval(value["difference"], value["interval"], "+") for value in values
+        ]
+    return _aligned(lines)
+
+
+def _aligned(lines: dict[str, list[str]]) -> str:
+    cells = [[label, *values] for label, values in lines.items()]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        GAP.join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    )
+
+
+def attention_table(rows: dict[str, dict]) -> str:
+    """One line a branch: how its attention lies to the joint, beside what a uniform mask reaches.
+
+    Args:
+        rows: `{label: scores}` as `localisation` gives them.
+    """
+    lines = {"attention": ["on / off the joint", "share on the joint", "highest on the joint"]}
+    for label, scores in rows.items():
+        lines[label] = [
+            f"{scores['inside_over_outside']:.2f} (uniform 1.00)",
+            f"{scores['energy_inside']:.1%} (uniform {scores['energy_inside_uniform']:.1%})",
+            f"{scores['pointing_game']:.1%} (uniform {scores['pointing_game_uniform']:.1%})",
+        ]
+    return _aligned(lines)
+
+
+def with_interval(value: float | None, interval: list[float] | None, sign: str = "") -> str:
+    """`0.643 [0.620, 0.665]`; without an interval the value alone, `undefined` without a value."""
+    if value is None:
+        return "undefined"
+    if interval is None:
+        return f"{value:{sign}.3f}"
+    low, high = interval
+    return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"

@@ -1,0 +1,45 @@
+"""A model meets the knees of a split: what it says of them, and where it looks."""
+
+import keras
+import numpy as np
+
+from knee_attention import device
+from knee_attention.evidence.attention_maps import attention_masks, localisation
+from knee_attention.evidence.predictions import Predictions, own_subjects
+from knee_attention.films.batches import KneeBatches
+from knee_attention.films.dataset import Knees
+
+
+def predict(model: keras.Model, knees: Knees) -> Predictions:
+    """The model's probabilities for every knee.
+
+    Args:
+        model: from prepared knees to a dict of `(batch, 5)` probabilities.
+        knees: at the model's image size.
+    """
+    predicted = _ready(model).predict(KneeBatches(knees, model.output_names), verbose=0)
+    return Predictions(
+        knees.files,
+        own_subjects(knees.files, knees.subjects),
+        knees.grades,
+        {name: values.astype(np.float64) for name, values in predicted.items()},
+    )
+
+
+def look(model: keras.Model, knees: Knees) -> dict[str, np.ndarray]:
+    """The masks of every branch for every knee, `{branch: (n, height, width)}` float32."""
+    return attention_masks(_ready(model), KneeBatches(knees, model.output_names))
+
+
+def localise(masks: dict[str, np.ndarray], knees: Knees) -> dict[str, dict[str, float]]:
+    """`localisation` of every branch; empty where the knees' joints are not known."""
+    if knees.masks is None:
+        return {}
+    scores = {branch: localisation(values, knees.masks) for branch, values in masks.items()}
+    return {branch: score for branch, score in scores.items() if score is not None}
+
+
+def _ready(model: keras.Model) -> keras.Model:
+    # A model that was loaded, not trained, would let Keras choose XLA, which is slow on a CPU.
+    model.jit_compile = device.choose_jit_compile()
+    return model

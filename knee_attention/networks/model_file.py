@@ -1,0 +1,245 @@
+"""Model files: each says what it is, and nothing in it is ever executed.
+
+A `.h5` or `.keras` file of Keras can carry code (a Lambda) or name classes to be imported. Here its
+configuration is only read as JSON; the graph is rebuilt by `build_model` and takes the file's
+arrays.
+"""
+
+import json
+import logging
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+from knee_attention.errors import InputError
+from knee_attention.files import written_whole
+from knee_attention.networks.model import build_model
+
+DESCRIPTION = "knee_attention"
+"""Where a file describes itself: an attribute of an .h5 file, and of .onnx metadata; in a .keras
+archive the member of this name with the suffix .json."""
+
+LAYERS_OF = {
+    "vgg16": "block1_conv1",
+    "resnet50": "conv1_conv",
+    "antony_extended": "conv2_1",
+    "antony_clsf": "conv2",
+}
+"""A layer by whose name a backbone is known."""
+
+LARGEST_SIDE = 4096
+"""A file that wants larger images is damaged: its masks alone would fill the memory."""
+
+
+def save_model(model: keras.Model, path: str | os.PathLike, description: Mapping) -> None:
+    """Write a model without its optimizer, whole or not at all.
+
+    Args:
+        model: one of `build_model`.
+        path: an `.h5` or `.keras` file.
+        description: what the file shall say of itself besides its graph: name, chosen output,
+            preparation, experiment, results; anything JSON can hold.
+    """
+    # Keras calls .h5 a legacy format at every save; here it is asked for.
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    uncompiled = keras.Model(model.input, model.output, name=model.name)
+    with written_whole(path) as beside:
+        uncompiled.save(beside)
+        if beside.suffix == ".keras":
+            with zipfile.ZipFile(beside, "a") as archive:
+                archive.writestr(f"{DESCRIPTION}.json", json.dumps(description))
+        else:
+            with h5py.File(beside, "a") as file:
+                file.attrs[DESCRIPTION] = json.dumps(description)
+
+
+def load_model(path: str | os.PathLike) -> keras.Model:
+    """Rebuild a saved model.
+
+    Args:
+        path: an `.h5` or `.keras` file of a model of `build_model`.
+
+    Returns:
+        The model, uncompiled, in the precision it was saved with.
+
+    Raises:
+        InputError: no such file, a damaged one, or no model of this project.
+    """
+    path = Path(path)
+    described = read_description(path)
+    model = empty_model(described)
+    with _damage_told(path):
+        if path.suffix == ".keras":
+            with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
+                model.load_weights(archive.extract("model.weights.h5", folder))
+        else:
+            set_all_weights(model, layer_weights(path), path)
+    return model
+
+
+def empty_model(description: Mapping) -> keras.Model:
+    """A model with the graph that a description of `read_description` names, and new weights.
+
+    Raises:
+        InputError: there is no such graph.
+    """
+    before = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy(description["precision"])
+        return build_model(
+            description["backbone"],
+            tuple(description["branches"]),
+            description["fusion"],
+            tuple(description["image_size"]),
+            description["channels"],
+            tuple(description["pixel_mean"]),
+            description["pixel_deviation"],
+        )
+    except ValueError as error:
+        raise InputError(f"no model of this project: {error}") from None
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def set_all_weights(model: keras.Model, weights: Mapping, source: Path) -> None:
+    """Give every layer its arrays.
+
+    Raises:
+        InputError: a layer's arrays are missing or of another shape; it names them.
+    """
+    for layer in model.layers:
+        shapes = [tuple(weight.shape) for weight in layer.weights]
+        given = weights.get(layer.name, [])
+        if [array.shape for array in given] != shapes:
+            raise InputError(
+                f"{source}: the weights of {layer.name} do not fit, "
+                f"{[array.shape for array in given]} for {shapes}"
+            )
+        if shapes:
+            layer.set_weights(given)
+
+
+def layer_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
+    """The arrays of an `.h5` file by layer name, in Keras' order.
+
+    Args:
+        path: a whole model or weights alone, as Keras 2 and 3 write them.
+
+    Raises:
+        InputError: no such file, not an HDF5 file, or a damaged one.
+    """
+    path = existing_model_file(path)
+    size = path.stat().st_size
+    with _damage_told(path), h5py.File(path, "r") as file:
+        root = file["model_weights"] if "model_weights" in file else file
+        named = {}
+        for layer in root:
+            group = root[layer]
+            if not isinstance(group, h5py.Group) or "weight_names" not in group.attrs:
+                continue
+            stored = [group[name] for name in group.attrs["weight_names"]]
+            if sum(array.nbytes for array in stored) > size:  # Keras does not compress
+                raise InputError(f"{path}: a damaged model file ({layer} is larger than the file)")
+            if stored:
+                named[layer] = [np.asarray(array) for array in stored]
+    return named
+
+
+def read_description(path: str | os.PathLike) -> dict:
+    """What a model file says of itself.
+
+    Returns:
+        Of its graph: `backbone`, `branches`, `fusion`, `outputs`, `image_size`, `channels`,
+        `pixel_mean`, `pixel_deviation`, `precision`; and what was given to `save_model`.
+
+    Raises:
+        InputError: no such file, a damaged one, or no model of this project.
+    """
+    path = existing_model_file(path)
+    with _damage_told(path):
+        if path.suffix == ".keras":
+            with zipfile.ZipFile(path) as archive:
+                name = f"{DESCRIPTION}.json"
+                said = archive.read(name) if name in archive.namelist() else "{}"
+                config = archive.read("config.json")
+        else:
+            with h5py.File(path, "r") as file:
+                if "model_config" not in file.attrs:
+                    raise InputError(f"{path}: weights alone, no model; a file of the original "
+                                     "code becomes one by knee-attention import-legacy")
+                said, config = file.attrs.get(DESCRIPTION, "{}"), file.attrs["model_config"]
+        said, config = json.loads(said), json.loads(config)
+        try:
+            return {**said, **graph_description(config)}
+        except (KeyError, IndexError, TypeError, AttributeError, ZeroDivisionError):
+            raise InputError(f"{path}: no model of this project; a file of the original code "
+                             "becomes one by knee-attention import-legacy") from None
+
+
+def graph_description(config: Mapping) -> dict:
+    """The arguments of `build_model`, read off a model's configuration.
+
+    Raises:
+        KeyError, IndexError, TypeError, AttributeError, ZeroDivisionError: it is of another kind.
+    """
+    layers = {layer["config"]["name"]: layer["config"] for layer in config["config"]["layers"]}
+    pixels, height_width = layers["pixels"], layers["knee"]["batch_shape"][1:3]
+    if not all(type(side) is int and 0 < side <= LARGEST_SIDE for side in height_width):
+        raise KeyError("image size")
+    deviation = 1 / pixels["scale"]
+    branches = sorted(name.removesuffix("_mask") for name in layers if name.endswith("_mask"))
+    if "kl" in layers:
+        fusion, outputs = "early_fusion", ["kl"]
+    else:
+        fusion, outputs = "multi_loss" if len(branches) > 1 else "single", branches
+    backbone = next(name for name, layer in LAYERS_OF.items() if layer in layers)
+    policy = layers[LAYERS_OF[backbone]]["dtype"]
+    return {
+        "backbone": backbone,
+        "branches": branches,
+        "fusion": fusion,
+        "outputs": outputs,
+        "image_size": list(height_width),
+        "channels": 3 if "repeat_channel" in layers else 1,
+        "pixel_mean": [-offset * deviation for offset in pixels["offset"]],
+        "pixel_deviation": deviation,
+        "precision": policy if isinstance(policy, str) else policy["config"]["name"],
+    }
+
+
+def existing_model_file(path: str | os.PathLike) -> Path:
+    """The path, if it leads to a file that may be a model.
+
+    Raises:
+        InputError: nothing there, a folder, an empty file, or a pointer left by Git LFS.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such model file")
+    with path.open("rb") as file:
+        start = file.read(64)
+    if start.startswith(b"version https://git-lfs"):
+        raise InputError(f"{path}: a Git LFS pointer, not the model itself; fetch it by git lfs "
+                         "pull")
+    if not start:
+        raise InputError(f"{path}: the file is empty")
+    return path
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """Turn what h5py, zipfile, json and Keras say of a damaged file into an `InputError`."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # each library fails in ways of its own
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path}: no readable model file ({reason})") from None

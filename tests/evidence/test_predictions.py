@@ -1,0 +1,122 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from knee_attention.errors import InputError
+from knee_attention.evidence.ensemble import ensemble
+from knee_attention.evidence.predictions import (
+    Predictions,
+    read_predictions,
+    write_predictions,
+)
+
+GOOD = np.array([[0.5, 0.2, 0.1, 0.1, 0.1], [0.1, 0.1, 0.2, 0.2, 0.4], [0.2] * 5])
+POOR = GOOD[:, ::-1]
+KNEES = Predictions(
+    ["0/1L.png", "4/1R.png", "2/007L.png"], ["1", "1", "007"], np.array([0, 4, 2]),
+    {"att0": GOOD, "att1": POOR},
+)  # fmt: skip
+
+
+@pytest.fixture
+def path(tmp_path):
+    write_predictions(KNEES, "att0", tmp_path / "predictions.csv")
+    return tmp_path / "predictions.csv"
+
+
+def changed(path, change):
+    table = pd.read_csv(path, dtype={"subject": str}).astype(object)
+    change(table).to_csv(path, index=False)
+    return path
+
+
+def test_what_is_written_is_read_to_the_last_digit(tmp_path):
+    thirds = np.full((3, 5), 1 / 3) * [0.6, 0.6, 0.6, 0.6, 0.6]
+    knees = Predictions(KNEES.files, KNEES.subjects, KNEES.grades, {"kl": thirds})
+    write_predictions(knees, "kl", tmp_path / "predictions.csv")
+    found = read_predictions(tmp_path / "predictions.csv")
+    assert (found.files, found.subjects) == (knees.files, knees.subjects)
+    assert found.grades.tolist() == [0, 4, 2] and found.grades.dtype.kind == "i"
+    np.testing.assert_array_equal(found.probabilities["kl"], thirds)
+
+
+def test_columns_and_the_chosen_branch_s_prediction(path):
+    table = pd.read_csv(path)
+    assert list(table.columns) == [
+        "file", "subject", "grade",
+        *[f"{branch}_p{grade}" for branch in ("att0", "att1") for grade in range(5)],
+        "prediction",
+    ]  # fmt: skip
+    assert table["prediction"].tolist() == [0, 4, 0]
+
+
+def test_several_outputs_have_an_ensemble_and_one_has_none():
+    np.testing.assert_array_equal(KNEES.of("ensemble"), ensemble([GOOD, POOR]))
+    assert list(KNEES.with_ensemble()) == ["att0", "att1", "ensemble"]
+    one = Predictions(KNEES.files, KNEES.subjects, KNEES.grades, {"kl": GOOD})
+    assert list(one.with_ensemble()) == ["kl"]
+
+
+def test_a_knee_without_a_subject_is_a_person_of_its_own(path):
+    def blank(table):
+        table.loc[:1, "subject"] = ["", "  "]
+        return table
+
+    assert read_predictions(changed(path, blank)).subjects == ["0/1L.png", "4/1R.png", "007"]
+    without = changed(path, lambda table: table.drop(columns="subject"))
+    assert read_predictions(without).subjects == KNEES.files
+
+
+def put(column, value, row=1):
+    def change(table):
+        table.loc[row, column] = value
+        return table
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda table: table.drop(columns="grade"), "lacks the columns grade"),
+        (lambda table: table.drop(columns="att1_p3"), "lacks the columns att1_p3"),
+        (lambda table: table[["file", "grade"]], "lacks the columns <output>_p0"),
+        (lambda table: table[:0], "holds no knee"),
+        (lambda table: table.iloc[[0, 1, 0]], "line 4: 0/1L.png was there before"),
+        (put("grade", 5), "line 3, grade: expected a grade from 0 to 4. Received: 5"),
+        (put("grade", -1), "line 3, grade: expected a grade"),
+        (put("grade", 1.5), "line 3, grade: expected a grade"),
+        (put("grade", "KL 2"), "line 3, grade: expected a number. Received: KL 2"),
+        (put("grade", np.nan), "line 3, grade: expected a number. Received: nothing"),
+        (put("att1_p2", np.nan), "line 3, att1_p2: expected a number"),
+        (put("att1_p2", "nan"), "line 3, att1_p2: expected a number"),
+        (put("att1_p2", "inf"), "line 3, att1_p2: expected a number"),
+        (put("att0_p0", 0.4), "line 3, att0_p0 to att0_p4: expected .* summing to 1. .* 1.3"),
+        (put("att0_p0", -0.1), "line 3, att0_p0: expected a probability from 0 to 1"),
+    ],
+)
+def test_a_table_that_cannot_be_right_is_refused_in_one_sentence(path, change, message):
+    with pytest.raises(InputError, match=message) as caught:
+        read_predictions(changed(path, change))
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_probabilities_rounded_to_four_digits_pass(path):
+    def rounded(table):
+        for grade in range(5):
+            table[f"att0_p{grade}"] = [0.1429, 0.2857, 0.1429, 0.1429, 0.2857][grade]
+        return table
+
+    read_predictions(changed(path, rounded))
+
+
+def test_what_is_no_table_is_refused(tmp_path):
+    path = tmp_path / "predictions.csv"
+    with pytest.raises(InputError, match="no such file"):
+        read_predictions(path)
+    for content in (b"", b"\xff\xfe\x00\x01", b'a,b\n"1,2\n'):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="predictions.csv"):
+            read_predictions(path)
+    with pytest.raises(InputError, match=str(tmp_path)):
+        read_predictions(tmp_path)
