@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 
 DICOM = ["pydicom>=3.0", "pylibjpeg>=2.0", "pylibjpeg-libjpeg>=2.3", "pylibjpeg-openjpeg>=2.4"]
+ONNX = ["onnx>=1.17", "onnxruntime>=1.20"]
 
 setup(
     name="knee_attention",
@@ -18,9 +19,14 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["knee_attention", "knee_attention.*"]),
     install_requires=(HERE / "requirements.txt").read_text(encoding="utf-8").split(),
+    entry_points={"console_scripts": ["knee-attention = knee_attention.cli:main"]},
     extras_require={
-        "test": ["pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6.100", "ruff>=0.9", *DICOM],
+        "test": [
+            "pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6.100", "ruff>=0.9", "tf_keras>=2.18",
+            *DICOM, *ONNX,
+        ],
         "dicom": DICOM,
+        "onnx": ONNX,
         "jax": ["jax>=0.4.35"],
         "gpu": ["tensorflow[and-cuda]>=2.18"],
         "bench": ["tf_keras>=2.18", "psutil>=5.9"],

@@ -13,6 +13,7 @@ _HOMES = {
     "Experiment": "knee_attention.experiment",
     "InputError": "knee_attention.errors",
     "build_model": "knee_attention.networks.model",
+    "load_grader": "knee_attention.inference",
     "phantom_film": "knee_attention.films.phantom",
     "prepare_knee": "knee_attention.films.radiograph",
     "split_knees": "knee_attention.films.radiograph",

@@ -67,7 +67,11 @@ class Dataset:
 
 
 def load_dataset(
-    path: str | os.PathLike, size: tuple[int, int], limit: int | None = None, seed: int = 0
+    path: str | os.PathLike,
+    size: tuple[int, int],
+    limit: int | None = None,
+    seed: int = 0,
+    wanted: tuple[str, ...] = SPLITS,
 ) -> Dataset:
     """Read a data folder or HDF5 file.
 
@@ -76,6 +80,7 @@ def load_dataset(
         size: height and width of the prepared knees in pixels.
         limit: at most this many knees a split, each grade in its share.
         seed: decides which knees a limit keeps.
+        wanted: the splits to read; the test split may be missing, unless it alone is asked for.
 
     Raises:
         InputError: nothing there, another layout, an empty split, no readable image.
@@ -86,19 +91,19 @@ def load_dataset(
     if path.is_file():
         if path.suffix.lower() not in HDF5_SUFFIXES:
             raise InputError(f"{path}: expected a data folder or an .h5 file")
-        return _load_hdf5(path, size, limit, seed)
-    return _load_folder(path, size, limit, seed)
+        return _load_hdf5(path, size, limit, seed, wanted)
+    return _load_folder(path, size, limit, seed, wanted)
 
 
-def _load_folder(root: Path, size, limit, seed) -> Dataset:
+def _load_folder(root: Path, size, limit, seed, wanted) -> Dataset:
     splits, unreadable = {}, []
     subjects = _manifest_subjects(root)
-    for split in SPLITS:
+    for split in wanted:
         folder = root / split
         if split == "validation" and not folder.is_dir():
             folder = root / "val"
         if not folder.is_dir():
-            if split == "test":
+            if split == "test" and len(wanted) > 1:
                 continue
             raise InputError(
                 f"{root}: no folder {split!r}; expected train|validation|test/<grade 0-4>/<image>"
@@ -211,7 +216,7 @@ class StoredImages:
         return knees if np.ndim(self.rows[positions]) else knees[0]
 
 
-def _load_hdf5(path: Path, size, limit, seed) -> Dataset:
+def _load_hdf5(path: Path, size, limit, seed, wanted) -> Dataset:
     columns = ("images", "grades", "ids", "sides", "subjects", "splits")
     try:
         with h5py.File(path, "r") as file:
@@ -225,10 +230,10 @@ def _load_hdf5(path: Path, size, limit, seed) -> Dataset:
     if not np.isin(grades, GRADES).all():
         raise InputError(f"{path}: it holds grades other than 0 to 4")
     splits = {}
-    for split in SPLITS:
+    for split in wanted:
         rows = np.flatnonzero(split_names == split)
         if len(rows) == 0:
-            if split == "test":
+            if split == "test" and len(wanted) > 1:
                 continue
             raise InputError(f"{path}: it holds no {split} knees")
         rows = rows[stratified_subset(grades[rows], limit, seed)]
@@ -242,7 +247,10 @@ def _load_hdf5(path: Path, size, limit, seed) -> Dataset:
 
 
 def phantom_dataset(
-    size: tuple[int, int], limit: int | None = None, seed: int = 0
+    size: tuple[int, int],
+    limit: int | None = None,
+    seed: int = 0,
+    wanted: tuple[str, ...] = SPLITS,
 ) -> Dataset:
     """Phantom films of every split, through the same splitting and preparation as real ones.
 
@@ -250,11 +258,12 @@ def phantom_dataset(
         size: height and width of the prepared knees in pixels.
         limit: at most this many knees a split, rounded up to whole films; grades in equal parts.
         seed: decides everything about the films.
+        wanted: the splits to draw.
     """
     splits = {}
-    for split_number, split in enumerate(SPLITS):
+    for split in wanted:
         count = min(PHANTOM_FILMS[split], -(-(limit or 10**9) // 2))
-        generator = np.random.default_rng((seed, split_number))
+        generator = np.random.default_rng((seed, SPLITS.index(split)))
         grades = generator.permutation(np.arange(2 * count) % len(GRADES)).reshape(count, 2)
         seeds = generator.integers(2**31, size=count)
         images = np.empty((2 * count, *size), np.uint8)

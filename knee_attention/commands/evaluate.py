@@ -1,0 +1,119 @@
+"""Measure a saved model on the knees of a data set.
+
+Without --data, a model that was trained on phantoms is measured on the same phantoms again. With
+several models (--with) each is measured on the same knees, all together as an ensemble (the mean
+of their values before the softmax), and the first against the others, knee by knee. Brackets hold
+95% intervals, by bootstrap over persons.
+"""
+
+from pathlib import Path
+
+from knee_attention.experiment import positive_number, seed_number
+
+SPLITS = ("train", "validation", "test")
+
+
+def add_options(parser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("model", metavar="MODEL", type=Path,
+                        help="model.h5, model.keras or the folder of a finished run")
+    parser.add_argument("--data", metavar="DIR|FILE.h5",
+                        help="folder train|validation|test/<grade>/<image>, or .h5 of "
+                        "make_dataset.py (default: the phantoms the model was trained on)")
+    parser.add_argument("--split", choices=SPLITS, default="test", help="(default: test)")
+    parser.add_argument("--limit", type=positive_number, metavar="N",
+                        help="at most N knees, each grade in its share")
+    parser.add_argument("--with", dest="others", nargs="+", type=Path, default=[],
+                        metavar="RUN_OR_MODEL", help="further models, to join and to compare")
+    parser.add_argument("--output", type=Path, metavar="DIR",
+                        help="write predictions.csv and results.json there")
+    parser.add_argument("--seed", type=seed_number, metavar="N",
+                        help="of phantoms and --limit (default: that of the training)")
+
+
+def run(options) -> None:
+    """Measure, print and, where asked to, write."""
+    from knee_attention.quiet import start_keras
+
+    start_keras()
+    from knee_attention import comparison
+
+    if options.output:
+        _refuse_run(options.output)
+    saved = [comparison.open_saved(path) for path in (options.model, *options.others)]
+    labels = _labels(saved)
+    source = comparison.knee_source(
+        saved[0], options.data, options.split, options.limit, options.seed
+    )
+    models = [comparison.measure(saved[0], source, labels[0])]
+    for other, label in zip(saved[1:], labels[1:], strict=True):
+        models.append(comparison.measure_beside(other, source, label, models[0]))
+    compared = comparison.compare(models) if len(models) > 1 else None
+    print(_text(models, compared, source.title))
+    if options.output:
+        _write(options.output, models, compared)
+
+
+def _refuse_run(folder: Path) -> None:
+    from knee_attention.errors import InputError
+
+    if (folder / "experiment.json").exists():
+        raise InputError(f"{folder}: holds a run; choose another --output")
+
+
+def _labels(saved: list) -> list[str]:
+    """A model's name; where several share one, the paths as the user gave them."""
+    names = [model.identity()["name"] for model in saved]
+    if len(set(names)) == len(names):
+        return names
+    return [str(model.given) for model in saved]
+
+
+def _text(models: list, compared: dict | None, title: str) -> str:
+    from knee_attention.evidence import summary
+    from knee_attention.evidence.predictions import ENSEMBLE
+
+    first = models[0].results
+    rows, attention = {}, {}
+    for model in models:
+        for output, metrics in model.results[first["split"]].items():
+            rows[f"{model.label} {output}" + "*" * (output == model.chosen)] = metrics
+        for branch, scores in model.results.get("localisation", {}).items():
+            attention[f"{model.label} {branch}"] = scores
+    unknown = any(model.chosen == ENSEMBLE for model in models)
+    lines = [
+        f"{first['knees']} {first['split']} knees of {first['subjects']} persons ({title}); "
+        "in brackets 95% intervals over persons",
+        "",
+        summary.metrics_table(rows | ({"all together": compared[ENSEMBLE]} if compared else {})),
+        "* chosen by validation loss" + "; the ensemble where a file does not say" * unknown,
+    ]
+    if compared:
+        pairs = {f"{pair['first']} - {pair['second']}": pair for pair in compared["differences"]}
+        lines += ["", summary.difference_table(pairs)]
+    if attention:
+        lines += ["", summary.attention_table(attention)]
+    if first["subjects"] < 2:
+        lines += ["", "the knees of one person alone have no intervals"]
+    if next(iter(rows.values()))["oa_auc"] is None:
+        lines += ["", "the AUC of osteoarthritis is undefined: all knees have it or none has"]
+    return "\n".join(lines)
+
+
+def _write(output: Path, models: list, compared: dict | None) -> None:
+    from knee_attention.errors import InputError
+    from knee_attention.evidence.predictions import write_predictions
+    from knee_attention.files import write_json
+
+    first = models[0]
+    results = first.results
+    if compared:
+        results = results | {
+            "others": [model.results for model in models[1:]], "comparison": compared
+        }
+    try:
+        write_predictions(first.predictions, first.chosen, output / "predictions.csv")
+        write_json(output / "results.json", results)
+    except OSError as error:
+        raise InputError(f"{output} cannot be written: {error.strerror}") from None
+    print(f"\npredictions.csv and results.json: {output}")

@@ -1,0 +1,27 @@
+"""Write a saved model as ONNX: the same grades by onnxruntime, without Keras or TensorFlow."""
+
+import argparse
+from pathlib import Path
+
+from knee_attention.errors import InputError
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `export`."""
+    parser.add_argument("model", type=Path, help="an .h5 or .keras file")
+    parser.add_argument("output", type=Path, metavar="OUT.onnx", help="the file to write")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Export."""
+    if options.output.suffix.lower() != ".onnx":
+        raise InputError(f"{options.output}: the name of an ONNX file ends in .onnx")
+    from knee_attention.quiet import start_keras
+
+    start_keras()
+    from knee_attention.networks.model_file import load_model, read_description
+    from knee_attention.networks.onnx_file import export_onnx
+
+    export_onnx(load_model(options.model), options.output, read_description(options.model))
+    print(f"{options.output}: {options.output.stat().st_size / 1e6:.1f} MB; grade with "
+          f"knee-attention grade --model {options.output}")

@@ -1,0 +1,165 @@
+"""Grade films of both knees, single knees, or folders of them, with a saved model.
+
+Images may be PNG, JPEG, WebP, TIFF, BMP or DICOM, of 8 or 16 bits. What cannot be graded is said
+and the rest goes on; the exit code is 2 only if nothing could be graded.
+"""
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from knee_attention.errors import ImageError, InputError
+from knee_attention.files import written_whole
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `grade`."""
+    parser.add_argument("images", nargs="+", metavar="FILE|DIR", help="films, knees, or folders")
+    parser.add_argument("--model", required=True, type=Path, metavar="FILE",
+                        help="an .h5, .keras or .onnx file")
+    parser.add_argument("--csv", type=Path, metavar="FILE",
+                        help="also write every output's probabilities to a table")
+    parser.add_argument("--overlay", type=Path, metavar="DIR",
+                        help="also draw every knee with the chosen branch's attention")
+    parser.add_argument("--json", action="store_true",
+                        help="print one JSON object a knee and line instead of the table")
+    parser.add_argument("--view", choices=("auto", "bilateral", "single"), default="auto",
+                        help="what the images show (default: auto, two legs are recognised)")
+    parser.add_argument("--batch-size", type=int, default=32, metavar="N",
+                        help="knees graded at once (default: 32)")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Grade."""
+    if options.batch_size < 1:
+        raise InputError("--batch-size needs at least 1")
+    from tqdm import tqdm
+
+    from knee_attention.films.opening import image_files
+    from knee_attention.inference import RESEARCH_ONLY, load_grader
+
+    files = image_files(options.images)
+    grader = load_grader(options.model)
+    with ExitStack() as stack:
+        write = stack.enter_context(_table(options.csv, grader)) if options.csv else _nowhere
+        pictures = _PictureNames(options.overlay) if options.overlay else None
+        print(_heading(grader, options.model), file=sys.stderr)
+        if not options.json:
+            print(_TITLES)
+        failed = 0
+        progress = stack.enter_context(tqdm(total=len(files), desc="grading", disable=None))
+        for file, knees in grader.grade_all(files, options.view, options.batch_size):
+            progress.update()
+            if isinstance(knees, ImageError):
+                failed += 1
+                progress.write(f"not graded: {knees}", file=sys.stderr)
+                write({"file": str(file), "error": knees.reason})
+                continue
+            for knee in knees:
+                row = _row(file, knee)
+                shown = json.dumps(row) if options.json else _line(row)
+                progress.write(shown, file=sys.stdout)
+                write(row)
+            if pictures:
+                _draw(pictures.next(file), knees)
+    print(RESEARCH_ONLY, file=sys.stderr if options.json else sys.stdout)
+    if failed:
+        print(f"{failed} of {len(files)} files could not be graded", file=sys.stderr)
+    if failed == len(files):
+        raise InputError("nothing could be graded")
+
+
+def _nowhere(row: dict) -> None:
+    """Where rows go without `--csv`."""
+
+
+def _heading(grader, model: Path) -> str:
+    known = grader.description
+    height, width = grader.image_size
+    trained = ", trained on synthetic phantoms" if known.get("synthetic") else ""
+    name = known.get("name") or model.name
+    return f"{name}, grades by {grader.chosen}, {height}x{width}{trained}"
+
+
+def _row(file: Path, knee) -> dict:
+    """A knee as `--json` and `--csv` have it."""
+    return {
+        "file": str(file),
+        "side": knee.side,
+        "grade": knee.grade,
+        "expected_grade": knee.expected_grade,
+        "oa_probability": knee.oa_probability,
+        "chosen": knee.chosen,
+        **{
+            f"{name}_p{grade}": float(value)
+            for name, values in {**knee.branches, "ensemble": knee.ensemble}.items()
+            for grade, value in enumerate(values)
+        },
+    }
+
+
+_TITLES = f"{'file':36} side  KL    P0   P1   P2   P3   P4  expected  P(KL>=2)"
+
+
+def _line(row: dict) -> str:
+    """A knee as a person reads it."""
+    file = row["file"] if len(row["file"]) <= 36 else "..." + row["file"][-33:]
+    chosen = row["chosen"]
+    shares = "".join(f"{row[f'{chosen}_p{grade}']:5.2f}" for grade in range(5))
+    return (f"{file:36} {row['side'] or '-':4} {row['grade']:3}  {shares}"
+            f"{row['expected_grade']:10.2f}{row['oa_probability']:10.2f}")
+
+
+@contextmanager
+def _table(path: Path, grader) -> Iterator[Callable[[dict], object]]:
+    """A CSV file that takes rows and appears whole when all are there."""
+    outputs = [f"{name}_p{grade}" for name in (*grader.outputs, "ensemble") for grade in range(5)]
+    columns = ["file", "side", "grade", "expected_grade", "oa_probability", "chosen", *outputs,
+               "error"]  # fmt: skip
+    with ExitStack() as stack:
+        try:
+            beside = stack.enter_context(written_whole(path))
+            file = stack.enter_context(beside.open("w", newline="", encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"{path} cannot be written: {error.strerror}") from None
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        yield writer.writerow
+
+
+class _PictureNames:
+    """A picture in a folder for every file; files of one name get a number."""
+
+    def __init__(self, folder: Path):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{folder} cannot be written: {error.strerror}") from None
+        self._folder, self._taken = folder, set()
+
+    def next(self, file: Path) -> Path:
+        name, times = file.stem, 1
+        while name in self._taken:
+            times += 1
+            name = f"{file.stem}-{times}"
+        self._taken.add(name)
+        return self._folder / f"{name}.png"
+
+
+def _draw(path: Path, knees: list) -> None:
+    """A picture of every knee of a file: the knee, and the chosen branch's attention over it."""
+    import numpy as np
+
+    from knee_attention.evidence.pictures import captioned
+    from knee_attention.films.writing import write_image
+
+    panels = []
+    for knee in knees:
+        side = {"R": "right knee", "L": "left knee"}.get(knee.side, "knee")
+        caption = f"{side}: KL {knee.grade} (P {knee.probabilities[knee.grade]:.2f})"
+        panels.append(captioned(knee.image, knee.mask, caption))
+    write_image(path, np.hstack(panels))

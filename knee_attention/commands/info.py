@@ -1,0 +1,72 @@
+"""Say what a saved model is: its graph, how it was trained, and what it reached."""
+
+import argparse
+from pathlib import Path
+
+ABOUT_TRAINING = ("data", "epochs", "batch_size", "learning_rate", "weights", "batch_norm", "limit",
+                  "seed")
+ABOUT_RESULTS = {"accuracy": "accuracy", "kappa_quadratic": "quadratic kappa",
+                 "mean_absolute_error": "MAE"}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `info`."""
+    parser.add_argument("model", type=Path, help="an .h5, .keras or .onnx file")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print."""
+    known = _description(options.model)
+    height, width = known["image_size"]
+    rows = [
+        ("file", f"{options.model}, {options.model.stat().st_size / 1e6:.1f} MB"),
+        ("name", known.get("name")),
+        ("backbone", known["backbone"]),
+        ("branches", f"{', '.join(known['branches'])} ({known['fusion'].replace('_', ' ')})"),
+        ("outputs", ", ".join(known["outputs"])),
+        ("grades by", known.get("chosen")),
+        ("input", f"{height}x{width} grey, {_preparation(known)}"),
+        ("pixels", f"mean {_short(known['pixel_mean'])}, deviation {known['pixel_deviation']:.2f}"),
+        ("parameters", f"{known['parameters']:,}" if "parameters" in known else None),
+        ("precision", known["precision"]),
+    ]
+    experiment = known.get("experiment") or {}
+    if known.get("synthetic"):
+        experiment = {**experiment, "data": "synthetic phantoms"}
+    rows += [(name.replace("_", " "), experiment.get(name)) for name in ABOUT_TRAINING]
+    for name, value in rows:
+        if value is not None:
+            print(f"{name:14} {value}")
+    results = known.get("results")
+    if results:
+        print(f"\n{results['knees']} {results['split']} knees"
+              + (" (synthetic phantoms)" if known.get("synthetic") else ""))
+        for output, metrics in results["outputs"].items():
+            print(f"{output:14} " + ", ".join(
+                f"{title} {metrics[key]:.3f}" for key, title in ABOUT_RESULTS.items()
+                if metrics.get(key) is not None
+            ))
+
+
+def _description(path: Path) -> dict:
+    if path.suffix.lower() == ".onnx":
+        from knee_attention.networks.onnx_file import OnnxNetwork
+
+        return OnnxNetwork(path).description
+    from knee_attention.quiet import start_keras
+
+    start_keras()
+    from knee_attention.networks.model_file import read_description
+
+    return read_description(path)
+
+
+def _preparation(known: dict) -> str:
+    preparation = known.get("preparation")
+    if not preparation:
+        return "preparation not named: that of every experiment is taken"
+    return f"fit {preparation['fit']}, equalised {preparation['equalization']}"
+
+
+def _short(means: list[float]) -> str:
+    return " ".join(f"{mean:.2f}" for mean in means)

@@ -1,0 +1,231 @@
+"""Saved models measured on the same knees: one by one, together, and against each other."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from knee_attention.errors import InputError
+from knee_attention.evidence.ensemble import ensemble
+from knee_attention.evidence.evaluation import measured, split_results
+from knee_attention.evidence.intervals import paired_differences
+from knee_attention.evidence.predictions import ENSEMBLE, Predictions, read_predictions
+from knee_attention.experiment import VARIANTS
+from knee_attention.files import read_json
+from knee_attention.films.dataset import Knees, load_dataset, phantom_dataset
+from knee_attention.measurement import localise, look, predict
+from knee_attention.networks.model_file import load_model, read_description
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A model on a disk.
+
+    Attributes:
+        path: its file.
+        given: the file or run folder as the user named it.
+        description: what it says of itself.
+        run: the run's folder, where that was given.
+    """
+
+    path: Path
+    given: Path
+    description: dict
+    run: Path | None = None
+
+    @property
+    def experiment(self) -> dict:
+        """What it was trained with; empty where that is not known."""
+        return self.description.get("experiment") or {}
+
+    def identity(self) -> dict:
+        """What `results.json` says of the model itself, as far as it is known."""
+        known = self.description
+        variant = VARIANTS.get(known.get("fusion"), (known.get("branches") or [None])[0])
+        return {
+            "name": known.get("name") or self.given.stem,
+            "backbone": known.get("backbone"),
+            "variant": variant,
+            "model": str(self.given),
+        }
+
+    def chosen(self, predictions: Predictions) -> str:
+        """The output validation chose; where nobody knows, the ensemble, never a test's best."""
+        outputs = list(predictions.with_ensemble())
+        named = self.description.get("chosen")
+        return named if named in outputs else outputs[-1]
+
+
+def open_saved(given: str | Path) -> SavedModel:
+    """A model file, or the folder of a finished run.
+
+    Raises:
+        InputError: no such file, no model, or a run that is not finished.
+    """
+    given = Path(given)
+    if not given.is_dir():
+        return SavedModel(given, given, read_description(given))
+    if not (given / "experiment.json").exists():
+        raise InputError(f"{given}: a folder that holds no run (it has no experiment.json)")
+    if not (given / "results.json").exists():
+        raise InputError(f"{given}: the run is not finished (it has no results.json); the command "
+                         "that started it continues it")
+    path = given / "model.h5"
+    try:
+        experiment = read_json(given / "experiment.json")
+        results = read_json(given / "results.json")
+        known = {name: experiment[name] for name in ("name", "backbone", "fusion", "branches")}
+        known |= {name: results[name] for name in ("chosen", "synthetic", "split")}
+    except (ValueError, KeyError) as error:
+        raise InputError(f"{given}: a damaged run ({error})") from None
+    known |= {"experiment": experiment, "localisation": results.get("localisation")}
+    return SavedModel(path, given, {**read_description(path), **known}, run=given)
+
+
+@dataclass
+class KneeSource:
+    """Where the knees come from, prepared at the size a model asks for.
+
+    Attributes:
+        data: a data folder or HDF5 file; None draws phantoms.
+        split: `train`, `validation` or `test`.
+        limit: at most this many knees.
+        seed: of the phantoms, and of what the limit keeps.
+    """
+
+    data: str | None
+    split: str
+    limit: int | None
+    seed: int
+    _prepared: dict[tuple[int, int], Knees] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """What they are called on the screen."""
+        return self.data or "synthetic phantoms"
+
+    def knees(self, size: tuple[int, int]) -> Knees:
+        """The same knees at another size."""
+        if size not in self._prepared:
+            asked = (size, self.limit, self.seed, (self.split,))
+            dataset = load_dataset(self.data, *asked) if self.data else phantom_dataset(*asked)
+            for error in dataset.unreadable:
+                print(f"left out {error}")
+            self._prepared[size] = dataset.splits[self.split]
+        return self._prepared[size]
+
+
+def knee_source(saved: SavedModel, data, split, limit, seed) -> KneeSource:
+    """The knees to measure on: those asked for or, without `data`, the model's own phantoms.
+
+    Raises:
+        InputError: no data, and the model was not trained on phantoms.
+    """
+    seed = saved.experiment.get("seed", 0) if seed is None else seed
+    if data is None:
+        if not saved.description.get("synthetic"):
+            trained = saved.experiment.get("data")
+            origin = f"was trained on {trained}" if trained else "does not say what it saw"
+            raise InputError(f"{saved.given}: the model {origin}; name the knees with --data")
+        limit = saved.experiment.get("limit") if limit is None else limit
+    return KneeSource(data, split, limit, seed)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A model and what it says of the knees.
+
+    Attributes:
+        label: its name, or where several share that, the path as the user gave it.
+        predictions: of every output.
+        chosen: the output that stands for it.
+        results: as `results.json` holds them.
+    """
+
+    label: str
+    predictions: Predictions
+    chosen: str
+    results: dict
+
+
+def measure(saved: SavedModel, source: KneeSource, label: str) -> Measured:
+    """Load a model and measure it."""
+    model = load_model(saved.path)
+    knees = source.knees(tuple(saved.description["image_size"]))
+    predictions = predict(model, knees)
+    results = _results(saved, source, predictions) | {"parameters": model.count_params()}
+    localisation = localise(look(model, knees), knees) if knees.masks is not None else {}
+    if localisation:
+        results["localisation"] = localisation
+    return Measured(label, predictions, results["chosen"], results)
+
+
+def measure_beside(saved: SavedModel, source: KneeSource, label: str, first: Measured) -> Measured:
+    """Measure a model on the knees of another: by its run's saved probabilities, if they are of
+    these knees, or else by loading it.
+    """
+    if saved.run and saved.description["split"] == source.split:
+        stored = read_predictions(saved.run / "predictions.csv")
+        here = first.predictions
+        if stored.files == here.files and np.array_equal(stored.grades, here.grades):
+            results = _results(saved, source, stored)
+            if saved.description["localisation"]:
+                results["localisation"] = saved.description["localisation"]
+            return Measured(label, stored, results["chosen"], results)
+    return measure(saved, source, label)
+
+
+def _results(saved: SavedModel, source: KneeSource, predictions: Predictions) -> dict:
+    return {
+        **saved.identity(),
+        "synthetic": source.data is None,
+        "data": source.data,
+        "split": source.split,
+        "limit": source.limit,
+        "seed": source.seed,
+        "knees": len(predictions),
+        "subjects": len(set(predictions.subjects)),
+        "chosen": saved.chosen(predictions),
+        source.split: split_results(predictions),
+    }
+
+
+def joined(models: list[Measured]) -> Predictions:
+    """The ensemble of several models: the mean of their values before the softmax.
+
+    A model of several branches counts once, with the mean of its branches.
+    """
+    knees = models[0].predictions
+    own = [list(model.predictions.with_ensemble().values())[-1] for model in models]
+    return Predictions(knees.files, knees.subjects, knees.grades, {ENSEMBLE: ensemble(own)})
+
+
+def compare(models: list[Measured]) -> dict:
+    """Several models on the same knees.
+
+    Returns:
+        `{"models": [label], "ensemble": metrics of all together, "differences": [first, second
+        and the fields of `paired_differences`]}`: the first model against each other one, and the
+        ensemble against the first.
+    """
+    first, together = models[0], joined(models)
+    pairs = [
+        {
+            "first": f"{first.label} {first.chosen}",
+            "second": f"{other.label} {other.chosen}",
+            **paired_differences(first.predictions, first.chosen, other.predictions, other.chosen),
+        }
+        for other in models[1:]
+    ]
+    pairs.append(
+        {
+            "first": "all together",
+            "second": f"{first.label} {first.chosen}",
+            **paired_differences(together, ENSEMBLE, first.predictions, first.chosen),
+        }
+    )
+    return {
+        "models": [model.label for model in models],
+        ENSEMBLE: measured(together.grades, together.of(ENSEMBLE), together.subjects),
+        "differences": pairs,
+    }

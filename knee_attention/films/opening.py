@@ -1,0 +1,97 @@
+"""Any file a knee may come in, and the knees an image shows."""
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from knee_attention.errors import ImageError, InputError
+from knee_attention.films.radiograph import split_knees
+from knee_attention.films.reading import is_image_file, read_image
+
+VIEWS = ("auto", "bilateral", "single")
+
+
+def open_image(path: str | os.PathLike) -> np.ndarray:
+    """Read an image file or a DICOM radiograph, known by its content.
+
+    Returns:
+        `(height, width)` uint8 or uint16, bone bright.
+
+    Raises:
+        ImageError: missing, damaged, no image, or no radiograph.
+    """
+    path = Path(path)
+    if not is_dicom(path):
+        return read_image(path)
+    try:
+        from knee_attention.films import dicom
+
+        dicom.read_header(path)
+        return dicom.read_film(path)
+    except ModuleNotFoundError:
+        reason = 'a DICOM file needs pydicom: pip install "knee_attention[dicom]"'
+        raise ImageError(path, reason) from None
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file begins as PS3.10 section 7.1 has it: 128 bytes, then DICM."""
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def knees_of(image: np.ndarray, view: str = "auto") -> dict[str | None, np.ndarray]:
+    """The knees that an image shows.
+
+    Args:
+        image: `(height, width)`, bone bright; the patient's left knee is on the image's right.
+        view: `"bilateral"`, a film of both knees; `"single"`, one knee; or `"auto"`: both if the
+            image is wider than high and has a gap between two legs, as `split_knees` finds it. The
+            public crops of single joints are square, halves of films are higher than wide.
+
+    Returns:
+        `{"R": right knee, "L": left knee}`, or `{None: the image}` for one knee of unknown side.
+
+    Raises:
+        ValueError: a single knee, or none, where two are expected; or an unknown view.
+    """
+    if view not in VIEWS:
+        raise ValueError(f"expected a view of {', '.join(VIEWS)}. Received: {view!r}")
+    if view == "single" or (view == "auto" and image.shape[1] <= image.shape[0]):
+        return {None: image}
+    try:
+        return split_knees(image, "auto")
+    except ValueError:
+        if view == "bilateral":
+            raise
+        return {None: image}
+
+
+def named_side(path: str | os.PathLike) -> str | None:
+    """The side that a single knee's file name ends in, as in `9001695_R.png`; None without one."""
+    found = re.search(r"\d_?-?([RL])$", Path(path).stem)
+    return found[1] if found else None
+
+
+def image_files(given: Iterable[str | os.PathLike]) -> list[Path]:
+    """The files to open: those named, and of folders what looks like an image or a DICOM inside.
+
+    Raises:
+        InputError: nothing of that name, or no image in a folder.
+    """
+    files = []
+    for place in map(Path, given):
+        if not place.is_dir():
+            files.append(place)
+            continue
+        inside = sorted(path for path in place.rglob("*") if path.is_file())
+        found = [path for path in inside if is_image_file(path) or is_dicom(path)]
+        if not found:
+            raise InputError(f"{place}: no images in this folder")
+        files += found
+    return files

@@ -1,0 +1,219 @@
+"""Grade films with a saved model: `load_grader("model.h5").grade("film.png")`."""
+
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from knee_attention.errors import ImageError
+from knee_attention.evidence.attention_maps import at_image_size
+from knee_attention.evidence.ensemble import ensemble
+from knee_attention.films.opening import knees_of, named_side, open_image
+from knee_attention.films.radiograph import PREPARATION, prepare_knee
+
+RESEARCH_ONLY = "Research use only, not a medical device."
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class GradedKnee:
+    """A knee and what a model says of it.
+
+    Attributes:
+        side: `"R"` or `"L"`, the patient's; None where it is not known.
+        image: `(height, width)` uint8, the knee as the network saw it.
+        branches: `{output: (5,)}` probabilities of the grades 0 to 4 by each output.
+        chosen: the output that grades, chosen on validation.
+        low_masks: `{branch: (h, w)}` attention masks in 0-1, at the branch's own resolution.
+    """
+
+    side: str | None
+    image: np.ndarray
+    branches: dict[str, np.ndarray]
+    chosen: str
+    low_masks: dict[str, np.ndarray]
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """`(5,)` probabilities of the chosen output."""
+        return self.branches[self.chosen]
+
+    @property
+    def grade(self) -> int:
+        """The most probable Kellgren-Lawrence grade by the chosen output."""
+        return int(self.probabilities.argmax())
+
+    @property
+    def expected_grade(self) -> float:
+        """The mean grade under the probabilities of the chosen output."""
+        return float(self.probabilities @ np.arange(5))
+
+    @property
+    def oa_probability(self) -> float:
+        """The probability of radiographic osteoarthritis, KL >= 2, by the chosen output."""
+        return float(self.probabilities[2:].sum())
+
+    @property
+    def ensemble(self) -> np.ndarray:
+        """`(5,)` probabilities of all outputs together, averaged before the softmax."""
+        return ensemble([values[np.newaxis] for values in self.branches.values()])[0]
+
+    @property
+    def masks(self) -> dict[str, np.ndarray]:
+        """`{branch: (height, width)}` attention masks in 0-1, at the image's size."""
+        return {
+            branch: at_image_size(mask, self.image.shape) for branch, mask in self.low_masks.items()
+        }
+
+    @property
+    def mask(self) -> np.ndarray:
+        """The mask of the chosen branch; of fused branches, that of the first."""
+        branch = self.chosen if self.chosen in self.low_masks else next(iter(self.low_masks))
+        return self.masks[branch]
+
+
+def load_grader(path: str | os.PathLike) -> "Grader":
+    """A saved model, ready to grade.
+
+    Args:
+        path: an `.h5`, `.keras` or `.onnx` file of this project. With `.onnx` neither Keras nor
+            TensorFlow is imported.
+
+    Raises:
+        InputError: no such file, a damaged one, or no model of this project.
+    """
+    if Path(path).suffix.lower() == ".onnx":
+        from knee_attention.networks.onnx_file import OnnxNetwork
+
+        return Grader(OnnxNetwork(path))
+    from knee_attention.quiet import start_keras
+
+    start_keras()
+    from knee_attention.saved_network import KerasNetwork
+
+    return Grader(KerasNetwork(path))
+
+
+class Grader:
+    """Grades films, knees, and lists of them.
+
+    Args:
+        network: from `(n, height, width, 1)` float32 knees to the outputs' probabilities and
+            `<branch>_mask`s by name; with the `description` of its file.
+
+    Example:
+
+    >>> for knee in load_grader("model.h5").grade("film.png"):
+    ...     print(knee.side, knee.grade, knee.probabilities)
+    """
+
+    def __init__(self, network):
+        self.network = network
+        self.description = network.description
+        self.outputs = list(self.description["outputs"])
+        self.chosen = self.description.get("chosen") or self.outputs[0]
+        self.image_size = tuple(self.description["image_size"])
+        self._preparation = {**PREPARATION, **(self.description.get("preparation") or {})}
+
+    def grade(self, image: np.ndarray | str | os.PathLike, view: str = "auto") -> list[GradedKnee]:
+        """Grade the knees of one image.
+
+        Args:
+            image: a path of a PNG, JPEG, WebP, TIFF, BMP or DICOM file of 8 or 16 bits, or its
+                pixels `(height, width[, channels])`: a film of both knees, a single knee, or one
+                prepared already.
+            view: as `films.opening.knees_of` takes it.
+
+        Returns:
+            The right and the left knee of a film, or one knee.
+
+        Raises:
+            ImageError: it cannot be read, or shows one knee where two are expected.
+        """
+        [(_, graded)] = self.grade_all([image], view)
+        if isinstance(graded, ImageError):
+            raise graded
+        return graded
+
+    def grade_all(
+        self, images: Iterable, view: str = "auto", batch_size: int = BATCH
+    ) -> Iterator[tuple]:
+        """Grade many images, in batches of knees and in their order.
+
+        Args:
+            images: as `grade` takes them; they are read as they are needed, in threads.
+            view: as `films.opening.knees_of` takes it.
+            batch_size: knees a batch.
+
+        Yields:
+            `(image, list of GradedKnee)`, or `(image, ImageError)` for one that cannot be graded.
+        """
+        waiting, count = [], 0
+        for image, prepared in self._read_ahead(iter(images), view, batch_size):
+            waiting.append((image, prepared))
+            count += 0 if isinstance(prepared, ImageError) else len(prepared)
+            if count >= batch_size:
+                yield from self._grade_batch(waiting)
+                waiting, count = [], 0
+        yield from self._grade_batch(waiting)
+
+    def _read_ahead(self, images: Iterator, view: str, batch_size: int) -> Iterator[tuple]:
+        """`(image, prepared knees or ImageError)`, a batch ahead of what is graded."""
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            begin = partial(self._begin, pool, view)
+            begun: list[tuple[object, Future]] = list(map(begin, islice(images, batch_size)))
+            while begun:
+                image, future = begun.pop(0)
+                begun += map(begin, islice(images, 1))
+                yield image, future.result()
+
+    def _begin(self, pool: ThreadPoolExecutor, view: str, image) -> tuple[object, Future]:
+        return image, pool.submit(self._prepare, image, view)
+
+    def _prepare(self, image, view: str) -> list[tuple] | ImageError:
+        is_array = isinstance(image, np.ndarray)
+        name = "the image" if is_array else image
+        try:
+            knees = knees_of(image if is_array else open_image(image), view)
+            return [
+                (
+                    side or (None if is_array else named_side(image)),
+                    prepare_knee(knee, self.image_size, **self._preparation),
+                )
+                for side, knee in knees.items()
+            ]
+        except ImageError as error:
+            return error
+        except (ValueError, TypeError) as error:
+            return ImageError(name, str(error))
+
+    def _grade_batch(self, waiting: list[tuple]) -> Iterator[tuple]:
+        readable = [knees for _, knees in waiting if not isinstance(knees, ImageError)]
+        prepared = [knee for knees in readable for _, knee in knees]
+        values = {}
+        if prepared:
+            values = self.network(np.stack(prepared)[..., np.newaxis].astype(np.float32))
+        position = 0
+        for image, knees in waiting:
+            if isinstance(knees, ImageError):
+                yield image, knees
+                continue
+            graded = []
+            for side, knee in knees:
+                graded.append(self._graded(side, knee, values, position))
+                position += 1
+            yield image, graded
+
+    def _graded(self, side, knee, values, position) -> GradedKnee:
+        branches = {name: values[name][position].astype(np.float64) for name in self.outputs}
+        masks = {
+            name.removesuffix("_mask"): value[position]
+            for name, value in values.items()
+            if name.endswith("_mask")
+        }
+        return GradedKnee(side, knee, branches, self.chosen, masks)

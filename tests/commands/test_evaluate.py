@@ -1,0 +1,152 @@
+import json
+import shutil
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from knee_attention.cli import main
+from knee_attention.evidence.ensemble import ensemble
+from knee_attention.evidence.predictions import read_predictions
+from knee_attention.experiment import Experiment
+from knee_attention.films.dataset import load_dataset
+from knee_attention.measurement import predict
+from knee_attention.networks.model_file import load_model
+from knee_attention.runner import run
+
+SMALL = {"backbone": "antony_clsf", "image_size": (96, 96), "epochs": 1, "batch_size": 10}
+TWO = {"branches": ("att1", "att2"), "fusion": "multi_loss", "loss_weights": (1.0, 0.8)}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Runs on phantoms: two branches, one branch on the same knees, one branch on others."""
+    folder = tmp_path_factory.mktemp("runs")
+    run(Experiment(**SMALL, **TWO, limit=10), folder / "two")
+    run(Experiment(**SMALL, branches=("att1",), limit=10), folder / "one")
+    run(Experiment(**SMALL, branches=("att1",), limit=10, seed=7), folder / "other")
+    return folder
+
+
+def evaluate(*arguments):
+    main(["evaluate", *map(str, arguments)])
+
+
+def refused(capsys, *arguments):
+    """The one sentence on stderr with which the command ends."""
+    with pytest.raises(SystemExit) as ended:
+        evaluate(*arguments)
+    assert ended.value.code == 2
+    said = capsys.readouterr().err.strip()
+    assert "Traceback" not in said and len(said.splitlines()) == 1
+    return said
+
+
+def results(folder):
+    return json.loads((folder / "results.json").read_text())
+
+
+@pytest.mark.parametrize("file", ["", "model.h5", "model.keras"])
+def test_a_saved_model_gives_its_run_s_own_numbers(runs, tmp_path, capsys, file):
+    evaluate(runs / "two" / file, "--output", tmp_path)
+    then, now = results(runs / "two"), results(tmp_path)
+    for name in ("name", "synthetic", "split", "knees", "subjects", "parameters", "chosen",
+                 "test", "localisation"):  # fmt: skip
+        assert now[name] == then[name], name
+    assert (tmp_path / "predictions.csv").read_bytes() == (
+        runs / "two" / "predictions.csv"
+    ).read_bytes()
+    shown = capsys.readouterr().out
+    assert "10 test knees of 5 persons (synthetic phantoms)" in shown
+    low, high = then["test"]["att1"]["intervals"]["accuracy"]
+    assert f"{then['test']['att1']['accuracy']:.3f} [{low:.3f}, {high:.3f}]" in shown
+
+
+def test_on_a_data_folder_it_gives_the_run_s_own_numbers(knee_folder, tmp_path, capsys):
+    folder = tmp_path / "run"
+    run(Experiment(**SMALL, branches=("att1",), data=str(knee_folder)), folder)
+    shutil.rmtree(knee_folder / "train")  # not needed
+    evaluate(folder / "model.h5", "--data", knee_folder, "--output", tmp_path / "again")
+    assert results(tmp_path / "again")["test"] == results(folder)["test"]
+    assert results(tmp_path / "again")["synthetic"] is False
+    assert "localisation" not in results(tmp_path / "again")
+    evaluate(folder, "--data", knee_folder, "--split", "validation", "--output", tmp_path / "val")
+    assert results(tmp_path / "val")["validation"] == results(folder)["validation"]
+    assert "synthetic" not in capsys.readouterr().out.split("again")[-1]
+
+
+def test_several_models_are_joined_before_the_softmax_and_compared(runs, tmp_path, capsys):
+    evaluate(runs / "two", "--with", runs / "one", runs / "other" / "model.h5",
+             "--output", tmp_path)  # fmt: skip
+    compared = results(tmp_path)["comparison"]
+    two, one = (read_predictions(runs / name / "predictions.csv") for name in ("two", "one"))
+    pairs = compared["differences"]
+    assert len(pairs) == 3 and all(pair["knees"] == 10 for pair in pairs)
+    chosen = {"two": results(runs / "two")["chosen"], "one": "att1"}
+    own = [results(runs / name)["test"][output]["accuracy"] for name, output in chosen.items()]
+    assert pairs[0]["metrics"]["accuracy"]["difference"] == pytest.approx(own[0] - own[1])
+
+    evaluate(runs / "two", "--with", runs / "one", "--output", tmp_path / "pair")
+    together = ensemble([two.of("ensemble"), one.of("att1")])
+    right = (together.argmax(axis=1) == two.grades).mean()
+    assert results(tmp_path / "pair")["comparison"]["ensemble"]["accuracy"] == right
+    shown = capsys.readouterr().out
+    assert "all together" in shown and "other/model.h5" in shown
+
+
+def test_a_run_on_other_knees_is_measured_on_these(runs, tmp_path):
+    """Phantoms of another seed have the same names: their saved probabilities must not be used."""
+    evaluate(runs / "two", "--with", runs / "other", "--output", tmp_path / "run")
+    evaluate(runs / "two", "--with", runs / "other" / "model.h5", "--output", tmp_path / "model")
+    measured = [results(tmp_path / name)["others"][0]["test"] for name in ("run", "model")]
+    assert measured[0] == measured[1]
+
+
+def test_a_model_beside_itself_differs_by_nothing(runs, tmp_path):
+    evaluate(runs / "one", "--with", runs / "one" / "model.keras", "--output", tmp_path)
+    compared = results(tmp_path)["comparison"]
+    for pair in compared["differences"]:
+        assert pair["metrics"]["accuracy"] == {"difference": 0, "interval": [0, 0]}
+
+
+def test_where_nobody_says_which_branch_is_better_the_ensemble_stands(runs, tmp_path, knee_folder):
+    loaded = keras.saving.load_model(runs / "two" / "model.h5", compile=False)
+    loaded.save(tmp_path / "plain.h5")
+    evaluate(tmp_path / "plain.h5", "--data", knee_folder, "--output", tmp_path / "out")
+    assert results(tmp_path / "out")["chosen"] == "ensemble"
+    table = pd.read_csv(tmp_path / "out" / "predictions.csv")
+    knees = load_dataset(knee_folder, (96, 96)).splits["test"]
+    expected = predict(load_model(tmp_path / "plain.h5"), knees).of("ensemble").argmax(axis=1)
+    np.testing.assert_array_equal(table["prediction"], expected)
+
+
+def test_a_single_class_leaves_the_auc_undefined_and_is_said(runs, knee_folder, tmp_path, capsys):
+    for grade in (2, 3, 4):
+        shutil.rmtree(knee_folder / "test" / str(grade))
+    evaluate(runs / "one", "--data", knee_folder, "--output", tmp_path / "out")
+    assert results(tmp_path / "out")["test"]["att1"]["oa_auc"] is None
+    assert "AUC of osteoarthritis is undefined" in capsys.readouterr().out
+
+
+def test_an_unfinished_run_gets_one_sentence(runs, tmp_path, capsys):
+    shutil.copytree(runs / "one", tmp_path / "killed")
+    (tmp_path / "killed" / "results.json").unlink()
+    assert "killed: the run is not finished" in refused(capsys, tmp_path / "killed")
+    assert "not finished" in refused(capsys, runs / "two", "--with", tmp_path / "killed")
+
+
+def test_what_cannot_be_measured_gets_one_sentence(runs, knee_folder, tmp_path, capsys):
+    shutil.rmtree(knee_folder / "test")
+    plain = tmp_path / "plain.keras"
+    keras.saving.load_model(runs / "one" / "model.h5", compile=False).save(plain)
+    assert "no folder 'test'" in refused(capsys, runs / "one", "--data", knee_folder)
+    assert "--data" in refused(capsys, plain)
+    assert "no such folder" in refused(capsys, runs / "one", "--data", tmp_path / "nothing")
+    assert "nothing.h5" in refused(capsys, tmp_path / "nothing.h5")
+    assert "holds no run" in refused(capsys, tmp_path)
+    assert "holds a run" in refused(capsys, runs / "one", "--output", runs / "two")
+    table = pd.read_csv(runs / "one" / "predictions.csv")
+    shutil.copytree(runs / "one", tmp_path / "bad")
+    table.drop(columns="grade").to_csv(tmp_path / "bad" / "predictions.csv", index=False)
+    assert "lacks the columns grade" in refused(capsys, runs / "two", "--with", tmp_path / "bad")
