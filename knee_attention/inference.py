@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from knee_attention.errors import ImageError
+from knee_attention.errors import ImageError, InputError
 from knee_attention.evidence.attention_maps import at_image_size
 from knee_attention.evidence.ensemble import ensemble
 from knee_attention.films.opening import knees_of, named_side, open_image
@@ -118,7 +118,10 @@ class Grader:
         self.outputs = list(self.description["outputs"])
         self.chosen = self.description.get("chosen") or self.outputs[0]
         self.image_size = tuple(self.description["image_size"])
-        self._preparation = {**PREPARATION, **(self.description.get("preparation") or {})}
+        self._preparation = self.description.get("preparation") or PREPARATION
+        if self.chosen not in self.outputs or set(self._preparation) != set(PREPARATION):
+            raise InputError("a damaged model file: it names an output it lacks "
+                             f"({self.chosen!r}) or an unknown preparation ({self._preparation!r})")
 
     def grade(self, image: np.ndarray | str | os.PathLike, view: str = "auto") -> list[GradedKnee]:
         """Grade the knees of one image.

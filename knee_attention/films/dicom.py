@@ -94,7 +94,9 @@ def _read(path: Path, stop_before_pixels: bool = False):
 
 def _text(dataset, keyword: str) -> str:
     value = dataset.get(keyword)
-    return "" if value is None else str(value).strip()
+    text = "" if value is None else str(value)
+    # A damaged header can run on; what is read here has at most 64 characters (PS3.5 6.2).
+    return "".join(letter if letter.isprintable() else " " for letter in text[:64]).strip()
 
 
 def _spacing(dataset) -> tuple[float, float] | None:

@@ -114,7 +114,12 @@ class OnnxNetwork:
             self.description = json.loads(
                 self._session.get_modelmeta().custom_metadata_map[DESCRIPTION]
             )
-        except (KeyError, ValueError):
+            self._names = [output.name for output in self._session.get_outputs()]
+            [knee] = self._session.get_inputs()
+            fits = knee.shape[1:3] == self.description["image_size"]
+            if not fits or not set(self.description["outputs"]) <= set(self._names):
+                raise ValueError
+        except (KeyError, ValueError, TypeError):
             raise InputError(f"{path}: no ONNX file of this project, it does not describe itself"
                              ) from None
 
@@ -124,8 +129,8 @@ class OnnxNetwork:
         Args:
             images: `(n, height, width, 1)` float32, 0-255.
         """
-        names = [output.name for output in self._session.get_outputs()]
-        return dict(zip(names, self._session.run(names, {"knee": images}), strict=True))
+        values = self._session.run(self._names, {"knee": images})
+        return dict(zip(self._names, values, strict=True))
 
 
 class _Graph:

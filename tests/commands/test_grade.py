@@ -1,0 +1,170 @@
+"""`knee-attention grade`, `info` and `export`, from their arguments to what they show."""
+
+import csv
+import json
+from contextlib import suppress
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from knee_attention.cli import main
+from knee_attention.experiment import Experiment
+from knee_attention.films.phantom import phantom_film
+from knee_attention.runner import run
+
+SMALL = Experiment(backbone="antony_clsf", branches=("att1", "att2"), fusion="multi_loss",
+                   loss_weights=(1.0, 0.8), image_size=(96, 96), epochs=1, batch_size=8,
+                   precision="float32", learning_rate=1e-3)
+
+
+@pytest.fixture(scope="module")
+def knees(tmp_path_factory):
+    """A data folder whose knees are halves of phantom films."""
+    root = tmp_path_factory.mktemp("data") / "knees"
+    for number in range(20):
+        split = ("train", "validation", "test")[number % 3]
+        grades = (number % 5, (number + 2) % 5)
+        image = phantom_film(grades, seed=number, height=200).image
+        middle = image.shape[1] // 2
+        halves = {"R": image[:, :middle], "L": image[:, middle:]}
+        for grade, (side, half) in zip(grades, halves.items(), strict=True):
+            path = root / split / str(grade) / f"{9000000 + number}{side}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), half)
+    return root
+
+
+@pytest.fixture(scope="module")
+def trained(knees, tmp_path_factory):
+    """The folder of a run on them, with model.onnx beside the two others."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    run(replace(SMALL, data=str(knees)), folder)
+    with suppress(SystemExit):
+        main(["export", str(folder / "model.h5"), str(folder / "model.onnx")])
+    return folder
+
+
+def grade(*arguments):
+    main(["grade", *map(str, arguments)])
+
+
+def refused(capsys, *arguments):
+    """The last line on stderr of a command that ends with 2, and what stdout had."""
+    with pytest.raises(SystemExit) as ended:
+        grade(*arguments)
+    assert ended.value.code == 2
+    shown = capsys.readouterr()
+    assert "Traceback" not in shown.err
+    return shown.err.strip().splitlines()[-1], shown.out
+
+
+@pytest.mark.parametrize(
+    ("suffix", "tolerance"), [(".h5", 1e-5), (".keras", 1e-5), (".onnx", 1e-4)]
+)
+def test_grading_its_own_test_split_repeats_predictions_csv(
+    trained, knees, tmp_path, suffix, tolerance
+):
+    model = trained / f"model{suffix}"
+    if not model.exists():
+        pytest.skip("onnx is not installed")
+    grade(knees / "test", "--model", model, "--csv", tmp_path / "grades.csv", "--batch-size", 5)
+    graded = pd.read_csv(tmp_path / "grades.csv")
+    graded.index = [path.rsplit("/", 1)[1] for path in graded["file"]]
+    run_said = pd.read_csv(trained / "predictions.csv")
+    run_said.index = [path.rsplit("/", 1)[-1] for path in run_said["file"]]
+    assert set(graded.index) == set(run_said.index) and len(graded) == len(run_said)
+    graded = graded.loc[run_said.index]
+    columns = [f"{output}_p{k}" for output in ("att1", "att2") for k in range(5)]
+    np.testing.assert_allclose(graded[columns], run_said[columns], atol=tolerance)
+    assert (graded["grade"] == run_said["prediction"]).all()
+    assert list(graded["side"]) == [name[7] for name in graded.index]
+
+
+def test_a_film_shows_two_lines_and_one_that_says_what_it_is_not(trained, tmp_path, capsys):
+    cv2.imwrite(str(tmp_path / "film.png"), phantom_film((0, 4), seed=3, height=256).image)
+    grade(tmp_path / "film.png", "--model", trained / "model.h5")
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert len(lines) == 4 and lines[0].split()[:3] == ["file", "side", "KL"]
+    assert [line.split()[1] for line in lines[1:3]] == ["R", "L"]
+    shares = [float(share) for share in lines[1].split()[3:8]]
+    assert sum(shares) == pytest.approx(1, abs=0.03)
+    assert lines[3] == "Research use only, not a medical device."
+
+
+def test_json_lines_hold_nothing_else(trained, tmp_path, capsys):
+    cv2.imwrite(str(tmp_path / "film.png"), phantom_film((0, 4), seed=3, height=256).image)
+    grade(tmp_path / "film.png", "--model", trained / "model.h5", "--json")
+    shown = capsys.readouterr()
+    rows = [json.loads(line) for line in shown.out.splitlines()]
+    assert [row["side"] for row in rows] == ["R", "L"]
+    assert sum(rows[0][f"ensemble_p{k}"] for k in range(5)) == pytest.approx(1)
+    assert "not a medical device" in shown.err
+
+
+def test_overlays_have_a_picture_a_file_even_for_files_of_one_name(trained, knees, tmp_path):
+    source = next(knees.rglob("test/*/*.png"))
+    for name in ("a/knee.png", "b/knee.png", "b/knee-2.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(source.read_bytes())
+    out = tmp_path / "out"
+    grade(tmp_path / "a", tmp_path / "b", source, source, "--model", trained / "model.h5",
+          "--overlay", out)
+    pictures = sorted(path.name for path in out.iterdir())
+    assert len(pictures) == 5
+    colours = cv2.imread(str(out / pictures[0]))
+    assert (colours[..., 2].astype(int) - colours[..., 0]).max() > 50
+
+
+def test_one_bad_file_is_listed_and_the_rest_goes_on(trained, knees, tmp_path, capsys):
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    good = next(knees.rglob("test/*/*.png"))
+    table = tmp_path / "out.csv"
+    grade(good, tmp_path / "bad.png", good, "--model", trained / "model.h5", "--csv", table)
+    shown = capsys.readouterr()
+    assert "not graded" in shown.err and "1 of 3 files" in shown.err
+    rows = list(csv.DictReader(table.open()))
+    assert [bool(row["error"]) for row in rows] == [False, True, False]
+    first, last = (
+        [float(row[f"att1_p{k}"]) for k in range(5)] for row in (rows[0], rows[2])
+    )
+    assert first == last
+
+
+def test_what_cannot_be_is_said_before_grading(trained, knees, tmp_path, capsys):
+    model = trained / "model.h5"
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("in the way")
+    for arguments, message in [
+        ((tmp_path / "empty", "--model", model), "no images in this folder"),
+        ((knees, "--model", tmp_path / "none.h5"), "no such model file"),
+        ((knees, "--model", model, "--csv", tmp_path / "file" / "x.csv"), "cannot be written"),
+        ((knees, "--model", model, "--overlay", tmp_path / "file"), "cannot be written"),
+        ((knees, "--model", model, "--batch-size", 0), "at least 1"),
+    ]:
+        said, out = refused(capsys, *arguments)
+        assert message in said and "KL" not in out
+
+
+def test_nothing_gradable_ends_with_two(trained, tmp_path, capsys):
+    assert "nothing could be graded" in refused(
+        capsys, tmp_path / "none.png", "--model", trained / "model.h5"
+    )[0]  # fmt: skip
+
+
+def test_info_says_how_a_model_came_to_be(trained, knees, capsys):
+    names = ["model.h5", "model.keras"] + ["model.onnx"] * (trained / "model.onnx").exists()
+    for name in names:
+        main(["info", str(trained / name)])
+        said = capsys.readouterr().out
+        for part in ("antony_clsf_multiloss", "att1, att2 (multi loss)", "96x96 grey", str(knees),
+                     "test knees", "accuracy", "hist"):  # fmt: skip
+            assert part in said, name
+
+
+def test_export_asks_for_an_onnx_name(trained, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["export", str(trained / "model.h5"), str(tmp_path / "model.h5")])
+    assert "ends in .onnx" in capsys.readouterr().err
