@@ -18,6 +18,7 @@ setup(
     license="MIT",
     python_requires=">=3.10",
     packages=find_packages(include=["knee_attention", "knee_attention.*"]),
+    package_data={"knee_attention.evidence": ["report.css"]},
     install_requires=(HERE / "requirements.txt").read_text(encoding="utf-8").split(),
     entry_points={"console_scripts": ["knee-attention = knee_attention.cli:main"]},
     extras_require={

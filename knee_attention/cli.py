@@ -9,7 +9,9 @@ COMMANDS = {
     "grade": "grade films, knees or folders of them with a saved model",
     "info": "what a saved model is, and how it was trained",
     "evaluate": "measure a saved model on a data set",
+    "report": "one HTML page over finished runs",
     "export": "write a saved model as ONNX",
+    "import-legacy": "bring a file of the original Keras 2 code into this project",
 }
 
 

@@ -76,7 +76,7 @@ def open_saved(given: str | Path) -> SavedModel:
         results = read_json(given / "results.json")
         known = {name: experiment[name] for name in ("name", "backbone", "fusion", "branches")}
         known |= {name: results[name] for name in ("chosen", "synthetic", "split")}
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{given}: a damaged run ({error})") from None
     known |= {"experiment": experiment, "localisation": results.get("localisation")}
     return SavedModel(path, given, {**read_description(path), **known}, run=given)

@@ -90,11 +90,16 @@ def main(experiment: Experiment, arguments: list[str] | None = None) -> None:
         experiment: what the script runs, in the paper's setting.
         arguments: the command line without the program; by default the process's own.
     """
-    options = vars(_parser(experiment).parse_args(arguments))
+    parser = argparse.ArgumentParser(
+        description=f"Train, evaluate and save {experiment.name}: branches "
+        f"{', '.join(experiment.branches)}, {experiment.fusion.replace('_', ' ')}. Without --data "
+        "it draws synthetic knee radiographs and takes a small setting.",
+    )
+    phantom = PHANTOM_SETTINGS[experiment.backbone]
+    add_options(parser, f"runs/{experiment.name}", phantom)
+    options = vars(parser.parse_args(arguments))
     output, overwrite, pdf = (options.pop(name) for name in ("output", "overwrite", "pdf"))
-    given = {name: value for name, value in options.items() if value is not None}
-    setting = {} if options["data"] else PHANTOM_SETTINGS[experiment.backbone]
-    experiment = dataclasses.replace(experiment, **{**setting, **given})
+    experiment = with_options(experiment, options, phantom)
     with command_line(Path(sys.argv[0]).name):
         start_keras()
         from knee_attention.evidence.tables import results_table
@@ -105,13 +110,31 @@ def main(experiment: Experiment, arguments: list[str] | None = None) -> None:
         print(f"\nmodel, predictions and figures: {output}\n\n{results_table(results)}")
 
 
-def _parser(experiment: Experiment) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=f"Train, evaluate and save {experiment.name}: branches "
-        f"{', '.join(experiment.branches)}, {experiment.fusion.replace('_', ' ')}. Without --data "
-        "it draws synthetic knee radiographs and takes a small setting.",
-    )
-    paper, phantom = experiment, PHANTOM_SETTINGS[experiment.backbone]
+def with_options(experiment: Experiment, options: dict, phantom: dict) -> Experiment:
+    """An experiment as the command line asks for it.
+
+    Args:
+        experiment: in the paper's setting.
+        options: values of `add_options` by name, None where not given.
+        phantom: the setting on phantoms, taken where no data are named.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    return dataclasses.replace(experiment, **{**({} if options["data"] else phantom), **given})
+
+
+def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | None) -> None:
+    """Declare the options that every experiment has.
+
+    Args:
+        parser: to add them to.
+        output: the default folder.
+        phantom: the setting on phantoms for the help; None where it differs between experiments.
+    """
+    paper = Experiment()
+
+    def default(name: str) -> str:
+        small = _shown(phantom[name]) if phantom else "smaller"
+        return f"{_shown(getattr(paper, name))}; phantoms {small}"
 
     def add(flag, text, default=None, **kwargs):
         default = f" (default: {default})" if default is not None else ""
@@ -119,17 +142,13 @@ def _parser(experiment: Experiment) -> argparse.ArgumentParser:
 
     add("--data", "folder train|validation|test/<grade>/<image>, or .h5 of make_dataset.py",
         "synthetic phantoms", metavar="DIR|FILE.h5", type=_data)
-    add("--output", "folder of the run", f"runs/{experiment.name}", metavar="DIR", type=Path)
-    add("--epochs", "at most this many", f"{paper.epochs}; phantoms {phantom['epochs']}",
-        type=positive_number, metavar="N")
-    add("--batch-size", "knees a step", f"{paper.batch_size}; phantoms {phantom['batch_size']}",
-        type=positive_number, metavar="N")
-    add("--learning-rate", "of Adam, at the start",
-        f"{paper.learning_rate:g}; phantoms {phantom['learning_rate']:g}", type=_rate, metavar="X")
-    size, phantom_size = paper.image_size, phantom["image_size"]
-    add("--image-size", "height and width in pixels",
-        f"{size[0]} {size[1]}; phantoms {phantom_size[0]} {phantom_size[1]}",
-        type=positive_number, nargs=2, action=_Size, metavar=("H", "W"))
+    add("--output", "folder of the results", output, metavar="DIR", type=Path)
+    add("--epochs", "at most this many", default("epochs"), type=positive_number, metavar="N")
+    add("--batch-size", "knees a step", default("batch_size"), type=positive_number, metavar="N")
+    add("--learning-rate", "of Adam, at the start", default("learning_rate"), type=_rate,
+        metavar="X")
+    add("--image-size", "height and width in pixels", default("image_size"), type=positive_number,
+        nargs=2, action=_Size, metavar=("H", "W"))
     add("--precision", "auto takes what is fastest on this device", paper.precision,
         choices=PRECISIONS)
     add("--weights", "scratch, imagenet, or an .h5/.keras file of the same backbone",
@@ -141,7 +160,10 @@ def _parser(experiment: Experiment) -> argparse.ArgumentParser:
     add("--seed", "of everything random", paper.seed, type=seed_number, metavar="N")
     parser.add_argument("--overwrite", action="store_true", help="begin a finished run anew")
     parser.add_argument("--pdf", action="store_true", help="also draw figures as PDF")
-    return parser
+
+
+def _shown(value) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else f"{value:g}"
 
 
 class _Size(argparse.Action):

@@ -13,7 +13,7 @@ Reference: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapt
 import numpy as np
 
 from knee_attention.evidence import metrics
-from knee_attention.evidence.metrics import GRADES, OSTEOARTHRITIS, SCALARS, grade_metrics
+from knee_attention.evidence.metrics import GRADES, OSTEOARTHRITIS, SCALARS
 from knee_attention.evidence.predictions import Predictions, common_knees
 
 LEVEL = 0.95
@@ -30,7 +30,7 @@ def bootstrap_intervals(
 
     Args:
         grades: `(n,)` true grades.
-        probabilities: `(n, 5)`.
+        probabilities: `(n, 5)`, or `(trainings, n, 5)` for the means over several trainings.
         subjects: the person of each knee.
         resamples: how many times as many persons are drawn as there are, with replacement.
         seed: decides what is drawn.
@@ -39,8 +39,9 @@ def bootstrap_intervals(
         `{metric: [low, high]}`, None for a metric that is undefined here or has no interval, as
         none has with a single person.
     """
-    as_they_are = metrics_by_weight(grades, probabilities, np.ones((1, len(grades))))
-    drawn = metrics_by_weight(grades, probabilities, draws(subjects, resamples, seed))
+    trainings = np.reshape(probabilities, (-1, len(grades), GRADES.size))
+    as_they_are = _means(grades, trainings, np.ones((1, len(grades))))
+    drawn = _means(grades, trainings, draws(subjects, resamples, seed))
     intervals = dict.fromkeys(SCALARS)
     if len(set(subjects)) < 2:
         return intervals
@@ -49,9 +50,9 @@ def bootstrap_intervals(
 
 
 def paired_differences(
-    first: Predictions,
+    first: Predictions | list[Predictions],
     first_output: str,
-    second: Predictions,
+    second: Predictions | list[Predictions],
     second_output: str,
     resamples: int = 1000,
     seed: int = 0,
@@ -61,7 +62,8 @@ def paired_differences(
     Each resample draws the same persons for both, so what makes a knee hard for both cancels.
 
     Args:
-        first, second: their predictions; knees are matched by file.
+        first, second: their predictions; knees are matched by file. For a list, several trainings
+            on the same knees, means over them are compared.
         first_output, second_output: an output of each, or `"ensemble"`.
         resamples: number of resamples.
         seed: decides what is drawn.
@@ -73,22 +75,28 @@ def paired_differences(
     Raises:
         InputError: no knee in common, different truths, or an output that is not there.
     """
-    first, second = common_knees(first, second)
-    pair = (first.of(first_output), second.of(second_output))
-    weights = draws(first.subjects, resamples, seed)
-    estimates = [grade_metrics(first.grades, values) for values in pair]
-    drawn = [metrics_by_weight(first.grades, values, weights) for values in pair]
+    first, second = (
+        [given] if isinstance(given, Predictions) else given for given in (first, second)
+    )
+    knees, _ = common_knees(first[0], second[0])
+    pair = [
+        np.stack([common_knees(knees, training)[1].of(output) for training in trainings])
+        for trainings, output in ((first, first_output), (second, second_output))
+    ]
+    weights = draws(knees.subjects, resamples, seed)
+    estimates = [_means(knees.grades, values, np.ones((1, len(knees)))) for values in pair]
+    drawn = [_means(knees.grades, values, weights) for values in pair]
     differences = dict.fromkeys(SCALARS)
     for name in drawn[0]:
-        one, other = (estimate[name] for estimate in estimates)
-        if one is not None and other is not None and len(set(first.subjects)) > 1:
+        difference = float(estimates[0][name][0] - estimates[1][name][0])
+        if np.isfinite(difference) and len(set(knees.subjects)) > 1:
             differences[name] = {
-                "difference": one - other,
+                "difference": difference,
                 "interval": _interval(drawn[0][name] - drawn[1][name]),
             }
     return {
-        "knees": len(first),
-        "subjects": len(set(first.subjects)),
+        "knees": len(knees),
+        "subjects": len(set(knees.subjects)),
         "metrics": differences,
     }
 
@@ -101,6 +109,14 @@ def draws(subjects: list[str], resamples: int, seed: int) -> np.ndarray:
     chosen += np.arange(resamples)[:, np.newaxis] * len(persons)
     counts = np.bincount(chosen.ravel(), minlength=resamples * len(persons))
     return counts.reshape(resamples, -1)[:, person_of_knee].astype(np.float64)
+
+
+def _means(
+    grades: np.ndarray, trainings: np.ndarray, weights: np.ndarray
+) -> dict[str, np.ndarray]:
+    """`metrics_by_weight`, meant over the `(trainings, n, 5)` probabilities."""
+    each = [metrics_by_weight(grades, values, weights) for values in trainings]
+    return {name: np.mean([one[name] for one in each], axis=0) for name in each[0]}
 
 
 def metrics_by_weight(

@@ -1,0 +1,232 @@
+"""The report over runs as they are made: its pictures, its bad inputs, and it in a browser."""
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from knee_attention.cli import main
+from knee_attention.experiment import Experiment
+from knee_attention.runner import run
+
+SMALL = {"backbone": "antony_clsf", "image_size": (96, 96), "epochs": 1, "batch_size": 10}
+TWO = {"branches": ("att1", "att2"), "fusion": "multi_loss", "loss_weights": (1.0, 0.8)}
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+QUIET = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync")  # fmt: skip
+OF_THE_BROWSER = "not an origin"
+"""What the browser's net log gives as the initiator of requests that no page made."""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Runs on the same phantoms: two branches, each of them alone."""
+    folder = tmp_path_factory.mktemp("runs")
+    run(Experiment(**SMALL, **TWO, limit=10), folder / "two")
+    run(Experiment(**SMALL, branches=("att1",), limit=10), folder / "att1")
+    run(Experiment(**SMALL, branches=("att2",), limit=10), folder / "att2")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(runs, tmp_path_factory):
+    """The report over the three."""
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    report(runs / "two", runs / "att1", runs / "att2", "-o", path)
+    return path
+
+
+def report(*arguments):
+    main(["report", *map(str, arguments)])
+
+
+def refused(capsys, *arguments):
+    """The one sentence on stderr with which the command ends."""
+    with pytest.raises(SystemExit) as ended:
+        report(*arguments)
+    assert ended.value.code == 2
+    said = capsys.readouterr().err.strip()
+    assert "Traceback" not in said and len(said.splitlines()) == 1
+    return said
+
+
+def pictures(path):
+    """The images of a page, decoded."""
+    found = re.findall(r'src="data:image/webp;base64,([^"]+)"', path.read_text(encoding="utf-8"))
+    return [
+        cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)
+        for data in found
+    ]
+
+
+def wrong_knees(folder):
+    """How many knees a run's chosen output graded wrong."""
+    table = pd.read_csv(folder / "predictions.csv")
+    return int((table["prediction"] != table["grade"]).sum())
+
+
+def opened(page, folder):
+    """Open a page in headless Chromium.
+
+    Returns:
+        what the page holds once loaded, the lines it wrote to the console, and the addresses it
+        asked for outside its own file. The browser asks for things of its own (updates, accounts);
+        those have no page as their initiator. None of all this is answered: no name resolves.
+    """
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        pytest.skip("no Chromium or Chrome here")
+    log = folder / "requests.json"
+    ended = subprocess.run(
+        [browser, "--headless=new", *QUIET, f"--user-data-dir={folder / 'profile'}",
+         "--host-resolver-rules=MAP * ~NOTFOUND", f"--log-net-log={log}",
+         "--enable-logging=stderr", "--dump-dom", page.as_uri()],
+        capture_output=True, text=True, encoding="utf-8", timeout=60, check=True,
+    )  # fmt: skip
+    console = [line for line in ended.stderr.splitlines() if ":CONSOLE" in line]
+    log = json.loads(log.read_text(encoding="utf-8"))
+    begun = log["constants"]["logEventTypes"]["URL_REQUEST_START_JOB"]
+    requests = [event["params"] for event in log["events"]
+                if event["type"] == begun and "url" in event.get("params", {})]
+    asked = [request["url"] for request in requests if request["initiator"] != OF_THE_BROWSER]
+    return ended.stdout, console, asked
+
+
+def test_in_a_browser_the_page_is_whole_and_asks_for_nothing(page, tmp_path):
+    shown, console, requests = opened(page, tmp_path)
+    assert console == [] and requests == []
+    for part in ("<h1>", "antony_clsf_multiloss", "Synthetic phantoms", "PMLR 102", "</footer>"):
+        assert part in shown
+
+
+def test_a_page_that_asks_or_complains_would_be_caught(tmp_path):
+    page = tmp_path / "leaky.html"
+    page.write_text(
+        '<!doctype html><title>leaky</title><link rel="icon" href="data:,">'
+        '<link rel="stylesheet" href="http://outside.example/style.css">'
+        '<img src="https://outside.example/knee.png"><script>console.error("a complaint")</script>'
+    )
+    _, console, requests = opened(page, tmp_path)
+    assert any("a complaint" in line for line in console)
+    assert sorted(requests) == [
+        "http://outside.example/style.css", "https://outside.example/knee.png"
+    ]  # fmt: skip
+
+
+def test_what_leads_outside_is_stopped_by_the_page_s_own_policy(page, tmp_path):
+    """Should something slip in one day, the browser says so and does not ask."""
+    html = page.read_text(encoding="utf-8")
+    leaky = tmp_path / "leaky.html"
+    leaky.write_text(html.replace("<main>", '<main><img src="https://outside.example/knee.png">'))
+    _, console, requests = opened(leaky, tmp_path)
+    assert requests == [] and any("outside.example" in line for line in console)
+
+
+def test_three_runs_are_one_small_file(page):
+    assert page.stat().st_size < 5e6
+    html = page.read_text(encoding="utf-8")
+    for part in ("antony_clsf_multiloss", "antony_clsf_att1", "10 common knees of 5 persons",
+                 "att1 of antony_clsf: with att2 by multi-loss", "paper&#x27;s figure 3",
+                 "not a medical device"):  # fmt: skip
+        assert part in html, part
+    assert "missing or damaged" not in html and "Without a picture" not in html
+
+
+def test_every_figure_and_every_mistake_is_a_picture(page, runs):
+    names = ("two", "att1", "att2")
+    images = pictures(page)
+    assert len(images) == 3 * 4 + sum(min(8, wrong_knees(runs / name)) for name in names)
+    knees = [image for image in images if image.shape == (96, 2 * 96, 3)]
+    assert len(knees) == len(images) - 3 * 4
+    for pair in knees:
+        film, under_mask = np.hsplit(pair, 2)
+        assert np.ptp(film.astype(int), axis=2).mean() < 3  # grey
+        assert np.ptp(under_mask.astype(int), axis=2).mean() > 20
+
+
+def test_the_pictures_are_of_the_worst_mistakes_while_the_data_are_there(knee_folder, tmp_path):
+    run(Experiment(**SMALL, branches=("att1",), data=str(knee_folder)), tmp_path / "run")
+    path = tmp_path / "report.html"
+    report(tmp_path / "run", "-o", path, "--mistakes", 1)
+    html = path.read_text(encoding="utf-8")
+    assert "ynthetic" not in html.split("</style>")[1] and "knees is not known" in html
+    said = re.search(r"<strong>KL (\d), graded (\d)</strong>.*?<code>(test/(\d)/.+?)</code>", html)
+    table = pd.read_csv(tmp_path / "run" / "predictions.csv").set_index("file")
+    worst = table.loc[said[3]]
+    assert said[1] == said[4] == str(worst["grade"]) and said[2] == str(worst["prediction"])
+    of_truth = [row[f"att1_p{row['grade']}"] for _, row in table.iterrows()
+                if row["grade"] != row["prediction"]]  # fmt: skip
+    assert worst[f"att1_p{worst['grade']}"] == min(of_truth)
+    assert len(pictures(path)) == 4 + 1
+
+    report(tmp_path / "run", "-o", path, "--mistakes", 0)
+    assert len(pictures(path)) == 4
+
+    shutil.rmtree(knee_folder)
+    (tmp_path / "run" / "figures" / "reliability.png").unlink()
+    (tmp_path / "run" / "figures" / "masks.png").write_bytes(b"no picture")
+    report(tmp_path / "run", "-o", path)
+    html = path.read_text(encoding="utf-8")
+    assert f"Without a picture: {knee_folder}: no such folder or file." in html
+    assert html.count('<th scope="row">test/') == min(8, len(of_truth))
+    assert html.count("missing or damaged") == 2
+    assert len(pictures(path)) == 2
+
+
+def test_runs_of_one_name_are_told_apart_by_their_folders(runs, tmp_path):
+    shutil.copytree(runs / "att1", tmp_path / "seed7")
+    described = json.loads((runs / "att1" / "experiment.json").read_text())
+    (tmp_path / "seed7" / "experiment.json").write_text(json.dumps(described | {"seed": 7}))
+    report(runs / "att1", tmp_path / "seed7", "-o", tmp_path / "report.html", "--mistakes", 0)
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "att1 and seed7 cannot be compared: their phantoms were drawn from the seeds" in html
+
+
+def test_what_holds_no_finished_run_gets_one_sentence(runs, tmp_path, capsys):
+    page = ("-o", tmp_path / "report.html")
+    shutil.copytree(runs / "att1", tmp_path / "killed")
+    (tmp_path / "killed" / "results.json").unlink()
+    said = refused(capsys, runs / "two", tmp_path / "killed", *page)
+    assert "killed: the run is not finished" in said and "continues it" in said
+    assert "holds no run" in refused(capsys, tmp_path, *page)
+    assert "no such folder" in refused(capsys, tmp_path / "nothing", *page)
+    assert "not a file" in refused(capsys, runs / "two" / "model.h5", *page)
+    assert "named twice" in refused(capsys, runs / "two", runs / "att1" / ".." / "two", *page)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_damaged_run_gets_one_sentence(runs, tmp_path, capsys):
+    def damaged(name, text):
+        folder = tmp_path / "damaged"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(runs / "att1", folder)
+        (folder / name).write_text(text)
+        return refused(capsys, folder, "-o", tmp_path / "report.html")
+
+    table = (runs / "att1" / "predictions.csv").read_text()
+    assert "lacks the columns" in damaged("predictions.csv", table.replace("grade", "degree"))
+    assert "expected a probability" in damaged("predictions.csv", table.replace(",0.", ",7.", 1))
+    half = "".join(table.splitlines(keepends=True)[:6])
+    assert "holds 5 knees and results.json tells of 10" in damaged("predictions.csv", half)
+    results = json.loads((runs / "att1" / "results.json").read_text())
+    del results["test"]["att1"]["intervals"]
+    assert "it lacks 'intervals'" in damaged("results.json", json.dumps(results))
+    assert "damaged" in damaged("results.json", '{"name":')
+    assert "damaged" in damaged("environment.json", "[]")
+
+
+def test_where_no_page_can_be_written_it_is_said_before_the_work(runs, tmp_path, capsys):
+    """Before: nobody finds out that the run does not exist."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.html").mkdir()
+    nothing = tmp_path / "nothing"
+    assert "cannot be written" in refused(capsys, nothing, "-o", tmp_path / "file" / "report.html")
+    assert "it is a folder" in refused(capsys, nothing, "-o", tmp_path / "folder.html")
+    assert "ends in .html" in refused(capsys, nothing, "-o", runs / "two" / "model.h5")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.html"]
