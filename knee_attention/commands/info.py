@@ -21,6 +21,7 @@ def run(options: argparse.Namespace) -> None:
     rows = [
         ("file", f"{options.model}, {options.model.stat().st_size / 1e6:.1f} MB"),
         ("name", known.get("name")),
+        ("imported from", known.get("imported_from")),
         ("backbone", known["backbone"]),
         ("branches", f"{', '.join(known['branches'])} ({known['fusion'].replace('_', ' ')})"),
         ("outputs", ", ".join(known["outputs"])),

@@ -127,7 +127,7 @@ def set_all_weights(model: keras.Model, weights: Mapping, source: Path) -> None:
 
 
 def layer_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
-    """The arrays of an `.h5` file by layer name, in Keras' order.
+    """The arrays of an `.h5` file by layer name, both in the file's order.
 
     Args:
         path: a whole model or weights alone, as Keras 2 and 3 write them.
@@ -140,7 +140,8 @@ def layer_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
     with _damage_told(path), h5py.File(path, "r") as file:
         root = file["model_weights"] if "model_weights" in file else file
         named = {}
-        for layer in root:
+        for layer in root.attrs.get("layer_names", root):
+            layer = layer.decode() if isinstance(layer, bytes) else layer
             group = root[layer]
             if not isinstance(group, h5py.Group) or "weight_names" not in group.attrs:
                 continue

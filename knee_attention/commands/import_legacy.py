@@ -1,0 +1,112 @@
+"""Bring a file of the original Keras 2 code into this project, with the same predictions.
+
+Weights or a whole model; layers are recognised by the shapes of their arrays. Nothing in the file
+is executed: the graph is built anew and the code of Lambda layers is not loaded.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+from knee_attention.errors import InputError
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `import-legacy`."""
+    parser.add_argument("old", type=Path, metavar="OLD.h5",
+                        help="weights or a whole model of Keras 2, such as weights.hdf5")
+    parser.add_argument("new", type=Path, metavar="NEW.h5",
+                        help="the file to write, .h5 or .keras")
+    parser.add_argument("--backbone", required=True, metavar="NAME",
+                        help="vgg16, resnet50, antony_clsf or antony_extended")
+    parser.add_argument("--branches", required=True, nargs="+", metavar="BRANCH",
+                        help="those the file has, of att0 att1 att2; how several are merged and "
+                        "whether images have one channel or three, the file tells")
+    parser.add_argument("--chosen", metavar="OUTPUT",
+                        help="the output that grades (default: the first of --branches, kl for "
+                        "early fusion)")
+    parser.add_argument("--image-size", type=int, nargs=2, metavar=("H", "W"),
+                        help="of the images it was trained with (default: as a whole model says; "
+                        "for weights alone, the roundest of the sizes that give their masks)")
+    parser.add_argument("--pixel-mean", type=float, metavar="M",
+                        help="subtracted from the 0-255 pixels before the old model got them; it "
+                        "becomes part of the new one (default: the original code's 120.673)")
+    parser.add_argument("--pixel-deviation", type=float, metavar="D",
+                        help="what they were divided by (default: the original code's 75.155)")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Import."""
+    if options.new.suffix not in (".h5", ".keras"):
+        raise InputError(f"{options.new}: the name of the new model file ends in .h5 or .keras")
+    if options.new.exists() and options.old.exists() and options.new.samefile(options.old):
+        raise InputError(f"{options.new}: the new model file would replace the old one")
+    from knee_attention.quiet import start_keras
+
+    start_keras()
+    from knee_attention.films.radiograph import PREPARATION
+    from knee_attention.networks.legacy import import_legacy
+    from knee_attention.networks.model_file import save_model
+
+    pixels = {"pixel_mean": options.pixel_mean, "pixel_deviation": options.pixel_deviation}
+    imported = import_legacy(
+        options.old, options.backbone, tuple(options.branches),
+        tuple(options.image_size) if options.image_size else None,
+        **{name: value for name, value in pixels.items() if value is not None},
+    )  # fmt: skip
+    model = imported.model
+    default = "kl" if "kl" in model.output else options.branches[0]
+    chosen = options.chosen or default
+    if chosen not in model.output:
+        raise InputError(f"--chosen {chosen}: expected one of {', '.join(model.output)}")
+    description = {
+        "name": model.name,
+        "chosen": chosen,
+        "preparation": PREPARATION,
+        "synthetic": False,
+        "parameters": model.count_params(),
+        "imported_from": options.old.name,
+    }
+    try:
+        save_model(model, options.new, description)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error
+        raise InputError(f"{options.new} cannot be written: {reason}") from None
+    _print(imported, chosen, options)
+
+
+def _print(imported, chosen: str, options: argparse.Namespace) -> None:
+    """What was built, what was taken, what was left out, and how to go on."""
+    model, file = imported.model, imported.file
+    height, width = model.input.shape[1:3]
+    if options.image_size:
+        size_from = "as given"
+    elif file.image_size:
+        size_from = "as the file says"
+    else:
+        size_from = "fits its masks; --image-size if it was another"
+    parts = {}
+    for wanted, found in imported.taken.items():
+        parts.setdefault(_part(wanted), []).append(found)
+    left_out = []
+    if file.roles["ones"]:
+        left_out.append(f"frozen convolutions of ones ({', '.join(file.roles['ones'])})")
+    if file.lambdas:
+        left_out.append(f"Lambda layers, their code not loaded ({', '.join(file.lambdas)})")
+    if file.has_optimizer:
+        left_out.append("the optimizer's state")
+    print(f"{options.new}: {model.name}, grades by {chosen}")
+    print(f"{'image size':12} {height}x{width} ({size_from})")
+    for part, found in parts.items():
+        shown = found if len(found) <= 6 else [found[0], "...", found[-1]]
+        print(f"{part:12} {len(found)} layers: {', '.join(shown)}")
+    print(f"{'left out':12} {'; '.join(left_out) or 'nothing'}")
+    print(f"grade with   knee-attention grade --model {options.new} FILE")
+
+
+def _part(layer: str) -> str:
+    """The branch a layer of the model belongs to, or the backbone."""
+    start = layer.split("_")[0]
+    if start in ("fusion", "kl"):
+        return "fusion"
+    return start if start.startswith("att") else "backbone"
