@@ -12,6 +12,7 @@ from knee_attention.evidence.tables import PAPER_TABLE_1
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = sorted(set(re.findall(r"python ((?:experiments|data_prep)/\w+\.py)((?: .+)?)", README)))
+SUBCOMMANDS = sorted(set(re.findall(r"^knee-attention ([\w-]+)(.*)$", README, re.MULTILINE)))
 
 
 def test_the_two_commands_stand_there():
@@ -24,6 +25,15 @@ def test_every_command_knows_its_options(script):
     command = [sys.executable, ROOT / script, "--help"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     for _, arguments in (found for found in COMMANDS if found[0] == script):
+        for option in re.findall(r"--[\w-]+", arguments):
+            assert option in shown
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _ in SUBCOMMANDS}))
+def test_every_subcommand_knows_its_options(name):
+    command = [sys.executable, "-m", "knee_attention", name, "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for _, arguments in (found for found in SUBCOMMANDS if found[0] == name):
         for option in re.findall(r"--[\w-]+", arguments):
             assert option in shown
 

@@ -42,3 +42,33 @@ def test_confusion_matrix_is_drawn_with_empty_rows(tmp_path):
     confusion = np.diag([5, 0, 3, 2, 1]).tolist()
     figures.confusion_matrix(confusion, "run", tmp_path / "confusion.png")
     assert inked(tmp_path / "confusion.png") > 0.05
+
+
+def test_the_reliability_diagram_shows_how_far_off_a_model_is(tmp_path):
+    grades = np.arange(50) % 5
+    right = np.eye(5)[grades] * 0.9 + 0.02
+    wrong = np.roll(right, 1, axis=1)
+    for name, probabilities in (("right", right), ("wrong", wrong)):
+        figures.reliability_diagram(grades, probabilities, "run", tmp_path / f"{name}.png")
+    right, wrong = (cv2.imread(str(tmp_path / f"{name}.png")) for name in ("right", "wrong"))
+    bars = [(abs(image.astype(int) - (0xE5, 0xC9, 0x9C)).max(axis=2) < 8).sum()
+            for image in (right, wrong)]  # fmt: skip
+    assert bars[0] > 20 * max(bars[1], 1)
+
+
+def test_figures_are_vectors_too_where_asked_for(tmp_path):
+    confusion = np.diag([5, 0, 3, 2, 1]).tolist()
+    figures.confusion_matrix(confusion, "run", tmp_path / "confusion.png", pdf=True)
+    assert (tmp_path / "confusion.pdf").read_bytes().startswith(b"%PDF")
+    assert inked(tmp_path / "confusion.png") > 0.05
+
+
+def test_a_loss_that_was_no_number_does_not_stop_the_drawing(tmp_path):
+    history = [
+        {"epoch": epoch, "val_loss": loss}
+        | {f"{prefix}att0_{quantity}": loss for prefix in ("", "val_")
+           for quantity in ("loss", "accuracy")}
+        for epoch, loss in ((1, 0.5), (2, float("nan")))
+    ]
+    figures.learning_curves(history, ["att0"], "run", tmp_path / "curves.png")
+    assert inked(tmp_path / "curves.png") > 0.01
