@@ -46,7 +46,7 @@ def splitting_speed(films: int, workers: int) -> dict[str, float]:
         start = time.perf_counter()
         process = psutil.Popen([*command, "--workers", str(workers)], stderr=subprocess.DEVNULL,
                                stdout=subprocess.DEVNULL)
-        memory = _memory_while_running(process)
+        memory = memory_while_running(process)
         film = (time.perf_counter() - start) / films
         opencv = (before + _opencv_alone(source, prepared)) / 2
     return {
@@ -57,7 +57,7 @@ def splitting_speed(films: int, workers: int) -> dict[str, float]:
     }
 
 
-def _memory_while_running(process: psutil.Popen) -> list[float]:
+def memory_while_running(process: psutil.Popen) -> list[float]:
     """Private memory of a process and its children in MB, every half second until it ends."""
     memory = []
     while process.poll() is None:

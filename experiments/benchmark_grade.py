@@ -1,0 +1,125 @@
+"""How fast saved models grade: the first knee, a folder of knees, and memory over many files.
+
+    pip install -e ".[bench,onnx]"
+    python experiments/benchmark_grade.py
+
+The model is VGG-16 att0 + att1 multi-loss at 320x224 with new weights, saved as .h5 and .onnx; for
+memory it is Antony's classification network, because many files are what matters there.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import psutil
+from benchmark_split import memory_while_running
+
+from knee_attention.films.phantom import phantom_film
+from knee_attention.films.radiograph import prepare_knee, split_knees
+from knee_attention.quiet import start_keras
+
+SIZE = (320, 224)
+BATCH = 32
+STARTS = 3
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--knees", type=int, default=500, metavar="N",
+                        help="knees to grade against model.predict alone (default: 500)")
+    parser.add_argument("--files", type=int, default=5000, metavar="N",
+                        help="files to watch the memory over (default: 5000)")
+    options = parser.parse_args()
+    start_keras()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model = _saved(folder / "vgg16.h5", "vgg16", ("att0", "att1"), "multi_loss")
+        _saved(folder / "small.h5", "antony_clsf", ("att1",), "single")
+        knees = _knees_on_disk(folder / "knees", max(options.knees, options.files))
+        keras_only = _seconds([sys.executable, "-c", "import keras"])
+        for suffix in (".onnx", ".h5"):
+            command = _grade(folder / f"vgg16{suffix}", knees[0])
+            print(f"a knee's grade printed, {suffix}: {_seconds(command):.2f} s "
+                  f"(import keras alone: {keras_only:.2f} s)", flush=True)
+        ours, alone = _rates(model, folder / "vgg16.h5", knees[: options.knees])
+        print(f"{options.knees} knees from files: {ours:.1f} a second; model.predict on arrays: "
+              f"{alone:.1f}; {ours / alone:.2f} of it", flush=True)
+        for number in range(options.files):
+            (folder / "many").mkdir(exist_ok=True)
+            (folder / "many" / f"{number:05d}.png").hardlink_to(knees[number])
+        for suffix in (".onnx", ".h5"):
+            began = time.perf_counter()
+            process = psutil.Popen(_grade(folder / f"small{suffix}", folder / "many"),
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            memory = memory_while_running(process)
+            fifths = [np.mean(part) for part in np.array_split(memory, 5) if len(part)]
+            print(f"{options.files} files, {suffix}: {time.perf_counter() - began:.0f} s, memory "
+                  f"over the run, in fifths: {', '.join(f'{mean:.0f} MB' for mean in fifths)}",
+                  flush=True)
+
+
+def _saved(path: Path, backbone: str, branches: tuple[str, ...], fusion: str):
+    """A new model, saved as .h5 and .onnx."""
+    from knee_attention.networks.model import build_model
+    from knee_attention.networks.model_file import read_description, save_model
+    from knee_attention.networks.onnx_file import export_onnx
+
+    model = build_model(backbone, branches, fusion, SIZE)
+    save_model(model, path, {"name": path.stem})
+    export_onnx(model, path.with_suffix(".onnx"), read_description(path))
+    return model
+
+
+def _knees_on_disk(folder: Path, count: int) -> list[Path]:
+    """Prepared phantom knees as PNG files; links to twenty."""
+    folder.mkdir()
+    paths = [folder / f"{number:05d}.png" for number in range(count)]
+    halves = [half for seed in range(10)
+              for half in split_knees(phantom_film((0, 4), seed).image).values()]
+    for path, half in zip(paths, halves, strict=False):
+        cv2.imwrite(str(path), prepare_knee(half, SIZE))
+    for number in range(len(halves), count):
+        paths[number].hardlink_to(paths[number % len(halves)])
+    return paths
+
+
+def _grade(model: Path, image: Path) -> list[str]:
+    return [sys.executable, "-m", "knee_attention", "grade", str(image), "--model", str(model)]
+
+
+def _seconds(command: list[str]) -> float:
+    """Wall time of a command, the best of several starts."""
+    times = []
+    for _ in range(STARTS):
+        began = time.perf_counter()
+        subprocess.run(command, capture_output=True, check=True)
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def _rates(model, path: Path, knees: list[Path]) -> tuple[float, float]:
+    """Knees a second from files through the grader, and through model.predict alone."""
+    from knee_attention import device, load_grader
+
+    grader = load_grader(path)
+    model.jit_compile = device.choose_jit_compile()
+    arrays = np.stack([cv2.imread(str(knee), cv2.IMREAD_GRAYSCALE) for knee in knees])[..., None]
+    arrays = arrays.astype(np.float32)
+    list(grader.grade_all(knees[:BATCH]))
+    model.predict(arrays[:BATCH], verbose=0, batch_size=BATCH)
+    began = time.perf_counter()
+    list(grader.grade_all(knees, batch_size=BATCH))
+    ours = len(knees) / (time.perf_counter() - began)
+    began = time.perf_counter()
+    model.predict(arrays, verbose=0, batch_size=BATCH)
+    return ours, len(knees) / (time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    main()
