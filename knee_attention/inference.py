@@ -13,7 +13,7 @@ import numpy as np
 from knee_attention.errors import ImageError, InputError
 from knee_attention.evidence.attention_maps import at_image_size
 from knee_attention.evidence.ensemble import ensemble
-from knee_attention.films.opening import knees_of, named_side, open_image
+from knee_attention.films.opening import image_files, knees_of, named_side, open_image
 from knee_attention.films.radiograph import PREPARATION, prepare_knee
 
 RESEARCH_ONLY = "Research use only, not a medical device."
@@ -144,18 +144,21 @@ class Grader:
         return graded
 
     def grade_all(
-        self, images: Iterable, view: str = "auto", batch_size: int = BATCH
+        self, images: Iterable | str | os.PathLike, view: str = "auto", batch_size: int = BATCH
     ) -> Iterator[tuple]:
         """Grade many images, in batches of knees and in their order.
 
         Args:
-            images: as `grade` takes them; they are read as they are needed, in threads.
+            images: as `grade` takes them, or a folder; they are read as they are needed, in
+                threads.
             view: as `films.opening.knees_of` takes it.
             batch_size: knees a batch.
 
         Yields:
             `(image, list of GradedKnee)`, or `(image, ImageError)` for one that cannot be graded.
         """
+        if isinstance(images, (str, os.PathLike)):
+            images = image_files([images])
         waiting, count = [], 0
         for image, prepared in self._read_ahead(iter(images), view, batch_size):
             waiting.append((image, prepared))

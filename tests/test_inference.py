@@ -128,8 +128,13 @@ def test_batches_keep_their_order_around_what_is_bad(grader, film, tmp_path):
     assert "missing.png" in str(graded[1][1])
 
 
-def test_an_empty_list_is_no_knees(grader):
+def test_an_empty_list_is_no_knees_and_an_empty_folder_is_said(grader, film, tmp_path):
     assert list(grader.grade_all([])) == []
+    with pytest.raises(InputError, match="no images in this folder"):
+        list(grader.grade_all(tmp_path))
+    cv2.imwrite(str(tmp_path / "film.png"), film)
+    [(path, knees)] = grader.grade_all(tmp_path)
+    assert path == tmp_path / "film.png" and len(knees) == 2
 
 
 def test_a_model_that_names_an_output_it_lacks_is_refused(model, tmp_path):
