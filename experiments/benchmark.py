@@ -137,14 +137,11 @@ def measure(options: argparse.Namespace) -> dict:
 
 def our_model(size: tuple[int, int], precision: str):
     """VGG-16 multi-loss of this package, compiled as experiments compile it."""
-    import keras
-
     from knee_attention.device import choose_jit_compile
     from knee_attention.networks.model import build_model
     from knee_attention.training import compile_model
 
-    keras.config.set_dtype_policy(precision)
-    model = build_model("vgg16", ("att0", "att1"), "multi_loss", size)
+    model = build_model("vgg16", ("att0", "att1"), "multi_loss", size, precision=precision)
     compile_model(model, {"att0": 1.0, "att1": 0.8}, 1e-5, choose_jit_compile())
     return model
 

@@ -81,13 +81,16 @@ def load_grader(path: str | os.PathLike) -> "Grader":
     """A saved model, ready to grade.
 
     Args:
-        path: an `.h5`, `.keras` or `.onnx` file of this project. With `.onnx` neither Keras nor
-            TensorFlow is imported.
+        path: an `.h5`, `.keras` or `.onnx` file of this project, or the folder of a run. With
+            `.onnx` neither Keras nor TensorFlow is imported.
 
     Raises:
         InputError: no such file, a damaged one, or no model of this project.
     """
-    if Path(path).suffix.lower() == ".onnx":
+    path = Path(path)
+    if path.is_dir():
+        path = path / "model.h5"
+    if path.suffix.lower() == ".onnx":
         from knee_attention.networks.onnx_file import OnnxNetwork
 
         return Grader(OnnxNetwork(path))

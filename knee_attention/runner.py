@@ -47,9 +47,8 @@ def run(experiment: Experiment, output: Path, overwrite: bool = False, pdf: bool
         experiment.data, experiment.image_size, experiment.limit, drawn_or_limited * experiment.seed
     )
     precision = device.choose_precision(experiment.precision)
-    keras.config.set_dtype_policy(precision)
     keras.utils.set_random_seed(experiment.seed)
-    model = _build(experiment, dataset.splits["train"].images)
+    model = _build(experiment, dataset.splits["train"].images, precision)
     compile_model(
         model, experiment.output_weights, experiment.learning_rate, device.choose_jit_compile()
     )
@@ -110,7 +109,7 @@ def _open_folder(experiment: Experiment, output: Path, overwrite: bool) -> dict 
     return read_json(finished) if finished.exists() else None
 
 
-def _build(experiment: Experiment, images) -> keras.Model:
+def _build(experiment: Experiment, images, precision: str) -> keras.Model:
     """The model with its pixel normalisation and, where asked for, weights from elsewhere."""
     given, normalisation = None, {}
     if experiment.weights == "imagenet":
@@ -130,6 +129,7 @@ def _build(experiment: Experiment, images) -> keras.Model:
             experiment.fusion,
             experiment.image_size,
             **normalisation,
+            precision=precision,
         )
     except ValueError as error:
         raise InputError(str(error)) from None

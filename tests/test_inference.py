@@ -128,6 +128,11 @@ def test_batches_keep_their_order_around_what_is_bad(grader, film, tmp_path):
     assert "missing.png" in str(graded[1][1])
 
 
+def test_a_folder_stands_for_its_model(grader, files, film):
+    again = knee_attention.load_grader(files[".h5"].parent)
+    np.testing.assert_allclose(probabilities(again.grade(film)), probabilities(grader.grade(film)))
+
+
 def test_an_empty_list_is_no_knees_and_an_empty_folder_is_said(grader, film, tmp_path):
     assert list(grader.grade_all([])) == []
     with pytest.raises(InputError, match="no images in this folder"):

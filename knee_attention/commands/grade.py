@@ -20,7 +20,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `grade`."""
     parser.add_argument("images", nargs="+", metavar="FILE|DIR", help="films, knees, or folders")
     parser.add_argument("--model", required=True, type=Path, metavar="FILE",
-                        help="an .h5, .keras or .onnx file")
+                        help="an .h5, .keras or .onnx file, or the folder of a run")
     parser.add_argument("--csv", type=Path, metavar="FILE",
                         help="also write every output's probabilities to a table")
     parser.add_argument("--overlay", type=Path, metavar="DIR",

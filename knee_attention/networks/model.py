@@ -1,5 +1,8 @@
 """The whole graph on one page: pixels -> backbone -> attention branches -> grades."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import keras
 from keras import layers
 
@@ -21,6 +24,7 @@ def build_model(
     channels: int = 1,
     pixel_mean: float | tuple[float, ...] = PIXEL_MEAN,
     pixel_deviation: float = PIXEL_DEVIATION,
+    precision: str | None = None,
 ) -> keras.Model:
     """Build one of the paper's networks.
 
@@ -32,6 +36,7 @@ def build_model(
         channels: 1, or 3 to repeat the grey channel inside the model, as ImageNet weights need.
         pixel_mean: subtracted from the pixels; one value, or one a channel.
         pixel_deviation: what the pixels are divided by afterwards.
+        precision: a Keras dtype policy; by default the global one.
 
     Returns:
         A model from `(batch, height, width, 1)` equalised grey knees, 0-255, to a dict of
@@ -41,18 +46,36 @@ def build_model(
         ValueError: an unknown name, branches that do not suit the fusion, or images too small.
     """
     _check(backbone, branches, fusion, image_size, channels)
+    means = pixel_mean if isinstance(pixel_mean, tuple) else (pixel_mean,) * channels
+    with _precision(precision):
+        return _build(backbone, branches, fusion, image_size, channels, means, pixel_deviation)
+
+
+def _build(
+    backbone, branches, fusion, image_size, channels, pixel_means, pixel_deviation
+) -> keras.Model:
     knees = keras.Input((*image_size, 1), name="knee")
     images = knees
     if channels > 1:
         images = layers.Concatenate(name="repeat_channel")([images] * channels)
-    means = pixel_mean if isinstance(pixel_mean, tuple) else (pixel_mean,) * channels
     images = layers.Rescaling(
-        1.0 / pixel_deviation, [-mean / pixel_deviation for mean in means], name="pixels"
+        1.0 / pixel_deviation, [-mean / pixel_deviation for mean in pixel_means], name="pixels"
     )(images)
     features = tapped_features(backbone, images, branches)
     vectors = {branch: attention_branch(features[branch], branch) for branch in branches}
     name = "_".join([backbone, fusion, *branches])
     return keras.Model(knees, FUSIONS[fusion](vectors), name=name)
+
+
+@contextmanager
+def _precision(policy: str | None) -> Iterator[None]:
+    """Layers made inside have this dtype policy; the global one is as before afterwards."""
+    before = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy(policy or before)
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _check(backbone, branches, fusion, image_size, channels) -> None:

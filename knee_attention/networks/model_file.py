@@ -90,9 +90,7 @@ def empty_model(description: Mapping) -> keras.Model:
     Raises:
         InputError: there is no such graph.
     """
-    before = keras.config.dtype_policy()
     try:
-        keras.config.set_dtype_policy(description["precision"])
         return build_model(
             description["backbone"],
             tuple(description["branches"]),
@@ -101,11 +99,10 @@ def empty_model(description: Mapping) -> keras.Model:
             description["channels"],
             tuple(description["pixel_mean"]),
             description["pixel_deviation"],
+            description["precision"],
         )
     except ValueError as error:
         raise InputError(f"no model of this project: {error}") from None
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def set_all_weights(model: keras.Model, weights: Mapping, source: Path) -> None:

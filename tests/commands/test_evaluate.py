@@ -33,16 +33,6 @@ def evaluate(*arguments):
     main(["evaluate", *map(str, arguments)])
 
 
-def refused(capsys, *arguments):
-    """The one sentence on stderr with which the command ends."""
-    with pytest.raises(SystemExit) as ended:
-        evaluate(*arguments)
-    assert ended.value.code == 2
-    said = capsys.readouterr().err.strip()
-    assert "Traceback" not in said and len(said.splitlines()) == 1
-    return said
-
-
 def results(folder):
     return json.loads((folder / "results.json").read_text())
 
@@ -129,24 +119,25 @@ def test_a_single_class_leaves_the_auc_undefined_and_is_said(runs, knee_folder, 
     assert "AUC of osteoarthritis is undefined" in capsys.readouterr().out
 
 
-def test_an_unfinished_run_gets_one_sentence(runs, tmp_path, capsys):
+def test_an_unfinished_run_gets_one_sentence(runs, tmp_path, refused):
     shutil.copytree(runs / "one", tmp_path / "killed")
     (tmp_path / "killed" / "results.json").unlink()
-    assert "killed: the run is not finished" in refused(capsys, tmp_path / "killed")
-    assert "not finished" in refused(capsys, runs / "two", "--with", tmp_path / "killed")
+    assert "killed: the run is not finished" in refused("evaluate", tmp_path / "killed")
+    assert "not finished" in refused("evaluate", runs / "two", "--with", tmp_path / "killed")
 
 
-def test_what_cannot_be_measured_gets_one_sentence(runs, knee_folder, tmp_path, capsys):
+def test_what_cannot_be_measured_gets_one_sentence(runs, knee_folder, tmp_path, refused):
     shutil.rmtree(knee_folder / "test")
     plain = tmp_path / "plain.keras"
     keras.saving.load_model(runs / "one" / "model.h5", compile=False).save(plain)
-    assert "no folder 'test'" in refused(capsys, runs / "one", "--data", knee_folder)
-    assert "--data" in refused(capsys, plain)
-    assert "no such folder" in refused(capsys, runs / "one", "--data", tmp_path / "nothing")
-    assert "nothing.h5" in refused(capsys, tmp_path / "nothing.h5")
-    assert "holds no run" in refused(capsys, tmp_path)
-    assert "holds a run" in refused(capsys, runs / "one", "--output", runs / "two")
+    assert "no folder 'test'" in refused("evaluate", runs / "one", "--data", knee_folder)
+    assert "--data" in refused("evaluate", plain)
+    assert "no such folder" in refused("evaluate", runs / "one", "--data", tmp_path / "nothing")
+    assert "nothing.h5" in refused("evaluate", tmp_path / "nothing.h5")
+    assert "holds no run" in refused("evaluate", tmp_path)
+    assert "holds a run" in refused("evaluate", runs / "one", "--output", runs / "two")
     table = pd.read_csv(runs / "one" / "predictions.csv")
     shutil.copytree(runs / "one", tmp_path / "bad")
     table.drop(columns="grade").to_csv(tmp_path / "bad" / "predictions.csv", index=False)
-    assert "lacks the columns grade" in refused(capsys, runs / "two", "--with", tmp_path / "bad")
+    said = refused("evaluate", runs / "two", "--with", tmp_path / "bad")
+    assert "lacks the columns grade" in said

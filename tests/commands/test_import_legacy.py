@@ -27,16 +27,6 @@ def import_legacy(*arguments):
     main(["import-legacy", *map(str, arguments)])
 
 
-def refused(capsys, *arguments):
-    """The one sentence on stderr with which the command ends."""
-    with pytest.raises(SystemExit) as ended:
-        import_legacy(*arguments)
-    assert ended.value.code == 2
-    said = capsys.readouterr().err.strip()
-    assert "Traceback" not in said and len(said.splitlines()) == 1
-    return said
-
-
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
 def test_an_old_file_becomes_one_that_grades(old, tmp_path, capsys, small_knees, suffix):
     path, model = old
@@ -66,21 +56,22 @@ def test_the_branch_and_the_pixels_can_be_chosen(old, tmp_path):
     assert said["pixel_deviation"] == pytest.approx(255) and not any(said["pixel_mean"])
 
 
-def test_what_cannot_be_imported_is_said_in_one_sentence(old, tmp_path, capsys):
+def test_what_cannot_be_imported_is_said_in_one_sentence(old, tmp_path, refused):
     path, new = old[0], tmp_path / "new.h5"
     both = ["--backbone", "antony_extended", "--branches", "att1", "att2"]
-    assert "ends in .h5 or .keras" in refused(capsys, path, tmp_path / "new.onnx", *both)
-    assert "would replace the old one" in refused(capsys, path, path, *both)
-    assert "no such model file" in refused(capsys, tmp_path / "none.h5", new, *both)
+    assert "ends in .h5 or .keras" in refused("import-legacy", path, tmp_path / "new.onnx", *both)
+    assert "would replace the old one" in refused("import-legacy", path, path, *both)
+    assert "no such model file" in refused("import-legacy", tmp_path / "none.h5", new, *both)
     assert "--chosen att0: expected one of att1, att2" in refused(
-        capsys, path, new, *both, *SIZE, "--chosen", "att0"
+        "import-legacy", path, new, *both, *SIZE, "--chosen", "att0"
     )
     assert "another architecture than vgg16_single_att0: block1_conv1" in refused(
-        capsys, path, new, "--backbone", "vgg16", "--branches", "att0"
+        "import-legacy", path, new, "--backbone", "vgg16", "--branches", "att0"
     )
     assert "masks are not those of 128x128 images" in refused(
-        capsys, path, new, *both, "--image-size", "128", "128"
+        "import-legacy", path, new, *both, "--image-size", "128", "128"
     )
     (tmp_path / "file").touch()
-    assert "cannot be written" in refused(capsys, path, tmp_path / "file" / "n.h5", *both, *SIZE)
+    said = refused("import-legacy", path, tmp_path / "file" / "n.h5", *both, *SIZE)
+    assert "cannot be written" in said
     assert not new.exists()

@@ -46,16 +46,6 @@ def report(*arguments):
     main(["report", *map(str, arguments)])
 
 
-def refused(capsys, *arguments):
-    """The one sentence on stderr with which the command ends."""
-    with pytest.raises(SystemExit) as ended:
-        report(*arguments)
-    assert ended.value.code == 2
-    said = capsys.readouterr().err.strip()
-    assert "Traceback" not in said and len(said.splitlines()) == 1
-    return said
-
-
 def pictures(path):
     """The images of a page, decoded."""
     found = re.findall(r'src="data:image/webp;base64,([^"]+)"', path.read_text(encoding="utf-8"))
@@ -188,26 +178,26 @@ def test_runs_of_one_name_are_told_apart_by_their_folders(runs, tmp_path):
     assert "att1 and seed7 cannot be compared: their phantoms were drawn from the seeds" in html
 
 
-def test_what_holds_no_finished_run_gets_one_sentence(runs, tmp_path, capsys):
+def test_what_holds_no_finished_run_gets_one_sentence(runs, tmp_path, refused):
     page = ("-o", tmp_path / "report.html")
     shutil.copytree(runs / "att1", tmp_path / "killed")
     (tmp_path / "killed" / "results.json").unlink()
-    said = refused(capsys, runs / "two", tmp_path / "killed", *page)
+    said = refused("report", runs / "two", tmp_path / "killed", *page)
     assert "killed: the run is not finished" in said and "continues it" in said
-    assert "holds no run" in refused(capsys, tmp_path, *page)
-    assert "no such folder" in refused(capsys, tmp_path / "nothing", *page)
-    assert "not a file" in refused(capsys, runs / "two" / "model.h5", *page)
-    assert "named twice" in refused(capsys, runs / "two", runs / "att1" / ".." / "two", *page)
+    assert "holds no run" in refused("report", tmp_path, *page)
+    assert "no such folder" in refused("report", tmp_path / "nothing", *page)
+    assert "not a file" in refused("report", runs / "two" / "model.h5", *page)
+    assert "named twice" in refused("report", runs / "two", runs / "att1" / ".." / "two", *page)
     assert not (tmp_path / "report.html").exists()
 
 
-def test_a_damaged_run_gets_one_sentence(runs, tmp_path, capsys):
+def test_a_damaged_run_gets_one_sentence(runs, tmp_path, refused):
     def damaged(name, text):
         folder = tmp_path / "damaged"
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(runs / "att1", folder)
         (folder / name).write_text(text)
-        return refused(capsys, folder, "-o", tmp_path / "report.html")
+        return refused("report", folder, "-o", tmp_path / "report.html")
 
     table = (runs / "att1" / "predictions.csv").read_text()
     assert "lacks the columns" in damaged("predictions.csv", table.replace("grade", "degree"))
@@ -221,12 +211,13 @@ def test_a_damaged_run_gets_one_sentence(runs, tmp_path, capsys):
     assert "damaged" in damaged("environment.json", "[]")
 
 
-def test_where_no_page_can_be_written_it_is_said_before_the_work(runs, tmp_path, capsys):
+def test_where_no_page_can_be_written_it_is_said_before_the_work(runs, tmp_path, refused):
     """Before: nobody finds out that the run does not exist."""
     (tmp_path / "file").write_text("")
     (tmp_path / "folder.html").mkdir()
     nothing = tmp_path / "nothing"
-    assert "cannot be written" in refused(capsys, nothing, "-o", tmp_path / "file" / "report.html")
-    assert "it is a folder" in refused(capsys, nothing, "-o", tmp_path / "folder.html")
-    assert "ends in .html" in refused(capsys, nothing, "-o", runs / "two" / "model.h5")
+    below_a_file = tmp_path / "file" / "report.html"
+    assert "cannot be written" in refused("report", nothing, "-o", below_a_file)
+    assert "it is a folder" in refused("report", nothing, "-o", tmp_path / "folder.html")
+    assert "ends in .html" in refused("report", nothing, "-o", runs / "two" / "model.h5")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.html"]
