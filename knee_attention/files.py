@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from knee_attention.errors import InputError
+
 
 @contextmanager
 def written_whole(path: str | os.PathLike) -> Iterator[Path]:
@@ -21,6 +23,20 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def make_folder(path: str | os.PathLike) -> None:
+    """Make a folder and those above it, unless it is there.
+
+    Raises:
+        InputError: it cannot be made; said before work begins that would be lost.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise InputError(f"{path} cannot be written: it is a file, not a folder") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def write_json(path: str | os.PathLike, content: dict) -> None:

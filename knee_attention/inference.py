@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -33,10 +33,10 @@ class GradedKnee:
     """
 
     side: str | None
-    image: np.ndarray
+    image: np.ndarray = field(repr=False)
     branches: dict[str, np.ndarray]
     chosen: str
-    low_masks: dict[str, np.ndarray]
+    low_masks: dict[str, np.ndarray] = field(repr=False)
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -87,10 +87,7 @@ def load_grader(path: str | os.PathLike) -> "Grader":
     Raises:
         InputError: no such file, a damaged one, or no model of this project.
     """
-    path = Path(path)
-    if path.is_dir():
-        path = path / "model.h5"
-    if path.suffix.lower() == ".onnx":
+    if Path(path).suffix.lower() == ".onnx":
         from knee_attention.networks.onnx_file import OnnxNetwork
 
         return Grader(OnnxNetwork(path))
@@ -133,7 +130,7 @@ class Grader:
             image: a path of a PNG, JPEG, WebP, TIFF, BMP or DICOM file of 8 or 16 bits, or its
                 pixels `(height, width[, channels])`: a film of both knees, a single knee, or one
                 prepared already.
-            view: as `films.opening.knees_of` takes it.
+            view: `"bilateral"`, `"single"`, or `"auto"`, which finds out.
 
         Returns:
             The right and the left knee of a film, or one knee.
@@ -154,7 +151,7 @@ class Grader:
         Args:
             images: as `grade` takes them, or a folder; they are read as they are needed, in
                 threads.
-            view: as `films.opening.knees_of` takes it.
+            view: `"bilateral"`, `"single"`, or `"auto"`, which finds out.
             batch_size: knees a batch.
 
         Yields:

@@ -1,5 +1,7 @@
 """A model meets the knees of a split: what it says of them, and where it looks."""
 
+import sys
+
 import keras
 import numpy as np
 
@@ -17,7 +19,8 @@ def predict(model: keras.Model, knees: Knees) -> Predictions:
         model: from prepared knees to a dict of `(batch, 5)` probabilities.
         knees: at the model's image size.
     """
-    predicted = _ready(model).predict(KneeBatches(knees, model.output_names), verbose=0)
+    batches = KneeBatches(knees, model.output_names)
+    predicted = _ready(model).predict(batches, verbose=int(sys.stdout.isatty()))
     return Predictions(
         knees.files,
         own_subjects(knees.files, knees.subjects),

@@ -8,7 +8,9 @@ of their values before the softmax), and the first against the others, knee by k
 
 from pathlib import Path
 
+from knee_attention.errors import InputError
 from knee_attention.experiment import positive_number, seed_number
+from knee_attention.files import make_folder, write_json
 
 SPLITS = ("train", "validation", "test")
 
@@ -33,13 +35,16 @@ def add_options(parser) -> None:
 
 def run(options) -> None:
     """Measure, print and, where asked to, write."""
+    for path in (options.model, *options.others):
+        if not path.exists():
+            raise InputError(f"{path}: no such model file or run")
+    if options.output:
+        _ready_output(options.output)
     from knee_attention.quiet import start_keras
 
     start_keras()
     from knee_attention import comparison
 
-    if options.output:
-        _refuse_run(options.output)
     saved = [comparison.open_saved(path) for path in (options.model, *options.others)]
     labels = _labels(saved)
     source = comparison.knee_source(
@@ -50,13 +55,18 @@ def run(options) -> None:
         models.append(comparison.measure_beside(other, source, label, models[0]))
     compared = comparison.compare(models) if len(models) > 1 else None
     print(_text(models, compared, source.title))
+    if source.data:
+        for model, label in zip(saved, labels, strict=True):
+            if model.description.get("synthetic"):
+                print(f"{label} was trained on synthetic phantoms")
     if options.output:
         _write(options.output, models, compared)
+    else:
+        print("\nevery metric, every knee: --output DIR")
 
 
-def _refuse_run(folder: Path) -> None:
-    from knee_attention.errors import InputError
-
+def _ready_output(folder: Path) -> None:
+    make_folder(folder)
     if (folder / "experiment.json").exists():
         raise InputError(f"{folder}: holds a run; choose another --output")
 
@@ -101,9 +111,7 @@ def _text(models: list, compared: dict | None, title: str) -> str:
 
 
 def _write(output: Path, models: list, compared: dict | None) -> None:
-    from knee_attention.errors import InputError
     from knee_attention.evidence.predictions import write_predictions
-    from knee_attention.files import write_json
 
     first = models[0]
     results = first.results

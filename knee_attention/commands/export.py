@@ -8,7 +8,8 @@ from knee_attention.errors import InputError
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `export`."""
-    parser.add_argument("model", type=Path, help="an .h5 or .keras file")
+    parser.add_argument("model", metavar="MODEL", type=Path,
+                        help="an .h5 or .keras file, or the folder of a run")
     parser.add_argument("output", type=Path, metavar="OUT.onnx", help="the file to write")
 
 

@@ -1,7 +1,9 @@
 """Grade films of both knees, single knees, or folders of them, with a saved model.
 
 Images may be PNG, JPEG, WebP, TIFF, BMP or DICOM, of 8 or 16 bits. What cannot be graded is said
-and the rest goes on; the exit code is 2 only if nothing could be graded.
+and the rest goes on; the exit code is 2 only if nothing could be graded. KL is the most probable
+grade, P0 to P4 are the probabilities of the grades by the branch that validation chose, expected is
+the mean grade under them, P(KL>=2) the probability of radiographic osteoarthritis.
 """
 
 import argparse
@@ -13,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from knee_attention.errors import ImageError, InputError
-from knee_attention.files import written_whole
+from knee_attention.files import make_folder, written_whole
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -121,6 +123,8 @@ def _table(path: Path, grader) -> Iterator[Callable[[dict], object]]:
     columns = ["file", "side", "grade", "expected_grade", "oa_probability", "chosen", *outputs,
                "error"]  # fmt: skip
     with ExitStack() as stack:
+        if path.is_dir():
+            raise InputError(f"{path} cannot be written: it is a folder")
         try:
             beside = stack.enter_context(written_whole(path))
             file = stack.enter_context(beside.open("w", newline="", encoding="utf-8"))
@@ -135,10 +139,7 @@ class _PictureNames:
     """A picture in a folder for every file; files of one name get a number."""
 
     def __init__(self, folder: Path):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{folder} cannot be written: {error.strerror}") from None
+        make_folder(folder)
         self._folder, self._taken = folder, set()
 
     def next(self, file: Path) -> Path:
@@ -160,6 +161,7 @@ def _draw(path: Path, knees: list) -> None:
     panels = []
     for knee in knees:
         side = {"R": "right knee", "L": "left knee"}.get(knee.side, "knee")
-        caption = f"{side}: KL {knee.grade} (P {knee.probabilities[knee.grade]:.2f})"
+        share = knee.probabilities[knee.grade]
+        caption = f"{side}: KL {knee.grade} (P {share:.2f} by {knee.chosen})"
         panels.append(captioned(knee.image, knee.mask, caption))
     write_image(path, np.hstack(panels))

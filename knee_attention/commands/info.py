@@ -11,15 +11,17 @@ ABOUT_RESULTS = {"accuracy": "accuracy", "kappa_quadratic": "quadratic kappa",
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `info`."""
-    parser.add_argument("model", type=Path, help="an .h5, .keras or .onnx file")
+    parser.add_argument("model", metavar="MODEL", type=Path,
+                        help="an .h5, .keras or .onnx file, or the folder of a run")
 
 
 def run(options: argparse.Namespace) -> None:
     """Print."""
-    known = _description(options.model)
+    path = options.model / "model.h5" if options.model.is_dir() else options.model
+    known = _description(path)
     height, width = known["image_size"]
     rows = [
-        ("file", f"{options.model}, {options.model.stat().st_size / 1e6:.1f} MB"),
+        ("file", f"{path}, {path.stat().st_size / 1e6:.1f} MB"),
         ("name", known.get("name")),
         ("imported from", known.get("imported_from")),
         ("backbone", known["backbone"]),

@@ -168,8 +168,7 @@ def reliability_diagram(
                label="at the bin's mean probability")
     above.set(xlim=(0, 1), ylim=(0, 1), ylabel="share of knees graded right")
     error = expected_calibration_error(grades, probabilities)
-    above.legend(fontsize="small", frameon=False, loc="upper left",
-                 title=f"expected calibration error {error:.3f}", alignment="left")
+    above.set_title(f"expected calibration error {error:.3f}", fontsize=9)
     bars = below.bar(edges[:-1], counts, 1 / CALIBRATION_BINS, align="edge", color="0.75",
                      edgecolor="white")
     below.bar_label(bars, [count or "" for count in counts], fontsize=8, padding=1)
@@ -177,6 +176,7 @@ def reliability_diagram(
     below.yaxis.get_major_locator().set_params(integer=True, nbins=3)
     for axes in (above, below):
         _plain(axes)
+    figure.legend(fontsize="small", frameon=False, loc="outside lower center", ncols=2)
     _save(figure, path, pdf)
 
 

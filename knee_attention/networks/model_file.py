@@ -72,9 +72,8 @@ def load_model(path: str | os.PathLike) -> keras.Model:
     Raises:
         InputError: no such file, a damaged one, or no model of this project.
     """
-    path = Path(path)
-    described = read_description(path)
-    model = empty_model(described)
+    path = existing_model_file(path)
+    model = empty_model(read_description(path))
     with _damage_told(path):
         if path.suffix == ".keras":
             with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
@@ -213,14 +212,18 @@ def graph_description(config: Mapping) -> dict:
 
 
 def existing_model_file(path: str | os.PathLike) -> Path:
-    """The path, if it leads to a file that may be a model.
+    """The path, if it leads to a file that may be a model; of a run's folder, its `model.h5`.
 
     Raises:
         InputError: nothing there, a folder, an empty file, or a pointer left by Git LFS.
     """
     path = Path(path)
+    if path.is_dir():
+        path = path / "model.h5"
     if not path.is_file():
         raise InputError(f"{path}: no such model file")
+    if path.suffix.lower() == ".onnx":
+        raise InputError(f"{path}: an ONNX file, which can only grade; give the .h5 or .keras")
     with path.open("rb") as file:
         start = file.read(64)
     if start.startswith(b"version https://git-lfs"):

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from contextlib import suppress
 from dataclasses import replace
 
@@ -131,7 +133,8 @@ def test_what_cannot_be_is_said_before_grading(trained, knees, tmp_path, refused
         ((tmp_path / "empty", "--model", model), "no images in this folder"),
         ((knees, "--model", tmp_path / "none.h5"), "no such model file"),
         ((knees, "--model", model, "--csv", tmp_path / "file" / "x.csv"), "cannot be written"),
-        ((knees, "--model", model, "--overlay", tmp_path / "file"), "cannot be written"),
+        ((knees, "--model", model, "--csv", tmp_path / "empty"), "it is a folder"),
+        ((knees, "--model", model, "--overlay", tmp_path / "file"), "it is a file"),
         ((knees, "--model", model, "--batch-size", 0), "at least 1"),
     ]:
         assert message in refused("grade", *arguments)
@@ -145,8 +148,19 @@ def test_nothing_gradable_ends_with_two(trained, tmp_path, capsys):
     assert "none.png: No such file" in "".join(said) and "nothing could be graded" in said[-1]
 
 
+def test_a_reader_that_has_seen_enough_ends_it_quietly(trained, knees):
+    command = [sys.executable, "-m", "knee_attention", "grade", knees, "--model",
+               trained / "model.h5", "--batch-size", "1"]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline().startswith("file")
+    process.stdout.close()
+    assert "Traceback" not in process.stderr.read()
+    process.stderr.close()
+    assert process.wait() == 141
+
+
 def test_info_says_how_a_model_came_to_be(trained, knees, capsys):
-    names = ["model.h5", "model.keras"] + ["model.onnx"] * (trained / "model.onnx").exists()
+    names = ["", "model.h5", "model.keras"] + ["model.onnx"] * (trained / "model.onnx").exists()
     for name in names:
         main(["info", str(trained / name)])
         said = capsys.readouterr().out

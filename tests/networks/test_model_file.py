@@ -83,6 +83,7 @@ def test_the_code_in_a_file_is_not_run(tmp_path, suffix):
         ("model.h5", b"", "empty"),
         ("model.h5", b"version https://git-lfs.github.com/spec/v1\noid sha256:1", "git lfs pull"),
         ("model.h5", b"an image, perhaps", "no readable model file"),
+        ("model.onnx", b"a graph", "can only grade"),
         ("model.keras", b"PK no zip", "no readable model file"),
     ],
 )
