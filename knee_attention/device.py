@@ -12,8 +12,6 @@ from pathlib import Path
 
 import keras
 
-PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
-
 
 def gpus() -> list:
     """The GPUs the Keras backend sees."""

@@ -27,6 +27,7 @@ class Experiment:
         epochs: at most this many.
         batch_size: knees a step.
         learning_rate: of Adam, at the start.
+        patience: how many times the paper's epochs without progress to wait.
         precision: a Keras dtype policy, or `auto`.
         weights: `scratch`, `imagenet`, or a file.
         batch_norm: `precise` (re-estimated before each validation) or `moving` (as in the paper).
@@ -43,6 +44,7 @@ class Experiment:
     epochs: int = 100
     batch_size: int = 64
     learning_rate: float = 1e-5
+    patience: int = 1
     precision: str = "auto"
     weights: str = "scratch"
     batch_norm: str = "precise"
@@ -147,6 +149,8 @@ def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | No
     add("--batch-size", "knees a step", default("batch_size"), type=positive_number, metavar="N")
     add("--learning-rate", "of Adam, at the start", default("learning_rate"), type=_rate,
         metavar="X")
+    add("--patience", "K times the paper's epochs without a better validation loss before the rate "
+        "falls (2) and training ends (3)", paper.patience, type=positive_number, metavar="K")
     add("--image-size", "height and width in pixels", default("image_size"), type=positive_number,
         nargs=2, action=_Size, metavar=("H", "W"))
     add("--precision", "auto takes what is fastest on this device", paper.precision,

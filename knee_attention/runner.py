@@ -65,8 +65,15 @@ def run(experiment: Experiment, output: Path, overwrite: bool = False, pdf: bool
         seed=experiment.seed,
     )
     validation = KneeBatches(dataset.splits["validation"], outputs)
-    precise = experiment.batch_norm == "precise"
-    history = train(model, training, validation, experiment.epochs, output, precise)
+    history = train(
+        model,
+        training,
+        validation,
+        experiment.epochs,
+        output,
+        experiment.batch_norm == "precise",
+        experiment.patience,
+    )
     results = evaluate(experiment, model, dataset, history, output, pdf)
     save_models(experiment, model, results, output)
     write_environment(output, precision, history, time.perf_counter() - began)

@@ -45,11 +45,13 @@ def train(
     epochs: int,
     folder: Path,
     precise_batch_norm: bool = True,
+    patience: int = 1,
 ) -> list[dict]:
     """Fit a compiled model until validation loss stops falling; its best weights are put back.
 
     The learning rate falls to a tenth after 2 epochs without a better validation loss, training
-    ends after 3 (section 4). What lies in `folder` from a killed training is continued.
+    ends after 3 (section 4), or `patience` times as many. What lies in `folder` from a killed
+    training is continued.
 
     Args:
         model: compiled with one loss for each output.
@@ -58,15 +60,16 @@ def train(
         epochs: at most this many.
         folder: receives `checkpoint.h5` and `history.csv` after each epoch.
         precise_batch_norm: re-estimate batch statistics before each validation.
+        patience: how many times the paper's epochs without progress to wait.
 
     Returns:
         one dict an epoch: its number, seconds, learning rate, and every loss and accuracy.
     """
     plateau = keras.callbacks.ReduceLROnPlateau(
-        monitor=MONITOR, factor=PLATEAU_FACTOR, patience=PLATEAU_PATIENCE
+        monitor=MONITOR, factor=PLATEAU_FACTOR, patience=PLATEAU_PATIENCE * patience
     )
     stopping = keras.callbacks.EarlyStopping(
-        monitor=MONITOR, patience=STOPPING_PATIENCE, restore_best_weights=True
+        monitor=MONITOR, patience=STOPPING_PATIENCE * patience, restore_best_weights=True
     )
     checkpoint = Checkpoint(folder / "checkpoint.h5", folder / "history.csv", plateau, stopping)
     checkpoint.restore(model)

@@ -74,6 +74,13 @@ def test_the_learning_rate_falls_after_two_bad_epochs_and_training_ends_after_th
     np.testing.assert_allclose(rates, [1e-30, 1e-30, 1e-30, 1e-31], rtol=1e-3)
 
 
+def test_patience_multiplies_both_waits(tmp_path):
+    history, _ = fit(tmp_path, 10, stuck_model(), patience=2)
+    assert len(history) == 7
+    rates = [row["learning_rate"] for row in history]
+    np.testing.assert_allclose(rates, [1e-30] * 5 + [1e-31] * 2, rtol=1e-3)
+
+
 def test_the_best_weights_come_back(tmp_path):
     """Validation has other grades for the same pictures, so that learning makes it worse."""
     training, validation = tiny_batches(training=True), tiny_batches()

@@ -105,8 +105,10 @@ def _load_folder(root: Path, size, limit, seed, wanted) -> Dataset:
         if not folder.is_dir():
             if split == "test" and len(wanted) > 1:
                 continue
+            there = [name for name in SPLITS if (root / name).is_dir()]
             raise InputError(
-                f"{root}: no folder {split!r}; expected train|validation|test/<grade 0-4>/<image>"
+                f"{root}: no folder {split!r}{', only ' * bool(there)}{', '.join(there)}; "
+                "expected train|validation|test/<grade 0-4>/<image>"
             )
         paths, grades = _graded_files(folder)
         chosen = stratified_subset(grades, limit, seed)
