@@ -33,7 +33,13 @@ def compile_model(
         optimizer=keras.optimizers.Adam(learning_rate, *ADAM_BETAS),
         loss=dict.fromkeys(loss_weights, "sparse_categorical_crossentropy"),
         loss_weights=dict(loss_weights),
-        metrics={name: ["accuracy"] for name in loss_weights},
+        metrics={
+            name: [
+                keras.metrics.SparseCategoricalAccuracy("accuracy"),
+                keras.metrics.SparseCategoricalCrossentropy("cross_entropy"),
+            ]
+            for name in loss_weights
+        },
         jit_compile=jit_compile,
     )
 
@@ -98,15 +104,20 @@ def train(
 
 
 class NamedLogs(keras.callbacks.Callback):
-    """Name loss and accuracy after the output also where Keras does not: with one output."""
+    """Loss and accuracy of every output by its name, also where there is only one, over all knees.
+
+    Keras takes an output's loss for the mean over batches, as if the last, smaller one were whole;
+    the cross-entropy that it measures beside it is the mean over knees.
+    """
 
     def __init__(self, outputs: list[str]):
         super().__init__()
         self.outputs = outputs
 
     def on_epoch_end(self, epoch, logs=None):
-        if len(self.outputs) == 1:
-            for prefix in ("", "val_"):
-                for quantity in ("loss", "accuracy"):
-                    logs[f"{prefix}{self.outputs[0]}_{quantity}"] = logs[f"{prefix}{quantity}"]
-                del logs[f"{prefix}accuracy"]
+        several = len(self.outputs) > 1
+        for prefix in ("", "val_"):
+            for output in self.outputs:
+                given = f"{prefix}{output}_" if several else prefix
+                logs[f"{prefix}{output}_accuracy"] = logs.pop(f"{given}accuracy")
+                logs[f"{prefix}{output}_loss"] = logs.pop(f"{given}cross_entropy")
