@@ -68,7 +68,7 @@ def _saved(path: Path, backbone: str, branches: tuple[str, ...], fusion: str):
     """A new model, saved as .h5 and .onnx."""
     from knee_attention.networks.model import build_model
     from knee_attention.networks.model_file import read_description, save_model
-    from knee_attention.networks.onnx_file import export_onnx
+    from knee_attention.networks.onnx_export import export_onnx
 
     model = build_model(backbone, branches, fusion, SIZE)
     save_model(model, path, {"name": path.stem})

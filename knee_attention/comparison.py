@@ -12,7 +12,8 @@ from knee_attention.evidence.intervals import paired_differences
 from knee_attention.evidence.predictions import ENSEMBLE, Predictions, read_predictions
 from knee_attention.experiment import VARIANTS
 from knee_attention.files import read_json
-from knee_attention.films.dataset import Knees, load_dataset, phantom_dataset
+from knee_attention.films.dataset import Knees, load_dataset
+from knee_attention.films.phantom_dataset import phantom_dataset
 from knee_attention.measurement import localise, look, predict
 from knee_attention.networks.model_file import load_model, read_description
 

@@ -13,7 +13,8 @@ from knee_attention.errors import InputError
 from knee_attention.experiment import Experiment
 from knee_attention.files import read_json, write_json
 from knee_attention.films.batches import KneeBatches
-from knee_attention.films.dataset import Dataset, load_dataset, phantom_dataset
+from knee_attention.films.dataset import Dataset, load_dataset
+from knee_attention.films.phantom_dataset import phantom_dataset
 from knee_attention.networks import weights as stored
 from knee_attention.networks.model import IMAGENET_MEAN, build_model
 from knee_attention.outcome import evaluate, save_models, write_environment

@@ -83,7 +83,7 @@ def test_results_follow_from_the_predictions(finished):
 
 
 def test_the_saved_models_predict_what_the_run_predicted(finished):
-    from knee_attention.films.dataset import phantom_dataset
+    from knee_attention.films.phantom_dataset import phantom_dataset
 
     knees = phantom_dataset((96, 96), limit=20).splits["test"]
     table = pd.read_csv(finished / "predictions.csv")

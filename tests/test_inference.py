@@ -14,7 +14,7 @@ from knee_attention.films.phantom import phantom_film
 from knee_attention.films.radiograph import PREPARATION, prepare_knee, split_knees
 from knee_attention.networks.model import build_model
 from knee_attention.networks.model_file import read_description, save_model
-from knee_attention.networks.onnx_file import export_onnx
+from knee_attention.networks.onnx_export import export_onnx
 
 SIZE = (96, 96)
 

@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> None:
 
     start_keras()
     from knee_attention.networks.model_file import load_model, read_description
-    from knee_attention.networks.onnx_file import export_onnx
+    from knee_attention.networks.onnx_export import export_onnx
 
     export_onnx(load_model(options.model), options.output, read_description(options.model))
     print(f"{options.output}: {options.output.stat().st_size / 1e6:.1f} MB; grade with "

@@ -1,4 +1,4 @@
-"""Prepared knees of the three splits, from a folder, an HDF5 file or phantoms.
+"""Prepared knees of the three splits, from a folder or an HDF5 file.
 
 A folder is laid out like the public knee sets: `train|validation|test/<grade>/<image>`, grades 0
 to 4; `val` is accepted for `validation`, a missing `test` is allowed.
@@ -6,6 +6,7 @@ to 4; `val` is accepted for `validation`, a missing `test` is allowed.
 
 import os
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,14 +16,12 @@ import numpy as np
 from tqdm import tqdm
 
 from knee_attention.errors import ImageError, InputError
-from knee_attention.films.phantom import phantom_film
-from knee_attention.films.radiograph import prepare_knee, resize_knee, split_knees
+from knee_attention.films.radiograph import prepare_knee
 from knee_attention.films.reading import is_image_file, read_image
 from knee_attention.films.splits import SPLITS
 
 GRADES = range(5)
 HDF5_SUFFIXES = (".h5", ".hdf5")
-PHANTOM_FILMS = {"train": 300, "validation": 40, "test": 100}
 
 
 @dataclass(frozen=True)
@@ -167,13 +166,14 @@ def _read_knees(paths, size, split) -> tuple[np.ndarray, dict[int, ImageError]]:
         except ValueError as error:
             failed[position] = ImageError(paths[position], str(error))
 
-    _in_threads(read, len(paths), f"reading {split}")
+    in_threads(read, len(paths), f"reading {split}")
     if failed:
         images = np.delete(images, list(failed), axis=0)
     return images, dict(sorted(failed.items()))
 
 
-def _in_threads(work, count: int, title: str) -> None:
+def in_threads(work: Callable[[int], None], count: int, title: str) -> None:
+    """Do `work(0)` to `work(count - 1)` in threads, under a progress bar."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for _ in tqdm(pool.map(work, range(count)), total=count, desc=title, disable=None):
             pass
@@ -246,46 +246,3 @@ def _load_hdf5(path: Path, size, limit, seed, wanted) -> Dataset:
             subjects=subjects[rows].tolist(),
         )
     return Dataset(splits)
-
-
-def phantom_dataset(
-    size: tuple[int, int],
-    limit: int | None = None,
-    seed: int = 0,
-    wanted: tuple[str, ...] = SPLITS,
-) -> Dataset:
-    """Phantom films of every split, through the same splitting and preparation as real ones.
-
-    Args:
-        size: height and width of the prepared knees in pixels.
-        limit: at most this many knees a split, rounded up to whole films; grades in equal parts.
-        seed: decides everything about the films.
-        wanted: the splits to draw.
-    """
-    splits = {}
-    for split in wanted:
-        count = min(PHANTOM_FILMS[split], -(-(limit or 10**9) // 2))
-        generator = np.random.default_rng((seed, SPLITS.index(split)))
-        grades = generator.permutation(np.arange(2 * count) % len(GRADES)).reshape(count, 2)
-        seeds = generator.integers(2**31, size=count)
-        images = np.empty((2 * count, *size), np.uint8)
-        masks = np.empty((2 * count, *size), bool)
-        splits[split] = Knees(
-            images=images,
-            grades=grades.reshape(-1).astype(np.int64),
-            files=[f"{split}/phantom{film:04d}_{side}" for film in range(count) for side in "RL"],
-            subjects=[f"{split}{film:04d}" for film in range(count) for _ in "RL"],
-            masks=masks,
-        )
-
-        def draw(film, grades=grades, seeds=seeds, images=images, masks=masks) -> None:
-            right, left = grades[film]
-            phantom = phantom_film((int(right), int(left)), int(seeds[film]))
-            knees = split_knees(phantom.image)
-            for position, (side, knee) in enumerate(knees.items(), start=2 * film):
-                images[position] = prepare_knee(knee, size)
-                mask = split_knees(phantom.masks[side].astype(np.uint8) * 255)[side]
-                masks[position] = resize_knee(mask, size) > 127
-
-        _in_threads(draw, count, f"drawing phantom films, {split}")
-    return Dataset(splits, synthetic=True)

@@ -1,8 +1,8 @@
 """Phantom films: synthetic bilateral knee radiographs whose grade and joint region are known.
 
 They let a newcomer without patient data run every step, and give a ground truth for where an
-attention map ought to look. A film is made as a radiograph is: anatomy -> outlines (module
-phantom_anatomy) -> attenuation along each ray -> exposure -> the marks every film carries.
+attention map ought to look. A film is made as a radiograph is: anatomy -> outlines -> attenuation
+along each ray -> exposure; the marks every film carries lie in the beam like the patient.
 
 Positions follow the geometry measured on 3,000 OAI baseline films. Everything but the joint is
 drawn independently of the grade; equalising a knee's histogram spreads a faint trace of it, as on
@@ -15,15 +15,21 @@ import cv2
 import numpy as np
 
 from knee_attention.films import phantom_anatomy as anatomy
-from knee_attention.films.phantom_anatomy import FILM_HEIGHT
+from knee_attention.films import phantom_marks as marks
+from knee_attention.films import phantom_outlines as outlines
+from knee_attention.films.phantom_anatomy import FILM_HEIGHT, SIDES
+from knee_attention.films.phantom_painting import (
+    chord,
+    depth_inside,
+    filled,
+    subpixels,
+    window_of,
+)
 
-SIDES = ("R", "L")  # in the order they appear from the image's left
 SMALLEST_GRID = 512  # rows; fewer would lose a narrowed joint space, so small films are shrunk
 
 # Attenuation per mm. Bone counts what it adds to the soft tissue it replaces.
 FAT, MUSCLE, TRABECULAR, CORTICAL = 0.013, 0.018, 0.019, 0.042
-LEAD = 2.5  # attenuation of a marker or a bead
-COLLIMATOR = 6.0  # attenuation of a closed collimator
 
 
 @dataclass(frozen=True)
@@ -63,11 +69,11 @@ def phantom_film(grades: tuple[int, int], seed: int, height: int = 512) -> Phant
     texture = _trabeculae(grid, spacing, rng)
     for knee, pose in zip(knees, poses, strict=True):
         _add_leg(attenuation, knee, pose, texture, spacing)
-    _add_calibration_bar(attenuation, poses, spacing, rng)
-    _add_markers(attenuation, spacing, rng)
-    _add_collimation(attenuation, spacing, rng)
+    marks.add_calibration_bar(attenuation, poses, spacing, rng)
+    marks.add_markers(attenuation, spacing, rng)
+    marks.add_collimation(attenuation, spacing, rng)
     image = _expose(attenuation, spacing, rng)
-    _black_out_name(image, spacing, rng)
+    marks.black_out_name(image, spacing, rng)
 
     if height != rows:
         image = cv2.resize(image, (round(height * aspect), height), interpolation=cv2.INTER_AREA)
@@ -75,13 +81,10 @@ def phantom_film(grades: tuple[int, int], seed: int, height: int = 512) -> Phant
     masks, boxes, known = {}, {}, dict(zip(SIDES, map(int, grades), strict=True))
     for side, knee, pose in zip(SIDES, knees, poses, strict=True):
         masks[side] = np.zeros(image.shape, bool)
-        window, paint = _paint(image.shape, pose.to_film(anatomy.joint_region(knee)), spacing)
+        window, paint = filled(image.shape, pose.to_film(outlines.joint_region(knee)), spacing)
         masks[side][window] = paint > 127
         boxes[side] = tuple(cv2.boundingRect(masks[side].astype(np.uint8)))
     return PhantomFilm(image, known, boxes, masks, spacing)
-
-
-# --- attenuation
 
 
 def _air(grid: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
@@ -117,20 +120,21 @@ def _add_leg(
     share = np.interp(np.abs(rows), (40, 110), (1, knee.marrow))
     density = (TRABECULAR * share).astype(np.float32)
 
-    window, depth = _depth(attenuation.shape, pose.to_film(anatomy.skin_outline(knee)), spacing)
-    fat, muscle = 1.35 * _chord(depth, 40), 1.35 * _chord(depth - 7, 33)
+    skin = pose.to_film(outlines.skin_outline(knee))
+    window, depth = depth_inside(attenuation.shape, skin, spacing)
+    fat, muscle = 1.35 * chord(depth, 40), 1.35 * chord(depth - 7, 33)
     attenuation[window] += FAT * (fat - muscle) + MUSCLE * muscle
 
     for outline, radius, elongation, cortex in (
-        (anatomy.femur_outline(knee), 12, 1.6, walls),
-        (anatomy.tibia_outline(knee), 12, 1.5, walls),
-        (anatomy.fibula_outline(knee), 8, 1.0, np.minimum(walls, 2.5)),
-        (anatomy.patella_outline(knee), 4, 0.6, np.full_like(walls, 0.3)),
+        (outlines.femur_outline(knee), 12, 1.6, walls),
+        (outlines.tibia_outline(knee), 12, 1.5, walls),
+        (outlines.fibula_outline(knee), 8, 1.0, np.minimum(walls, 2.5)),
+        (outlines.patella_outline(knee), 4, 0.6, np.full_like(walls, 0.3)),
     ):
-        window, depth = _depth(attenuation.shape, pose.to_film(outline), spacing)
+        window, depth = depth_inside(attenuation.shape, pose.to_film(outline), spacing)
         shell = cortex[window[0], None]
-        bone = elongation * _chord(depth, radius)
-        spongy = elongation * _chord(depth - shell, radius - shell)
+        bone = elongation * chord(depth, radius)
+        spongy = elongation * chord(depth - shell, radius - shell)
         attenuation[window] += CORTICAL * (bone - spongy)
         attenuation[window] += density[window[0], None] * spongy * texture[window]
     _add_bone_detail(attenuation, knee, pose, texture, spacing)
@@ -144,135 +148,18 @@ def _add_bone_detail(
     spacing: float,
 ) -> None:
     """Add the joint surfaces' dense bone, sclerosis below them, and edges seen through the bone."""
-    for band, thickness, density in anatomy.dense_bands(knee):
+    for band, thickness, density in outlines.dense_bands(knee):
         blur = 0.2 + 0.2 * thickness
-        window, paint = _paint(attenuation.shape, pose.to_film(band), spacing, 2 * blur)
+        window, paint = filled(attenuation.shape, pose.to_film(band), spacing, 2 * blur)
         soft = cv2.GaussianBlur(paint, (0, 0), blur / spacing)
         attenuation[window] += soft * texture[window] * (density / 255)
-    lines = [pose.to_film(line) for line in anatomy.bony_lines(knee)]
-    window = _window(attenuation.shape, np.concatenate(lines), spacing, border=3)
+    lines = [pose.to_film(line) for line in outlines.bony_lines(knee)]
+    window = window_of(attenuation.shape, np.concatenate(lines), spacing, border=3)
     paint = np.zeros(attenuation[window].shape, np.uint8)
     for line in lines:
-        pixels = _subpixels(line, window, spacing)
+        pixels = subpixels(line, window, spacing)
         cv2.polylines(paint, [pixels], False, 255, round(1.4 / spacing), cv2.LINE_AA, shift=4)
     attenuation[window] += 0.05 / 255 * cv2.GaussianBlur(paint, (0, 0), 0.6 / spacing)
-
-
-def _window(
-    grid: tuple[int, int], outline: np.ndarray, spacing: float, border: float
-) -> tuple[slice, slice]:
-    """The rows and columns of the grid that hold an outline, (n, 2) mm, and a border in mm."""
-    low = np.floor((outline.min(axis=0) - border) / spacing).astype(int)
-    high = np.ceil((outline.max(axis=0) + border) / spacing).astype(int)
-    (left, top), (right, bottom) = np.clip([low, high], 0, grid[::-1])
-    return slice(top, bottom), slice(left, right)
-
-
-def _subpixels(outline: np.ndarray, window: tuple[slice, slice], spacing: float) -> np.ndarray:
-    """An outline in mm -> sixteenths of a pixel of the window, as OpenCV draws with shift=4."""
-    corner = window[1].start + 0.5, window[0].start + 0.5
-    return np.round((outline / spacing - corner) * 16).astype(np.int32)
-
-
-def _paint(
-    grid: tuple[int, int], outline: np.ndarray, spacing: float, border: float = 2
-) -> tuple[tuple[slice, slice], np.ndarray]:
-    """Fill an outline, (n, 2) mm: its window of the grid and there 255 inside, 0 outside."""
-    window = _window(grid, outline, spacing, border)
-    paint = np.zeros([part.stop - part.start for part in window], np.uint8)
-    cv2.fillPoly(paint, [_subpixels(outline, window, spacing)], 255, cv2.LINE_AA, shift=4)
-    return window, paint
-
-
-def _depth(
-    grid: tuple[int, int], outline: np.ndarray, spacing: float
-) -> tuple[tuple[slice, slice], np.ndarray]:
-    """The window of an outline, and each pixel's distance inside it in mm (0 outside)."""
-    beyond = round(60 / spacing)  # a leg that leaves the film sideways has its edge out there
-    wide = grid[0], grid[1] + 2 * beyond
-    (rows, columns), paint = _paint(wide, outline + (beyond * spacing, 0), spacing)
-    inside = cv2.distanceTransform((paint > 127).astype(np.uint8), cv2.DIST_L2, 5)
-    first, last = max(columns.start - beyond, 0), min(columns.stop - beyond, grid[1])
-    hidden = first + beyond - columns.start
-    visible = inside[:, hidden : hidden + last - first]
-    return (rows, slice(first, last)), np.maximum(visible - 0.5, 0) * spacing
-
-
-def _chord(depth: np.ndarray, radius: float | np.ndarray) -> np.ndarray:
-    """How many mm of a round solid a ray crosses that enters it `depth` mm inside its edge."""
-    from_axis = np.maximum(np.minimum(radius - depth, radius), 0)
-    return 2 * np.sqrt(radius * radius - from_axis * from_axis)
-
-
-# --- what lies on the film besides the patient
-
-
-def _add_calibration_bar(
-    attenuation: np.ndarray,
-    poses: tuple[anatomy.Pose, anatomy.Pose],
-    spacing: float,
-    rng: np.random.Generator,
-) -> None:
-    """Add the positioning frame's bar between the legs, with a column of beads on each side."""
-    middle = (poses[0].centre[0] + poses[1].centre[0]) / 2 + np.clip(rng.normal(0, 5), -10, 10)
-    lean = rng.normal(0, 0.008)
-    top, bottom = middle - lean * FILM_HEIGHT / 2, middle + lean * FILM_HEIGHT / 2
-    for half_width, density in ((19, rng.uniform(0.03, 0.1)), (5.5, rng.uniform(0.2, 0.4))):
-        corners = [(top - half_width, -5), (top + half_width, -5),
-                   (bottom + half_width, FILM_HEIGHT + 5), (bottom - half_width, FILM_HEIGHT + 5)]
-        window, paint = _paint(attenuation.shape, np.array(corners), spacing)
-        attenuation[window] += density / 255 * paint
-
-    count, start = rng.integers(8, 13), rng.uniform(5, 30)
-    circle = np.linspace(0, 2 * np.pi, 16)
-    bead = 1.8 * np.stack([np.cos(circle), np.sin(circle)], axis=1)
-    for column in (-7, 7):
-        for y in start + rng.uniform(-8, 8) + 27 * np.arange(count):
-            x = middle + column + lean * (y - FILM_HEIGHT / 2)
-            window, paint = _paint(attenuation.shape, bead + (x, y), spacing)
-            attenuation[window] += LEAD / 4 / 255 * paint
-
-
-def _add_markers(attenuation: np.ndarray, spacing: float, rng: np.random.Generator) -> None:
-    """Add the lead letters R and L in the upper corners; some films lack one, some mirror them."""
-    mirrored = rng.random() < 0.3
-    size = round(14 / spacing)
-    for index, letter in enumerate(SIDES):
-        if rng.random() < 0.2:
-            continue
-        tile = np.zeros((size, size), np.uint8)
-        cv2.putText(tile, letter, (size // 6, size - size // 5), cv2.FONT_HERSHEY_SIMPLEX,
-                    size / 34, 255, max(1, size // 8), cv2.LINE_AA)
-        tile = tile[:, ::-1] if mirrored else tile
-        y = int(rng.uniform(8, 80) / spacing)
-        x = int(rng.uniform(4, 22) / spacing)
-        x = x if index == 0 else attenuation.shape[1] - size - x
-        attenuation[y : y + size, x : x + size] += LEAD / 255 * tile
-
-
-def _add_collimation(attenuation: np.ndarray, spacing: float, rng: np.random.Generator) -> None:
-    """Close the collimator over some borders: unexposed, so bright, with a soft edge."""
-    rows, columns = attenuation.shape
-    y, x = np.arange(rows) * spacing, np.arange(columns) * spacing
-    borders = {"left": x, "right": x[::-1], "top": y, "bottom": y[::-1]}
-    for name, from_edge in borders.items():
-        if rng.random() < 0.1:
-            width = rng.uniform(5, 35 if name == "bottom" else 10)
-            shade = COLLIMATOR / 2 * (1 - np.tanh((from_edge - width) / rng.uniform(1, 8)))
-            shade = shade.astype(np.float32)
-            attenuation += shade[:, None] if name in ("top", "bottom") else shade
-
-
-def _black_out_name(image: np.ndarray, spacing: float, rng: np.random.Generator) -> None:
-    """Paint the de-identification patch over an upper corner of some films."""
-    if rng.random() < 0.35:
-        height, width = (rng.uniform((30, 35), (85, 60)) / spacing).astype(int)
-        top, side = (rng.uniform(0, 6, 2) / spacing).astype(int)
-        left = side if rng.random() < 0.5 else image.shape[1] - width - side
-        image[top : top + height, left : left + width] = image.min()
-
-
-# --- exposure
 
 
 def _expose(attenuation: np.ndarray, spacing: float, rng: np.random.Generator) -> np.ndarray:

@@ -6,13 +6,9 @@ import numpy as np
 import pytest
 
 from knee_attention.errors import InputError
-from knee_attention.films.dataset import (
-    load_dataset,
-    phantom_dataset,
-    stratified_subset,
-    subject_of,
-)
+from knee_attention.films.dataset import load_dataset, stratified_subset, subject_of
 from knee_attention.films.hdf5 import FORMAT
+from knee_attention.films.phantom_dataset import phantom_dataset
 from knee_attention.films.radiograph import prepare_knee
 
 SIZE = (96, 96)

@@ -9,7 +9,8 @@ from knee_attention.networks.model import IMAGENET_MEAN, build_model
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from knee_attention.networks.onnx_file import OnnxNetwork, export_onnx  # noqa: E402
+from knee_attention.networks.onnx_export import export_onnx  # noqa: E402
+from knee_attention.networks.onnx_file import OnnxNetwork  # noqa: E402
 
 
 def description(model):
