@@ -49,9 +49,9 @@ def results_table(results: dict) -> str:
     """
     paper = PAPER_TABLE_1.get(results["backbone"], {}).get(results["variant"], {})
     split = results["split"]
-    origin = "synthetic phantoms" if results["synthetic"] else "data"
+    origin = " (synthetic phantoms)" if results["synthetic"] else ""
     lines = [
-        f"{results['name']}: {results['knees']} {split} knees ({origin})",
+        f"{results['name']}: {results['knees']} {split} knees{origin}",
         f"{'output':12}" + "".join(f"{title:>11}" for title in COLUMNS.values()) + f"{'paper':>11}",
     ]
     for name, metrics in results[split].items():
