@@ -17,13 +17,6 @@ from knee_attention.experiment import (
 )
 from knee_attention.quiet import start_keras
 
-PHANTOMS = PHANTOM_SETTINGS | {
-    backbone: PHANTOM_SETTINGS[backbone] | {"limit": 300}
-    for backbone in ("antony_clsf", "antony_extended", "resnet50")
-}
-"""Without data: a setting in which two cores finish all twenty within 45 minutes. VGG-16 has all
-phantoms, because it needs them to learn."""
-
 
 def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
     """The command line of `experiments/run_table1.py`.
@@ -41,7 +34,7 @@ def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
     first = options["seed"] or 0
     jobs = [
         Job(with_options(experiment, {**options, "seed": first + number},
-                         PHANTOMS[experiment.backbone]),
+                         PHANTOM_SETTINGS[experiment.backbone]),
             output / (experiment.name + f"-seed{first + number}" * (number > 0)))
         for number in range(seeds)
         for experiment in experiments
