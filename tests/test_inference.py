@@ -133,6 +133,13 @@ def test_a_folder_stands_for_its_model(grader, files, film):
     np.testing.assert_allclose(probabilities(again.grade(film)), probabilities(grader.grade(film)))
 
 
+@pytest.mark.parametrize("grey", [0, 255])
+def test_a_blank_image_is_not_graded(grader, grey):
+    for size in ((320, 224), (200, 400)):
+        with pytest.raises(ImageError, match="the image is blank"):
+            grader.grade(np.full(size, grey, np.uint8))
+
+
 def test_an_empty_list_is_no_knees_and_an_empty_folder_is_said(grader, film, tmp_path):
     assert list(grader.grade_all([])) == []
     with pytest.raises(InputError, match="no images in this folder"):

@@ -46,6 +46,7 @@ def run(options: argparse.Namespace) -> None:
 
     files = image_files(options.images)
     grader = load_grader(options.model)
+    synthetic = bool(grader.description.get("synthetic"))
     with ExitStack() as stack:
         write = stack.enter_context(_table(options.csv, grader)) if options.csv else _nowhere
         pictures = _PictureNames(options.overlay) if options.overlay else None
@@ -62,13 +63,18 @@ def run(options: argparse.Namespace) -> None:
                 write({"file": str(file), "error": knees.reason})
                 continue
             for knee in knees:
-                row = _row(file, knee)
+                row = _row(file, knee, synthetic)
                 shown = json.dumps(row) if options.json else _line(row)
                 progress.write(shown, file=sys.stdout)
                 write(row)
             if pictures:
-                _draw(pictures.next(file), knees)
-    print(RESEARCH_ONLY, file=sys.stderr if options.json else sys.stdout)
+                _draw(pictures.next(file), knees, synthetic)
+    remarks = sys.stderr if options.json else sys.stdout
+    if options.csv:
+        print(f"every probability: {options.csv}", file=remarks)
+    if options.overlay:
+        print(f"pictures: {options.overlay}", file=remarks)
+    print(RESEARCH_ONLY, file=remarks)
     if failed:
         print(f"{failed} of {len(files)} files could not be graded", file=sys.stderr)
     if failed == len(files):
@@ -87,7 +93,7 @@ def _heading(grader, model: Path) -> str:
     return f"{name}, grades by {grader.chosen}, {height}x{width}{trained}"
 
 
-def _row(file: Path, knee) -> dict:
+def _row(file: Path, knee, synthetic: bool) -> dict:
     """A knee as `--json` and `--csv` have it."""
     return {
         "file": str(file),
@@ -96,6 +102,7 @@ def _row(file: Path, knee) -> dict:
         "expected_grade": knee.expected_grade,
         "oa_probability": knee.oa_probability,
         "chosen": knee.chosen,
+        "synthetic_model": synthetic,
         **{
             f"{name}_p{grade}": float(value)
             for name, values in {**knee.branches, "ensemble": knee.ensemble}.items()
@@ -120,8 +127,8 @@ def _line(row: dict) -> str:
 def _table(path: Path, grader) -> Iterator[Callable[[dict], object]]:
     """A CSV file that takes rows and appears whole when all are there."""
     outputs = [f"{name}_p{grade}" for name in (*grader.outputs, "ensemble") for grade in range(5)]
-    columns = ["file", "side", "grade", "expected_grade", "oa_probability", "chosen", *outputs,
-               "error"]  # fmt: skip
+    columns = ["file", "side", "grade", "expected_grade", "oa_probability", "chosen",
+               "synthetic_model", *outputs, "error"]  # fmt: skip
     with ExitStack() as stack:
         if path.is_dir():
             raise InputError(f"{path} cannot be written: it is a folder")
@@ -151,7 +158,7 @@ class _PictureNames:
         return self._folder / f"{name}.png"
 
 
-def _draw(path: Path, knees: list) -> None:
+def _draw(path: Path, knees: list, synthetic: bool) -> None:
     """A picture of every knee of a file: the knee, and the chosen branch's attention over it."""
     import numpy as np
 
@@ -163,5 +170,6 @@ def _draw(path: Path, knees: list) -> None:
         side = {"R": "right knee", "L": "left knee"}.get(knee.side, "knee")
         share = knee.probabilities[knee.grade]
         caption = f"{side}: KL {knee.grade} (P {share:.2f} by {knee.chosen})"
+        caption += ", synthetic model" * synthetic
         panels.append(captioned(knee.image, knee.mask, caption))
     write_image(path, np.hstack(panels))

@@ -58,10 +58,13 @@ def knees_of(image: np.ndarray, view: str = "auto") -> dict[str | None, np.ndarr
         `{"R": right knee, "L": left knee}`, or `{None: the image}` for one knee of unknown side.
 
     Raises:
-        ValueError: a single knee, or none, where two are expected; or an unknown view.
+        ValueError: a blank image; a single knee, or none, where two are expected; or an unknown
+            view.
     """
     if view not in VIEWS:
         raise ValueError(f"expected a view of {', '.join(VIEWS)}. Received: {view!r}")
+    if image.size and image.min() == image.max():
+        raise ValueError("the image is blank")
     if view == "single" or (view == "auto" and image.shape[1] <= image.shape[0]):
         return {None: image}
     try:

@@ -92,6 +92,7 @@ def test_json_lines_hold_nothing_else(trained, tmp_path, capsys):
     shown = capsys.readouterr()
     rows = [json.loads(line) for line in shown.out.splitlines()]
     assert [row["side"] for row in rows] == ["R", "L"]
+    assert [row["synthetic_model"] for row in rows] == [False, False]
     assert sum(rows[0][f"ensemble_p{k}"] for k in range(5)) == pytest.approx(1)
     assert "not a medical device" in shown.err
 
