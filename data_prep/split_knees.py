@@ -98,7 +98,9 @@ def _split(options: argparse.Namespace) -> None:
     write_excluded(options.knees / "excluded.csv", account.excluded)
     print(account)
     if account.written == 0:
-        raise InputError(f"no film of {options.films} could be split")
+        raise InputError(f"no film of {options.films} could be split; single knees go to "
+                         "make_dataset.py as they are")
+    print(f"{len(rows)} knees: {options.knees}")
     if options.contact_sheet:
         files = [options.knees / row["file"] for row in rows]
         pairs = zip(rows[::2], files[::2], files[1::2], strict=True)

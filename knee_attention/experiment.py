@@ -147,7 +147,7 @@ def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | No
     add("--output", "folder of the results", output, metavar="DIR", type=Path)
     add("--epochs", "at most this many", default("epochs"), type=positive_number, metavar="N")
     add("--batch-size", "knees a step", default("batch_size"), type=positive_number, metavar="N")
-    add("--learning-rate", "of Adam, at the start", default("learning_rate"), type=_rate,
+    add("--learning-rate", "of Adam, at the start", default("learning_rate"), type=rate,
         metavar="X")
     add("--patience", "K times the paper's epochs without a better validation loss before the rate "
         "falls (2) and training ends (3)", paper.patience, type=positive_number, metavar="K")
@@ -197,7 +197,8 @@ def seed_number(text: str) -> int:
     return number
 
 
-def _rate(text: str) -> float:
+def rate(text: str) -> float:
+    """A number above 0, for argparse."""
     number = float(text)
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"expected a number above 0, not {text}")

@@ -23,7 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="folder of a finished run")
     parser.add_argument("-o", "--output", type=Path, default=Path("report.html"),
                         metavar="FILE.html", help="the page to write (default: report.html)")
-    parser.add_argument("--mistakes", type=_count, default=8, metavar="N",
+    parser.add_argument("--mistakes", type=count, default=8, metavar="N",
                         help="show a run's N worst mistakes (default: 8)")
 
 
@@ -64,7 +64,8 @@ def _opened(path: Path) -> Iterator[TextIO]:
         yield page
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """A whole number from 0, for argparse."""
     number = int(text)
     if number < 0:
         raise argparse.ArgumentTypeError(f"expected a whole number from 0, not {text}")

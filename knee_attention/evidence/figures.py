@@ -164,7 +164,7 @@ def reliability_diagram(
     above.plot([0, 1], [0, 1], "--", color="0.5", linewidth=1, label="as right as it says")
     above.bar(edges[:-1][filled], accuracy, 1 / CALIBRATION_BINS, align="edge",
               color="#9CC9E5", edgecolor="white", label="right, share of the bin")
-    above.plot(stated, accuracy, "D", color=COLOURS[1], markersize=4.5,
+    above.plot(stated, accuracy, "D", color=COLOURS[1], markersize=4.5, clip_on=False,
                label="at the bin's mean probability")
     above.set(xlim=(0, 1), ylim=(0, 1), ylabel="share of knees graded right")
     error = expected_calibration_error(grades, probabilities)

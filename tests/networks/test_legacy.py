@@ -335,6 +335,9 @@ def test_what_is_no_file_of_keras_2_is_refused(tmp_path, antony_single):
         refused(name, "a model of this project already, it needs no import")
     ours.save_weights(tmp_path / "own.weights.h5")
     refused("own.weights.h5", "holds no weights by layer name")
+    knees = keras.Input((8, 8, 1))
+    keras.Model(knees, keras.layers.Conv2D(4, 3)(knees)).save(tmp_path / "foreign.h5")
+    refused("foreign.h5", "a model of another project, written by Keras 3")
     whole = saved(antony_single, tmp_path, whole=True)
     for number, config in enumerate(("{", "[]", "{}", "[" * 10**5)):
         damaged = shutil.copy(whole, tmp_path / f"damaged{number}.h5")
