@@ -9,10 +9,10 @@ import numpy as np
 from knee_attention.films.reading import read_image
 from knee_attention.films.writing import write_image
 
-CELL_HEIGHT = 200
+CELL_HEIGHT = 320
 """Height in pixels of a film on a contact sheet."""
 
-FILMS_PER_PAGE = 300
+FILMS_PER_PAGE = 120
 COLUMNS = 6
 
 
