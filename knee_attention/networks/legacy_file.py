@@ -70,14 +70,15 @@ def read_legacy(path: str | os.PathLike) -> LegacyFile:
             has_optimizer = "optimizer_weights" in file
         if any(array.dtype.kind != "f" for arrays in layers.values() for array in arrays):
             raise ValueError("weights that are no numbers")
-        by_keras_3 = config is not None and version.startswith("3.")
-        of_whole_model = (None, None, []) if config is None or by_keras_3 else _read_config(config)
+        if config is not None and version.startswith("3."):
+            raise InputError(f"{path}: a model of another project, written by Keras {version}; "
+                             "the original code's files are of Keras 2")
+        of_whole_model = (None, None, []) if config is None else _read_config(config)
+    except InputError:
+        raise
     except (AttributeError, IndexError, KeyError, OSError, RecursionError, TypeError,
             ValueError) as error:
         raise InputError(f"{path}: a damaged file of Keras 2 ({error})") from None
-    if by_keras_3:
-        raise InputError(f"{path}: a model of another project, written by Keras {version}; the "
-                         "original code's files are of Keras 2")
     roles = defaultdict(list)
     for name, arrays in layers.items():
         roles[role(arrays)].append(name)
