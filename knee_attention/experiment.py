@@ -10,6 +10,7 @@ from knee_attention.errors import command_line
 from knee_attention.quiet import start_keras
 
 VARIANTS = {"early_fusion": "early_fusion", "multi_loss": "multiloss"}
+POLARITIES = ("auto", "as-is")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -31,6 +32,10 @@ class Experiment:
         precision: a Keras dtype policy, or `auto`.
         weights: `scratch`, `imagenet`, or a file.
         batch_norm: `precise` (re-estimated before each validation) or `moving` (as in the paper).
+        augment: `flips` (the paper's), or `strong`, as `films/augmentation.py` says.
+        schedule: `plateau` (the paper's), or `cosine`: the rate falls along half a cosine to
+            nothing over `epochs`.
+        polarity: `auto` turns photographic negatives, `as-is` leaves every image as it is.
         limit: at most this many knees a split.
         seed: of everything random.
     """
@@ -48,6 +53,9 @@ class Experiment:
     precision: str = "auto"
     weights: str = "scratch"
     batch_norm: str = "precise"
+    augment: str = "flips"
+    schedule: str = "plateau"
+    polarity: str = "auto"
     limit: int | None = None
     seed: int = 0
 
@@ -159,6 +167,12 @@ def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | No
         paper.weights, metavar="scratch|imagenet|FILE")
     add("--batch-norm", "precise: statistics re-estimated before each validation; moving: Keras' "
         "moving averages, the paper's letter", paper.batch_norm, choices=("precise", "moving"))
+    add("--augment", "flips: left to right, the paper's; strong: also turned, shifted, zoomed and "
+        "exposed a little differently", paper.augment, choices=("flips", "strong"))
+    add("--schedule", "of the learning rate. plateau: falls when validation stops improving; "
+        "cosine: falls to nothing over --epochs", paper.schedule, choices=("plateau", "cosine"))
+    add("--polarity", "auto turns photographic negatives; as-is leaves every image alone",
+        paper.polarity, choices=POLARITIES)
     add("--limit", "at most N knees a split, each grade in its share; for trying", metavar="N",
         type=positive_number)
     add("--seed", "of everything random", paper.seed, type=seed_number, metavar="N")

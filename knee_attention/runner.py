@@ -15,6 +15,7 @@ from knee_attention.files import read_json, write_json
 from knee_attention.films.batches import KneeBatches
 from knee_attention.films.dataset import Dataset, load_dataset
 from knee_attention.films.phantom_dataset import phantom_dataset
+from knee_attention.films.tables import write_table
 from knee_attention.networks import weights as stored
 from knee_attention.networks.model import IMAGENET_MEAN, build_model
 from knee_attention.outcome import evaluate, save_models, write_environment
@@ -45,7 +46,11 @@ def run(experiment: Experiment, output: Path, overwrite: bool = False, pdf: bool
 
     drawn_or_limited = experiment.data is None or experiment.limit is not None
     dataset = _load(
-        experiment.data, experiment.image_size, experiment.limit, drawn_or_limited * experiment.seed
+        experiment.data,
+        experiment.image_size,
+        experiment.limit,
+        drawn_or_limited * experiment.seed,
+        experiment.polarity,
     )
     precision = device.choose_precision(experiment.precision)
     keras.utils.set_random_seed(experiment.seed)
@@ -56,6 +61,9 @@ def run(experiment: Experiment, output: Path, overwrite: bool = False, pdf: bool
     _announce(experiment, model, dataset, precision, output)
     output.mkdir(parents=True, exist_ok=True)
     write_json(output / "experiment.json", experiment.as_json())
+    turned = [{"file": file} for knees in dataset.splits.values() for file in knees.turned]
+    if turned:
+        write_table(output / "turned.csv", ["file"], turned)
 
     outputs = list(experiment.output_weights)
     training = KneeBatches(
@@ -64,6 +72,7 @@ def run(experiment: Experiment, output: Path, overwrite: bool = False, pdf: bool
         experiment.batch_size,
         training=True,
         seed=experiment.seed,
+        augment=experiment.augment,
     )
     validation = KneeBatches(dataset.splits["validation"], outputs)
     history = train(
@@ -74,6 +83,7 @@ def run(experiment: Experiment, output: Path, overwrite: bool = False, pdf: bool
         output,
         experiment.batch_norm == "precise",
         experiment.patience,
+        experiment.schedule,
     )
     results = evaluate(experiment, model, dataset, history, output, pdf)
     save_models(experiment, model, results, output)
@@ -84,11 +94,13 @@ def run(experiment: Experiment, output: Path, overwrite: bool = False, pdf: bool
 
 
 @lru_cache(maxsize=1)
-def _load(data: str | None, image_size: tuple[int, int], limit: int | None, seed: int) -> Dataset:
+def _load(
+    data: str | None, image_size: tuple[int, int], limit: int | None, seed: int, polarity: str
+) -> Dataset:
     """The knees; kept for the next experiment on the same, as Table 1 has them in a row."""
     if data is None:
         return phantom_dataset(image_size, limit, seed)
-    return load_dataset(data, image_size, limit, seed)
+    return load_dataset(data, image_size, limit, seed, polarity=polarity)
 
 
 def _open_folder(experiment: Experiment, output: Path, overwrite: bool) -> dict | None:
@@ -105,8 +117,9 @@ def _open_folder(experiment: Experiment, output: Path, overwrite: bool) -> dict 
     if overwrite:
         shutil.rmtree(output)
         return None
-    before, now = read_json(described), experiment.as_json()
-    different = [name for name in now if before.get(name) != now[name]]
+    # A run of an earlier version lacks the options that came later; it ran as their defaults say.
+    before, now = Experiment().as_json() | read_json(described), experiment.as_json()
+    different = [name for name in now if before[name] != now[name]]
     if different:
         name = different[0]
         raise InputError(
@@ -166,6 +179,9 @@ def _announce(
     for grade, count in enumerate(dataset.splits["train"].grade_counts()):
         if count == 0:
             print(f"warning: no training knee of grade {grade}")
+    turned = sum(len(knees.turned) for knees in dataset.splits.values())
+    if turned:
+        print(f"turned {turned} photographic negatives, listed in {output / 'turned.csv'}")
     if dataset.unreadable:
         print(f"left out {len(dataset.unreadable)} unreadable images, listed in "
               f"{output / 'unreadable.csv'}")

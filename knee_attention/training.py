@@ -1,5 +1,6 @@
 """Compile and fit, as in section 4 of the paper."""
 
+import math
 import sys
 from pathlib import Path
 
@@ -52,12 +53,14 @@ def train(
     folder: Path,
     precise_batch_norm: bool = True,
     patience: int = 1,
+    schedule: str = "plateau",
 ) -> list[dict]:
     """Fit a compiled model until validation loss stops falling; its best weights are put back.
 
     The learning rate falls to a tenth after 2 epochs without a better validation loss, training
-    ends after 3 (section 4), or `patience` times as many. What lies in `folder` from a killed
-    training is continued.
+    ends after 3 (section 4), or `patience` times as many. With the schedule `cosine` the rate
+    falls from its first value to nothing over `epochs`, whatever the loss does. What lies in
+    `folder` from a killed training is continued.
 
     Args:
         model: compiled with one loss for each output.
@@ -67,6 +70,7 @@ def train(
         folder: receives `checkpoint.h5` and `history.csv` after each epoch.
         precise_batch_norm: re-estimate batch statistics before each validation.
         patience: how many times the paper's epochs without progress to wait.
+        schedule: of the learning rate, `plateau` or `cosine`.
 
     Returns:
         one dict an epoch: its number, seconds, learning rate, and every loss and accuracy.
@@ -77,12 +81,13 @@ def train(
     stopping = keras.callbacks.EarlyStopping(
         monitor=MONITOR, patience=STOPPING_PATIENCE * patience, restore_best_weights=True
     )
+    rate = cosine_schedule(model, epochs) if schedule == "cosine" else plateau
     checkpoint = Checkpoint(folder / "checkpoint.h5", folder / "history.csv", plateau, stopping)
     checkpoint.restore(model)
     callbacks = [
         keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: training.start(epoch)),
         NamedLogs(training.outputs),
-        plateau,
+        rate,
         stopping,
         checkpoint,
     ]
@@ -101,6 +106,18 @@ def train(
         verbose=1 if sys.stdout.isatty() else 2,
     )
     return checkpoint.rows
+
+
+def cosine_schedule(model: keras.Model, epochs: int) -> keras.callbacks.LearningRateScheduler:
+    """A callback that lets the rate fall along half a cosine, from its present value to nothing.
+
+    The rate of an epoch follows from its number alone, so a resumed training has the rates of an
+    unbroken one. Call this before a checkpoint puts another rate into the model.
+    """
+    first = float(model.optimizer.learning_rate)
+    return keras.callbacks.LearningRateScheduler(
+        lambda epoch: first * (1 + math.cos(math.pi * epoch / epochs)) / 2
+    )
 
 
 class NamedLogs(keras.callbacks.Callback):

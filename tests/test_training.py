@@ -24,19 +24,31 @@ def tiny_model(learning_rate=1e-2, outputs=OUTPUTS, normalise=True):
     return model
 
 
-def tiny_batches(outputs=OUTPUTS, training=False):
+def tiny_batches(outputs=OUTPUTS, training=False, augment="flips"):
     """The last batch is smaller than the others."""
     generator = np.random.default_rng(0)
     grades = generator.integers(5, size=18)
     images = generator.integers(0, 50, (18, 4, 4)) + 40 * grades[:, None, None]
     knees = Knees(images.astype(np.uint8), grades, [], [])
-    return KneeBatches(knees, outputs, 8, training=training, seed=3)
+    return KneeBatches(knees, outputs, 8, training=training, seed=3, augment=augment)
 
 
-def fit(folder, epochs, model=None, outputs=OUTPUTS, **kwargs):
+def fit(folder, epochs, model=None, outputs=OUTPUTS, augment="flips", **kwargs):
     model = model or tiny_model(outputs=outputs)
-    batches = tiny_batches(outputs, training=True), tiny_batches(outputs)
+    batches = tiny_batches(outputs, training=True, augment=augment), tiny_batches(outputs)
     return train(model, *batches, epochs, folder, **kwargs), model
+
+
+def interrupt_before_epoch(number):
+    """`KneeBatches.start`, but Ctrl-C is pressed before the epoch of that number."""
+    start = KneeBatches.start
+
+    def interrupted(batches, epoch):
+        if epoch == number:
+            raise KeyboardInterrupt
+        start(batches, epoch)
+
+    return interrupted
 
 
 def stuck_model():
@@ -75,6 +87,12 @@ def test_the_learning_rate_falls_after_two_bad_epochs_and_training_ends_after_th
     np.testing.assert_allclose(rates, [1e-30, 1e-30, 1e-30, 1e-31], rtol=1e-3)
 
 
+def test_the_cosine_falls_from_the_first_rate_to_nothing(tmp_path):
+    history, _ = fit(tmp_path, 4, schedule="cosine")
+    rates = [row["learning_rate"] for row in history]
+    assert rates == pytest.approx([0.01, 0.01 * 0.853553, 0.005, 0.01 * 0.146447], rel=1e-4)
+
+
 def test_patience_multiplies_both_waits(tmp_path):
     history, _ = fit(tmp_path, 10, stuck_model(), patience=2)
     assert len(history) == 7
@@ -99,10 +117,16 @@ def test_adam_has_the_paper_s_betas():
     assert (optimizer.beta_1, optimizer.beta_2) == (0.9, 0.999)
 
 
-def test_a_continued_training_equals_an_unbroken_one(tmp_path):
-    unbroken, model = fit(tmp_path / "unbroken", 4)
-    fit(tmp_path / "broken", 2)
-    continued, again = fit(tmp_path / "broken", 4)
+@pytest.mark.parametrize("augment", ["flips", "strong"])
+@pytest.mark.parametrize("schedule", ["plateau", "cosine"])
+def test_a_continued_training_equals_an_unbroken_one(tmp_path, monkeypatch, augment, schedule):
+    options = {"augment": augment, "schedule": schedule}
+    unbroken, model = fit(tmp_path / "unbroken", 4, **options)
+    monkeypatch.setattr(KneeBatches, "start", interrupt_before_epoch(2))
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "broken", 4, **options)
+    monkeypatch.undo()
+    continued, again = fit(tmp_path / "broken", 4, **options)
     assert without_seconds(continued) == without_seconds(unbroken)
     for ours, theirs in zip(again.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)

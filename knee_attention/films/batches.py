@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from knee_attention.films.augmentation import Distortions
 from knee_attention.films.dataset import Knees
 
 EVALUATION_BATCH = 32
@@ -12,15 +13,16 @@ EVALUATION_BATCH = 32
 class KneeBatches(keras.utils.PyDataset):
     """Batches of knees and their grades.
 
-    Order and flips of an epoch follow from the seed and the epoch's number alone, so that a
-    resumed training sees what an unbroken one would have seen.
+    Order, flips and distortions of an epoch follow from the seed and the epoch's number alone, so
+    that a resumed training sees what an unbroken one would have seen.
 
     Args:
         knees: the knees of a split.
         outputs: names of the model's outputs; each gets the same grades.
         batch_size: number of knees a batch; the last may be smaller.
         training: shuffle, and flip half of the knees left to right.
-        seed: decides order and flips.
+        seed: decides everything drawn.
+        augment: `flips`, or `strong`: also distort each knee as `augmentation.py` says.
 
     Yields:
         `(batch, height, width, 1)` uint8 and `{output: (batch,) int64}`.
@@ -33,6 +35,7 @@ class KneeBatches(keras.utils.PyDataset):
         batch_size: int = EVALUATION_BATCH,
         training: bool = False,
         seed: int = 0,
+        augment: str = "flips",
     ):
         super().__init__()
         self.knees = knees
@@ -40,16 +43,20 @@ class KneeBatches(keras.utils.PyDataset):
         self.batch_size = batch_size
         self.training = training
         self.seed = seed
+        self.augment = augment
         self.start(0)
 
     def start(self, epoch: int) -> None:
-        """Take the order and the flips of an epoch."""
+        """Take the order, the flips and the distortions of an epoch."""
         self.order = np.arange(len(self.knees))
         self.flipped = np.zeros(len(self.knees), bool)
+        self.distortions = None
         if self.training:
             generator = np.random.default_rng((self.seed, epoch))
             self.order = generator.permutation(len(self.knees))
             self.flipped = generator.random(len(self.knees)) < 0.5
+            if self.augment == "strong":
+                self.distortions = Distortions.draw(len(self.knees), generator)
 
     def __len__(self):
         return -(-len(self.knees) // self.batch_size)
@@ -59,5 +66,8 @@ class KneeBatches(keras.utils.PyDataset):
         images = self.knees.images[positions]
         flipped = self.flipped[positions]
         images[flipped] = images[flipped, :, ::-1]
+        if self.distortions:
+            for image, position in zip(images, positions, strict=True):
+                image[:] = self.distortions.apply(image, position)
         grades = self.knees.grades[positions]
         return images[..., np.newaxis], dict.fromkeys(self.outputs, grades)

@@ -16,6 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from knee_attention.errors import ImageError, InputError
+from knee_attention.films.polarity import bone_bright, is_negative, negative
 from knee_attention.films.radiograph import prepare_knee
 from knee_attention.films.reading import is_image_file, read_image
 from knee_attention.films.splits import SPLITS
@@ -34,6 +35,7 @@ class Knees:
         files: the name of each knee's file, relative to the data set.
         subjects: the person each knee belongs to.
         masks: `(n, height, width)` bool joint masks, where the truth is known (phantoms).
+        turned: which of `files` are photographic negatives, shown here with bone bright.
     """
 
     images: "np.ndarray | StoredImages"
@@ -41,6 +43,7 @@ class Knees:
     files: list[str]
     subjects: list[str]
     masks: np.ndarray | None = None
+    turned: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.grades)
@@ -71,6 +74,7 @@ def load_dataset(
     limit: int | None = None,
     seed: int = 0,
     wanted: tuple[str, ...] = SPLITS,
+    polarity: str = "auto",
 ) -> Dataset:
     """Read a data folder or HDF5 file.
 
@@ -80,6 +84,7 @@ def load_dataset(
         limit: at most this many knees a split, each grade in its share.
         seed: decides which knees a limit keeps.
         wanted: the splits to read; the test split may be missing, unless it alone is asked for.
+        polarity: `auto` turns photographic negatives, `as-is` takes every image as it is.
 
     Raises:
         InputError: nothing there, another layout, an empty split, no readable image.
@@ -90,11 +95,11 @@ def load_dataset(
     if path.is_file():
         if path.suffix.lower() not in HDF5_SUFFIXES:
             raise InputError(f"{path}: expected a data folder or an .h5 file")
-        return _load_hdf5(path, size, limit, seed, wanted)
-    return _load_folder(path, size, limit, seed, wanted)
+        return _load_hdf5(path, size, limit, seed, wanted, polarity)
+    return _load_folder(path, size, limit, seed, wanted, polarity)
 
 
-def _load_folder(root: Path, size, limit, seed, wanted) -> Dataset:
+def _load_folder(root: Path, size, limit, seed, wanted, polarity) -> Dataset:
     splits, unreadable = {}, []
     subjects = _manifest_subjects(root)
     for split in wanted:
@@ -111,7 +116,7 @@ def _load_folder(root: Path, size, limit, seed, wanted) -> Dataset:
             )
         paths, grades = _graded_files(folder)
         chosen = stratified_subset(grades, limit, seed)
-        images, failed = _read_knees([paths[i] for i in chosen], size, split)
+        images, turned, failed = _read_knees([paths[i] for i in chosen], size, split, polarity)
         unreadable += failed.values()
         if len(failed) == len(chosen):
             raise InputError(f"{folder}: none of its {len(chosen)} images can be read "
@@ -123,6 +128,7 @@ def _load_folder(root: Path, size, limit, seed, wanted) -> Dataset:
             grades=grades[kept],
             files=files,
             subjects=[subjects.get(file) or subject_of(file) for file in files],
+            turned=[files[position] for position in np.flatnonzero(turned)],
         )
     return Dataset(splits, unreadable=unreadable)
 
@@ -153,14 +159,20 @@ def stratified_subset(grades: np.ndarray, limit: int | None, seed: int) -> np.nd
     return np.sort(by_grade[steps.astype(int)])
 
 
-def _read_knees(paths, size, split) -> tuple[np.ndarray, dict[int, ImageError]]:
-    """Decode once, in threads, into one array; what fails is returned by position."""
+def _read_knees(
+    paths, size, split, polarity
+) -> tuple[np.ndarray, np.ndarray, dict[int, ImageError]]:
+    """Decode once, in threads, into one array; also tell which were turned, and what failed."""
     images = np.empty((len(paths), *size), np.uint8)
+    turned = np.zeros(len(paths), bool)
     failed = {}
 
     def read(position: int) -> None:
         try:
-            images[position] = prepare_knee(read_image(paths[position]), size)
+            image = read_image(paths[position])
+            if polarity == "auto":
+                image, turned[position] = bone_bright(image)
+            images[position] = prepare_knee(image, size)
         except ImageError as error:
             failed[position] = error
         except ValueError as error:
@@ -169,7 +181,8 @@ def _read_knees(paths, size, split) -> tuple[np.ndarray, dict[int, ImageError]]:
     in_threads(read, len(paths), f"reading {split}")
     if failed:
         images = np.delete(images, list(failed), axis=0)
-    return images, dict(sorted(failed.items()))
+        turned = np.delete(turned, list(failed))
+    return images, turned, dict(sorted(failed.items()))
 
 
 def in_threads(work: Callable[[int], None], count: int, title: str) -> None:
@@ -200,10 +213,20 @@ def subject_of(file: str) -> str:
 class StoredImages:
     """The images of one split in an HDF5 file, read and prepared as they are asked for."""
 
-    def __init__(self, path: Path, rows: np.ndarray, size: tuple[int, int]):
+    def __init__(self, path: Path, rows: np.ndarray, size: tuple[int, int], polarity: str):
         self.stored = h5py.File(path, "r")["images"]
         self.rows = rows
         self.size = tuple(size)
+        self.negative = np.zeros(len(self.stored), bool)
+        if polarity == "auto":
+            self._find_negatives()
+
+    def _find_negatives(self) -> None:
+        def look(place: int) -> None:
+            row = self.rows[place]
+            self.negative[row] = is_negative(self.stored[row])
+
+        in_threads(look, len(self.rows), "looking for negatives")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -214,11 +237,16 @@ class StoredImages:
 
     def __getitem__(self, positions) -> np.ndarray:
         rows = np.atleast_1d(self.rows[positions])
-        knees = np.stack([prepare_knee(self.stored[row], self.size) for row in rows])
+        knees = np.stack([self._prepared(row) for row in rows])
         return knees if np.ndim(self.rows[positions]) else knees[0]
 
 
-def _load_hdf5(path: Path, size, limit, seed, wanted) -> Dataset:
+    def _prepared(self, row: int) -> np.ndarray:
+        image = self.stored[row]
+        return prepare_knee(negative(image) if self.negative[row] else image, self.size)
+
+
+def _load_hdf5(path: Path, size, limit, seed, wanted, polarity) -> Dataset:
     columns = ("images", "grades", "ids", "sides", "subjects", "splits")
     try:
         with h5py.File(path, "r") as file:
@@ -239,10 +267,13 @@ def _load_hdf5(path: Path, size, limit, seed, wanted) -> Dataset:
                 continue
             raise InputError(f"{path}: it holds no {split} knees")
         rows = rows[stratified_subset(grades[rows], limit, seed)]
+        images = StoredImages(path, rows, size, polarity)
+        files = [f"{ids[row]}_{sides[row]}" for row in rows]
         splits[split] = Knees(
-            images=StoredImages(path, rows, size),
+            images=images,
             grades=grades[rows],
-            files=[f"{ids[row]}_{sides[row]}" for row in rows],
+            files=files,
             subjects=subjects[rows].tolist(),
+            turned=[files[place] for place in np.flatnonzero(images.negative[rows])],
         )
     return Dataset(splits)

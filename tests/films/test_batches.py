@@ -48,3 +48,20 @@ def test_about_half_of_the_knees_are_flipped():
     knees = Knees(np.zeros((1000, 2, 2), np.uint8), np.zeros(1000, int), [], [])
     flipped = KneeBatches(knees, ["att0"], 10, training=True).flipped
     assert 430 < flipped.sum() < 570
+
+
+def test_strong_augmentation_follows_from_seed_and_epoch_alone(knees):
+    def pixels(seed, epoch, augment="strong"):
+        batches = KneeBatches(knees, ["att0"], 4, training=True, seed=seed, augment=augment)
+        batches.start(epoch)
+        return np.concatenate([batches[index][0] for index in range(len(batches))])
+
+    assert np.array_equal(pixels(5, 2), pixels(5, 2))
+    assert not np.array_equal(pixels(5, 2), pixels(5, 3))
+    assert not np.array_equal(pixels(5, 2), pixels(6, 2))
+    assert not np.array_equal(pixels(5, 2), pixels(5, 2, "flips"))
+
+
+def test_evaluation_distorts_nothing(knees):
+    batches = KneeBatches(knees, ["att0"], 4, augment="strong")
+    assert np.array_equal(batches[0][0][..., 0], knees.images[:4])

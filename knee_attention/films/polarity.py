@@ -1,0 +1,113 @@
+"""Whether bone is bright on a radiograph, or the image is a photographic negative.
+
+Archives hold both: 110 of the 8,260 knees of the public OAI-derived set are negatives, and a DICOM
+file's PhotometricInterpretation can be wrong.
+"""
+
+import cv2
+import numpy as np
+
+from knee_attention.films.reading import to_grey
+
+THUMBNAIL = (128, 128)
+"""Rows and columns to which the image is shrunk; finer detail is noise to this question."""
+
+FLAT = 0.02
+"""A row or column at the border that varies less than this part of the range shows no patient:
+beyond the collimator a film is black or white whatever its polarity."""
+
+MOST_BORDER = 0.2
+"""At most this part of each side is taken for such a border."""
+
+SIDES = 0.05
+"""The part of the width, at the left and at the right, that the middle is compared with."""
+
+FILM_OF_TWO = 1.1
+"""Wider than high by this factor, an image may show two legs with the beam between them."""
+
+
+def is_negative(image: np.ndarray) -> bool:
+    """Whether bone is dark.
+
+    Beside a leg the beam reaches the film unhindered. So the ranks of the grey values in the
+    middle half of the width are compared with those at its left and right border; ranks depend
+    neither on the number of bits nor on equalisation. A wide image is also looked at in two
+    halves, and the clearer of both answers counts.
+
+    On 6,604 crops of the public set the difference of the mean ranks, in parts of the largest
+    possible, lies at -0.36 or below for the 84 negatives and at +0.34 or above for all others; on
+    real films, halves and cut knees at +0.28 or above.
+
+    Args:
+        image: `(height, width[, channels])` of any numeric dtype: a crop of a joint, half a film,
+            a knee cut from a film, or a film of both legs.
+
+    Raises:
+        ValueError: no image shape.
+    """
+    grey = to_grey(np.asarray(image))
+    ranks = _ranks(_within_borders(_thumbnail(grey)))
+    whole = _middle_over_sides(ranks)
+    if grey.shape[1] <= FILM_OF_TWO * grey.shape[0]:
+        return whole < 0
+    halves = np.mean([_middle_over_sides(half) for half in np.array_split(ranks, 2, axis=1)])
+    return bool(max(whole, halves, key=abs) < 0)
+
+
+def bone_bright(image: np.ndarray) -> tuple[np.ndarray, bool]:
+    """The image with bone bright, and whether it had to be turned for that.
+
+    Args:
+        image: as `is_negative` takes it.
+
+    Returns:
+        the image itself, or its negative in the same dtype; and whether it is the negative.
+
+    Raises:
+        ValueError: no image shape.
+    """
+    if not is_negative(image):
+        return image, False
+    return negative(image), True
+
+
+def negative(image: np.ndarray) -> np.ndarray:
+    """The photographic negative, in the same dtype; of floats, the mirror image of their range."""
+    if image.dtype == bool or np.issubdtype(image.dtype, np.integer):
+        return ~image
+    return image.min() + image.max() - image
+
+
+def _thumbnail(grey: np.ndarray) -> np.ndarray:
+    finite = np.nan_to_num(grey.astype(np.float32), posinf=0, neginf=0)
+    return cv2.resize(finite, THUMBNAIL[::-1], interpolation=cv2.INTER_AREA)
+
+
+def _within_borders(thumbnail: np.ndarray) -> np.ndarray:
+    columns = _varied(thumbnail)
+    return thumbnail[_varied(thumbnail[:, columns].T), columns]
+
+
+def _varied(thumbnail: np.ndarray) -> slice:
+    """The columns without the flat ones at both borders."""
+    count = thumbnail.shape[1]
+    varied = np.flatnonzero(thumbnail.std(axis=0) >= FLAT * np.ptp(thumbnail))
+    if not len(varied):
+        return slice(0, count)
+    border = int(MOST_BORDER * count)
+    return slice(min(varied[0], border), max(varied[-1] + 1, count - border))
+
+
+def _ranks(grey: np.ndarray) -> np.ndarray:
+    """Each pixel's place in the order of grey, from 0 to 1; equal values share their mean place."""
+    _, inverse, counts = np.unique(grey, return_inverse=True, return_counts=True)
+    places = np.cumsum(counts) - (counts + 1) / 2
+    return (places / max(grey.size - 1, 1))[inverse].reshape(grey.shape)
+
+
+def _middle_over_sides(ranks: np.ndarray) -> float:
+    """Mean rank of the middle half of the columns minus that of the outermost ones."""
+    width = ranks.shape[1]
+    side, quarter = max(1, round(SIDES * width)), width // 4
+    middle = ranks[:, quarter : width - quarter].mean()
+    return float(middle - np.hstack([ranks[:, :side], ranks[:, width - side :]]).mean())

@@ -1,0 +1,105 @@
+import os
+import tarfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from knee_attention.films.dataset import load_dataset
+from knee_attention.films.phantom import phantom_film
+from knee_attention.films.polarity import bone_bright, is_negative, negative
+from knee_attention.films.radiograph import prepare_knee, split_knees
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="no real films beside the checkout")
+
+
+def views(film):
+    """A film and its knees, with 8 and 16 bits."""
+    for image in (film, *split_knees(film, "auto").values()):
+        yield image
+        yield image.astype(np.uint16) * 16
+
+
+@pytest.mark.parametrize("first", range(0, 200, 50))
+def test_phantoms_and_their_negatives_are_told_apart(first):
+    for seed in range(first, first + 50):
+        for image in views(phantom_film((seed % 5, seed // 5 % 5), seed).image):
+            assert not is_negative(image), seed
+            assert is_negative(negative(image)), seed
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int16, np.float32, np.float64])
+def test_a_negative_comes_back_as_what_it_was(dtype):
+    film = (phantom_film((2, 3), 7, 256).image // 2).astype(dtype)
+    turned, was_negative = bone_bright(negative(film))
+    assert was_negative and turned.dtype == dtype
+    np.testing.assert_allclose(turned, film, rtol=1e-5)
+    same, was_negative = bone_bright(film)
+    assert same is film and not was_negative
+
+
+def test_colour_and_borders_do_not_decide():
+    film = phantom_film((1, 0), 3, 256).image
+    for border in (0, 255):
+        framed = cv2.copyMakeBorder(film, 30, 30, 40, 40, cv2.BORDER_CONSTANT, value=border)
+        assert not is_negative(framed)
+        assert is_negative(negative(framed))
+    assert is_negative(cv2.cvtColor(negative(film), cv2.COLOR_GRAY2BGR))
+    assert not is_negative(np.zeros((40, 30), np.uint8))
+
+
+def knees_on_disk(root: Path, turned: set[str]) -> Path:
+    """Forty prepared phantom knees as a data folder, those named in `turned` as negatives."""
+    for number in range(20):
+        film = phantom_film((number % 5, (number + 1) % 5), number, 256)
+        for side, knee in split_knees(film.image, "auto").items():
+            split = "train" if number < 10 else "validation"
+            name = f"{split}/{film.grades[side]}/{number}{side}.png"
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            image = prepare_knee(knee, (64, 64), equalization="none")
+            cv2.imwrite(os.fspath(path), negative(image) if name in turned else image)
+    return root
+
+
+def test_a_folder_with_negatives_reads_as_its_mended_copy(tmp_path):
+    turned = {"train/0/0R.png", "train/1/0L.png", "validation/1/11R.png"}
+    mixed = load_dataset(knees_on_disk(tmp_path / "mixed", turned), (32, 32))
+    mended = load_dataset(knees_on_disk(tmp_path / "mended", set()), (32, 32))
+    for split in ("train", "validation"):
+        assert np.array_equal(mixed.splits[split].images, mended.splits[split].images)
+        assert mended.splits[split].turned == []
+    assert {file for knees in mixed.splits.values() for file in knees.turned} == turned
+    as_is = load_dataset(tmp_path / "mixed", (32, 32), polarity="as-is")
+    assert as_is.splits["train"].turned == []
+    assert not np.array_equal(as_is.splits["train"].images, mended.splits["train"].images)
+
+
+@needs_shared
+def test_real_films_their_halves_and_their_negatives():
+    films = sorted((SHARED / "radiographs").glob("*.jpg"))
+    halves = sorted((SHARED / "half_films").glob("*.jpg"))
+    images = [cv2.imread(os.fspath(path), cv2.IMREAD_GRAYSCALE) for path in films + halves]
+    cut = [knee for film in images[:2] for way in ("auto", "middle")
+           for knee in split_knees(film, way).values()]  # fmt: skip
+    assert len(images) == 5
+    for image in images + cut:
+        assert not is_negative(image)
+        assert is_negative(negative(image))
+
+
+@needs_shared
+def test_exactly_the_known_negatives_of_the_public_validation_split():
+    folder = SHARED / "kneeKL224"
+    known = (folder / "inverted.txt").read_text().split()
+    found, count = [], 0
+    with tarfile.open(folder / "validation.tar") as archive:
+        for member in filter(tarfile.TarInfo.isfile, archive):
+            pixels = np.frombuffer(archive.extractfile(member).read(), np.uint8)
+            count += 1
+            if is_negative(cv2.imdecode(pixels, cv2.IMREAD_GRAYSCALE)):
+                found.append(member.name)
+    assert count == 826
+    assert sorted(found) == sorted(name for name in known if name.startswith("validation"))
