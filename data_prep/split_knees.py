@@ -14,6 +14,8 @@ from pathlib import Path
 
 from knee_attention.errors import InputError, command_line
 
+CHOICES = ("split", "fit", "equalize", "flip_left", "polarity")
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line."""
@@ -56,6 +58,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--flip-left", action="store_true", help="mirror left knees")
     parser.add_argument(
+        "--polarity",
+        choices=("auto", "as-is"),
+        default="auto",
+        help="turn photographic negatives, or leave every film as it is (default: auto)",
+    )
+    parser.add_argument(
         "--contact-sheet", type=Path, metavar="FILE", help="draw all cuts on a page to look at"
     )
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes to use")
@@ -84,7 +92,7 @@ def _split(options: argparse.Namespace) -> None:
         by_id[source.stem].append(source)
     ambiguous = {source for same in by_id.values() if len(same) > 1 for source in same}
 
-    choices = {name: getattr(options, name) for name in ("split", "fit", "equalize", "flip_left")}
+    choices = {name: getattr(options, name) for name in CHOICES}
     cutter = Cutter(options.knees, size=tuple(options.size), **choices)
     journal = Journal(options.knees / ".journal.jsonl", {**choices, "size": options.size})
     distinct = [source for source in sources if source not in ambiguous]
@@ -100,6 +108,9 @@ def _split(options: argparse.Namespace) -> None:
     if account.written == 0:
         raise InputError(f"no film of {options.films} could be split; single knees go to "
                          "make_dataset.py as they are")
+    turned = {row["id"] for row in rows if row.get("turned")}
+    if turned:
+        print(f"turned {len(turned)} photographic negatives, named in the column 'turned'")
     print(f"{len(rows)} knees: {options.knees}")
     if options.contact_sheet:
         files = [options.knees / row["file"] for row in rows]

@@ -1,6 +1,6 @@
 """Saved models measured on the same knees: one by one, together, and against each other."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +12,15 @@ from knee_attention.evidence.intervals import paired_differences
 from knee_attention.evidence.predictions import ENSEMBLE, Predictions, read_predictions
 from knee_attention.experiment import VARIANTS
 from knee_attention.files import read_json
-from knee_attention.films.dataset import Knees, load_dataset
+from knee_attention.films.dataset import Knees, StoredImages, load_dataset
+from knee_attention.films.joint_masks import joint_masks
 from knee_attention.films.phantom_dataset import phantom_dataset
+from knee_attention.films.reading import read_image
 from knee_attention.measurement import localise, look, predict
 from knee_attention.networks.model_file import load_model, read_description
+
+EXPERT_MASKS = "expert_masks.json"
+"""In a run's folder: its attention on knees whose joint experts drew."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +97,16 @@ class KneeSource:
         split: `train`, `validation` or `test`.
         limit: at most this many knees.
         seed: of the phantoms, and of what the limit keeps.
+        polarity: `auto` turns photographic negatives, `as-is` takes every image as it is.
+        masks: a folder of joint masks; only knees with a mask are taken, and these are theirs.
     """
 
     data: str | None
     split: str
     limit: int | None
     seed: int
+    polarity: str = "auto"
+    masks: Path | None = None
     _prepared: dict[tuple[int, int], Knees] = field(default_factory=dict)
 
     @property
@@ -109,14 +118,35 @@ class KneeSource:
         """The same knees at another size."""
         if size not in self._prepared:
             asked = (size, self.limit, self.seed, (self.split,))
-            dataset = load_dataset(self.data, *asked) if self.data else phantom_dataset(*asked)
+            if self.data:
+                dataset = load_dataset(self.data, *asked, self.polarity)
+            else:
+                dataset = phantom_dataset(*asked)
             for error in dataset.unreadable:
                 print(f"left out {error}")
-            self._prepared[size] = dataset.splits[self.split]
+            knees = dataset.splits[self.split]
+            if self.masks:
+                knees = self._with_masks(knees)
+            if knees.turned:
+                print(f"photographic negatives, turned: {len(knees.turned)}")
+            self._prepared[size] = knees
         return self._prepared[size]
 
+    def _with_masks(self, knees: Knees) -> Knees:
+        def image_shape(place: int) -> tuple[int, int]:
+            if isinstance(knees.images, StoredImages):
+                return knees.images.stored.shape[1:]
+            return read_image(Path(self.data) / knees.files[place]).shape
 
-def knee_source(saved: SavedModel, data, split, limit, seed) -> KneeSource:
+        found = joint_masks(self.masks, knees.files, image_shape)
+        for error in found.left_out:
+            print(f"left out {error}")
+        return replace(knees.take(found.positions), masks=found.joints)
+
+
+def knee_source(
+    saved: SavedModel, data, split, limit, seed, polarity="auto", masks=None
+) -> KneeSource:
     """The knees to measure on: those asked for or, without `data`, the model's own phantoms.
 
     Raises:
@@ -129,7 +159,9 @@ def knee_source(saved: SavedModel, data, split, limit, seed) -> KneeSource:
             origin = f"was trained on {trained}" if trained else "does not say what it saw"
             raise InputError(f"{saved.given}: the model {origin}; name the knees with --data")
         limit = saved.experiment.get("limit") if limit is None else limit
-    return KneeSource(data, split, limit, seed)
+    if masks and data is None:
+        raise InputError("--masks are those of real knees: name these with --data")
+    return KneeSource(data, split, limit, seed, polarity, masks)
 
 
 @dataclass(frozen=True)
@@ -155,9 +187,11 @@ def measure(saved: SavedModel, source: KneeSource, label: str) -> Measured:
     knees = source.knees(tuple(saved.description["image_size"]))
     predictions = predict(model, knees)
     results = _results(saved, source, predictions) | {"parameters": model.count_params()}
-    localisation = localise(look(model, knees), knees) if knees.masks is not None else {}
-    if localisation:
-        results["localisation"] = localisation
+    if knees.masks is not None:
+        masks = look(model, knees)
+        results["localisation"] = localise(masks, knees)
+        if source.masks:
+            results["localisation_widened"] = localise(masks, knees, tolerant=True)
     return Measured(label, predictions, results["chosen"], results)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from knee_attention.comparison import KneeSource, open_saved
+from knee_attention.comparison import EXPERT_MASKS, KneeSource, open_saved
 from knee_attention.errors import InputError
 from knee_attention.evidence.attention_maps import overlay
 from knee_attention.evidence.metrics import SCALARS
@@ -56,7 +56,7 @@ def _read(folder: Path) -> ReportedRun:
         raise InputError(f"{folder}: {problem}")
     saved = open_saved(folder)
     results = _json_object(folder / "results.json")
-    environment = folder / "environment.json"
+    environment, masks = folder / "environment.json", folder / EXPERT_MASKS
     predictions = read_predictions(folder / "predictions.csv")
     _check(folder, saved.experiment, results)
     predictions.of(results["chosen"])
@@ -72,6 +72,7 @@ def _read(folder: Path) -> ReportedRun:
         environment=_json_object(environment) if environment.exists() else {},
         predictions=predictions,
         figures={name: webp for name, webp in figures.items() if webp},
+        expert_masks=_json_object(masks) if masks.exists() else None,
     )
 
 

@@ -14,6 +14,7 @@ from knee_attention.errors import ImageError, InputError
 from knee_attention.evidence.attention_maps import at_image_size
 from knee_attention.evidence.ensemble import ensemble
 from knee_attention.films.opening import image_files, knees_of, named_side, open_image
+from knee_attention.films.polarity import bone_bright
 from knee_attention.films.radiograph import PREPARATION, prepare_knee
 
 RESEARCH_ONLY = "Research use only, not a medical device."
@@ -30,6 +31,7 @@ class GradedKnee:
         branches: `{output: (5,)}` probabilities of the grades 0 to 4 by each output.
         chosen: the output that grades, chosen on validation.
         low_masks: `{branch: (h, w)}` attention masks in 0-1, at the branch's own resolution.
+        turned: whether the image was a photographic negative.
     """
 
     side: str | None
@@ -37,6 +39,7 @@ class GradedKnee:
     branches: dict[str, np.ndarray]
     chosen: str
     low_masks: dict[str, np.ndarray] = field(repr=False)
+    turned: bool = False
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -77,12 +80,13 @@ class GradedKnee:
         return self.masks[branch]
 
 
-def load_grader(path: str | os.PathLike) -> "Grader":
+def load_grader(path: str | os.PathLike, polarity: str = "auto") -> "Grader":
     """A saved model, ready to grade.
 
     Args:
         path: an `.h5`, `.keras` or `.onnx` file of this project, or the folder of a run. With
             `.onnx` neither Keras nor TensorFlow is imported.
+        polarity: `"auto"` turns photographic negatives, `"as-is"` takes every image as it is.
 
     Raises:
         InputError: no such file, a damaged one, or no model of this project.
@@ -90,13 +94,13 @@ def load_grader(path: str | os.PathLike) -> "Grader":
     if Path(path).suffix.lower() == ".onnx":
         from knee_attention.networks.onnx_file import OnnxNetwork
 
-        return Grader(OnnxNetwork(path))
+        return Grader(OnnxNetwork(path), polarity)
     from knee_attention.quiet import start_keras
 
     start_keras()
     from knee_attention.saved_network import KerasNetwork
 
-    return Grader(KerasNetwork(path))
+    return Grader(KerasNetwork(path), polarity)
 
 
 class Grader:
@@ -105,6 +109,7 @@ class Grader:
     Args:
         network: from `(n, height, width, 1)` float32 knees to the outputs' probabilities and
             `<branch>_mask`s by name; with the `description` of its file.
+        polarity: `"auto"` turns photographic negatives, `"as-is"` takes every image as it is.
 
     Example:
 
@@ -112,8 +117,9 @@ class Grader:
     ...     print(knee.side, knee.grade, knee.probabilities)
     """
 
-    def __init__(self, network):
+    def __init__(self, network, polarity: str = "auto"):
         self.network = network
+        self.polarity = polarity
         self.description = network.description
         self.outputs = list(self.description["outputs"])
         self.chosen = self.description.get("chosen") or self.outputs[0]
@@ -185,11 +191,14 @@ class Grader:
         is_array = isinstance(image, np.ndarray)
         name = "the image" if is_array else image
         try:
-            knees = knees_of(image if is_array else open_image(image), view)
+            pixels = image if is_array else open_image(image)
+            pixels, turned = bone_bright(pixels, self.polarity)
+            knees = knees_of(pixels, view)
             return [
                 (
                     side or (None if is_array else named_side(image)),
                     prepare_knee(knee, self.image_size, **self._preparation),
+                    turned,
                 )
                 for side, knee in knees.items()
             ]
@@ -200,7 +209,7 @@ class Grader:
 
     def _grade_batch(self, waiting: list[tuple]) -> Iterator[tuple]:
         readable = [knees for _, knees in waiting if not isinstance(knees, ImageError)]
-        prepared = [knee for knees in readable for _, knee in knees]
+        prepared = [knee for knees in readable for _, knee, _ in knees]
         values = {}
         if prepared:
             values = self.network(np.stack(prepared)[..., np.newaxis].astype(np.float32))
@@ -210,16 +219,16 @@ class Grader:
                 yield image, knees
                 continue
             graded = []
-            for side, knee in knees:
-                graded.append(self._graded(side, knee, values, position))
+            for side, knee, turned in knees:
+                graded.append(self._graded(side, knee, turned, values, position))
                 position += 1
             yield image, graded
 
-    def _graded(self, side, knee, values, position) -> GradedKnee:
+    def _graded(self, side, knee, turned, values, position) -> GradedKnee:
         branches = {name: values[name][position].astype(np.float64) for name in self.outputs}
         masks = {
             name.removesuffix("_mask"): value[position]
             for name, value in values.items()
             if name.endswith("_mask")
         }
-        return GradedKnee(side, knee, branches, self.chosen, masks)
+        return GradedKnee(side, knee, branches, self.chosen, masks, turned)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from knee_attention import device
-from knee_attention.evidence.attention_maps import attention_masks, localisation
+from knee_attention.evidence.attention_maps import attention_masks, localisation, widened
 from knee_attention.evidence.predictions import Predictions, own_subjects
 from knee_attention.films.batches import KneeBatches
 from knee_attention.films.dataset import Knees
@@ -34,11 +34,24 @@ def look(model: keras.Model, knees: Knees) -> dict[str, np.ndarray]:
     return attention_masks(_ready(model), KneeBatches(knees, model.output_names))
 
 
-def localise(masks: dict[str, np.ndarray], knees: Knees) -> dict[str, dict[str, float]]:
-    """`localisation` of every branch; empty where the knees' joints are not known."""
+def localise(
+    masks: dict[str, np.ndarray], knees: Knees, tolerant: bool = False
+) -> dict[str, dict[str, float]]:
+    """`localisation` of every branch; empty where the knees' joints are not known.
+
+    Args:
+        masks: of every branch, as `look` gives them.
+        knees: the same knees.
+        tolerant: take each joint half a cell of the branch's grid wider.
+    """
     if knees.masks is None:
         return {}
-    scores = {branch: localisation(values, knees.masks) for branch, values in masks.items()}
+    scores = {}
+    for branch, values in masks.items():
+        joints = knees.masks
+        if tolerant:
+            joints = [widened(joint, values.shape[1:]) for joint in joints]
+        scores[branch] = localisation(values, joints)
     return {branch: score for branch, score in scores.items() if score is not None}
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 import cv2
 import numpy as np
 import pytest
+from dicom_files import write_dicom
 
 import knee_attention
 from knee_attention.errors import ImageError, InputError
@@ -77,7 +78,6 @@ def test_a_film_is_graded_as_the_model_says_of_its_prepared_halves(model, files,
 
 def test_bits_format_and_photometric_interpretation_do_not_change_a_grade(grader, film, tmp_path):
     pytest.importorskip("pydicom")
-    from dicom_files import write_dicom
 
     cv2.imwrite(str(tmp_path / "8.png"), film)
     cv2.imwrite(str(tmp_path / "16.png"), film.astype(np.uint16) * 257)
@@ -167,3 +167,23 @@ def test_onnx_grades_without_keras(files, film, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.strip() == "L []", done.stderr
+
+
+def test_a_negative_is_turned_and_said_to_be(files, grader, film):
+    right, left = grader.grade(~film)
+    assert right.turned and left.turned
+    np.testing.assert_array_equal(probabilities([right, left]), probabilities(grader.grade(film)))
+    assert not grader.grade(film)[0].turned
+    as_is = knee_attention.load_grader(files[".h5"], polarity="as-is").grade(~film, "single")
+    assert not as_is[0].turned
+    np.testing.assert_array_equal(as_is[0].image, prepare_knee(~film, SIZE))
+
+
+def test_a_wrong_photometric_interpretation_is_seen_through(grader, film, tmp_path):
+    twelve_bits = film.astype(np.uint16) * 16
+    write_dicom(tmp_path / "film.dcm", twelve_bits, photometric="MONOCHROME1")
+    graded = grader.grade(tmp_path / "film.dcm")
+    assert [knee.turned for knee in graded] == [True, True]
+    np.testing.assert_allclose(
+        probabilities(graded), probabilities(grader.grade(film)), atol=1e-5
+    )

@@ -4,6 +4,10 @@ Without --data, a model that was trained on phantoms is measured on the same pha
 several models (--with) each is measured on the same knees, all together as an ensemble (the mean
 of their values before the softmax), and the first against the others, knee by knee. Brackets hold
 95% intervals, by bootstrap over persons.
+
+With --masks it is the attention that is measured: on the knees whose joint somebody drew, exactly
+and with the joint half a cell of each branch's grid wider, because the joint space is thinner than
+such a cell. A run's folder keeps that as expert_masks.json, and the report shows it.
 """
 
 from pathlib import Path
@@ -25,8 +29,14 @@ def add_options(parser) -> None:
     parser.add_argument("--split", choices=SPLITS, default="test", help="(default: test)")
     parser.add_argument("--limit", type=positive_number, metavar="N",
                         help="at most N knees, each grade in its share")
+    parser.add_argument("--polarity", choices=("auto", "as-is"), default="auto",
+                        help="turn photographic negatives, or leave every image as it is "
+                        "(default: auto)")
     parser.add_argument("--with", dest="others", nargs="+", type=Path, default=[],
                         metavar="RUN_OR_MODEL", help="further models, to join and to compare")
+    parser.add_argument("--masks", type=Path, metavar="DIR",
+                        help="measure attention on the knees that have a mask of their name there, "
+                        "joint above 127")
     parser.add_argument("--output", type=Path, metavar="DIR",
                         help="write predictions.csv and results.json there")
     parser.add_argument("--seed", type=seed_number, metavar="N",
@@ -48,20 +58,25 @@ def run(options) -> None:
     saved = [comparison.open_saved(path) for path in (options.model, *options.others)]
     labels = _labels(saved)
     source = comparison.knee_source(
-        saved[0], options.data, options.split, options.limit, options.seed
+        saved[0], options.data, options.split, options.limit, options.seed, options.polarity,
+        options.masks,
     )
     models = [comparison.measure(saved[0], source, labels[0])]
     for other, label in zip(saved[1:], labels[1:], strict=True):
         models.append(comparison.measure_beside(other, source, label, models[0]))
     compared = comparison.compare(models) if len(models) > 1 else None
-    print(_text(models, compared, source.title))
+    if source.masks:
+        print(_attention_text(models, source))
+        _keep_with_runs(saved, models)
+    else:
+        print(_text(models, compared, source.title))
     if source.data:
         for model, label in zip(saved, labels, strict=True):
             if model.description.get("synthetic"):
                 print(f"{label} was trained on synthetic phantoms")
     if options.output:
         _write(options.output, models, compared)
-    else:
+    elif not source.masks:
         print("\nevery metric, every knee: --output DIR")
 
 
@@ -108,6 +123,40 @@ def _text(models: list, compared: dict | None, title: str) -> str:
     if next(iter(rows.values()))["oa_auc"] is None:
         lines += ["", "the AUC of osteoarthritis is undefined: all knees have it or none has"]
     return "\n".join(lines)
+
+
+def _attention_text(models: list, source) -> str:
+    from knee_attention.evidence import summary
+
+    lines = [f"attention on {models[0].results['knees']} {source.split} knees of {source.title} "
+             f"that have a mask in {source.masks}"]
+    for title, key in (("exactly", "localisation"),
+                       ("joint half a cell of the branch's grid wider", "localisation_widened")):
+        rows = {
+            f"{model.label} {branch}": scores
+            for model in models
+            for branch, scores in model.results[key].items()
+        }
+        lines += ["", title, summary.attention_table(rows)]
+    return "\n".join(lines)
+
+
+def _keep_with_runs(saved: list, models: list) -> None:
+    """Lay the localisation into the folder of every model that was given as a run."""
+    from knee_attention.comparison import EXPERT_MASKS
+
+    for origin, model in zip(saved, models, strict=True):
+        if origin.run:
+            path = origin.run / EXPERT_MASKS
+            results = model.results
+            write_json(path, {
+                "data": Path(results["data"]).name,
+                "split": results["split"],
+                "knees": results["knees"],
+                "exact": results["localisation"],
+                "widened": results["localisation_widened"],
+            })
+            print(f"\nkept with the run: {path}")
 
 
 def _write(output: Path, models: list, compared: dict | None) -> None:

@@ -31,6 +31,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="print one JSON object a knee and line instead of the table")
     parser.add_argument("--view", choices=("auto", "bilateral", "single"), default="auto",
                         help="what the images show (default: auto, two legs are recognised)")
+    parser.add_argument("--polarity", choices=("auto", "as-is"), default="auto",
+                        help="turn photographic negatives, or leave every image as it is "
+                        "(default: auto)")
     parser.add_argument("--batch-size", type=int, default=32, metavar="N",
                         help="knees graded at once (default: 32)")
 
@@ -45,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
     from knee_attention.inference import RESEARCH_ONLY, load_grader
 
     files = image_files(options.images)
-    grader = load_grader(options.model)
+    grader = load_grader(options.model, options.polarity)
     synthetic = bool(grader.description.get("synthetic"))
     with ExitStack() as stack:
         write = stack.enter_context(_table(options.csv, grader)) if options.csv else _nowhere
@@ -53,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
         print(_heading(grader, options.model), file=sys.stderr)
         if not options.json:
             print(_TITLES)
-        failed = 0
+        failed = turned = 0
         progress = stack.enter_context(tqdm(total=len(files), desc="grading", disable=None))
         for file, knees in grader.grade_all(files, options.view, options.batch_size):
             progress.update()
@@ -62,6 +65,7 @@ def run(options: argparse.Namespace) -> None:
                 progress.write(f"not graded: {knees}", file=sys.stderr)
                 write({"file": str(file), "error": knees.reason})
                 continue
+            turned += any(knee.turned for knee in knees)
             for knee in knees:
                 row = _row(file, knee, synthetic)
                 shown = json.dumps(row) if options.json else _line(row)
@@ -74,6 +78,9 @@ def run(options: argparse.Namespace) -> None:
         print(f"every probability: {options.csv}", file=remarks)
     if options.overlay:
         print(f"pictures: {options.overlay}", file=remarks)
+    if turned:
+        print(f"photographic negatives, turned before grading: {turned} of {len(files)} files",
+              file=remarks)
     print(RESEARCH_ONLY, file=remarks)
     if failed:
         print(f"{failed} of {len(files)} files could not be graded", file=sys.stderr)
@@ -102,6 +109,7 @@ def _row(file: Path, knee, synthetic: bool) -> dict:
         "expected_grade": knee.expected_grade,
         "oa_probability": knee.oa_probability,
         "chosen": knee.chosen,
+        "turned": knee.turned,
         "synthetic_model": synthetic,
         **{
             f"{name}_p{grade}": float(value)
@@ -128,7 +136,7 @@ def _table(path: Path, grader) -> Iterator[Callable[[dict], object]]:
     """A CSV file that takes rows and appears whole when all are there."""
     outputs = [f"{name}_p{grade}" for name in (*grader.outputs, "ensemble") for grade in range(5)]
     columns = ["file", "side", "grade", "expected_grade", "oa_probability", "chosen",
-               "synthetic_model", *outputs, "error"]  # fmt: skip
+               "turned", "synthetic_model", *outputs, "error"]  # fmt: skip
     with ExitStack() as stack:
         if path.is_dir():
             raise InputError(f"{path} cannot be written: it is a folder")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import cv2
@@ -96,13 +97,33 @@ def box_mask(box: tuple[int, int, int, int], size: tuple[int, int]) -> np.ndarra
     return mask
 
 
-def localisation(masks: np.ndarray, joints: np.ndarray) -> dict[str, float] | None:
+def widened(joint: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
+    """A joint's mask, half a cell of an attention grid wider on every side.
+
+    The joint space is thinner than a cell of the deeper branches; a cell that it crosses counts
+    as hit although its middle lies beside it.
+
+    Args:
+        joint: `(height, width)` bool.
+        grid: rows and columns of the attention mask.
+
+    Returns:
+        `(height, width)` bool.
+    """
+    rows, columns = (
+        round(side / cells / 2) for side, cells in zip(joint.shape, grid, strict=True)
+    )
+    reach = np.ones((2 * rows + 1, 2 * columns + 1), np.uint8)
+    return cv2.dilate(joint.astype(np.uint8), reach) > 0
+
+
+def localisation(masks: np.ndarray, joints: Sequence[np.ndarray]) -> dict[str, float] | None:
     """How much of a branch's attention lies on the joint, over all knees of a split.
 
     Args:
         masks: `(n, h, w)` attention masks of one branch.
-        joints: `(n, height, width)` bool, the true joint regions at the images' size. Knees whose
-            region is empty or the whole image do not count.
+        joints: `n` times `(height, width)` bool, the true joint regions, at the images' size or
+            larger. Knees whose region is empty or the whole image do not count.
 
     Returns:
         None where no knee counts, else means over the knees:

@@ -6,13 +6,57 @@ from knee_attention.evidence.markup import Markup, element, join, row, table
 from knee_attention.evidence.report_numbers import why_other_knees
 from knee_attention.evidence.reported import ReportedRun
 
+NOTE = (
+    "Means over the knees; small: what a mask that is the same everywhere would reach. Share on "
+    "the joint: of the mask's sum. Highest on the joint: the share of knees whose mask is highest "
+    "there (pointing game). No branch was told where the joint is."
+)
+DRAWN_JOINTS = {
+    "exact": "attention on joints that experts drew",
+    "widened": "the same, the joint half a cell of each branch's grid wider",
+}
+"""What `expert_masks.json` of a run holds, and how it is called."""
+
 
 def attention(runs: list[ReportedRun]) -> Markup:
     """How every branch's attention lies to the joint, and one branch's in several runs."""
     known = [run for run in runs if run.results.get("localisation")]
+    parts = []
+    if known:
+        scores = [(run.label, run.results["localisation"]) for run in known]
+        parts += [
+            scores_table(scores, "localisation of every branch"), element("p", NOTE, class_="note")
+        ]
+    drawn = [run for run in runs if run.expert_masks]
+    for key, title in DRAWN_JOINTS.items() if drawn else ():
+        scores = [(run.label, run.expert_masks[key]) for run in drawn]
+        parts.append(scores_table(scores, title))
+    if drawn:
+        counts = ", ".join(
+            f"{run.label}: {run.expert_masks['knees']} {run.expert_masks['split']} knees of "
+            f"{run.expert_masks['data']}" for run in drawn
+        )
+        parts.append(element("p", f"Joints that experts drew ({counts}).", class_="note"))
+    missing = [run.label for run in runs if run not in known and run not in drawn]
+    if missing:
+        parts.append(
+            element("p", f"{', '.join(missing)}: where the joint lies in these knees is not known, "
+                    "so the masks were not measured.")
+        )
+    sentences = [element("li", sentence) for sentence in same_branches(known)]
+    return join([*parts, element("ul", *sentences)] if sentences else parts)
+
+
+def scores_table(scored: list[tuple[str, dict]], title: str) -> Markup:
+    """A row a branch: how its attention lies to the joint.
+
+    Args:
+        scored: `(label of the run, {branch: scores as localisation gives them})`.
+        title: of the table.
+    """
     rows = [
         row(
-            run.label,
+            label,
             branch,
             f"{scores['inside']:.3f}",
             f"{scores['outside']:.3f}",
@@ -24,30 +68,12 @@ def attention(runs: list[ReportedRun]) -> Markup:
                 f"{scores['pointing_game']:.1%}", f"{scores['pointing_game_uniform']:.1%}"
             ),
         )
-        for run in known
-        for branch, scores in run.results["localisation"].items()
+        for label, branches in scored
+        for branch, scores in branches.items()
     ]
-    parts = []
-    if known:
-        titles = ["run", "branch", "mean on the joint", "off the joint", "on over off",
-                  "share on the joint", "highest on the joint"]  # fmt: skip
-        note = (
-            "Means over the knees; small: what a mask that is the same everywhere would reach. "
-            "Share on the joint: of the mask's sum. Highest on the joint: the share of knees "
-            "whose mask is highest there (pointing game). No branch was told where the joint is."
-        )
-        parts += [
-            table(titles, rows, "localisation of every branch", class_="numbers"),
-            element("p", note, class_="note"),
-        ]
-    missing = [run.label for run in runs if run not in known]
-    if missing:
-        parts.append(
-            element("p", f"{', '.join(missing)}: where the joint lies in these knees is not known, "
-                    "so the masks were not measured.")
-        )
-    sentences = [element("li", sentence) for sentence in same_branches(known)]
-    return join([*parts, element("ul", *sentences)] if sentences else parts)
+    titles = ["run", "branch", "mean on the joint", "off the joint", "on over off",
+              "share on the joint", "highest on the joint"]  # fmt: skip
+    return table(titles, rows, title, class_="numbers")
 
 
 def same_branches(runs: list[ReportedRun]) -> list[str]:

@@ -48,6 +48,7 @@ class ReportedRun:
         mistakes: the worst ones, worst first.
         branch: whose attention lies over the mistakes.
         unshown: why some mistakes have no picture; empty where all have one.
+        expert_masks: the content of the file of this name; None where there is none.
     """
 
     label: str
@@ -60,6 +61,7 @@ class ReportedRun:
     mistakes: tuple[Mistake, ...] = ()
     branch: str | None = None
     unshown: str = ""
+    expert_masks: dict | None = None
 
     @property
     def chosen(self) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from knee_attention.errors import ImageError
+from knee_attention.films.polarity import bone_bright
 from knee_attention.films.radiograph import (
     KNEE_SIZE,
     SMALLEST_SIDE,
@@ -15,7 +16,7 @@ from knee_attention.films.radiograph import (
 from knee_attention.films.reading import is_image_file, read_image
 from knee_attention.films.writing import write_image
 
-KNEE_COLUMNS = ["id", "subject", "side", "file", "source"]
+KNEE_COLUMNS = ["id", "subject", "side", "file", "source", "turned"]
 """Columns of the table that goes with a folder of knees."""
 
 
@@ -30,6 +31,7 @@ class Cutter:
         fit: `"stretch"` or `"pad"`.
         equalize: `"hist"`, `"clahe"` or `"none"`.
         flip_left: mirror left knees, so that they look like right ones.
+        polarity: `"auto"` turns photographic negatives, `"as-is"` leaves every film as it is.
     """
 
     folder: Path
@@ -38,12 +40,14 @@ class Cutter:
     fit: str = "stretch"
     equalize: str = "hist"
     flip_left: bool = False
+    polarity: str = "auto"
 
     def __call__(self, source: Path) -> list[dict]:
         """Write the two knees of a film.
 
         Returns:
-            One row per knee: id, side, file.
+            One row per knee: id, side, file, and `turned`, which is "yes" where a photographic
+            negative became a positive.
 
         Raises:
             ImageError: no film of two knees can be read from the file.
@@ -51,7 +55,7 @@ class Cutter:
         """
         if not is_image_file(source):
             raise ImageError(source, f"no image file ({source.suffix or 'no suffix'})")
-        film = read_image(source)
+        film, turned = bone_bright(read_image(source), self.polarity)
         height, width = film.shape
         if height < SMALLEST_SIDE or width < 2 * SMALLEST_SIDE:
             raise ImageError(source, f"too small for a film: {width}x{height} pixels")
@@ -67,7 +71,10 @@ class Cutter:
         }
         if not any(knee.any() for knee in knees.values()):
             raise ImageError(source, "the image is blank")
-        return [self._write(source.stem, side, knee) for side, knee in knees.items()]
+        return [
+            {**self._write(source.stem, side, knee), "turned": "yes" if turned else ""}
+            for side, knee in knees.items()
+        ]
 
     def _write(self, film: str, side: str, knee: np.ndarray) -> dict:
         if self.flip_left and side == "L":

@@ -6,7 +6,7 @@ to 4; `val` is accepted for `validation`, a missing `test` is allowed.
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +34,8 @@ class Knees:
         grades: `(n,)` int64 Kellgren-Lawrence grades.
         files: the name of each knee's file, relative to the data set.
         subjects: the person each knee belongs to.
-        masks: `(n, height, width)` bool joint masks, where the truth is known (phantoms).
+        masks: a `(height, width)` bool joint mask a knee, where the truth is known: of phantoms at
+            the images' size, of experts at that of their files.
         turned: which of `files` are photographic negatives, shown here with bone bright.
     """
 
@@ -42,11 +43,23 @@ class Knees:
     grades: np.ndarray
     files: list[str]
     subjects: list[str]
-    masks: np.ndarray | None = None
+    masks: Sequence[np.ndarray] | None = None
     turned: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.grades)
+
+    def take(self, positions: np.ndarray) -> "Knees":
+        """The knees at these positions, in their order."""
+        files = [self.files[position] for position in positions]
+        return Knees(
+            images=self.images[positions],
+            grades=self.grades[positions],
+            files=files,
+            subjects=[self.subjects[position] for position in positions],
+            masks=None if self.masks is None else [self.masks[p] for p in positions],
+            turned=[file for file in files if file in set(self.turned)],
+        )
 
     def grade_counts(self) -> list[int]:
         """Number of knees of each grade."""
@@ -169,9 +182,7 @@ def _read_knees(
 
     def read(position: int) -> None:
         try:
-            image = read_image(paths[position])
-            if polarity == "auto":
-                image, turned[position] = bone_bright(image)
+            image, turned[position] = bone_bright(read_image(paths[position]), polarity)
             images[position] = prepare_knee(image, size)
         except ImageError as error:
             failed[position] = error

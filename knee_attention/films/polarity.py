@@ -9,6 +9,9 @@ import numpy as np
 
 from knee_attention.films.reading import to_grey
 
+POLARITIES = ("auto", "as-is")
+"""What to do about negatives: turn them, or leave every image as it is."""
+
 THUMBNAIL = (128, 128)
 """Rows and columns to which the image is shrunk; finer detail is noise to this question."""
 
@@ -54,19 +57,22 @@ def is_negative(image: np.ndarray) -> bool:
     return bool(max(whole, halves, key=abs) < 0)
 
 
-def bone_bright(image: np.ndarray) -> tuple[np.ndarray, bool]:
+def bone_bright(image: np.ndarray, polarity: str = "auto") -> tuple[np.ndarray, bool]:
     """The image with bone bright, and whether it had to be turned for that.
 
     Args:
         image: as `is_negative` takes it.
+        polarity: `auto`, or `as-is`: take the image as it is.
 
     Returns:
         the image itself, or its negative in the same dtype; and whether it is the negative.
 
     Raises:
-        ValueError: no image shape.
+        ValueError: no image shape, or another polarity.
     """
-    if not is_negative(image):
+    if polarity not in POLARITIES:
+        raise ValueError(f"expected a polarity of {', '.join(POLARITIES)}. Received: {polarity!r}")
+    if polarity == "as-is" or not is_negative(image):
         return image, False
     return negative(image), True
 

@@ -10,7 +10,7 @@ import logging
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -191,7 +191,7 @@ def graph_description(config: Mapping) -> dict:
     if not all(type(side) is int and 0 < side <= LARGEST_SIDE for side in height_width):
         raise KeyError("image size")
     deviation = 1 / pixels["scale"]
-    branches = sorted(name.removesuffix("_mask") for name in layers if name.endswith("_mask"))
+    branches = attention_branches(layers)
     if "kl" in layers:
         fusion, outputs = "early_fusion", ["kl"]
     else:
@@ -244,3 +244,8 @@ def _damage_told(path: Path) -> Iterator[None]:
     except Exception as error:  # each library fails in ways of its own
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: no readable model file ({reason})") from None
+
+
+def attention_branches(layer_names: Iterable[str]) -> list[str]:
+    """The attention branches that have a mask among the layers of a network, in order."""
+    return sorted(name.removesuffix("_mask") for name in layer_names if name.endswith("_mask"))

@@ -3,11 +3,13 @@
 import os
 from pathlib import Path
 
+import cv2
 import keras
 import numpy as np
 
 from knee_attention.errors import InputError
-from knee_attention.networks.model_file import layer_weights, load_model
+from knee_attention.networks.layers import LocallyConnected2D
+from knee_attention.networks.model_file import attention_branches, layer_weights, load_model
 
 
 def read_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
@@ -67,8 +69,9 @@ def set_weights_by_layer(
 ) -> list[str]:
     """Copy weights into the layers of the same name.
 
-    The backbone's layers must all be there and fit; those of branches and heads are taken where
-    they fit and stay new where not.
+    The backbone's layers must all be there and fit. Where the file has attention branches they
+    must be the model's; masks of another image size are resized from grid to grid. Heads are taken
+    where they fit and stay new where not.
 
     Args:
         model: changed in place.
@@ -79,16 +82,24 @@ def set_weights_by_layer(
         names of the layers that were set.
 
     Raises:
-        InputError: layers of the backbone are missing or of another shape; it names them.
+        InputError: layers of the backbone are missing or of another shape; it names them. Or the
+            branches are others.
     """
-    fitting, misfits = [], []
+    theirs = attention_branches(weights)
+    ours = attention_branches(layer.name for layer in model.layers)
+    if theirs and theirs != ours:
+        raise InputError(f"{source}: its attention branches are {', '.join(theirs)}, those of the "
+                         f"experiment {', '.join(ours)}")
+    fitting, misfits = {}, []
     for layer in model.layers:
         if not layer.weights:
             continue
         given = weights.get(layer.name)
         shapes = [tuple(weight.shape) for weight in layer.weights]
+        if given is not None and isinstance(layer, LocallyConnected2D):
+            given = resize_mask_weights(given, shapes[1][:2])
         if given is not None and [array.shape for array in given] == shapes:
-            fitting.append(layer)
+            fitting[layer] = given
         elif not layer.name.startswith(("att", "kl", "fusion")):
             found = "missing" if given is None else f"{[a.shape for a in given]} for {shapes}"
             misfits.append(f"{layer.name} ({found})")
@@ -96,6 +107,34 @@ def set_weights_by_layer(
         shown = ", ".join(misfits[:3]) + (f" and {len(misfits) - 3} more" * (len(misfits) > 3))
         raise InputError(f"{source}: weights of another architecture, these layers do not fit: "
                          f"{shown}")
-    for layer in fitting:
-        layer.set_weights(weights[layer.name])
+    for layer, given in fitting.items():
+        layer.set_weights(given)
     return [layer.name for layer in fitting]
+
+
+def resize_mask_weights(
+    weights: list[np.ndarray], grid: tuple[int, int]
+) -> list[np.ndarray]:
+    """The weights of a mask, one vector and one bias a position, brought to another grid.
+
+    They are interpolated bilinearly, so that a mask that was learnt on small images lies at the
+    same place of larger ones.
+
+    Args:
+        weights: kernel `(height * width, channels, filters)` and bias `(height, width, filters)`
+            of a `LocallyConnected2D`.
+        grid: height and width of the other grid.
+
+    Returns:
+        kernel and bias of that grid, of the same dtypes.
+    """
+    kernel, bias = weights
+    height, width, filters = bias.shape
+    kernel = kernel.reshape(height, width, -1)
+    kernel, bias = (
+        cv2.resize(values, grid[::-1], interpolation=cv2.INTER_LINEAR).reshape(*grid, -1)
+        for values in (kernel, bias)
+    )
+    return [kernel.reshape(grid[0] * grid[1], -1, filters), bias]
+
+

@@ -8,8 +8,9 @@ import pytest
 from knee_attention.errors import InputError
 from knee_attention.films.dataset import load_dataset, stratified_subset, subject_of
 from knee_attention.films.hdf5 import FORMAT
+from knee_attention.films.phantom import phantom_film
 from knee_attention.films.phantom_dataset import phantom_dataset
-from knee_attention.films.radiograph import prepare_knee
+from knee_attention.films.radiograph import prepare_knee, split_knees
 
 SIZE = (96, 96)
 
@@ -137,6 +138,22 @@ def test_hdf5_gives_the_same_knees_as_the_folder(knee_folder, tmp_path):
         np.testing.assert_array_equal(ours.grades, knees.grades)
         assert ours.subjects == knees.subjects
         assert ours.images.shape == knees.images.shape
+
+
+def test_negatives_in_an_hdf5_file_are_turned(tmp_path):
+    film = phantom_film((1, 3), 5, 256).image
+    right = prepare_knee(split_knees(film, "auto")["R"], SIZE)
+    for split in ("train", "validation"):
+        (tmp_path / split / "1").mkdir(parents=True)
+        for name, knee in (("1R", right), ("2R", ~right), ("3R", right)):
+            cv2.imwrite(str(tmp_path / split / "1" / f"{split}{name}.png"), knee)
+    write_hdf5(tmp_path / "knees.h5", load_dataset(tmp_path, SIZE), tmp_path)
+    knees = load_dataset(tmp_path / "knees.h5", SIZE).splits["train"]
+    assert knees.turned == ["train2_R"]
+    for image in knees.images[np.arange(3)]:
+        np.testing.assert_array_equal(image, prepare_knee(right, SIZE))
+    as_is = load_dataset(tmp_path / "knees.h5", SIZE, polarity="as-is").splits["train"]
+    np.testing.assert_array_equal(as_is.images[np.array([1])][0], prepare_knee(~right, SIZE))
 
 
 def test_files_that_are_no_data_set_are_refused(tmp_path):

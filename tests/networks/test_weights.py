@@ -1,10 +1,17 @@
+import cv2
 import keras
 import numpy as np
 import pytest
 
 from knee_attention.errors import InputError
+from knee_attention.evidence.attention_maps import attention_masks
 from knee_attention.networks.model import build_model
-from knee_attention.networks.weights import input_channels, read_weights, set_weights_by_layer
+from knee_attention.networks.weights import (
+    input_channels,
+    read_weights,
+    resize_mask_weights,
+    set_weights_by_layer,
+)
 
 
 @pytest.fixture
@@ -30,13 +37,59 @@ def test_a_notop_file_is_loaded_by_layer(notop):
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
-def test_own_models_are_loaded_heads_included_and_masks_where_they_fit(tmp_path, suffix):
+def test_own_models_are_loaded_heads_and_masks_of_another_size_included(tmp_path, suffix):
     before = build_model("antony_clsf", ("att1",), "single", (96, 96))
     before.save(tmp_path / f"model{suffix}", include_optimizer=False)
     weights = read_weights(tmp_path / f"model{suffix}")
     after = build_model("antony_clsf", ("att1",), "single", (128, 96))
     taken = set_weights_by_layer(after, weights, "file")
-    assert "att1" in taken and "att1_conv1" in taken and "att1_mask" not in taken
+    assert {"att1", "att1_conv1", "att1_mask"} <= set(taken)
+    kernel, bias = weights["att1_mask"]
+    resized = resize_mask_weights([kernel, bias], (7, 5))
+    for ours, given in zip(after.get_layer("att1_mask").get_weights(), resized, strict=True):
+        np.testing.assert_array_equal(ours, given)
+
+
+def test_masks_are_resized_bilinearly_from_grid_to_grid():
+    bias = np.array([[0.0, 1.0], [2.0, 3.0]], np.float32)[..., np.newaxis]
+    kernel = np.stack([bias.reshape(4), -10 * bias.reshape(4)], axis=1)[..., np.newaxis]
+    resized_kernel, resized_bias = resize_mask_weights([kernel, bias], (2, 4))
+    np.testing.assert_allclose(resized_bias[..., 0], [[0, 0.25, 0.75, 1], [2, 2.25, 2.75, 3]])
+    np.testing.assert_allclose(resized_kernel[:, 0, 0], resized_bias.reshape(8))
+    np.testing.assert_allclose(resized_kernel[:, 1, 0], -10 * resized_bias.reshape(8))
+    same_kernel, same_bias = resize_mask_weights([kernel, bias], (2, 2))
+    np.testing.assert_array_equal(same_kernel, kernel)
+    np.testing.assert_array_equal(same_bias, bias)
+
+
+def test_a_resized_model_looks_where_the_small_one_looked():
+    small = build_model("antony_clsf", ("att1",), "single", (96, 96))
+    generator = np.random.default_rng(0)
+    mask = small.get_layer("att1_mask")
+    kernel, bias = mask.get_weights()
+    bias[1:4, 2:4] = 4.0
+    mask.set_weights([kernel, bias])
+    large = build_model("antony_clsf", ("att1",), "single", (192, 192))
+    weights = {layer.name: layer.get_weights() for layer in small.layers if layer.weights}
+    set_weights_by_layer(large, weights, "small")
+    knee = cv2.resize(generator.integers(0, 255, (12, 12)).astype(np.uint8), (192, 192))
+    seen = {}
+    for model, size in ((small, 96), (large, 192)):
+        image = cv2.resize(knee, (size, size))[np.newaxis, ..., np.newaxis]
+        seen[size] = attention_masks(model, image)["att1"][0]
+    shrunk = cv2.resize(seen[192], seen[96].shape[::-1], interpolation=cv2.INTER_AREA)
+    assert np.corrcoef(shrunk.ravel(), seen[96].ravel())[0, 1] > 0.9
+
+
+def test_other_branches_are_refused():
+    weights = {
+        layer.name: layer.get_weights()
+        for layer in build_model("antony_clsf", ("att1",), "single", (96, 96)).layers
+        if layer.weights
+    }
+    both = build_model("antony_clsf", ("att1", "att2"), "multi_loss", (96, 96))
+    with pytest.raises(InputError, match="branches are att1, those of the experiment att1, att2"):
+        set_weights_by_layer(both, weights, "model.h5")
 
 
 def test_weights_of_another_architecture_are_refused_by_name(notop):

@@ -1,0 +1,104 @@
+"""`knee-attention evaluate --masks`: attention on joints that somebody drew."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from knee_attention.cli import main
+from knee_attention.evidence.attention_maps import localisation, widened
+from knee_attention.experiment import Experiment
+from knee_attention.films.dataset import load_dataset
+from knee_attention.measurement import look
+from knee_attention.networks.model_file import load_model
+from knee_attention.runner import run
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of two branches on phantoms."""
+    folder = tmp_path_factory.mktemp("runs") / "two"
+    run(
+        Experiment(
+            backbone="antony_clsf", branches=("att1", "att2"), fusion="multi_loss",
+            loss_weights=(1.0, 0.8), image_size=(96, 96), epochs=1, batch_size=10, limit=10,
+        ),  # fmt: skip
+        folder,
+    )
+    return folder
+
+
+def write_mask(path, rows=slice(40, 56), size=(96, 96)):
+    mask = np.zeros(size, np.uint8)
+    mask[rows] = 255
+    path.parent.mkdir(exist_ok=True)
+    cv2.imwrite(str(path), mask)
+    return mask > 127
+
+
+def scores(trained):
+    return json.loads((trained / "expert_masks.json").read_text())
+
+
+def test_every_branch_is_scored_on_the_knees_that_have_a_mask(
+    trained, knee_folder, tmp_path, capsys
+):
+    joints = [write_mask(tmp_path / "masks" / "train00R.png"),
+              write_mask(tmp_path / "masks" / "train31_L.png", slice(20, 50))]  # fmt: skip
+    main(["evaluate", str(trained), "--data", str(knee_folder), "--split", "train",
+          "--masks", str(tmp_path / "masks"), "--output", str(tmp_path / "out")])  # fmt: skip
+    printed = capsys.readouterr().out
+    assert "attention on 2 train knees" in printed and "half a cell" in printed
+    kept = scores(trained)
+    assert (kept["data"], kept["split"], kept["knees"]) == ("knees", "train", 2)
+    knees = load_dataset(knee_folder, (96, 96)).splits["train"]
+    places = [knees.files.index("train/0/train00R.png"), knees.files.index("train/3/train31L.png")]
+    masks = look(load_model(trained / "model.h5"), knees.take(np.array(places)))
+    for branch in ("att1", "att2"):
+        assert kept["exact"][branch] == pytest.approx(localisation(masks[branch], joints))
+        wider = [widened(joint, masks[branch].shape[1:]) for joint in joints]
+        assert kept["widened"][branch] == pytest.approx(localisation(masks[branch], wider))
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["localisation"] == kept["exact"]
+    page = tmp_path / "report.html"
+    main(["report", str(trained), "-o", str(page)])
+    assert "joints that experts drew" in page.read_text(encoding="utf-8")
+
+
+def test_half_a_cell_of_the_grid_is_added_on_every_side():
+    joint = np.zeros((32, 64), bool)
+    joint[16:18, 30:40] = True
+    wider = widened(joint, (8, 8))
+    assert wider.sum() == (2 + 2 * 2) * (10 + 2 * 4)
+    assert wider[14, 26] and wider[19, 43] and not wider[13, 30] and not wider[16, 25]
+
+
+def test_masks_that_do_not_fit_are_named_and_the_rest_counts(
+    trained, knee_folder, tmp_path, capsys
+):
+    masks = tmp_path / "masks"
+    write_mask(masks / "train00R.png")
+    write_mask(masks / "train10R.png", size=(96, 90))
+    write_mask(masks / "nobodyR.png")
+    write_mask(masks / "train20R.png", rows=slice(0))
+    (masks / "train30R.png").write_bytes(b"no image")
+    command = ["evaluate", str(trained), "--data", str(knee_folder), "--split", "train"]
+    main([*command, "--masks", str(masks)])
+    printed = capsys.readouterr().out
+    assert "attention on 1 train knees" in printed
+    for said in ("train10R.png: the mask has 90x96 pixels, its knee 96x96",
+                 "nobodyR.png: no knee of this name", "train20R.png: the mask marks nothing",
+                 "train30R.png: not an image"):  # fmt: skip
+        assert said in printed
+
+
+def test_nothing_to_score_is_a_sentence(trained, knee_folder, tmp_path, refused):
+    write_mask(tmp_path / "masks" / "nobodyR.png")
+    (tmp_path / "empty").mkdir()
+    data = ("--data", knee_folder, "--split", "train")
+    for masks, said in ((tmp_path / "masks", "none of its 1 masks can be used"),
+                        (tmp_path / "empty", "none of its 0 masks"),
+                        (tmp_path / "nowhere", "no such folder of masks")):  # fmt: skip
+        assert said in refused("evaluate", trained, *data, "--masks", masks)
+    assert "--data" in refused("evaluate", trained, "--masks", tmp_path / "masks")
