@@ -10,6 +10,7 @@ COMMANDS = {
     "info": "what a saved model is, and how it was trained",
     "evaluate": "measure a saved model on a data set",
     "report": "one HTML page over finished runs",
+    "publish": "keep what runs found beside the code, without their weights",
     "export": "write a saved model as ONNX",
     "import-legacy": "bring a file of the original Keras 2 code into this project",
 }

@@ -3,8 +3,10 @@
 import argparse
 import dataclasses
 import gc
+import re
 import runpy
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from knee_attention.errors import InputError, command_line
@@ -17,6 +19,10 @@ from knee_attention.experiment import (
 )
 from knee_attention.quiet import start_keras
 
+SHARED_OPTIONS = ("data", "image_size", "epochs", "batch_size", "learning_rate", "patience",
+                  "weights", "batch_norm", "augment", "schedule", "polarity", "limit")  # fmt: skip
+"""Options in which all runs of one table agree."""
+
 
 def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
     """The command line of `experiments/run_table1.py`.
@@ -27,9 +33,13 @@ def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
     """
     experiments = [runpy.run_path(str(script))["EXPERIMENT"] for script in scripts]
     options = vars(_parser(experiments).parse_args(arguments))
-    output, overwrite, pdf, seeds, only = (
-        options.pop(name) for name in ("output", "overwrite", "pdf", "seeds", "only")
+    output, overwrite, pdf, seeds, only, published = (
+        options.pop(name) for name in ("output", "overwrite", "pdf", "seeds", "only", "published")
     )
+    if published:
+        with command_line("run_table1.py"):
+            print_published(published, experiments)
+        return
     output = output or Path("runs/table1")
     first = options["seed"] or 0
     jobs = [
@@ -58,6 +68,8 @@ def _parser(experiments: list[Experiment]) -> argparse.ArgumentParser:
         "passed over. Without --data: synthetic phantoms, in a small setting.",
     )
     add_options(parser, "runs/table1", None)
+    parser.add_argument("--from", dest="published", type=Path, metavar="DIR",
+                        help="run nothing; print the table of the runs published in DIR")
     parser.add_argument("--seeds", type=positive_number, default=1, metavar="N",
                         help="trainings of each experiment, from --seed on (default: 1)")
     parser.add_argument("--only", nargs="+", metavar="NAME",
@@ -106,8 +118,13 @@ def write_table(jobs: list[Job], failed: dict[Path, str], output: Path) -> None:
 
     finished = _finished(jobs)
     table = paper_table.table_1(finished)
-    heading = _heading(jobs, finished)
-    notes = [*paper_table.claims(finished), *_missing(jobs, finished, failed)]
+    waiting = {job.experiment.name for job in jobs if job.folder not in failed}
+    heading = _heading(finished, jobs[0].experiment.data)
+    notes = [
+        *paper_table.claims(finished),
+        *(f"failed: {folder.name}: {reason}" for folder, reason in failed.items()),
+        *_missing(waiting, finished),
+    ]
     shown = paper_table.as_text(table)
     files = {
         "csv": table.to_csv(index=False),
@@ -117,6 +134,69 @@ def write_table(jobs: list[Job], failed: dict[Path, str], output: Path) -> None:
     for suffix, text in files.items():
         with written_whole(output / f"table1.{suffix}") as beside:
             beside.write_text(text, encoding="utf-8")
+
+
+def print_published(folder: Path, experiments: list[Experiment]) -> None:
+    """Print Table 1 of published runs.
+
+    A run takes part if its folder is named as this command names them: `<experiment>`, or
+    `<experiment>-seed<N>` for a further training. Runs of other names, of another image size or
+    another augmentation, are only listed.
+
+    Args:
+        folder: of published runs.
+        experiments: those of the table.
+
+    Raises:
+        InputError: no such folder, no run of the table in it, a run that is damaged, or one with
+            other options than the rest.
+    """
+    from knee_attention.evidence.paper_table import as_markdown, as_text, claims, table_1
+    from knee_attention.published_run import read_training
+
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    known = {experiment.name: experiment for experiment in experiments}
+    finished, others, options = {}, [], {}
+    for run in sorted(path for path in folder.iterdir() if path.is_dir()):
+        experiment = known.get(re.sub(r"-seed\d+$", "", run.name))
+        if experiment is None:
+            others.append(run.name)
+            continue
+        key = (experiment.backbone, experiment.variant)
+        finished.setdefault(key, []).append(read_training(run))
+        options[run] = _shared_options(run, experiment)
+    if not finished:
+        raise InputError(f"{folder}: no published run of Table 1")
+    _refuse_different(options)
+    notes = [*claims(finished), *_missing(known, finished)]
+    if others:
+        notes.append(f"published beside this table: {', '.join(others)}")
+    data = next(iter(options.values()))["data"]
+    print(as_markdown(_heading(finished, data), as_text(table_1(finished)), notes), end="")
+
+
+def _shared_options(run: Path, experiment: Experiment) -> dict:
+    """What all runs of a table have in common, read from one of them."""
+    from knee_attention.files import read_json
+
+    try:
+        held = read_json(run / "experiment.json")
+        if held["name"] != experiment.name:
+            raise InputError(f"{run}: holds a run of {held['name']}")
+        return {name: held.get(name) for name in SHARED_OPTIONS}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{run}: a damaged run, experiment.json cannot be read "
+                         f"({error})") from None
+
+
+def _refuse_different(options: dict[Path, dict]) -> None:
+    first, shared = next(iter(options.items()))
+    for run, held in options.items():
+        for name in SHARED_OPTIONS:
+            if held[name] != shared[name]:
+                raise InputError(f"{run}: no run of one table with {first.name}, its {name} is "
+                                 f"{held[name]!r} and not {shared[name]!r}")
 
 
 def _finished(jobs: list[Job]) -> dict:
@@ -141,22 +221,20 @@ def _finished(jobs: list[Job]) -> dict:
     return finished
 
 
-def _heading(jobs: list[Job], finished: dict) -> str:
+def _heading(finished: dict, data: str | None) -> str:
     if not finished:
         return "No run is finished yet."
     results = next(iter(finished.values()))[0].results
-    experiment = jobs[0].experiment
-    origin = "synthetic phantoms" if experiment.data is None else Path(experiment.data).name
+    origin = "synthetic phantoms" if data is None else Path(data).name
     return (f"{results['knees']} {results['split']} knees ({origin}); in brackets 95% intervals "
             "over persons; paper: Table 1, test accuracy on OAI and MOST films, other knees than "
             "these")
 
 
-def _missing(jobs: list[Job], finished: dict, failed: dict[Path, str]) -> list[str]:
-    notes = [f"failed: {folder.name}: {reason}" for folder, reason in failed.items()]
-    done = {(t.results["name"]) for trainings in finished.values() for t in trainings}
-    waiting = {job.experiment.name for job in jobs if job.folder not in failed} - done
-    return notes + [f"not run yet: {', '.join(sorted(waiting))}"] * bool(waiting)
+def _missing(wanted: Iterable[str], finished: dict) -> list[str]:
+    done = {t.results["name"] for trainings in finished.values() for t in trainings}
+    waiting = sorted(set(wanted) - done)
+    return [f"not run yet: {', '.join(waiting)}"] if waiting else []
 
 
 def _refuse_file(output: Path) -> None:

@@ -158,13 +158,12 @@ def as_text(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for _, row in table.iterrows():
         interval = f" [{cell(row, 'low', 1, 100)}, {cell(row, 'high', 1, 100)}]"
-        several = row["trainings"] > 1
         variant = VARIANTS.get(row["variant"])
         rows.append({
             "model": TITLES[row["backbone"]],
             "branch": f"{variant} {row['output']}" if variant else row["output"],
             "accuracy, %": cell(row, "accuracy", 1, 100) + interval * pd.notna(row["low"]),
-            **({"± trainings": cell(row, "spread", 1, 100)} if several else {}),
+            "± trainings": cell(row, "spread", 1, 100),
             "paper, %": cell(row, "paper", 1, 100),
             "difference": f"{100 * row['difference']:+.1f}",
             "balanced, %": cell(row, "balanced_accuracy", 1, 100),

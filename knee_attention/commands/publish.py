@@ -1,0 +1,28 @@
+"""Keep what runs found: their options, machine, history, predictions and results, without weights.
+
+Each run becomes a folder of its name in DIR, whole or not at all. Paths of this machine are cut
+down to names and probabilities rounded to four digits. `run_table1.py --from DIR` makes the tables
+from such folders alone.
+"""
+
+import argparse
+from pathlib import Path
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `publish`."""
+    parser.add_argument("runs", nargs="+", metavar="RUN", type=Path,
+                        help="folder of a finished run")
+    parser.add_argument("--to", required=True, metavar="DIR", type=Path,
+                        help="where published runs are gathered, "
+                        "such as experiments/results/<data set>")
+    parser.add_argument("--overwrite", action="store_true",
+                        help="replace what was published under the same name before")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Copy every run; the first that cannot be published ends the command."""
+    from knee_attention.published_run import publish
+
+    for folder in options.runs:
+        print(publish(folder, options.to, options.overwrite))

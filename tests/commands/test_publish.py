@@ -1,0 +1,147 @@
+"""`knee-attention publish`, and the table that is made from published runs alone."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from knee_attention.cli import main
+from knee_attention.evidence.predictions import read_predictions
+from knee_attention.experiment import Experiment
+from knee_attention.published_run import KEPT
+from knee_attention.runner import run
+from knee_attention.table1 import main as table1
+
+SCRIPTS = sorted((Path(__file__).parents[2] / "experiments").glob("run_*_*.py"))
+ONE = Experiment(backbone="antony_clsf", branches=("att1",), image_size=(96, 96), epochs=1,
+                 batch_size=10, limit=10, precision="float32")  # fmt: skip
+TWO = replace(ONE, branches=("att1", "att2"), fusion="multi_loss", loss_weights=(1.0, 0.8))
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Finished runs under the names that run_table1.py gives."""
+    folder = tmp_path_factory.mktemp("runs")
+    run(ONE, folder / "antony_clsf_att1")
+    run(TWO, folder / "antony_clsf_multiloss")
+    run(replace(TWO, seed=1), folder / "antony_clsf_multiloss-seed1")
+    run(replace(ONE, augment="strong"), folder / "antony_clsf_att1-strong")
+    return folder
+
+
+def publish(*arguments):
+    main(["publish", *map(str, arguments)])
+
+
+@pytest.fixture
+def published(runs, tmp_path):
+    publish(*sorted(runs.iterdir()), "--to", tmp_path / "results")
+    return tmp_path / "results"
+
+
+def shown_table(folder, capsys):
+    capsys.readouterr()
+    table1(SCRIPTS, ["--from", str(folder)])
+    return capsys.readouterr().out
+
+
+def test_a_published_run_holds_what_was_found_and_no_weights(runs, published):
+    ours, theirs = published / "antony_clsf_multiloss", runs / "antony_clsf_multiloss"
+    assert sorted(path.name for path in ours.iterdir()) == sorted(KEPT)
+    assert (ours / "results.json").read_bytes() == (theirs / "results.json").read_bytes()
+    rounded, exact = (read_predictions(folder / "predictions.csv") for folder in (ours, theirs))
+    for output, values in exact.probabilities.items():
+        np.testing.assert_allclose(rounded.probabilities[output], values, atol=5.1e-5)
+    table = pd.read_csv(ours / "predictions.csv", dtype=str)
+    assert table["att1_p0"].str.fullmatch(r"[01]\.\d{4}").all()
+    assert (rounded.files, rounded.subjects) == (exact.files, exact.subjects)
+
+
+def test_no_path_of_a_machine_is_published(knee_folder, tmp_path, monkeypatch):
+    script = tmp_path / "somewhere" / "run_antony_clsf_att1.py"
+    monkeypatch.setattr("sys.argv", [str(script), "--data", str(knee_folder)])
+    run(replace(ONE, data=str(knee_folder), limit=None), tmp_path / "run")
+    publish(tmp_path / "run", "--to", tmp_path / "results")
+    for path in (tmp_path / "results" / "run").iterdir():
+        assert str(tmp_path) not in path.read_text(encoding="utf-8"), path.name
+    experiment = json.loads((tmp_path / "results" / "run" / "experiment.json").read_text())
+    assert experiment["data"] == "knees"
+
+
+def test_the_table_of_published_runs_is_that_of_the_runs(runs, published, capsys):
+    table = shown_table(published, capsys)
+    assert table == shown_table(runs, capsys)
+    assert "10 test knees (synthetic phantoms)" in table
+    lines = [line for line in table.splitlines() if line.startswith("| Antony clsf.")]
+    assert [line.split(" | ")[1] for line in lines] == [
+        "att1", "multi-loss att1", "multi-loss att2"
+    ]  # fmt: skip
+    found = [
+        json.loads((published / name / "results.json").read_text())["test"]["att2"]["accuracy"]
+        for name in ("antony_clsf_multiloss", "antony_clsf_multiloss-seed1")
+    ]
+    assert lines[2].split(" | ")[2].startswith(f"{100 * np.mean(found):.1f}")
+    assert "published beside this table: antony_clsf_att1-strong" in table
+    assert "not run yet: antony_clsf_att0" in table
+
+
+def test_published_twice_only_when_asked_for(runs, published, refused):
+    run_folder = runs / "antony_clsf_att1"
+    assert "published before" in refused("publish", run_folder, "--to", published)
+    (published / "antony_clsf_att1" / "left over.txt").write_text("")
+    publish(run_folder, "--to", published, "--overwrite")
+    assert not (published / "antony_clsf_att1" / "left over.txt").exists()
+    assert "published already" in refused("publish", published / "antony_clsf_att1", "--to",
+                                          published, "--overwrite")  # fmt: skip
+
+
+def test_what_is_no_finished_run_is_not_published(runs, tmp_path, refused):
+    unfinished = tmp_path / "unfinished"
+    shutil.copytree(runs / "antony_clsf_att1", unfinished)
+    (unfinished / "results.json").unlink()
+    target = ("--to", tmp_path / "results")
+    assert "not a finished run, it has no results.json" in refused("publish", unfinished, *target)
+    assert "no folder of a run" in refused("publish", tmp_path / "nowhere", *target)
+    assert not (tmp_path / "results").exists()
+
+
+def edit_results(folder, change):
+    path = folder / "results.json"
+    results = json.loads(path.read_text())
+    change(results)
+    path.write_text(json.dumps(results))
+
+
+@pytest.mark.parametrize(("harm", "said"), [
+    (lambda run: (run / "results.json").unlink(), "it has no results.json"),
+    (lambda run: (run / "results.json").write_text('{"split": '), "a damaged run"),
+    (lambda run: (run / "experiment.json").write_text("{}"), "a damaged run"),
+    (lambda run: (run / "environment.json").write_text("{}"), "a damaged run"),
+    (lambda run: edit_results(run, lambda r: r["test"]["att1"].update(accuracy=0.999)),
+     "results.json says 0.999"),
+    (lambda run: edit_results(run, lambda r: r.update(knees=11)), "results.json tells of 11"),
+    (lambda run: (run / "experiment.json").write_text(
+        (run / "experiment.json").read_text().replace("antony_clsf_att1", "antony_clsf_att2")),
+     "holds a run of antony_clsf_att2"),
+    (lambda run: (run / "experiment.json").write_text(
+        (run / "experiment.json").read_text().replace('"flips"', '"strong"')),
+     "its augment is"),
+])  # fmt: skip
+def test_a_damaged_or_foreign_run_ends_the_table_with_a_sentence(published, capsys, harm, said):
+    harm(published / "antony_clsf_att1")
+    with pytest.raises(SystemExit) as ended:
+        shown_table(published, capsys)
+    shown = capsys.readouterr().err
+    assert ended.value.code == 2 and said in shown and "Traceback" not in shown
+
+
+def test_folders_without_a_run_of_the_table(tmp_path, capsys):
+    for folder, said in ((tmp_path, "no published run of Table 1"),
+                         (tmp_path / "nowhere", "no such folder")):  # fmt: skip
+        with pytest.raises(SystemExit):
+            shown_table(folder, capsys)
+        assert said in capsys.readouterr().err
