@@ -4,7 +4,8 @@
     python data_prep/make_dataset.py --verify DATASET
 
 Both knees and all visits of a subject are in one split, and every split has the same share of every
-grade: 70% of the knees for training and 30% for testing, and 10% of the former for validation.
+grade: 70% of the knees for training and 30% for testing, and 10% of the former for validation. The
+subject is the one that the labels or KNEES/knees.csv name.
 DATASET also gets manifest.csv, grades.png and, with a reason for each knee and each label that is
 not used, excluded.csv. --verify checks a finished set, a folder or an HDF5 file.
 """
@@ -88,6 +89,12 @@ def _make(options: argparse.Namespace) -> None:
     write_excluded(options.dataset / "excluded.csv", account.excluded + unused)
     if not knees:
         raise InputError(f"no knee of {options.knees} has a label in {options.labels}")
+    films = {row["id"] for row in knees}
+    strangers = {row["id"] for row in knees if not row["subject"]}
+    if strangers:
+        print(f"WARNING: no subject is known of {len(strangers)} of {len(films)} films; each counts"
+              " as a person of its own, so give a column subject if a person has several films")
+    knees = [{**row, "subject": row["subject"] or row["id"]} for row in knees]
 
     sets = split_rows(knees, **choices)
     for number, rows in enumerate(sets, start=1):

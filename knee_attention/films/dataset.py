@@ -18,7 +18,7 @@ from tqdm import tqdm
 from knee_attention.errors import ImageError, InputError
 from knee_attention.films.radiograph import prepare_knee
 from knee_attention.films.reading import is_image_file, read_image
-from knee_attention.films.splits import SPLITS
+from knee_attention.films.splits import SPLIT_OF_FOLDER, SPLITS
 
 GRADES = range(5)
 HDF5_SUFFIXES = (".h5", ".hdf5")
@@ -98,10 +98,9 @@ def _load_folder(root: Path, size, limit, seed, wanted) -> Dataset:
     splits, unreadable = {}, []
     subjects = _manifest_subjects(root)
     for split in wanted:
-        folder = root / split
-        if split == "validation" and not folder.is_dir():
-            folder = root / "val"
-        if not folder.is_dir():
+        folders = [root / name for name, held in SPLIT_OF_FOLDER.items() if held == split]
+        folder = next(filter(Path.is_dir, folders), None)
+        if folder is None:
             if split == "test" and len(wanted) > 1:
                 continue
             there = [name for name in SPLITS if (root / name).is_dir()]

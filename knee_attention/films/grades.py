@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from knee_attention.errors import InputError
 
 LABEL_COLUMNS = ["id", "subject", "cohort", "visit", "side", "kl", "project"]
-"""Columns of a table of labels. `project` is OAI's reading project (READPRJ), else blank."""
+"""Columns of a table of labels. `subject` is blank where no table knows it, `project` is OAI's
+reading project (READPRJ), else blank."""
 
 PROJECTS = ("15", "37", "42")
 """OAI's reading projects in order of preference: a knee has one grade, the first of these."""
@@ -89,10 +90,11 @@ def _oai_readings(table: list[dict]) -> list[Reading]:
         for match in visits:
             visit, subject = match[1], row["ID"]
             barcode = row.get(f"{visit}BARCDBU", "")
+            film = film_id(subject, barcode) if barcode.isdigit() else f"{subject}_{visit}"
             readings.append(
                 Reading(
                     place=f"line {line}",
-                    id=film_id(subject, barcode) if barcode.isdigit() else f"{subject}_{visit}",
+                    id=subject and film,
                     subject=subject,
                     cohort="OAI",
                     visit=visit,
@@ -113,7 +115,7 @@ def _most_readings(table: list[dict]) -> list[Reading]:
     return [
         Reading(
             place=f"line {line}",
-            id=f"{row['MOSTID']}_{match[1]}",
+            id=row["MOSTID"] and f"{row['MOSTID']}_{match[1]}",
             subject=row["MOSTID"],
             cohort="MOST",
             visit=match[1],
@@ -130,7 +132,7 @@ def _plain_readings(table: list[dict]) -> list[Reading]:
         Reading(
             place=f"line {line}",
             id=row["ID"],
-            subject=row.get("SUBJECT") or row["ID"],
+            subject=row.get("SUBJECT", ""),
             cohort=row.get("COHORT", ""),
             visit=row.get("VISIT", ""),
             side=_side(row["SIDE"]),
@@ -188,7 +190,7 @@ def choose_grades(readings: Iterable[Reading]) -> Grades:
 
 
 def _unusable(reading: Reading) -> str | None:
-    if not reading.id or not reading.subject:
+    if not reading.id:
         return "no id"
     if not reading.side:
         return "no side"

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from knee_attention.errors import ImageError
+from knee_attention.errors import ImageError, InputError
 from knee_attention.films.reading import is_image_file, read_image
 from knee_attention.films.tables import read_table
 
@@ -57,13 +57,18 @@ def pair(
         subjects: the subject of each film's id, where known.
 
     Returns:
-        The knees with a label (id, side, source, subject, cohort, visit, kl, ...), and
-        (source, reason) of the knees left over, and of the labels left over.
+        The knees with a label (id, side, source, subject, cohort, visit, kl, ...; the subject is
+        blank where neither table knows it), and (source, reason) of the knees left over, and of the
+        labels left over.
+
+    Raises:
+        InputError: the tables name different subjects for one film.
     """
+    persons = _persons(labels, subjects)
     by_id = {(label["id"], label["side"]): label for label in labels}
     ids_of = defaultdict(set)
     for label in labels:
-        ids_of[label["subject"]].add(label["id"])
+        ids_of[persons.get(label["id"]) or label["id"]].add(label["id"])
     labelled_ids = {label["id"] for label in labels}
     label_id = {}
     films_of = defaultdict(set)
@@ -72,7 +77,7 @@ def pair(
         if film in labelled_ids:
             label_id[film] = film
         else:
-            films_of[subjects.get(film) or film].add(film)
+            films_of[persons.get(film) or film].add(film)
     reasons = {}
     for subject, films in films_of.items():
         for film in films:
@@ -89,12 +94,33 @@ def pair(
         if times[knee["id"], knee["side"]] > 1:
             left_over.append((knee["source"], "another file has the same id and side"))
         elif key in by_id:
-            pairs.append({**by_id[key], **knee})
+            subject = persons.get(key[0]) or persons.get(knee["id"], "")
+            pairs.append({**by_id[key], **knee, "subject": subject})
         else:
             left_over.append((knee["source"], reasons.get(knee["id"], "a knee without a label")))
     used = {(label_id[knee["id"]], knee["side"]) for knee in pairs}
     missing = [(f"{film} {side}", "a label without a knee") for film, side in by_id.keys() - used]
     return pairs, left_over, sorted(missing)
+
+
+def _persons(labels: Sequence[dict], subjects: Mapping[str, str]) -> dict[str, str]:
+    """The subject of each film's id that either table knows.
+
+    A label whose subject is no other word than its id, as plain tables without subjects have been
+    written, says nothing against the films' table.
+    """
+    persons = dict(subjects)
+    for label in labels:
+        film, subject = label["id"], label["subject"]
+        known = persons.setdefault(film, subject)
+        if known in ("", film):
+            persons[film] = subject or known
+        elif subject not in ("", film, known):
+            raise InputError(
+                f"film {film} is of subject {subject} in the labels, but of {known} in another "
+                "row or in knees.csv; correct one of them, or people may part between the splits"
+            )
+    return persons
 
 
 def _may_be(film: str, subject: str, label_id: str) -> bool:

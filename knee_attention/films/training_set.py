@@ -8,7 +8,7 @@ from pathlib import Path
 from knee_attention.errors import InputError
 from knee_attention.files import written_whole
 from knee_attention.films.reading import is_image_file
-from knee_attention.films.splits import SPLITS, assign, split_shares
+from knee_attention.films.splits import SPLIT_OF_FOLDER, SPLITS, assign, split_shares
 from knee_attention.films.tables import write_table
 from knee_attention.films.workers import remove_remains
 
@@ -114,7 +114,7 @@ def place(folder: Path, rows: Sequence[dict], copy: bool = False) -> int:
 
 def placed_files(folder: Path) -> list[Path]:
     """The images in the folders of a training set, relative to it, sorted."""
-    found = [path for split in SPLITS for path in (folder / split).glob("*/*")]
+    found = [path for name in SPLIT_OF_FOLDER for path in (folder / name).glob("*/*")]
     return sorted(path.relative_to(folder) for path in found if is_image_file(path))
 
 
