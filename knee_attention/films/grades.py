@@ -1,14 +1,16 @@
 """Kellgren-Lawrence grades from the tables of OAI, of MOST, or a plain CSV file."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from knee_attention.errors import InputError
 
-LABEL_COLUMNS = ["id", "subject", "cohort", "visit", "side", "kl", "project"]
+LABEL_COLUMNS = ["id", "subject", "cohort", "visit", "side", "kl", "project", "visits"]
 """Columns of a table of labels. `subject` is blank where no table knows it, `project` is OAI's
-reading project (READPRJ), else blank."""
+reading project (READPRJ), else blank, and `visits` are all of the subject's that were read, graded
+or not."""
 
 PROJECTS = ("15", "37", "42")
 """OAI's reading projects in order of preference: a knee has one grade, the first of these."""
@@ -37,6 +39,7 @@ class Reading:
     grade: str
     project: str = ""
     version: str = ""
+    visits: str = ""
 
 
 @dataclass
@@ -138,6 +141,7 @@ def _plain_readings(table: list[dict]) -> list[Reading]:
             side=_side(row["SIDE"]),
             grade=row["KL"],
             project=row.get("PROJECT", "") if row.get("PROJECT") in PROJECTS else "",
+            visits=row.get("VISITS", ""),
         )
         for line, row in enumerate(table, start=2)
     ]
@@ -177,15 +181,26 @@ def choose_grades(readings: Iterable[Reading]) -> Grades:
     Returns:
         The labels, sorted by id and side, and every reading that is not among them.
     """
+    readings = list(readings)
+    visits_of_film, visits_of_subject = defaultdict(set), defaultdict(set)
+    for reading in readings:
+        visits_of_film[reading.id].add(reading.visit)
+        if reading.grade:
+            visits = {reading.visit, *reading.visits.split(";")} - {""}
+            visits_of_subject[reading.subject or reading.id] |= visits
     grades, knees = Grades(), {}
     for reading in readings:
         reason = _unusable(reading)
+        if not reason and len(visits_of_film[reading.id]) > 1:
+            reason = "one id for several visits"
         if reason:
             grades.excluded.append((_name(reading), reason))
         else:
             knees.setdefault((reading.id, reading.side), []).append(reading)
     for _, candidates in sorted(knees.items()):
         _choose(candidates, grades)
+    for label in grades.labels:
+        label["visits"] = ";".join(sorted(visits_of_subject[label["subject"] or label["id"]]))
     return grades
 
 

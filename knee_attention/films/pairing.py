@@ -47,9 +47,9 @@ def pair(
 ) -> tuple[list[dict], list[tuple[str, str]], list[tuple[str, str]]]:
     """Give every knee its label.
 
-    A film's label is the one with its id. A film without such a label takes its subject's, if the
-    labels know one visit of that subject, the knees hold one such film, and no barcode says that
-    label and film are two different ones.
+    A film's label is the one with its id. A film without such a label takes its subject's, if one
+    visit of that subject was read, the knees hold one such film, and no barcode says that label and
+    film are two different ones.
 
     Args:
         knees: rows with id, side, source.
@@ -66,9 +66,11 @@ def pair(
     """
     persons = _persons(labels, subjects)
     by_id = {(label["id"], label["side"]): label for label in labels}
-    ids_of = defaultdict(set)
+    ids_of, visits_of = defaultdict(set), defaultdict(set)
     for label in labels:
-        ids_of[persons.get(label["id"]) or label["id"]].add(label["id"])
+        subject = persons.get(label["id"]) or label["id"]
+        ids_of[subject].add(label["id"])
+        visits_of[subject] |= {label.get("visit", ""), *label.get("visits", "").split(";")} - {""}
     labelled_ids = {label["id"] for label in labels}
     label_id = {}
     films_of = defaultdict(set)
@@ -82,7 +84,8 @@ def pair(
     for subject, films in films_of.items():
         for film in films:
             known = ids_of.get(subject, set())
-            if len(known) == 1 and len(films) == 1 and _may_be(film, subject, *known):
+            single = len(known) == len(films) == 1 and len(visits_of[subject]) < 2
+            if single and _may_be(film, subject, *known):
                 label_id[film] = next(iter(known))
             elif known:
                 reasons[film] = "labels of its subject, but none for this film"

@@ -106,6 +106,26 @@ def test_most_codes(tmp_path, run):
     assert {row["side"] for row in read_rows(tmp_path / "labels.csv")} == {"L"}
 
 
+@pytest.mark.parametrize(("first", "visits"), [("9", "V0;V5"), ("1", "V0;V5"), ("", "V5")])
+def test_a_label_says_which_visits_of_its_subject_were_read(tmp_path, run, first, visits):
+    """A blank is no reading: the person was not seen."""
+    (tmp_path / "most.txt").write_text(f"MOSTID\tV0XRKL\tV5XRKL\nMB00001\t{first}\t3\n")
+    run("make_labels", tmp_path / "most.txt", tmp_path / "labels.csv")
+    run("make_labels", tmp_path / "labels.csv", tmp_path / "again.csv")
+    for table in ("labels.csv", "again.csv"):
+        labels = {row["visit"]: row for row in read_rows(tmp_path / table)}
+        assert labels["V5"]["visits"] == visits
+
+
+def test_one_film_is_of_one_visit(tmp_path, run):
+    lines = ["id,side,visit,kl", "M,R,V0,X", "M,R,V5,3", "N,R,V5,2"]
+    (tmp_path / "plain.csv").write_text("\n".join(lines))
+    code, printed = run("make_labels", tmp_path / "plain.csv", tmp_path / "labels.csv")
+    assert code == 0 and account_of(printed) == (3, 1, 2)
+    assert [row["id"] for row in read_rows(tmp_path / "labels.csv")] == ["N"]
+    assert "one id for several visits" in printed
+
+
 def test_sas_tables_are_read_as_pandas_gives_them(tmp_path, run, monkeypatch):
     table = pd.DataFrame(
         {
