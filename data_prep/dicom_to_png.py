@@ -92,6 +92,8 @@ def _convert(options: argparse.Namespace) -> None:
     rows = [{**surveyed[row["source"]], **row} for row in account.rows]
     write_table(options.films / "images.csv", IMAGE_COLUMNS, rows)
     write_excluded(options.films / "excluded.csv", account.excluded)
+    if account.written:
+        account.removed, account.elsewhere = journal.remove_stale(options.tree, account.rows)
     print(account)
     without_spacing = sum(row["row_spacing_mm"] == "" for row in rows)
     if without_spacing:

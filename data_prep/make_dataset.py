@@ -102,9 +102,10 @@ def _make(options: argparse.Namespace) -> None:
         if len(sets) > 1:
             folder = folder / f"fold{number}"
             h5 = h5 and h5.with_stem(f"{h5.stem}-fold{number}")
-        placed = place(folder, rows, options.copy)
+        placed, removed = place(folder, rows, options.copy)
         counts = _show_counts(rows, str(folder))
-        print(f"{placed} knees placed, {len(rows) - placed} were there")
+        print(f"{placed} knees placed, {len(rows) - placed} were there"
+              f"{f', {removed} of an earlier run removed' if removed else ''}")
         grade_distribution(counts, folder / "grades.png")
         if h5:
             new = write_hdf5(h5, rows, folder)

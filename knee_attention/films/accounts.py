@@ -18,6 +18,8 @@ class Account:
         written: sources that were used.
         earlier: how many of those an earlier run had finished.
         excluded: (source, reason) of every other source.
+        removed: outputs of an earlier run whose source is gone or excluded now.
+        elsewhere: outputs of an earlier run on another folder, left alone and in no table.
     """
 
     found: int
@@ -25,6 +27,8 @@ class Account:
     written: int = 0
     earlier: int = 0
     excluded: list[tuple[str, str]] = field(default_factory=list)
+    removed: int = 0
+    elsewhere: int = 0
 
     def __str__(self) -> str:
         earlier = f" ({self.earlier} of them by an earlier run)" if self.earlier else ""
@@ -32,6 +36,10 @@ class Account:
         lines.append(f"excluded  {len(self.excluded):>7}")
         reasons = Counter(reason for _, reason in self.excluded)
         lines += [f"  {count:>7}  {reason}" for reason, count in reasons.most_common()]
+        if self.removed:
+            lines.append(f"removed   {self.removed:>7} whose source is gone or excluded now")
+        if self.elsewhere:
+            lines.append(f"elsewhere {self.elsewhere:>7} of another folder, left as they are")
         return "\n".join(lines)
 
 
