@@ -51,8 +51,7 @@ def knees_of(image: np.ndarray, view: str = "auto") -> dict[str | None, np.ndarr
     Args:
         image: `(height, width)`, bone bright; the patient's left knee is on the image's right.
         view: `"bilateral"`, a film of both knees; `"single"`, one knee; or `"auto"`: both if the
-            image is wider than high and has a gap between two legs, as `split_knees` finds it. The
-            public crops of single joints are square, halves of films are higher than wide.
+            image has a gap between two legs, as `split_knees` finds it, whatever its shape.
 
     Returns:
         `{"R": right knee, "L": left knee}`, or `{None: the image}` for one knee of unknown side.
@@ -65,7 +64,7 @@ def knees_of(image: np.ndarray, view: str = "auto") -> dict[str | None, np.ndarr
         raise ValueError(f"expected a view of {', '.join(VIEWS)}. Received: {view!r}")
     if image.size and image.min() == image.max():
         raise ValueError("the image is blank")
-    if view == "single" or (view == "auto" and image.shape[1] <= image.shape[0]):
+    if view == "single":
         return {None: image}
     try:
         return split_knees(image, "auto")
