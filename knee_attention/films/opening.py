@@ -9,7 +9,7 @@ import numpy as np
 
 from knee_attention.errors import ImageError, InputError
 from knee_attention.films.radiograph import split_knees
-from knee_attention.films.reading import is_image_file, read_image
+from knee_attention.films.reading import check_regular, is_image_file, read_image
 
 VIEWS = ("auto", "bilateral", "single")
 
@@ -24,6 +24,7 @@ def open_image(path: str | os.PathLike) -> np.ndarray:
         ImageError: missing, damaged, no image, or no radiograph.
     """
     path = Path(path)
+    check_regular(path)
     if not is_dicom(path):
         return read_image(path)
     try:
