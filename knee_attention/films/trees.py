@@ -15,6 +15,7 @@ from knee_attention.errors import ImageError, InputError
 from knee_attention.films.dicom import Header, read_film, read_header
 from knee_attention.films.grades import film_id
 from knee_attention.films.radiograph import to_uint8
+from knee_attention.films.reading import check_regular
 from knee_attention.films.tables import read_table
 from knee_attention.films.writing import write_image
 
@@ -74,7 +75,9 @@ class Filter:
         return None
 
 
-def read_contents(files: Iterable[Path]) -> dict[tuple[str, ...], dict]:
+def read_contents(
+    files: Iterable[Path],
+) -> tuple[dict[tuple[str, ...], dict], list[tuple[str, str]]]:
     """Read every contents.csv of a tree.
 
     Args:
@@ -82,14 +85,20 @@ def read_contents(files: Iterable[Path]) -> dict[tuple[str, ...], dict]:
 
     Returns:
         The last three parts of a series' folder -> its row (PARTICIPANTID, STUDYDATE, BARCODE,
-        SERIESDESCRIPTION, names in capitals).
+        SERIESDESCRIPTION, names in capitals), and (source, reason) of those that are no table.
     """
-    contents = {}
+    contents, unreadable = {}, []
     for path in files:
         if path.name.lower() == "contents.csv":
-            for row in read_table(path):
+            try:
+                check_regular(path)
+                rows = read_table(path)
+            except InputError as error:
+                unreadable.append((str(path), str(error).removeprefix(str(path)).lstrip(": ")))
+                continue
+            for row in rows:
                 contents[tuple(Path(row.get("FOLDER", "")).parts[-3:])] = row
-    return contents
+    return contents, unreadable
 
 
 @dataclass(frozen=True)
