@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from knee_attention.errors import ImageError, InputError
+from knee_attention.films.accounts import files_below
 from knee_attention.films.radiograph import split_knees
 from knee_attention.films.reading import check_regular, is_image_file, read_image
 
@@ -39,6 +40,8 @@ def open_image(path: str | os.PathLike) -> np.ndarray:
 
 def is_dicom(path: Path) -> bool:
     """Whether a file begins as PS3.10 section 7.1 has it: 128 bytes, then DICM."""
+    if not path.is_file():  # of a pipe one would wait for ever
+        return False
     try:
         with path.open("rb") as file:
             return file.read(132)[128:] == b"DICM"
@@ -92,8 +95,7 @@ def image_files(given: Iterable[str | os.PathLike]) -> list[Path]:
         if not place.is_dir():
             files.append(place)
             continue
-        inside = sorted(path for path in place.rglob("*") if path.is_file())
-        found = [path for path in inside if is_image_file(path) or is_dicom(path)]
+        found = [path for path in files_below(place) if is_image_file(path) or is_dicom(path)]
         if not found:
             raise InputError(f"{place}: no images in this folder")
         files += found
