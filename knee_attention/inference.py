@@ -13,7 +13,8 @@ import numpy as np
 from knee_attention.errors import ImageError, InputError
 from knee_attention.evidence.attention_maps import at_image_size
 from knee_attention.evidence.ensemble import ensemble
-from knee_attention.films.opening import image_files, knees_of, named_side, open_image
+from knee_attention.films.names import side_of
+from knee_attention.films.opening import image_files, knees_of, open_image
 from knee_attention.films.radiograph import PREPARATION, prepare_knee
 
 RESEARCH_ONLY = "Research use only, not a medical device."
@@ -188,7 +189,7 @@ class Grader:
             knees = knees_of(image if is_array else open_image(image), view)
             return [
                 (
-                    side or (None if is_array else named_side(image)),
+                    side or (None if is_array else side_of(image)),
                     prepare_knee(knee, self.image_size, **self._preparation),
                 )
                 for side, knee in knees.items()

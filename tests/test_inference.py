@@ -100,7 +100,9 @@ def test_a_prepared_knee_is_taken_as_it_is(grader, film):
 
 def test_a_side_is_read_from_the_name_of_a_single_knee(grader, film, tmp_path):
     half = split_knees(film, "auto")["L"]
-    for name, side in (("9001695_L.png", "L"), ("9001695R.png", "R"), ("FINAL.png", None)):
+    sides = {"9001695_L.png": "L", "9001695R.png": "R", "PAT00_film_L.png": "L",
+             "KNEE-A_R.png": "R", "FINAL.png": None}  # fmt: skip
+    for name, side in sides.items():
         cv2.imwrite(str(tmp_path / name), half)
         [knee] = grader.grade(tmp_path / name)
         assert knee.side == side

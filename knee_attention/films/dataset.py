@@ -5,7 +5,6 @@ to 4; `val` is accepted for `validation`, a missing `test` is allowed.
 """
 
 import os
-import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from knee_attention.errors import ImageError, InputError
+from knee_attention.films.names import subject_of
 from knee_attention.films.radiograph import prepare_knee
 from knee_attention.films.reading import is_image_file, read_image
 from knee_attention.films.splits import SPLIT_OF_FOLDER, SPLITS
@@ -189,11 +189,6 @@ def _manifest_subjects(root: Path) -> dict[str, str]:
     if not {"file", "subject"} <= set(table.columns):
         return {}
     return dict(zip(table["file"], table["subject"], strict=True))
-
-
-def subject_of(file: str) -> str:
-    """The person of a knee's file name: `0/9001695L.png` and `0/9001695_R.png` are 9001695."""
-    return re.sub(r"[_-]?[RL]$", "", Path(file).stem)
 
 
 class StoredImages:

@@ -1,7 +1,6 @@
 """Any file a knee may come in, and the knees an image shows."""
 
 import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -76,12 +75,6 @@ def knees_of(image: np.ndarray, view: str = "auto") -> dict[str | None, np.ndarr
         if view == "bilateral":
             raise
         return {None: image}
-
-
-def named_side(path: str | os.PathLike) -> str | None:
-    """The side that a single knee's file name ends in, as in `9001695_R.png`; None without one."""
-    found = re.search(r"\d_?-?([RL])$", Path(path).stem)
-    return found[1] if found else None
 
 
 def image_files(given: Iterable[str | os.PathLike]) -> list[Path]:

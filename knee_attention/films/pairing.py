@@ -7,26 +7,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from knee_attention.errors import ImageError, InputError
+from knee_attention.films.names import id_and_side
 from knee_attention.films.reading import is_image_file, read_image
 from knee_attention.films.tables import read_table
 
 
 def read_knee(source: Path) -> list[dict]:
-    """Check a knee image and take id and side from its name, `<id>_R.png` or `<id>L.png`.
+    """Check a knee image and take id and side from its name, as `names` has it.
 
     Returns:
         One row: id, side, height, width, and the hash of the pixels.
 
     Raises:
-        ImageError: the file cannot be read, or its name does not end in R or L.
+        ImageError: the file cannot be read, or its name does not end in a side.
     """
     if not is_image_file(source):
         raise ImageError(source, f"no image file ({source.suffix or 'no suffix'})")
-    name = re.fullmatch(r"(.+?)[_-]?([RL])", source.stem)
-    if name is None:
+    film, side = id_and_side(source)
+    if side is None:
         raise ImageError(source, "the name does not end in _R or _L")
     image = read_image(source)
-    row = {"id": name[1], "side": name[2], "pixels": pixel_hash(image)}
+    row = {"id": film, "side": side, "pixels": pixel_hash(image)}
     return [{**row, "height": image.shape[0], "width": image.shape[1]}]
 
 

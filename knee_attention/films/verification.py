@@ -5,8 +5,8 @@ from functools import partial
 from pathlib import Path
 
 from knee_attention.errors import ImageError, InputError
-from knee_attention.films.dataset import subject_of
 from knee_attention.films.hdf5 import FORMAT
+from knee_attention.films.names import subject_of
 from knee_attention.films.pairing import pixel_hash
 from knee_attention.films.reading import read_image
 from knee_attention.films.splits import SPLIT_OF_FOLDER

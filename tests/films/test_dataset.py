@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from knee_attention.errors import InputError
-from knee_attention.films.dataset import load_dataset, stratified_subset, subject_of
+from knee_attention.films.dataset import load_dataset, stratified_subset
 from knee_attention.films.hdf5 import FORMAT
 from knee_attention.films.phantom_dataset import phantom_dataset
 from knee_attention.films.radiograph import prepare_knee
@@ -62,11 +62,6 @@ def test_a_bad_image_is_left_out_and_named(knee_folder):
 def test_subjects_come_from_a_manifest_where_there_is_one(knee_folder):
     (knee_folder / "manifest.csv").write_text("file,subject\ntrain/0/train00L.png,somebody\n")
     assert load_dataset(knee_folder, SIZE).splits["train"].subjects[0] == "somebody"
-
-
-def test_the_side_is_no_part_of_the_subject():
-    assert subject_of("0/9001695L.png") == subject_of("3/9001695_R.webp") == "9001695"
-    assert subject_of("train/0/case-12.png") == "case-12"
 
 
 @pytest.mark.parametrize(
