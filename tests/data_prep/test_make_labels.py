@@ -126,6 +126,18 @@ def test_one_film_is_of_one_visit(tmp_path, run):
     assert "one id for several visits" in printed
 
 
+@pytest.mark.parametrize("versions", [("0.5", "0.6"), ("0.6", "0.5"), ("9", "10"), ("", "0.1")])
+def test_the_latest_version_of_a_reading_counts(tmp_path, run, versions):
+    lines = ["ID|SIDE|READPRJ|VERSION|V00BARCDBU|V00XRKL"]
+    lines += [f"9000001|1|15|{version}|016600000001|{kl}" for version, kl in zip(
+        versions, (1, 4), strict=True)]
+    (tmp_path / "oai.txt").write_text("\n".join(lines))
+    code, printed = run("make_labels", tmp_path / "oai.txt", tmp_path / "labels.csv")
+    latest = max((0, 1), key=lambda index: float(versions[index] or 0))
+    assert code == 0 and account_of(printed) == (2, 1, 1)
+    assert [row["kl"] for row in read_rows(tmp_path / "labels.csv")] == [("1", "4")[latest]]
+
+
 def test_sas_tables_are_read_as_pandas_gives_them(tmp_path, run, monkeypatch):
     table = pd.DataFrame(
         {

@@ -57,6 +57,18 @@ def test_prepare_knee(method):
         equalize(knee, "gamma")
 
 
+def test_a_prepared_knee_has_its_grey_values_spread_by_rank():
+    """The paper's equalisation, by its definition: the share of pixels that are darker."""
+    knee = np.random.default_rng(0).integers(0, 256, (64, 48)) ** 2 // 256
+    knee[0, :2] = 0, 254
+    grey = to_uint8(knee)
+    below = np.cumsum(np.bincount(grey.ravel(), minlength=256))
+    first = below[grey.min()]
+    expected = np.rint((below - first) * 255 / (grey.size - first))[grey]
+    np.testing.assert_allclose(prepare_knee(knee, (64, 48)), expected, atol=1)
+    assert np.abs(expected - grey).mean() > 20
+
+
 @pytest.mark.parametrize("version", ["4.10.0", "5.0.0"])
 def test_grey_values_do_not_depend_on_the_version_of_opencv(monkeypatch, version):
     expected = to_uint8(NOISE)
