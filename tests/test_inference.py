@@ -130,6 +130,17 @@ def test_batches_keep_their_order_around_what_is_bad(grader, film, tmp_path):
     assert "missing.png" in str(graded[1][1])
 
 
+def test_a_film_in_colour_shows_both_its_knees(grader, film):
+    expected = probabilities(grader.grade(film))
+    np.testing.assert_array_equal(probabilities(grader.grade(np.dstack([film] * 3))), expected)
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 50), (50, 0), (1, 100), (100, 1), (50,), (9, 9, 9)])
+def test_what_is_no_image_is_an_image_error(grader, shape):
+    with pytest.raises(ImageError, match="the image: "):
+        grader.grade(np.arange(np.prod(shape)).reshape(shape))
+
+
 def test_a_folder_stands_for_its_model(grader, files, film):
     again = knee_attention.load_grader(files[".h5"].parent)
     np.testing.assert_allclose(probabilities(again.grade(film)), probabilities(grader.grade(film)))

@@ -8,8 +8,8 @@ import numpy as np
 
 from knee_attention.errors import ImageError, InputError
 from knee_attention.films.accounts import files_below
-from knee_attention.films.radiograph import split_knees
-from knee_attention.films.reading import check_regular, is_image_file, read_image
+from knee_attention.films.radiograph import SMALLEST_SIDE, split_knees
+from knee_attention.films.reading import check_regular, is_image_file, read_image, to_grey
 
 VIEWS = ("auto", "bilateral", "single")
 
@@ -52,7 +52,8 @@ def knees_of(image: np.ndarray, view: str = "auto") -> dict[str | None, np.ndarr
     """The knees that an image shows.
 
     Args:
-        image: `(height, width)`, bone bright; the patient's left knee is on the image's right.
+        image: `(height, width[, channels])`, bone bright; the patient's left knee is on the
+            image's right.
         view: `"bilateral"`, a film of both knees; `"single"`, one knee; or `"auto"`: both if the
             image has a gap between two legs, as `split_knees` finds it, whatever its shape.
 
@@ -60,12 +61,15 @@ def knees_of(image: np.ndarray, view: str = "auto") -> dict[str | None, np.ndarr
         `{"R": right knee, "L": left knee}`, or `{None: the image}` for one knee of unknown side.
 
     Raises:
-        ValueError: a blank image; a single knee, or none, where two are expected; or an unknown
-            view.
+        ValueError: no image, a small or a blank one; a single knee, or none, where two are
+            expected; or an unknown view.
     """
     if view not in VIEWS:
         raise ValueError(f"expected a view of {', '.join(VIEWS)}. Received: {view!r}")
-    if image.size and image.min() == image.max():
+    image = to_grey(image)
+    if min(image.shape) < SMALLEST_SIDE:
+        raise ValueError(f"the image has {image.shape[1]}x{image.shape[0]} pixels, too few")
+    if image.min() == image.max():
         raise ValueError("the image is blank")
     if view == "single":
         return {None: image}
