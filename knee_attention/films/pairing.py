@@ -49,8 +49,8 @@ def pair(
     """Give every knee its label.
 
     A film's label is the one with its id. A film without such a label takes its subject's, if one
-    visit of that subject was read, the knees hold one such film, and no barcode says that label and
-    film are two different ones.
+    visit of that subject was read, the knees hold one such film and not the label's own, and no
+    barcode says that label and film are two different ones.
 
     Args:
         knees: rows with id, side, source.
@@ -86,7 +86,7 @@ def pair(
         for film in films:
             known = ids_of.get(subject, set())
             single = len(known) == len(films) == 1 and len(visits_of[subject]) < 2
-            if single and _may_be(film, subject, *known):
+            if single and not known & label_id.keys() and _may_be(film, subject, *known):
                 label_id[film] = next(iter(known))
             elif known:
                 reasons[film] = "labels of its subject, but none for this film"
