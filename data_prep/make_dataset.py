@@ -63,7 +63,8 @@ def _make(options: argparse.Namespace) -> None:
 
     from knee_attention.evidence.figures import grade_distribution
     from knee_attention.films.accounts import visible_files
-    from knee_attention.films.grades import choose_grades, readings_of
+    from knee_attention.films.grade_tables import readings_of
+    from knee_attention.films.grades import choose_grades
     from knee_attention.films.hdf5 import write_hdf5
     from knee_attention.films.journal import Journal
     from knee_attention.films.pairing import pair, read_knee, subjects_of_films

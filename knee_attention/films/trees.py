@@ -13,7 +13,7 @@ from pathlib import Path
 
 from knee_attention.errors import ImageError, InputError
 from knee_attention.films.dicom import Header, read_film, read_header
-from knee_attention.films.grades import film_id
+from knee_attention.films.grade_tables import film_id
 from knee_attention.films.radiograph import to_uint8
 from knee_attention.films.reading import check_regular
 from knee_attention.films.tables import read_table
