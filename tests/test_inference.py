@@ -1,5 +1,6 @@
 """`load_grader`: films and knees of every kind, from every kind of model file."""
 
+import os
 import subprocess
 import sys
 from contextlib import suppress
@@ -139,6 +140,24 @@ def test_a_film_in_colour_shows_both_its_knees(grader, film):
 def test_what_is_no_image_is_an_image_error(grader, shape):
     with pytest.raises(ImageError, match="the image: "):
         grader.grade(np.arange(np.prod(shape)).reshape(shape))
+
+
+@pytest.mark.timeout(60)
+def test_what_a_folder_holds_beside_films_is_named_and_the_rest_graded(grader, film, tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    cv2.imwritemulti(str(tmp_path / "pages.tif"), [film, film[::-1]])
+    cv2.imwrite(str(tmp_path / "nan.tif"), np.where(film > film.mean(), np.nan, film))
+    cv2.imwrite(str(tmp_path / "int32.tif"), np.dstack([film] * 3).astype(np.int32))
+    graded = {path.name: knees for path, knees in grader.grade_all(tmp_path)}
+    reasons = {name: knees.reason for name, knees in graded.items() if name != "int32.tif"}
+    assert reasons == {
+        "pipe.png": "no regular file",
+        "pages.tif": "2 pages or frames, where one image is expected",
+        "nan.tif": "it holds NaN or infinity",
+    }
+    np.testing.assert_allclose(
+        probabilities(graded["int32.tif"]), probabilities(grader.grade(film)), atol=1e-6
+    )
 
 
 def test_a_folder_stands_for_its_model(grader, files, film):

@@ -19,6 +19,9 @@ def test_to_uint8_stretches_the_films_own_range_rounding_half_up():
     np.testing.assert_array_equal(to_uint8(NOISE), expected)
     np.testing.assert_array_equal(to_uint8(NOISE * 16), to_uint8(NOISE))
     np.testing.assert_array_equal(to_uint8(NOISE.astype(np.int32) - 99), to_uint8(NOISE))
+    halves = np.tile(np.arange(103, dtype=np.uint8), (20, 1))  # 255/102 is 2.5
+    for dtype in (np.int32, np.uint16, np.float32):
+        np.testing.assert_array_equal(to_uint8(halves.astype(dtype)), to_uint8(halves))
 
 
 def test_to_uint8_names_what_it_cannot_take():
