@@ -71,7 +71,7 @@ def _convert(options: argparse.Namespace) -> None:
     patterns = {name: getattr(options, name) for name in ("series", "body_part", "view")}
     wanted = Filter(**patterns)
     files = visible_files(options.tree, options.films)
-    contents = read_contents(files)
+    contents, unreadable = read_contents(files)
     sources = [path for path in files if path.name.lower() != "contents.csv"]
 
     surveyor = Surveyor(contents, wanted)
@@ -85,13 +85,15 @@ def _convert(options: argparse.Namespace) -> None:
     journal = Journal(options.films / ".journal.jsonl", {"bits": options.bits}, ids)
     paths = [Path(film["source"]) for film in films]
     account = work_through(paths, converter, journal, options.workers, "films")
-    account.found = len(sources)
-    account.excluded += survey.excluded + copies
+    account.found = len(sources) + len(unreadable)
+    account.excluded += unreadable + survey.excluded + copies
 
     surveyed = {film["source"]: film for film in films}
     rows = [{**surveyed[row["source"]], **row} for row in account.rows]
     write_table(options.films / "images.csv", IMAGE_COLUMNS, rows)
     write_excluded(options.films / "excluded.csv", account.excluded)
+    if account.written:
+        account.removed, account.elsewhere = journal.remove_stale(options.tree, account.rows)
     print(account)
     without_spacing = sum(row["row_spacing_mm"] == "" for row in rows)
     if without_spacing:

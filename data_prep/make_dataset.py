@@ -4,7 +4,8 @@
     python data_prep/make_dataset.py --verify DATASET
 
 Both knees and all visits of a subject are in one split, and every split has the same share of every
-grade: 70% of the knees for training and 30% for testing, and 10% of the former for validation.
+grade: 70% of the knees for training and 30% for testing, and 10% of the former for validation. The
+subject is the one that the labels or KNEES/knees.csv name.
 DATASET also gets manifest.csv, grades.png and, with a reason for each knee and each label that is
 not used, excluded.csv. --verify checks a finished set, a folder or an HDF5 file.
 """
@@ -62,7 +63,8 @@ def _make(options: argparse.Namespace) -> None:
 
     from knee_attention.evidence.figures import grade_distribution
     from knee_attention.films.accounts import visible_files
-    from knee_attention.films.grades import choose_grades, readings_of
+    from knee_attention.films.grade_tables import readings_of
+    from knee_attention.films.grades import choose_grades
     from knee_attention.films.hdf5 import write_hdf5
     from knee_attention.films.journal import Journal
     from knee_attention.films.pairing import pair, read_knee, subjects_of_films
@@ -88,6 +90,12 @@ def _make(options: argparse.Namespace) -> None:
     write_excluded(options.dataset / "excluded.csv", account.excluded + unused)
     if not knees:
         raise InputError(f"no knee of {options.knees} has a label in {options.labels}")
+    films = {row["id"] for row in knees}
+    strangers = {row["id"] for row in knees if not row["subject"]}
+    if strangers:
+        print(f"WARNING: no subject is known of {len(strangers)} of {len(films)} films; each counts"
+              " as a person of its own, so give a column subject if a person has several films")
+    knees = [{**row, "subject": row["subject"] or row["id"]} for row in knees]
 
     sets = split_rows(knees, **choices)
     for number, rows in enumerate(sets, start=1):
@@ -95,9 +103,10 @@ def _make(options: argparse.Namespace) -> None:
         if len(sets) > 1:
             folder = folder / f"fold{number}"
             h5 = h5 and h5.with_stem(f"{h5.stem}-fold{number}")
-        placed = place(folder, rows, options.copy)
+        placed, removed = place(folder, rows, options.copy)
         counts = _show_counts(rows, str(folder))
-        print(f"{placed} knees placed, {len(rows) - placed} were there")
+        print(f"{placed} knees placed, {len(rows) - placed} were there"
+              f"{f', {removed} of an earlier run removed' if removed else ''}")
         grade_distribution(counts, folder / "grades.png")
         if h5:
             new = write_hdf5(h5, rows, folder)

@@ -31,7 +31,8 @@ def _make_labels(tables: list[Path], labels: Path, visit: str | None) -> None:
     from collections import Counter
 
     from knee_attention.films.accounts import Account
-    from knee_attention.films.grades import LABEL_COLUMNS, choose_grades, readings_of
+    from knee_attention.films.grade_tables import readings_of
+    from knee_attention.films.grades import LABEL_COLUMNS, choose_grades
     from knee_attention.films.tables import read_table, write_excluded, write_table
 
     if labels.suffix.lower() != ".csv":

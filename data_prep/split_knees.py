@@ -104,6 +104,8 @@ def _split(options: argparse.Namespace) -> None:
     rows = [{**row, "subject": subjects.get(row["id"], "")} for row in account.rows]
     write_table(options.knees / "knees.csv", KNEE_COLUMNS, rows)
     write_excluded(options.knees / "excluded.csv", account.excluded)
+    if account.written:
+        account.removed, account.elsewhere = journal.remove_stale(options.films, account.rows)
     print(account)
     if account.written == 0:
         raise InputError(f"no film of {options.films} could be split; single knees go to "

@@ -8,16 +8,20 @@ from pathlib import Path
 
 from knee_attention.errors import InputError
 
+KEPT_OF_NAME = 60
+"""Characters; a file's name has at most 255 bytes, and a character up to four of them."""
+
 
 @contextmanager
 def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a path beside `path` to write to; it takes the name `path` when the block ends well.
 
-    The temporary name keeps the suffix, because Keras and OpenCV choose the format by it.
+    The temporary name keeps the suffix, because Keras and OpenCV choose the format by it, and no
+    more than the end of a long name, which has to have room for what is put before it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{os.getpid()}.{path.name}")
+    beside = path.with_name(f".{os.getpid()}.{path.name[-KEPT_OF_NAME:]}")
     try:
         yield beside
         os.replace(beside, path)

@@ -13,7 +13,8 @@ import numpy as np
 from knee_attention.errors import ImageError, InputError
 from knee_attention.evidence.attention_maps import at_image_size
 from knee_attention.evidence.ensemble import ensemble
-from knee_attention.films.opening import image_files, knees_of, named_side, open_image
+from knee_attention.films.names import side_of
+from knee_attention.films.opening import image_files, knees_of, open_image
 from knee_attention.films.polarity import bone_bright
 from knee_attention.films.radiograph import PREPARATION, prepare_knee
 
@@ -196,7 +197,7 @@ class Grader:
             knees = knees_of(pixels, view)
             return [
                 (
-                    side or (None if is_array else named_side(image)),
+                    side or (None if is_array else side_of(image)),
                     prepare_knee(knee, self.image_size, **self._preparation),
                     turned,
                 )

@@ -1,5 +1,6 @@
 """`load_grader`: films and knees of every kind, from every kind of model file."""
 
+import os
 import subprocess
 import sys
 from contextlib import suppress
@@ -100,7 +101,9 @@ def test_a_prepared_knee_is_taken_as_it_is(grader, film):
 
 def test_a_side_is_read_from_the_name_of_a_single_knee(grader, film, tmp_path):
     half = split_knees(film, "auto")["L"]
-    for name, side in (("9001695_L.png", "L"), ("9001695R.png", "R"), ("FINAL.png", None)):
+    sides = {"9001695_L.png": "L", "9001695R.png": "R", "PAT00_film_L.png": "L",
+             "KNEE-A_R.png": "R", "FINAL.png": None}  # fmt: skip
+    for name, side in sides.items():
         cv2.imwrite(str(tmp_path / name), half)
         [knee] = grader.grade(tmp_path / name)
         assert knee.side == side
@@ -126,6 +129,35 @@ def test_batches_keep_their_order_around_what_is_bad(grader, film, tmp_path):
         for knees, expected in zip(good, single, strict=True):
             np.testing.assert_allclose(probabilities(knees), probabilities(expected), atol=1e-6)
     assert "missing.png" in str(graded[1][1])
+
+
+def test_a_film_in_colour_shows_both_its_knees(grader, film):
+    expected = probabilities(grader.grade(film))
+    np.testing.assert_array_equal(probabilities(grader.grade(np.dstack([film] * 3))), expected)
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 50), (50, 0), (1, 100), (100, 1), (50,), (9, 9, 9)])
+def test_what_is_no_image_is_an_image_error(grader, shape):
+    with pytest.raises(ImageError, match="the image: "):
+        grader.grade(np.arange(np.prod(shape)).reshape(shape))
+
+
+@pytest.mark.timeout(60)
+def test_what_a_folder_holds_beside_films_is_named_and_the_rest_graded(grader, film, tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    cv2.imwritemulti(str(tmp_path / "pages.tif"), [film, film[::-1]])
+    cv2.imwrite(str(tmp_path / "nan.tif"), np.where(film > film.mean(), np.nan, film))
+    cv2.imwrite(str(tmp_path / "int32.tif"), np.dstack([film] * 3).astype(np.int32))
+    graded = {path.name: knees for path, knees in grader.grade_all(tmp_path)}
+    reasons = {name: knees.reason for name, knees in graded.items() if name != "int32.tif"}
+    assert reasons == {
+        "pipe.png": "no regular file",
+        "pages.tif": "2 pages or frames, where one image is expected",
+        "nan.tif": "it holds NaN or infinity",
+    }
+    np.testing.assert_allclose(
+        probabilities(graded["int32.tif"]), probabilities(grader.grade(film)), atol=1e-6
+    )
 
 
 def test_a_folder_stands_for_its_model(grader, files, film):

@@ -18,6 +18,8 @@ class Account:
         written: sources that were used.
         earlier: how many of those an earlier run had finished.
         excluded: (source, reason) of every other source.
+        removed: outputs of an earlier run whose source is gone or excluded now.
+        elsewhere: outputs of an earlier run on another folder, left alone and in no table.
     """
 
     found: int
@@ -25,6 +27,8 @@ class Account:
     written: int = 0
     earlier: int = 0
     excluded: list[tuple[str, str]] = field(default_factory=list)
+    removed: int = 0
+    elsewhere: int = 0
 
     def __str__(self) -> str:
         earlier = f" ({self.earlier} of them by an earlier run)" if self.earlier else ""
@@ -32,6 +36,10 @@ class Account:
         lines.append(f"excluded  {len(self.excluded):>7}")
         reasons = Counter(reason for _, reason in self.excluded)
         lines += [f"  {count:>7}  {reason}" for reason, count in reasons.most_common()]
+        if self.removed:
+            lines.append(f"removed   {self.removed:>7} whose source is gone or excluded now")
+        if self.elsewhere:
+            lines.append(f"elsewhere {self.elsewhere:>7} of another folder, left as they are")
         return "\n".join(lines)
 
 
@@ -49,13 +57,29 @@ def visible_files(folder: Path, output: Path) -> list[Path]:
         raise InputError(f"{folder} is no folder")
     if folder.resolve() == output.resolve():
         raise InputError(f"{folder} cannot be both what is read and where it is written")
-    files, written = [], os.path.abspath(output)
-    for place, folders, names in os.walk(folder):
-        if os.path.abspath(place) == written:
-            folders.clear()
-            continue
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        files += [Path(place, name) for name in names if not name.startswith(".")]
+    files = files_below(folder, output)
     if not files:
         raise InputError(f"{folder} holds no files")
+    return files
+
+
+def files_below(folder: Path, output: Path | None = None) -> list[Path]:
+    """Every file below a folder but hidden ones, sorted.
+
+    Linked folders are followed, after the folder itself; no folder is listed twice, none that
+    `folder` lies in, and not `output`.
+    """
+    seen = {str(parent) for parent in folder.resolve().parents}
+    seen |= {os.path.realpath(output)} if output else set()
+    files, to_list = [], [folder]
+    for start in to_list:
+        for place, folders, names in os.walk(start):
+            if os.path.realpath(place) in seen:
+                folders.clear()
+                continue
+            seen.add(os.path.realpath(place))
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            links = (Path(place, name) for name in sorted(folders))
+            to_list += [link for link in links if link.is_symlink()]
+            files += [Path(place, name) for name in names if not name.startswith(".")]
     return sorted(files)

@@ -5,7 +5,6 @@ to 4; `val` is accepted for `validation`, a missing `test` is allowed.
 """
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,10 +15,11 @@ import numpy as np
 from tqdm import tqdm
 
 from knee_attention.errors import ImageError, InputError
+from knee_attention.films.names import subject_of
 from knee_attention.films.polarity import bone_bright, is_negative, negative
 from knee_attention.films.radiograph import prepare_knee
 from knee_attention.films.reading import is_image_file, read_image
-from knee_attention.films.splits import SPLITS
+from knee_attention.films.splits import SPLIT_OF_FOLDER, SPLITS
 
 GRADES = range(5)
 HDF5_SUFFIXES = (".h5", ".hdf5")
@@ -116,10 +116,9 @@ def _load_folder(root: Path, size, limit, seed, wanted, polarity) -> Dataset:
     splits, unreadable = {}, []
     subjects = _manifest_subjects(root)
     for split in wanted:
-        folder = root / split
-        if split == "validation" and not folder.is_dir():
-            folder = root / "val"
-        if not folder.is_dir():
+        folders = [root / name for name, held in SPLIT_OF_FOLDER.items() if held == split]
+        folder = next(filter(Path.is_dir, folders), None)
+        if folder is None:
             if split == "test" and len(wanted) > 1:
                 continue
             there = [name for name in SPLITS if (root / name).is_dir()]
@@ -214,11 +213,6 @@ def _manifest_subjects(root: Path) -> dict[str, str]:
     if not {"file", "subject"} <= set(table.columns):
         return {}
     return dict(zip(table["file"], table["subject"], strict=True))
-
-
-def subject_of(file: str) -> str:
-    """The person of a knee's file name: `0/9001695L.png` and `0/9001695_R.png` are 9001695."""
-    return re.sub(r"[_-]?[RL]$", "", Path(file).stem)
 
 
 class StoredImages:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from knee_attention.errors import ImageError
+from knee_attention.films.reading import check_regular
 
 PROJECTIONS = frozenset({"CR", "DX", "RG", "RF", "XA", "OT"})
 """Modalities that may hold a radiograph (PS3.3 C.7.3.1.1.1); OT is what scanned film is sent as."""
@@ -77,6 +78,7 @@ def _read(path: Path, stop_before_pixels: bool = False):
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
 
+    check_regular(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # real archives break the standard in harmless ways
@@ -101,9 +103,12 @@ def _text(dataset, keyword: str) -> str:
 
 def _spacing(dataset) -> tuple[float, float] | None:
     for keyword in ("ImagerPixelSpacing", "PixelSpacing"):
-        value = dataset.get(keyword)
-        if value and len(value) == 2 and min(map(float, value)) > 0:
-            return float(value[0]), float(value[1])
+        try:
+            rows, columns = map(float, dataset.get(keyword) or ())
+        except (TypeError, ValueError):  # one number, three, or a decimal comma
+            continue
+        if 0 < min(rows, columns) and max(rows, columns) < np.inf:
+            return rows, columns
     return None
 
 
@@ -111,9 +116,10 @@ def read_film(path: Path) -> np.ndarray:
     """Read a radiograph's pixels as a film to look at, bone bright.
 
     The modality LUT (PS3.3 C.11.1) and the VOI LUT or window (C.11.2) are applied, MONOCHROME1 is
-    inverted (C.7.6.3.1.2). Values from 0 to 65535 keep their size, rounded; a range that does not
-    begin there is moved to 0, and one too wide, or of fewer than 4,096 fractional values, is
-    stretched over 0 to 65535.
+    inverted (C.7.6.3.1.2), padding (C.7.5.1.1.2) becomes as dark as the darkest of the image, and
+    the film is turned so that the patient's left is on the right and the feet are below. Values
+    from 0 to 65535 keep their size, rounded; a range that does not begin there is moved to 0, and
+    one too wide, or of fewer than 4,096 fractional values, is stretched over 0 to 65535.
 
     Returns:
         `(height, width)` uint16.
@@ -135,7 +141,10 @@ def read_film(path: Path) -> np.ndarray:
         raise ImageError(path, "a grey scale table or window that cannot be applied") from None
     if dataset.PhotometricInterpretation == "MONOCHROME1":
         values = (low + high) - values.astype(np.float64)
-    return _as_uint16(values, low, high)
+    padding = _padding(dataset, stored)
+    if padding.any() and not padding.all():
+        values = np.where(padding, values[~padding].min(), values)
+    return np.ascontiguousarray(_upright(_as_uint16(values, low, high), dataset))
 
 
 def _decode(dataset, path: Path) -> np.ndarray:
@@ -171,6 +180,33 @@ def _range(dataset, values: np.ndarray) -> tuple[float, float]:
         stored = np.array([0, 2**bits - 1]) - (2 ** (bits - 1) if signed else 0)
         low, high = sorted(map(float, apply_modality_lut(stored, dataset)))
     return min(low, float(values.min())), max(high, float(values.max()))
+
+
+def _padding(dataset, stored: np.ndarray) -> np.ndarray:
+    """Where a file says that there is no image, `(height, width)` bool."""
+    value = dataset.get("PixelPaddingValue")
+    limit = dataset.get("PixelPaddingRangeLimit")
+    try:
+        low, high = sorted((int(value), int(value if limit is None else limit)))
+    except (TypeError, ValueError):  # none given, or no numbers
+        return np.zeros(stored.shape, bool)
+    return (stored >= low) & (stored <= high)
+
+
+def _upright(film: np.ndarray, dataset) -> np.ndarray:
+    """Turn a film by PatientOrientation (PS3.3 C.7.6.1.1.1), unless it says that this is no view
+    from the front or the back."""
+    orientation = dataset.get("PatientOrientation") or ""
+    if isinstance(orientation, str) or len(orientation) != 2:
+        return film
+    along_row, along_column = (str(part)[:1] for part in orientation)
+    if along_row in ("F", "H") and along_column in ("L", "R"):
+        film, along_row, along_column = film.T, along_column, along_row
+    if along_row == "R":
+        film = film[:, ::-1]
+    if along_column == "H":
+        film = film[::-1]
+    return film
 
 
 def _as_uint16(values: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -1,16 +1,16 @@
-"""Kellgren-Lawrence grades from the tables of OAI, of MOST, or a plain CSV file."""
+"""One Kellgren-Lawrence grade for every knee, out of all its readings."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from knee_attention.errors import InputError
+from knee_attention.films.grade_tables import PROJECTS, Reading
 
-LABEL_COLUMNS = ["id", "subject", "cohort", "visit", "side", "kl", "project"]
-"""Columns of a table of labels. `project` is OAI's reading project (READPRJ), else blank."""
-
-PROJECTS = ("15", "37", "42")
-"""OAI's reading projects in order of preference: a knee has one grade, the first of these."""
+LABEL_COLUMNS = ["id", "subject", "cohort", "visit", "side", "kl", "project", "visits"]
+"""Columns of a table of labels. `subject` is blank where no table knows it, `project` is OAI's
+reading project (READPRJ), else blank, and `visits` are all of the subject's that were read, graded
+or not."""
 
 SPECIAL_CODES = {
     "": "blank",
@@ -21,21 +21,6 @@ SPECIAL_CODES = {
     "T": "special code T (technical)",
 }
 """What stands where a grade should be. MOST's further codes are reported as they are written."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One reading of one knee, as a table has it; `grade` as it is written there."""
-
-    place: str
-    id: str
-    subject: str
-    cohort: str
-    visit: str
-    side: str
-    grade: str
-    project: str = ""
-    version: str = ""
 
 
 @dataclass
@@ -53,114 +38,6 @@ class Grades:
     disagreements: int = 0
 
 
-def readings_of(table: list[dict]) -> list[Reading]:
-    """Recognise a table by its columns and list its readings.
-
-    OAI has one row per reading (ID, SIDE, READPRJ, V..XRKL), MOST one per subject (MOSTID, V.XRKL
-    for the right knee and V.XLKL for the left), a plain table one per knee (id, side, kl and
-    perhaps subject, cohort, visit).
-
-    Args:
-        table: as `read_table` gives it.
-
-    Raises:
-        InputError: none of the three.
-    """
-    columns = set(table[0])
-    if "MOSTID" in columns:
-        return _most_readings(table)
-    if {"ID", "SIDE", "READPRJ"} <= columns:
-        return _oai_readings(table)
-    if {"ID", "SIDE", "KL"} <= columns:
-        return _plain_readings(table)
-    raise InputError(
-        "expected the columns ID, SIDE, READPRJ, V00XRKL (OAI), MOSTID, V0XRKL, V0XLKL (MOST) "
-        f"or id, side, kl. Received: {', '.join(list(table[0])[:8])}"
-    )
-
-
-def _oai_readings(table: list[dict]) -> list[Reading]:
-    name = re.compile(r"(V\d\d)XRKL")
-    visits = [match for match in map(name.fullmatch, table[0]) if match]
-    if not visits:
-        raise InputError("the OAI table has no column of grades like V00XRKL")
-    readings = []
-    for line, row in enumerate(table, start=2):
-        for match in visits:
-            visit, subject = match[1], row["ID"]
-            barcode = row.get(f"{visit}BARCDBU", "")
-            readings.append(
-                Reading(
-                    place=f"line {line}",
-                    id=film_id(subject, barcode) if barcode.isdigit() else f"{subject}_{visit}",
-                    subject=subject,
-                    cohort="OAI",
-                    visit=visit,
-                    side=_side(row["SIDE"]),
-                    grade=row[match[0]],
-                    project=_number(row["READPRJ"]) or "blank",
-                    version=row.get("VERSION", ""),
-                )
-            )
-    return readings
-
-
-def _most_readings(table: list[dict]) -> list[Reading]:
-    name = re.compile(r"(V\d)X([RL])KL")
-    grades = [match for match in map(name.fullmatch, table[0]) if match]
-    if not grades:
-        raise InputError("the MOST table has no columns of grades like V0XRKL and V0XLKL")
-    return [
-        Reading(
-            place=f"line {line}",
-            id=f"{row['MOSTID']}_{match[1]}",
-            subject=row["MOSTID"],
-            cohort="MOST",
-            visit=match[1],
-            side=match[2],
-            grade=row[match[0]],
-        )
-        for line, row in enumerate(table, start=2)
-        for match in grades
-    ]
-
-
-def _plain_readings(table: list[dict]) -> list[Reading]:
-    return [
-        Reading(
-            place=f"line {line}",
-            id=row["ID"],
-            subject=row.get("SUBJECT") or row["ID"],
-            cohort=row.get("COHORT", ""),
-            visit=row.get("VISIT", ""),
-            side=_side(row["SIDE"]),
-            grade=row["KL"],
-            project=row.get("PROJECT", "") if row.get("PROJECT") in PROJECTS else "",
-        )
-        for line, row in enumerate(table, start=2)
-    ]
-
-
-def film_id(subject: str, film: str) -> str:
-    """The id of a film: its subject and what tells it from the subject's other films.
-
-    Args:
-        subject: the subject's id.
-        film: OAI's barcode, 12 digits (a leading zero may be lost), or any other word.
-    """
-    return f"{subject}_{film.zfill(12) if film.isdigit() and len(film) == 11 else film}"
-
-
-def _number(text: str) -> str:
-    return re.sub(r"\.0*$", "", text.split(":")[0].strip())
-
-
-def _side(text: str) -> str:
-    """`R`, `L` or blank from `1`, `1: Right`, `2: Left`, `right`, `R` and the like."""
-    code = _number(text).upper()
-    return {"1": "R", "2": "L", "RIGHT": "R", "LEFT": "L", "R": "R", "L": "L"}.get(code, "")
-
-
 def _grade(text: str) -> int | None:
     match = re.fullmatch(r"([0-4])(\.0*)?(\s*:.*)?", text)
     return int(match[1]) if match else None
@@ -175,20 +52,31 @@ def choose_grades(readings: Iterable[Reading]) -> Grades:
     Returns:
         The labels, sorted by id and side, and every reading that is not among them.
     """
+    readings = list(readings)
+    visits_of_film, visits_of_subject = defaultdict(set), defaultdict(set)
+    for reading in readings:
+        visits_of_film[reading.id].add(reading.visit)
+        if reading.grade:
+            visits = {reading.visit, *reading.visits.split(";")} - {""}
+            visits_of_subject[reading.subject or reading.id] |= visits
     grades, knees = Grades(), {}
     for reading in readings:
         reason = _unusable(reading)
+        if not reason and len(visits_of_film[reading.id]) > 1:
+            reason = "one id for several visits"
         if reason:
             grades.excluded.append((_name(reading), reason))
         else:
             knees.setdefault((reading.id, reading.side), []).append(reading)
     for _, candidates in sorted(knees.items()):
         _choose(candidates, grades)
+    for label in grades.labels:
+        label["visits"] = ";".join(sorted(visits_of_subject[label["subject"] or label["id"]]))
     return grades
 
 
 def _unusable(reading: Reading) -> str | None:
-    if not reading.id or not reading.subject:
+    if not reading.id:
         return "no id"
     if not reading.side:
         return "no side"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from knee_attention.errors import InputError
-from knee_attention.files import written_whole
+from knee_attention.files import KEPT_OF_NAME, written_whole
 from knee_attention.films.radiograph import to_uint8
 from knee_attention.films.reading import read_image
 from knee_attention.films.workers import remove_remains
@@ -46,7 +46,7 @@ def write_hdf5(path: Path, rows: Sequence[dict], folder: Path) -> bool:
     identity = [[row["file"], row["subject"], row["pixels"]] for row in rows]
     fingerprint = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     try:
-        remove_remains(path.parent.glob(f".*.{glob.escape(path.name)}"))
+        remove_remains(path.parent.glob(f".*.{glob.escape(path.name[-KEPT_OF_NAME:])}"))
         if _fingerprint(path) == fingerprint:
             return False
         with written_whole(path) as beside, h5py.File(beside, "w") as file:

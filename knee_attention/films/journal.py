@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from knee_attention.errors import InputError
@@ -24,6 +24,7 @@ class Journal:
         self.path = path
         self._tags = tags or {}
         self._outcomes: dict[str, dict] = {}
+        self._makers: dict[str, str] = {}
         options = json.loads(json.dumps(options))
         try:
             lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
@@ -53,24 +54,60 @@ class Journal:
             if "options" in entry:
                 options = entry["options"]
             else:
-                self._outcomes[entry["source"]] = entry
+                self._keep(entry)
         return options
+
+    def _keep(self, entry: dict) -> None:
+        self._outcomes[entry["source"]] = entry
+        for row in entry["rows"]:
+            if "file" in row:
+                self._makers[row["file"]] = entry["source"]
 
     def _append(self, entry: dict) -> None:
         self._file.write(json.dumps(entry) + "\n")
         self._file.flush()
 
     def finished(self, source: Path) -> dict | None:
-        """The outcome of a source that has not changed and whose outputs are still there."""
+        """The outcome of a source that has not changed and whose outputs are still there, its own:
+        another source of the same name may have written over them."""
         outcome = self._outcomes.get(os.path.abspath(source))
         if outcome is None or outcome["stamp"] != self._stamp(source):
             return None
-        outputs = [self.path.parent / row["file"] for row in outcome["rows"] if "file" in row]
-        return outcome if all(output.exists() for output in outputs) else None
+        outputs = [row["file"] for row in outcome["rows"] if "file" in row]
+        there = all(
+            self._makers[output] == outcome["source"] and (self.path.parent / output).exists()
+            for output in outputs
+        )
+        return outcome if there else None
 
     def add(self, source: Path, outcome: dict) -> None:
         """Keep the outcome of a source."""
-        self._append({"source": os.path.abspath(source), "stamp": self._stamp(source), **outcome})
+        entry = {"source": os.path.abspath(source), "stamp": self._stamp(source), **outcome}
+        self._append(entry)
+        self._keep(entry)
+
+    def remove_stale(self, root: Path, rows: Iterable[dict]) -> tuple[int, int]:
+        """Remove outputs whose source is gone from below `root`, or is there and excluded now.
+
+        Args:
+            root: the folder that was worked through.
+            rows: one per output that is up to date.
+
+        Returns:
+            How many outputs were removed, and how many of sources elsewhere were left alone.
+        """
+        current, root = {row["file"] for row in rows}, os.path.abspath(root)
+        removed = elsewhere = 0
+        for output, source in self._makers.items():
+            path = self.path.parent / output
+            if output in current or not path.exists():
+                continue
+            if Path(source).is_relative_to(root):
+                path.unlink()
+                removed += 1
+            else:
+                elsewhere += 1
+        return removed, elsewhere
 
     def close(self) -> None:
         """Close the file."""

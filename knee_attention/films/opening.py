@@ -1,15 +1,15 @@
 """Any file a knee may come in, and the knees an image shows."""
 
 import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from knee_attention.errors import ImageError, InputError
-from knee_attention.films.radiograph import split_knees
-from knee_attention.films.reading import is_image_file, read_image
+from knee_attention.films.accounts import files_below
+from knee_attention.films.radiograph import SMALLEST_SIDE, split_knees
+from knee_attention.films.reading import check_regular, is_image_file, read_image, to_grey
 
 VIEWS = ("auto", "bilateral", "single")
 
@@ -24,6 +24,7 @@ def open_image(path: str | os.PathLike) -> np.ndarray:
         ImageError: missing, damaged, no image, or no radiograph.
     """
     path = Path(path)
+    check_regular(path)
     if not is_dicom(path):
         return read_image(path)
     try:
@@ -38,6 +39,8 @@ def open_image(path: str | os.PathLike) -> np.ndarray:
 
 def is_dicom(path: Path) -> bool:
     """Whether a file begins as PS3.10 section 7.1 has it: 128 bytes, then DICM."""
+    if not path.is_file():  # of a pipe one would wait for ever
+        return False
     try:
         with path.open("rb") as file:
             return file.read(132)[128:] == b"DICM"
@@ -49,23 +52,26 @@ def knees_of(image: np.ndarray, view: str = "auto") -> dict[str | None, np.ndarr
     """The knees that an image shows.
 
     Args:
-        image: `(height, width)`, bone bright; the patient's left knee is on the image's right.
+        image: `(height, width[, channels])`, bone bright; the patient's left knee is on the
+            image's right.
         view: `"bilateral"`, a film of both knees; `"single"`, one knee; or `"auto"`: both if the
-            image is wider than high and has a gap between two legs, as `split_knees` finds it. The
-            public crops of single joints are square, halves of films are higher than wide.
+            image has a gap between two legs, as `split_knees` finds it, whatever its shape.
 
     Returns:
         `{"R": right knee, "L": left knee}`, or `{None: the image}` for one knee of unknown side.
 
     Raises:
-        ValueError: a blank image; a single knee, or none, where two are expected; or an unknown
-            view.
+        ValueError: no image, a small or a blank one; a single knee, or none, where two are
+            expected; or an unknown view.
     """
     if view not in VIEWS:
         raise ValueError(f"expected a view of {', '.join(VIEWS)}. Received: {view!r}")
-    if image.size and image.min() == image.max():
+    image = to_grey(image)
+    if min(image.shape) < SMALLEST_SIDE:
+        raise ValueError(f"the image has {image.shape[1]}x{image.shape[0]} pixels, too few")
+    if image.min() == image.max():
         raise ValueError("the image is blank")
-    if view == "single" or (view == "auto" and image.shape[1] <= image.shape[0]):
+    if view == "single":
         return {None: image}
     try:
         return split_knees(image, "auto")
@@ -73,12 +79,6 @@ def knees_of(image: np.ndarray, view: str = "auto") -> dict[str | None, np.ndarr
         if view == "bilateral":
             raise
         return {None: image}
-
-
-def named_side(path: str | os.PathLike) -> str | None:
-    """The side that a single knee's file name ends in, as in `9001695_R.png`; None without one."""
-    found = re.search(r"\d_?-?([RL])$", Path(path).stem)
-    return found[1] if found else None
 
 
 def image_files(given: Iterable[str | os.PathLike]) -> list[Path]:
@@ -92,8 +92,7 @@ def image_files(given: Iterable[str | os.PathLike]) -> list[Path]:
         if not place.is_dir():
             files.append(place)
             continue
-        inside = sorted(path for path in place.rglob("*") if path.is_file())
-        found = [path for path in inside if is_image_file(path) or is_dicom(path)]
+        found = [path for path in files_below(place) if is_image_file(path) or is_dicom(path)]
         if not found:
             raise InputError(f"{place}: no images in this folder")
         files += found

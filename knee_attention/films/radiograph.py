@@ -52,8 +52,8 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
         return grey
     if grey.dtype in (np.uint8, np.uint16):
         return _look_up(_stretch_table(int(lowest), int(highest)), grey)
-    values = grey.astype(np.float64)
-    return np.rint((values - lowest) * (255.0 / (float(highest) - float(lowest)))).astype(np.uint8)
+    values, span = grey.astype(np.float64), float(highest) - float(lowest)
+    return np.floor((values - float(lowest)) * 255 / span + 0.5).astype(np.uint8)
 
 
 def _stretch_table(lowest: int, highest: int) -> np.ndarray:

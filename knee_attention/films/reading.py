@@ -1,5 +1,6 @@
 """Image files as grey arrays, whatever their format, depth and colour."""
 
+import mmap
 import os
 from pathlib import Path
 
@@ -7,6 +8,13 @@ import cv2
 import numpy as np
 
 from knee_attention.errors import ImageError
+from knee_attention.films.containers import is_truncated, white_is_zero
+
+ANY_DEPTH_AND_COLOUR = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
+"""As the file stores it, but turned the way its Exif orientation says."""
+
+LUMINANCE = np.array([0.114, 0.587, 0.299])
+"""Of blue, green and red (ITU-R BT.601), as OpenCV has it for the types it converts."""
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
 
@@ -23,38 +31,58 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
         path: a PNG, JPEG, WebP, TIFF or BMP file; grey, colour, palette or with transparency.
 
     Returns:
-        `(height, width)` array, uint8 or uint16 as the file stores it. Colour becomes luminance;
-        transparency is dropped.
+        `(height, width)` array, uint8 or uint16, or as a TIFF file stores it otherwise, the way up
+        that the file says and bright where it says white. Colour becomes luminance; transparency is
+        dropped.
 
     Raises:
-        ImageError: the file is missing, empty, truncated or no image.
+        ImageError: the file is missing, empty, truncated, no image, or several.
     """
     path = Path(path)
-    try:
-        content = np.memmap(path, np.uint8, "r")  # films are large, and copying them takes time
-    except OSError as error:
-        raise ImageError(path, error.strerror or "cannot be opened") from None
-    except ValueError:  # nothing can be mapped
-        raise ImageError(path, "the file is empty") from None
-    if _is_truncated(content):
+    content = _mapped(path)
+    if is_truncated(content):
         raise ImageError(path, "the image is truncated")
     try:
-        image = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), ANY_DEPTH_AND_COLOUR)
+        pages = 0 if image is None else cv2.imcount(os.fspath(path))
     except cv2.error:
         image = None
     if image is None:
         raise ImageError(path, "not an image, or a damaged one")
-    return to_grey(image)
+    if pages > 1:
+        raise ImageError(path, f"{pages} pages or frames, where one image is expected")
+    grey = to_grey(image)
+    if np.issubdtype(grey.dtype, np.floating) and not np.isfinite(grey).all():
+        raise ImageError(path, "it holds NaN or infinity")
+    # OpenCV turns WhiteIsZero itself where the file has 8 bits or fewer, and no others.
+    return _turned(grey) if grey.dtype != np.uint8 and white_is_zero(content) else grey
 
 
-def _is_truncated(content: np.ndarray) -> bool:
-    """OpenCV decodes a truncated PNG or JPEG to a half-grey image without a word."""
-    start, end = content[:4].tobytes(), content[-4096:].tobytes()
-    if start == b"\x89PNG":
-        return b"IEND\xaeB`\x82" not in end
-    if start[:2] == b"\xff\xd8":
-        return b"\xff\xd9" not in end
-    return False
+def _mapped(path: Path) -> mmap.mmap:
+    """The bytes of a file without a copy: films are large, and copying them takes time."""
+    check_regular(path)
+    try:
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise ImageError(path, error.strerror or "cannot be opened") from None
+    except ValueError:  # nothing can be mapped
+        raise ImageError(path, "the file is empty") from None
+
+
+def check_regular(path: Path) -> None:
+    """Refuse what is there and no file: a pipe, of which one would wait for ever, or a device.
+
+    Raises:
+        ImageError: it is no regular file.
+    """
+    if path.exists() and not path.is_file():
+        raise ImageError(path, "no regular file")
+
+
+def _turned(grey: np.ndarray) -> np.ndarray:
+    """Dark for bright, in any type."""
+    return ~grey if np.issubdtype(grey.dtype, np.integer) else -grey
 
 
 def to_grey(image: np.ndarray) -> np.ndarray:
@@ -64,7 +92,7 @@ def to_grey(image: np.ndarray) -> np.ndarray:
         image: `(height, width)` or `(height, width, 1 | 2 | 3 | 4)`, any numeric dtype.
 
     Returns:
-        `(height, width)`, of the same dtype.
+        `(height, width)`, of the same dtype; float64 for colour other than 8 or 16 bits or float32.
 
     Raises:
         ValueError: any other shape.
@@ -77,5 +105,7 @@ def to_grey(image: np.ndarray) -> np.ndarray:
         colours = np.ascontiguousarray(image[..., :3])
         if (colours == colours[..., :1]).all():
             return np.ascontiguousarray(colours[..., 0])
-        return cv2.cvtColor(colours, cv2.COLOR_BGR2GRAY)
+        if colours.dtype in (np.uint8, np.uint16, np.float32):
+            return cv2.cvtColor(colours, cv2.COLOR_BGR2GRAY)
+        return colours @ LUMINANCE
     raise ValueError(f"expected an image (height, width[, channels]). Received: {image.shape}")

@@ -7,6 +7,10 @@ import numpy as np
 
 SPLITS = ("train", "validation", "test")
 
+SPLIT_OF_FOLDER = {"train": "train", "validation": "validation", "val": "validation",
+                   "test": "test"}  # fmt: skip
+"""What a data set's folders hold; public knee sets say `val`."""
+
 LARGEST_EXCHANGE = 150
 """Of kinds of subject: with more of them single moves are fine enough, pairs would take long."""
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from knee_attention.errors import InputError
 from knee_attention.files import written_whole
 from knee_attention.films.reading import is_image_file
-from knee_attention.films.splits import SPLITS, assign, split_shares
-from knee_attention.films.tables import write_table
+from knee_attention.films.splits import SPLIT_OF_FOLDER, SPLITS, assign, split_shares
+from knee_attention.films.tables import read_table, write_table
 from knee_attention.films.workers import remove_remains
 
 MANIFEST_COLUMNS = ["id", "subject", "side", "kl", "split", "file", "cohort", "visit", "source"]
@@ -74,24 +74,31 @@ def _with_file(row: dict, split: str) -> dict:
     return {**row, "split": split, "file": f"{split}/{row['kl']}/{name}"}
 
 
-def place(folder: Path, rows: Sequence[dict], copy: bool = False) -> int:
+def place(folder: Path, rows: Sequence[dict], copy: bool = False) -> tuple[int, int]:
     """Put the knees where their rows say, by hard links where possible, and write manifest.csv.
 
+    The manifest is written before the knees, so that a killed run is one whose knees are known.
+
     Args:
-        folder: the training set's folder; what lies in place already stays as it is.
+        folder: the training set's folder; what lies in place already stays as it is, and what the
+            manifest of an earlier run has and the rows have not is removed.
         rows: one of the lists `split_rows` gives.
         copy: copy instead of linking.
 
     Returns:
-        How many knees had not been there.
+        How many knees had not been there, and how many were removed.
 
     Raises:
-        InputError: the folder holds knees of another split, or cannot be written.
+        InputError: the folder holds knees of another origin, or cannot be written.
     """
     from tqdm import tqdm
 
     files = {row["file"] for row in rows}
-    strangers = [path for path in placed_files(folder) if path.as_posix() not in files]
+    others = [path for path in placed_files(folder) if path.as_posix() not in files]
+    manifest, earlier = folder / "manifest.csv", set()
+    if others and manifest.exists():
+        earlier = {row["FILE"] for row in read_table(manifest) if "FILE" in row}
+    strangers = [path for path in others if path.as_posix() not in earlier]
     if strangers:
         raise InputError(
             f"{folder} holds {len(strangers)} knees that are not of this split, "
@@ -100,6 +107,9 @@ def place(folder: Path, rows: Sequence[dict], copy: bool = False) -> int:
     remove_remains(folder.glob("*/*/.*"))
     new = 0
     try:
+        for path in others:
+            (folder / path).unlink()
+        write_table(manifest, MANIFEST_COLUMNS, rows)
         for row in tqdm(rows, desc=folder.name):
             target = folder / row["file"]
             if not _same_file(Path(row["source"]), target):
@@ -108,13 +118,12 @@ def place(folder: Path, rows: Sequence[dict], copy: bool = False) -> int:
                     _link_or_copy(row["source"], beside, copy)
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror}") from None
-    write_table(folder / "manifest.csv", MANIFEST_COLUMNS, rows)
-    return new
+    return new, len(others)
 
 
 def placed_files(folder: Path) -> list[Path]:
     """The images in the folders of a training set, relative to it, sorted."""
-    found = [path for split in SPLITS for path in (folder / split).glob("*/*")]
+    found = [path for name in SPLIT_OF_FOLDER for path in (folder / name).glob("*/*")]
     return sorted(path.relative_to(folder) for path in found if is_image_file(path))
 
 

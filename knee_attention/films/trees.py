@@ -5,15 +5,17 @@ series; series folders of X-rays have 8 digits and begin with 0. Any other tree 
 """
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import count
 from pathlib import Path
 
 from knee_attention.errors import ImageError, InputError
 from knee_attention.films.dicom import Header, read_film, read_header
-from knee_attention.films.grades import film_id
+from knee_attention.films.grade_tables import film_id
 from knee_attention.films.radiograph import to_uint8
+from knee_attention.films.reading import check_regular
 from knee_attention.films.tables import read_table
 from knee_attention.films.writing import write_image
 
@@ -73,7 +75,9 @@ class Filter:
         return None
 
 
-def read_contents(files: Iterable[Path]) -> dict[tuple[str, ...], dict]:
+def read_contents(
+    files: Iterable[Path],
+) -> tuple[dict[tuple[str, ...], dict], list[tuple[str, str]]]:
     """Read every contents.csv of a tree.
 
     Args:
@@ -81,14 +85,20 @@ def read_contents(files: Iterable[Path]) -> dict[tuple[str, ...], dict]:
 
     Returns:
         The last three parts of a series' folder -> its row (PARTICIPANTID, STUDYDATE, BARCODE,
-        SERIESDESCRIPTION, names in capitals).
+        SERIESDESCRIPTION, names in capitals), and (source, reason) of those that are no table.
     """
-    contents = {}
+    contents, unreadable = {}, []
     for path in files:
         if path.name.lower() == "contents.csv":
-            for row in read_table(path):
+            try:
+                check_regular(path)
+                rows = read_table(path)
+            except InputError as error:
+                unreadable.append((str(path), str(error).removeprefix(str(path)).lstrip(": ")))
+                continue
+            for row in rows:
                 contents[tuple(Path(row.get("FOLDER", "")).parts[-3:])] = row
-    return contents
+    return contents, unreadable
 
 
 @dataclass(frozen=True)
@@ -156,7 +166,8 @@ def name_films(films: Sequence[dict]) -> tuple[list[dict], list[tuple[str, str]]
     """Give every film an id: its subject, and its barcode or else its date.
 
     Films of one subject that share both are numbered in the order of their UIDs, which no copying
-    of files changes. Of several files with one UID, copies of one image, the longest is taken.
+    of files changes; a number that would make the id another film has is passed over. Of several
+    files with one UID, copies of one image, the longest is taken.
 
     Args:
         films: rows of `Surveyor`.
@@ -164,7 +175,7 @@ def name_films(films: Sequence[dict]) -> tuple[list[dict], list[tuple[str, str]]
     Returns:
         The rows with id, and (source, reason) of those left out.
     """
-    named, left_out, seen, taken = [], [], set(), Counter()
+    films_of_name, left_out, seen = defaultdict(list), [], set()
     for film in sorted(films, key=lambda film: (film["uid"], -film["bytes"], film["source"])):
         if film["uid"] and film["uid"] in seen:
             left_out.append((film["source"], "a copy of another file's image"))
@@ -175,9 +186,15 @@ def name_films(films: Sequence[dict]) -> tuple[list[dict], list[tuple[str, str]]
             continue
         words = film_id(film["subject"], film["barcode"] or film["date"] or "film")
         name = re.sub(r"[^\w.-]+", "-", words)
-        taken[name] += 1
-        number = f"-{taken[name]}" if taken[name] > 1 else ""
-        named.append({**film, "id": name + number})
+        films_of_name[name].append(film)
+    named, taken = [], set(films_of_name)
+    for name, (first, *others) in films_of_name.items():
+        named.append({**first, "id": name})
+        numbered = (f"{name}-{number}" for number in count(2))
+        for film in others:
+            free = next(other for other in numbered if other not in taken)
+            taken.add(free)
+            named.append({**film, "id": free})
     return sorted(named, key=lambda film: film["source"]), left_out
 
 

@@ -5,10 +5,11 @@ from functools import partial
 from pathlib import Path
 
 from knee_attention.errors import ImageError, InputError
-from knee_attention.films.dataset import subject_of
 from knee_attention.films.hdf5 import FORMAT
+from knee_attention.films.names import subject_of
 from knee_attention.films.pairing import pixel_hash
 from knee_attention.films.reading import read_image
+from knee_attention.films.splits import SPLIT_OF_FOLDER
 from knee_attention.films.tables import read_table
 from knee_attention.films.training_set import placed_files
 from knee_attention.films.workers import in_parallel
@@ -18,7 +19,7 @@ def verify(path: Path, workers: int = 1) -> tuple[list[dict], list[str]]:
     """Check a finished training set: its counts, its subjects, its images.
 
     Args:
-        path: a folder with train, validation and test, or an HDF5 file.
+        path: a folder with train, validation (or val) and test, or an HDF5 file.
         workers: processes that read images.
 
     Returns:
@@ -62,7 +63,7 @@ def _read_folder(folder: Path, workers: int) -> tuple[list[dict], list[str]]:
         if reason:
             faults.append(f"{name}: {reason}")
             continue
-        split, kl = path.parts[:2]
+        split, kl = SPLIT_OF_FOLDER[path.parts[0]], path.parts[1]
         listed = manifest.get(name, {"SUBJECT": subject_of(name), "SPLIT": split, "KL": kl})
         if (listed["SPLIT"], listed["KL"]) != (split, kl):
             faults.append(f"{name} is {listed['SPLIT']}, grade {listed['KL']} in manifest.csv")

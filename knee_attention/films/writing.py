@@ -1,11 +1,12 @@
 """Image files that appear whole or not at all."""
 
+import errno
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from knee_attention.errors import InputError
+from knee_attention.errors import ImageError, InputError
 from knee_attention.files import written_whole
 
 
@@ -17,11 +18,14 @@ def write_image(path: Path, image: np.ndarray) -> None:
         image: `(height, width)` or `(height, width, 3)`, uint8 or uint16.
 
     Raises:
-        InputError: the file cannot be written there.
+        ImageError: the file's name is too long.
+        InputError: no file can be written there.
     """
     _, content = cv2.imencode(path.suffix, image)
     try:
         with written_whole(path) as beside:
             beside.write_bytes(content)
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise ImageError(path, "its name is too long") from None
         raise InputError(f"{path} cannot be written: {error.strerror}") from None

@@ -10,6 +10,7 @@ from films_on_disk import account_of, read_rows  # noqa: E402
 from pydicom.uid import JPEG2000Lossless, RLELossless  # noqa: E402
 
 from knee_attention.films.dicom import read_film  # noqa: E402
+from knee_attention.films.trees import name_films  # noqa: E402
 
 STORED = np.random.default_rng(0).integers(0, 4096, (40, 56)).astype(np.uint16)
 
@@ -159,6 +160,23 @@ def test_copies_of_an_image_are_one_and_different_films_of_a_day_two(tmp_path, r
     assert sorted(row["id"] for row in rows) == ["9000001_20040101", "9000001_20040101-2"]
     image = cv2.imread(str(tmp_path / "out" / rows[0]["file"]), cv2.IMREAD_UNCHANGED)
     assert image.dtype == np.uint8 and (image.min(), image.max()) == (0, 255)
+
+
+@pytest.mark.parametrize(
+    ("accessions", "ids"),
+    [
+        (["A", "A", "A-2"], ["P_A", "P_A-2", "P_A-3"]),
+        (["A-2", "A", "A"], ["P_A", "P_A-2", "P_A-3"]),
+        (["A", "A", "A/2", "A 2"], ["P_A", "P_A-2", "P_A-2-2", "P_A-3"]),
+    ],
+)
+def test_ids_are_unique_whatever_the_accession_numbers(accessions, ids):
+    films = [{"subject": "P", "barcode": accession, "date": "", "uid": str(number), "bytes": 1,
+              "source": str(number)} for number, accession in enumerate(accessions)]
+    named, left_out = name_films(films)
+    assert sorted(film["id"] for film in named) == ids and not left_out
+    own = {film["barcode"]: film["id"] for film in named if film["barcode"] != "A"}
+    assert own.get("A-2", "P_A-2") == "P_A-2"  # an id that labels may know is kept
 
 
 def test_filters(tree, tmp_path, run):

@@ -192,6 +192,10 @@ def knee(film, side="R"):
         (["M_20040101"], [label("M_V0", "M")], {"M_20040101": "M"}, 1),
         (["M_1", "M_2"], [label("M_V0", "M")], {"M_1": "M", "M_2": "M"}, 0),
         (["M_1"], [label("M_V0", "M"), label("M_V1", "M")], {"M_1": "M"}, 0),
+        (["A", "B"], [label("A", "P")], {"A": "P", "B": "P"}, 1),  # it is A's
+        # the film may be of the visit whose grade is not among the labels
+        (["M_1"], [{**label("M_V5", "M"), "visits": "V0;V5"}], {"M_1": "M"}, 0),
+        (["M_V5"], [{**label("M_V5", "M"), "visits": "V0;V5"}], {"M_V5": "M"}, 1),
     ],
 )
 def test_a_film_gets_its_own_label_or_none(films, labels, subjects, paired):

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from films_on_disk import account_of, read_rows
 
-from knee_attention.films.grades import choose_grades, readings_of
+from knee_attention.films.grade_tables import readings_of
+from knee_attention.films.grades import choose_grades
 from knee_attention.films.tables import read_table
 
 TABLES = Path(__file__).parents[3] / "shared" / "data" / "oai_format"
@@ -104,6 +105,38 @@ def test_most_codes(tmp_path, run):
     code, printed = run("make_labels", tmp_path / "most.txt", tmp_path / "labels.csv")
     assert code == 0 and account_of(printed) == (16, 8, 8)
     assert {row["side"] for row in read_rows(tmp_path / "labels.csv")} == {"L"}
+
+
+@pytest.mark.parametrize(("first", "visits"), [("9", "V0;V5"), ("1", "V0;V5"), ("", "V5")])
+def test_a_label_says_which_visits_of_its_subject_were_read(tmp_path, run, first, visits):
+    """A blank is no reading: the person was not seen."""
+    (tmp_path / "most.txt").write_text(f"MOSTID\tV0XRKL\tV5XRKL\nMB00001\t{first}\t3\n")
+    run("make_labels", tmp_path / "most.txt", tmp_path / "labels.csv")
+    run("make_labels", tmp_path / "labels.csv", tmp_path / "again.csv")
+    for table in ("labels.csv", "again.csv"):
+        labels = {row["visit"]: row for row in read_rows(tmp_path / table)}
+        assert labels["V5"]["visits"] == visits
+
+
+def test_one_film_is_of_one_visit(tmp_path, run):
+    lines = ["id,side,visit,kl", "M,R,V0,X", "M,R,V5,3", "N,R,V5,2"]
+    (tmp_path / "plain.csv").write_text("\n".join(lines))
+    code, printed = run("make_labels", tmp_path / "plain.csv", tmp_path / "labels.csv")
+    assert code == 0 and account_of(printed) == (3, 1, 2)
+    assert [row["id"] for row in read_rows(tmp_path / "labels.csv")] == ["N"]
+    assert "one id for several visits" in printed
+
+
+@pytest.mark.parametrize("versions", [("0.5", "0.6"), ("0.6", "0.5"), ("9", "10"), ("", "0.1")])
+def test_the_latest_version_of_a_reading_counts(tmp_path, run, versions):
+    lines = ["ID|SIDE|READPRJ|VERSION|V00BARCDBU|V00XRKL"]
+    lines += [f"9000001|1|15|{version}|016600000001|{kl}" for version, kl in zip(
+        versions, (1, 4), strict=True)]
+    (tmp_path / "oai.txt").write_text("\n".join(lines))
+    code, printed = run("make_labels", tmp_path / "oai.txt", tmp_path / "labels.csv")
+    latest = max((0, 1), key=lambda index: float(versions[index] or 0))
+    assert code == 0 and account_of(printed) == (2, 1, 1)
+    assert [row["kl"] for row in read_rows(tmp_path / "labels.csv")] == [("1", "4")[latest]]
 
 
 def test_sas_tables_are_read_as_pandas_gives_them(tmp_path, run, monkeypatch):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from knee_attention.errors import InputError
-from knee_attention.films.dataset import load_dataset, stratified_subset, subject_of
+from knee_attention.films.dataset import load_dataset, stratified_subset
 from knee_attention.films.hdf5 import FORMAT
 from knee_attention.films.phantom import phantom_film
 from knee_attention.films.phantom_dataset import phantom_dataset
@@ -60,14 +60,27 @@ def test_a_bad_image_is_left_out_and_named(knee_folder):
     assert "train/2/train20R.png" not in dataset.splits["train"].files
 
 
+@pytest.mark.parametrize("limit", [None, 7])
+@pytest.mark.parametrize("bad", [(), ("train00L",), ("train20R", "train41L")])
+def test_every_knee_keeps_its_own_grade_and_image(knee_folder, limit, bad):
+    for path in knee_folder.glob("train/*/*"):
+        if path.stem in bad:
+            path.write_bytes(b"no image")
+    train = load_dataset(knee_folder, SIZE, limit=limit).splits["train"]
+    if limit is None:
+        assert len(train) == 20 - len(bad)
+    for image, grade, file, subject in zip(
+        train.images, train.grades, train.files, train.subjects, strict=True
+    ):
+        split, folder, name = file.split("/")
+        assert grade == int(folder) == int(name[5]) and subject == name[:7]
+        original = cv2.imread(str(knee_folder / file), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(image, prepare_knee(original, SIZE))
+
+
 def test_subjects_come_from_a_manifest_where_there_is_one(knee_folder):
     (knee_folder / "manifest.csv").write_text("file,subject\ntrain/0/train00L.png,somebody\n")
     assert load_dataset(knee_folder, SIZE).splits["train"].subjects[0] == "somebody"
-
-
-def test_the_side_is_no_part_of_the_subject():
-    assert subject_of("0/9001695L.png") == subject_of("3/9001695_R.webp") == "9001695"
-    assert subject_of("train/0/case-12.png") == "case-12"
 
 
 @pytest.mark.parametrize(
@@ -127,10 +140,11 @@ def write_hdf5(path, folder_dataset, root):
             file.create_dataset(name, data=values, dtype=h5py.string_dtype())
 
 
-def test_hdf5_gives_the_same_knees_as_the_folder(knee_folder, tmp_path):
-    folder = load_dataset(knee_folder, SIZE)
-    write_hdf5(tmp_path / "knees.h5", folder, knee_folder)
-    stored = load_dataset(tmp_path / "knees.h5", SIZE)
+@pytest.mark.parametrize("limit", [None, 9])
+def test_hdf5_gives_the_same_knees_as_the_folder(knee_folder, tmp_path, limit):
+    write_hdf5(tmp_path / "knees.h5", load_dataset(knee_folder, SIZE), knee_folder)
+    folder = load_dataset(knee_folder, SIZE, limit)
+    stored = load_dataset(tmp_path / "knees.h5", SIZE, limit)
     for split, knees in folder.splits.items():
         ours = stored.splits[split]
         positions = np.array([3, 0, 7])

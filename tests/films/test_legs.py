@@ -1,5 +1,6 @@
 """The split in the gap, on real films where they lie beside the project and on phantoms."""
 
+import tarfile
 from pathlib import Path
 
 import cv2
@@ -7,11 +8,13 @@ import numpy as np
 import pytest
 
 from knee_attention.films.legs import find_gap
+from knee_attention.films.opening import knees_of
 from knee_attention.films.phantom import phantom_film
 from knee_attention.films.radiograph import split_knees
 from knee_attention.films.reading import read_image
 
 RADIOGRAPHS = Path(__file__).parents[3] / "shared" / "data" / "radiographs"
+CROPS = RADIOGRAPHS.with_name("kneeKL224") / "validation.tar"
 
 # Seen on the films, in parts of their width and height: skin of the right and of the left leg at
 # the height of the knees, and the joints' heights.
@@ -82,6 +85,52 @@ def test_one_leg_is_no_pair():
             assert find_gap(knee) is None
             with pytest.raises(ValueError, match="a single knee"):
                 split_knees(knee, "auto")
+
+
+@pytest.mark.parametrize(("band", "is_gap"), [(160, False), (120, False), (90, True), (20, True)])
+def test_a_shade_within_one_leg_is_no_gap(band, is_gap):
+    """The soft tissue beside a joint is darker than bone, the air between two legs much darker."""
+    film = np.zeros((100, 200), np.uint8)
+    film[:, 20:180] = 200
+    film[:, 90:110] = band
+    assert (find_gap(film) is not None) == is_gap
+
+
+@pytest.mark.parametrize("height", [1.0, 1.3, 2.5])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_film_padded_to_a_square_or_higher_shows_both_knees(seed, height):
+    film = phantom_film((seed, 2), seed, height=160).image
+    padded = _padded(film, height)
+    assert list(knees_of(padded)) == ["R", "L"]
+    assert abs(find_gap(padded).column - find_gap(film).column) < 4
+    assert list(knees_of(np.vstack([film, np.zeros_like(film)]))) == ["R", "L"]
+    assert [list(knees_of(half)) for half in split_knees(film, "auto").values()] == [[None]] * 2
+
+
+def _padded(film: np.ndarray, height: float) -> np.ndarray:
+    rows = round(height * film.shape[1]) - film.shape[0]
+    return np.pad(film, ((rows // 2, rows - rows // 2), (0, 0)))
+
+
+@pytest.mark.skipif(not RADIOGRAPHS.is_dir(), reason="the real films are not here")
+def test_real_films_and_halves_of_any_shape():
+    for name in SEEN:
+        film = read_image(RADIOGRAPHS / f"{name}.jpg")
+        for height in (1, 1.2, 2.5):
+            assert list(knees_of(_padded(film, height))) == ["R", "L"]
+        for half in split_knees(film).values():
+            assert list(knees_of(half)) == [None]
+    for path in RADIOGRAPHS.with_name("half_films").glob("*.jpg"):
+        assert list(knees_of(read_image(path))) == [None]
+
+
+@pytest.mark.skipif(not CROPS.is_file(), reason="the public crops are not here")
+def test_the_public_crops_of_one_joint_are_single_knees():
+    with tarfile.open(CROPS) as archive:
+        files = [archive.extractfile(member).read() for member in archive if member.isfile()]
+    images = [cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_GRAYSCALE) for file in files]
+    assert len(images) == 826
+    assert {side for image in images for side in knees_of(image)} == {None}
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32])

@@ -19,6 +19,9 @@ def test_to_uint8_stretches_the_films_own_range_rounding_half_up():
     np.testing.assert_array_equal(to_uint8(NOISE), expected)
     np.testing.assert_array_equal(to_uint8(NOISE * 16), to_uint8(NOISE))
     np.testing.assert_array_equal(to_uint8(NOISE.astype(np.int32) - 99), to_uint8(NOISE))
+    halves = np.tile(np.arange(103, dtype=np.uint8), (20, 1))  # 255/102 is 2.5
+    for dtype in (np.int32, np.uint16, np.float32):
+        np.testing.assert_array_equal(to_uint8(halves.astype(dtype)), to_uint8(halves))
 
 
 def test_to_uint8_names_what_it_cannot_take():
@@ -55,6 +58,18 @@ def test_prepare_knee(method):
     np.testing.assert_array_equal(knee, expected)
     with pytest.raises(ValueError, match="method"):
         equalize(knee, "gamma")
+
+
+def test_a_prepared_knee_has_its_grey_values_spread_by_rank():
+    """The paper's equalisation, by its definition: the share of pixels that are darker."""
+    knee = np.random.default_rng(0).integers(0, 256, (64, 48)) ** 2 // 256
+    knee[0, :2] = 0, 254
+    grey = to_uint8(knee)
+    below = np.cumsum(np.bincount(grey.ravel(), minlength=256))
+    first = below[grey.min()]
+    expected = np.rint((below - first) * 255 / (grey.size - first))[grey]
+    np.testing.assert_allclose(prepare_knee(knee, (64, 48)), expected, atol=1)
+    assert np.abs(expected - grey).mean() > 20
 
 
 @pytest.mark.parametrize("version", ["4.10.0", "5.0.0"])

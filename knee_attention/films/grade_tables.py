@@ -1,0 +1,138 @@
+"""Readings of radiographs from the tables of OAI, of MOST, or a plain CSV file."""
+
+import re
+from dataclasses import dataclass
+
+from knee_attention.errors import InputError
+
+PROJECTS = ("15", "37", "42")
+"""OAI's reading projects in order of preference: a knee has one grade, the first of these."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One reading of one knee, as a table has it; `grade` as it is written there.
+
+    `visits` are further visits of the subject that a plain table says were read, with semicolons.
+    """
+
+    place: str
+    id: str
+    subject: str
+    cohort: str
+    visit: str
+    side: str
+    grade: str
+    project: str = ""
+    version: str = ""
+    visits: str = ""
+
+
+def readings_of(table: list[dict]) -> list[Reading]:
+    """Recognise a table by its columns and list its readings.
+
+    OAI has one row per reading (ID, SIDE, READPRJ, V..XRKL), MOST one per subject (MOSTID, V.XRKL
+    for the right knee and V.XLKL for the left), a plain table one per knee (id, side, kl and
+    perhaps subject, cohort, visit).
+
+    Args:
+        table: as `read_table` gives it.
+
+    Raises:
+        InputError: none of the three.
+    """
+    columns = set(table[0])
+    if "MOSTID" in columns:
+        return _most_readings(table)
+    if {"ID", "SIDE", "READPRJ"} <= columns:
+        return _oai_readings(table)
+    if {"ID", "SIDE", "KL"} <= columns:
+        return _plain_readings(table)
+    raise InputError(
+        "expected the columns ID, SIDE, READPRJ, V00XRKL (OAI), MOSTID, V0XRKL, V0XLKL (MOST) "
+        f"or id, side, kl. Received: {', '.join(list(table[0])[:8])}"
+    )
+
+
+def _oai_readings(table: list[dict]) -> list[Reading]:
+    name = re.compile(r"(V\d\d)XRKL")
+    visits = [match for match in map(name.fullmatch, table[0]) if match]
+    if not visits:
+        raise InputError("the OAI table has no column of grades like V00XRKL")
+    readings = []
+    for line, row in enumerate(table, start=2):
+        for match in visits:
+            visit, subject = match[1], row["ID"]
+            barcode = row.get(f"{visit}BARCDBU", "")
+            film = film_id(subject, barcode) if barcode.isdigit() else f"{subject}_{visit}"
+            readings.append(
+                Reading(
+                    place=f"line {line}",
+                    id=subject and film,
+                    subject=subject,
+                    cohort="OAI",
+                    visit=visit,
+                    side=_side(row["SIDE"]),
+                    grade=row[match[0]],
+                    project=_number(row["READPRJ"]) or "blank",
+                    version=row.get("VERSION", ""),
+                )
+            )
+    return readings
+
+
+def _most_readings(table: list[dict]) -> list[Reading]:
+    name = re.compile(r"(V\d)X([RL])KL")
+    grades = [match for match in map(name.fullmatch, table[0]) if match]
+    if not grades:
+        raise InputError("the MOST table has no columns of grades like V0XRKL and V0XLKL")
+    return [
+        Reading(
+            place=f"line {line}",
+            id=row["MOSTID"] and f"{row['MOSTID']}_{match[1]}",
+            subject=row["MOSTID"],
+            cohort="MOST",
+            visit=match[1],
+            side=match[2],
+            grade=row[match[0]],
+        )
+        for line, row in enumerate(table, start=2)
+        for match in grades
+    ]
+
+
+def _plain_readings(table: list[dict]) -> list[Reading]:
+    return [
+        Reading(
+            place=f"line {line}",
+            id=row["ID"],
+            subject=row.get("SUBJECT", ""),
+            cohort=row.get("COHORT", ""),
+            visit=row.get("VISIT", ""),
+            side=_side(row["SIDE"]),
+            grade=row["KL"],
+            project=row.get("PROJECT", "") if row.get("PROJECT") in PROJECTS else "",
+            visits=row.get("VISITS", ""),
+        )
+        for line, row in enumerate(table, start=2)
+    ]
+
+
+def film_id(subject: str, film: str) -> str:
+    """The id of a film: its subject and what tells it from the subject's other films.
+
+    Args:
+        subject: the subject's id.
+        film: OAI's barcode, 12 digits (a leading zero may be lost), or any other word.
+    """
+    return f"{subject}_{film.zfill(12) if film.isdigit() and len(film) == 11 else film}"
+
+
+def _number(text: str) -> str:
+    return re.sub(r"\.0*$", "", text.split(":")[0].strip())
+
+
+def _side(text: str) -> str:
+    """`R`, `L` or blank from `1`, `1: Right`, `2: Left`, `right`, `R` and the like."""
+    code = _number(text).upper()
+    return {"1": "R", "2": "L", "RIGHT": "R", "LEFT": "L", "R": "R", "L": "L"}.get(code, "")

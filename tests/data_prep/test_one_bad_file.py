@@ -1,0 +1,94 @@
+"""One file that cannot be used is excluded with its reason; the rest goes on."""
+
+import os
+
+import cv2
+import numpy as np
+import pytest
+from films_on_disk import account_of, read_rows, write_films
+
+from knee_attention.films.phantom import phantom_film
+from knee_attention.films.writing import write_image
+
+FILM = phantom_film((1, 3), 1, height=160).image
+
+
+def excluded(folder):
+    return {row["source"].split("/")[-1]: row["reason"] for row in read_rows(folder)}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("length", [240, 246, 250])
+def test_long_names_pipes_and_odd_pixels_among_films(tmp_path, run, length):
+    """Up to 255 bytes are a name; a knee's has two more than its film's."""
+    films = tmp_path / "films"
+    write_films(films, 1)
+    name = "n" * length
+    cv2.imwrite(str(films / f"{name}.png"), FILM)
+    os.mkfifo(films / "pipe.png")
+    colour = np.dstack([FILM, FILM // 2, FILM])
+    for dtype in ("int16", "int32", "float64"):
+        cv2.imwrite(str(films / f"{dtype}.tif"), colour.astype(dtype))
+    nan = FILM.astype(np.float32)
+    nan[0, 0] = np.nan
+    cv2.imwrite(str(films / "nan.tif"), nan)
+    code, printed = run("split_knees", films, tmp_path / "knees")
+    assert code == 0, printed
+    too_long = length + len("_R.png") > 255
+    assert account_of(printed) == (7, 5 - too_long, 2 + too_long)
+    reasons = {"pipe.png": "no regular file", "nan.tif": "it holds NaN or infinity"}
+    if too_long:
+        reasons[f"{name}.png"] = "its name is too long"
+    assert excluded(tmp_path / "knees" / "excluded.csv") == reasons
+    assert too_long or (tmp_path / "knees" / f"{name}_R.png").exists()
+
+
+@pytest.mark.timeout(60)
+def test_odd_pixels_among_knees(tmp_path, run):
+    knees, rng = tmp_path / "knees", np.random.default_rng(0)
+    lines = ["id,subject,side,kl"]
+    for index in range(12):
+        name = f"S{index:02d}" if index else "S" + "0" * 246
+        write_image(knees / f"{name}_R.png", rng.integers(0, 256, (40, 28)).astype(np.uint8))
+        lines.append(f"{name},P{index},R,{index % 3}")
+    knee = rng.integers(0, 256, (40, 28, 3))
+    for name, values in (("int32", knee.astype(np.int32)), ("nan", np.full((40, 28), np.nan))):
+        cv2.imwrite(str(knees / f"{name}_L.tif"), values)
+        lines.append(f"{name},{name},L,1")
+    os.mkfifo(knees / "pipe_L.png")
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    arguments = (knees, tmp_path / "labels.csv", tmp_path / "set", "--h5", tmp_path / "set.h5")
+    code, printed = run("make_dataset", *arguments)
+    assert code == 0, printed
+    assert account_of(printed) == (15, 13, 2)
+    reasons = excluded(tmp_path / "set" / "excluded.csv")
+    assert reasons["pipe_L.png"] == "no regular file"
+    assert reasons["nan_L.tif"] == "it holds NaN or infinity"
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("contents", ["Folder,ParticipantID\n", "", "pipe"])
+def test_odd_files_in_a_tree(tmp_path, run, contents):
+    pytest.importorskip("pydicom")
+    from dicom_files import write_dicom
+
+    stored = np.random.default_rng(0).integers(0, 4096, (40, 56)).astype(np.uint16)
+    tree = tmp_path / "tree"
+    write_dicom(tree / "good", stored, PatientID="P1")
+    bad = write_dicom(tree / "comma", stored, PatientID="P2", PixelSpacing=[0.123, 0.4567])
+    bad.write_bytes(bad.read_bytes().replace(b"0.123\\0.4567", b"0,15\\0,15   "))
+    write_dicom(tree / "window", stored, PatientID="P3", WindowCenter=9, WindowWidth=0)
+    write_dicom(tree / "long", stored, PatientID="P" * 64, StudyDate=None)
+    os.mkfifo(tree / "pipe")
+    if contents == "pipe":
+        os.mkfifo(tree / "contents.csv")
+    else:
+        (tree / "contents.csv").write_text(contents)
+    for _ in range(2):
+        code, printed = run("dicom_to_png", tree, tmp_path / "films")
+        assert code == 0, printed
+        assert account_of(printed) == (6, 3, 3)
+        reasons = excluded(tmp_path / "films" / "excluded.csv")
+        assert reasons.keys() == {"pipe", "window", "contents.csv"}
+        assert reasons["pipe"] == "no regular file"
+        assert "without pixel spacing: 3" in printed

@@ -1,0 +1,125 @@
+"""What was made of files that are gone or excluded now goes, and the account says so."""
+
+import cv2
+import numpy as np
+import pytest
+from films_on_disk import account_of, read_rows, write_films
+
+from knee_attention.films.phantom import phantom_film
+from knee_attention.films.reading import read_image
+from knee_attention.films.writing import write_image
+
+
+def knees_in(folder):
+    return sorted(path.name for path in folder.glob("*.png"))
+
+
+@pytest.fixture
+def split(tmp_path, run):
+    write_films(tmp_path / "films", 3)
+    run("split_knees", tmp_path / "films", tmp_path / "knees")
+    return tmp_path
+
+
+@pytest.mark.parametrize("how", ["deleted", "damaged", "ambiguous"])
+def test_knees_of_a_film_that_is_gone_or_excluded_go(split, run, how):
+    film = split / "films" / "S001.png"
+    if how == "deleted":
+        film.unlink()
+    elif how == "damaged":
+        film.write_bytes(film.read_bytes()[:300])
+    else:
+        (split / "films" / "again").mkdir()
+        (split / "films" / "again" / "S001.png").write_bytes(film.read_bytes())
+    code, printed = run("split_knees", split / "films", split / "knees")
+    assert code == 0 and "removed         2" in printed
+    account_of(printed)
+    assert knees_in(split / "knees") == [f"S00{n}_{side}.png" for n in (0, 2) for side in "LR"]
+    assert "removed" not in run("split_knees", split / "films", split / "knees")[1]
+
+
+def test_knees_belong_to_the_film_that_was_cut_last(split, run):
+    """A film that comes back finds the knees of the one that had taken its name."""
+    first, second = split / "films" / "S001.png", split / "films" / "S001.tif"
+    expected = read_image(split / "knees" / "S001_R.png")
+    first.rename(split / "aside.png")
+    cv2.imwrite(str(second), phantom_film((4, 4), 9, height=160).image)
+    run("split_knees", split / "films", split / "knees")
+    assert not np.array_equal(read_image(split / "knees" / "S001_R.png"), expected)
+    second.unlink()
+    (split / "aside.png").rename(first)
+    run("split_knees", split / "films", split / "knees")
+    np.testing.assert_array_equal(read_image(split / "knees" / "S001_R.png"), expected)
+
+
+def test_knees_of_another_folder_stay_and_are_said(split, run):
+    write_films(split / "others", 5)
+    for name in ("S000.png", "S001.png", "S002.png"):
+        (split / "others" / name).unlink()
+    code, printed = run("split_knees", split / "others", split / "knees")
+    assert code == 0 and "elsewhere       6" in printed and "removed" not in printed
+    assert len(knees_in(split / "knees")) == 10
+    assert len(read_rows(split / "knees" / "knees.csv")) == 4
+
+
+def test_films_of_a_dicom_file_that_is_gone_go(tmp_path, run):
+    pytest.importorskip("pydicom")
+    from dicom_files import write_dicom
+
+    stored = np.random.default_rng(0).integers(0, 4096, (40, 56)).astype(np.uint16)
+    for name in ("a", "b"):
+        write_dicom(tmp_path / "tree" / name, stored, PatientID=f"P{name}")
+    run("dicom_to_png", tmp_path / "tree", tmp_path / "films")
+    (tmp_path / "tree" / "a").unlink()
+    code, printed = run("dicom_to_png", tmp_path / "tree", tmp_path / "films")
+    assert code == 0 and "removed         1" in printed
+    assert knees_in(tmp_path / "films") == ["Pb_20040101.png"]
+
+
+@pytest.fixture
+def placed(tmp_path, run):
+    """A training set of twelve films, and the arguments it was made with."""
+    lines, rng = ["id,subject,side,kl"], np.random.default_rng(0)
+    for index in range(12):
+        for side in "RL":
+            knee = rng.integers(0, 256, (40, 28)).astype(np.uint8)
+            write_image(tmp_path / "knees" / f"S{index:02d}_{side}.png", knee)
+            lines.append(f"S{index:02d},P{index},{side},{index % 5}")
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    arguments = (tmp_path / "knees", tmp_path / "labels.csv", tmp_path / "set")
+    assert run("make_dataset", *arguments)[0] == 0
+    return tmp_path, arguments
+
+
+def test_knees_that_are_gone_leave_the_training_set(placed, run):
+    folder, arguments = placed
+    (folder / "knees" / "S03_R.png").unlink()
+    code, printed = run("make_dataset", *arguments)
+    assert code == 0, printed
+    assert "of an earlier run removed" in printed
+    files = sorted(path.name for path in (folder / "set").glob("*/*/*.png"))
+    assert files == sorted(row["file"].split("/")[-1] for row in
+                           read_rows(folder / "set" / "manifest.csv"))
+    assert len(files) == 23 and "S03_R.png" not in files
+    assert run("make_dataset", "--verify", folder / "set")[0] == 0
+
+
+def test_knees_of_someone_else_are_not_removed(placed, run):
+    folder, arguments = placed
+    stranger = folder / "set" / "train" / "0" / "mine_R.png"
+    write_image(stranger, np.eye(40, dtype=np.uint8) * 200)
+    code, printed = run("make_dataset", *arguments)
+    assert code == 2 and "holds 1 knees that are not of this split" in printed
+    assert stranger.exists() and len(list((folder / "set").glob("*/*/S*.png"))) == 24
+
+
+def test_a_run_that_comes_to_nothing_removes_nothing(placed, split, run):
+    folder, (knees, _, out) = placed
+    (folder / "wrong.csv").write_text("id,side,kl\nX,R,1\n")
+    code, printed = run("make_dataset", knees, folder / "wrong.csv", out)
+    assert code == 2 and "has a label" in printed
+    assert len(list(out.glob("*/*/*.png"))) == 24
+    for film in (split / "films").glob("*.png"):
+        film.write_bytes(b"words")
+    assert run("split_knees", split / "films", split / "knees")[0] == 2
+    assert (split / "knees" / "S001_R.png").exists()

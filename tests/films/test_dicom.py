@@ -1,0 +1,108 @@
+"""A radiograph lies as its DICOM file says, and what is no image in it is dark."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pydicom")
+from dicom_files import write_dicom  # noqa: E402
+
+from knee_attention.errors import ImageError  # noqa: E402
+from knee_attention.films.dicom import read_film, read_header  # noqa: E402
+
+STORED = np.random.default_rng(0).integers(100, 4000, (40, 56)).astype(np.uint16)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "upright"),
+    [
+        (["L", "F"], STORED),
+        (["R", "F"], STORED[:, ::-1]),
+        (["L", "H"], STORED[::-1]),
+        (["R", "H"], STORED[::-1, ::-1]),
+        (["F", "L"], STORED.T),
+        (["F", "R"], STORED.T[:, ::-1]),
+        (["H", "R"], STORED.T[::-1, ::-1]),
+        (["RA", "FP"], STORED[:, ::-1]),
+        (["A", "F"], STORED),  # seen from the side
+        (["P", "L"], STORED),
+        ("", STORED),
+        ("R", STORED),
+        (None, STORED),
+    ],
+)
+def test_the_patients_left_is_on_the_right_and_the_feet_are_below(tmp_path, orientation, upright):
+    path = write_dicom(tmp_path / "001", STORED, PatientOrientation=orientation)
+    np.testing.assert_array_equal(read_film(path), upright)
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize(("value", "limit"), [(0, None), (4095, None), (0, 20), (4095, 4080)])
+def test_padding_is_as_dark_as_the_darkest_of_the_image(tmp_path, photometric, value, limit):
+    stored = STORED.copy()
+    stored[:, :8] = value
+    stored[:, 50:] = value if limit is None else (value + limit) // 2
+    path = write_dicom(
+        tmp_path / "001", stored, photometric=photometric,
+        PixelPaddingValue=value, PixelPaddingRangeLimit=limit,
+    )  # fmt: skip
+    film, image = read_film(path), slice(8, 50)
+    expected = stored[:, image] if photometric == "MONOCHROME2" else 4095 - stored[:, image]
+    np.testing.assert_array_equal(film[:, image], expected)
+    assert np.unique(film[:, :8]) == np.unique(film[:, 50:]) == expected.min()
+
+
+def test_signed_padding(tmp_path):
+    stored = STORED.astype(np.int16) - 2048
+    stored[:5] = -2048
+    path = write_dicom(tmp_path / "001", stored, photometric="MONOCHROME1", PixelPaddingValue=-2048)
+    assert np.unique(read_film(path)[:5]) == read_film(path)[5:].min()
+
+
+def with_text(path, old: bytes, new: bytes):
+    """A copy of a file in which one text is another of the same length."""
+    content = path.read_bytes()
+    assert content.count(old) == 1 and len(old) == len(new)
+    path.write_bytes(content.replace(old, new))
+    return path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"0.15", b"0,15\\0,15", b"abc", b"abc\\def", b"0.15\\", b"nan\\nan", b"inf\\inf", b"-1\\-1"],
+)
+def test_a_spacing_that_is_none_is_as_good_as_no_spacing(tmp_path, text):
+    path = write_dicom(tmp_path / "001", STORED, PixelSpacing=[0.123, 0.4567])
+    with_text(path, b"0.123\\0.4567", text.ljust(12))
+    assert read_header(path).spacing is None
+    np.testing.assert_array_equal(read_film(path), STORED)
+
+
+def test_the_other_spacing_is_taken_where_one_is_none(tmp_path):
+    path = write_dicom(
+        tmp_path / "001", STORED, ImagerPixelSpacing=[0.123, 0.4567], PixelSpacing=[0.2, 0.3]
+    )
+    assert read_header(with_text(path, b"0.123\\0.4567", b"0,123\\0,4567")).spacing == (0.2, 0.3)
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"WindowCenter": 100, "WindowWidth": 0},
+        {"PixelRepresentation": None},
+        {"BitsStored": None},
+        {"BitsStored": 0},
+    ],
+)
+def test_what_makes_the_pixels_unreadable_is_an_image_error(tmp_path, elements):
+    from pydicom import dcmread
+
+    path = write_dicom(tmp_path / "001", STORED)
+    dataset = dcmread(path)
+    for keyword, value in elements.items():
+        if value is None:
+            del dataset[keyword]
+        else:
+            setattr(dataset, keyword, value)
+    dataset.save_as(path)
+    with pytest.raises(ImageError, match="001"):
+        read_film(path)
