@@ -68,17 +68,20 @@ def _split(options: argparse.Namespace) -> None:
     if options.contact_sheet and options.contact_sheet.suffix.lower() not in (".png", ".jpg"):
         raise InputError(f"{options.contact_sheet}: a contact sheet is a .png or .jpg file")
 
+    from knee_attention.files import keep_inputs
     from knee_attention.films.accounts import visible_files
     from knee_attention.films.cutting import KNEE_COLUMNS, Cutter
     from knee_attention.films.journal import Journal
     from knee_attention.films.pairing import subjects_of_films
-    from knee_attention.films.sheets import contact_sheets
+    from knee_attention.films.sheets import contact_sheets, page_files
     from knee_attention.films.tables import write_excluded, write_table
     from knee_attention.films.workers import work_through
 
     own_tables = {"images.csv", "excluded.csv"}
     files = visible_files(options.films, options.knees)
     sources = [path for path in files if path.name not in own_tables]
+    if options.contact_sheet:
+        keep_inputs(files, page_files(options.contact_sheet, len(sources)))
     by_id = defaultdict(list)
     for source in sources:
         by_id[source.stem].append(source)

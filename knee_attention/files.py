@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,6 +37,32 @@ def make_folder(path: str | os.PathLike) -> None:
         raise InputError(f"{path} cannot be written: it is a file, not a folder") from None
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def keep_inputs(inputs: Iterable[Path], outputs: Iterable[Path]) -> None:
+    """Refuse to write over what is read, under whatever name; asked before anything is written.
+
+    Args:
+        inputs: files that are read.
+        outputs: files that will be written.
+
+    Raises:
+        InputError: an output is an input; it names the first one.
+    """
+    read = {_identity(path) for path in inputs} - {None}
+    for path in outputs:
+        if _identity(path) in read:
+            raise InputError(f"{path}: is read here, and would be written over; choose another "
+                             "place to write to")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What a file's names and links have in common; None where there is no file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def write_json(path: str | os.PathLike, content: dict) -> None:

@@ -103,6 +103,10 @@ def _open_folder(experiment: Experiment, output: Path, overwrite: bool) -> dict 
             raise InputError(f"{output}: holds other files and no run; choose another --output")
         return None
     if overwrite:
+        for path in filter(None, (experiment.data, experiment.weights)):
+            if Path(path).exists() and output.resolve() in Path(path).resolve().parents:
+                raise InputError(f"{path}: is read here, and --overwrite would delete it with "
+                                 f"{output}")
         shutil.rmtree(output)
         return None
     before, now = read_json(described), experiment.as_json()

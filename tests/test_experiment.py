@@ -116,6 +116,13 @@ def test_a_finished_run_is_kept_and_begun_anew_only_when_asked(capsys, finished,
     assert results_of(folder) == results_of(finished)
 
 
+def test_what_a_run_begins_from_is_not_deleted_to_begin_anew(capsys, finished):
+    weights = finished / "model.h5"
+    said = refused(capsys, SMALL, "--output", finished, "--limit", 20, "--weights", weights,
+                   "--overwrite")  # fmt: skip
+    assert f"{weights}: is read here" in said and weights.exists()
+
+
 def test_another_seed_gives_other_results(finished, tmp_path):
     run(SMALL, "--output", tmp_path / "run", "--limit", 20, "--epochs", 2, "--seed", 1)
     assert results_of(tmp_path / "run")["test"] != results_of(finished)["test"]

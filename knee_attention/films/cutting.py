@@ -12,7 +12,7 @@ from knee_attention.films.radiograph import (
     prepare_knee,
     split_knees,
 )
-from knee_attention.films.reading import is_image_file, read_image
+from knee_attention.films.reading import is_image_file, read_radiograph
 from knee_attention.films.writing import write_image
 
 KNEE_COLUMNS = ["id", "subject", "side", "file", "source"]
@@ -51,7 +51,7 @@ class Cutter:
         """
         if not is_image_file(source):
             raise ImageError(source, f"no image file ({source.suffix or 'no suffix'})")
-        film = read_image(source)
+        film = read_radiograph(source)
         height, width = film.shape
         if height < SMALLEST_SIDE or width < 2 * SMALLEST_SIDE:
             raise ImageError(source, f"too small for a film: {width}x{height} pixels")

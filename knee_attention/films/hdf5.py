@@ -33,7 +33,8 @@ def write_hdf5(path: Path, rows: Sequence[dict], folder: Path) -> bool:
         False if the file is there already, made of the same knees.
 
     Raises:
-        InputError: the knees are of several sizes, or the file cannot be written.
+        InputError: the knees are of several sizes, the file cannot be written, or something else
+            lies in its place.
         ImageError: a knee cannot be read.
     """
     import h5py
@@ -68,7 +69,10 @@ def write_hdf5(path: Path, rows: Sequence[dict], folder: Path) -> bool:
 def _fingerprint(path: Path) -> str | None:
     import h5py
 
-    if not (path.exists() and h5py.is_hdf5(path)):
+    if not path.exists():
         return None
-    with h5py.File(path) as file:
-        return file.attrs.get("fingerprint")
+    if h5py.is_hdf5(path):
+        with h5py.File(path) as file:
+            if file.attrs.get("format") == FORMAT:
+                return file.attrs["fingerprint"]
+    raise InputError(f"{path}: is there already and no training set; choose another name")

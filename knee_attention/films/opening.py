@@ -9,7 +9,7 @@ import numpy as np
 
 from knee_attention.errors import ImageError, InputError
 from knee_attention.films.radiograph import split_knees
-from knee_attention.films.reading import is_image_file, read_image
+from knee_attention.films.reading import is_image_file, is_picture, read_radiograph
 
 VIEWS = ("auto", "bilateral", "single")
 
@@ -25,7 +25,7 @@ def open_image(path: str | os.PathLike) -> np.ndarray:
     """
     path = Path(path)
     if not is_dicom(path):
-        return read_image(path)
+        return read_radiograph(path)
     try:
         from knee_attention.films import dicom
 
@@ -84,16 +84,24 @@ def named_side(path: str | os.PathLike) -> str | None:
 def image_files(given: Iterable[str | os.PathLike]) -> list[Path]:
     """The files to open: those named, and of folders what looks like an image or a DICOM inside.
 
+    Pictures that were drawn of knees earlier and lie in a folder are passed over.
+
     Raises:
-        InputError: nothing of that name, or no image in a folder.
+        InputError: an empty name, or no image in a folder.
     """
     files = []
-    for place in map(Path, given):
+    for name in given:
+        if not os.fspath(name):
+            raise InputError("expected a file or a folder. Received: an empty name")
+        place = Path(name)
         if not place.is_dir():
             files.append(place)
             continue
         inside = sorted(path for path in place.rglob("*") if path.is_file())
-        found = [path for path in inside if is_image_file(path) or is_dicom(path)]
+        found = [
+            path for path in inside
+            if (is_image_file(path) and not is_picture(path)) or is_dicom(path)
+        ]  # fmt: skip
         if not found:
             raise InputError(f"{place}: no images in this folder")
         files += found

@@ -163,6 +163,26 @@ def test_bad_usage_is_one_sentence(prepared, tmp_path, run):
         assert code == 2 and sentence in printed.splitlines()[-1]
 
 
+def test_neither_labels_nor_foreign_files_are_written_over(prepared, tmp_path, run):
+    (tmp_path / "set").mkdir()
+    content = (prepared / "labels.csv").read_bytes()
+    with h5py.File(tmp_path / "model.h5", "w") as file:
+        file["weights"] = [1.0]
+    model = (tmp_path / "model.h5").read_bytes()
+    for labels, h5, sentence in (
+        (tmp_path / "labels.h5", tmp_path / "labels.h5", "would be written over"),
+        (tmp_path / "set" / "manifest.csv", tmp_path / "set.h5", "would be written over"),
+        (tmp_path / "labels.csv", tmp_path / "labels.csv", "ends in .h5 or .hdf5"),
+        (tmp_path / "labels.csv", tmp_path / "model.h5", "is there already and no training set"),
+    ):
+        labels.write_bytes(content)
+        code, printed = run("make_dataset", prepared / "knees", labels, tmp_path / "set",
+                            "--h5", h5)  # fmt: skip
+        assert code == 2 and sentence in printed.splitlines()[-1], printed
+        assert labels.read_bytes() == content
+    assert (tmp_path / "model.h5").read_bytes() == model
+
+
 def test_h5_needs_knees_of_one_size(prepared, tmp_path, run):
     (tmp_path / "knees").mkdir()
     for path in (prepared / "knees").iterdir():
