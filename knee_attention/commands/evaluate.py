@@ -50,9 +50,10 @@ def run(options) -> None:
     source = comparison.knee_source(
         saved[0], options.data, options.split, options.limit, options.seed
     )
-    models = [comparison.measure(saved[0], source, labels[0])]
-    for other, label in zip(saved[1:], labels[1:], strict=True):
-        models.append(comparison.measure_beside(other, source, label, models[0]))
+    models = [
+        comparison.measure(model, source, label)
+        for model, label in zip(saved, labels, strict=True)
+    ]
     compared = comparison.compare(models) if len(models) > 1 else None
     print(_text(models, compared, source.title))
     if source.data:
