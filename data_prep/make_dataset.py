@@ -65,6 +65,7 @@ def _make(options: argparse.Namespace) -> None:
     from knee_attention.evidence.figures import grade_distribution
     from knee_attention.files import keep_inputs
     from knee_attention.films.accounts import visible_files
+    from knee_attention.films.cutting import CUTTING, Cutting, write_cutting
     from knee_attention.films.grades import choose_grades, readings_of
     from knee_attention.films.hdf5 import write_hdf5
     from knee_attention.films.journal import Journal
@@ -78,9 +79,10 @@ def _make(options: argparse.Namespace) -> None:
     written += [options.dataset / "excluded.csv", *(h5 for _, h5 in places if h5)]
     keep_inputs([options.labels], written)
     grades = choose_grades(readings_of(read_table(options.labels)))
-    own_tables = {"knees.csv", "excluded.csv"}
+    own_files = {"knees.csv", "excluded.csv", CUTTING}
+    cutting = Cutting.read(options.knees)
     files = visible_files(options.knees, options.dataset)
-    sources = [path for path in files if path.name not in own_tables]
+    sources = [path for path in files if path.name not in own_files]
     choices = {name: getattr(options, name) for name in ("test", "validation", "seed", "by_knee")}
     choices["folds"] = options.folds
     journal = Journal(options.dataset / ".journal.jsonl", choices)
@@ -99,11 +101,12 @@ def _make(options: argparse.Namespace) -> None:
     sets = split_rows(knees, **choices)
     for (folder, h5), rows in zip(places, sets, strict=True):
         placed = place(folder, rows, options.copy)
+        write_cutting(folder, cutting)
         counts = _show_counts(rows, str(folder))
         print(f"{placed} knees placed, {len(rows) - placed} were there")
         grade_distribution(counts, folder / "grades.png")
         if h5:
-            new = write_hdf5(h5, rows, folder)
+            new = write_hdf5(h5, rows, folder, cutting)
             print(f"{h5}:", "written" if new else "was there")
 
 

@@ -3,8 +3,9 @@
     python data_prep/split_knees.py FILMS KNEES --contact-sheet cuts.png
 
 Every film FILMS/<id>.png becomes KNEES/<id>_R.png (the image's left half, the patient's right knee)
-and KNEES/<id>_L.png. KNEES also gets knees.csv, and excluded.csv with a reason for every other
-file. The same command goes on where a killed one stopped.
+and KNEES/<id>_L.png. KNEES also gets knees.csv, cutting.json, which says how they were cut, and
+excluded.csv with a reason for every other file. The same command goes on where a killed one
+stopped.
 """
 
 import argparse
@@ -70,7 +71,7 @@ def _split(options: argparse.Namespace) -> None:
 
     from knee_attention.files import keep_inputs
     from knee_attention.films.accounts import visible_files
-    from knee_attention.films.cutting import KNEE_COLUMNS, Cutter
+    from knee_attention.films.cutting import KNEE_COLUMNS, Cutter, Cutting, write_cutting
     from knee_attention.films.journal import Journal
     from knee_attention.films.pairing import subjects_of_films
     from knee_attention.films.sheets import contact_sheets, page_files
@@ -87,9 +88,12 @@ def _split(options: argparse.Namespace) -> None:
         by_id[source.stem].append(source)
     ambiguous = {source for same in by_id.values() if len(same) > 1 for source in same}
 
-    choices = {name: getattr(options, name) for name in ("split", "fit", "equalize", "flip_left")}
-    cutter = Cutter(options.knees, size=tuple(options.size), **choices)
-    journal = Journal(options.knees / ".journal.jsonl", {**choices, "size": options.size})
+    names = ("split", "size", "fit", "equalize", "flip_left")
+    choices = {name: getattr(options, name) for name in names}
+    cutting = Cutting(**{**choices, "size": tuple(options.size)})
+    journal = Journal(options.knees / ".journal.jsonl", choices)
+    write_cutting(options.knees, cutting)
+    cutter = Cutter(options.knees, cutting)
     distinct = [source for source in sources if source not in ambiguous]
     account = work_through(distinct, cutter, journal, options.workers, "films")
     account.found = len(sources)

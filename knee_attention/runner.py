@@ -76,7 +76,7 @@ def run(experiment: Experiment, output: Path, overwrite: bool = False, pdf: bool
         experiment.patience,
     )
     results = evaluate(experiment, model, dataset, history, output, pdf)
-    save_models(experiment, model, results, output)
+    save_models(experiment, model, dataset.cutting, results, output)
     write_environment(output, precision, history, time.perf_counter() - began)
     write_json(output / "results.json", results)
     (output / "checkpoint.h5").unlink()

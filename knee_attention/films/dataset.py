@@ -4,6 +4,7 @@ A folder is laid out like the public knee sets: `train|validation|test/<grade>/<
 to 4; `val` is accepted for `validation`, a missing `test` is allowed.
 """
 
+import json
 import os
 import re
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from knee_attention.errors import ImageError, InputError
+from knee_attention.films.cutting import Cutting
 from knee_attention.films.radiograph import prepare_knee
 from knee_attention.films.reading import is_image_file, read_image
 from knee_attention.films.splits import SPLITS
@@ -58,11 +60,13 @@ class Dataset:
         splits: `{"train": Knees, "validation": Knees, "test": Knees}`; test may be absent.
         synthetic: whether the knees are phantoms.
         unreadable: one `ImageError` for each file left out.
+        cutting: how the knees were cut from films, where that is known.
     """
 
     splits: dict[str, Knees]
     synthetic: bool = False
     unreadable: list[ImageError] = field(default_factory=list)
+    cutting: Cutting | None = None
 
 
 def load_dataset(
@@ -96,6 +100,7 @@ def load_dataset(
 
 def _load_folder(root: Path, size, limit, seed, wanted) -> Dataset:
     splits, unreadable = {}, []
+    cutting = Cutting.read(root)
     subjects = _manifest_subjects(root)
     for split in wanted:
         folder = root / split
@@ -124,7 +129,7 @@ def _load_folder(root: Path, size, limit, seed, wanted) -> Dataset:
             files=files,
             subjects=[subjects.get(file) or subject_of(file) for file in files],
         )
-    return Dataset(splits, unreadable=unreadable)
+    return Dataset(splits, unreadable=unreadable, cutting=cutting)
 
 
 def _graded_files(folder: Path) -> tuple[list[Path], np.ndarray]:
@@ -227,6 +232,8 @@ def _load_hdf5(path: Path, size, limit, seed, wanted) -> Dataset:
                 raise InputError(f"{path}: no data set of knees, it lacks {', '.join(missing)}")
             grades = file["grades"][:].astype(np.int64)
             ids, sides, subjects, split_names = (file[name].asstr()[:] for name in columns[2:])
+            said = json.loads(file.attrs.get("cutting", "null"))
+            cutting = said and Cutting.recorded(said, path)
     except OSError:
         raise InputError(f"{path}: not an HDF5 file, or a damaged one") from None
     if not np.isin(grades, GRADES).all():
@@ -245,4 +252,4 @@ def _load_hdf5(path: Path, size, limit, seed, wanted) -> Dataset:
             files=[f"{ids[row]}_{sides[row]}" for row in rows],
             subjects=subjects[rows].tolist(),
         )
-    return Dataset(splits)
+    return Dataset(splits, cutting=cutting)

@@ -4,12 +4,14 @@ import glob
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from knee_attention.errors import InputError
 from knee_attention.files import written_whole
+from knee_attention.films.cutting import Cutting
 from knee_attention.films.radiograph import to_uint8
 from knee_attention.films.reading import read_image
 from knee_attention.films.workers import remove_remains
@@ -18,16 +20,20 @@ FORMAT = "knee_attention dataset 1"
 """The root attribute `format` of such a file."""
 
 
-def write_hdf5(path: Path, rows: Sequence[dict], folder: Path) -> bool:
+def write_hdf5(
+    path: Path, rows: Sequence[dict], folder: Path, cutting: Cutting | None = None
+) -> bool:
     """Write the knees of a training set into one file.
 
     Its datasets are `images` (n, height, width) uint8 in chunks of one knee, `grades` (n,) int8,
-    and the UTF-8 strings `ids`, `sides` ("R", "L"), `subjects`, `splits`, each (n,).
+    and the UTF-8 strings `ids`, `sides` ("R", "L"), `subjects`, `splits`, each (n,); its attribute
+    `cutting` says as JSON how the knees were cut, where that is known.
 
     Args:
         path: the file.
         rows: the rows of the set's manifest, with the height and width of each knee.
         folder: the training set's folder.
+        cutting: how the knees were cut.
 
     Returns:
         False if the file is there already, made of the same knees.
@@ -45,6 +51,8 @@ def write_hdf5(path: Path, rows: Sequence[dict], folder: Path) -> bool:
         sizes = ", ".join(f"{height}x{width}" for height, width in shapes[:4])
         raise InputError(f"{path}: expected knees of one size. Received: {sizes}")
     identity = [[row["file"], row["subject"], row["pixels"]] for row in rows]
+    if cutting:
+        identity.append(asdict(cutting))
     fingerprint = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     try:
         remove_remains(path.parent.glob(f".*.{glob.escape(path.name)}"))
@@ -52,6 +60,8 @@ def write_hdf5(path: Path, rows: Sequence[dict], folder: Path) -> bool:
             return False
         with written_whole(path) as beside, h5py.File(beside, "w") as file:
             file.attrs.update(format=FORMAT, fingerprint=fingerprint)
+            if cutting:
+                file.attrs["cutting"] = json.dumps(asdict(cutting))
             shape = (len(rows), *shapes[0])
             images = file.create_dataset("images", shape, np.uint8, chunks=(1, *shapes[0]))
             for index, row in enumerate(tqdm(rows, desc=path.name)):

@@ -45,7 +45,9 @@ def is_dicom(path: Path) -> bool:
         return False
 
 
-def knees_of(image: np.ndarray, view: str = "auto") -> dict[str | None, np.ndarray]:
+def knees_of(
+    image: np.ndarray, view: str = "auto", split: str = "auto"
+) -> dict[str | None, np.ndarray]:
     """The knees that an image shows.
 
     Args:
@@ -53,6 +55,7 @@ def knees_of(image: np.ndarray, view: str = "auto") -> dict[str | None, np.ndarr
         view: `"bilateral"`, a film of both knees; `"single"`, one knee; or `"auto"`: both if the
             image is wider than high and has a gap between two legs, as `split_knees` finds it. The
             public crops of single joints are square, halves of films are higher than wide.
+        split: where to cut a film, as `split_knees` takes it.
 
     Returns:
         `{"R": right knee, "L": left knee}`, or `{None: the image}` for one knee of unknown side.
@@ -68,11 +71,12 @@ def knees_of(image: np.ndarray, view: str = "auto") -> dict[str | None, np.ndarr
     if view == "single" or (view == "auto" and image.shape[1] <= image.shape[0]):
         return {None: image}
     try:
-        return split_knees(image, "auto")
+        halves = split_knees(image, "auto")
     except ValueError:
         if view == "bilateral":
             raise
         return {None: image}
+    return halves if split == "auto" else split_knees(image, split)
 
 
 def named_side(path: str | os.PathLike) -> str | None:

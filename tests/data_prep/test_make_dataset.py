@@ -220,6 +220,29 @@ def test_a_film_gets_its_own_label_or_none(films, labels, subjects, paired):
     assert len(left_over) == len(films) - paired and len(unused) == len(labels) - paired
 
 
+def test_a_training_set_says_how_its_knees_were_cut(tmp_path, run):
+    from knee_attention.films.cutting import Cutting
+    from knee_attention.films.dataset import load_dataset
+
+    table = write_films(tmp_path / "films", 12)
+    options = "--split middle --size 80 56 --fit pad --equalize none --flip-left".split()
+    run("split_knees", tmp_path / "films", tmp_path / "knees", *options)
+    (tmp_path / "knees" / "cutting.json").rename(tmp_path / "record")
+    arguments = (tmp_path / "knees", table, tmp_path / "set", "--h5", tmp_path / "set.h5")
+    cuttings = [None, Cutting("middle", (80, 56), "pad", "none", flip_left=True)]
+    for cutting in cuttings:  # an old folder without the record, then the same with it
+        code, printed = run("make_dataset", *arguments)
+        assert code == 0 and account_of(printed) == (24, 24, 0), printed
+        for name in ("set", "set.h5"):
+            assert load_dataset(tmp_path / name, (80, 56)).cutting == cutting, name
+        if not cutting:
+            (tmp_path / "record").rename(tmp_path / "knees" / "cutting.json")
+
+    (tmp_path / "knees" / "cutting.json").write_text('{"size": [80, 56], "fit": "squeeze"}')
+    code, printed = run("make_dataset", *arguments)
+    assert code == 2 and "cut in a way that is not known here" in printed.splitlines()[-1]
+
+
 def test_the_pipeline_and_both_kinds_of_set_give_the_same_knees(tmp_path, run):
     from knee_attention.films.dataset import load_dataset
 
