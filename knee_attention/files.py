@@ -1,12 +1,16 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and files that are read as nothing but themselves."""
 
 import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from knee_attention.errors import InputError
+
+if TYPE_CHECKING:
+    import h5py
 
 
 @contextmanager
@@ -74,3 +78,30 @@ def write_json(path: str | os.PathLike, content: dict) -> None:
 def read_json(path: str | os.PathLike) -> dict:
     """Read a JSON file."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+@contextmanager
+def open_hdf5(path: str | os.PathLike) -> Iterator["h5py.File"]:
+    """Open an HDF5 file to read, if all that it holds lies in itself.
+
+    HDF5 would follow links and file names to whatever else the user may read.
+
+    Raises:
+        InputError: something in it lies in another file.
+        OSError and others: as h5py says that the file is damaged, or none of HDF5.
+    """
+    import h5py
+
+    def elsewhere(name: str, thing: h5py.HLObject) -> str | None:
+        if isinstance(thing, h5py.Dataset) and (thing.external or thing.is_virtual):
+            return name
+        links = thing if isinstance(thing, h5py.Group) else ()
+        kinds = {key: thing.get(key, getclass=True, getlink=True) for key in links}
+        return next((f"{name}/{key}" for key in kinds if kinds[key] is h5py.ExternalLink), None)
+
+    with h5py.File(path, "r") as file:
+        found = elsewhere("", file) or file.visititems(elsewhere)
+        if found:
+            raise InputError(f"{path}: {found.strip('/')} lies in another file, which is not read; "
+                             "all of an HDF5 file has to be in it")
+        yield file

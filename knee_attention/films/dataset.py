@@ -17,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from knee_attention.errors import ImageError, InputError
+from knee_attention.files import open_hdf5
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.radiograph import prepare_knee
 from knee_attention.films.reading import is_image_file, read_image
@@ -226,7 +227,7 @@ class StoredImages:
 def _load_hdf5(path: Path, size, limit, seed, wanted) -> Dataset:
     columns = ("images", "grades", "ids", "sides", "subjects", "splits")
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             missing = [name for name in columns if name not in file]
             if missing:
                 raise InputError(f"{path}: no data set of knees, it lacks {', '.join(missing)}")
@@ -234,7 +235,9 @@ def _load_hdf5(path: Path, size, limit, seed, wanted) -> Dataset:
             ids, sides, subjects, split_names = (file[name].asstr()[:] for name in columns[2:])
             said = json.loads(file.attrs.get("cutting", "null"))
             cutting = said and Cutting.recorded(said, path)
-    except OSError:
+    except InputError:
+        raise
+    except (OSError, RuntimeError, TypeError, ValueError):
         raise InputError(f"{path}: not an HDF5 file, or a damaged one") from None
     if not np.isin(grades, GRADES).all():
         raise InputError(f"{path}: it holds grades other than 0 to 4")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from knee_attention.errors import InputError
-from knee_attention.files import written_whole
+from knee_attention.files import open_hdf5, written_whole
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.radiograph import to_uint8
 from knee_attention.films.reading import read_image
@@ -82,7 +82,7 @@ def _fingerprint(path: Path) -> str | None:
     if not path.exists():
         return None
     if h5py.is_hdf5(path):
-        with h5py.File(path) as file:
+        with open_hdf5(path) as file:
             if file.attrs.get("format") == FORMAT:
                 return file.attrs["fingerprint"]
     raise InputError(f"{path}: is there already and no training set; choose another name")
