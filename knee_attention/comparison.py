@@ -68,12 +68,11 @@ def open_saved(given: str | Path) -> SavedModel:
         raise InputError(f"{given}: the run is not finished (it has no results.json); the command "
                          "that started it continues it")
     path = given / "model.h5"
+    experiment, results = (read_json(given / f"{name}.json") for name in ("experiment", "results"))
     try:
-        experiment = read_json(given / "experiment.json")
-        results = read_json(given / "results.json")
         known = {name: experiment[name] for name in ("name", "backbone", "fusion", "branches")}
         known |= {name: results[name] for name in ("chosen", "synthetic")}
-    except (ValueError, KeyError, TypeError) as error:
+    except KeyError as error:
         raise InputError(f"{given}: a damaged run ({error})") from None
     known["experiment"] = experiment
     return SavedModel(path, given, {**read_description(path), **known})

@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, and files that are read as nothing but themselves."""
 
+import errno
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -13,18 +14,30 @@ if TYPE_CHECKING:
     import h5py
 
 
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What writing fails with when the disk, a quota or a limit is full; no file is named with it."""
+
+
 @contextmanager
 def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a path beside `path` to write to; it takes the name `path` when the block ends well.
 
     The temporary name keeps the suffix, because Keras and OpenCV choose the format by it.
+
+    Raises:
+        InputError: the file cannot be written, for want of room or of a place.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     beside = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield beside
         os.replace(beside, path)
+    except OSError as error:
+        concerned = {os.fspath(name) for name in (error.filename, error.filename2) if name}
+        if error.errno in NO_ROOM or str(beside) in concerned:
+            raise InputError(f"{path} cannot be written: {error.strerror}") from None
+        raise
     finally:
         beside.unlink(missing_ok=True)
 
@@ -76,8 +89,20 @@ def write_json(path: str | os.PathLike, content: dict) -> None:
 
 
 def read_json(path: str | os.PathLike) -> dict:
-    """Read a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Read a JSON file that holds names and values.
+
+    Raises:
+        InputError: no such file, or a damaged one.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(f"{path}: a damaged file ({error})") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: a damaged file, it does not hold names and values")
+    return content
 
 
 @contextmanager

@@ -100,11 +100,11 @@ def run_jobs(jobs: list[Job], output: Path, overwrite: bool, pdf: bool) -> dict[
 
 
 def write_table(jobs: list[Job], failed: dict[Path, str], output: Path) -> None:
-    """Write `table1.csv`, `.md` and `.html` of the runs that are finished."""
+    """Write `table1.csv`, `.md` and `.html` of the runs that are finished; a damaged one failed."""
     from knee_attention.evidence import paper_table
     from knee_attention.files import written_whole
 
-    finished = _finished(jobs)
+    finished = _finished(jobs, failed)
     table = paper_table.table_1(finished)
     heading = _heading(jobs, finished)
     notes = [*paper_table.claims(finished), *_missing(jobs, finished, failed)]
@@ -119,26 +119,38 @@ def write_table(jobs: list[Job], failed: dict[Path, str], output: Path) -> None:
             beside.write_text(text, encoding="utf-8")
 
 
-def _finished(jobs: list[Job]) -> dict:
+def _finished(jobs: list[Job], failed: dict[Path, str]) -> dict:
     """`{(backbone, variant): trainings}` of the runs whose folders hold these very experiments."""
-    from knee_attention.evidence.paper_table import Training
-    from knee_attention.evidence.predictions import read_predictions
     from knee_attention.files import read_json
 
     finished = {}
     for job in jobs:
         if not (job.folder / "results.json").exists():
             continue
-        if read_json(job.folder / "experiment.json") != job.experiment.as_json():
+        try:
+            if read_json(job.folder / "experiment.json") != job.experiment.as_json():
+                continue
+            training = _training(job.folder)
+        except InputError as error:
+            failed[job.folder] = str(error)
             continue
-        training = Training(
-            read_json(job.folder / "results.json"),
-            read_predictions(job.folder / "predictions.csv"),
-            read_json(job.folder / "environment.json")["wall_seconds"] / 60,
-        )
         key = (job.experiment.backbone, job.experiment.variant)
         finished.setdefault(key, []).append(training)
     return finished
+
+
+def _training(folder: Path):
+    from knee_attention.evidence.paper_table import Training
+    from knee_attention.evidence.predictions import read_predictions
+    from knee_attention.files import read_json
+
+    environment = folder / "environment.json"
+    known = read_json(environment) if environment.exists() else {}
+    return Training(
+        read_json(folder / "results.json"),
+        read_predictions(folder / "predictions.csv"),
+        known.get("wall_seconds", float("nan")) / 60,
+    )
 
 
 def _heading(jobs: list[Job], finished: dict) -> str:

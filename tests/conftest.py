@@ -1,6 +1,7 @@
 """Quiet TensorFlow, and small inputs that the tests make themselves."""
 
 import os
+from contextlib import contextmanager
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -55,6 +56,23 @@ def elsewhere(request, tmp_path):
             group.create_virtual_dataset(name, layout)
 
     return move
+
+
+@pytest.fixture
+def full_disk():
+    """A block in which no file grows beyond 2 kB: writing fails as on a disk that is full."""
+    resource = pytest.importorskip("resource")
+
+    @contextmanager
+    def limited():
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2048, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
 
 
 @pytest.fixture

@@ -138,11 +138,8 @@ def _table(path: Path, grader) -> Iterator[Callable[[dict], object]]:
     columns = ["file", "side", "grade", "expected_grade", "oa_probability", "chosen",
                "synthetic_model", *outputs, "error"]  # fmt: skip
     with ExitStack() as stack:
-        try:
-            beside = stack.enter_context(written_whole(path))
-            file = stack.enter_context(beside.open("w", newline="", encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{path} cannot be written: {error.strerror}") from None
+        beside = stack.enter_context(written_whole(path))
+        file = stack.enter_context(beside.open("w", newline="", encoding="utf-8"))
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         yield writer.writerow

@@ -2,6 +2,7 @@
 
 import glob
 import hashlib
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -58,22 +59,59 @@ def write_hdf5(
         remove_remains(path.parent.glob(f".*.{glob.escape(path.name)}"))
         if _fingerprint(path) == fingerprint:
             return False
-        with written_whole(path) as beside, h5py.File(beside, "w") as file:
+        with (
+            written_whole(path) as beside,
+            _Surviving(beside, "w+") as raw,
+            h5py.File(raw, "w") as file,
+        ):
             file.attrs.update(format=FORMAT, fingerprint=fingerprint)
             if cutting:
                 file.attrs["cutting"] = json.dumps(asdict(cutting))
             shape = (len(rows), *shapes[0])
             images = file.create_dataset("images", shape, np.uint8, chunks=(1, *shapes[0]))
             for index, row in enumerate(tqdm(rows, desc=path.name)):
+                raw.tell_failure()
                 image = read_image(folder / row["file"])
                 images[index] = image if image.dtype == np.uint8 else to_uint8(image)
             file["grades"] = np.array([row["kl"] for row in rows], np.int8)
             for name in ("id", "side", "subject", "split"):
                 values = [str(row[name]) for row in rows]
                 file.create_dataset(f"{name}s", data=values, dtype=h5py.string_dtype("utf-8"))
+            file.flush()
+            raw.tell_failure()
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
     return True
+
+
+class _Surviving(io.FileIO):
+    """A file that remembers why it could not be written to, and goes on.
+
+    HDF5 does not survive a write that fails, as on a full disk: it crashes when the process ends.
+    """
+
+    _failure: OSError | None = None
+
+    def write(self, content) -> int:
+        rest = memoryview(content).cast("B")
+        while len(rest) and not self._failure:
+            try:
+                rest = rest[super().write(rest) :]
+            except OSError as error:
+                self._failure = error
+        return memoryview(content).nbytes
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self._failure = self._failure or error
+            return size
+
+    def tell_failure(self) -> None:
+        """Raise the OSError that writing has met, if any."""
+        if self._failure:
+            raise self._failure
 
 
 def _fingerprint(path: Path) -> str | None:

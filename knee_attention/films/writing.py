@@ -6,7 +6,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from knee_attention.errors import InputError
 from knee_attention.files import written_whole
 from knee_attention.films.reading import PICTURE
 
@@ -45,8 +44,5 @@ def write_picture(path: Path, image: np.ndarray) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    try:
-        with written_whole(path) as beside:
-            beside.write_bytes(content)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}") from None
+    with written_whole(path) as beside:
+        beside.write_bytes(content)

@@ -153,6 +153,17 @@ def test_one_bad_file_is_listed_and_the_rest_goes_on(trained, knees, tmp_path, c
     assert first == pytest.approx(last, abs=1e-6)
 
 
+def test_a_table_for_which_there_is_no_room_is_one_sentence(trained, knees, tmp_path, full_disk):
+    table = tmp_path / "out.csv"
+    command = [sys.executable, "-m", "knee_attention", "grade", knees, "--model",
+               trained / "model.h5", "--csv", table]  # fmt: skip
+    with full_disk():
+        done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    said = f"knee-attention grade: {table} cannot be written: File too large"
+    assert done.stderr.strip().splitlines()[-1] == said and not list(tmp_path.iterdir())
+
+
 def test_what_cannot_be_is_said_before_grading(trained, knees, tmp_path, refused):
     model = trained / "model.h5"
     (tmp_path / "empty").mkdir()
