@@ -60,9 +60,13 @@ def _make(options: argparse.Namespace) -> None:
         raise InputError("--test and --validation are shares between 0 and 1")
     if options.folds < 1 or options.workers < 1:
         raise InputError("--folds and --workers need to be at least 1")
+    if options.h5 and options.h5.suffix.lower() not in (".h5", ".hdf5"):
+        raise InputError(f"{options.h5}: the name of an HDF5 file ends in .h5 or .hdf5")
 
     from knee_attention.evidence.figures import grade_distribution
+    from knee_attention.files import keep_inputs
     from knee_attention.films.accounts import visible_files
+    from knee_attention.films.cutting import CUTTING, Cutting, write_cutting
     from knee_attention.films.grade_tables import readings_of
     from knee_attention.films.grades import choose_grades
     from knee_attention.films.hdf5 import write_hdf5
@@ -72,10 +76,15 @@ def _make(options: argparse.Namespace) -> None:
     from knee_attention.films.training_set import place, split_rows
     from knee_attention.films.workers import work_through
 
+    places = _places(options)
+    written = [folder / name for folder, _ in places for name in ("manifest.csv", "grades.png")]
+    written += [options.dataset / "excluded.csv", *(h5 for _, h5 in places if h5)]
+    keep_inputs([options.labels], written)
     grades = choose_grades(readings_of(read_table(options.labels)))
-    own_tables = {"knees.csv", "excluded.csv"}
+    own_files = {"knees.csv", "excluded.csv", CUTTING}
+    cutting = Cutting.read(options.knees)
     files = visible_files(options.knees, options.dataset)
-    sources = [path for path in files if path.name not in own_tables]
+    sources = [path for path in files if path.name not in own_files]
     choices = {name: getattr(options, name) for name in ("test", "validation", "seed", "by_knee")}
     choices["folds"] = options.folds
     journal = Journal(options.dataset / ".journal.jsonl", choices)
@@ -98,19 +107,29 @@ def _make(options: argparse.Namespace) -> None:
     knees = [{**row, "subject": row["subject"] or row["id"]} for row in knees]
 
     sets = split_rows(knees, **choices)
-    for number, rows in enumerate(sets, start=1):
-        folder, h5 = options.dataset, options.h5
-        if len(sets) > 1:
-            folder = folder / f"fold{number}"
-            h5 = h5 and h5.with_stem(f"{h5.stem}-fold{number}")
+    for (folder, h5), rows in zip(places, sets, strict=True):
         placed, removed = place(folder, rows, options.copy)
+        write_cutting(folder, cutting)
         counts = _show_counts(rows, str(folder))
         print(f"{placed} knees placed, {len(rows) - placed} were there"
               f"{f', {removed} of an earlier run removed' if removed else ''}")
         grade_distribution(counts, folder / "grades.png")
         if h5:
-            new = write_hdf5(h5, rows, folder)
+            new = write_hdf5(h5, rows, folder, cutting)
             print(f"{h5}:", "written" if new else "was there")
+
+
+def _places(options: argparse.Namespace) -> list[tuple[Path, Path | None]]:
+    """The folder and the HDF5 file of each set: of one, or of every fold."""
+    if options.folds == 1:
+        return [(options.dataset, options.h5)]
+    return [
+        (
+            options.dataset / f"fold{number}",
+            options.h5 and options.h5.with_stem(f"{options.h5.stem}-fold{number}"),
+        )
+        for number in range(1, options.folds + 1)
+    ]
 
 
 def _show_counts(rows: list[dict], title: str) -> dict[str, list[int]]:

@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _make_labels(tables: list[Path], labels: Path, visit: str | None) -> None:
     from collections import Counter
 
+    from knee_attention.files import keep_inputs
     from knee_attention.films.accounts import Account
     from knee_attention.films.grade_tables import readings_of
     from knee_attention.films.grades import LABEL_COLUMNS, choose_grades
@@ -37,7 +38,12 @@ def _make_labels(tables: list[Path], labels: Path, visit: str | None) -> None:
 
     if labels.suffix.lower() != ".csv":
         raise InputError(f"{labels}: the labels go to a file that ends in .csv")
+    excluded = labels.with_name("excluded.csv")
+    keep_inputs(tables, [labels, excluded])
     readings = [reading for path in tables for reading in readings_of(read_table(path))]
+    if labels.exists() and not _made_of(readings, read_table(labels)):
+        raise InputError(f"{labels}: is there already and was not made of the tables before it; "
+                         "the file to write is named last")
     if visit:
         readings = [reading for reading in readings if reading.visit == visit]
     grades = choose_grades(readings)
@@ -45,12 +51,25 @@ def _make_labels(tables: list[Path], labels: Path, visit: str | None) -> None:
         raise InputError(f"none of {len(readings)} readings is a grade from 0 to 4")
 
     write_table(labels, LABEL_COLUMNS, grades.labels)
-    write_excluded(labels.with_name("excluded.csv"), grades.excluded)
+    write_excluded(excluded, grades.excluded)
     print("readings and knees")
     print(Account(len(readings), grades.labels, len(grades.labels), excluded=grades.excluded))
     print(f"knees on which the reading projects disagree: {grades.disagreements}")
     counts = Counter(label["kl"] for label in grades.labels)
     print("knees per grade:", "  ".join(f"{kl}: {counts[kl]}" for kl in range(5)))
+
+
+def _made_of(readings: list, table: list[dict]) -> bool:
+    """Whether a table is of this script, and every knee in it is one of the readings'.
+
+    Where the output is forgotten, the last of the tables to read stands in its place.
+    """
+    from knee_attention.films.grades import LABEL_COLUMNS
+
+    knees = {(reading.id, reading.side) for reading in readings}
+    return list(table[0]) == [name.upper() for name in LABEL_COLUMNS] and all(
+        (row["ID"], row["SIDE"]) in knees for row in table
+    )
 
 
 if __name__ == "__main__":

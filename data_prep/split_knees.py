@@ -3,8 +3,9 @@
     python data_prep/split_knees.py FILMS KNEES --contact-sheet cuts.png
 
 Every film FILMS/<id>.png becomes KNEES/<id>_R.png (the image's left half, the patient's right knee)
-and KNEES/<id>_L.png. KNEES also gets knees.csv, and excluded.csv with a reason for every other
-file. The same command goes on where a killed one stopped.
+and KNEES/<id>_L.png. KNEES also gets knees.csv, cutting.json, which says how they were cut, and
+excluded.csv with a reason for every other file. The same command goes on where a killed one
+stopped.
 """
 
 import argparse
@@ -76,25 +77,33 @@ def _split(options: argparse.Namespace) -> None:
     if options.contact_sheet and options.contact_sheet.suffix.lower() not in (".png", ".jpg"):
         raise InputError(f"{options.contact_sheet}: a contact sheet is a .png or .jpg file")
 
+    from knee_attention.files import keep_inputs
     from knee_attention.films.accounts import visible_files
-    from knee_attention.films.cutting import KNEE_COLUMNS, Cutter
+    from knee_attention.films.cutting import KNEE_COLUMNS, Cutter, Cutting, write_cutting
     from knee_attention.films.journal import Journal
     from knee_attention.films.pairing import subjects_of_films
-    from knee_attention.films.sheets import contact_sheets
+    from knee_attention.films.sheets import contact_sheets, page_files
     from knee_attention.films.tables import write_excluded, write_table
     from knee_attention.films.workers import work_through
 
     own_tables = {"images.csv", "excluded.csv"}
     files = visible_files(options.films, options.knees)
     sources = [path for path in files if path.name not in own_tables]
+    if options.contact_sheet:
+        keep_inputs(files, page_files(options.contact_sheet, len(sources)))
     by_id = defaultdict(list)
     for source in sources:
         by_id[source.stem].append(source)
     ambiguous = {source for same in by_id.values() if len(same) > 1 for source in same}
 
-    choices = {name: getattr(options, name) for name in CHOICES}
-    cutter = Cutter(options.knees, size=tuple(options.size), **choices)
-    journal = Journal(options.knees / ".journal.jsonl", {**choices, "size": options.size})
+    names = ("split", "size", "fit", "equalize", "flip_left")
+    choices = {name: getattr(options, name) for name in names}
+    cutting = Cutting(**{**choices, "size": tuple(options.size)})
+    journal = Journal(
+        options.knees / ".journal.jsonl", {**choices, "polarity": options.polarity}
+    )
+    write_cutting(options.knees, cutting)
+    cutter = Cutter(options.knees, cutting, options.polarity)
     distinct = [source for source in sources if source not in ambiguous]
     account = work_through(distinct, cutter, journal, options.workers, "films")
     account.found = len(sources)

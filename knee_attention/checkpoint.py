@@ -9,7 +9,7 @@ import h5py
 import keras
 
 from knee_attention.errors import InputError
-from knee_attention.files import written_whole
+from knee_attention.files import open_hdf5, written_whole
 
 PLATEAU_STATE = ("best", "wait", "cooldown_counter")
 STOPPING_STATE = ("best", "wait", "best_epoch", "stopped_epoch")
@@ -55,7 +55,7 @@ class Checkpoint(keras.callbacks.Callback):
             return
         model.optimizer.build(model.trainable_variables)
         try:
-            with h5py.File(self.path, "r") as file:
+            with open_hdf5(self.path) as file:
                 state = json.loads(file.attrs["state"])
                 self.rows = json.loads(file["history"][()])
                 model.set_weights(_read(file["weights"]))

@@ -3,13 +3,11 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from knee_attention.errors import InputError
 from knee_attention.evidence.ensemble import ensemble
 from knee_attention.evidence.evaluation import measured, split_results
 from knee_attention.evidence.intervals import paired_differences
-from knee_attention.evidence.predictions import ENSEMBLE, Predictions, read_predictions
+from knee_attention.evidence.predictions import ENSEMBLE, Predictions
 from knee_attention.experiment import VARIANTS
 from knee_attention.files import read_json
 from knee_attention.films.dataset import Knees, StoredImages, load_dataset
@@ -31,13 +29,11 @@ class SavedModel:
         path: its file.
         given: the file or run folder as the user named it.
         description: what it says of itself.
-        run: the run's folder, where that was given.
     """
 
     path: Path
     given: Path
     description: dict
-    run: Path | None = None
 
     @property
     def experiment(self) -> dict:
@@ -77,15 +73,14 @@ def open_saved(given: str | Path) -> SavedModel:
         raise InputError(f"{given}: the run is not finished (it has no results.json); the command "
                          "that started it continues it")
     path = given / "model.h5"
+    experiment, results = (read_json(given / f"{name}.json") for name in ("experiment", "results"))
     try:
-        experiment = read_json(given / "experiment.json")
-        results = read_json(given / "results.json")
         known = {name: experiment[name] for name in ("name", "backbone", "fusion", "branches")}
-        known |= {name: results[name] for name in ("chosen", "synthetic", "split")}
-    except (ValueError, KeyError, TypeError) as error:
+        known |= {name: results[name] for name in ("chosen", "synthetic")}
+    except KeyError as error:
         raise InputError(f"{given}: a damaged run ({error})") from None
-    known |= {"experiment": experiment, "localisation": results.get("localisation")}
-    return SavedModel(path, given, {**read_description(path), **known}, run=given)
+    known["experiment"] = experiment
+    return SavedModel(path, given, {**read_description(path), **known})
 
 
 @dataclass
@@ -193,21 +188,6 @@ def measure(saved: SavedModel, source: KneeSource, label: str) -> Measured:
         if source.masks:
             results["localisation_widened"] = localise(masks, knees, tolerant=True)
     return Measured(label, predictions, results["chosen"], results)
-
-
-def measure_beside(saved: SavedModel, source: KneeSource, label: str, first: Measured) -> Measured:
-    """Measure a model on the knees of another: by its run's saved probabilities, if they are of
-    these knees, or else by loading it.
-    """
-    if saved.run and saved.description["split"] == source.split:
-        stored = read_predictions(saved.run / "predictions.csv")
-        here = first.predictions
-        if stored.files == here.files and np.array_equal(stored.grades, here.grades):
-            results = _results(saved, source, stored)
-            if saved.description["localisation"]:
-                results["localisation"] = saved.description["localisation"]
-            return Measured(label, stored, results["chosen"], results)
-    return measure(saved, source, label)
 
 
 def _results(saved: SavedModel, source: KneeSource, predictions: Predictions) -> dict:

@@ -1,15 +1,23 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and files that are read as nothing but themselves."""
 
+import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from knee_attention.errors import InputError
 
+if TYPE_CHECKING:
+    import h5py
+
 KEPT_OF_NAME = 60
 """Characters; a file's name has at most 255 bytes, and a character up to four of them."""
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What writing fails with when the disk, a quota or a limit is full; no file is named with it."""
 
 
 @contextmanager
@@ -18,13 +26,21 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
 
     The temporary name keeps the suffix, because Keras and OpenCV choose the format by it, and no
     more than the end of a long name, which has to have room for what is put before it.
+
+    Raises:
+        InputError: the file cannot be written, for want of room or of a place.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     beside = path.with_name(f".{os.getpid()}.{path.name[-KEPT_OF_NAME:]}")
     try:
         yield beside
         os.replace(beside, path)
+    except OSError as error:
+        concerned = {os.fspath(name) for name in (error.filename, error.filename2) if name}
+        if error.errno in NO_ROOM or str(beside) in concerned:
+            raise InputError(f"{path} cannot be written: {error.strerror}") from None
+        raise
     finally:
         beside.unlink(missing_ok=True)
 
@@ -43,6 +59,32 @@ def make_folder(path: str | os.PathLike) -> None:
         raise InputError(f"{path} cannot be written: {error.strerror}") from None
 
 
+def keep_inputs(inputs: Iterable[Path], outputs: Iterable[Path]) -> None:
+    """Refuse to write over what is read, under whatever name; asked before anything is written.
+
+    Args:
+        inputs: files that are read.
+        outputs: files that will be written.
+
+    Raises:
+        InputError: an output is an input; it names the first one.
+    """
+    read = {_identity(path) for path in inputs} - {None}
+    for path in outputs:
+        if _identity(path) in read:
+            raise InputError(f"{path}: is read here, and would be written over; choose another "
+                             "place to write to")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What a file's names and links have in common; None where there is no file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def write_json(path: str | os.PathLike, content: dict) -> None:
     """Write `content` as readable JSON, whole or not at all."""
     with written_whole(path) as beside:
@@ -50,5 +92,44 @@ def write_json(path: str | os.PathLike, content: dict) -> None:
 
 
 def read_json(path: str | os.PathLike) -> dict:
-    """Read a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Read a JSON file that holds names and values.
+
+    Raises:
+        InputError: no such file, or a damaged one.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(f"{path}: a damaged file ({error})") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: a damaged file, it does not hold names and values")
+    return content
+
+
+@contextmanager
+def open_hdf5(path: str | os.PathLike) -> Iterator["h5py.File"]:
+    """Open an HDF5 file to read, if all that it holds lies in itself.
+
+    HDF5 would follow links and file names to whatever else the user may read.
+
+    Raises:
+        InputError: something in it lies in another file.
+        OSError and others: as h5py says that the file is damaged, or none of HDF5.
+    """
+    import h5py
+
+    def elsewhere(name: str, thing: h5py.HLObject) -> str | None:
+        if isinstance(thing, h5py.Dataset) and (thing.external or thing.is_virtual):
+            return name
+        links = thing if isinstance(thing, h5py.Group) else ()
+        kinds = {key: thing.get(key, getclass=True, getlink=True) for key in links}
+        return next((f"{name}/{key}" for key in kinds if kinds[key] is h5py.ExternalLink), None)
+
+    with h5py.File(path, "r") as file:
+        found = elsewhere("", file) or file.visititems(elsewhere)
+        if found:
+            raise InputError(f"{path}: {found.strip('/')} lies in another file, which is not read; "
+                             "all of an HDF5 file has to be in it")
+        yield file

@@ -13,6 +13,7 @@ import numpy as np
 from knee_attention.errors import ImageError, InputError
 from knee_attention.evidence.attention_maps import at_image_size
 from knee_attention.evidence.ensemble import ensemble
+from knee_attention.films.cutting import Cutting
 from knee_attention.films.names import side_of
 from knee_attention.films.opening import image_files, knees_of, open_image
 from knee_attention.films.polarity import bone_bright
@@ -125,6 +126,8 @@ class Grader:
         self.outputs = list(self.description["outputs"])
         self.chosen = self.description.get("chosen") or self.outputs[0]
         self.image_size = tuple(self.description["image_size"])
+        cutting = self.description.get("cutting")
+        self._cutting = Cutting.recorded(cutting, "the model") if cutting else None
         self._preparation = self.description.get("preparation") or PREPARATION
         if self.chosen not in self.outputs or set(self._preparation) != set(PREPARATION):
             raise InputError("a damaged model file: it names an output it lacks "
@@ -192,13 +195,16 @@ class Grader:
         is_array = isinstance(image, np.ndarray)
         name = "the image" if is_array else image
         try:
+            split = self._cutting.split if self._cutting else "auto"
             pixels = image if is_array else open_image(image)
             pixels, turned = bone_bright(pixels, self.polarity)
-            knees = knees_of(pixels, view)
+            knees = knees_of(pixels, view, split)
+            if None in knees and not is_array:
+                knees = {side_of(image): knees[None]}
             return [
                 (
-                    side or (None if is_array else side_of(image)),
-                    prepare_knee(knee, self.image_size, **self._preparation),
+                    side,
+                    prepare_knee(self._cut(knee, side), self.image_size, **self._preparation),
                     turned,
                 )
                 for side, knee in knees.items()
@@ -207,6 +213,14 @@ class Grader:
             return error
         except (ValueError, TypeError) as error:
             return ImageError(name, str(error))
+
+    def _cut(self, knee: np.ndarray, side: str | None) -> np.ndarray:
+        """A half of a film as the knees that the model learnt from were cut; what has their very
+        size is taken for one of them.
+        """
+        if self._cutting is None or knee.shape[:2] == self._cutting.size:
+            return knee
+        return self._cutting.knee(knee, side)
 
     def _grade_batch(self, waiting: list[tuple]) -> Iterator[tuple]:
         readable = [knees for _, knees in waiting if not isinstance(knees, ImageError)]

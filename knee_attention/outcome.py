@@ -1,5 +1,6 @@
 """What a finished training leaves in its folder: predictions, results, figures, models."""
 
+import dataclasses
 import subprocess
 import sys
 from importlib import metadata
@@ -15,6 +16,7 @@ from knee_attention.evidence.metrics import SCALARS, grade_metrics
 from knee_attention.evidence.predictions import Predictions, write_predictions
 from knee_attention.experiment import Experiment
 from knee_attention.files import write_json, written_whole
+from knee_attention.films.cutting import Cutting
 from knee_attention.films.dataset import Dataset, Knees
 from knee_attention.films.radiograph import PREPARATION
 from knee_attention.measurement import localise, look, predict
@@ -116,12 +118,19 @@ def _write_table(path: Path, table: pd.DataFrame) -> None:
         table.to_csv(beside, index=False)
 
 
-def save_models(experiment: Experiment, model: keras.Model, results: dict, output: Path) -> None:
+def save_models(
+    experiment: Experiment,
+    model: keras.Model,
+    cutting: Cutting | None,
+    results: dict,
+    output: Path,
+) -> None:
     """Write `model.h5` and `model.keras`, which say how they were trained and what they reached."""
     split = results["split"]
     description = {
         "name": experiment.name,
         "chosen": results["chosen"],
+        "cutting": cutting and dataclasses.asdict(cutting),
         "preparation": PREPARATION,
         "synthetic": results["synthetic"],
         "parameters": results["parameters"],

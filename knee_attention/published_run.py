@@ -63,7 +63,7 @@ def publish(run: Path, to: Path, overwrite: bool = False) -> Path:
         experiment = read_json(run / "experiment.json")
         write_json(beside / "experiment.json", {k: _local(v) for k, v in experiment.items()})
         environment = read_json(run / "environment.json")
-        environment["command"] = [_local(word) for word in environment["command"]]
+        environment["command"] = [_local(word) for word in environment.get("command", [])]
         write_json(beside / "environment.json", environment)
         _write_rounded(run / "predictions.csv", training.predictions, beside / "predictions.csv")
         copied = {*KEPT, *KEPT_IF_THERE} - {path.name for path in beside.iterdir()}
@@ -88,9 +88,11 @@ def read_training(folder: Path) -> Training:
             were computed from.
     """
     folder = Path(folder)
+    environment = folder / "environment.json"
+    results = read_json(folder / "results.json")
+    known = read_json(environment) if environment.exists() else {}
     try:
-        results = read_json(folder / "results.json")
-        minutes = read_json(folder / "environment.json")["wall_seconds"] / 60
+        minutes = known.get("wall_seconds", float("nan")) / 60
         predictions = read_predictions(folder / "predictions.csv")
         measured = results[results["split"]]
         if len(predictions) != results["knees"]:
@@ -101,9 +103,6 @@ def read_training(folder: Path) -> Training:
             if abs(found - metrics["accuracy"]) > max(ACCURACY_TOLERANCE, 1.5 / len(predictions)):
                 raise InputError(f"{folder}: by predictions.csv {output} has an accuracy of "
                                  f"{found:.3f}, results.json says {metrics['accuracy']:.3f}")
-    except FileNotFoundError as error:
-        raise InputError(f"{folder}: not a finished run, it has no "
-                         f"{Path(error.filename).name}") from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{folder}: a damaged run ({error})") from None
     return Training(results, predictions, minutes)

@@ -7,14 +7,27 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from knee_attention.errors import InputError
+
 
 def start_keras() -> None:
-    """Import Keras and look for GPUs; native chatter (oneDNN, missing CUDA) is held back."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _native_stderr_held_back():
-        from knee_attention import device
+    """Import Keras and look for GPUs; native chatter (oneDNN, missing CUDA) is held back.
 
-        device.gpus()
+    Raises:
+        InputError: the variable KERAS_BACKEND names what is not installed.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    asked = os.environ.get("KERAS_BACKEND")
+    try:
+        with _native_stderr_held_back():
+            from knee_attention import device
+
+            device.gpus()
+    except (ImportError, ValueError) as error:
+        if not asked:
+            raise
+        raise InputError(f"KERAS_BACKEND is {asked!r}, which cannot be used ({error}); install it, "
+                         "or name tensorflow or jax") from None
     # It warns of several models' graphs in one process; ours are each traced once.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 

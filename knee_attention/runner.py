@@ -86,7 +86,7 @@ def run(experiment: Experiment, output: Path, overwrite: bool = False, pdf: bool
         experiment.schedule,
     )
     results = evaluate(experiment, model, dataset, history, output, pdf)
-    save_models(experiment, model, results, output)
+    save_models(experiment, model, dataset.cutting, results, output)
     write_environment(output, precision, history, time.perf_counter() - began)
     write_json(output / "results.json", results)
     (output / "checkpoint.h5").unlink()
@@ -115,6 +115,10 @@ def _open_folder(experiment: Experiment, output: Path, overwrite: bool) -> dict 
             raise InputError(f"{output}: holds other files and no run; choose another --output")
         return None
     if overwrite:
+        for path in filter(None, (experiment.data, experiment.weights)):
+            if Path(path).exists() and output.resolve() in Path(path).resolve().parents:
+                raise InputError(f"{path}: is read here, and --overwrite would delete it with "
+                                 f"{output}")
         shutil.rmtree(output)
         return None
     # A run of an earlier version lacks the options that came later; it ran as their defaults say.

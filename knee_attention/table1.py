@@ -112,11 +112,11 @@ def run_jobs(jobs: list[Job], output: Path, overwrite: bool, pdf: bool) -> dict[
 
 
 def write_table(jobs: list[Job], failed: dict[Path, str], output: Path) -> None:
-    """Write `table1.csv`, `.md` and `.html` of the runs that are finished."""
+    """Write `table1.csv`, `.md` and `.html` of the runs that are finished; a damaged one failed."""
     from knee_attention.evidence import paper_table
     from knee_attention.files import written_whole
 
-    finished = _finished(jobs)
+    finished = _finished(jobs, failed)
     table = paper_table.table_1(finished)
     waiting = {job.experiment.name for job in jobs if job.folder not in failed}
     heading = _heading(finished, jobs[0].experiment.data)
@@ -180,14 +180,10 @@ def _shared_options(run: Path, experiment: Experiment) -> dict:
     """What all runs of a table have in common, read from one of them."""
     from knee_attention.files import read_json
 
-    try:
-        held = read_json(run / "experiment.json")
-        if held["name"] != experiment.name:
-            raise InputError(f"{run}: holds a run of {held['name']}")
-        return {name: held.get(name) for name in SHARED_OPTIONS}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{run}: a damaged run, experiment.json cannot be read "
-                         f"({error})") from None
+    held = read_json(run / "experiment.json")
+    if held.get("name") != experiment.name:
+        raise InputError(f"{run}: holds a run of {held.get('name')}, not of {experiment.name}")
+    return {name: held.get(name) for name in SHARED_OPTIONS}
 
 
 def _refuse_different(options: dict[Path, dict]) -> None:
@@ -199,23 +195,22 @@ def _refuse_different(options: dict[Path, dict]) -> None:
                                  f"{held[name]!r} and not {shared[name]!r}")
 
 
-def _finished(jobs: list[Job]) -> dict:
+def _finished(jobs: list[Job], failed: dict[Path, str]) -> dict:
     """`{(backbone, variant): trainings}` of the runs whose folders hold these very experiments."""
-    from knee_attention.evidence.paper_table import Training
-    from knee_attention.evidence.predictions import read_predictions
     from knee_attention.files import read_json
+    from knee_attention.published_run import read_training
 
     finished = {}
     for job in jobs:
         if not (job.folder / "results.json").exists():
             continue
-        if read_json(job.folder / "experiment.json") != job.experiment.as_json():
+        try:
+            if read_json(job.folder / "experiment.json") != job.experiment.as_json():
+                continue
+            training = read_training(job.folder)
+        except InputError as error:
+            failed[job.folder] = str(error)
             continue
-        training = Training(
-            read_json(job.folder / "results.json"),
-            read_predictions(job.folder / "predictions.csv"),
-            read_json(job.folder / "environment.json")["wall_seconds"] / 60,
-        )
         key = (job.experiment.backbone, job.experiment.variant)
         finished.setdefault(key, []).append(training)
     return finished

@@ -1,10 +1,12 @@
 """Quiet TensorFlow, and small inputs that the tests make themselves."""
 
 import os
+from contextlib import contextmanager
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import cv2
+import h5py
 import numpy as np
 import pytest
 
@@ -31,6 +33,46 @@ def knee_folder(tmp_path):
                 name = f"{split}{grade}{number // 2}{'RL'[number % 2]}.png"
                 cv2.imwrite(str(folder / name), blob_knee(grade, generator))
     return tmp_path / "knees"
+
+
+@pytest.fixture(params=["link", "raw storage", "virtual"])
+def elsewhere(request, tmp_path):
+    """Has a data set of an HDF5 group lie in another file, in each way that HDF5 knows."""
+
+    def move(group: h5py.Group, name: str) -> None:
+        values = group[name][()]
+        del group[name]
+        with h5py.File(tmp_path / "other.h5", "w") as other:
+            other["values"] = values
+        (tmp_path / "other.bin").write_bytes(values.tobytes())
+        if request.param == "link":
+            group[name] = h5py.ExternalLink(tmp_path / "other.h5", "values")
+        elif request.param == "raw storage":
+            place = [(str(tmp_path / "other.bin"), 0, values.nbytes)]
+            group.create_dataset(name, values.shape, values.dtype, external=place)
+        else:
+            layout = h5py.VirtualLayout(values.shape, values.dtype)
+            layout[:] = h5py.VirtualSource(tmp_path / "other.h5", "values", values.shape)
+            group.create_virtual_dataset(name, layout)
+
+    return move
+
+
+@pytest.fixture
+def full_disk():
+    """A block in which no file grows beyond 2 kB: writing fails as on a disk that is full."""
+    resource = pytest.importorskip("resource")
+
+    @contextmanager
+    def limited():
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2048, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ import pandas as pd
 import pytest
 
 from knee_attention.experiment import Experiment, main
+from knee_attention.films.cutting import Cutting, write_cutting
+from knee_attention.networks.model_file import load_model, read_description
 
 SCRIPTS = Path(__file__).parents[1] / "experiments"
 SMALL = Experiment(backbone="antony_clsf", branches=("att1", "att2"), fusion="multi_loss",
@@ -104,6 +106,20 @@ def test_the_screen_says_what_runs_and_what_came_out(capsys, knee_folder, tmp_pa
     assert "synthetic" not in said
 
 
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_a_model_says_how_its_knees_were_cut_and_its_precision(knee_folder, tmp_path, precision):
+    cutting = Cutting("middle", (96, 96), "pad", "none", flip_left=True)
+    write_cutting(knee_folder, cutting)
+    main(SMALL, [*QUICK, "--data", str(knee_folder), "--output", str(tmp_path / "run"),
+                 "--epochs", "1", "--precision", precision])  # fmt: skip
+    for name in ("model.h5", "model.keras"):
+        said = read_description(tmp_path / "run" / name)
+        assert Cutting.recorded(said["cutting"], name) == cutting
+        assert said["precision"] == precision
+    computed = load_model(tmp_path / "run" / "model.h5").get_layer("conv2").compute_dtype
+    assert computed == precision.removeprefix("mixed_")
+
+
 def test_a_finished_run_is_kept_and_begun_anew_only_when_asked(capsys, finished, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(finished, folder)
@@ -114,6 +130,13 @@ def test_a_finished_run_is_kept_and_begun_anew_only_when_asked(capsys, finished,
     run(SMALL, "--output", folder, "--limit", 20, "--epochs", 2, "--overwrite")
     assert (folder / "model.h5").stat().st_mtime_ns > before
     assert results_of(folder) == results_of(finished)
+
+
+def test_what_a_run_begins_from_is_not_deleted_to_begin_anew(capsys, finished):
+    weights = finished / "model.h5"
+    said = refused(capsys, SMALL, "--output", finished, "--limit", 20, "--weights", weights,
+                   "--overwrite")  # fmt: skip
+    assert f"{weights}: is read here" in said and weights.exists()
 
 
 def test_another_seed_gives_other_results(finished, tmp_path):

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import asdict
 
 import cv2
 import numpy as np
@@ -12,8 +13,10 @@ from dicom_files import write_dicom
 
 import knee_attention
 from knee_attention.errors import ImageError, InputError
+from knee_attention.films.cutting import Cutter, Cutting
 from knee_attention.films.phantom import phantom_film
 from knee_attention.films.radiograph import PREPARATION, prepare_knee, split_knees
+from knee_attention.films.reading import read_image
 from knee_attention.networks.model import build_model
 from knee_attention.networks.model_file import read_description, save_model
 from knee_attention.networks.onnx_export import export_onnx
@@ -97,6 +100,52 @@ def test_a_prepared_knee_is_taken_as_it_is(grader, film):
     [knee] = grader.grade(half)
     assert knee.side is None
     assert abs(knee.image.astype(int) - half).mean() < 3
+
+
+@pytest.mark.parametrize(
+    "cutting",
+    [
+        Cutting(),
+        Cutting("middle", (160, 112), "pad", "none", flip_left=True),
+        Cutting("auto", (64, 64), "stretch", "clahe"),
+    ],
+)
+def test_a_film_is_cut_as_the_knees_that_the_model_learnt_from(model, film, tmp_path, cutting):
+    said = {"preparation": PREPARATION, "cutting": asdict(cutting)}
+    save_model(model, tmp_path / "model.h5", said)
+    grader = knee_attention.load_grader(tmp_path / "model.h5")
+    cv2.imwrite(str(tmp_path / "9001695.png"), film)
+    rows = Cutter(tmp_path / "knees", cutting)(tmp_path / "9001695.png")
+    for row, knee in zip(rows, grader.grade(tmp_path / "9001695.png"), strict=True):
+        learnt = prepare_knee(read_image(tmp_path / "knees" / row["file"]), SIZE)
+        np.testing.assert_array_equal(knee.image, learnt)
+        [same] = grader.grade(tmp_path / "knees" / row["file"])
+        np.testing.assert_array_equal(same.image, learnt)
+        assert knee.side == same.side == row["side"]
+
+
+def test_a_half_of_unknown_side_cannot_be_mirrored_as_the_model_learnt(model, film, tmp_path):
+    said = {"preparation": PREPARATION, "cutting": asdict(Cutting(flip_left=True))}
+    save_model(model, tmp_path / "model.h5", said)
+    grader = knee_attention.load_grader(tmp_path / "model.h5")
+    half = split_knees(film, "auto")["L"]
+    with pytest.raises(ImageError, match="the side of this one is not known"):
+        grader.grade(half)
+    cv2.imwrite(str(tmp_path / "9001695_L.png"), half)
+    [named] = grader.grade(tmp_path / "9001695_L.png")
+    np.testing.assert_array_equal(named.image, grader.grade(film)[1].image)
+
+
+@pytest.mark.parametrize(
+    "preparation",
+    [{"fit": "pad", "equalization": "none"}, {"fit": "stretch", "equalization": "clahe"}],
+)
+def test_the_preparation_is_the_one_the_model_names(model, film, tmp_path, preparation):
+    save_model(model, tmp_path / "model.h5", {"preparation": preparation})
+    halves = split_knees(film, "auto")
+    for knee in knee_attention.load_grader(tmp_path / "model.h5").grade(film):
+        expected = prepare_knee(halves[knee.side], SIZE, **preparation)
+        np.testing.assert_array_equal(knee.image, expected)
 
 
 def test_a_side_is_read_from_the_name_of_a_single_knee(grader, film, tmp_path):
@@ -184,6 +233,9 @@ def test_an_empty_list_is_no_knees_and_an_empty_folder_is_said(grader, film, tmp
 def test_a_model_that_names_an_output_it_lacks_is_refused(model, tmp_path):
     save_model(model, tmp_path / "model.h5", {"chosen": "att9"})
     with pytest.raises(InputError, match="damaged.*att9"):
+        knee_attention.load_grader(tmp_path / "model.h5")
+    save_model(model, tmp_path / "model.h5", {"cutting": {"size": [96, 96], "zoom": 2}})
+    with pytest.raises(InputError, match="cut in a way that is not known here.*zoom"):
         knee_attention.load_grader(tmp_path / "model.h5")
 
 

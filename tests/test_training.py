@@ -1,5 +1,6 @@
 import csv
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -155,6 +156,11 @@ def test_moving_statistics_are_the_letter_of_the_paper(tmp_path):
 
 def test_a_damaged_state_is_said(tmp_path):
     fit(tmp_path, 1)
+    with h5py.File(tmp_path / "checkpoint.h5", "a") as file:
+        del file["history"]
+        file["history"] = h5py.ExternalLink("other.h5", "history")
+    with pytest.raises(InputError, match="history lies in another file"):
+        fit(tmp_path, 2)
     (tmp_path / "checkpoint.h5").write_bytes(b"damaged")
     with pytest.raises(InputError, match="start again with --overwrite"):
         fit(tmp_path, 2)

@@ -61,9 +61,10 @@ def run(options) -> None:
         saved[0], options.data, options.split, options.limit, options.seed, options.polarity,
         options.masks,
     )
-    models = [comparison.measure(saved[0], source, labels[0])]
-    for other, label in zip(saved[1:], labels[1:], strict=True):
-        models.append(comparison.measure_beside(other, source, label, models[0]))
+    models = [
+        comparison.measure(model, source, label)
+        for model, label in zip(saved, labels, strict=True)
+    ]
     compared = comparison.compare(models) if len(models) > 1 else None
     if source.masks:
         print(_attention_text(models, source))
@@ -146,8 +147,8 @@ def _keep_with_runs(saved: list, models: list) -> None:
     from knee_attention.comparison import EXPERT_MASKS
 
     for origin, model in zip(saved, models, strict=True):
-        if origin.run:
-            path = origin.run / EXPERT_MASKS
+        if origin.given.is_dir():
+            path = origin.given / EXPERT_MASKS
             results = model.results
             write_json(path, {
                 "data": Path(results["data"]).name,
@@ -168,9 +169,6 @@ def _write(output: Path, models: list, compared: dict | None) -> None:
         results = results | {
             "others": [model.results for model in models[1:]], "comparison": compared
         }
-    try:
-        write_predictions(first.predictions, first.chosen, output / "predictions.csv")
-        write_json(output / "results.json", results)
-    except OSError as error:
-        raise InputError(f"{output} cannot be written: {error.strerror}") from None
+    write_predictions(first.predictions, first.chosen, output / "predictions.csv")
+    write_json(output / "results.json", results)
     print(f"\npredictions.csv and results.json: {output}")

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from knee_attention.errors import ImageError, InputError
-from knee_attention.files import make_folder, written_whole
+from knee_attention.files import keep_inputs, make_folder, written_whole
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -42,23 +42,31 @@ def run(options: argparse.Namespace) -> None:
     """Grade."""
     if options.batch_size < 1:
         raise InputError("--batch-size needs at least 1")
+    if options.csv and options.csv.is_dir():
+        raise InputError(f"{options.csv} cannot be written: it is a folder")
+    if options.csv and options.csv.suffix.lower() != ".csv":
+        raise InputError(f"{options.csv}: the name of a table ends in .csv")
     from tqdm import tqdm
 
     from knee_attention.films.opening import image_files
     from knee_attention.inference import RESEARCH_ONLY, load_grader
 
     files = image_files(options.images)
+    pictures = _picture_files(options.overlay, files) if options.overlay else []
+    keep_inputs(files, [*pictures, options.csv] if options.csv else pictures)
     grader = load_grader(options.model, options.polarity)
     synthetic = bool(grader.description.get("synthetic"))
     with ExitStack() as stack:
         write = stack.enter_context(_table(options.csv, grader)) if options.csv else _nowhere
-        pictures = _PictureNames(options.overlay) if options.overlay else None
+        if pictures:
+            make_folder(options.overlay)
         print(_heading(grader, options.model), file=sys.stderr)
         if not options.json:
             print(_TITLES)
         failed = turned = 0
         progress = stack.enter_context(tqdm(total=len(files), desc="grading", disable=None))
-        for file, knees in grader.grade_all(files, options.view, options.batch_size):
+        graded = grader.grade_all(files, options.view, options.batch_size)
+        for position, (file, knees) in enumerate(graded):
             progress.update()
             if isinstance(knees, ImageError):
                 failed += 1
@@ -72,7 +80,7 @@ def run(options: argparse.Namespace) -> None:
                 progress.write(shown, file=sys.stdout)
                 write(row)
             if pictures:
-                _draw(pictures.next(file), knees, synthetic)
+                _draw(pictures[position], knees, synthetic)
     remarks = sys.stderr if options.json else sys.stdout
     if options.csv:
         print(f"every probability: {options.csv}", file=remarks)
@@ -138,32 +146,23 @@ def _table(path: Path, grader) -> Iterator[Callable[[dict], object]]:
     columns = ["file", "side", "grade", "expected_grade", "oa_probability", "chosen",
                "turned", "synthetic_model", *outputs, "error"]  # fmt: skip
     with ExitStack() as stack:
-        if path.is_dir():
-            raise InputError(f"{path} cannot be written: it is a folder")
-        try:
-            beside = stack.enter_context(written_whole(path))
-            file = stack.enter_context(beside.open("w", newline="", encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{path} cannot be written: {error.strerror}") from None
+        beside = stack.enter_context(written_whole(path))
+        file = stack.enter_context(beside.open("w", newline="", encoding="utf-8"))
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         yield writer.writerow
 
 
-class _PictureNames:
+def _picture_files(folder: Path, files: list[Path]) -> list[Path]:
     """A picture in a folder for every file; files of one name get a number."""
-
-    def __init__(self, folder: Path):
-        make_folder(folder)
-        self._folder, self._taken = folder, set()
-
-    def next(self, file: Path) -> Path:
+    taken = {}
+    for file in files:
         name, times = file.stem, 1
-        while name in self._taken:
+        while name in taken:
             times += 1
             name = f"{file.stem}-{times}"
-        self._taken.add(name)
-        return self._folder / f"{name}.png"
+        taken[name] = folder / f"{name}.png"
+    return list(taken.values())
 
 
 def _draw(path: Path, knees: list, synthetic: bool) -> None:
@@ -171,7 +170,7 @@ def _draw(path: Path, knees: list, synthetic: bool) -> None:
     import numpy as np
 
     from knee_attention.evidence.pictures import captioned
-    from knee_attention.films.writing import write_image
+    from knee_attention.films.writing import write_picture
 
     panels = []
     for knee in knees:
@@ -180,4 +179,4 @@ def _draw(path: Path, knees: list, synthetic: bool) -> None:
         caption = f"{side}: KL {knee.grade} (P {share:.2f} by {knee.chosen})"
         caption += ", synthetic model" * synthetic
         panels.append(captioned(knee.image, knee.mask, caption))
-    write_image(path, np.hstack(panels))
+    write_picture(path, np.hstack(panels))

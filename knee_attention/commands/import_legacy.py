@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from knee_attention.errors import InputError
+from knee_attention.files import keep_inputs
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -39,8 +40,7 @@ def run(options: argparse.Namespace) -> None:
     """Import."""
     if options.new.suffix not in (".h5", ".keras"):
         raise InputError(f"{options.new}: the name of the new model file ends in .h5 or .keras")
-    if options.new.exists() and options.old.exists() and options.new.samefile(options.old):
-        raise InputError(f"{options.new}: the new model file would replace the old one")
+    keep_inputs([options.old], [options.new])
     from knee_attention.quiet import start_keras
 
     start_keras()

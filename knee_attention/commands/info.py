@@ -28,6 +28,7 @@ def run(options: argparse.Namespace) -> None:
         ("branches", f"{', '.join(known['branches'])} ({known['fusion'].replace('_', ' ')})"),
         ("outputs", ", ".join(known["outputs"])),
         ("grades by", known.get("chosen")),
+        ("films", _cutting(known)),
         ("input", f"{height}x{width} grey, {_preparation(known)}"),
         ("pixels", f"mean {_short(known['pixel_mean'])}, deviation {known['pixel_deviation']:.2f}"),
         ("parameters", f"{known['parameters']:,}" if "parameters" in known else None),
@@ -62,6 +63,15 @@ def _description(path: Path) -> dict:
     from knee_attention.networks.model_file import read_description
 
     return read_description(path)
+
+
+def _cutting(known: dict) -> str | None:
+    cutting = known.get("cutting")
+    if not cutting:
+        return None
+    height, width = cutting["size"]
+    return (f"cut by {cutting['split']}, {height}x{width}, fit {cutting['fit']}, "
+            f"equalised {cutting['equalize']}" + ", left knees mirrored" * cutting["flip_left"])
 
 
 def _preparation(known: dict) -> str:

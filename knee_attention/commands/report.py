@@ -7,7 +7,7 @@ radiographs it is to be handled like them.
 
 import argparse
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -50,17 +50,13 @@ def _opened(path: Path) -> Iterator[TextIO]:
     """A page that appears whole when the block ends; opened first, so that a folder that cannot
     be written to is found out before the work.
     """
-    with ExitStack() as stack:
-        try:
-            if path.is_dir():
-                raise InputError(f"{path} cannot be written: it is a folder")
-            beside = stack.enter_context(written_whole(path))
-            # A folder's name may hold bytes that are no text.
-            page = stack.enter_context(
-                beside.open("w", encoding="utf-8", errors="xmlcharrefreplace")
-            )
-        except OSError as error:
-            raise InputError(f"{path} cannot be written: {error.strerror}") from None
+    if path.is_dir():
+        raise InputError(f"{path} cannot be written: it is a folder")
+    # A folder's name may hold bytes that are no text.
+    with (
+        written_whole(path) as beside,
+        beside.open("w", encoding="utf-8", errors="xmlcharrefreplace") as page,
+    ):
         yield page
 
 

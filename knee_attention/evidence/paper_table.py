@@ -31,7 +31,7 @@ class Training:
     Attributes:
         results: the content of its `results.json`.
         predictions: of the split it reports.
-        minutes: its wall time.
+        minutes: its wall time; NaN where that is not known.
     """
 
     results: dict

@@ -1,23 +1,104 @@
 """From a file with a bilateral film to two files with a knee each."""
 
-from dataclasses import dataclass
+import os
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from knee_attention.errors import ImageError
+from knee_attention.errors import ImageError, InputError
+from knee_attention.files import read_json, write_json
 from knee_attention.films.polarity import bone_bright
 from knee_attention.films.radiograph import (
     KNEE_SIZE,
+    LARGEST_SIDE,
     SMALLEST_SIDE,
     prepare_knee,
     split_knees,
 )
-from knee_attention.films.reading import is_image_file, read_image
+from knee_attention.films.reading import is_image_file, read_radiograph
 from knee_attention.films.writing import write_image
 
 KNEE_COLUMNS = ["id", "subject", "side", "file", "source", "turned"]
 """Columns of the table that goes with a folder of knees."""
+
+CUTTING = "cutting.json"
+"""What `Cutting` holds, in a folder of knees and in a training set made of it."""
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """How films become knees; it goes with the knees to the model that learns from them, and with
+    the model to the films that it grades.
+
+    Attributes:
+        split: `"auto"` or `"middle"`, as `radiograph.split_knees` takes it.
+        size: height and width of a knee in pixels.
+        fit: `"stretch"` or `"pad"`.
+        equalize: `"hist"`, `"clahe"` or `"none"`.
+        flip_left: mirror left knees, so that they look like right ones.
+    """
+
+    split: str = "auto"
+    size: tuple[int, int] = KNEE_SIZE
+    fit: str = "stretch"
+    equalize: str = "hist"
+    flip_left: bool = False
+
+    def __post_init__(self):
+        known = (
+            self.split in ("auto", "middle")
+            and self.fit in ("stretch", "pad")
+            and self.equalize in ("hist", "clahe", "none")
+            and type(self.flip_left) is bool
+        )
+        sides = [type(side) is int and SMALLEST_SIDE <= side <= LARGEST_SIDE for side in self.size]
+        if not known or sides != [True, True]:
+            raise InputError(f"expected a cutting with sides of {SMALLEST_SIDE} to {LARGEST_SIDE} "
+                             f"pixels. Received: {self}")
+
+    def knee(self, half: np.ndarray, side: str | None) -> np.ndarray:
+        """A half of a film as `split_knees.py` writes it, `(height, width)` uint8.
+
+        Raises:
+            ValueError: no image, or its side is not known and left knees are mirrored.
+        """
+        if self.flip_left and side is None:
+            raise ValueError("left knees are mirrored, and the side of this one is not known; end "
+                             "the file's name in _R or _L")
+        knee = prepare_knee(half, self.size, self.fit, self.equalize)
+        return knee[:, ::-1] if self.flip_left and side == "L" else knee
+
+    @classmethod
+    def read(cls, folder: Path) -> "Cutting | None":
+        """What a folder of knees says of their cutting; None where it says nothing.
+
+        Raises:
+            InputError: the record is damaged or of a later version.
+        """
+        path = folder / CUTTING
+        return cls.recorded(read_json(path), path) if path.exists() else None
+
+    @classmethod
+    def recorded(cls, record: dict, source: str | os.PathLike) -> "Cutting":
+        """The cutting that `asdict` of one once described, in a file called `source`.
+
+        Raises:
+            InputError: it describes another kind of cutting.
+        """
+        try:
+            return cls(**{**record, "size": tuple(record["size"])})
+        except (KeyError, TypeError, ValueError):
+            raise InputError(f"{source}: its knees were cut in a way that is not known here "
+                             f"({record})") from None
+
+
+def write_cutting(folder: Path, cutting: Cutting | None) -> None:
+    """Leave in a folder of knees how they were cut, or nothing where that is not known."""
+    if cutting:
+        write_json(folder / CUTTING, asdict(cutting))
+    else:
+        (folder / CUTTING).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -26,20 +107,12 @@ class Cutter:
 
     Args:
         folder: where the knees go.
-        split: `"auto"` or `"middle"`, as `radiograph.split_knees` takes it.
-        size: height and width of a knee in pixels.
-        fit: `"stretch"` or `"pad"`.
-        equalize: `"hist"`, `"clahe"` or `"none"`.
-        flip_left: mirror left knees, so that they look like right ones.
+        cutting: how they are cut.
         polarity: `"auto"` turns photographic negatives, `"as-is"` leaves every film as it is.
     """
 
     folder: Path
-    split: str = "auto"
-    size: tuple[int, int] = KNEE_SIZE
-    fit: str = "stretch"
-    equalize: str = "hist"
-    flip_left: bool = False
+    cutting: Cutting = Cutting()
     polarity: str = "auto"
 
     def __call__(self, source: Path) -> list[dict]:
@@ -55,20 +128,17 @@ class Cutter:
         """
         if not is_image_file(source):
             raise ImageError(source, f"no image file ({source.suffix or 'no suffix'})")
-        film, turned = bone_bright(read_image(source), self.polarity)
+        film, turned = bone_bright(read_radiograph(source), self.polarity)
         height, width = film.shape
         if height < SMALLEST_SIDE or width < 2 * SMALLEST_SIDE:
             raise ImageError(source, f"too small for a film: {width}x{height} pixels")
         try:
-            halves = split_knees(film, self.split)
+            halves = split_knees(film, self.cutting.split)
         except ValueError:
             blank = film.min() == film.max()
             reason = "the image is blank" if blank else "a single knee, or none: not cut"
             raise ImageError(source, reason) from None
-        knees = {
-            side: prepare_knee(half, self.size, self.fit, self.equalize)
-            for side, half in halves.items()
-        }
+        knees = {side: self.cutting.knee(half, side) for side, half in halves.items()}
         if not any(knee.any() for knee in knees.values()):
             raise ImageError(source, "the image is blank")
         return [
@@ -77,8 +147,6 @@ class Cutter:
         ]
 
     def _write(self, film: str, side: str, knee: np.ndarray) -> dict:
-        if self.flip_left and side == "L":
-            knee = knee[:, ::-1]
         name = f"{film}_{side}.png"
         write_image(self.folder / name, knee)
         return {"id": film, "side": side, "file": name}

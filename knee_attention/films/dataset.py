@@ -4,6 +4,7 @@ A folder is laid out like the public knee sets: `train|validation|test/<grade>/<
 to 4; `val` is accepted for `validation`, a missing `test` is allowed.
 """
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,8 @@ import numpy as np
 from tqdm import tqdm
 
 from knee_attention.errors import ImageError, InputError
+from knee_attention.files import open_hdf5
+from knee_attention.films.cutting import Cutting
 from knee_attention.films.names import subject_of
 from knee_attention.films.polarity import bone_bright, is_negative, negative
 from knee_attention.films.radiograph import prepare_knee
@@ -74,11 +77,13 @@ class Dataset:
         splits: `{"train": Knees, "validation": Knees, "test": Knees}`; test may be absent.
         synthetic: whether the knees are phantoms.
         unreadable: one `ImageError` for each file left out.
+        cutting: how the knees were cut from films, where that is known.
     """
 
     splits: dict[str, Knees]
     synthetic: bool = False
     unreadable: list[ImageError] = field(default_factory=list)
+    cutting: Cutting | None = None
 
 
 def load_dataset(
@@ -114,6 +119,7 @@ def load_dataset(
 
 def _load_folder(root: Path, size, limit, seed, wanted, polarity) -> Dataset:
     splits, unreadable = {}, []
+    cutting = Cutting.read(root)
     subjects = _manifest_subjects(root)
     for split in wanted:
         folders = [root / name for name, held in SPLIT_OF_FOLDER.items() if held == split]
@@ -142,7 +148,7 @@ def _load_folder(root: Path, size, limit, seed, wanted, polarity) -> Dataset:
             subjects=[subjects.get(file) or subject_of(file) for file in files],
             turned=[files[position] for position in np.flatnonzero(turned)],
         )
-    return Dataset(splits, unreadable=unreadable)
+    return Dataset(splits, unreadable=unreadable, cutting=cutting)
 
 
 def _graded_files(folder: Path) -> tuple[list[Path], np.ndarray]:
@@ -254,13 +260,17 @@ class StoredImages:
 def _load_hdf5(path: Path, size, limit, seed, wanted, polarity) -> Dataset:
     columns = ("images", "grades", "ids", "sides", "subjects", "splits")
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             missing = [name for name in columns if name not in file]
             if missing:
                 raise InputError(f"{path}: no data set of knees, it lacks {', '.join(missing)}")
             grades = file["grades"][:].astype(np.int64)
             ids, sides, subjects, split_names = (file[name].asstr()[:] for name in columns[2:])
-    except OSError:
+            said = json.loads(file.attrs.get("cutting", "null"))
+            cutting = said and Cutting.recorded(said, path)
+    except InputError:
+        raise
+    except (OSError, RuntimeError, TypeError, ValueError):
         raise InputError(f"{path}: not an HDF5 file, or a damaged one") from None
     if not np.isin(grades, GRADES).all():
         raise InputError(f"{path}: it holds grades other than 0 to 4")
@@ -281,4 +291,4 @@ def _load_hdf5(path: Path, size, limit, seed, wanted, polarity) -> Dataset:
             subjects=subjects[rows].tolist(),
             turned=[files[place] for place in np.flatnonzero(images.negative[rows])],
         )
-    return Dataset(splits)
+    return Dataset(splits, cutting=cutting)

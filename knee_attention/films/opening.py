@@ -9,7 +9,13 @@ import numpy as np
 from knee_attention.errors import ImageError, InputError
 from knee_attention.films.accounts import files_below
 from knee_attention.films.radiograph import SMALLEST_SIDE, split_knees
-from knee_attention.films.reading import check_regular, is_image_file, read_image, to_grey
+from knee_attention.films.reading import (
+    check_regular,
+    is_image_file,
+    is_picture,
+    read_radiograph,
+    to_grey,
+)
 
 VIEWS = ("auto", "bilateral", "single")
 
@@ -26,7 +32,7 @@ def open_image(path: str | os.PathLike) -> np.ndarray:
     path = Path(path)
     check_regular(path)
     if not is_dicom(path):
-        return read_image(path)
+        return read_radiograph(path)
     try:
         from knee_attention.films import dicom
 
@@ -48,7 +54,9 @@ def is_dicom(path: Path) -> bool:
         return False
 
 
-def knees_of(image: np.ndarray, view: str = "auto") -> dict[str | None, np.ndarray]:
+def knees_of(
+    image: np.ndarray, view: str = "auto", split: str = "auto"
+) -> dict[str | None, np.ndarray]:
     """The knees that an image shows.
 
     Args:
@@ -56,6 +64,7 @@ def knees_of(image: np.ndarray, view: str = "auto") -> dict[str | None, np.ndarr
             image's right.
         view: `"bilateral"`, a film of both knees; `"single"`, one knee; or `"auto"`: both if the
             image has a gap between two legs, as `split_knees` finds it, whatever its shape.
+        split: where to cut a film, as `split_knees` takes it.
 
     Returns:
         `{"R": right knee, "L": left knee}`, or `{None: the image}` for one knee of unknown side.
@@ -74,25 +83,34 @@ def knees_of(image: np.ndarray, view: str = "auto") -> dict[str | None, np.ndarr
     if view == "single":
         return {None: image}
     try:
-        return split_knees(image, "auto")
+        halves = split_knees(image, "auto")
     except ValueError:
         if view == "bilateral":
             raise
         return {None: image}
+    return halves if split == "auto" else split_knees(image, split)
 
 
 def image_files(given: Iterable[str | os.PathLike]) -> list[Path]:
     """The files to open: those named, and of folders what looks like an image or a DICOM inside.
 
+    Pictures that were drawn of knees earlier and lie in a folder are passed over.
+
     Raises:
-        InputError: nothing of that name, or no image in a folder.
+        InputError: an empty name, or no image in a folder.
     """
     files = []
-    for place in map(Path, given):
+    for name in given:
+        if not os.fspath(name):
+            raise InputError("expected a file or a folder. Received: an empty name")
+        place = Path(name)
         if not place.is_dir():
             files.append(place)
             continue
-        found = [path for path in files_below(place) if is_image_file(path) or is_dicom(path)]
+        found = [
+            path for path in files_below(place)
+            if (is_image_file(path) and not is_picture(path)) or is_dicom(path)
+        ]  # fmt: skip
         if not found:
             raise InputError(f"{place}: no images in this folder")
         files += found

@@ -37,10 +37,17 @@ def pixel_hash(image) -> str:
 
 
 def subjects_of_films(table: Path) -> dict[str, str]:
-    """The subject of each film's id, from a table with these two columns, if there is one."""
+    """The subject of each film's id, from a table with these two columns, if there is one.
+
+    Raises:
+        InputError: the table has no column of ids.
+    """
     if not table.exists():
         return {}
-    return {row["ID"]: row["SUBJECT"] for row in read_table(table) if row.get("SUBJECT")}
+    rows = read_table(table)
+    if "ID" not in rows[0]:
+        raise InputError(f"{table}: expected a column id, of films. Received: {', '.join(rows[0])}")
+    return {row["ID"]: row["SUBJECT"] for row in rows if row.get("SUBJECT")}
 
 
 def pair(

@@ -46,9 +46,11 @@ def is_negative(image: np.ndarray) -> bool:
             a knee cut from a film, or a film of both legs.
 
     Raises:
-        ValueError: no image shape.
+        ValueError: no image shape, or no pixels.
     """
     grey = to_grey(np.asarray(image))
+    if not grey.size:
+        raise ValueError(f"expected an image with pixels. Received: {grey.shape}")
     ranks = _ranks(_within_borders(_thumbnail(grey)))
     whole = _middle_over_sides(ranks)
     if grey.shape[1] <= FILM_OF_TWO * grey.shape[0]:

@@ -19,6 +19,9 @@ PREPARATION = {"fit": "stretch", "equalization": "hist"}
 SMALLEST_SIDE = 16
 """An image narrower or lower than this many pixels holds no knee."""
 
+LARGEST_SIDE = 4096
+"""No knee is prepared at more pixels a side: a file that asks for them is damaged."""
+
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
     """Grey values with the image's own range stretched over 0-255, rounded exactly.

@@ -16,12 +16,37 @@ ANY_DEPTH_AND_COLOUR = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
 LUMINANCE = np.array([0.114, 0.587, 0.299])
 """Of blue, green and red (ITU-R BT.601), as OpenCV has it for the types it converts."""
 
+PICTURE = b"knee_attention: a picture to look at"
+"""Stands in the first bytes of every picture that is drawn from knees, so that none is taken for a
+radiograph where pictures and radiographs lie together."""
+
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
 
 
 def is_image_file(path: Path) -> bool:
     """Whether the name ends like an image's; hidden files are no images."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def is_picture(path: Path) -> bool:
+    """Whether an image was drawn of knees, to be looked at, by `writing.write_picture`."""
+    try:
+        with path.open("rb") as file:
+            return PICTURE in file.read(128)
+    except OSError:
+        return False
+
+
+def read_radiograph(path: str | os.PathLike) -> np.ndarray:
+    """Read an image file as `read_image` does, unless it is a picture drawn of knees.
+
+    Raises:
+        ImageError: such a picture, or a file that `read_image` refuses.
+    """
+    path = Path(path)
+    if is_picture(path):
+        raise ImageError(path, "a picture drawn to be looked at, no radiograph")
+    return read_image(path)
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:

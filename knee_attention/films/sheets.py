@@ -1,19 +1,27 @@
 """Pages to look at: every cut of a set of films."""
 
 from collections.abc import Sequence
+from math import ceil
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from knee_attention.files import keep_inputs
 from knee_attention.films.reading import read_image
-from knee_attention.films.writing import write_image
+from knee_attention.films.writing import write_picture
 
 CELL_HEIGHT = 320
 """Height in pixels of a film on a contact sheet."""
 
 FILMS_PER_PAGE = 120
 COLUMNS = 6
+
+
+def page_files(path: Path, films: int) -> list[Path]:
+    """The files that `contact_sheets` writes for so many films: the first has the name given."""
+    further = range(2, ceil(films / FILMS_PER_PAGE) + 1)
+    return [path, *(path.with_stem(f"{path.stem}-{number}") for number in further)]
 
 
 def contact_sheets(path: Path, films: Sequence[tuple[str, Path, Path]]) -> list[Path]:
@@ -25,13 +33,15 @@ def contact_sheets(path: Path, films: Sequence[tuple[str, Path, Path]]) -> list[
 
     Returns:
         The pages written.
+
+    Raises:
+        InputError: a page cannot be written, or would replace a knee.
     """
-    pages = []
-    for start in range(0, len(films), FILMS_PER_PAGE):
-        number = start // FILMS_PER_PAGE + 1
-        page = path if number == 1 else path.with_stem(f"{path.stem}-{number}")
-        write_image(page, _page(films[start : start + FILMS_PER_PAGE]))
-        pages.append(page)
+    pages = page_files(path, len(films))
+    keep_inputs((knee for _, *knees in films for knee in knees), pages)
+    for number, page in enumerate(pages):
+        start = number * FILMS_PER_PAGE
+        write_picture(page, _page(films[start : start + FILMS_PER_PAGE]))
     return pages
 
 

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from knee_attention.errors import ImageError, InputError
+from knee_attention.files import open_hdf5
 from knee_attention.films.hdf5 import FORMAT
 from knee_attention.films.names import subject_of
 from knee_attention.films.pairing import pixel_hash
@@ -80,10 +81,8 @@ def _hash_or_reason(folder: Path, file: Path) -> tuple[str, str]:
 
 
 def _read_hdf5(path: Path) -> list[dict]:
-    import h5py
-
     try:
-        with h5py.File(path) as file:
+        with open_hdf5(path) as file:
             if file.attrs.get("format") != FORMAT:
                 raise InputError(f"{path} is no training set: its format is not {FORMAT!r}")
             texts = {name: file[name].asstr()[:] for name in ("ids", "sides", "subjects", "splits")}

@@ -19,7 +19,7 @@ import keras
 import numpy as np
 
 from knee_attention.errors import InputError
-from knee_attention.files import written_whole
+from knee_attention.files import open_hdf5, written_whole
 from knee_attention.networks.model import build_model
 
 DESCRIPTION = "knee_attention"
@@ -36,6 +36,9 @@ LAYERS_OF = {
 
 LARGEST_SIDE = 4096
 """A file that wants larger images is damaged: its masks alone would fill the memory."""
+
+LARGEST_TEXT = 2**24
+"""Bytes of a configuration or description in a .keras archive; a hundredth is usual."""
 
 
 def save_model(model: keras.Model, path: str | os.PathLike, description: Mapping) -> None:
@@ -77,7 +80,12 @@ def load_model(path: str | os.PathLike) -> keras.Model:
     with _damage_told(path):
         if path.suffix == ".keras":
             with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
-                model.load_weights(archive.extract("model.weights.h5", folder))
+                name = "model.weights.h5"
+                _refuse_larger(archive, name, 10 * path.stat().st_size, path)
+                weights = archive.extract(name, folder)
+                with open_hdf5(weights) as file:
+                    _refuse_inflated(file, path)
+                model.load_weights(weights)
         else:
             set_all_weights(model, layer_weights(path), path)
     return model
@@ -132,8 +140,8 @@ def layer_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
         InputError: no such file, not an HDF5 file, or a damaged one.
     """
     path = existing_model_file(path)
-    size = path.stat().st_size
-    with _damage_told(path), h5py.File(path, "r") as file:
+    with _damage_told(path), open_hdf5(path) as file:
+        _refuse_inflated(file, path)
         root = file["model_weights"] if "model_weights" in file else file
         named = {}
         for layer in root.attrs.get("layer_names", root):
@@ -142,8 +150,6 @@ def layer_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
             if not isinstance(group, h5py.Group) or "weight_names" not in group.attrs:
                 continue
             stored = [group[name] for name in group.attrs["weight_names"]]
-            if sum(array.nbytes for array in stored) > size:  # Keras does not compress
-                raise InputError(f"{path}: a damaged model file ({layer} is larger than the file)")
             if stored:
                 named[layer] = [np.asarray(array) for array in stored]
     return named
@@ -164,10 +170,13 @@ def read_description(path: str | os.PathLike) -> dict:
         if path.suffix == ".keras":
             with zipfile.ZipFile(path) as archive:
                 name = f"{DESCRIPTION}.json"
-                said = archive.read(name) if name in archive.namelist() else "{}"
+                texts = {"config.json", name} & set(archive.namelist())
+                for text in texts:
+                    _refuse_larger(archive, text, LARGEST_TEXT, path)
+                said = archive.read(name) if name in texts else "{}"
                 config = archive.read("config.json")
         else:
-            with h5py.File(path, "r") as file:
+            with open_hdf5(path) as file:
                 if "model_config" not in file.attrs:
                     raise InputError(f"{path}: weights alone, no model; a file of the original "
                                      "code becomes one by knee-attention import-legacy")
@@ -178,6 +187,21 @@ def read_description(path: str | os.PathLike) -> dict:
         except (KeyError, IndexError, TypeError, AttributeError, ZeroDivisionError):
             raise InputError(f"{path}: no model of this project; a file of the original code "
                              "becomes one by knee-attention import-legacy") from None
+
+
+def _refuse_larger(archive: zipfile.ZipFile, name: str, most: int, path: Path) -> None:
+    """A small archive may unpack to more than memory and disk hold."""
+    size = archive.getinfo(name).file_size
+    if size > most:
+        raise InputError(f"{path}: a damaged model file ({name} unpacks to {size / 1e6:.0f} MB)")
+
+
+def _refuse_inflated(file: h5py.File, path: Path) -> None:
+    """Keras does not compress: more numbers than bytes are none that it wrote."""
+    sizes = []
+    file.visititems(lambda _, thing: sizes.append(getattr(thing, "nbytes", 0)))
+    if sum(sizes) > Path(file.filename).stat().st_size:
+        raise InputError(f"{path}: a damaged model file (its arrays are larger than the file)")
 
 
 def graph_description(config: Mapping) -> dict:

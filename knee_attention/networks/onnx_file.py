@@ -12,6 +12,22 @@ DESCRIPTION = "knee_attention"
 """The entry of a file's metadata in which it describes itself."""
 
 
+EXTERNAL_DATA, DATA_LOCATION = 13, 14
+"""Fields of a TensorProto in onnx.proto that only a tensor in another file has."""
+
+INSIDE = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "function": {7: "node", 11: "attribute"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+    "tensor": {},
+}
+"""Which fields of which message of onnx.proto lead to tensors, and by which message."""
+
+
 class OnnxNetwork:
     """An `.onnx` file of `export_onnx`, ready to grade.
 
@@ -22,8 +38,8 @@ class OnnxNetwork:
         description: what the file says of itself.
 
     Raises:
-        InputError: onnxruntime is not installed; no such file, a damaged one, or one of another
-            project.
+        InputError: onnxruntime is not installed; no such file, a damaged one, one of another
+            project, or one whose weights lie in other files.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -35,10 +51,14 @@ class OnnxNetwork:
         path = Path(path)
         if not path.is_file():
             raise InputError(f"{path}: no such model file")
+        content = path.read_bytes()
+        if _lies_elsewhere(memoryview(content)):
+            raise InputError(f"{path}: its weights lie in another file, which is not read; all of "
+                             "an ONNX file has to be in it")
         onnxruntime.set_default_logger_severity(4)  # what is wrong is said by the exception
         try:
             self._session = onnxruntime.InferenceSession(
-                path.read_bytes(), providers=onnxruntime.get_available_providers()
+                content, providers=onnxruntime.get_available_providers()
             )
         except Exception as error:  # onnxruntime's exceptions have no common base
             raise InputError(f"{path}: no readable ONNX file ({str(error).splitlines()[0]})"
@@ -64,3 +84,38 @@ class OnnxNetwork:
         """
         values = self._session.run(self._names, {"knee": images})
         return dict(zip(self._names, values, strict=True))
+
+
+def _lies_elsewhere(content: memoryview, message: str = "model") -> bool:
+    """Whether a tensor of an ONNX file, in the wire format of protocol buffers, is in another file.
+
+    The package `onnx` could tell, but takes half a second to import. What cannot be followed here
+    is left to onnxruntime, which refuses damaged files.
+    """
+    at = 0
+    while at < len(content):
+        key, at = _varint(content, at)
+        field, kind = key >> 3, key & 7
+        if message == "tensor" and field in (EXTERNAL_DATA, DATA_LOCATION):
+            return True
+        if kind == 2:
+            size, at = _varint(content, at)
+            inside = INSIDE[message].get(field)
+            if inside and _lies_elsewhere(content[at : at + size], inside):
+                return True
+            at += size
+        elif kind == 0:
+            _, at = _varint(content, at)
+        else:
+            at += {1: 8, 5: 4}.get(kind, len(content))
+    return False
+
+
+def _varint(content: memoryview, at: int) -> tuple[int, int]:
+    """A number of seven bits a byte, the lowest first, and the position after it."""
+    value = 0
+    for position in range(at, min(at + 10, len(content))):
+        value |= (content[position] & 127) << 7 * (position - at)
+        if content[position] < 128:
+            return value, position + 1
+    return value, len(content)

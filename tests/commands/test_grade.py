@@ -126,6 +126,33 @@ def test_overlays_have_a_picture_a_file_even_for_files_of_one_name(trained, knee
     assert (colours[..., 2].astype(int) - colours[..., 0]).max() > 50
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_film_is_never_drawn_over(trained, knees, tmp_path, refused, linked):
+    films = tmp_path / "films"
+    films.mkdir()
+    for name, source in zip(("a.png", "b.jpg"), knees.rglob("test/*/*.png"), strict=False):
+        (films / name).write_bytes(source.read_bytes())
+    pictures = films
+    if linked:
+        pictures = tmp_path / "other name"
+        pictures.symlink_to(films)
+    before = (films / "a.png").read_bytes()
+    said = refused("grade", films, "--model", trained / "model.h5", "--overlay", pictures)
+    assert f"{pictures / 'a.png'}: is read here, and would be written over" in said
+    assert (films / "a.png").read_bytes() == before
+
+
+def test_pictures_below_the_films_are_no_films(trained, knees, tmp_path, capsys):
+    (tmp_path / "film.png").write_bytes(next(knees.rglob("test/*/*.png")).read_bytes())
+    for _ in range(2):
+        grade(tmp_path, "--model", trained / "model.h5", "--overlay", tmp_path / "pictures")
+        shown = capsys.readouterr()
+        assert len(shown.out.strip().splitlines()) == 4 and "not graded" not in shown.err
+    with pytest.raises(SystemExit):
+        grade(tmp_path / "pictures" / "film.png", "--model", trained / "model.h5")
+    assert "a picture drawn to be looked at, no radiograph" in capsys.readouterr().err
+
+
 def test_one_bad_file_is_listed_and_the_rest_goes_on(trained, knees, tmp_path, capsys):
     (tmp_path / "bad.png").write_bytes(b"no image")
     good = next(knees.rglob("test/*/*.png"))
@@ -141,6 +168,17 @@ def test_one_bad_file_is_listed_and_the_rest_goes_on(trained, knees, tmp_path, c
     assert first == pytest.approx(last, abs=1e-6)
 
 
+def test_a_table_for_which_there_is_no_room_is_one_sentence(trained, knees, tmp_path, full_disk):
+    table = tmp_path / "out.csv"
+    command = [sys.executable, "-m", "knee_attention", "grade", knees, "--model",
+               trained / "model.h5", "--csv", table]  # fmt: skip
+    with full_disk():
+        done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    said = f"knee-attention grade: {table} cannot be written: File too large"
+    assert done.stderr.strip().splitlines()[-1] == said and not list(tmp_path.iterdir())
+
+
 def test_what_cannot_be_is_said_before_grading(trained, knees, tmp_path, refused):
     model = trained / "model.h5"
     (tmp_path / "empty").mkdir()
@@ -152,6 +190,8 @@ def test_what_cannot_be_is_said_before_grading(trained, knees, tmp_path, refused
         ((knees, "--model", model, "--csv", tmp_path / "empty"), "it is a folder"),
         ((knees, "--model", model, "--overlay", tmp_path / "file"), "it is a file"),
         ((knees, "--model", model, "--batch-size", 0), "at least 1"),
+        ((knees, "--model", model, "--csv", tmp_path / "film.jpg"), "a table ends in .csv"),
+        (("", "--model", model), "an empty name"),
     ]:
         assert message in refused("grade", *arguments)
 

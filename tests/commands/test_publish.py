@@ -117,10 +117,10 @@ def edit_results(folder, change):
 
 
 @pytest.mark.parametrize(("harm", "said"), [
-    (lambda run: (run / "results.json").unlink(), "it has no results.json"),
-    (lambda run: (run / "results.json").write_text('{"split": '), "a damaged run"),
-    (lambda run: (run / "experiment.json").write_text("{}"), "a damaged run"),
-    (lambda run: (run / "environment.json").write_text("{}"), "a damaged run"),
+    (lambda run: (run / "results.json").unlink(), "results.json: No such file"),
+    (lambda run: (run / "results.json").write_text('{"split": '), "results.json: a damaged file"),
+    (lambda run: (run / "results.json").write_text("{}"), "a damaged run"),
+    (lambda run: (run / "experiment.json").write_text("{}"), "holds a run of None"),
     (lambda run: edit_results(run, lambda r: r["test"]["att1"].update(accuracy=0.999)),
      "results.json says 0.999"),
     (lambda run: edit_results(run, lambda r: r.update(knees=11)), "results.json tells of 11"),

@@ -1,4 +1,7 @@
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -163,6 +166,68 @@ def test_bad_usage_is_one_sentence(prepared, tmp_path, run):
         assert code == 2 and sentence in printed.splitlines()[-1]
 
 
+def test_neither_labels_nor_foreign_files_are_written_over(prepared, tmp_path, run):
+    (tmp_path / "set").mkdir()
+    content = (prepared / "labels.csv").read_bytes()
+    with h5py.File(tmp_path / "model.h5", "w") as file:
+        file["weights"] = [1.0]
+    model = (tmp_path / "model.h5").read_bytes()
+    for labels, h5, sentence in (
+        (tmp_path / "labels.h5", tmp_path / "labels.h5", "would be written over"),
+        (tmp_path / "set" / "manifest.csv", tmp_path / "set.h5", "would be written over"),
+        (tmp_path / "labels.csv", tmp_path / "labels.csv", "ends in .h5 or .hdf5"),
+        (tmp_path / "labels.csv", tmp_path / "model.h5", "is there already and no training set"),
+    ):
+        labels.write_bytes(content)
+        code, printed = run("make_dataset", prepared / "knees", labels, tmp_path / "set",
+                            "--h5", h5)  # fmt: skip
+        assert code == 2 and sentence in printed.splitlines()[-1], printed
+        assert labels.read_bytes() == content
+    assert (tmp_path / "model.h5").read_bytes() == model
+
+
+def test_a_disk_that_is_full_ends_in_one_sentence(prepared, tmp_path):
+    """In a process of its own: HDF5 used to crash when it ended."""
+    pytest.importorskip("resource")
+    code = (
+        "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (60000, 60000));"
+        "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    script = Path(__file__).parents[2] / "data_prep" / "make_dataset.py"
+    arguments = [prepared / "knees", prepared / "labels.csv", tmp_path / "set", "--workers", 1,
+                 "--h5", tmp_path / "set.h5"]  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code, script, *map(str, arguments)],
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    said = done.stderr.strip().splitlines()[-1]
+    assert said == f"make_dataset.py: {tmp_path / 'set.h5'} cannot be written: File too large"
+    assert not list(tmp_path.glob("*.h5")) and not list(tmp_path.glob(".*.h5"))
+
+
+def test_pixels_that_changed_are_written_anew(prepared, tmp_path, run):
+    for path in (prepared / "knees").iterdir():
+        write_image(tmp_path / "knees" / path.name, read_image(path))
+    arguments = (tmp_path / "knees", prepared / "labels.csv", tmp_path / "set")
+    arguments += ("--h5", tmp_path / "set.h5")
+    run("make_dataset", *arguments)
+    write_image(tmp_path / "knees" / "S003_R.png", np.full((40, 28), 7, np.uint8))
+    code, printed = run("make_dataset", *arguments)
+    assert code == 0 and "set.h5: written" in printed
+    with h5py.File(tmp_path / "set.h5") as file:
+        names = file["ids"].asstr()[:] + file["sides"].asstr()[:]
+        [knee] = file["images"][:][names == "S003R"]
+    assert (knee == 7).all()
+
+
+def test_subjects_need_a_table_with_ids(prepared, tmp_path, run):
+    for path in (prepared / "knees").iterdir():
+        write_image(tmp_path / "knees" / path.name, read_image(path))
+    table = tmp_path / "knees" / "knees.csv"
+    table.write_text("subject,file\nP1,S001_R.png\n")
+    code, printed = run("make_dataset", tmp_path / "knees", prepared / "labels.csv", tmp_path / "a")
+    assert code == 2 and f"{table}: expected a column id" in printed.splitlines()[-1]
+
+
 def test_h5_needs_knees_of_one_size(prepared, tmp_path, run):
     (tmp_path / "knees").mkdir()
     for path in (prepared / "knees").iterdir():
@@ -202,6 +267,29 @@ def test_a_film_gets_its_own_label_or_none(films, labels, subjects, paired):
     pairs, left_over, unused = pair([knee(film) for film in films], labels, subjects)
     assert len(pairs) == paired
     assert len(left_over) == len(films) - paired and len(unused) == len(labels) - paired
+
+
+def test_a_training_set_says_how_its_knees_were_cut(tmp_path, run):
+    from knee_attention.films.cutting import Cutting
+    from knee_attention.films.dataset import load_dataset
+
+    table = write_films(tmp_path / "films", 12)
+    options = "--split middle --size 80 56 --fit pad --equalize none --flip-left".split()
+    run("split_knees", tmp_path / "films", tmp_path / "knees", *options)
+    (tmp_path / "knees" / "cutting.json").rename(tmp_path / "record")
+    arguments = (tmp_path / "knees", table, tmp_path / "set", "--h5", tmp_path / "set.h5")
+    cuttings = [None, Cutting("middle", (80, 56), "pad", "none", flip_left=True)]
+    for cutting in cuttings:  # an old folder without the record, then the same with it
+        code, printed = run("make_dataset", *arguments)
+        assert code == 0 and account_of(printed) == (24, 24, 0), printed
+        for name in ("set", "set.h5"):
+            assert load_dataset(tmp_path / name, (80, 56)).cutting == cutting, name
+        if not cutting:
+            (tmp_path / "record").rename(tmp_path / "knees" / "cutting.json")
+
+    (tmp_path / "knees" / "cutting.json").write_text('{"size": [80, 56], "fit": "squeeze"}')
+    code, printed = run("make_dataset", *arguments)
+    assert code == 2 and "cut in a way that is not known here" in printed.splitlines()[-1]
 
 
 def test_the_pipeline_and_both_kinds_of_set_give_the_same_knees(tmp_path, run):

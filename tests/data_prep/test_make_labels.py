@@ -178,3 +178,18 @@ def test_bad_tables_are_one_sentence(tmp_path, run, content, sentence):
     assert code == 2 and sentence in printed and printed.count("\n") == 1
     code, printed = run("make_labels", tmp_path / "missing.csv", tmp_path / "labels.csv")
     assert code == 2 and "cannot be read" in printed and printed.count("\n") == 1
+
+
+def test_a_table_whose_output_was_forgotten_stays_as_it_is(tmp_path, run):
+    (tmp_path / "V00.csv").write_text("ID,SIDE,READPRJ,V00XRKL\n1,1,15,2\n", encoding="utf-8")
+    (tmp_path / "V01.csv").write_text("ID,SIDE,READPRJ,V01XRKL\n1,1,15,3\n", encoding="utf-8")
+    for name in ("V00", "V01"):
+        run("make_labels", tmp_path / f"{name}.csv", tmp_path / f"labels_{name}.csv")
+    for prefix in ("", "labels_"):
+        first, second = tmp_path / f"{prefix}V00.csv", tmp_path / f"{prefix}V01.csv"
+        before = second.read_bytes()
+        code, printed = run("make_labels", first, second)
+        assert code == 2 and f"{second}: is there already and was not made of" in printed
+        assert second.read_bytes() == before
+    code, printed = run("make_labels", first, tmp_path / "V00.csv", first)
+    assert code == 2 and f"{first}: is read here, and would be written over" in printed

@@ -122,6 +122,25 @@ def test_knees_may_lie_among_the_films(films, run):
         assert code == 0 and account_of(printed) == (3, 3, 0)
 
 
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_contact_sheet_among_the_films_is_no_film(films, tmp_path, run, suffix):
+    sheet = films / f"cuts{suffix}"
+    run("split_knees", films, tmp_path / "knees", "--contact-sheet", sheet)
+    code, printed = run("split_knees", films, tmp_path / "again")
+    assert code == 0 and account_of(printed) == (4, 3, 1)
+    assert "1  a picture drawn to be looked at, no radiograph" in printed
+
+
+def test_a_contact_sheet_replaces_neither_film_nor_knee(films, tmp_path, run):
+    out = tmp_path / "knees"
+    run("split_knees", films, out)
+    for place in (films / "S000.png", out / "S001_L.png"):
+        before = place.read_bytes()
+        code, printed = run("split_knees", films, out, "--contact-sheet", place)
+        assert code == 2 and "would be written over" in printed.splitlines()[-1]
+        assert place.read_bytes() == before
+
+
 def test_bad_usage_is_one_sentence(films, tmp_path, run):
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.txt").write_text("words")

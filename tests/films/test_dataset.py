@@ -11,6 +11,7 @@ from knee_attention.films.hdf5 import FORMAT
 from knee_attention.films.phantom import phantom_film
 from knee_attention.films.phantom_dataset import phantom_dataset
 from knee_attention.films.radiograph import prepare_knee, split_knees
+from knee_attention.films.verification import verify
 
 SIZE = (96, 96)
 
@@ -181,6 +182,16 @@ def test_files_that_are_no_data_set_are_refused(tmp_path):
     (tmp_path / "knees.zip").write_bytes(b"PK")
     with pytest.raises(InputError, match="expected a data folder or an .h5 file"):
         load_dataset(tmp_path / "knees.zip", SIZE)
+
+
+def test_what_lies_in_other_files_is_not_read(knee_folder, tmp_path, elsewhere):
+    path = tmp_path / "knees.h5"
+    write_hdf5(path, load_dataset(knee_folder, SIZE), knee_folder)
+    with h5py.File(path, "a") as file:
+        elsewhere(file, "images")
+    for read in (lambda: load_dataset(path, SIZE), lambda: verify(path)):
+        with pytest.raises(InputError, match="images lies in another file"):
+            read()
 
 
 def test_phantoms_are_graded_evenly_repeatable_and_carry_joint_masks():

@@ -1,4 +1,5 @@
 import json
+import zipfile
 
 import h5py
 import keras
@@ -111,6 +112,69 @@ def test_arrays_that_do_not_fit_are_named(tmp_path):
         group[name] = np.zeros((3, 3, 32, 64), np.float32)
     with pytest.raises(InputError, match=r"weights of conv2 do not fit, \[\(3, 3, 32, 64\)"):
         model_file.load_model(path)
+
+
+def test_what_lies_in_other_files_is_not_read(tmp_path, elsewhere):
+    path = tmp_path / "model.h5"
+    model_file.save_model(build_model("antony_clsf", ("att0",), "single", (96, 96)), path, {})
+    with h5py.File(path, "a") as file:
+        group = file["model_weights"]["conv2"]
+        elsewhere(group, group.attrs["weight_names"][0])
+    for read in (model_file.load_model, model_file.read_description, model_file.layer_weights):
+        with pytest.raises(InputError, match="lies in another file"):
+            read(path)
+
+
+def test_what_lies_in_other_files_is_not_read_from_an_archive(tmp_path, elsewhere):
+    path = tmp_path / "model.keras"
+    model_file.save_model(build_model("antony_clsf", ("att0",), "single", (96, 96)), path, {})
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(tmp_path / "all")
+    with h5py.File(tmp_path / "all" / "model.weights.h5", "a") as file:
+        group = file["layers/conv2d/vars"]
+        elsewhere(group, "0")
+    with zipfile.ZipFile(path, "w") as archive:
+        for member in (tmp_path / "all").iterdir():
+            archive.write(member, member.name)
+    with pytest.raises(InputError, match="lies in another file"):
+        model_file.load_model(path)
+
+
+@pytest.mark.parametrize("name", ["config.json", "knee_attention.json", "model.weights.h5"])
+def test_an_archive_that_unpacks_to_far_more_is_not_unpacked(tmp_path, name):
+    path = tmp_path / "model.keras"
+    model_file.save_model(build_model("antony_clsf", ("att0",), "single", (96, 96)), path, {})
+    with zipfile.ZipFile(path) as archive:
+        kept = {item: archive.read(item) for item in archive.namelist() if item != name}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for item, content in kept.items():
+            archive.writestr(item, content)
+        archive.writestr(name, bytes(2**26))
+    with pytest.raises(InputError, match=f"{name} unpacks to 67 MB"):
+        model_file.load_model(path)
+
+
+def test_arrays_that_unpack_to_more_than_the_file_are_not_read(tmp_path):
+    for suffix in (".h5", ".keras"):
+        path = tmp_path / f"model{suffix}"
+        model_file.save_model(build_model("antony_clsf", ("att0",), "single", (96, 96)), path, {})
+    with h5py.File(tmp_path / "model.h5", "a") as file:
+        inflate(file["model_weights/conv2"], file["model_weights/conv2"].attrs["weight_names"][0])
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        archive.extractall(tmp_path / "all")
+    with h5py.File(tmp_path / "all" / "model.weights.h5", "a") as file:
+        inflate(file["layers/conv2d/vars"], "0")
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        for member in (tmp_path / "all").iterdir():
+            archive.write(member, member.name)
+    for suffix in (".h5", ".keras"):
+        with pytest.raises(InputError, match="its arrays are larger than the file"):
+            model_file.load_model(tmp_path / f"model{suffix}")
+
+
+def inflate(group, name):
+    del group[name]
+    group.create_dataset(name, (10**4, 10**4), np.float32, chunks=(10**3, 10**3))
 
 
 def test_an_image_size_no_memory_holds_is_refused(tmp_path):

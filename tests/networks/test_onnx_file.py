@@ -6,7 +6,7 @@ from knee_attention.errors import InputError
 from knee_attention.evidence.attention_maps import attention_masks
 from knee_attention.networks.model import IMAGENET_MEAN, build_model
 
-pytest.importorskip("onnx")
+onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from knee_attention.networks.onnx_export import export_onnx  # noqa: E402
@@ -51,6 +51,27 @@ def test_three_channels_and_their_means_are_exported(tmp_path):
     expected = model.predict(knees, verbose=0)["att0"]
     values = OnnxNetwork(tmp_path / "model.onnx")(knees)["att0"]
     np.testing.assert_allclose(values, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("place", ["initializer", "attribute"])
+def test_what_lies_in_other_files_is_not_read(tmp_path, monkeypatch, place):
+    path = tmp_path / "model.onnx"
+    model = build_model("antony_clsf", ("att0",), "single", (96, 96))
+    export_onnx(model, path, description(model) | {"experiment": {"data": "location"}})
+    OnnxNetwork(path)
+    graph = onnx.load(path)
+    tensor = next(item for item in graph.graph.initializer if item.name and item.dims)
+    (tmp_path / "weights.bin").write_bytes(tensor.raw_data)
+    onnx.external_data_helper.set_external_data(tensor, "weights.bin")
+    tensor.ClearField("raw_data")
+    if place == "attribute":
+        node = onnx.helper.make_node("Constant", [], [tensor.name], value=tensor)
+        graph.graph.initializer.remove(tensor)
+        graph.graph.node.insert(0, node)
+    path.write_bytes(graph.SerializeToString())
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="model.onnx: its weights lie in another file"):
+        OnnxNetwork(path)
 
 
 def test_other_files_are_refused(tmp_path):

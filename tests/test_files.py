@@ -1,0 +1,66 @@
+"""Files that appear whole or not at all, and bad ones in one sentence."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from knee_attention.errors import InputError
+from knee_attention.files import keep_inputs, read_json, write_json, written_whole
+
+
+def test_a_disk_that_is_full_is_one_sentence_and_leaves_nothing(tmp_path, full_disk):
+    write_json(tmp_path / "numbers.json", {"before": 1})
+    with full_disk(), pytest.raises(InputError, match="numbers.json cannot be written: File too"):
+        write_json(tmp_path / "numbers.json", {"after": list(range(4000))})
+    assert [path.name for path in tmp_path.iterdir()] == ["numbers.json"]
+    assert read_json(tmp_path / "numbers.json") == {"before": 1}
+
+
+def test_a_place_that_cannot_be_written_to_is_one_sentence(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for place in (tmp_path / "file" / "table.csv", tmp_path / "folder"):
+        with pytest.raises(InputError, match="cannot be written"), written_whole(place) as beside:
+            beside.write_text("words")
+
+
+def test_other_failures_are_not_taken_for_those_of_the_file(tmp_path):
+    with pytest.raises(BrokenPipeError), written_whole(tmp_path / "table.csv"):
+        raise BrokenPipeError(32, "Broken pipe")
+    with pytest.raises(FileNotFoundError), written_whole(tmp_path / "table.csv"):
+        (tmp_path / "missing").read_bytes()
+
+
+@pytest.mark.parametrize("content", ['{"name": "vgg', "", "[1, 2]", None])
+def test_a_damaged_record_is_one_sentence(tmp_path, content):
+    if content is not None:
+        (tmp_path / "results.json").write_text(content)
+    with pytest.raises(InputError, match="results.json: (a damaged file|No such file)"):
+        read_json(tmp_path / "results.json")
+
+
+def test_an_input_is_known_by_every_name(tmp_path):
+    (tmp_path / "film.png").write_bytes(b"film")
+    (tmp_path / "link.png").symlink_to(tmp_path / "film.png")
+    os.link(tmp_path / "film.png", tmp_path / "twin.png")
+    for name in ("film.png", "link.png", "twin.png", "nowhere/../film.png"):
+        (tmp_path / "nowhere").mkdir(exist_ok=True)
+        with pytest.raises(InputError, match="would be written over"):
+            keep_inputs([tmp_path / "film.png"], [tmp_path / "new.png", tmp_path / name])
+    keep_inputs([tmp_path / "film.png", tmp_path / "none.png"], [tmp_path / "none.png"])
+
+
+@pytest.mark.parametrize("backend", ["torch", "nonsense"])
+def test_a_backend_that_is_not_there_is_one_sentence(tmp_path, backend):
+    pytest.importorskip("tensorflow")
+    if backend == "torch":  # installed or not, this is what Python finds first
+        (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(name='torch')")
+    command = [sys.executable, "-m", "knee_attention", "grade", "film.png", "--model", "model.h5"]
+    paths = [str(tmp_path), str(Path(__file__).parents[1])]
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": os.pathsep.join(paths)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert f"KERAS_BACKEND is {backend!r}" in done.stderr.strip().splitlines()[-1]
