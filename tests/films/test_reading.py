@@ -54,6 +54,8 @@ TURNED = {2: MARKED[:, ::-1], 3: MARKED[::-1, ::-1], 6: np.rot90(MARKED, -1),
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
 @pytest.mark.parametrize("orientation", TURNED)
 def test_the_orientation_of_exif_is_obeyed(tmp_path, suffix, orientation):
+    if suffix == "webp" and int(cv2.__version__.split(".")[0]) < 5:
+        pytest.skip("OpenCV 4 does not read the Exif data of WebP")
     image = pytest.importorskip("PIL.Image")
     exif = image.Exif()
     exif[274] = orientation
@@ -74,7 +76,7 @@ def test_a_file_of_several_images_is_refused(tmp_path, suffix):
         read_image(path)
 
 
-@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.uint32, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32, np.float64])
 def test_colour_of_any_depth_is_luminance(tmp_path, dtype):
     colours = np.dstack([MARKED, MARKED // 2, MARKED // 3]).astype(dtype)
     cv2.imwrite(str(tmp_path / "film.tif"), colours)
