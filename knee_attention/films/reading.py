@@ -30,6 +30,8 @@ def is_image_file(path: Path) -> bool:
 
 def is_picture(path: Path) -> bool:
     """Whether an image was drawn of knees, to be looked at, by `writing.write_picture`."""
+    if not path.is_file():  # opening a pipe would wait for a writer
+        return False
     try:
         with path.open("rb") as file:
             return PICTURE in file.read(128)
