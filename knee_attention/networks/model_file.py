@@ -20,7 +20,7 @@ import numpy as np
 
 from knee_attention.errors import InputError
 from knee_attention.files import open_hdf5, written_whole
-from knee_attention.networks.model import build_model
+from knee_attention.networks.model import LARGEST_SIDE, build_model
 
 DESCRIPTION = "knee_attention"
 """Where a file describes itself: an attribute of an .h5 file, and of .onnx metadata; in a .keras
@@ -33,9 +33,6 @@ LAYERS_OF = {
     "antony_clsf": "conv2",
 }
 """A layer by whose name a backbone is known."""
-
-LARGEST_SIDE = 4096
-"""A file that wants larger images is damaged: its masks alone would fill the memory."""
 
 LARGEST_TEXT = 2**24
 """Bytes of a configuration or description in a .keras archive; a hundredth is usual."""
