@@ -37,6 +37,9 @@ LAYERS_OF = {
 LARGEST_TEXT = 2**24
 """Bytes of a configuration or description in a .keras archive; a hundredth is usual."""
 
+MOST_INFLATED = 10
+"""How many times its own size a file's weights may unpack to."""
+
 
 def save_model(model: keras.Model, path: str | os.PathLike, description: Mapping) -> None:
     """Write a model without its optimizer, whole or not at all.
@@ -78,7 +81,7 @@ def load_model(path: str | os.PathLike) -> keras.Model:
         if path.suffix == ".keras":
             with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
                 name = "model.weights.h5"
-                _refuse_larger(archive, name, 10 * path.stat().st_size, path)
+                _refuse_larger(archive, name, MOST_INFLATED * path.stat().st_size, path)
                 weights = archive.extract(name, folder)
                 with open_hdf5(weights) as file:
                     _refuse_inflated(file, path)
@@ -194,11 +197,11 @@ def _refuse_larger(archive: zipfile.ZipFile, name: str, most: int, path: Path) -
 
 
 def _refuse_inflated(file: h5py.File, path: Path) -> None:
-    """Keras does not compress: more numbers than bytes are none that it wrote."""
+    """Keras does not compress, and weights hardly can be: far more numbers than bytes are none."""
     sizes = []
     file.visititems(lambda _, thing: sizes.append(getattr(thing, "nbytes", 0)))
-    if sum(sizes) > Path(file.filename).stat().st_size:
-        raise InputError(f"{path}: a damaged model file (its arrays are larger than the file)")
+    if sum(sizes) > MOST_INFLATED * Path(file.filename).stat().st_size:
+        raise InputError(f"{path}: a damaged model file (its arrays are far larger than the file)")
 
 
 def graph_description(config: Mapping) -> dict:
