@@ -22,6 +22,13 @@ def main(arguments: list[str] | None = None) -> None:
     Args:
         arguments: the command line without the program; by default the process's own.
     """
+    with command_line("knee-attention"):  # from the first moment on: Ctrl-C is no traceback
+        options = _options(arguments)
+        with command_line(f"knee-attention {options.command}"):
+            options.run(options)
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="knee-attention",
         description="Kellgren-Lawrence grades from knee radiographs. Research use only, not a "
@@ -33,7 +40,5 @@ def main(arguments: list[str] | None = None) -> None:
         subparser = subparsers.add_parser(name, help=purpose, description=module.__doc__)
         module.add_options(subparser)
         subparser.set_defaults(run=module.run)
-    options = parser.parse_args(arguments)
-    with command_line(f"knee-attention {options.command}"):
-        options.run(options)
+    return parser.parse_args(arguments)
 

@@ -2,8 +2,10 @@
 
 import logging
 import os
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,7 +21,7 @@ def start_keras() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     asked = os.environ.get("KERAS_BACKEND")
     try:
-        with _native_stderr_held_back():
+        with _interrupts_held_back(), _native_stderr_held_back():
             from knee_attention import device
 
             device.gpus()
@@ -30,6 +32,25 @@ def start_keras() -> None:
                          "or name tensorflow or jax") from None
     # It warns of several models' graphs in one process; ours are each traced once.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Have Ctrl-C wait for the end of the block: among what Keras imports there is code that
+    swallows any exception, and the work would go on as if nobody had asked it to end.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is None:
+        yield
+        return
+    asked = []
+    signal.signal(signal.SIGINT, lambda *_: asked.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if asked:
+            raise KeyboardInterrupt
 
 
 @contextmanager

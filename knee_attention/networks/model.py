@@ -12,6 +12,9 @@ from knee_attention.networks.backbones import BACKBONES, tapped_features
 PIXEL_MEAN, PIXEL_DEVIATION = 120.67, 75.15
 """Mean and standard deviation of the authors' training set (original code)."""
 
+LARGEST_SIDE = 4096
+"""Of an image in pixels: the masks of larger ones alone would fill the memory."""
+
 IMAGENET_MEAN = (103.939, 116.779, 123.68)
 """Blue, green and red means that the ImageNet weights of VGG-16 and ResNet-50 were trained with."""
 
@@ -43,7 +46,8 @@ def build_model(
         `(batch, 5)` float32 probabilities, keyed by branch (`"kl"` for early fusion).
 
     Raises:
-        ValueError: an unknown name, branches that do not suit the fusion, or images too small.
+        ValueError: an unknown name, branches that do not suit the fusion, images too small or too
+            large.
     """
     _check(backbone, branches, fusion, image_size, channels)
     means = pixel_mean if isinstance(pixel_mean, tuple) else (pixel_mean,) * channels
@@ -94,5 +98,8 @@ def _check(backbone, branches, fusion, image_size, channels) -> None:
     if min(image_size) < chosen.smallest:
         raise ValueError(f"expected images of at least {chosen.smallest} pixels a side for "
                          f"{chosen.title}. Received: {image_size[0]}x{image_size[1]}")
+    if max(image_size) > LARGEST_SIDE:
+        raise ValueError(f"expected images of at most {LARGEST_SIDE} pixels a side. "
+                         f"Received: {image_size[0]}x{image_size[1]}")
     if channels not in (1, 3):
         raise ValueError(f"expected 1 or 3 channels. Received: {channels!r}")

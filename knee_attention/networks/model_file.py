@@ -20,7 +20,7 @@ import numpy as np
 
 from knee_attention.errors import InputError
 from knee_attention.files import open_hdf5, written_whole
-from knee_attention.networks.model import build_model
+from knee_attention.networks.model import LARGEST_SIDE, build_model
 
 DESCRIPTION = "knee_attention"
 """Where a file describes itself: an attribute of an .h5 file, and of .onnx metadata; in a .keras
@@ -34,11 +34,11 @@ LAYERS_OF = {
 }
 """A layer by whose name a backbone is known."""
 
-LARGEST_SIDE = 4096
-"""A file that wants larger images is damaged: its masks alone would fill the memory."""
-
 LARGEST_TEXT = 2**24
 """Bytes of a configuration or description in a .keras archive; a hundredth is usual."""
+
+MOST_INFLATED = 10
+"""How many times its own size a file's weights may unpack to."""
 
 
 def save_model(model: keras.Model, path: str | os.PathLike, description: Mapping) -> None:
@@ -81,7 +81,7 @@ def load_model(path: str | os.PathLike) -> keras.Model:
         if path.suffix == ".keras":
             with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
                 name = "model.weights.h5"
-                _refuse_larger(archive, name, 10 * path.stat().st_size, path)
+                _refuse_larger(archive, name, MOST_INFLATED * path.stat().st_size, path)
                 weights = archive.extract(name, folder)
                 with open_hdf5(weights) as file:
                     _refuse_inflated(file, path)
@@ -197,11 +197,11 @@ def _refuse_larger(archive: zipfile.ZipFile, name: str, most: int, path: Path) -
 
 
 def _refuse_inflated(file: h5py.File, path: Path) -> None:
-    """Keras does not compress: more numbers than bytes are none that it wrote."""
+    """Keras does not compress, and weights hardly can be: far more numbers than bytes are none."""
     sizes = []
     file.visititems(lambda _, thing: sizes.append(getattr(thing, "nbytes", 0)))
-    if sum(sizes) > Path(file.filename).stat().st_size:
-        raise InputError(f"{path}: a damaged model file (its arrays are larger than the file)")
+    if sum(sizes) > MOST_INFLATED * Path(file.filename).stat().st_size:
+        raise InputError(f"{path}: a damaged model file (its arrays are far larger than the file)")
 
 
 def graph_description(config: Mapping) -> dict:

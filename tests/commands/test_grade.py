@@ -13,8 +13,10 @@ import pandas as pd
 import pytest
 
 from knee_attention.cli import main
+from knee_attention.evidence.pictures import captioned
 from knee_attention.experiment import Experiment
 from knee_attention.films.phantom import phantom_film
+from knee_attention.inference import load_grader
 from knee_attention.runner import run
 
 SMALL = Experiment(backbone="antony_clsf", branches=("att1", "att2"), fusion="multi_loss",
@@ -124,6 +126,19 @@ def test_overlays_have_a_picture_a_file_even_for_files_of_one_name(trained, knee
     assert len(pictures) == 5
     colours = cv2.imread(str(out / pictures[0]))
     assert (colours[..., 2].astype(int) - colours[..., 0]).max() > 50
+
+
+def test_a_picture_names_the_knee_it_shows(trained, tmp_path):
+    cv2.imwrite(str(tmp_path / "film.png"), phantom_film((0, 4), seed=3, height=256).image)
+    grade(tmp_path / "film.png", "--model", trained / "model.h5", "--overlay", tmp_path / "out")
+    panels = []
+    for knee in load_grader(trained / "model.h5").grade(tmp_path / "film.png"):
+        side = {"R": "right", "L": "left"}[knee.side]
+        share = knee.probabilities[knee.grade]
+        caption = f"{side} knee: KL {knee.grade} (P {share:.2f} by {knee.chosen})"
+        panels.append(captioned(knee.image, knee.mask, caption))
+    picture = cv2.imread(str(tmp_path / "out" / "film.png"))
+    np.testing.assert_array_equal(picture, np.hstack(panels))
 
 
 @pytest.mark.parametrize("linked", [False, True])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from knee_attention.networks.backbones import BACKBONES
-from knee_attention.networks.model import build_model
+from knee_attention.networks.model import IMAGENET_MEAN, build_model
 
 SINGLES = {branch: ((branch,), "single") for branch in ("att0", "att1", "att2")}
 
@@ -103,6 +103,18 @@ def test_the_channel_is_repeated_inside_for_imagenet_weights():
     np.testing.assert_allclose(values[0, 0, 0], [9, 8, 7])
 
 
+@pytest.mark.parametrize("backbone", ["vgg16", "resnet50"])
+def test_pixels_reach_imagenet_weights_as_keras_applications_prepares_them(backbone):
+    model = build_model(
+        backbone, image_size=(64, 64), channels=3, pixel_mean=IMAGENET_MEAN, pixel_deviation=1.0
+    )
+    knees = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 1)).astype(np.float32)
+    part = keras.Model(model.inputs, model.get_layer("pixels").output)
+    prepare = getattr(keras.applications, backbone).preprocess_input
+    expected = prepare(np.repeat(knees, 3, axis=3))
+    np.testing.assert_allclose(part.predict(knees, verbose=0), expected, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -113,6 +125,7 @@ def test_the_channel_is_repeated_inside_for_imagenet_weights():
         ({"branches": ("att0",)}, "one branch for 'single'"),
         ({"fusion": "single"}, "one branch for 'single'"),
         ({"image_size": (32, 224)}, "at least 64 pixels"),
+        ({"image_size": (4200, 96)}, "at most 4096 pixels"),  # what no file is loaded with
         ({"channels": 2}, "1 or 3 channels"),
     ],
 )
