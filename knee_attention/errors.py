@@ -1,5 +1,6 @@
 """What the user gave cannot be used: one exception, and one way to say so on the command line."""
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -27,6 +28,8 @@ class ImageError(InputError):
 @contextmanager
 def command_line(program: str) -> Iterator[None]:
     """Turn an `InputError` into one sentence on stderr and exit code 2."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be no text
     try:
         yield
     except InputError as error:

@@ -14,15 +14,24 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a path beside `path` to write to; it takes the name `path` when the block ends well.
 
     The temporary name keeps the suffix, because Keras and OpenCV choose the format by it.
+
+    Raises:
+        InputError: the file cannot be written there, or the disk is full.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     beside = path.with_name(f".{os.getpid()}.{path.name}")
     try:
-        yield beside
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+        try:
+            yield beside
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except BrokenPipeError:  # of what the block printed, not of the file
+        raise
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error
+        raise InputError(f"{path} cannot be written: {reason}") from None
 
 
 def make_folder(path: str | os.PathLike) -> None:

@@ -17,7 +17,7 @@ from knee_attention.films.dataset import Dataset, load_dataset
 from knee_attention.films.phantom_dataset import phantom_dataset
 from knee_attention.networks import weights as stored
 from knee_attention.networks.model import IMAGENET_MEAN, build_model
-from knee_attention.outcome import evaluate, save_models, write_environment
+from knee_attention.outcome import finish, write_environment
 from knee_attention.training import compile_model, train
 
 
@@ -75,8 +75,7 @@ def run(experiment: Experiment, output: Path, overwrite: bool = False, pdf: bool
         experiment.batch_norm == "precise",
         experiment.patience,
     )
-    results = evaluate(experiment, model, dataset, history, output, pdf)
-    save_models(experiment, model, results, output)
+    results = finish(experiment, model, dataset, history, output, pdf)
     write_environment(output, precision, history, time.perf_counter() - began)
     write_json(output / "results.json", results)
     (output / "checkpoint.h5").unlink()

@@ -116,7 +116,8 @@ def write_table(jobs: list[Job], failed: dict[Path, str], output: Path) -> None:
     }
     for suffix, text in files.items():
         with written_whole(output / f"table1.{suffix}") as beside:
-            beside.write_text(text, encoding="utf-8")
+            # The name of a data folder may be no text.
+            beside.write_text(text, encoding="utf-8", errors="replace")
 
 
 def _finished(jobs: list[Job]) -> dict:

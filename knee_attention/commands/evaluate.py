@@ -119,9 +119,6 @@ def _write(output: Path, models: list, compared: dict | None) -> None:
         results = results | {
             "others": [model.results for model in models[1:]], "comparison": compared
         }
-    try:
-        write_predictions(first.predictions, first.chosen, output / "predictions.csv")
-        write_json(output / "results.json", results)
-    except OSError as error:
-        raise InputError(f"{output} cannot be written: {error.strerror}") from None
+    write_predictions(first.predictions, first.chosen, output / "predictions.csv")
+    write_json(output / "results.json", results)
     print(f"\npredictions.csv and results.json: {output}")

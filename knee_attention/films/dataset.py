@@ -4,6 +4,7 @@ A folder is laid out like the public knee sets: `train|validation|test/<grade>/<
 to 4; `val` is accepted for `validation`, a missing `test` is allowed.
 """
 
+import csv
 import os
 import re
 from collections.abc import Callable
@@ -184,12 +185,8 @@ def _manifest_subjects(root: Path) -> dict[str, str]:
     manifest = root / "manifest.csv"
     if not manifest.is_file():
         return {}
-    import pandas as pd
-
-    table = pd.read_csv(manifest, dtype=str)
-    if not {"file", "subject"} <= set(table.columns):
-        return {}
-    return dict(zip(table["file"], table["subject"], strict=True))
+    with manifest.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        return {row.get("file"): row.get("subject") for row in csv.DictReader(file)}
 
 
 def subject_of(file: str) -> str:

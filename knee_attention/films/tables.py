@@ -61,13 +61,10 @@ def write_table(path: Path, columns: list[str], rows: Iterable[dict]) -> None:
     Raises:
         InputError: the file cannot be written there.
     """
-    try:
-        with written_whole(path) as beside, _open(beside) as file:
-            writer = csv.DictWriter(file, columns, restval="", extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows(rows)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}") from None
+    with written_whole(path) as beside, _open(beside) as file:
+        writer = csv.DictWriter(file, columns, restval="", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def _open(path: Path) -> TextIO:

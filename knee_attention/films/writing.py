@@ -5,7 +5,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from knee_attention.errors import InputError
 from knee_attention.files import written_whole
 
 
@@ -20,8 +19,5 @@ def write_image(path: Path, image: np.ndarray) -> None:
         InputError: the file cannot be written there.
     """
     _, content = cv2.imencode(path.suffix, image)
-    try:
-        with written_whole(path) as beside:
-            beside.write_bytes(content)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}") from None
+    with written_whole(path) as beside:
+        beside.write_bytes(content)
