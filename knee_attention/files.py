@@ -55,5 +55,15 @@ def write_json(path: str | os.PathLike, content: dict) -> None:
 
 
 def read_json(path: str | os.PathLike) -> dict:
-    """Read a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Read a JSON file of names and values.
+
+    Raises:
+        InputError: a damaged file, or one of something else.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: a damaged file ({error})") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: a damaged file, it does not hold names and values")
+    return content

@@ -55,7 +55,7 @@ def _read(folder: Path) -> ReportedRun:
         problem = "expected a run's folder, not a file" if folder.exists() else "no such folder"
         raise InputError(f"{folder}: {problem}")
     saved = open_saved(folder)
-    results = _json_object(folder / "results.json")
+    results = read_json(folder / "results.json")
     environment = folder / "environment.json"
     predictions = read_predictions(folder / "predictions.csv")
     _check(folder, saved.experiment, results)
@@ -69,20 +69,10 @@ def _read(folder: Path) -> ReportedRun:
         folder=folder,
         experiment=saved.experiment,
         results=results,
-        environment=_json_object(environment) if environment.exists() else {},
+        environment=read_json(environment) if environment.exists() else {},
         predictions=predictions,
         figures={name: webp for name, webp in figures.items() if webp},
     )
-
-
-def _json_object(path: Path) -> dict:
-    try:
-        content = read_json(path)
-    except ValueError as error:
-        raise InputError(f"{path}: a damaged file ({error})") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: a damaged file, it does not hold names and values")
-    return content
 
 
 def _check(folder: Path, experiment: dict, results: dict) -> None:

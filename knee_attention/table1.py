@@ -16,6 +16,7 @@ from knee_attention.experiment import (
     with_options,
 )
 from knee_attention.quiet import start_keras
+from knee_attention.run_folder import refuse_overlap
 
 
 def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
@@ -42,6 +43,7 @@ def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
     ]  # fmt: skip
     with command_line("run_table1.py"):
         _refuse_file(output)
+        refuse_overlap(jobs[0].experiment, output, overwrite)
         start_keras()
         failed = run_jobs(jobs, output, overwrite, pdf)
         print((output / "table1.md").read_text(encoding="utf-8"))

@@ -3,14 +3,18 @@
 import csv
 import dataclasses
 import os
+import subprocess
+import sys
 
 import pytest
 
+from knee_attention import run_folder
 from knee_attention.errors import InputError
 from knee_attention.evidence.predictions import read_predictions
 from knee_attention.experiment import Experiment, main
-from knee_attention.files import read_json
+from knee_attention.files import read_json, write_json
 from knee_attention.films.dataset import load_dataset
+from knee_attention.run_folder import claimed, finished_results
 
 QUICK = Experiment(
     backbone="antony_clsf", image_size=(96, 96), epochs=1, batch_size=10, precision="float32"
@@ -59,3 +63,87 @@ def test_the_model_is_saved_before_anything_is_drawn(knee_folder, tmp_path):
     with pytest.raises(InputError, match="figures cannot be written"):
         finish(experiment, model, dataset, [ROW], tmp_path)
     assert (tmp_path / "model.h5").exists() and (tmp_path / "predictions.csv").exists()
+
+
+def test_one_process_at_a_time_works_in_a_folder(tmp_path, capsys):
+    folder = tmp_path / "run"
+    with claimed(folder):
+        with pytest.raises(SystemExit) as ended:
+            main(QUICK, ["--output", str(folder)])
+        assert ended.value.code == 2
+        said = capsys.readouterr().err.strip()
+        assert f"process {os.getpid()} is working there" in said and "Traceback" not in said
+    assert not folder.exists()
+
+
+def test_a_dead_process_holds_no_claim_and_leaves_no_remains(tmp_path):
+    folder = tmp_path / "run"
+    die = "with claimed(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
+    imports = "import os, signal, sys; from pathlib import Path; "
+    imports += "from knee_attention.run_folder import claimed\n"
+    assert subprocess.run([sys.executable, "-c", imports + die, folder]).returncode == -9
+    (folder / ".123.experiment.json").write_text("begun")
+    assert len(list(folder.iterdir())) == 2
+    with claimed(folder):
+        assert finished_results(QUICK, folder) is None
+    assert not any(folder.iterdir())
+
+
+def test_where_nothing_locks_one_goes_without(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_folder, "fcntl", None)
+    with claimed(tmp_path / "run"), claimed(tmp_path / "run"):
+        (tmp_path / "run" / "model.h5").write_text("")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["model.h5"]
+
+
+@pytest.fixture
+def begun(knee_folder):
+    """A run's folder that holds a model and, as some do it, its data."""
+    folder = knee_folder.parent / "begun"
+    write_json(folder / "experiment.json", QUICK.as_json())
+    (folder / "model.h5").write_text("a model")
+    knee_folder.rename(folder / "knees")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "begun/knees", "--output", "begun/knees/train"], "lies within"),
+        (["--data", "begun/knees", "--output", "link/knees/run"], "lies within"),
+        (["--data", "link/knees", "--output", "begun", "--overwrite"], "would delete"),
+        (["--weights", "begun/model.h5", "--output", "link", "--overwrite"], "would delete"),
+        (["--data", "nowhere", "--output", "begun", "--overwrite"], "no such folder"),
+        (["--output", "begun/model.h5/run"], "cannot be written"),
+        (["--output", "/proc/run"], "cannot be written"),
+        (["--data", "begun/knees", "--output", "begun"], "another experiment (data None"),
+    ],
+)
+def test_what_would_harm_is_refused_and_nothing_is_lost(
+    begun, tmp_path, monkeypatch, capsys, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(begun)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(SystemExit) as ended:
+        main(QUICK, arguments)
+    assert ended.value.code == 2
+    said = capsys.readouterr().err.strip()
+    assert message in said and "Traceback" not in said
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("experiment.json", "{"),
+        ("experiment.json", "[]"),
+        ("results.json", ""),
+        ("results.json", '{"name": "vgg16_att0", "split": "test", "test": {}}'),
+        ("results.json", '{"name": "antony_clsf_att0"}'),
+    ],
+)
+def test_a_folder_edited_by_hand_is_told(begun, name, content):
+    (begun / name).write_text(content)
+    with pytest.raises(InputError, match=f"{name}: a damaged file"):
+        finished_results(QUICK, begun)

@@ -64,6 +64,12 @@ def test_runs_that_are_not_there_yet_are_named(tmp_path):
     assert "not run yet: vgg16_att0" in (tmp_path / "table1.md").read_text()
 
 
+def test_an_output_within_the_data_is_refused_at_once(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(scripts(), ["--data", str(tmp_path), "--output", str(tmp_path / "table")])
+    assert "lies within" in capsys.readouterr().err and not any(tmp_path.iterdir())
+
+
 def test_an_output_that_is_a_file_is_refused_at_once(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     with pytest.raises(SystemExit):
