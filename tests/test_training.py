@@ -1,4 +1,5 @@
 import csv
+import resource
 
 import keras
 import numpy as np
@@ -134,3 +135,53 @@ def test_a_damaged_state_is_said(tmp_path):
     (tmp_path / "checkpoint.h5").write_bytes(b"damaged")
     with pytest.raises(InputError, match="start again with --overwrite"):
         fit(tmp_path, 2)
+
+
+def test_a_loss_that_is_no_number_ends_training_and_the_last_good_state_stays(tmp_path):
+    good, _ = fit(tmp_path, 1)
+    before = (tmp_path / "checkpoint.h5").read_bytes()
+    for _ in range(2):  # the same command again meets the same end
+        model = tiny_model()
+        model.get_layer("att0").kernel.regularizer = lambda kernel: kernel[0, 0] * np.nan
+        with pytest.raises(InputError, match="epoch 2: the loss is no number any more"):
+            fit(tmp_path, 3, model)
+        assert (tmp_path / "checkpoint.h5").read_bytes() == before
+    again, _ = fit(tmp_path, 1)
+    assert again == good
+
+
+def test_a_validation_loss_that_is_no_number_is_not_kept_either(tmp_path):
+    training, validation = tiny_batches(training=True), tiny_batches()
+    with pytest.raises(InputError, match="epoch 1: the loss is no number any more"):
+        train(tiny_model(learning_rate=1e38), training, validation, 2, tmp_path)
+    assert not (tmp_path / "checkpoint.h5").exists()
+
+
+def test_a_full_disk_is_told_and_the_last_good_state_stays(tmp_path):
+    fit(tmp_path, 1)
+    before = (tmp_path / "checkpoint.h5").read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(InputError, match="checkpoint.h5 cannot be written: File too large"):
+            fit(tmp_path, 2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (tmp_path / "checkpoint.h5").read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.h5", "history.csv"}
+
+
+def test_a_lost_history_comes_back_from_the_state(tmp_path):
+    fit(tmp_path, 3, stuck_model())
+    written = (tmp_path / "history.csv").read_text()
+    (tmp_path / "history.csv").unlink()
+    fit(tmp_path, 3, stuck_model())
+    assert (tmp_path / "history.csv").read_text() == written
+
+
+def test_a_state_of_another_precision_is_said(tmp_path):
+    fit(tmp_path, 1)
+    model = tiny_model()
+    model.optimizer = keras.optimizers.LossScaleOptimizer(model.optimizer)
+    with pytest.raises(InputError, match="start again with --overwrite"):
+        fit(tmp_path, 2, model)
