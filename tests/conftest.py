@@ -1,6 +1,7 @@
 """Quiet TensorFlow, and small inputs that the tests make themselves."""
 
 import os
+from contextlib import contextmanager
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -31,6 +32,23 @@ def knee_folder(tmp_path):
                 name = f"{split}{grade}{number // 2}{'RL'[number % 2]}.png"
                 cv2.imwrite(str(folder / name), blob_knee(grade, generator))
     return tmp_path / "knees"
+
+
+@pytest.fixture
+def largest_file():
+    """A context in which the system lets no file grow over a number of bytes, as a full disk."""
+    resource = pytest.importorskip("resource")
+
+    @contextmanager
+    def limited(size: int):
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limited
 
 
 @pytest.fixture

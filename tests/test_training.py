@@ -1,5 +1,4 @@
 import csv
-import resource
 
 import keras
 import numpy as np
@@ -157,16 +156,12 @@ def test_a_validation_loss_that_is_no_number_is_not_kept_either(tmp_path):
     assert not (tmp_path / "checkpoint.h5").exists()
 
 
-def test_a_full_disk_is_told_and_the_last_good_state_stays(tmp_path):
+def test_a_full_disk_is_told_and_the_last_good_state_stays(tmp_path, largest_file):
     fit(tmp_path, 1)
     before = (tmp_path / "checkpoint.h5").read_bytes()
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    try:
+    with largest_file(1000):
         with pytest.raises(InputError, match="checkpoint.h5 cannot be written: File too large"):
             fit(tmp_path, 2)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (tmp_path / "checkpoint.h5").read_bytes() == before
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.h5", "history.csv"}
 

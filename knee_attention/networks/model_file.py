@@ -34,6 +34,9 @@ LAYERS_OF = {
 }
 """A layer by whose name a backbone is known."""
 
+HEADING = 1_000_000
+"""More bytes than a model file has besides its weights."""
+
 LARGEST_SIDE = 4096
 """A file that wants larger images is damaged: its masks alone would fill the memory."""
 
@@ -51,6 +54,8 @@ def save_model(model: keras.Model, path: str | os.PathLike, description: Mapping
     logging.getLogger("absl").setLevel(logging.ERROR)
     uncompiled = keras.Model(model.input, model.output, name=model.name)
     with written_whole(path) as beside:
+        # HDF5 itself crashes where a disk is full: as many bytes, and its heading, find out first.
+        beside.write_bytes(bytes(4 * model.count_params() + HEADING))
         uncompiled.save(beside)
         if beside.suffix == ".keras":
             with zipfile.ZipFile(beside, "a") as archive:
