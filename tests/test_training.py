@@ -82,16 +82,25 @@ def test_patience_multiplies_both_waits(tmp_path):
     np.testing.assert_allclose(rates, [1e-30] * 5 + [1e-31] * 2, rtol=1e-3)
 
 
-def test_the_best_weights_come_back(tmp_path):
+@pytest.mark.parametrize("stops", [(4,), (2, 4)], ids=["unbroken", "continued"])
+def test_the_best_weights_come_back(tmp_path, stops):
     """Validation has other grades for the same pictures, so that learning makes it worse."""
     training, validation = tiny_batches(training=True), tiny_batches()
     validation.knees.grades[:] = (validation.knees.grades + 1) % 5
-    model = tiny_model(learning_rate=0.1)
-    history = train(model, training, validation, 4, tmp_path)
+    for epochs in stops:
+        model = tiny_model(learning_rate=0.1)
+        history = train(model, training, validation, epochs, tmp_path)
     best = min(row["val_loss"] for row in history)
     assert history[-1]["val_loss"] > best
     measured = model.evaluate(validation, verbose=0, return_dict=True)["loss"]
     assert measured == pytest.approx(best, rel=1e-4)
+
+
+def test_every_epoch_has_an_order_of_its_own(tmp_path):
+    training, second = (tiny_batches(training=True) for _ in range(2))
+    train(tiny_model(), training, tiny_batches(), 2, tmp_path)
+    second.start(1)
+    np.testing.assert_array_equal(training.order, second.order)
 
 
 def test_adam_has_the_paper_s_betas():
@@ -116,10 +125,12 @@ def test_a_training_that_stopped_early_stays_stopped(tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_patience_is_counted_across_a_break(tmp_path):
-    fit(tmp_path, 3, stuck_model())
+@pytest.mark.parametrize("done", [2, 3])
+def test_patience_is_counted_across_a_break(tmp_path, done):
+    fit(tmp_path, done, stuck_model())
     history, _ = fit(tmp_path, 10, stuck_model())
-    assert len(history) == 4
+    rates = [row["learning_rate"] for row in history]
+    np.testing.assert_allclose(rates, [1e-30, 1e-30, 1e-30, 1e-31], rtol=1e-3)
 
 
 def test_moving_statistics_are_the_letter_of_the_paper(tmp_path):
