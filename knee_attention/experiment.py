@@ -10,6 +10,9 @@ from knee_attention.errors import command_line
 from knee_attention.quiet import start_keras
 
 VARIANTS = {"early_fusion": "early_fusion", "multi_loss": "multiloss"}
+LARGEST_SIDE = 4096
+"""Of an image in pixels: `networks.model_file` takes a file with larger ones for damaged."""
+
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -151,7 +154,7 @@ def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | No
         metavar="X")
     add("--patience", "K times the paper's epochs without a better validation loss before the rate "
         "falls (2) and training ends (3)", paper.patience, type=positive_number, metavar="K")
-    add("--image-size", "height and width in pixels", default("image_size"), type=positive_number,
+    add("--image-size", "height and width in pixels", default("image_size"), type=image_side,
         nargs=2, action=_Size, metavar=("H", "W"))
     add("--precision", "auto takes what is fastest on this device", paper.precision,
         choices=PRECISIONS)
@@ -186,6 +189,14 @@ def positive_number(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1, not {text}")
+    return number
+
+
+def image_side(text: str) -> int:
+    """A number of pixels that a model file may hold, for argparse."""
+    number = positive_number(text)
+    if number > LARGEST_SIDE:
+        raise argparse.ArgumentTypeError(f"expected at most {LARGEST_SIDE} pixels, not {text}")
     return number
 
 

@@ -76,15 +76,16 @@ def refuse_overlap(experiment: Experiment, folder: Path, overwrite: bool) -> Non
     """Keep what a run reads apart from what it writes and may delete.
 
     Raises:
-        InputError: the folder lies within the data, or holds what is read and would be deleted.
+        InputError: the folder lies within the data, or holds what is to be read and would be
+            deleted.
     """
     place = folder.resolve()
-    given = [experiment.data, experiment.weights]
-    for path in (Path(path).resolve() for path in given if path and Path(path).exists()):
-        if path.is_dir() and place.is_relative_to(path):
-            raise InputError(f"{folder}: lies within {path}, which is read; choose another "
-                             "--output")
-        if overwrite and path.is_relative_to(place):
+    if experiment.data and place.is_relative_to(Path(experiment.data).resolve()):
+        raise InputError(f"{folder}: lies within the data, {experiment.data}; choose another "
+                         "--output")
+    for path in (experiment.data, experiment.weights):
+        there = overwrite and path and Path(path).exists()
+        if there and Path(path).resolve().is_relative_to(place):
             raise InputError(f"{folder}: --overwrite would delete {path}, which is read; choose "
                              "another --output")
 

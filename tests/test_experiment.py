@@ -237,6 +237,7 @@ def test_what_cannot_be_run_is_one_sentence(capsys, finished, knee_folder, tmp_p
     ("arguments", "message"),
     [
         (["--image-size", "32", "32"], "at least 96 pixels"),
+        (["--image-size", "96", "4097"], "at most 4096 pixels"),
         (["--precision", "float8"], "invalid choice: 'float8'"),
         (["--epochs", "0"], "whole number from 1"),
         (["--learning-rate", "-1"], "number above 0"),

@@ -116,6 +116,8 @@ def begun(knee_folder):
         (["--data", "nowhere", "--output", "begun", "--overwrite"], "no such folder"),
         (["--output", "begun/model.h5/run"], "cannot be written"),
         (["--output", "/proc/run"], "cannot be written"),
+        (["--output", "x" * 300], "File name too long"),
+        (["--data", "x" * 300, "--output", "run"], "File name too long"),
         (["--data", "begun/knees", "--output", "begun"], "another experiment (data None"),
     ],
 )

@@ -136,7 +136,11 @@ def _graded_files(folder: Path) -> tuple[list[Path], np.ndarray]:
             continue
         if child.name not in {str(grade) for grade in GRADES}:
             raise InputError(f"{child}: a grade folder is named 0, 1, 2, 3 or 4")
-        found = sorted(path for path in child.iterdir() if is_image_file(path))
+        inside = sorted(path for path in child.iterdir() if not path.name.startswith("."))
+        nested = next((path for path in inside if path.is_dir()), None)
+        if nested:
+            raise InputError(f"{nested}: a folder in a grade folder, which holds images alone")
+        found = [path for path in inside if is_image_file(path)]
         paths += found
         grades += [int(child.name)] * len(found)
     if not paths:

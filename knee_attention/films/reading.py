@@ -30,6 +30,8 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
         ImageError: the file is missing, empty, truncated or no image.
     """
     path = Path(path)
+    if path.is_fifo():  # opening one waits for a writer, for ever
+        raise ImageError(path, "a pipe, not an image")
     try:
         content = np.memmap(path, np.uint8, "r")  # films are large, and copying them takes time
     except OSError as error:

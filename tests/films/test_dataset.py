@@ -1,3 +1,4 @@
+import os
 import shutil
 
 import cv2
@@ -59,6 +60,12 @@ def test_a_bad_image_is_left_out_and_named(knee_folder):
     assert "train/2/train20R.png" not in dataset.splits["train"].files
 
 
+def test_a_pipe_is_no_image_and_nothing_waits_for_it(knee_folder):
+    os.mkfifo(knee_folder / "train" / "0" / "pipe.png")
+    unreadable = load_dataset(knee_folder, SIZE).unreadable
+    assert [error.reason for error in unreadable] == ["a pipe, not an image"]
+
+
 def test_subjects_come_from_a_manifest_where_there_is_one(knee_folder):
     (knee_folder / "manifest.csv").write_text("file,subject\ntrain/0/train00L.png,somebody\n")
     assert load_dataset(knee_folder, SIZE).splits["train"].subjects[0] == "somebody"
@@ -76,6 +83,7 @@ def test_the_side_is_no_part_of_the_subject():
         (lambda root: shutil.rmtree(root / "train"), "no folder 'train'"),
         (lambda root: shutil.rmtree(root / "validation"), "no folder 'validation'"),
         (lambda root: (root / "train" / "9").mkdir(), "named 0, 1, 2, 3 or 4"),
+        (lambda root: (root / "train" / "0" / "more").mkdir(), "more: a folder in a grade folder"),
         (lambda root: _empty(root / "validation"), "no images"),
         (lambda root: _spoil(root / "validation"), "none of its 10 images can be read"),
     ],
