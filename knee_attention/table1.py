@@ -102,11 +102,17 @@ def run_jobs(jobs: list[Job], output: Path, overwrite: bool, pdf: bool) -> dict[
 
 
 def write_table(jobs: list[Job], failed: dict[Path, str], output: Path) -> None:
-    """Write `table1.csv`, `.md` and `.html` of the runs that are finished."""
+    """Write `table1.csv`, `.md` and `.html` of the runs that are finished.
+
+    Args:
+        jobs: all of them.
+        failed: `{folder: reason}`; finished runs that cannot be read are added.
+        output: the folder.
+    """
     from knee_attention.evidence import paper_table
     from knee_attention.files import written_whole
 
-    finished = _finished(jobs)
+    finished = _finished(jobs, failed)
     table = paper_table.table_1(finished)
     heading = _heading(jobs, finished)
     notes = [*paper_table.claims(finished), *_missing(jobs, finished, failed)]
@@ -122,7 +128,7 @@ def write_table(jobs: list[Job], failed: dict[Path, str], output: Path) -> None:
             beside.write_text(text, encoding="utf-8", errors="replace")
 
 
-def _finished(jobs: list[Job]) -> dict:
+def _finished(jobs: list[Job], failed: dict[Path, str]) -> dict:
     """`{(backbone, variant): trainings}` of the runs whose folders hold these very experiments."""
     from knee_attention.evidence.paper_table import Training
     from knee_attention.evidence.predictions import read_predictions
@@ -132,13 +138,17 @@ def _finished(jobs: list[Job]) -> dict:
     for job in jobs:
         if not (job.folder / "results.json").exists():
             continue
-        if read_json(job.folder / "experiment.json") != job.experiment.as_json():
+        try:
+            if read_json(job.folder / "experiment.json") != job.experiment.as_json():
+                continue
+            training = Training(
+                read_json(job.folder / "results.json"),
+                read_predictions(job.folder / "predictions.csv"),
+                read_json(job.folder / "environment.json")["wall_seconds"] / 60,
+            )
+        except (InputError, OSError, KeyError) as error:
+            failed[job.folder] = str(error)
             continue
-        training = Training(
-            read_json(job.folder / "results.json"),
-            read_predictions(job.folder / "predictions.csv"),
-            read_json(job.folder / "environment.json")["wall_seconds"] / 60,
-        )
         key = (job.experiment.backbone, job.experiment.variant)
         finished.setdefault(key, []).append(training)
     return finished

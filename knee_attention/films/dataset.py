@@ -137,9 +137,9 @@ def _graded_files(folder: Path) -> tuple[list[Path], np.ndarray]:
         if child.name not in {str(grade) for grade in GRADES}:
             raise InputError(f"{child}: a grade folder is named 0, 1, 2, 3 or 4")
         inside = sorted(path for path in child.iterdir() if not path.name.startswith("."))
-        nested = next((path for path in inside if path.is_dir()), None)
-        if nested:
-            raise InputError(f"{nested}: a folder in a grade folder, which holds images alone")
+        for path in inside:
+            if path.is_dir():
+                raise InputError(f"{path}: a folder in a grade folder, which holds images alone")
         found = [path for path in inside if is_image_file(path)]
         paths += found
         grades += [int(child.name)] * len(found)
@@ -189,8 +189,11 @@ def _manifest_subjects(root: Path) -> dict[str, str]:
     manifest = root / "manifest.csv"
     if not manifest.is_file():
         return {}
-    with manifest.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        return {row.get("file"): row.get("subject") for row in csv.DictReader(file)}
+    try:
+        with manifest.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            return {row.get("file"): row.get("subject") for row in csv.DictReader(file)}
+    except csv.Error as error:
+        raise InputError(f"{manifest}: not a table ({error})") from None
 
 
 def subject_of(file: str) -> str:

@@ -26,6 +26,12 @@ def test_a_folder_becomes_prepared_knees_with_grades_and_subjects(knee_folder):
     np.testing.assert_array_equal(train.images[7], prepare_knee(original, SIZE))
 
 
+def test_every_split_has_the_grades_of_its_own_folders(knee_folder):
+    for split, knees in load_dataset(knee_folder, SIZE).splits.items():
+        assert knees.files[-1].startswith(f"{split}/4/")
+        assert [int(file.split("/")[1]) for file in knees.files] == knees.grades.tolist()
+
+
 def test_val_is_validation_and_test_may_be_missing(knee_folder):
     (knee_folder / "validation").rename(knee_folder / "val")
     shutil.rmtree(knee_folder / "test")
@@ -84,6 +90,8 @@ def test_the_side_is_no_part_of_the_subject():
         (lambda root: shutil.rmtree(root / "validation"), "no folder 'validation'"),
         (lambda root: (root / "train" / "9").mkdir(), "named 0, 1, 2, 3 or 4"),
         (lambda root: (root / "train" / "0" / "more").mkdir(), "more: a folder in a grade folder"),
+        (lambda root: (root / "manifest.csv").write_text("file,subject\n" + "x" * 150_000),
+         "manifest.csv: not a table"),
         (lambda root: _empty(root / "validation"), "no images"),
         (lambda root: _spoil(root / "validation"), "none of its 10 images can be read"),
     ],
