@@ -80,15 +80,13 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self._began = time.perf_counter()
-        self._epoch = epoch + 1
-
-    def on_train_batch_end(self, batch, logs=None):
-        self._refuse_no_number(logs["loss"])
 
     def on_epoch_end(self, epoch, logs=None):
         seconds = round(time.perf_counter() - self._began, 2)
         values = {name: float(value) for name, value in logs.items()}
-        self._refuse_no_number(values["val_loss"])
+        if not (math.isfinite(values["loss"]) and math.isfinite(values["val_loss"])):
+            raise InputError(f"epoch {epoch + 1}: the loss is no number any more, training has "
+                             "diverged; try a lower --learning-rate or --precision float32")
         self.rows.append({"epoch": epoch + 1, "seconds": seconds, **values})
         self.finished = bool(self.model.stop_training)
         state = {
@@ -109,11 +107,6 @@ class Checkpoint(keras.callbacks.Callback):
         with written_whole(self.path) as beside:
             beside.write_bytes(content.getbuffer())
         write_history(self.history_path, self.rows)
-
-    def _refuse_no_number(self, loss: float) -> None:
-        if not math.isfinite(loss):
-            raise InputError(f"epoch {self._epoch}: the loss is no number any more, training has "
-                             "diverged; try a lower --learning-rate or --precision float32")
 
 
 def _write(group: h5py.Group, arrays) -> None:
