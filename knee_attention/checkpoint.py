@@ -1,7 +1,9 @@
 """The state of a training after each epoch, in one file, so that a killed run continues."""
 
 import csv
+import io
 import json
+import math
 import time
 from pathlib import Path
 
@@ -61,13 +63,14 @@ class Checkpoint(keras.callbacks.Callback):
                 model.set_weights(_read(file["weights"]))
                 values = _read(file["optimizer"])
                 best_weights = _read(file["best_weights"])
+            for variable, value in zip(model.optimizer.variables, values, strict=True):
+                variable.assign(value)
+            self.finished = state["finished"]
         except (OSError, KeyError, ValueError) as error:
             raise InputError(f"{self.path}: the saved state cannot be used ({error}); start again "
                              "with --overwrite") from None
-        for variable, value in zip(model.optimizer.variables, values, strict=True):
-            variable.assign(value)
-        self.finished = state["finished"]
         self._restored = (state, best_weights)
+        write_history(self.history_path, self.rows)
 
     def on_train_begin(self, logs=None):
         if self._restored:
@@ -80,7 +83,10 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         seconds = round(time.perf_counter() - self._began, 2)
-        values = {name: float(value) for name, value in (logs or {}).items()}
+        values = {name: float(value) for name, value in logs.items()}
+        if not (math.isfinite(values["loss"]) and math.isfinite(values["val_loss"])):
+            raise InputError(f"epoch {epoch + 1}: the loss is no number any more, training has "
+                             "diverged; try a lower --learning-rate or --precision float32")
         self.rows.append({"epoch": epoch + 1, "seconds": seconds, **values})
         self.finished = bool(self.model.stop_training)
         state = {
@@ -88,7 +94,8 @@ class Checkpoint(keras.callbacks.Callback):
             "plateau": {name: getattr(self.plateau, name) for name in PLATEAU_STATE},
             "stopping": {name: getattr(self.stopping, name) for name in STOPPING_STATE},
         }
-        with written_whole(self.path) as beside, h5py.File(beside, "w") as file:
+        content = io.BytesIO()  # HDF5 itself crashes where a disk is full
+        with h5py.File(content, "w") as file:
             file.attrs["state"] = json.dumps(state)
             file["history"] = json.dumps(self.rows)
             _write(file.create_group("weights"), self.model.get_weights())
@@ -97,6 +104,8 @@ class Checkpoint(keras.callbacks.Callback):
                 [keras.ops.convert_to_numpy(v) for v in self.model.optimizer.variables],
             )
             _write(file.create_group("best_weights"), self.stopping.best_weights)
+        with written_whole(self.path) as beside:
+            beside.write_bytes(content.getbuffer())
         write_history(self.history_path, self.rows)
 
 

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import pandas as pd
 
 from knee_attention import device
 from knee_attention.evidence import evaluation, figures
 from knee_attention.evidence.metrics import SCALARS, grade_metrics
 from knee_attention.evidence.predictions import Predictions, write_predictions
 from knee_attention.experiment import Experiment
-from knee_attention.files import write_json, written_whole
+from knee_attention.files import write_json
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.dataset import Dataset, Knees
 from knee_attention.films.radiograph import PREPARATION
+from knee_attention.films.tables import write_table
 from knee_attention.measurement import localise, look, predict
 from knee_attention.networks.model_file import save_model
 
@@ -26,7 +26,7 @@ PACKAGES = ("knee_attention", "keras", "tensorflow", "jax", "numpy", "opencv-pyt
             "scikit-learn", "h5py", "pandas", "matplotlib")
 
 
-def evaluate(
+def finish(
     experiment: Experiment,
     model: keras.Model,
     dataset: Dataset,
@@ -34,7 +34,7 @@ def evaluate(
     output: Path,
     pdf: bool = False,
 ) -> dict:
-    """Choose the branch on validation, measure on test, write `predictions.csv` and figures.
+    """Choose the branch on validation, measure on test; save the model, then tables and figures.
 
     Args:
         experiment: what was run.
@@ -55,10 +55,6 @@ def evaluate(
     }
     chosen = evaluation.better_branch(predictions["validation"])
     masks = look(model, knees)
-    write_predictions(predictions[reported], chosen, output / "predictions.csv")
-    if dataset.unreadable:
-        rows = [(error.path, error.reason) for error in dataset.unreadable]
-        _write_table(output / "unreadable.csv", pd.DataFrame(rows, columns=["file", "reason"]))
     results = {
         "name": experiment.name,
         "backbone": experiment.backbone,
@@ -75,6 +71,11 @@ def evaluate(
         results[split] = evaluation.split_results(predictions[split])
     if knees.masks is not None:
         results["localisation"] = localise(masks, knees)
+    _save_models(experiment, model, dataset.cutting, results, output)
+    write_predictions(predictions[reported], chosen, output / "predictions.csv")
+    if dataset.unreadable:
+        rows = [{"file": error.path, "reason": error.reason} for error in dataset.unreadable]
+        write_table(output / "unreadable.csv", ["file", "reason"], rows)
     origin = "synthetic phantoms" if dataset.synthetic else Path(experiment.data).name
     title = f"{experiment.name}, {origin}"
     folder = output / "figures"
@@ -113,12 +114,7 @@ def _draw_split(
     )
 
 
-def _write_table(path: Path, table: pd.DataFrame) -> None:
-    with written_whole(path) as beside:
-        table.to_csv(beside, index=False)
-
-
-def save_models(
+def _save_models(
     experiment: Experiment,
     model: keras.Model,
     cutting: Cutting | None,

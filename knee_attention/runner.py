@@ -1,6 +1,5 @@
 """From an experiment to its run folder: data, model, training, results."""
 
-import shutil
 import time
 from functools import lru_cache
 from pathlib import Path
@@ -11,14 +10,15 @@ import numpy as np
 from knee_attention import device
 from knee_attention.errors import InputError
 from knee_attention.experiment import Experiment
-from knee_attention.files import read_json, write_json
+from knee_attention.files import write_json
 from knee_attention.films.batches import KneeBatches
 from knee_attention.films.dataset import Dataset, load_dataset
 from knee_attention.films.phantom_dataset import phantom_dataset
 from knee_attention.films.tables import write_table
 from knee_attention.networks import weights as stored
 from knee_attention.networks.model import IMAGENET_MEAN, build_model
-from knee_attention.outcome import evaluate, save_models, write_environment
+from knee_attention.outcome import finish, write_environment
+from knee_attention.run_folder import claimed, clear, finished_results, refuse_overlap
 from knee_attention.training import compile_model, train
 
 
@@ -37,13 +37,19 @@ def run(experiment: Experiment, output: Path, overwrite: bool = False, pdf: bool
     Raises:
         InputError: data, weights or folder that cannot be used.
     """
-    began = time.perf_counter()
     output = Path(output)
-    results = _open_folder(experiment, output, overwrite)
-    if results:
-        print(f"{output}: finished before; --overwrite runs it again")
-        return results
+    refuse_overlap(experiment, output, overwrite)
+    with claimed(output):
+        anew = overwrite and (output / "experiment.json").exists()
+        results = None if anew else finished_results(experiment, output)
+        if results:
+            print(f"{output}: finished before; --overwrite runs it again")
+            return results
+        return _run(experiment, output, anew, pdf)
 
+
+def _run(experiment: Experiment, output: Path, anew: bool, pdf: bool) -> dict:
+    began = time.perf_counter()
     drawn_or_limited = experiment.data is None or experiment.limit is not None
     dataset = _load(
         experiment.data,
@@ -59,7 +65,8 @@ def run(experiment: Experiment, output: Path, overwrite: bool = False, pdf: bool
         model, experiment.output_weights, experiment.learning_rate, device.choose_jit_compile()
     )
     _announce(experiment, model, dataset, precision, output)
-    output.mkdir(parents=True, exist_ok=True)
+    if anew:  # only now, when nothing is in the way of the new run
+        clear(output)
     write_json(output / "experiment.json", experiment.as_json())
     turned = [{"file": file} for knees in dataset.splits.values() for file in knees.turned]
     if turned:
@@ -85,11 +92,10 @@ def run(experiment: Experiment, output: Path, overwrite: bool = False, pdf: bool
         experiment.patience,
         experiment.schedule,
     )
-    results = evaluate(experiment, model, dataset, history, output, pdf)
-    save_models(experiment, model, dataset.cutting, results, output)
+    results = finish(experiment, model, dataset, history, output, pdf)
     write_environment(output, precision, history, time.perf_counter() - began)
     write_json(output / "results.json", results)
-    (output / "checkpoint.h5").unlink()
+    (output / "checkpoint.h5").unlink(missing_ok=True)
     return results
 
 
@@ -101,37 +107,6 @@ def _load(
     if data is None:
         return phantom_dataset(image_size, limit, seed)
     return load_dataset(data, image_size, limit, seed, polarity=polarity)
-
-
-def _open_folder(experiment: Experiment, output: Path, overwrite: bool) -> dict | None:
-    """The results of a finished run; None where there is something to do."""
-    if not output.exists():
-        return None
-    if not output.is_dir():
-        raise InputError(f"{output}: not a folder")
-    described = output / "experiment.json"
-    if not described.exists():
-        if any(output.iterdir()):
-            raise InputError(f"{output}: holds other files and no run; choose another --output")
-        return None
-    if overwrite:
-        for path in filter(None, (experiment.data, experiment.weights)):
-            if Path(path).exists() and output.resolve() in Path(path).resolve().parents:
-                raise InputError(f"{path}: is read here, and --overwrite would delete it with "
-                                 f"{output}")
-        shutil.rmtree(output)
-        return None
-    # A run of an earlier version lacks the options that came later; it ran as their defaults say.
-    before, now = Experiment().as_json() | read_json(described), experiment.as_json()
-    different = [name for name in now if before[name] != now[name]]
-    if different:
-        name = different[0]
-        raise InputError(
-            f"{output}: holds another experiment ({name} {before.get(name)!r}, not {now[name]!r}); "
-            "choose another --output, or --overwrite"
-        )
-    finished = output / "results.json"
-    return read_json(finished) if finished.exists() else None
 
 
 def _build(experiment: Experiment, images, precision: str) -> keras.Model:

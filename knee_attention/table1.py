@@ -18,6 +18,7 @@ from knee_attention.experiment import (
     with_options,
 )
 from knee_attention.quiet import start_keras
+from knee_attention.run_folder import refuse_overlap
 
 SHARED_OPTIONS = ("data", "image_size", "epochs", "batch_size", "learning_rate", "patience",
                   "weights", "batch_norm", "augment", "schedule", "polarity", "limit")  # fmt: skip
@@ -52,6 +53,7 @@ def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
     ]  # fmt: skip
     with command_line("run_table1.py"):
         _refuse_file(output)
+        refuse_overlap(jobs[0].experiment, output, overwrite)
         start_keras()
         failed = run_jobs(jobs, output, overwrite, pdf)
         print((output / "table1.md").read_text(encoding="utf-8"))
@@ -112,7 +114,13 @@ def run_jobs(jobs: list[Job], output: Path, overwrite: bool, pdf: bool) -> dict[
 
 
 def write_table(jobs: list[Job], failed: dict[Path, str], output: Path) -> None:
-    """Write `table1.csv`, `.md` and `.html` of the runs that are finished; a damaged one failed."""
+    """Write `table1.csv`, `.md` and `.html` of the runs that are finished.
+
+    Args:
+        jobs: all of them.
+        failed: `{folder: reason}`; finished runs that cannot be read are added.
+        output: the folder.
+    """
     from knee_attention.evidence import paper_table
     from knee_attention.files import written_whole
 
@@ -133,7 +141,8 @@ def write_table(jobs: list[Job], failed: dict[Path, str], output: Path) -> None:
     }
     for suffix, text in files.items():
         with written_whole(output / f"table1.{suffix}") as beside:
-            beside.write_text(text, encoding="utf-8")
+            # The name of a data folder may be no text.
+            beside.write_text(text, encoding="utf-8", errors="replace")
 
 
 def print_published(folder: Path, experiments: list[Experiment]) -> None:

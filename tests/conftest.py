@@ -76,6 +76,23 @@ def full_disk():
 
 
 @pytest.fixture
+def largest_file():
+    """A context in which the system lets no file grow over a number of bytes, as a full disk."""
+    resource = pytest.importorskip("resource")
+
+    @contextmanager
+    def limited(size: int):
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limited
+
+
+@pytest.fixture
 def small_knees():
     """Eight prepared knees `(8, 96, 96, 1)` uint8 and their grades."""
     generator = np.random.default_rng(1)

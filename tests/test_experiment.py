@@ -13,8 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from knee_attention.batch_statistics import PreciseBatchNorm
 from knee_attention.experiment import Experiment, main
+from knee_attention.films.batches import KneeBatches
 from knee_attention.films.cutting import Cutting, write_cutting
+from knee_attention.films.phantom_dataset import phantom_dataset
 from knee_attention.networks.model_file import load_model, read_description
 
 SCRIPTS = Path(__file__).parents[1] / "experiments"
@@ -84,9 +87,38 @@ def test_results_follow_from_the_predictions(finished):
     assert "ensemble" in results["test"]
 
 
-def test_the_saved_models_predict_what_the_run_predicted(finished):
-    from knee_attention.films.phantom_dataset import phantom_dataset
+def test_the_history_tells_of_the_losses_that_were_asked_for(finished):
+    history = pd.read_csv(finished / "history.csv")
+    for prefix in ("", "val_"):
+        asked = history[f"{prefix}att1_loss"] + 0.8 * history[f"{prefix}att2_loss"]
+        np.testing.assert_allclose(history[f"{prefix}loss"], asked, rtol=1e-4)
+    best = history.loc[history["val_loss"].idxmin()]
+    for output in ("att1", "att2"):
+        measured = results_of(finished)["validation"][output]["cross_entropy"]
+        assert best[f"val_{output}_loss"] == pytest.approx(measured, rel=1e-4)
 
+
+def assert_normalised_by_training_knees(folder, seed=0):
+    """Pixels by the training set, features by its batch, in the order and flips of the seed."""
+    knees = phantom_dataset((96, 96), 20, seed, ("train",)).splits["train"]
+    described = read_description(folder / "model.h5")
+    assert described["pixel_mean"][0] == pytest.approx(knees.images.mean(), abs=0.01)
+    assert described["pixel_deviation"] == pytest.approx(knees.images.std(), abs=0.01)
+    model = load_model(folder / "model.h5")
+    before = [weight.numpy().copy() for weight in model.non_trainable_weights]
+    again = PreciseBatchNorm(KneeBatches(knees, model.output_names, 8, training=True, seed=seed))
+    again.set_model(model)
+    again.on_test_begin()
+    assert len(before) >= 2
+    for ours, theirs in zip(before, model.non_trainable_weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+def test_a_model_is_normalised_by_its_training_knees(finished):
+    assert_normalised_by_training_knees(finished)
+
+
+def test_the_saved_models_predict_what_the_run_predicted(finished):
     knees = phantom_dataset((96, 96), limit=20).splits["test"]
     table = pd.read_csv(finished / "predictions.csv")
     expected = table[[f"att2_p{grade}" for grade in range(5)]].to_numpy()
@@ -121,8 +153,8 @@ def test_a_model_says_how_its_knees_were_cut_and_its_precision(knee_folder, tmp_
 
 
 def test_a_finished_run_is_kept_and_begun_anew_only_when_asked(capsys, finished, tmp_path):
-    folder = tmp_path / "copy"
-    shutil.copytree(finished, folder)
+    folder = tmp_path / "link"
+    folder.symlink_to(shutil.copytree(finished, tmp_path / "copy"))
     before = (folder / "model.h5").stat().st_mtime_ns
     run(SMALL, "--output", folder, "--limit", 20, "--epochs", 2)
     assert "finished before" in capsys.readouterr().out
@@ -136,12 +168,13 @@ def test_what_a_run_begins_from_is_not_deleted_to_begin_anew(capsys, finished):
     weights = finished / "model.h5"
     said = refused(capsys, SMALL, "--output", finished, "--limit", 20, "--weights", weights,
                    "--overwrite")  # fmt: skip
-    assert f"{weights}: is read here" in said and weights.exists()
+    assert f"--overwrite would delete {weights}, which is read" in said and weights.exists()
 
 
 def test_another_seed_gives_other_results(finished, tmp_path):
     run(SMALL, "--output", tmp_path / "run", "--limit", 20, "--epochs", 2, "--seed", 1)
     assert results_of(tmp_path / "run")["test"] != results_of(finished)["test"]
+    assert_normalised_by_training_knees(tmp_path / "run", seed=1)
 
 
 def test_a_killed_run_continues_and_ends_as_an_unbroken_one(finished, tmp_path):
@@ -226,6 +259,7 @@ def test_what_cannot_be_run_is_one_sentence(capsys, finished, knee_folder, tmp_p
     ("arguments", "message"),
     [
         (["--image-size", "32", "32"], "at least 96 pixels"),
+        (["--image-size", "96", "4097"], "at most 4096 pixels"),
         (["--precision", "float8"], "invalid choice: 'float8'"),
         (["--epochs", "0"], "whole number from 1"),
         (["--learning-rate", "-1"], "number above 0"),

@@ -3,10 +3,13 @@
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from knee_attention.table1 import main
+from knee_attention.experiment import Experiment
+from knee_attention.files import write_json
+from knee_attention.table1 import Job, main, write_table
 
 SPEC = importlib.util.spec_from_file_location(
     "run_table1", Path(__file__).parents[1] / "experiments" / "run_table1.py"
@@ -75,11 +78,31 @@ def test_one_damaged_run_costs_its_own_row_alone(tmp_path, capsys):
 
 
 def test_runs_that_are_not_there_yet_are_named(tmp_path):
-    from knee_attention.experiment import Experiment
-    from knee_attention.table1 import Job, write_table
-
     write_table([Job(Experiment(), tmp_path / "vgg16_att0")], {}, tmp_path)
     assert "not run yet: vgg16_att0" in (tmp_path / "table1.md").read_text()
+
+
+@pytest.mark.parametrize("damaged", ["experiment.json", "results.json", "environment.json"])
+def test_a_damaged_run_is_named_and_does_not_stop_the_table(tmp_path, damaged):
+    from knee_attention.evidence.predictions import Predictions, write_predictions
+
+    folder = tmp_path / "vgg16_att0"
+    write_json(folder / "experiment.json", Experiment().as_json())
+    write_json(folder / "results.json", {})
+    write_json(folder / "environment.json", {"wall_seconds": 60})
+    knee = Predictions(["1R"], ["1"], np.zeros(1, int), {"att0": np.full((1, 5), 0.2)})
+    write_predictions(knee, "att0", folder / "predictions.csv")
+    (folder / damaged).write_text("{")
+    failed = {}
+    write_table([Job(Experiment(), folder)], failed, tmp_path)
+    assert damaged in failed[folder]
+    assert "failed: vgg16_att0: " in (tmp_path / "table1.md").read_text()
+
+
+def test_an_output_within_the_data_is_refused_at_once(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(scripts(), ["--data", str(tmp_path), "--output", str(tmp_path / "table")])
+    assert "lies within" in capsys.readouterr().err and not any(tmp_path.iterdir())
 
 
 def test_an_output_that_is_a_file_is_refused_at_once(tmp_path, capsys):

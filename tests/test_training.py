@@ -101,16 +101,25 @@ def test_patience_multiplies_both_waits(tmp_path):
     np.testing.assert_allclose(rates, [1e-30] * 5 + [1e-31] * 2, rtol=1e-3)
 
 
-def test_the_best_weights_come_back(tmp_path):
+@pytest.mark.parametrize("stops", [(4,), (2, 4)], ids=["unbroken", "continued"])
+def test_the_best_weights_come_back(tmp_path, stops):
     """Validation has other grades for the same pictures, so that learning makes it worse."""
     training, validation = tiny_batches(training=True), tiny_batches()
     validation.knees.grades[:] = (validation.knees.grades + 1) % 5
-    model = tiny_model(learning_rate=0.1)
-    history = train(model, training, validation, 4, tmp_path)
+    for epochs in stops:
+        model = tiny_model(learning_rate=0.1)
+        history = train(model, training, validation, epochs, tmp_path)
     best = min(row["val_loss"] for row in history)
     assert history[-1]["val_loss"] > best
     measured = model.evaluate(validation, verbose=0, return_dict=True)["loss"]
     assert measured == pytest.approx(best, rel=1e-4)
+
+
+def test_every_epoch_has_an_order_of_its_own(tmp_path):
+    training, second = (tiny_batches(training=True) for _ in range(2))
+    train(tiny_model(), training, tiny_batches(), 2, tmp_path)
+    second.start(1)
+    np.testing.assert_array_equal(training.order, second.order)
 
 
 def test_adam_has_the_paper_s_betas():
@@ -141,10 +150,12 @@ def test_a_training_that_stopped_early_stays_stopped(tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_patience_is_counted_across_a_break(tmp_path):
-    fit(tmp_path, 3, stuck_model())
+@pytest.mark.parametrize("done", [2, 3])
+def test_patience_is_counted_across_a_break(tmp_path, done):
+    fit(tmp_path, done, stuck_model())
     history, _ = fit(tmp_path, 10, stuck_model())
-    assert len(history) == 4
+    rates = [row["learning_rate"] for row in history]
+    np.testing.assert_allclose(rates, [1e-30, 1e-30, 1e-30, 1e-31], rtol=1e-3)
 
 
 def test_moving_statistics_are_the_letter_of_the_paper(tmp_path):
@@ -164,3 +175,49 @@ def test_a_damaged_state_is_said(tmp_path):
     (tmp_path / "checkpoint.h5").write_bytes(b"damaged")
     with pytest.raises(InputError, match="start again with --overwrite"):
         fit(tmp_path, 2)
+
+
+def test_a_loss_that_is_no_number_ends_training_and_the_last_good_state_stays(tmp_path):
+    good, _ = fit(tmp_path, 1)
+    before = (tmp_path / "checkpoint.h5").read_bytes()
+    for _ in range(2):  # the same command again meets the same end
+        model = tiny_model()
+        model.get_layer("att0").kernel.regularizer = lambda kernel: kernel[0, 0] * np.nan
+        with pytest.raises(InputError, match="epoch 2: the loss is no number any more"):
+            fit(tmp_path, 3, model)
+        assert (tmp_path / "checkpoint.h5").read_bytes() == before
+    again, _ = fit(tmp_path, 1)
+    assert again == good
+
+
+def test_a_validation_loss_that_is_no_number_is_not_kept_either(tmp_path):
+    training, validation = tiny_batches(training=True), tiny_batches()
+    with pytest.raises(InputError, match="epoch 1: the loss is no number any more"):
+        train(tiny_model(learning_rate=1e38), training, validation, 2, tmp_path)
+    assert not (tmp_path / "checkpoint.h5").exists()
+
+
+def test_a_full_disk_is_told_and_the_last_good_state_stays(tmp_path, largest_file):
+    fit(tmp_path, 1)
+    before = (tmp_path / "checkpoint.h5").read_bytes()
+    with largest_file(1000):
+        with pytest.raises(InputError, match="checkpoint.h5 cannot be written: File too large"):
+            fit(tmp_path, 2)
+    assert (tmp_path / "checkpoint.h5").read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.h5", "history.csv"}
+
+
+def test_a_lost_history_comes_back_from_the_state(tmp_path):
+    fit(tmp_path, 3, stuck_model())
+    written = (tmp_path / "history.csv").read_text()
+    (tmp_path / "history.csv").unlink()
+    fit(tmp_path, 3, stuck_model())
+    assert (tmp_path / "history.csv").read_text() == written
+
+
+def test_a_state_of_another_precision_is_said(tmp_path):
+    fit(tmp_path, 1)
+    model = tiny_model()
+    model.optimizer = keras.optimizers.LossScaleOptimizer(model.optimizer)
+    with pytest.raises(InputError, match="start again with --overwrite"):
+        fit(tmp_path, 2, model)

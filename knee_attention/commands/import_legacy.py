@@ -5,7 +5,6 @@ is executed: the graph is built anew and the code of Lambda layers is not loaded
 """
 
 import argparse
-import os
 from pathlib import Path
 
 from knee_attention.errors import InputError
@@ -67,11 +66,7 @@ def run(options: argparse.Namespace) -> None:
         "parameters": model.count_params(),
         "imported_from": options.old.name,
     }
-    try:
-        save_model(model, options.new, description)
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else error
-        raise InputError(f"{options.new} cannot be written: {reason}") from None
+    save_model(model, options.new, description)
     _print(imported, chosen, options)
 
 

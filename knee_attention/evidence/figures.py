@@ -7,7 +7,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from knee_attention.errors import InputError
 from knee_attention.evidence.attention_maps import OPACITY, at_image_size
 from knee_attention.evidence.metrics import CALIBRATION_BINS, expected_calibration_error
 from knee_attention.files import written_whole
@@ -225,15 +224,13 @@ def _plain(axes: Axes) -> None:
 def _entitle(figure: Figure, title: str) -> None:
     """Give a figure its title, in as many lines as its width asks for."""
     letters = int(figure.get_figwidth() * 12)
-    lines = [part for line in title.splitlines() for part in textwrap.wrap(line, letters)]
-    figure.suptitle("\n".join(lines), fontsize=10)
+    text = title.encode("utf-8", "replace").decode()  # a folder's name may be no text
+    lines = [part for line in text.splitlines() for part in textwrap.wrap(line, letters)]
+    figure.suptitle("\n".join(lines), fontsize=10, parse_math=False)
 
 
 def _save(figure: Figure, path: Path, pdf: bool = False) -> None:
     path = Path(path)
     for target in (path, path.with_suffix(".pdf"))[: 1 + pdf]:
-        try:
-            with written_whole(target) as beside:
-                figure.savefig(beside, dpi=120)
-        except OSError as error:
-            raise InputError(f"{target} cannot be written: {error.strerror}") from None
+        with written_whole(target) as beside:
+            figure.savefig(beside, dpi=120)

@@ -14,6 +14,9 @@ from knee_attention.evidence.metrics import GRADES
 from knee_attention.files import written_whole
 
 ENSEMBLE = "ensemble"
+ANY_NAME = "surrogateescape"
+"""How text holds a file's name that is no UTF-8, so that it is written as it was read."""
+
 SUM_TOLERANCE = 1e-3
 """How far a row's probabilities may sum from one: tables rounded to four digits still pass."""
 
@@ -104,7 +107,7 @@ def write_predictions(predictions: Predictions, chosen: str, path: str | os.Path
         columns |= {f"{name}_p{grade}": values[:, grade] for grade in GRADES}
     columns["prediction"] = predictions.of(chosen).argmax(axis=1)
     with written_whole(path) as beside:
-        pd.DataFrame(columns).to_csv(beside, index=False)
+        pd.DataFrame(columns).to_csv(beside, index=False, errors=ANY_NAME)
 
 
 def read_predictions(path: str | os.PathLike) -> Predictions:
@@ -116,7 +119,13 @@ def read_predictions(path: str | os.PathLike) -> Predictions:
     """
     path = Path(path)
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False).fillna("")
+        table = pd.read_csv(
+            path,
+            dtype=object,  # as text; pandas' own kind of text holds UTF-8 alone
+            keep_default_na=False,
+            encoding_errors=ANY_NAME,
+            engine="python",
+        ).fillna("")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors

@@ -4,6 +4,7 @@ A folder is laid out like the public knee sets: `train|validation|test/<grade>/<
 to 4; `val` is accepted for `validation`, a missing `test` is allowed.
 """
 
+import csv
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -159,7 +160,11 @@ def _graded_files(folder: Path) -> tuple[list[Path], np.ndarray]:
             continue
         if child.name not in {str(grade) for grade in GRADES}:
             raise InputError(f"{child}: a grade folder is named 0, 1, 2, 3 or 4")
-        found = sorted(path for path in child.iterdir() if is_image_file(path))
+        inside = sorted(path for path in child.iterdir() if not path.name.startswith("."))
+        for path in inside:
+            if path.is_dir():
+                raise InputError(f"{path}: a folder in a grade folder, which holds images alone")
+        found = [path for path in inside if is_image_file(path)]
         paths += found
         grades += [int(child.name)] * len(found)
     if not paths:
@@ -213,12 +218,11 @@ def _manifest_subjects(root: Path) -> dict[str, str]:
     manifest = root / "manifest.csv"
     if not manifest.is_file():
         return {}
-    import pandas as pd
-
-    table = pd.read_csv(manifest, dtype=str)
-    if not {"file", "subject"} <= set(table.columns):
-        return {}
-    return dict(zip(table["file"], table["subject"], strict=True))
+    try:
+        with manifest.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            return {row.get("file"): row.get("subject") for row in csv.DictReader(file)}
+    except csv.Error as error:
+        raise InputError(f"{manifest}: not a table ({error})") from None
 
 
 class StoredImages:

@@ -40,6 +40,9 @@ LARGEST_TEXT = 2**24
 MOST_INFLATED = 10
 """How many times its own size a file's weights may unpack to."""
 
+HEADING = 1_000_000
+"""More bytes than a model file has besides its weights."""
+
 
 def save_model(model: keras.Model, path: str | os.PathLike, description: Mapping) -> None:
     """Write a model without its optimizer, whole or not at all.
@@ -54,6 +57,8 @@ def save_model(model: keras.Model, path: str | os.PathLike, description: Mapping
     logging.getLogger("absl").setLevel(logging.ERROR)
     uncompiled = keras.Model(model.input, model.output, name=model.name)
     with written_whole(path) as beside:
+        # HDF5 itself crashes where a disk is full: as many bytes, and its heading, find out first.
+        beside.write_bytes(bytes(4 * model.count_params() + HEADING))
         uncompiled.save(beside)
         if beside.suffix == ".keras":
             with zipfile.ZipFile(beside, "a") as archive:

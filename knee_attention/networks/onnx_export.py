@@ -71,11 +71,8 @@ def export_onnx(model, path: str | os.PathLike, description: Mapping) -> None:
     )
     onnx.helper.set_model_props(written, {DESCRIPTION: json.dumps(description)})
     onnx.checker.check_model(written)
-    try:
-        with written_whole(path) as beside:
-            onnx.save(written, beside)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}") from None
+    with written_whole(path) as beside:
+        onnx.save(written, beside)
 
 
 class _Graph:

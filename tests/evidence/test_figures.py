@@ -1,5 +1,8 @@
+import os
+
 import cv2
 import numpy as np
+import pytest
 
 from knee_attention.evidence import figures
 
@@ -54,6 +57,12 @@ def test_the_reliability_diagram_shows_how_far_off_a_model_is(tmp_path):
     bars = [(abs(image.astype(int) - (0xE5, 0xC9, 0x9C)).max(axis=2) < 8).sum()
             for image in (right, wrong)]  # fmt: skip
     assert bars[0] > 20 * max(bars[1], 1)
+
+
+@pytest.mark.parametrize("name", ["knees_$1_$2", r"$\frac$ {} \x", os.fsdecode(b"knees\xff")])
+def test_a_name_is_drawn_whatever_it_is(tmp_path, name):
+    figures.confusion_matrix(np.eye(5, dtype=int).tolist(), name, tmp_path / "confusion.png")
+    assert inked(tmp_path / "confusion.png") > 0.05
 
 
 def test_figures_are_vectors_too_where_asked_for(tmp_path):

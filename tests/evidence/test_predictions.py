@@ -48,6 +48,8 @@ def test_columns_and_the_chosen_branch_s_prediction(path):
         "prediction",
     ]  # fmt: skip
     assert table["prediction"].tolist() == [0, 4, 0]
+    assert table["att0_p0"].tolist() == [0.5, 0.1, 0.2]
+    assert table["att1_p0"].tolist() == [0.1, 0.4, 0.2]
 
 
 def test_several_outputs_have_an_ensemble_and_one_has_none():

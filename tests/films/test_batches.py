@@ -39,6 +39,8 @@ def test_training_shuffles_and_flips_by_seed_and_epoch(knees):
     batches.start(1)
     other_epoch, _ = all_of(batches)
     assert not np.array_equal(images, other_epoch)
+    another = KneeBatches(knees, ["att0"], 4, training=True, seed=2)
+    assert not np.array_equal(images, all_of(another)[0])
     batches.start(0)
     np.testing.assert_array_equal(images, all_of(batches)[0])
     np.testing.assert_array_equal(knees.images, original)

@@ -1,3 +1,4 @@
+import os
 import shutil
 
 import cv2
@@ -25,6 +26,12 @@ def test_a_folder_becomes_prepared_knees_with_grades_and_subjects(knee_folder):
     assert len(set(train.subjects)) == 10
     original = cv2.imread(str(knee_folder / train.files[7]), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(train.images[7], prepare_knee(original, SIZE))
+
+
+def test_every_split_has_the_grades_of_its_own_folders(knee_folder):
+    for split, knees in load_dataset(knee_folder, SIZE).splits.items():
+        assert knees.files[-1].startswith(f"{split}/4/")
+        assert [int(file.split("/")[1]) for file in knees.files] == knees.grades.tolist()
 
 
 def test_val_is_validation_and_test_may_be_missing(knee_folder):
@@ -79,6 +86,12 @@ def test_every_knee_keeps_its_own_grade_and_image(knee_folder, limit, bad):
         np.testing.assert_array_equal(image, prepare_knee(original, SIZE))
 
 
+def test_a_pipe_is_no_image_and_nothing_waits_for_it(knee_folder):
+    os.mkfifo(knee_folder / "train" / "0" / "pipe.png")
+    unreadable = load_dataset(knee_folder, SIZE).unreadable
+    assert [error.reason for error in unreadable] == ["no regular file"]
+
+
 def test_subjects_come_from_a_manifest_where_there_is_one(knee_folder):
     (knee_folder / "manifest.csv").write_text("file,subject\ntrain/0/train00L.png,somebody\n")
     assert load_dataset(knee_folder, SIZE).splits["train"].subjects[0] == "somebody"
@@ -91,6 +104,9 @@ def test_subjects_come_from_a_manifest_where_there_is_one(knee_folder):
         (lambda root: shutil.rmtree(root / "train"), "no folder 'train'"),
         (lambda root: shutil.rmtree(root / "validation"), "no folder 'validation'"),
         (lambda root: (root / "train" / "9").mkdir(), "named 0, 1, 2, 3 or 4"),
+        (lambda root: (root / "train" / "0" / "more").mkdir(), "more: a folder in a grade folder"),
+        (lambda root: (root / "manifest.csv").write_text("file,subject\n" + "x" * 150_000),
+         "manifest.csv: not a table"),
         (lambda root: _empty(root / "validation"), "no images"),
         (lambda root: _spoil(root / "validation"), "none of its 10 images can be read"),
     ],

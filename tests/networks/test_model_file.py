@@ -43,6 +43,14 @@ def test_a_model_comes_back_as_it_was(tmp_path, suffix, backbone, branches, fusi
         np.testing.assert_allclose(again.predict(knees, verbose=0)[output], values, atol=1e-6)
 
 
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, largest_file, suffix):
+    model = build_model("antony_clsf", ("att0",), "single", (96, 96))
+    with largest_file(100_000), pytest.raises(InputError, match="cannot be written: File too"):
+        model_file.save_model(model, tmp_path / f"model{suffix}", {})
+    assert not any(tmp_path.iterdir())
+
+
 def test_the_precision_is_the_saved_one_and_the_callers_stays(tmp_path):
     before = keras.config.dtype_policy()
     try:
