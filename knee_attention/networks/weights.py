@@ -85,11 +85,6 @@ def set_weights_by_layer(
         InputError: layers of the backbone are missing or of another shape; it names them. Or the
             branches are others.
     """
-    theirs = attention_branches(weights)
-    ours = attention_branches(layer.name for layer in model.layers)
-    if theirs and theirs != ours:
-        raise InputError(f"{source}: its attention branches are {', '.join(theirs)}, those of the "
-                         f"experiment {', '.join(ours)}")
     fitting, misfits = {}, []
     for layer in model.layers:
         if not layer.weights:
@@ -107,6 +102,11 @@ def set_weights_by_layer(
         shown = ", ".join(misfits[:3]) + (f" and {len(misfits) - 3} more" * (len(misfits) > 3))
         raise InputError(f"{source}: weights of another architecture, these layers do not fit: "
                          f"{shown}")
+    theirs = attention_branches(weights)
+    ours = attention_branches(layer.name for layer in model.layers)
+    if theirs and theirs != ours:
+        raise InputError(f"{source}: its attention branches are {', '.join(theirs)}, those of the "
+                         f"experiment {', '.join(ours)}")
     for layer, given in fitting.items():
         layer.set_weights(given)
     return [layer.name for layer in fitting]
