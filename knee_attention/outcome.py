@@ -15,12 +15,16 @@ from knee_attention.evidence.metrics import SCALARS, grade_metrics
 from knee_attention.evidence.predictions import Predictions, write_predictions
 from knee_attention.experiment import Experiment
 from knee_attention.files import write_json
+from knee_attention.films.batches import KneeBatches
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.dataset import Dataset, Knees
 from knee_attention.films.radiograph import PREPARATION
 from knee_attention.films.tables import write_table
 from knee_attention.measurement import localise, look, predict
 from knee_attention.networks.model_file import save_model
+
+SHOWN_EPOCHS = 8
+"""Of augmentation, in its figure."""
 
 PACKAGES = ("knee_attention", "keras", "tensorflow", "jax", "numpy", "opencv-python",
             "scikit-learn", "h5py", "pandas", "matplotlib")
@@ -83,6 +87,27 @@ def finish(
     figures.learning_curves(history, outputs, title, folder / "learning_curves.png", pdf)
     _draw_split(predictions[reported], chosen, masks, knees, f"{title}, {reported}", folder, pdf)
     return results
+
+
+def draw_augmentation(
+    training: KneeBatches, experiment: Experiment, output: Path, pdf: bool = False
+) -> None:
+    """Draw a knee of each grade as eight epochs of the training show it."""
+    knees = training.knees
+    shown = evaluation.one_of_each_grade(knees.grades)
+    views = []
+    for epoch in range(SHOWN_EPOCHS):
+        training.start(epoch)
+        views.append(training.seen(shown))
+    origin = "synthetic phantoms" if experiment.data is None else Path(experiment.data).name
+    figures.augmentation_panels(
+        knees.images[shown],
+        np.stack(views, axis=1),
+        knees.grades[shown],
+        f"{experiment.name}, {origin}, training split, augmentation: {experiment.augment}",
+        output / "figures" / "augmentation.png",
+        pdf,
+    )
 
 
 def _draw_split(

@@ -17,7 +17,7 @@ from knee_attention.films.phantom_dataset import phantom_dataset
 from knee_attention.films.tables import write_table
 from knee_attention.networks import weights as stored
 from knee_attention.networks.model import IMAGENET_MEAN, build_model
-from knee_attention.outcome import finish, write_environment
+from knee_attention.outcome import draw_augmentation, finish, write_environment
 from knee_attention.run_folder import claimed, clear, finished_results, refuse_overlap
 from knee_attention.training import compile_model, train
 
@@ -93,6 +93,7 @@ def _run(experiment: Experiment, output: Path, anew: bool, pdf: bool) -> dict:
         experiment.schedule,
     )
     results = finish(experiment, model, dataset, history, output, pdf)
+    draw_augmentation(training, experiment, output, pdf)
     write_environment(output, precision, history, time.perf_counter() - began)
     write_json(output / "results.json", results)
     (output / "checkpoint.h5").unlink(missing_ok=True)

@@ -58,7 +58,7 @@ def test_a_run_folder_is_complete(finished):
     assert found == {
         "experiment.json", "environment.json", "history.csv", "model.h5", "model.keras",
         "predictions.csv", "results.json", "figures/learning_curves.png", "figures/masks.png",
-        "figures/confusion_matrix.png", "figures/reliability.png",
+        "figures/confusion_matrix.png", "figures/reliability.png", "figures/augmentation.png",
     }  # fmt: skip
     environment = json.loads((finished / "environment.json").read_text())
     assert environment["precision"] == "float32" and environment["wall_seconds"] > 0

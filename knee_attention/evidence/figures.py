@@ -109,6 +109,36 @@ def mask_panels(
     _save(figure, path, pdf)
 
 
+def augmentation_panels(
+    images: np.ndarray, views: np.ndarray, grades: np.ndarray, title: str, path: Path,
+    pdf: bool = False,
+) -> None:
+    """A row a knee: the knee, and beside it how different epochs of a training show it.
+
+    Args:
+        images: `(n, height, width)` uint8.
+        views: `(n, epochs, height, width)` uint8, the same knees augmented.
+        grades: `(n,)` true grades.
+        title: run and data.
+        path: the PNG file.
+        pdf: also write it as PDF, beside the PNG.
+    """
+    count, epochs, height, width = views.shape
+    inches = 0.7 * PANEL
+    size = (inches * (epochs + 1) + 0.5, count * inches * height / width + 0.8)
+    figure = Figure(figsize=size, layout="constrained")
+    _entitle(figure, title)
+    rows = figure.subplots(count, epochs + 1, squeeze=False)
+    for row, image, seen, grade in zip(rows, images, views, grades, strict=True):
+        row[0].set_ylabel(f"KL {int(grade)}", rotation=0, labelpad=20, va="center")
+        for axes, picture in zip(row, (image, *seen), strict=True):
+            _picture(axes, picture)
+    names = ["knee", *(f"epoch {number + 1}" for number in range(epochs))]
+    for axes, name in zip(rows[0], names, strict=True):
+        axes.set_title(name, fontsize=9)
+    _save(figure, path, pdf)
+
+
 def confusion_matrix(
     confusion: list[list[int]], title: str, path: Path, pdf: bool = False
 ) -> None:

@@ -63,11 +63,15 @@ class KneeBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         positions = self.order[index * self.batch_size : (index + 1) * self.batch_size]
+        grades = self.knees.grades[positions]
+        return self.seen(positions)[..., np.newaxis], dict.fromkeys(self.outputs, grades)
+
+    def seen(self, positions: np.ndarray) -> np.ndarray:
+        """The knees at these places of the split as the epoch shows them, `(n, height, width)`."""
         images = self.knees.images[positions]
         flipped = self.flipped[positions]
         images[flipped] = images[flipped, :, ::-1]
         if self.distortions:
             for image, position in zip(images, positions, strict=True):
                 image[:] = self.distortions.apply(image, position)
-        grades = self.knees.grades[positions]
-        return images[..., np.newaxis], dict.fromkeys(self.outputs, grades)
+        return images

@@ -64,6 +64,15 @@ def test_strong_augmentation_follows_from_seed_and_epoch_alone(knees):
     assert not np.array_equal(pixels(5, 2), pixels(5, 2, "flips"))
 
 
+def test_a_batch_is_what_is_seen_of_its_knees(knees):
+    batches = KneeBatches(knees, ["att0"], 4, training=True, seed=5, augment="strong")
+    batches.start(3)
+    images, grades = batches[1]
+    positions = batches.order[4:8]
+    np.testing.assert_array_equal(images[..., 0], batches.seen(positions))
+    np.testing.assert_array_equal(grades["att0"], knees.grades[positions])
+
+
 def test_evaluation_distorts_nothing(knees):
     batches = KneeBatches(knees, ["att0"], 4, augment="strong")
     assert np.array_equal(batches[0][0][..., 0], knees.images[:4])
