@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import keras
 import numpy as np
 import pandas as pd
@@ -17,7 +18,9 @@ from knee_attention.batch_statistics import PreciseBatchNorm
 from knee_attention.experiment import Experiment, main
 from knee_attention.films.batches import KneeBatches
 from knee_attention.films.cutting import Cutting, write_cutting
+from knee_attention.films.phantom import phantom_film
 from knee_attention.films.phantom_dataset import phantom_dataset
+from knee_attention.films.radiograph import split_knees
 from knee_attention.networks.model_file import load_model, read_description
 
 SCRIPTS = Path(__file__).parents[1] / "experiments"
@@ -180,7 +183,7 @@ def test_another_seed_gives_other_results(finished, tmp_path):
 def test_a_killed_run_continues_and_ends_as_an_unbroken_one(finished, tmp_path):
     folder = tmp_path / "killed"
     command = [sys.executable, SCRIPTS / "run_antony_clsf_multiloss.py", "--output", folder,
-               "--limit", "20", "--epochs", "40", *QUICK]  # fmt: skip
+               "--limit", "20", "--epochs", "40", "--augment", "strong", *QUICK]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not (folder / "history.csv").exists() and time.monotonic() < deadline:
@@ -194,13 +197,36 @@ def test_a_killed_run_continues_and_ends_as_an_unbroken_one(finished, tmp_path):
     epochs = done + 2
     described["epochs"] = epochs
     (folder / "experiment.json").write_text(json.dumps(described))
-    run(SMALL, "--output", folder, "--limit", 20, "--epochs", epochs)
-    run(SMALL, "--output", tmp_path / "whole", "--limit", 20, "--epochs", epochs)
+    options = ("--limit", 20, "--epochs", epochs, "--augment", "strong")
+    run(SMALL, "--output", folder, *options)
+    run(SMALL, "--output", tmp_path / "whole", *options)
     history = pd.read_csv(folder / "history.csv")
     assert history["epoch"].tolist() == list(range(1, len(history) + 1))
     whole = pd.read_csv(tmp_path / "whole" / "history.csv")
     pd.testing.assert_frame_equal(history.drop(columns="seconds"), whole.drop(columns="seconds"))
     assert results_of(folder) == results_of(tmp_path / "whole")
+
+
+def test_a_folder_with_negatives_trains_as_its_mended_copy(tmp_path):
+    """And what was turned is listed."""
+    for split, films in (("train", 10), ("validation", 5)):
+        for number in range(films):
+            film = phantom_film((number % 5, (number + 2) % 5), number, 256)
+            for side, knee in split_knees(film.image, "auto").items():
+                for folder in ("mixed", "mended"):
+                    path = tmp_path / folder / split / str(film.grades[side])
+                    path.mkdir(parents=True, exist_ok=True)
+                    turn = folder == "mixed" and number == 3 and side == "L"
+                    cv2.imwrite(str(path / f"{split}{number}{side}.png"), ~knee if turn else knee)
+    for folder in ("mixed", "mended"):
+        run(SMALL, "--data", tmp_path / folder, "--output", tmp_path / "runs" / folder,
+            "--epochs", 1)  # fmt: skip
+    mixed, mended = (tmp_path / "runs" / folder for folder in ("mixed", "mended"))
+    for name in ("results.json", "predictions.csv"):
+        assert (mixed / name).read_bytes() == (mended / name).read_bytes()
+    turned = pd.read_csv(mixed / "turned.csv")["file"].tolist()
+    assert turned == ["train/0/train3L.png", "validation/0/validation3L.png"]
+    assert not (mended / "turned.csv").exists()
 
 
 @pytest.mark.parametrize(
