@@ -201,7 +201,7 @@ def test_what_a_folder_holds_beside_films_is_named_and_the_rest_graded(grader, f
     reasons = {name: knees.reason for name, knees in graded.items() if name != "int32.tif"}
     assert reasons == {
         "pipe.png": "no regular file",
-        "pages.tif": "2 pages or frames, where one image is expected",
+        "pages.tif": "several pages or frames, where one image is expected",
         "nan.tif": "it holds NaN or infinity",
     }
     np.testing.assert_allclose(

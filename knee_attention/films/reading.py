@@ -70,15 +70,15 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     if is_truncated(content):
         raise ImageError(path, "the image is truncated")
     try:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), ANY_DEPTH_AND_COLOUR)
-        pages = 0 if image is None else cv2.imcount(os.fspath(path))
+        content_bytes = np.frombuffer(content, np.uint8)
+        _, pages = cv2.imdecodemulti(content_bytes, ANY_DEPTH_AND_COLOUR, range=(0, 2))
     except cv2.error:
-        image = None
-    if image is None:
+        pages = ()
+    if not pages:
         raise ImageError(path, "not an image, or a damaged one")
-    if pages > 1:
-        raise ImageError(path, f"{pages} pages or frames, where one image is expected")
-    grey = to_grey(image)
+    if len(pages) > 1:
+        raise ImageError(path, "several pages or frames, where one image is expected")
+    grey = to_grey(pages[0])
     if np.issubdtype(grey.dtype, np.floating) and not np.isfinite(grey).all():
         raise ImageError(path, "it holds NaN or infinity")
     # OpenCV turns WhiteIsZero itself where the file has 8 bits or fewer, and no others.
