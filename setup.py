@@ -23,8 +23,8 @@ setup(
     entry_points={"console_scripts": ["knee-attention = knee_attention.cli:main"]},
     extras_require={
         "test": [
-            "pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.9", "tf_keras>=2.18",
-            *DICOM, *ONNX,
+            "pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "hypothesis>=6.100",
+            "ruff>=0.9", "tf_keras>=2.18", *DICOM, *ONNX,
         ],
         "dicom": DICOM,
         "onnx": ONNX,

@@ -59,24 +59,6 @@ def test_a_failed_run_is_said_and_a_second_call_does_only_what_is_missing(tmp_pa
     assert "failed" not in text and "against its best single branch, att1" in text
 
 
-def test_one_damaged_run_costs_its_own_row_alone(tmp_path, capsys):
-    names = [*NAMES, "antony_clsf_att2"]
-    command = ["--output", str(tmp_path), "--only", *names, *QUICK]
-    main(scripts(), command)
-    (tmp_path / names[0] / "environment.json").unlink()
-    results = tmp_path / names[1] / "results.json"
-    results.write_bytes(results.read_bytes()[:100])
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as ended:
-        main(scripts(), command)
-    shown = capsys.readouterr()
-    assert ended.value.code == 2 and "1 of 3 runs failed" in shown.err
-    assert f"failed: {names[1]}: {results}: a damaged file" in (tmp_path / "table1.md").read_text()
-    table = pd.read_csv(tmp_path / "table1.csv")
-    assert list(table["output"]) == ["att1", "att2"]
-    assert table["minutes"].isna().tolist() == [True, False]
-
-
 def test_runs_that_are_not_there_yet_are_named(tmp_path):
     write_table([Job(Experiment(), tmp_path / "vgg16_att0")], {}, tmp_path)
     assert "not run yet: vgg16_att0" in (tmp_path / "table1.md").read_text()

@@ -124,18 +124,21 @@ def augmentation_panels(
         pdf: also write it as PDF, beside the PNG.
     """
     count, epochs, height, width = views.shape
+    shown = np.concatenate([images[:, np.newaxis], views], axis=1)
+    gap = max(1, width // 20)
+    cells = np.pad(shown, ((0, 0), (0, 0), (0, gap), (0, gap)), constant_values=255)
+    montage = np.block([list(row) for row in cells])  # one picture: axes take long to lay out
     inches = 0.7 * PANEL
     size = (inches * (epochs + 1) + 0.5, count * inches * height / width + 0.8)
     figure = Figure(figsize=size, layout="constrained")
     _entitle(figure, title)
-    rows = figure.subplots(count, epochs + 1, squeeze=False)
-    for row, image, seen, grade in zip(rows, images, views, grades, strict=True):
-        row[0].set_ylabel(f"KL {int(grade)}", rotation=0, labelpad=20, va="center")
-        for axes, picture in zip(row, (image, *seen), strict=True):
-            _picture(axes, picture)
+    axes = figure.subplots()
+    _picture(axes, montage)
     names = ["knee", *(f"epoch {number + 1}" for number in range(epochs))]
-    for axes, name in zip(rows[0], names, strict=True):
-        axes.set_title(name, fontsize=9)
+    axes.set_xticks(np.arange(epochs + 1) * (width + gap) + width / 2, names, fontsize=9)
+    axes.set_yticks(np.arange(count) * (height + gap) + height / 2,
+                    [f"KL {int(grade)}" for grade in grades])
+    axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
     _save(figure, path, pdf)
 
 

@@ -84,12 +84,12 @@ def test_a_resized_model_looks_where_the_small_one_looked():
 def test_other_branches_are_refused():
     weights = {
         layer.name: layer.get_weights()
-        for layer in build_model("antony_clsf", ("att1",), "single", (96, 96)).layers
+        for layer in build_model("antony_clsf", ("att1", "att2"), "multi_loss", (96, 96)).layers
         if layer.weights
     }
-    both = build_model("antony_clsf", ("att1", "att2"), "multi_loss", (96, 96))
-    with pytest.raises(InputError, match="branches are att1, those of the experiment att1, att2"):
-        set_weights_by_layer(both, weights, "model.h5")
+    alone = build_model("antony_clsf", ("att2",), "single", (96, 96))
+    with pytest.raises(InputError, match="branches are att1, att2, those of the experiment att2"):
+        set_weights_by_layer(alone, weights, "model.h5")
 
 
 def test_weights_of_another_architecture_are_refused_by_name(notop):
