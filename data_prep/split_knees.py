@@ -15,8 +15,6 @@ from pathlib import Path
 
 from knee_attention.errors import InputError, command_line
 
-CHOICES = ("split", "fit", "equalize", "flip_left", "polarity")
-
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line."""
@@ -99,9 +97,7 @@ def _split(options: argparse.Namespace) -> None:
     names = ("split", "size", "fit", "equalize", "flip_left")
     choices = {name: getattr(options, name) for name in names}
     cutting = Cutting(**{**choices, "size": tuple(options.size)})
-    journal = Journal(
-        options.knees / ".journal.jsonl", {**choices, "polarity": options.polarity}
-    )
+    journal = Journal(options.knees / ".journal.jsonl", {**choices, "polarity": options.polarity})
     write_cutting(options.knees, cutting)
     cutter = Cutter(options.knees, cutting, options.polarity)
     distinct = [source for source in sources if source not in ambiguous]
@@ -121,7 +117,7 @@ def _split(options: argparse.Namespace) -> None:
                          "make_dataset.py as they are")
     turned = {row["id"] for row in rows if row.get("turned")}
     if turned:
-        print(f"turned {len(turned)} photographic negatives, named in the column 'turned'")
+        print(f"photographic negatives turned: {len(turned)}, marked in the column 'turned'")
     print(f"{len(rows)} knees: {options.knees}")
     if options.contact_sheet:
         files = [options.knees / row["file"] for row in rows]

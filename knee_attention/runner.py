@@ -161,7 +161,7 @@ def _announce(
             print(f"warning: no training knee of grade {grade}")
     turned = sum(len(knees.turned) for knees in dataset.splits.values())
     if turned:
-        print(f"turned {turned} photographic negatives, listed in {output / 'turned.csv'}")
+        print(f"photographic negatives turned: {turned}, listed in {output / 'turned.csv'}")
     if dataset.unreadable:
         print(f"left out {len(dataset.unreadable)} unreadable images, listed in "
               f"{output / 'unreadable.csv'}")

@@ -13,7 +13,7 @@ such a cell. A run's folder keeps that as expert_masks.json, and the report show
 from pathlib import Path
 
 from knee_attention.errors import InputError
-from knee_attention.experiment import positive_number, seed_number
+from knee_attention.experiment import POLARITIES, positive_number, seed_number
 from knee_attention.files import make_folder, write_json
 
 SPLITS = ("train", "validation", "test")
@@ -29,7 +29,7 @@ def add_options(parser) -> None:
     parser.add_argument("--split", choices=SPLITS, default="test", help="(default: test)")
     parser.add_argument("--limit", type=positive_number, metavar="N",
                         help="at most N knees, each grade in its share")
-    parser.add_argument("--polarity", choices=("auto", "as-is"), default="auto",
+    parser.add_argument("--polarity", choices=POLARITIES, default="auto",
                         help="turn photographic negatives, or leave every image as it is "
                         "(default: auto)")
     parser.add_argument("--with", dest="others", nargs="+", type=Path, default=[],
