@@ -1,6 +1,5 @@
 """Masks of the joint that experts drew, matched with the knees of a data set by name."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from knee_attention.errors import ImageError, InputError
+from knee_attention.films.names import id_and_side
 from knee_attention.films.reading import is_image_file, read_image
 
 JOINT_ABOVE = 127
@@ -47,11 +47,11 @@ def joint_masks(
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder of masks")
-    places = {_plain(file): place for place, file in enumerate(files)}
+    places = {id_and_side(file): place for place, file in enumerate(files)}
     found, left_out = {}, []
     for path in sorted(filter(is_image_file, folder.iterdir())):
         try:
-            place = places[_plain(path.name)]
+            place = places[id_and_side(path)]
             found[place] = _joint(path, image_shape(place))
         except KeyError:
             left_out.append(ImageError(path, "no knee of this name among those measured"))
@@ -74,7 +74,3 @@ def _joint(path: Path, shape: tuple[int, int]) -> np.ndarray:
         raise ImageError(path, "the mask marks nothing, or everything, as joint")
     return joint
 
-
-def _plain(file: str) -> str:
-    """A knee's name without folder, suffix, and what separates id and side."""
-    return re.sub(r"[_-](?=[RL]$)", "", Path(file).stem)
