@@ -177,4 +177,4 @@ def test_negatives_are_turned_counted_and_listed(films, tmp_path, run):
         read_image(tmp_path / "knees" / "S001_R.png"), prepare_knee(right)
     )
     code, printed = run("split_knees", films, tmp_path / "as-is", "--polarity", "as-is")
-    assert code == 0 and "negatives" not in printed
+    assert code == 0 and "negatives turned" not in printed
