@@ -192,13 +192,15 @@ def _shared_options(run: Path, experiment: Experiment) -> dict:
     held = read_json(run / "experiment.json")
     if held.get("name") != experiment.name:
         raise InputError(f"{run}: holds a run of {held.get('name')}, not of {experiment.name}")
-    return {name: held.get(name) for name in SHARED_OPTIONS}
+    # On phantoms every backbone has a small setting of its own.
+    own = PHANTOM_SETTINGS[experiment.backbone] if held.get("data") is None else {}
+    return {name: held.get(name) for name in SHARED_OPTIONS if name not in own}
 
 
 def _refuse_different(options: dict[Path, dict]) -> None:
     first, shared = next(iter(options.items()))
     for run, held in options.items():
-        for name in SHARED_OPTIONS:
+        for name in shared:
             if held[name] != shared[name]:
                 raise InputError(f"{run}: no run of one table with {first.name}, its {name} is "
                                  f"{held[name]!r} and not {shared[name]!r}")

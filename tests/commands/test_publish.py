@@ -103,6 +103,15 @@ def test_a_run_whose_time_is_not_known_keeps_its_row(published, capsys):
     assert after != before
 
 
+def test_on_phantoms_every_backbone_has_its_own_setting(published, capsys):
+    other = published / "vgg16_att1"
+    shutil.copytree(published / "antony_clsf_att1", other)
+    experiment = json.loads((other / "experiment.json").read_text())
+    experiment |= {"name": "vgg16_att1", "backbone": "vgg16", "image_size": [64, 64]}
+    (other / "experiment.json").write_text(json.dumps(experiment))
+    assert "| VGG-16 | att1 |" in shown_table(published, capsys)
+
+
 def test_published_twice_only_when_asked_for(runs, published, refused):
     run_folder = runs / "antony_clsf_att1"
     assert "published before" in refused("publish", run_folder, "--to", published)
