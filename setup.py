@@ -18,9 +18,9 @@ setup(
     license="MIT",
     python_requires=">=3.10",
     packages=find_packages(include=["knee_attention", "knee_attention.*"]),
-    package_data={"knee_attention.evidence": ["report.css"]},
+    package_data={"knee_attention.evidence.report": ["page.css"]},
     install_requires=(HERE / "requirements.txt").read_text(encoding="utf-8").split(),
-    entry_points={"console_scripts": ["knee-attention = knee_attention.cli:main"]},
+    entry_points={"console_scripts": ["knee-attention = knee_attention.commands.cli:main"]},
     extras_require={
         "test": [
             "pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "hypothesis>=6.100",

@@ -13,7 +13,8 @@ import argparse
 import os
 from pathlib import Path
 
-from knee_attention.errors import InputError, command_line
+from knee_attention.errors import InputError
+from knee_attention.startup import command_line
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -55,10 +56,9 @@ def _convert(options: argparse.Namespace) -> None:
     except ImportError:
         raise InputError('DICOM needs pydicom: pip install "knee_attention[dicom]"') from None
 
-    from knee_attention.films.accounts import visible_files
-    from knee_attention.films.journal import Journal
-    from knee_attention.films.tables import write_excluded, write_table
-    from knee_attention.films.trees import (
+    from knee_attention.files import write_table
+    from knee_attention.preparation.accounts import visible_files
+    from knee_attention.preparation.dicom_trees import (
         IMAGE_COLUMNS,
         Converter,
         Filter,
@@ -66,7 +66,9 @@ def _convert(options: argparse.Namespace) -> None:
         name_films,
         read_contents,
     )
-    from knee_attention.films.workers import work_through
+    from knee_attention.preparation.journal import Journal
+    from knee_attention.preparation.tables import write_excluded
+    from knee_attention.preparation.workers import work_through
 
     patterns = {name: getattr(options, name) for name in ("series", "body_part", "view")}
     wanted = Filter(**patterns)

@@ -14,7 +14,8 @@ import argparse
 import os
 from pathlib import Path
 
-from knee_attention.errors import InputError, command_line
+from knee_attention.errors import InputError
+from knee_attention.startup import command_line
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -63,18 +64,18 @@ def _make(options: argparse.Namespace) -> None:
     if options.h5 and options.h5.suffix.lower() not in (".h5", ".hdf5"):
         raise InputError(f"{options.h5}: the name of an HDF5 file ends in .h5 or .hdf5")
 
+    from knee_attention.datasets.hdf5 import write_hdf5
     from knee_attention.evidence.figures import grade_distribution
     from knee_attention.files import keep_inputs
-    from knee_attention.films.accounts import visible_files
     from knee_attention.films.cutting import CUTTING, Cutting, write_cutting
-    from knee_attention.films.grade_tables import readings_of
-    from knee_attention.films.grades import choose_grades
-    from knee_attention.films.hdf5 import write_hdf5
-    from knee_attention.films.journal import Journal
-    from knee_attention.films.pairing import pair, read_knee, subjects_of_films
-    from knee_attention.films.tables import read_table, write_excluded
-    from knee_attention.films.training_set import place, split_rows
-    from knee_attention.films.workers import work_through
+    from knee_attention.preparation.accounts import visible_files
+    from knee_attention.preparation.grade_tables import readings_of
+    from knee_attention.preparation.grades import choose_grades
+    from knee_attention.preparation.journal import Journal
+    from knee_attention.preparation.pairing import pair, read_knee, subjects_of_films
+    from knee_attention.preparation.tables import read_table, write_excluded
+    from knee_attention.preparation.training_sets import place, split_rows
+    from knee_attention.preparation.workers import work_through
 
     places = _places(options)
     written = [folder / name for folder, _ in places for name in ("manifest.csv", "grades.png")]
@@ -134,7 +135,7 @@ def _places(options: argparse.Namespace) -> list[tuple[Path, Path | None]]:
 
 def _show_counts(rows: list[dict], title: str) -> dict[str, list[int]]:
     """Print the knees and subjects of each split and grade; return the knees."""
-    from knee_attention.films.splits import SPLITS
+    from knee_attention.datasets.layout import SPLITS
 
     counts = {}
     print(f"\n{title}\n{'':<11}" + "".join(f"{f'KL {kl}':>7}" for kl in range(5)), end="")
@@ -149,7 +150,7 @@ def _show_counts(rows: list[dict], title: str) -> dict[str, list[int]]:
 
 
 def _verify(path: Path, workers: int) -> None:
-    from knee_attention.films.verification import verify
+    from knee_attention.preparation.verification import verify
 
     if not path.exists():
         raise InputError(f"{path} does not exist")

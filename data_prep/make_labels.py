@@ -11,7 +11,8 @@ reason in excluded.csv beside the labels.
 import argparse
 from pathlib import Path
 
-from knee_attention.errors import InputError, command_line
+from knee_attention.errors import InputError
+from knee_attention.startup import command_line
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -30,11 +31,11 @@ def main(arguments: list[str] | None = None) -> None:
 def _make_labels(tables: list[Path], labels: Path, visit: str | None) -> None:
     from collections import Counter
 
-    from knee_attention.files import keep_inputs
-    from knee_attention.films.accounts import Account
-    from knee_attention.films.grade_tables import readings_of
-    from knee_attention.films.grades import LABEL_COLUMNS, choose_grades
-    from knee_attention.films.tables import read_table, write_excluded, write_table
+    from knee_attention.files import keep_inputs, write_table
+    from knee_attention.preparation.accounts import Account
+    from knee_attention.preparation.grade_tables import readings_of
+    from knee_attention.preparation.grades import LABEL_COLUMNS, choose_grades
+    from knee_attention.preparation.tables import read_table, write_excluded
 
     if labels.suffix.lower() != ".csv":
         raise InputError(f"{labels}: the labels go to a file that ends in .csv")
@@ -64,7 +65,7 @@ def _made_of(readings: list, table: list[dict]) -> bool:
 
     Where the output is forgotten, the last of the tables to read stands in its place.
     """
-    from knee_attention.films.grades import LABEL_COLUMNS
+    from knee_attention.preparation.grades import LABEL_COLUMNS
 
     knees = {(reading.id, reading.side) for reading in readings}
     return list(table[0]) == [name.upper() for name in LABEL_COLUMNS] and all(

@@ -13,7 +13,8 @@ import os
 from collections import defaultdict
 from pathlib import Path
 
-from knee_attention.errors import InputError, command_line
+from knee_attention.errors import InputError
+from knee_attention.startup import command_line
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -75,14 +76,15 @@ def _split(options: argparse.Namespace) -> None:
     if options.contact_sheet and options.contact_sheet.suffix.lower() not in (".png", ".jpg"):
         raise InputError(f"{options.contact_sheet}: a contact sheet is a .png or .jpg file")
 
-    from knee_attention.files import keep_inputs
-    from knee_attention.films.accounts import visible_files
-    from knee_attention.films.cutting import KNEE_COLUMNS, Cutter, Cutting, write_cutting
-    from knee_attention.films.journal import Journal
-    from knee_attention.films.pairing import subjects_of_films
-    from knee_attention.films.sheets import contact_sheets, page_files
-    from knee_attention.films.tables import write_excluded, write_table
-    from knee_attention.films.workers import work_through
+    from knee_attention.files import keep_inputs, write_table
+    from knee_attention.films.cutting import Cutting, write_cutting
+    from knee_attention.preparation.accounts import visible_files
+    from knee_attention.preparation.contact_sheets import contact_sheets, page_files
+    from knee_attention.preparation.cutting import KNEE_COLUMNS, Cutter
+    from knee_attention.preparation.journal import Journal
+    from knee_attention.preparation.pairing import subjects_of_films
+    from knee_attention.preparation.tables import write_excluded
+    from knee_attention.preparation.workers import work_through
 
     own_tables = {"images.csv", "excluded.csv"}
     files = visible_files(options.films, options.knees)

@@ -156,8 +156,8 @@ def cost_of_augmentation(model, images: np.ndarray, grades: np.ndarray, rounds: 
 
     Both are trained through `fit` in turn, and the fastest epoch of each counts.
     """
-    from knee_attention.films.batches import KneeBatches
-    from knee_attention.films.dataset import Knees
+    from knee_attention.datasets.batches import KneeBatches
+    from knee_attention.datasets.knees import Knees
 
     repeated = np.tile(np.arange(len(images)), BATCHES_AN_EPOCH)
     names = [str(number) for number in range(len(repeated))]
@@ -176,7 +176,7 @@ def our_model(size: tuple[int, int], precision: str):
     """VGG-16 multi-loss of this package, compiled as experiments compile it."""
     from knee_attention.device import choose_jit_compile
     from knee_attention.networks.model import build_model
-    from knee_attention.training import compile_model
+    from knee_attention.runs.training import compile_model
 
     model = build_model("vgg16", ("att0", "att1"), "multi_loss", size, precision=precision)
     compile_model(model, {"att0": 1.0, "att1": 0.8}, 1e-5, choose_jit_compile())

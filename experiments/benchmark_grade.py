@@ -19,9 +19,10 @@ import numpy as np
 import psutil
 from benchmark_split import memory_while_running
 
-from knee_attention.films.phantom import phantom_film
-from knee_attention.films.radiograph import prepare_knee, split_knees
-from knee_attention.quiet import start_keras
+from knee_attention.films.legs import split_knees
+from knee_attention.films.radiograph import prepare_knee
+from knee_attention.phantoms.film import phantom_film
+from knee_attention.startup import start_keras
 
 SIZE = (320, 224)
 BATCH = 32
@@ -66,9 +67,9 @@ def main() -> None:
 
 def _saved(path: Path, backbone: str, branches: tuple[str, ...], fusion: str):
     """A new model, saved as .h5 and .onnx."""
+    from knee_attention.networks.files.model_files import read_description, save_model
+    from knee_attention.networks.files.onnx_export import export_onnx
     from knee_attention.networks.model import build_model
-    from knee_attention.networks.model_file import read_description, save_model
-    from knee_attention.networks.onnx_export import export_onnx
 
     model = build_model(backbone, branches, fusion, SIZE)
     save_model(model, path, {"name": path.stem})

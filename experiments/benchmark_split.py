@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import psutil
 
-from knee_attention.films.cutting import Cutter
-from knee_attention.films.phantom import phantom_film
-from knee_attention.films.reading import read_image
+from knee_attention.films.image_files import read_image
+from knee_attention.phantoms.film import phantom_film
+from knee_attention.preparation.cutting import Cutter
 
 SPLIT_KNEES = Path(__file__).parents[1] / "data_prep" / "split_knees.py"
 

@@ -4,7 +4,8 @@
     python experiments/run_antony_clsf_multiloss.py --data DIR
 """
 
-from knee_attention.experiment import Experiment, main
+from knee_attention.commands.experiment import main
+from knee_attention.runs.experiment import Experiment
 
 EXPERIMENT = Experiment(
     backbone="antony_clsf", branches=("att1", "att2"), fusion="multi_loss", loss_weights=(1.0, 0.8)

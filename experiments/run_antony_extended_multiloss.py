@@ -4,7 +4,8 @@
     python experiments/run_antony_extended_multiloss.py --data DIR
 """
 
-from knee_attention.experiment import Experiment, main
+from knee_attention.commands.experiment import main
+from knee_attention.runs.experiment import Experiment
 
 EXPERIMENT = Experiment(
     backbone="antony_extended", branches=("att1", "att2"), fusion="multi_loss",

@@ -3,7 +3,8 @@
     python experiments/run_resnet50_multiloss.py --data DIR
 """
 
-from knee_attention.experiment import Experiment, main
+from knee_attention.commands.experiment import main
+from knee_attention.runs.experiment import Experiment
 
 EXPERIMENT = Experiment(
     backbone="resnet50", branches=("att0", "att1"), fusion="multi_loss", loss_weights=(1.0, 0.8)

@@ -8,7 +8,7 @@ at any point; the same command goes on.
 
 from pathlib import Path
 
-from knee_attention.table1 import main
+from knee_attention.commands.table1 import main
 
 SCRIPTS = sorted(Path(__file__).parent.glob("run_*_*.py"))
 

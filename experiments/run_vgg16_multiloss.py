@@ -3,7 +3,8 @@
     python experiments/run_vgg16_multiloss.py --data DIR
 """
 
-from knee_attention.experiment import Experiment, main
+from knee_attention.commands.experiment import main
+from knee_attention.runs.experiment import Experiment
 
 EXPERIMENT = Experiment(
     backbone="vgg16", branches=("att0", "att1"), fusion="multi_loss", loss_weights=(1.0, 0.8)

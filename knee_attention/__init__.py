@@ -1,26 +1,22 @@
 """Kellgren-Lawrence grades from knee radiographs with trainable attention branches.
 
-Importing the package is instant: Keras is imported when a name that needs it is first used. The
-package's layers are known to Keras as soon as both are imported, in either order, so saved models
-load with plain `keras.saving.load_model`.
+Importing the package is instant: Keras is imported when a name that needs it is first used. To load
+a saved model with `keras.saving.load_model`, first `import knee_attention.networks.layers`, which
+makes the two layers of this project known to Keras.
 """
 
 import importlib
 
-from knee_attention.registration import register_layers
-
 _HOMES = {
-    "Experiment": "knee_attention.experiment",
+    "Experiment": "knee_attention.runs.experiment",
     "InputError": "knee_attention.errors",
     "build_model": "knee_attention.networks.model",
-    "load_grader": "knee_attention.inference",
-    "phantom_film": "knee_attention.films.phantom",
+    "load_grader": "knee_attention.grading.grader",
+    "phantom_film": "knee_attention.phantoms.film",
     "prepare_knee": "knee_attention.films.radiograph",
-    "split_knees": "knee_attention.films.radiograph",
+    "split_knees": "knee_attention.films.legs",
 }
 __all__ = list(_HOMES)
-
-register_layers()
 
 
 def __getattr__(name: str):

@@ -1,12 +1,14 @@
 """Files that appear whole or not at all, and files that are read as nothing but themselves."""
 
+import csv
 import errno
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from knee_attention.errors import InputError
 
@@ -133,3 +135,49 @@ def open_hdf5(path: str | os.PathLike) -> Iterator["h5py.File"]:
             raise InputError(f"{path}: {found.strip('/')} lies in another file, which is not read; "
                              "all of an HDF5 file has to be in it")
         yield file
+
+
+def files_below(folder: Path, output: Path | None = None) -> list[Path]:
+    """Every file below a folder but hidden ones, sorted.
+
+    Linked folders are followed, after the folder itself; no folder is listed twice, none that
+    `folder` lies in, and not `output`.
+    """
+    seen = {str(parent) for parent in folder.resolve().parents}
+    seen |= {os.path.realpath(output)} if output else set()
+    files, to_list = [], [folder]
+    for start in to_list:
+        for place, folders, names in os.walk(start):
+            if os.path.realpath(place) in seen:
+                folders.clear()
+                continue
+            seen.add(os.path.realpath(place))
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            links = (Path(place, name) for name in sorted(folders))
+            to_list += [link for link in links if link.is_symlink()]
+            files += [Path(place, name) for name in names if not name.startswith(".")]
+    return sorted(files)
+
+
+def remove_remains(paths: Iterable[Path]) -> None:
+    """Remove those files that a killed run had begun: they have names `written_whole` gives."""
+    for path in paths:
+        if re.match(r"\.\d+\..+", path.name):
+            path.unlink(missing_ok=True)
+
+
+def write_table(path: Path, columns: list[str], rows: Iterable[dict]) -> None:
+    """Write rows as a CSV file, whole or not at all; what a row lacks is left blank.
+
+    Raises:
+        InputError: the file cannot be written there.
+    """
+    with written_whole(path) as beside, _open_table(beside) as file:
+        writer = csv.DictWriter(file, columns, restval="", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _open_table(path: Path) -> TextIO:
+    """A file's name may hold bytes that are no UTF-8; they are written as they are."""
+    return path.open("w", newline="", encoding="utf-8", errors="surrogateescape")

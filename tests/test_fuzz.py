@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from knee_attention.errors import ImageError, InputError
-from knee_attention.films.phantom import phantom_film
-from knee_attention.inference import Grader, load_grader
+from knee_attention.grading.grader import Grader, load_grader
+from knee_attention.networks.files.model_files import layer_weights, read_description, save_model
 from knee_attention.networks.model import build_model
-from knee_attention.networks.model_file import layer_weights, read_description, save_model
+from knee_attention.phantoms.film import phantom_film
 
 MUTATIONS = 2000
 HEADER = 4096

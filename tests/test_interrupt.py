@@ -20,10 +20,10 @@ except BaseException:
 def test_an_interrupt_before_the_work_begins(tmp_path, early):
     if early.startswith("in a package"):
         (tmp_path / "keras.py").write_text(SWALLOWED)
-        start = "from knee_attention.cli import main; main()"
+        start = "from knee_attention.commands.cli import main; main()"
     else:
         start = (
-            "import importlib, signal; from knee_attention import cli;"
+            "import importlib, signal; from knee_attention.commands import cli;"
             "cli.importlib = type('', (), {'import_module': lambda *_: signal.raise_signal(2)});"
             "cli.main()"
         )

@@ -1,4 +1,4 @@
-"""Films, networks and evidence do not know each other, and nothing imports upwards."""
+"""The house as DESIGN has it: who may import whom; every arrow of the package is held."""
 
 import ast
 from pathlib import Path
@@ -6,8 +6,20 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "knee_attention"
-ROOMS = ("films", "networks", "evidence")
-GROUND = ("knee_attention.errors", "knee_attention.files")
+GROUND = {"errors", "files", "options", "device", "kl", "startup"}
+MAY_IMPORT = {
+    "films": GROUND,
+    "datasets": {*GROUND, "films"},
+    "phantoms": {*GROUND, "films", "datasets"},
+    "preparation": {*GROUND, "films", "datasets"},
+    "networks": GROUND,
+    "evidence": GROUND,
+}
+MAY_IMPORT["runs"] = {*GROUND, *MAY_IMPORT}
+MAY_IMPORT["grading"] = MAY_IMPORT["runs"] - {"runs"}
+MAY_IMPORT["commands"] = {*GROUND, *MAY_IMPORT}
+"""For each room, the modules and rooms its files may import besides itself."""
+
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -23,13 +35,62 @@ def imported(path, top_level_only=False):
     return found
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_rooms_import_only_themselves_and_the_ground(room):
-    for path in (PACKAGE / room).rglob("*.py"):
-        own = {name for name in imported(path) if name.startswith("knee_attention.")}
-        allowed = (f"knee_attention.{room}", *GROUND)
-        strangers = {name for name in own if not name.startswith(allowed)}
-        assert not strangers, f"{path.name} imports {strangers}"
+def arrows():
+    """`{file relative to the package: rooms and ground modules it imports}`."""
+    known = {*GROUND, *MAY_IMPORT}
+    return {
+        path.relative_to(PACKAGE): {
+            name.split(".")[1]
+            for name in imported(path)
+            if name.startswith("knee_attention.") and name.split(".")[1] in known
+        }
+        for path in FILES
+    }
+
+
+def room(path):
+    return path.parts[0].removesuffix(".py")
+
+
+def test_the_house_has_these_rooms_and_no_more():
+    shown = {path.stem for path in PACKAGE.iterdir() if not path.name.startswith("__")}
+    assert shown == {*GROUND, *MAY_IMPORT}
+    assert len(shown) <= 16
+
+
+@pytest.mark.parametrize("place", sorted(MAY_IMPORT))
+def test_a_room_imports_only_what_lies_below_it(place):
+    wrong = {
+        str(path): found - MAY_IMPORT[place] - {place}
+        for path, found in arrows().items()
+        if room(path) == place and found - MAY_IMPORT[place] - {place}
+    }
+    assert not wrong
+
+
+def test_the_ground_imports_no_room():
+    wrong = {
+        str(path): found - GROUND
+        for path, found in arrows().items()
+        if room(path) in GROUND and found - GROUND
+    }
+    assert not wrong
+
+
+def test_no_module_imports_itself_by_a_detour():
+    """Circles over all imports, also those inside of functions."""
+    names = {
+        "knee_attention." + ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
+        for path in FILES
+        if path.stem not in ("__init__", "__main__")
+    }
+    edges = {name: imported(path) & names.keys() - {name} for name, path in names.items()}
+    while True:
+        leaves = {name for name, targets in edges.items() if not targets}
+        if not leaves:
+            break
+        edges = {name: t - leaves for name, t in edges.items() if name not in leaves}
+    assert not edges, f"a circle among {sorted(edges)}"
 
 
 def test_tensorflow_is_never_imported_at_module_level():
@@ -53,9 +114,23 @@ def test_a_package_has_one_user(package, allowed):
     assert users <= allowed
 
 
-def test_keras_is_used_by_one_file_of_films():
-    users = {path.name for path in (PACKAGE / "films").rglob("*.py") if "keras" in imported(path)}
-    assert users == {"batches.py"}
+@pytest.mark.parametrize(
+    ("place", "users"),
+    [
+        ("films", set()),
+        ("phantoms", set()),
+        ("datasets", {"batches.py"}),
+        ("preparation", set()),
+        ("evidence", set()),
+    ],
+)
+def test_keras_has_few_users_below_the_runs(place, users):
+    found = {
+        path.name
+        for path in (PACKAGE / place).rglob("*.py")
+        if any(name.split(".")[0] == "keras" for name in imported(path))
+    }
+    assert found == users
 
 
 def test_data_prep_never_imports_keras():

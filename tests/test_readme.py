@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from knee_attention.evidence.tables import PAPER_TABLE_1
+from knee_attention.evidence.paper import PAPER_TABLE_1
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from knee_attention.evidence.tables import PAPER_TABLE_1
-from knee_attention.experiment import Experiment
+from knee_attention.evidence.paper import PAPER_TABLE_1
+from knee_attention.runs.experiment import Experiment
 
 FOLDER = Path(__file__).parents[1] / "experiments"
 NAMES = [f"{backbone}_{variant}" for backbone, row in PAPER_TABLE_1.items() for variant in row]

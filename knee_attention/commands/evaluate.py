@@ -12,11 +12,10 @@ such a cell. A run's folder keeps that as expert_masks.json, and the report show
 
 from pathlib import Path
 
+from knee_attention.datasets.layout import SPLITS
 from knee_attention.errors import InputError
-from knee_attention.experiment import POLARITIES, positive_number, seed_number
 from knee_attention.files import make_folder, write_json
-
-SPLITS = ("train", "validation", "test")
+from knee_attention.options import POLARITIES, positive_number, seed_number
 
 
 def add_options(parser) -> None:
@@ -50,10 +49,10 @@ def run(options) -> None:
             raise InputError(f"{path}: no such model file or run")
     if options.output:
         _ready_output(options.output)
-    from knee_attention.quiet import start_keras
+    from knee_attention.startup import start_keras
 
     start_keras()
-    from knee_attention import comparison
+    from knee_attention.runs import comparison
 
     saved = [comparison.open_saved(path) for path in (options.model, *options.others)]
     labels = _labels(saved)
@@ -96,7 +95,7 @@ def _labels(saved: list) -> list[str]:
 
 
 def _text(models: list, compared: dict | None, title: str) -> str:
-    from knee_attention.evidence import summary
+    from knee_attention.evidence import screen as summary
     from knee_attention.evidence.predictions import ENSEMBLE
 
     first = models[0].results
@@ -127,7 +126,7 @@ def _text(models: list, compared: dict | None, title: str) -> str:
 
 
 def _attention_text(models: list, source) -> str:
-    from knee_attention.evidence import summary
+    from knee_attention.evidence import screen as summary
 
     lines = [f"attention on {models[0].results['knees']} {source.split} knees of {source.title} "
              f"that have a mask in {source.masks}"]
@@ -144,7 +143,7 @@ def _attention_text(models: list, source) -> str:
 
 def _keep_with_runs(saved: list, models: list) -> None:
     """Lay the localisation into the folder of every model that was given as a run."""
-    from knee_attention.comparison import EXPERT_MASKS
+    from knee_attention.runs.comparison import EXPERT_MASKS
 
     for origin, model in zip(saved, models, strict=True):
         if origin.given.is_dir():

@@ -17,11 +17,11 @@ def run(options: argparse.Namespace) -> None:
     """Export."""
     if options.output.suffix.lower() != ".onnx":
         raise InputError(f"{options.output}: the name of an ONNX file ends in .onnx")
-    from knee_attention.quiet import start_keras
+    from knee_attention.startup import start_keras
 
     start_keras()
-    from knee_attention.networks.model_file import load_model, read_description
-    from knee_attention.networks.onnx_export import export_onnx
+    from knee_attention.networks.files.model_files import load_model, read_description
+    from knee_attention.networks.files.onnx_export import export_onnx
 
     export_onnx(load_model(options.model), options.output, read_description(options.model))
     print(f"{options.output}: {options.output.stat().st_size / 1e6:.1f} MB; grade with "

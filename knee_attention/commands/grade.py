@@ -15,8 +15,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from knee_attention.errors import ImageError, InputError
-from knee_attention.experiment import POLARITIES
 from knee_attention.files import keep_inputs, make_folder, written_whole
+from knee_attention.options import POLARITIES
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -49,8 +49,8 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(f"{options.csv}: the name of a table ends in .csv")
     from tqdm import tqdm
 
-    from knee_attention.films.opening import image_files
-    from knee_attention.inference import RESEARCH_ONLY, load_grader
+    from knee_attention.films.inputs import image_files
+    from knee_attention.grading.grader import RESEARCH_ONLY, load_grader
 
     files = image_files(options.images)
     pictures = _picture_files(options.overlay, files) if options.overlay else []
@@ -171,7 +171,7 @@ def _draw(path: Path, knees: list, synthetic: bool) -> None:
     import numpy as np
 
     from knee_attention.evidence.pictures import captioned
-    from knee_attention.films.writing import write_picture
+    from knee_attention.films.image_files import write_picture
 
     panels = []
     for knee in knees:

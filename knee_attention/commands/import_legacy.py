@@ -40,12 +40,12 @@ def run(options: argparse.Namespace) -> None:
     if options.new.suffix not in (".h5", ".keras"):
         raise InputError(f"{options.new}: the name of the new model file ends in .h5 or .keras")
     keep_inputs([options.old], [options.new])
-    from knee_attention.quiet import start_keras
+    from knee_attention.startup import start_keras
 
     start_keras()
     from knee_attention.films.radiograph import PREPARATION
-    from knee_attention.networks.legacy import import_legacy
-    from knee_attention.networks.model_file import save_model
+    from knee_attention.networks.files.legacy import import_legacy
+    from knee_attention.networks.files.model_files import save_model
 
     pixels = {"pixel_mean": options.pixel_mean, "pixel_deviation": options.pixel_deviation}
     imported = import_legacy(

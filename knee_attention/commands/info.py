@@ -54,13 +54,13 @@ def run(options: argparse.Namespace) -> None:
 
 def _description(path: Path) -> dict:
     if path.suffix.lower() == ".onnx":
-        from knee_attention.networks.onnx_file import OnnxNetwork
+        from knee_attention.networks.files.onnx_network import OnnxNetwork
 
         return OnnxNetwork(path).description
-    from knee_attention.quiet import start_keras
+    from knee_attention.startup import start_keras
 
     start_keras()
-    from knee_attention.networks.model_file import read_description
+    from knee_attention.networks.files.model_files import read_description
 
     return read_description(path)
 

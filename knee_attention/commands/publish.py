@@ -22,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Copy every run; the first that cannot be published ends the command."""
-    from knee_attention.published_run import publish
+    from knee_attention.runs.publishing import publish
 
     for folder in options.runs:
         print(publish(folder, options.to, options.overwrite))

@@ -13,6 +13,7 @@ from typing import TextIO
 
 from knee_attention.errors import InputError
 from knee_attention.files import written_whole
+from knee_attention.options import count
 
 SUFFIXES = (".html", ".htm")
 
@@ -33,11 +34,11 @@ def run(options: argparse.Namespace) -> None:
     if output.suffix.lower() not in SUFFIXES:
         raise InputError(f"{output}: the name of a page ends in .html")
     with _opened(output) as page:
-        from knee_attention.quiet import start_keras
+        from knee_attention.startup import start_keras
 
         start_keras()
-        from knee_attention.evidence.report import report_page
-        from knee_attention.finished_run import read_runs, with_mistakes
+        from knee_attention.evidence.report.page import report_page
+        from knee_attention.runs.reporting import read_runs, with_mistakes
 
         runs = with_mistakes(read_runs(options.runs), options.mistakes)
         page.write(report_page(runs))
@@ -58,11 +59,3 @@ def _opened(path: Path) -> Iterator[TextIO]:
         beside.open("w", encoding="utf-8", errors="xmlcharrefreplace") as page,
     ):
         yield page
-
-
-def count(text: str) -> int:
-    """A whole number from 0, for argparse."""
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 0, not {text}")
-    return number

@@ -7,16 +7,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from knee_attention.evidence.attention_maps import OPACITY, at_image_size
 from knee_attention.evidence.metrics import CALIBRATION_BINS, expected_calibration_error
+from knee_attention.evidence.pictures import OPACITY, at_image_size
 from knee_attention.files import written_whole
+from knee_attention.kl import GRADES
 
 # Okabe and Ito's colour-blind safe palette, in an order that also differs in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 MARKERS = ("o", "s", "^", "D")
 HATCHES = ("", "////", "....", "xx")
 HEAT = "inferno"
-GRADES = range(5)
 PANEL = 1.75
 """Width of one picture of the mask panels in inches."""
 

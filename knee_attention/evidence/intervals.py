@@ -13,8 +13,9 @@ Reference: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapt
 import numpy as np
 
 from knee_attention.evidence import metrics
-from knee_attention.evidence.metrics import GRADES, OSTEOARTHRITIS, SCALARS
+from knee_attention.evidence.metrics import SCALARS
 from knee_attention.evidence.predictions import Predictions, common_knees
+from knee_attention.kl import GRADES, OSTEOARTHRITIS
 
 LEVEL = 0.95
 
@@ -39,7 +40,7 @@ def bootstrap_intervals(
         `{metric: [low, high]}`, None for a metric that is undefined here or has no interval, as
         none has with a single person.
     """
-    trainings = np.reshape(probabilities, (-1, len(grades), GRADES.size))
+    trainings = np.reshape(probabilities, (-1, len(grades), len(GRADES)))
     as_they_are = _means(grades, trainings, np.ones((1, len(grades))))
     drawn = _means(grades, trainings, draws(subjects, resamples, seed))
     intervals = dict.fromkeys(SCALARS)
@@ -134,10 +135,10 @@ def metrics_by_weight(
     """
     predicted = probabilities.argmax(axis=1)
     total = weights.sum(axis=1)
-    cells = np.eye(GRADES.size**2)[grades * GRADES.size + predicted]
-    confusion = (weights @ cells).reshape(-1, GRADES.size, GRADES.size)
+    cells = np.eye(len(GRADES) ** 2)[grades * len(GRADES) + predicted]
+    confusion = (weights @ cells).reshape(-1, len(GRADES), len(GRADES))
     distance = np.abs(np.subtract.outer(GRADES, GRADES))
-    oa = GRADES >= OSTEOARTHRITIS
+    oa = np.array(GRADES) >= OSTEOARTHRITIS
     with np.errstate(invalid="ignore", divide="ignore"):
         recalls = np.diagonal(confusion, axis1=1, axis2=2) / confusion.sum(axis=2)
         return {

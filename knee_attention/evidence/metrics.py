@@ -3,9 +3,7 @@
 import numpy as np
 from sklearn import metrics as sk
 
-GRADES = np.arange(5)
-OSTEOARTHRITIS = 2
-"""Radiographic osteoarthritis is a Kellgren-Lawrence grade of 2 or more."""
+from knee_attention.kl import GRADES, OSTEOARTHRITIS
 
 LEAST_PROBABILITY = 1e-7
 """Cross-entropy keeps probabilities from zero by this, as Keras does."""

@@ -3,12 +3,37 @@
 import cv2
 import numpy as np
 
-from knee_attention.evidence.attention_maps import overlay
-
 HEIGHT = 480
 """Of a knee in a picture, in pixels: small inputs are enlarged."""
 
 BORDER, CAPTION = 8, 36
+
+OPACITY = 0.55
+"""Of a mask that is laid over a film."""
+
+
+def at_image_size(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A mask `(height, width)` enlarged to an image's height and width, bilinearly."""
+    return cv2.resize(mask, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+
+
+def overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """A mask laid over a film in colour, dark where it is lowest and yellow where it is highest.
+
+    Args:
+        image: `(height, width)` uint8.
+        mask: `(h, w)` float, of any resolution; it is stretched from its lowest to its highest
+            value, so colours do not compare between knees.
+
+    Returns:
+        `(height, width, 3)` uint8, blue, green, red.
+    """
+    enlarged = at_image_size(mask.astype(np.float32), image.shape)
+    spread = max(float(np.ptp(enlarged)), 1e-12)
+    levels = np.round(255 * (enlarged - enlarged.min()) / spread).astype(np.uint8)
+    colours = cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)
+    film = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    return cv2.addWeighted(colours, OPACITY, film, 1 - OPACITY, 0)
 
 
 def captioned(image: np.ndarray, mask: np.ndarray, caption: str) -> np.ndarray:

@@ -10,8 +10,8 @@ import pandas as pd
 
 from knee_attention.errors import InputError
 from knee_attention.evidence.ensemble import ensemble
-from knee_attention.evidence.metrics import GRADES
 from knee_attention.files import written_whole
+from knee_attention.kl import GRADES
 
 ENSEMBLE = "ensemble"
 ANY_NAME = "surrogateescape"

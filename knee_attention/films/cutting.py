@@ -1,4 +1,4 @@
-"""From a file with a bilateral film to two files with a knee each."""
+"""How films become knees: it goes with the knees to whoever learns from them."""
 
 import os
 from dataclasses import asdict, dataclass
@@ -6,21 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from knee_attention.errors import ImageError, InputError
+from knee_attention.errors import InputError
 from knee_attention.files import read_json, write_json
-from knee_attention.films.polarity import bone_bright
 from knee_attention.films.radiograph import (
     KNEE_SIZE,
     LARGEST_SIDE,
     SMALLEST_SIDE,
     prepare_knee,
-    split_knees,
 )
-from knee_attention.films.reading import is_image_file, read_radiograph
-from knee_attention.films.writing import write_image
-
-KNEE_COLUMNS = ["id", "subject", "side", "file", "source", "turned"]
-"""Columns of the table that goes with a folder of knees."""
 
 CUTTING = "cutting.json"
 """What `Cutting` holds, in a folder of knees and in a training set made of it."""
@@ -99,54 +92,3 @@ def write_cutting(folder: Path, cutting: Cutting | None) -> None:
         write_json(folder / CUTTING, asdict(cutting))
     else:
         (folder / CUTTING).unlink(missing_ok=True)
-
-
-@dataclass(frozen=True)
-class Cutter:
-    """Cut a film file into `<id>_R.png` and `<id>_L.png`, ready for a network.
-
-    Args:
-        folder: where the knees go.
-        cutting: how they are cut.
-        polarity: `"auto"` turns photographic negatives, `"as-is"` leaves every film as it is.
-    """
-
-    folder: Path
-    cutting: Cutting = Cutting()
-    polarity: str = "auto"
-
-    def __call__(self, source: Path) -> list[dict]:
-        """Write the two knees of a film.
-
-        Returns:
-            One row per knee: id, side, file, and `turned`, which is "yes" where a photographic
-            negative became a positive.
-
-        Raises:
-            ImageError: no film of two knees can be read from the file.
-            InputError: the knees cannot be written.
-        """
-        if not is_image_file(source):
-            raise ImageError(source, f"no image file ({source.suffix or 'no suffix'})")
-        film, turned = bone_bright(read_radiograph(source), self.polarity)
-        height, width = film.shape
-        if height < SMALLEST_SIDE or width < 2 * SMALLEST_SIDE:
-            raise ImageError(source, f"too small for a film: {width}x{height} pixels")
-        try:
-            halves = split_knees(film, self.cutting.split)
-        except ValueError:
-            blank = film.min() == film.max()
-            reason = "the image is blank" if blank else "a single knee, or none: not cut"
-            raise ImageError(source, reason) from None
-        knees = {side: self.cutting.knee(half, side) for side, half in halves.items()}
-        if not any(knee.any() for knee in knees.values()):
-            raise ImageError(source, "the image is blank")
-        return [
-            {**self._write(source.stem, side, knee), "turned": "yes" if turned else ""}
-            for side, knee in knees.items()
-        ]
-
-    def _write(self, film: str, side: str, knee: np.ndarray) -> dict:
-        name = f"{film}_{side}.png"
-        write_image(self.folder / name, knee)
-        return {"id": film, "side": side, "file": name}

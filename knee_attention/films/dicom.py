@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from knee_attention.errors import ImageError
-from knee_attention.films.reading import check_regular
+from knee_attention.films.image_files import check_regular
 
 PROJECTIONS = frozenset({"CR", "DX", "RG", "RF", "XA", "OT"})
 """Modalities that may hold a radiograph (PS3.3 C.7.3.1.1.1); OT is what scanned film is sent as."""

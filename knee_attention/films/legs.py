@@ -106,3 +106,53 @@ def _exposed(grey: np.ndarray, axis: int) -> slice:
     flat = grey.std(axis=axis) < FLAT * (grey.max() - grey.min())
     varied = np.flatnonzero(~flat)
     return slice(varied[0], varied[-1] + 1) if len(varied) else slice(0, len(flat))
+
+
+def split_knees(film: np.ndarray, method: str = "middle") -> dict[str, np.ndarray]:
+    """Cut a bilateral radiograph into two knees of one width.
+
+    Args:
+        film: `(height, width)` array. The patient's left knee is on the image's right.
+        method: `"middle"` of the film (section 4), or `"auto"`: in the gap between the legs.
+
+    Returns:
+        `{"R": right knee, "L": left knee}`, each `(height, width // 2)`, of the film's dtype.
+
+    Raises:
+        ValueError: an unknown `method`, or no gap between two legs.
+    """
+    if method == "middle":
+        half = film.shape[1] // 2
+        return {"R": film[:, :half], "L": film[:, film.shape[1] - half :]}
+    if method == "auto":
+        gap = find_gap(film)
+        if gap is None:
+            raise ValueError("expected a film of two legs. Received: a single knee, or none")
+        return split_at(film, gap.column)
+    raise ValueError(f"expected method 'middle' or 'auto'. Received: {method!r}")
+
+
+def split_at(film: np.ndarray, column: int) -> dict[str, np.ndarray]:
+    """Cut a bilateral radiograph at a column.
+
+    Both knees keep half the film's width, so that every knee of a set has the same proportions:
+    the wider part loses its outer border, the narrower gets one of the film's darkest grey.
+
+    Args:
+        film: `(height, width)` array.
+        column: the first column of the patient's left knee.
+
+    Returns:
+        `{"R": right knee, "L": left knee}`, each `(height, width // 2)`, of the film's dtype.
+    """
+    half = film.shape[1] // 2
+    right, left = film[:, max(0, column - half) : column], film[:, column : column + half]
+    if right.shape[1] < half:
+        right = np.hstack([_border(film, half - right.shape[1]), right])
+    if left.shape[1] < half:
+        left = np.hstack([left, _border(film, half - left.shape[1])])
+    return {"R": right, "L": left}
+
+
+def _border(film: np.ndarray, width: int) -> np.ndarray:
+    return np.full((len(film), width), film.min(), film.dtype)

@@ -7,10 +7,8 @@ file's PhotometricInterpretation can be wrong.
 import cv2
 import numpy as np
 
-from knee_attention.films.reading import to_grey
-
-POLARITIES = ("auto", "as-is")
-"""What to do about negatives: turn them, or leave every image as it is."""
+from knee_attention.films.image_files import to_grey
+from knee_attention.options import POLARITIES
 
 THUMBNAIL = (128, 128)
 """Rows and columns to which the image is shrunk; finer detail is noise to this question."""

@@ -6,10 +6,8 @@ Every layer of a branch is named after it: `att0_norm`, `att0_conv1`, `att0_conv
 
 from keras import layers
 
+from knee_attention.kl import GRADES
 from knee_attention.networks.layers import AttentionPooling2D, LocallyConnected2D
-
-GRADES = 5
-"""Kellgren-Lawrence grades 0 to 4."""
 
 
 def attention_branch(features, name: str):
@@ -31,7 +29,7 @@ def attention_branch(features, name: str):
 
 def grade_head(vector, name: str):
     """Probabilities of the five grades, `(batch, 5)` float32."""
-    return layers.Dense(GRADES, activation="softmax", dtype="float32", name=name)(vector)
+    return layers.Dense(len(GRADES), activation="softmax", dtype="float32", name=name)(vector)
 
 
 def single(vectors: dict) -> dict:

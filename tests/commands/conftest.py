@@ -1,6 +1,6 @@
 import pytest
 
-from knee_attention.cli import main
+from knee_attention.commands.cli import main
 
 
 @pytest.fixture

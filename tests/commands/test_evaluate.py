@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from knee_attention.cli import main
+from knee_attention.commands.cli import main
+from knee_attention.datasets.dataset import load_dataset
 from knee_attention.evidence.ensemble import ensemble
 from knee_attention.evidence.predictions import read_predictions
-from knee_attention.experiment import Experiment
-from knee_attention.films.dataset import load_dataset
-from knee_attention.measurement import predict
-from knee_attention.networks.model_file import load_model
-from knee_attention.runner import run
+from knee_attention.networks.files.model_files import load_model
+from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.measure import predict
+from knee_attention.runs.run import run
 
 SMALL = {"backbone": "antony_clsf", "image_size": (96, 96), "epochs": 1, "batch_size": 10}
 TWO = {"branches": ("att1", "att2"), "fusion": "multi_loss", "loss_weights": (1.0, 0.8)}

@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
-from knee_attention.cli import main
-from knee_attention.evidence.attention_maps import localisation, widened
-from knee_attention.experiment import Experiment
-from knee_attention.films.dataset import load_dataset
-from knee_attention.measurement import look
-from knee_attention.networks.model_file import load_model
-from knee_attention.runner import run
+from knee_attention.commands.cli import main
+from knee_attention.datasets.dataset import load_dataset
+from knee_attention.evidence.localisation import localisation, widened
+from knee_attention.networks.files.model_files import load_model
+from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.measure import look
+from knee_attention.runs.run import run
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from knee_attention.cli import main
+from knee_attention.commands.cli import main
 from knee_attention.evidence.pictures import captioned
-from knee_attention.experiment import Experiment
-from knee_attention.films.phantom import phantom_film
-from knee_attention.inference import load_grader
-from knee_attention.runner import run
+from knee_attention.grading.grader import load_grader
+from knee_attention.phantoms.film import phantom_film
+from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.run import run
 
 SMALL = Experiment(backbone="antony_clsf", branches=("att1", "att2"), fusion="multi_loss",
                    loss_weights=(1.0, 0.8), image_size=(96, 96), epochs=1, batch_size=8,

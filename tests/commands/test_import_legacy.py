@@ -2,11 +2,11 @@ import h5py
 import numpy as np
 import pytest
 
-from knee_attention.cli import main
-from knee_attention.inference import load_grader
-from knee_attention.networks.legacy import PIXEL_DEVIATION, PIXEL_MEAN
+from knee_attention.commands.cli import main
+from knee_attention.grading.grader import load_grader
+from knee_attention.networks.files.legacy import PIXEL_DEVIATION, PIXEL_MEAN
+from knee_attention.networks.files.model_files import load_model, read_description
 from knee_attention.networks.model import build_model
-from knee_attention.networks.model_file import load_model, read_description
 
 SIZE = ["--image-size", "96", "96"]
 

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from knee_attention.cli import main
+from knee_attention.commands.cli import main
+from knee_attention.commands.table1 import main as table1
 from knee_attention.evidence.predictions import read_predictions
-from knee_attention.experiment import Experiment
-from knee_attention.published_run import KEPT
-from knee_attention.runner import run
-from knee_attention.table1 import main as table1
+from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.publishing import KEPT
+from knee_attention.runs.run import run
 
 SCRIPTS = sorted((Path(__file__).parents[2] / "experiments").glob("run_*_*.py"))
 ONE = Experiment(backbone="antony_clsf", branches=("att1",), image_size=(96, 96), epochs=1,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import cv2
 
-from knee_attention.films.phantom import phantom_film
+from knee_attention.phantoms.film import phantom_film
 
 
 def write_films(folder: Path, count: int, height: int = 160) -> Path:

@@ -10,7 +10,7 @@ from films_on_disk import account_of, read_rows  # noqa: E402
 from pydicom.uid import JPEG2000Lossless, RLELossless  # noqa: E402
 
 from knee_attention.films.dicom import read_film  # noqa: E402
-from knee_attention.films.trees import name_films  # noqa: E402
+from knee_attention.preparation.dicom_trees import name_films  # noqa: E402
 
 STORED = np.random.default_rng(0).integers(0, 4096, (40, 56)).astype(np.uint16)
 

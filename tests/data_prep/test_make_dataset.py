@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from films_on_disk import account_of, read_rows, write_films
 
-from knee_attention.films.pairing import pair
-from knee_attention.films.reading import read_image
-from knee_attention.films.writing import write_image
+from knee_attention.films.image_files import read_image, write_image
+from knee_attention.preparation.pairing import pair
 
 
 @pytest.fixture(scope="module")
@@ -270,8 +269,8 @@ def test_a_film_gets_its_own_label_or_none(films, labels, subjects, paired):
 
 
 def test_a_training_set_says_how_its_knees_were_cut(tmp_path, run):
+    from knee_attention.datasets.dataset import load_dataset
     from knee_attention.films.cutting import Cutting
-    from knee_attention.films.dataset import load_dataset
 
     table = write_films(tmp_path / "films", 12)
     options = "--split middle --size 80 56 --fit pad --equalize none --flip-left".split()
@@ -293,7 +292,7 @@ def test_a_training_set_says_how_its_knees_were_cut(tmp_path, run):
 
 
 def test_the_pipeline_and_both_kinds_of_set_give_the_same_knees(tmp_path, run):
-    from knee_attention.films.dataset import load_dataset
+    from knee_attention.datasets.dataset import load_dataset
 
     table = write_films(tmp_path / "films", 12)
     run("split_knees", tmp_path / "films", tmp_path / "knees")

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from films_on_disk import account_of, read_rows
 
-from knee_attention.films.grade_tables import readings_of
-from knee_attention.films.grades import choose_grades
-from knee_attention.films.tables import read_table
+from knee_attention.preparation.grade_tables import readings_of
+from knee_attention.preparation.grades import choose_grades
+from knee_attention.preparation.tables import read_table
 
 TABLES = Path(__file__).parents[3] / "shared" / "data" / "oai_format"
 here = pytest.mark.skipif(not TABLES.is_dir(), reason="the tables of the release are not here")

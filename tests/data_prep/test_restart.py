@@ -9,7 +9,7 @@ import cv2
 from conftest import ROOT
 from films_on_disk import write_films
 
-from knee_attention.films.reading import read_image
+from knee_attention.films.image_files import read_image
 
 
 def test_split_knees_is_killed_and_goes_on(tmp_path):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from films_on_disk import account_of, read_rows, write_films
 
-from knee_attention.films.phantom import phantom_film
-from knee_attention.films.radiograph import prepare_knee, split_knees
-from knee_attention.films.reading import read_image
+from knee_attention.films.image_files import read_image
+from knee_attention.films.legs import split_knees
+from knee_attention.films.radiograph import prepare_knee
+from knee_attention.phantoms.film import phantom_film
 
 
 @pytest.fixture

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 from films_on_disk import account_of, read_rows, write_films
 
-from knee_attention.films.phantom import phantom_film
-from knee_attention.films.reading import read_image
-from knee_attention.films.writing import write_image
+from knee_attention.films.image_files import read_image, write_image
+from knee_attention.phantoms.film import phantom_film
 
 
 def knees_in(folder):

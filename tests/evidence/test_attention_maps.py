@@ -1,13 +1,9 @@
 import numpy as np
 import pytest
 
-from knee_attention.evidence.attention_maps import (
-    attention_masks,
-    box_mask,
-    localisation,
-    mask_model,
-    overlay,
-)
+from knee_attention.evidence.localisation import box_mask, localisation
+from knee_attention.evidence.pictures import overlay
+from knee_attention.networks.masks import attention_masks, mask_model
 from knee_attention.networks.model import build_model
 
 

@@ -7,11 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from knee_attention.films.legs import find_gap
-from knee_attention.films.opening import knees_of
-from knee_attention.films.phantom import phantom_film
-from knee_attention.films.radiograph import split_knees
-from knee_attention.films.reading import read_image
+from knee_attention.films.image_files import read_image
+from knee_attention.films.inputs import knees_of
+from knee_attention.films.legs import find_gap, split_knees
+from knee_attention.phantoms.film import phantom_film
 
 RADIOGRAPHS = Path(__file__).parents[3] / "shared" / "data" / "radiographs"
 CROPS = RADIOGRAPHS.with_name("kneeKL224") / "validation.tar"

@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from knee_attention.films.dataset import load_dataset
-from knee_attention.films.phantom import phantom_film
+from knee_attention.datasets.dataset import load_dataset
+from knee_attention.films.legs import split_knees
 from knee_attention.films.polarity import bone_bright, is_negative, negative
-from knee_attention.films.radiograph import prepare_knee, split_knees
+from knee_attention.films.radiograph import prepare_knee
+from knee_attention.phantoms.film import phantom_film
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="no real films beside the checkout")

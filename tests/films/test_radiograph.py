@@ -2,13 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from knee_attention.films.radiograph import (
-    equalize,
-    prepare_knee,
-    resize_knee,
-    split_knees,
-    to_uint8,
-)
+from knee_attention.films.legs import split_knees
+from knee_attention.films.radiograph import equalize, prepare_knee, resize_knee, to_uint8
 
 NOISE = np.random.default_rng(0).integers(0, 4096, (50, 41)).astype(np.uint16)
 

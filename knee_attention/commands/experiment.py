@@ -1,0 +1,112 @@
+"""The command line of an experiment's script."""
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+
+from knee_attention.options import POLARITIES, positive_number, rate, seed_number
+from knee_attention.runs.experiment import PHANTOM_SETTINGS, PRECISIONS, Experiment
+from knee_attention.startup import command_line, start_keras
+
+
+def main(experiment: Experiment, arguments: list[str] | None = None) -> None:
+    """The command line of an experiment's script.
+
+    Args:
+        experiment: what the script runs, in the paper's setting.
+        arguments: the command line without the program; by default the process's own.
+    """
+    parser = argparse.ArgumentParser(
+        description=f"Train, evaluate and save {experiment.name}: branches "
+        f"{', '.join(experiment.branches)}, {experiment.fusion.replace('_', ' ')}. Without --data "
+        "it draws synthetic knee radiographs and takes a small setting.",
+    )
+    phantom = PHANTOM_SETTINGS[experiment.backbone]
+    add_options(parser, f"runs/{experiment.name}", phantom)
+    options = vars(parser.parse_args(arguments))
+    output, overwrite, pdf = (options.pop(name) for name in ("output", "overwrite", "pdf"))
+    experiment = with_options(experiment, options, phantom)
+    with command_line(Path(sys.argv[0]).name):
+        start_keras()
+        from knee_attention.evidence.screen import results_table
+        from knee_attention.runs.run import run
+
+        output = output or Path("runs") / experiment.name
+        results = run(experiment, output, overwrite, pdf)
+        print(f"\nmodel, predictions and figures: {output}\n\n{results_table(results)}")
+
+
+def with_options(experiment: Experiment, options: dict, phantom: dict) -> Experiment:
+    """An experiment as the command line asks for it.
+
+    Args:
+        experiment: in the paper's setting.
+        options: values of `add_options` by name, None where not given.
+        phantom: the setting on phantoms, taken where no data are named.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    return dataclasses.replace(experiment, **{**({} if options["data"] else phantom), **given})
+
+
+def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | None) -> None:
+    """Declare the options that every experiment has.
+
+    Args:
+        parser: to add them to.
+        output: the default folder.
+        phantom: the setting on phantoms for the help; None where it differs between experiments.
+    """
+    paper = Experiment()
+
+    def default(name: str) -> str:
+        small = _shown(phantom[name]) if phantom else "smaller"
+        return f"{_shown(getattr(paper, name))}; phantoms {small}"
+
+    def add(flag, text, default=None, **kwargs):
+        default = f" (default: {default})" if default is not None else ""
+        parser.add_argument(flag, help=text + default, **kwargs)
+
+    add("--data", "folder train|validation|test/<grade>/<image>, or .h5 of make_dataset.py",
+        "synthetic phantoms", metavar="DIR|FILE.h5", type=_data)
+    add("--output", "folder of the results", output, metavar="DIR", type=Path)
+    add("--epochs", "at most this many", default("epochs"), type=positive_number, metavar="N")
+    add("--batch-size", "knees a step", default("batch_size"), type=positive_number, metavar="N")
+    add("--learning-rate", "of Adam, at the start", default("learning_rate"), type=rate,
+        metavar="X")
+    add("--patience", "K times the paper's epochs without a better validation loss before the rate "
+        "falls (2) and training ends (3)", paper.patience, type=positive_number, metavar="K")
+    add("--image-size", "height and width in pixels", default("image_size"), type=positive_number,
+        nargs=2, action=_Size, metavar=("H", "W"))
+    add("--precision", "auto takes what is fastest on this device", paper.precision,
+        choices=PRECISIONS)
+    add("--weights", "scratch, imagenet, or an .h5/.keras file of the same backbone",
+        paper.weights, metavar="scratch|imagenet|FILE")
+    add("--batch-norm", "precise: statistics re-estimated before each validation; moving: Keras' "
+        "moving averages, the paper's letter", paper.batch_norm, choices=("precise", "moving"))
+    add("--augment", "flips: left to right, the paper's; strong: also turned, shifted, zoomed and "
+        "exposed a little differently", paper.augment, choices=("flips", "strong"))
+    add("--schedule", "of the learning rate. plateau: falls when validation stops improving; "
+        "cosine: falls to nothing over --epochs", paper.schedule, choices=("plateau", "cosine"))
+    add("--polarity", "auto turns photographic negatives; as-is leaves every image alone",
+        paper.polarity, choices=POLARITIES)
+    add("--limit", "at most N knees a split, each grade in its share; for trying", metavar="N",
+        type=positive_number)
+    add("--seed", "of everything random", paper.seed, type=seed_number, metavar="N")
+    parser.add_argument("--overwrite", action="store_true", help="begin a finished run anew")
+    parser.add_argument("--pdf", action="store_true", help="also draw figures as PDF")
+
+
+def _shown(value) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else f"{value:g}"
+
+
+class _Size(argparse.Action):
+    """Two numbers as the tuple that `Experiment` holds."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        setattr(namespace, self.dest, tuple(values))
+
+
+def _data(text: str) -> str:
+    return str(Path(text).absolute())

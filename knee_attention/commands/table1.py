@@ -1,0 +1,73 @@
+"""The command line of `experiments/run_table1.py`."""
+
+import argparse
+import runpy
+from pathlib import Path
+
+from knee_attention.commands.experiment import add_options, with_options
+from knee_attention.errors import InputError
+from knee_attention.options import positive_number
+from knee_attention.runs.experiment import PHANTOM_SETTINGS, Experiment
+from knee_attention.runs.run_folder import refuse_overlap
+from knee_attention.runs.table1 import Job, print_published, run_jobs
+from knee_attention.startup import command_line, start_keras
+
+
+def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
+    """The command line of `experiments/run_table1.py`.
+
+    Args:
+        scripts: the experiments' scripts, each with its `EXPERIMENT`.
+        arguments: the command line without the program; by default the process's own.
+    """
+    experiments = [runpy.run_path(str(script))["EXPERIMENT"] for script in scripts]
+    options = vars(_parser(experiments).parse_args(arguments))
+    output, overwrite, pdf, seeds, only, published = (
+        options.pop(name) for name in ("output", "overwrite", "pdf", "seeds", "only", "published")
+    )
+    if published:
+        with command_line("run_table1.py"):
+            print_published(published, experiments)
+        return
+    output = output or Path("runs/table1")
+    first = options["seed"] or 0
+    jobs = [
+        Job(with_options(experiment, {**options, "seed": first + number},
+                         PHANTOM_SETTINGS[experiment.backbone]),
+            output / (experiment.name + f"-seed{first + number}" * (number > 0)))
+        for number in range(seeds)
+        for experiment in experiments
+        if not only or experiment.name in only
+    ]  # fmt: skip
+    with command_line("run_table1.py"):
+        _refuse_file(output)
+        refuse_overlap(jobs[0].experiment, output, overwrite)
+        start_keras()
+        failed = run_jobs(jobs, output, overwrite, pdf)
+        print((output / "table1.md").read_text(encoding="utf-8"))
+        print(f"table1.csv, .md and .html: {output}")
+        if failed:
+            raise InputError(f"{len(failed)} of {len(jobs)} runs failed; the same command tries "
+                             "them again")
+
+
+def _parser(experiments: list[Experiment]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description="Run all twenty experiments of Table 1 on one data set and write the table. "
+        "What is finished is taken as it is, what was killed continues, what fails is said and "
+        "passed over. Without --data: synthetic phantoms, in a small setting.",
+    )
+    add_options(parser, "runs/table1", None)
+    parser.add_argument("--from", dest="published", type=Path, metavar="DIR",
+                        help="run nothing; print the table of the runs published in DIR")
+    parser.add_argument("--seeds", type=positive_number, default=1, metavar="N",
+                        help="trainings of each experiment, from --seed on (default: 1)")
+    parser.add_argument("--only", nargs="+", metavar="NAME",
+                        choices=[experiment.name for experiment in experiments],
+                        help="some of the experiments, such as vgg16_multiloss")
+    return parser
+
+
+def _refuse_file(output: Path) -> None:
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output}: not a folder")

@@ -1,0 +1,1 @@
+"""Knees by split, and how training meets them."""

@@ -1,0 +1,89 @@
+"""Knees by split, in memory or on a disk."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+from tqdm import tqdm
+
+from knee_attention.errors import ImageError
+from knee_attention.films.cutting import Cutting
+from knee_attention.kl import GRADES
+
+
+@dataclass(frozen=True)
+class Knees:
+    """The knees of one split.
+
+    Attributes:
+        images: `(n, height, width)` uint8, prepared: an array, or what is indexed like one and
+            reads the knees at an array of positions from a disk.
+        grades: `(n,)` int64 Kellgren-Lawrence grades.
+        files: the name of each knee's file, relative to the data set.
+        subjects: the person each knee belongs to.
+        masks: a `(height, width)` bool joint mask a knee, where the truth is known: of phantoms at
+            the images' size, of experts at that of their files.
+        turned: which of `files` are photographic negatives, shown here with bone bright.
+    """
+
+    images: np.ndarray
+    grades: np.ndarray
+    files: list[str]
+    subjects: list[str]
+    masks: Sequence[np.ndarray] | None = None
+    turned: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.grades)
+
+    def take(self, positions: np.ndarray) -> "Knees":
+        """The knees at these positions, in their order."""
+        files = [self.files[position] for position in positions]
+        return Knees(
+            images=self.images[positions],
+            grades=self.grades[positions],
+            files=files,
+            subjects=[self.subjects[position] for position in positions],
+            masks=None if self.masks is None else [self.masks[p] for p in positions],
+            turned=[file for file in files if file in set(self.turned)],
+        )
+
+    def grade_counts(self) -> list[int]:
+        """Number of knees of each grade."""
+        return np.bincount(self.grades, minlength=len(GRADES)).tolist()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Knees by split, and the files that could not be read.
+
+    Attributes:
+        splits: `{"train": Knees, "validation": Knees, "test": Knees}`; test may be absent.
+        synthetic: whether the knees are phantoms.
+        unreadable: one `ImageError` for each file left out.
+        cutting: how the knees were cut from films, where that is known.
+    """
+
+    splits: dict[str, Knees]
+    synthetic: bool = False
+    unreadable: list[ImageError] = field(default_factory=list)
+    cutting: Cutting | None = None
+
+
+def stratified_subset(grades: np.ndarray, limit: int | None, seed: int) -> np.ndarray:
+    """Positions of at most `limit` knees, every grade in its share, in their first order."""
+    if limit is None or limit >= len(grades):
+        return np.arange(len(grades))
+    shuffled = np.random.default_rng(seed).permutation(len(grades))
+    by_grade = shuffled[np.argsort(grades[shuffled], kind="stable")]
+    steps = (np.arange(limit) + 0.5) * len(grades) / limit
+    return np.sort(by_grade[steps.astype(int)])
+
+
+def in_threads(work: Callable[[int], None], count: int, title: str) -> None:
+    """Do `work(0)` to `work(count - 1)` in threads, under a progress bar."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in tqdm(pool.map(work, range(count)), total=count, desc=title, disable=None):
+            pass

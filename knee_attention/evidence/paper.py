@@ -1,0 +1,43 @@
+"""What the paper reports: its numbers, and what it calls its networks."""
+
+PAPER_TABLE_1 = {
+    "antony_clsf": {
+        "att0": {"att0": 41.76},
+        "att1": {"att1": 41.9},
+        "att2": {"att2": 44.53},
+        "early_fusion": {"kl": 52.5},
+        "multiloss": {"att1": 43.9, "att2": 46.6},
+    },
+    "antony_extended": {
+        "att0": {"att0": 40.0},
+        "att1": {"att1": 53.26},
+        "att2": {"att2": 53.83},
+        "early_fusion": {"kl": 56.17},
+        "multiloss": {"att1": 55.61, "att2": 55.68},
+    },
+    "resnet50": {
+        "att0": {"att0": 59.3},
+        "att1": {"att1": 58.67},
+        "att2": {"att2": 56.47},
+        "early_fusion": {"kl": 59.0},
+        "multiloss": {"att0": 60.0, "att1": 56.88},
+    },
+    "vgg16": {
+        "att0": {"att0": 62.2},
+        "att1": {"att1": 61.7},
+        "att2": {"att2": 58.8},
+        "early_fusion": {"kl": 63.0},
+        "multiloss": {"att0": 64.3, "att1": 63.2},
+    },
+}
+"""Test accuracy in %, by backbone, variant and output (paper, Table 1)."""
+
+TITLES = {
+    "antony_clsf": "Antony clsf.",
+    "antony_extended": "Antony extended",
+    "resnet50": "ResNet-50",
+    "vgg16": "VGG-16",
+}
+
+
+VARIANTS = {"early_fusion": "early fusion", "multiloss": "multi-loss"}

@@ -1,0 +1,99 @@
+"""The report's part on one run: its figures, its numbers by grade, its worst mistakes."""
+
+from knee_attention.evidence.report.markup import Markup, element, join, picture, row, table
+from knee_attention.evidence.report.numbers import number
+from knee_attention.evidence.report.reported import Mistake, ReportedRun
+
+FIGURES = {
+    "learning_curves": "Loss and accuracy over the epochs",
+    "masks": "Attention masks over a knee of each grade",
+    "confusion_matrix": "Confusion matrix",
+    "reliability": "Reliability diagram",
+}
+"""What the page shows of a run's `figures`, in this order, and what each is."""
+
+
+def one_run(run: ReportedRun) -> Markup:
+    """A run's figures, its numbers by grade, and its worst mistakes."""
+    shown = [
+        element(
+            "figure",
+            picture(run.figures[name], f"{title}, {run.label}"),
+            element("figcaption", title),
+            class_=name,
+        )
+        if name in run.figures
+        else element("p", f"{title}: figures/{name}.png is missing or damaged.", class_="missing")
+        for name, title in FIGURES.items()
+    ]
+    grades = [
+        row(
+            f"KL {grade}",
+            str(values["knees"]),
+            *(number(values[name]) for name in ("precision", "recall", "f1")),
+        )
+        for grade, values in enumerate(run.outputs[run.chosen]["per_grade"])
+    ]
+    titles = ["grade", "knees", "precision", "recall", "F1"]
+    return join(
+        [
+            element("div", *shown, class_="figures"),
+            element("h3", f"By grade, {run.chosen}"),
+            table(titles, grades, f"precision, recall and F1 by grade, {run.label}",
+                  class_="numbers"),
+            element("h3", f"Worst mistakes, {run.chosen}"),
+            mistakes(run),
+        ]
+    )  # fmt: skip
+
+
+def mistakes(run: ReportedRun) -> Markup:
+    """The wrongly graded knees with the highest loss: as pictures or, where not, as a table."""
+    wrong = int((run.predictions.of(run.chosen).argmax(axis=1) != run.predictions.grades).sum())
+    said = f"{wrong} of {len(run.predictions)} knees are graded wrong"
+    if not run.mistakes:
+        return element("p", f"{said}.")
+    said += "; these are those with the highest cross-entropy."
+    pictured = [mistake for mistake in run.mistakes if mistake.picture]
+    others = [mistake for mistake in run.mistakes if not mistake.picture]
+    if pictured:
+        said += (f" Beside each knee the attention of {run.branch}, dark where it is lowest and "
+                 "yellow where it is highest.")
+    parts = [element("p", said)]
+    if pictured:
+        parts.append(element("div", *map(pictured_mistake, pictured), class_="mistakes"))
+    if others:
+        rows = [
+            row(
+                mistake.file,
+                str(mistake.grade),
+                str(mistake.predicted),
+                *(f"{mistake.probabilities[grade]:.3f}" for grade in (mistake.predicted,
+                                                                     mistake.grade)),
+                f"{mistake.loss:.2f}",
+            )
+            for mistake in others
+        ]  # fmt: skip
+        titles = ["knee", "true grade", "predicted", "P of the predicted", "P of the true", "loss"]
+        parts += [
+            element("p", f"Without a picture: {run.unshown}.", class_="missing"),
+            table(titles, rows, "mistakes without a picture", class_="numbers"),
+        ]
+    return join(parts)
+
+
+def pictured_mistake(mistake: Mistake) -> Markup:
+    """A mistake's picture, and beneath it what the knee is and what was said of it."""
+    true, predicted = mistake.grade, mistake.predicted
+    text = f"knee of KL {true}, graded {predicted}, and where the model looked"
+    return element(
+        "figure",
+        picture(mistake.picture, text),
+        element(
+            "figcaption",
+            element("strong", f"KL {true}, graded {predicted}"),
+            f"P({predicted}) {mistake.probabilities[predicted]:.2f}, "
+            f"P({true}) {mistake.probabilities[true]:.2f}, loss {mistake.loss:.2f}",
+            element("code", mistake.file),
+        ),
+    )

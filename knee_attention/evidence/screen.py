@@ -1,0 +1,110 @@
+"""Results as lines for the screen."""
+
+from knee_attention.evidence.paper import PAPER_TABLE_1
+
+INTERVALS_OF = {
+    "accuracy": "accuracy",
+    "kappa": "kappa",
+    "kappa_quadratic": "quadratic kappa",
+}
+RESULT_COLUMNS = {
+    "accuracy": "accuracy",
+    "kappa": "kappa",
+    "kappa_quadratic": "quadratic",
+    "mean_absolute_error": "MAE",
+    "cross_entropy": "loss",
+}
+GAP = "  "
+
+
+def metrics_table(rows: dict[str, dict]) -> str:
+    """One line a model's output: the main metrics with their 95% intervals.
+
+    Args:
+        rows: `{label: metrics}`, metrics with their `intervals` as `split_results` gives them.
+    """
+    return _aligned(
+        {"output": list(INTERVALS_OF.values())}
+        | {
+            label: [with_interval(row[name], row["intervals"][name]) for name in INTERVALS_OF]
+            for label, row in rows.items()
+        }
+    )
+
+
+def difference_table(pairs: dict[str, dict]) -> str:
+    """One line a pair of models: the differences between them with their 95% intervals.
+
+    Args:
+        pairs: `{label: differences}` as `paired_differences` gives them.
+    """
+    nothing = {"difference": None, "interval": None}
+    lines = {"difference": list(INTERVALS_OF.values())}
+    for label, pair in pairs.items():
+        values = [pair["metrics"][name] or nothing for name in INTERVALS_OF]
+        lines[label] = [
+            with_interval(value["difference"], value["interval"], "+") for value in values
+        ]
+    return _aligned(lines)
+
+
+def _aligned(lines: dict[str, list[str]]) -> str:
+    cells = [[label, *values] for label, values in lines.items()]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        GAP.join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    )
+
+
+def attention_table(rows: dict[str, dict]) -> str:
+    """One line a branch: how its attention lies to the joint, beside what a uniform mask reaches.
+
+    Args:
+        rows: `{label: scores}` as `localisation` gives them.
+    """
+    lines = {"attention": ["on / off the joint", "share on the joint", "highest on the joint"]}
+    for label, scores in rows.items():
+        lines[label] = [
+            f"{scores['inside_over_outside']:.2f} (uniform 1.00)",
+            f"{scores['energy_inside']:.1%} (uniform {scores['energy_inside_uniform']:.1%})",
+            f"{scores['pointing_game']:.1%} (uniform {scores['pointing_game_uniform']:.1%})",
+        ]
+    return _aligned(lines)
+
+
+def with_interval(value: float | None, interval: list[float] | None, sign: str = "") -> str:
+    """`0.643 [0.620, 0.665]`; without an interval the value alone, `undefined` without a value."""
+    if value is None:
+        return "undefined"
+    if interval is None:
+        return f"{value:{sign}.3f}"
+    low, high = interval
+    return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
+
+
+def results_table(results: dict) -> str:
+    """The results of a run as text for the screen, the paper's accuracy beside ours.
+
+    Args:
+        results: the content of `results.json`.
+    """
+    paper = PAPER_TABLE_1.get(results["backbone"], {}).get(results["variant"], {})
+    split = results["split"]
+    origin = " (synthetic phantoms)" if results["synthetic"] else ""
+    lines = [
+        f"{results['name']}: {results['knees']} {split} knees{origin}",
+        f"{'output':12}" + "".join(f"{title:>11}" for title in (*RESULT_COLUMNS.values(), "paper")),
+    ]
+    for name, metrics in results[split].items():
+        label = name + ("*" if name == results["chosen"] else "")
+        row = [metrics[key] for key in INTERVALS_OF]
+        cells = "".join("          -" if cell is None else f"{cell:11.3f}" for cell in row)
+        accuracy = f"{paper[name] / 100:11.3f}" if name in paper else f"{'-':>11}"
+        lines.append(f"{label:12}{cells}{accuracy}")
+    lines.append("* chosen by validation loss; paper: Table 1, test accuracy on OAI and MOST films")
+    for branch, values in results.get("localisation", {}).items():
+        ratio = values["inside_over_outside"]
+        lines.append(f"attention of {branch}: {ratio:.2f} times more inside the joint than outside "
+                     "(a uniform mask: 1.00)")
+    return "\n".join(lines)

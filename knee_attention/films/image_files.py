@@ -1,0 +1,184 @@
+"""Image files: read as grey arrays whatever their format, written whole or not at all."""
+
+import mmap
+import os
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from knee_attention.errors import ImageError
+from knee_attention.files import written_whole
+from knee_attention.films.containers import is_truncated, white_is_zero
+
+ANY_DEPTH_AND_COLOUR = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
+"""As the file stores it, but turned the way its Exif orientation says."""
+
+LUMINANCE = np.array([0.114, 0.587, 0.299])
+"""Of blue, green and red (ITU-R BT.601), as OpenCV has it for the types it converts."""
+
+PICTURE = b"knee_attention: a picture to look at"
+"""Stands in the first bytes of every picture that is drawn from knees, so that none is taken for a
+radiograph where pictures and radiographs lie together."""
+
+LONGEST_NAME = 255
+"""Bytes that a file system allows for a file's name."""
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
+
+
+def is_image_file(path: Path) -> bool:
+    """Whether the name ends like an image's; hidden files are no images."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def is_picture(path: Path) -> bool:
+    """Whether an image was drawn of knees, to be looked at, by `writing.write_picture`."""
+    if not path.is_file():  # opening a pipe would wait for a writer
+        return False
+    try:
+        with path.open("rb") as file:
+            return PICTURE in file.read(128)
+    except OSError:
+        return False
+
+
+def read_radiograph(path: str | os.PathLike) -> np.ndarray:
+    """Read an image file as `read_image` does, unless it is a picture drawn of knees.
+
+    Raises:
+        ImageError: such a picture, or a file that `read_image` refuses.
+    """
+    path = Path(path)
+    if is_picture(path):
+        raise ImageError(path, "a picture drawn to be looked at, no radiograph")
+    return read_image(path)
+
+
+def read_image(path: str | os.PathLike) -> np.ndarray:
+    """Read one image file as grey values.
+
+    Args:
+        path: a PNG, JPEG, WebP, TIFF or BMP file; grey, colour, palette or with transparency.
+
+    Returns:
+        `(height, width)` array, uint8 or uint16, or as a TIFF file stores it otherwise, the way up
+        that the file says and bright where it says white. Colour becomes luminance; transparency is
+        dropped.
+
+    Raises:
+        ImageError: the file is missing, empty, truncated, no image, or several.
+    """
+    path = Path(path)
+    content = _mapped(path)
+    if is_truncated(content):
+        raise ImageError(path, "the image is truncated")
+    try:
+        content_bytes = np.frombuffer(content, np.uint8)
+        _, pages = cv2.imdecodemulti(content_bytes, ANY_DEPTH_AND_COLOUR, range=(0, 2))
+    except cv2.error:
+        pages = ()
+    if not pages:
+        raise ImageError(path, "not an image, or a damaged one")
+    if len(pages) > 1:
+        raise ImageError(path, "several pages or frames, where one image is expected")
+    grey = to_grey(pages[0])
+    if np.issubdtype(grey.dtype, np.floating) and not np.isfinite(grey).all():
+        raise ImageError(path, "it holds NaN or infinity")
+    # OpenCV turns WhiteIsZero itself where the file has 8 bits or fewer, and no others.
+    return _turned(grey) if grey.dtype != np.uint8 and white_is_zero(content) else grey
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    """The bytes of a file without a copy: films are large, and copying them takes time."""
+    check_regular(path)
+    try:
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise ImageError(path, error.strerror or "cannot be opened") from None
+    except ValueError:  # nothing can be mapped
+        raise ImageError(path, "the file is empty") from None
+
+
+def check_regular(path: Path) -> None:
+    """Refuse what is there and no file: a pipe, of which one would wait for ever, or a device.
+
+    Raises:
+        ImageError: it is no regular file.
+    """
+    if path.exists() and not path.is_file():
+        raise ImageError(path, "no regular file")
+
+
+def _turned(grey: np.ndarray) -> np.ndarray:
+    """Dark for bright, in any type."""
+    return ~grey if np.issubdtype(grey.dtype, np.integer) else -grey
+
+
+def to_grey(image: np.ndarray) -> np.ndarray:
+    """The luminance of an image as OpenCV orders its channels (blue, green, red, alpha).
+
+    Args:
+        image: `(height, width)` or `(height, width, 1 | 2 | 3 | 4)`, any numeric dtype.
+
+    Returns:
+        `(height, width)`, of the same dtype; float64 for colour other than 8 or 16 bits or float32.
+
+    Raises:
+        ValueError: any other shape.
+    """
+    if image.ndim == 2:
+        return image
+    if image.ndim == 3 and image.shape[2] in (1, 2):
+        return np.ascontiguousarray(image[..., 0])
+    if image.ndim == 3 and image.shape[2] in (3, 4):
+        colours = np.ascontiguousarray(image[..., :3])
+        if (colours == colours[..., :1]).all():
+            return np.ascontiguousarray(colours[..., 0])
+        if colours.dtype in (np.uint8, np.uint16, np.float32):
+            return cv2.cvtColor(colours, cv2.COLOR_BGR2GRAY)
+        return colours @ LUMINANCE
+    raise ValueError(f"expected an image (height, width[, channels]). Received: {image.shape}")
+
+
+def write_image(path: Path, image: np.ndarray) -> None:
+    """Write an image in the format its suffix names.
+
+    Args:
+        path: the file; its folder is made.
+        image: `(height, width)` or `(height, width, 3)`, uint8 or uint16.
+
+    Raises:
+        ImageError: the file's name is too long.
+        InputError: no file can be written there.
+    """
+    _write(path, cv2.imencode(path.suffix, image)[1].tobytes())
+
+
+def write_picture(path: Path, image: np.ndarray) -> None:
+    """Write an image to look at, marked so that it is never taken for a radiograph.
+
+    Args:
+        path: a `.png` or `.jpg` file; its folder is made.
+        image: `(height, width)` or `(height, width, 3)`, uint8.
+
+    Raises:
+        InputError: the file cannot be written there.
+    """
+    content = cv2.imencode(path.suffix, image)[1].tobytes()
+    if content.startswith(b"\x89PNG"):  # a text chunk after the header, PNG 11.3.3.2
+        text = b"tEXtComment\0" + PICTURE
+        mark = (len(text) - 4).to_bytes(4, "big") + text + zlib.crc32(text).to_bytes(4, "big")
+        start = 33
+    else:  # a comment segment after the start of image, ISO 10918-1 B.2.4.5
+        mark, start = b"\xff\xfe" + (len(PICTURE) + 2).to_bytes(2, "big") + PICTURE, 2
+    _write(path, content[:start] + mark + content[start:])
+
+
+def _write(path: Path, content: bytes) -> None:
+    if len(os.fsencode(path.name)) > LONGEST_NAME:
+        raise ImageError(path, "its name is too long")
+    with written_whole(path) as beside:
+        beside.write_bytes(content)

@@ -1,0 +1,118 @@
+"""Any file a knee may come in, and the knees an image shows."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from knee_attention.errors import ImageError, InputError
+from knee_attention.files import files_below
+from knee_attention.films.image_files import (
+    check_regular,
+    is_image_file,
+    is_picture,
+    read_radiograph,
+    to_grey,
+)
+from knee_attention.films.legs import split_knees
+from knee_attention.films.radiograph import SMALLEST_SIDE
+
+VIEWS = ("auto", "bilateral", "single")
+
+
+def open_image(path: str | os.PathLike) -> np.ndarray:
+    """Read an image file or a DICOM radiograph, known by its content.
+
+    Returns:
+        `(height, width)` uint8 or uint16, bone bright.
+
+    Raises:
+        ImageError: missing, damaged, no image, or no radiograph.
+    """
+    path = Path(path)
+    check_regular(path)
+    if not is_dicom(path):
+        return read_radiograph(path)
+    try:
+        from knee_attention.films import dicom
+
+        dicom.read_header(path)
+        return dicom.read_film(path)
+    except ModuleNotFoundError:
+        reason = 'a DICOM file needs pydicom: pip install "knee_attention[dicom]"'
+        raise ImageError(path, reason) from None
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file begins as PS3.10 section 7.1 has it: 128 bytes, then DICM."""
+    if not path.is_file():  # of a pipe one would wait for ever
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def knees_of(
+    image: np.ndarray, view: str = "auto", split: str = "auto"
+) -> dict[str | None, np.ndarray]:
+    """The knees that an image shows.
+
+    Args:
+        image: `(height, width[, channels])`, bone bright; the patient's left knee is on the
+            image's right.
+        view: `"bilateral"`, a film of both knees; `"single"`, one knee; or `"auto"`: both if the
+            image has a gap between two legs, as `split_knees` finds it, whatever its shape.
+        split: where to cut a film, as `split_knees` takes it.
+
+    Returns:
+        `{"R": right knee, "L": left knee}`, or `{None: the image}` for one knee of unknown side.
+
+    Raises:
+        ValueError: no image, a small or a blank one; a single knee, or none, where two are
+            expected; or an unknown view.
+    """
+    if view not in VIEWS:
+        raise ValueError(f"expected a view of {', '.join(VIEWS)}. Received: {view!r}")
+    image = to_grey(image)
+    if min(image.shape) < SMALLEST_SIDE:
+        raise ValueError(f"the image has {image.shape[1]}x{image.shape[0]} pixels, too few")
+    if image.min() == image.max():
+        raise ValueError("the image is blank")
+    if view == "single":
+        return {None: image}
+    try:
+        halves = split_knees(image, "auto")
+    except ValueError:
+        if view == "bilateral":
+            raise
+        return {None: image}
+    return halves if split == "auto" else split_knees(image, split)
+
+
+def image_files(given: Iterable[str | os.PathLike]) -> list[Path]:
+    """The files to open: those named, and of folders what looks like an image or a DICOM inside.
+
+    Pictures that were drawn of knees earlier and lie in a folder are passed over.
+
+    Raises:
+        InputError: an empty name, or no image in a folder.
+    """
+    files = []
+    for name in given:
+        if not os.fspath(name):
+            raise InputError("expected a file or a folder. Received: an empty name")
+        place = Path(name)
+        if not place.is_dir():
+            files.append(place)
+            continue
+        found = [
+            path for path in files_below(place)
+            if (is_image_file(path) and not is_picture(path)) or is_dicom(path)
+        ]  # fmt: skip
+        if not found:
+            raise InputError(f"{place}: no images in this folder")
+        files += found
+    return files

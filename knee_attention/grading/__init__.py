@@ -1,0 +1,1 @@
+"""Films graded by a saved model."""

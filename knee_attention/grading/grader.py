@@ -1,0 +1,249 @@
+"""Grade films with a saved model: `load_grader("model.h5").grade("film.png")`."""
+
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from knee_attention.errors import ImageError, InputError
+from knee_attention.evidence.ensemble import ensemble
+from knee_attention.evidence.pictures import at_image_size
+from knee_attention.films.cutting import Cutting
+from knee_attention.films.inputs import image_files, knees_of, open_image
+from knee_attention.films.names import side_of
+from knee_attention.films.polarity import bone_bright
+from knee_attention.films.radiograph import PREPARATION, prepare_knee
+
+RESEARCH_ONLY = "Research use only, not a medical device."
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class GradedKnee:
+    """A knee and what a model says of it.
+
+    Attributes:
+        side: `"R"` or `"L"`, the patient's; None where it is not known.
+        image: `(height, width)` uint8, the knee as the network saw it.
+        branches: `{output: (5,)}` probabilities of the grades 0 to 4 by each output.
+        chosen: the output that grades, chosen on validation.
+        low_masks: `{branch: (h, w)}` attention masks in 0-1, at the branch's own resolution.
+        turned: whether the image was a photographic negative.
+    """
+
+    side: str | None
+    image: np.ndarray = field(repr=False)
+    branches: dict[str, np.ndarray]
+    chosen: str
+    low_masks: dict[str, np.ndarray] = field(repr=False)
+    turned: bool = False
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """`(5,)` probabilities of the chosen output."""
+        return self.branches[self.chosen]
+
+    @property
+    def grade(self) -> int:
+        """The most probable Kellgren-Lawrence grade by the chosen output."""
+        return int(self.probabilities.argmax())
+
+    @property
+    def expected_grade(self) -> float:
+        """The mean grade under the probabilities of the chosen output."""
+        return float(self.probabilities @ np.arange(5))
+
+    @property
+    def oa_probability(self) -> float:
+        """The probability of radiographic osteoarthritis, KL >= 2, by the chosen output."""
+        return float(self.probabilities[2:].sum())
+
+    @property
+    def ensemble(self) -> np.ndarray:
+        """`(5,)` probabilities of all outputs together, averaged before the softmax."""
+        return ensemble([values[np.newaxis] for values in self.branches.values()])[0]
+
+    @property
+    def masks(self) -> dict[str, np.ndarray]:
+        """`{branch: (height, width)}` attention masks in 0-1, at the image's size."""
+        return {
+            branch: at_image_size(mask, self.image.shape) for branch, mask in self.low_masks.items()
+        }
+
+    @property
+    def mask(self) -> np.ndarray:
+        """The mask of the chosen branch; of fused branches, that of the first."""
+        branch = self.chosen if self.chosen in self.low_masks else next(iter(self.low_masks))
+        return self.masks[branch]
+
+
+def load_grader(path: str | os.PathLike, polarity: str = "auto") -> "Grader":
+    """A saved model, ready to grade.
+
+    Args:
+        path: an `.h5`, `.keras` or `.onnx` file of this project, or the folder of a run. With
+            `.onnx` neither Keras nor TensorFlow is imported.
+        polarity: `"auto"` turns photographic negatives, `"as-is"` takes every image as it is.
+
+    Raises:
+        InputError: no such file, a damaged one, or no model of this project.
+    """
+    if Path(path).suffix.lower() == ".onnx":
+        from knee_attention.networks.files.onnx_network import OnnxNetwork
+
+        return Grader(OnnxNetwork(path), polarity)
+    from knee_attention.startup import start_keras
+
+    start_keras()
+    from knee_attention.grading.keras_network import KerasNetwork
+
+    return Grader(KerasNetwork(path), polarity)
+
+
+class Grader:
+    """Grades films, knees, and lists of them.
+
+    Args:
+        network: from `(n, height, width, 1)` float32 knees to the outputs' probabilities and
+            `<branch>_mask`s by name; with the `description` of its file.
+        polarity: `"auto"` turns photographic negatives, `"as-is"` takes every image as it is.
+
+    Example:
+
+    >>> for knee in load_grader("model.h5").grade("film.png"):
+    ...     print(knee.side, knee.grade, knee.probabilities)
+    """
+
+    def __init__(self, network, polarity: str = "auto"):
+        self.network = network
+        self.polarity = polarity
+        self.description = network.description
+        self.outputs = list(self.description["outputs"])
+        self.chosen = self.description.get("chosen") or self.outputs[0]
+        self.image_size = tuple(self.description["image_size"])
+        cutting = self.description.get("cutting")
+        self._cutting = Cutting.recorded(cutting, "the model") if cutting else None
+        self._preparation = self.description.get("preparation") or PREPARATION
+        if self.chosen not in self.outputs or set(self._preparation) != set(PREPARATION):
+            raise InputError("a damaged model file: it names an output it lacks "
+                             f"({self.chosen!r}) or an unknown preparation ({self._preparation!r})")
+
+    def grade(self, image: np.ndarray | str | os.PathLike, view: str = "auto") -> list[GradedKnee]:
+        """Grade the knees of one image.
+
+        Args:
+            image: a path of a PNG, JPEG, WebP, TIFF, BMP or DICOM file of 8 or 16 bits, or its
+                pixels `(height, width[, channels])`: a film of both knees, a single knee, or one
+                prepared already.
+            view: `"bilateral"`, `"single"`, or `"auto"`, which finds out.
+
+        Returns:
+            The right and the left knee of a film, or one knee.
+
+        Raises:
+            ImageError: it cannot be read, or shows one knee where two are expected.
+        """
+        [(_, graded)] = self.grade_all([image], view)
+        if isinstance(graded, ImageError):
+            raise graded
+        return graded
+
+    def grade_all(
+        self, images: Iterable | str | os.PathLike, view: str = "auto", batch_size: int = BATCH
+    ) -> Iterator[tuple]:
+        """Grade many images, in batches of knees and in their order.
+
+        Args:
+            images: as `grade` takes them, or a folder; they are read as they are needed, in
+                threads.
+            view: `"bilateral"`, `"single"`, or `"auto"`, which finds out.
+            batch_size: knees a batch.
+
+        Yields:
+            `(image, list of GradedKnee)`, or `(image, ImageError)` for one that cannot be graded.
+        """
+        if isinstance(images, (str, os.PathLike)):
+            images = image_files([images])
+        waiting, count = [], 0
+        for image, prepared in self._read_ahead(iter(images), view, batch_size):
+            waiting.append((image, prepared))
+            count += 0 if isinstance(prepared, ImageError) else len(prepared)
+            if count >= batch_size:
+                yield from self._grade_batch(waiting)
+                waiting, count = [], 0
+        yield from self._grade_batch(waiting)
+
+    def _read_ahead(self, images: Iterator, view: str, batch_size: int) -> Iterator[tuple]:
+        """`(image, prepared knees or ImageError)`, a batch ahead of what is graded."""
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            begin = partial(self._begin, pool, view)
+            begun: list[tuple[object, Future]] = list(map(begin, islice(images, batch_size)))
+            while begun:
+                image, future = begun.pop(0)
+                begun += map(begin, islice(images, 1))
+                yield image, future.result()
+
+    def _begin(self, pool: ThreadPoolExecutor, view: str, image) -> tuple[object, Future]:
+        return image, pool.submit(self._prepare, image, view)
+
+    def _prepare(self, image, view: str) -> list[tuple] | ImageError:
+        is_array = isinstance(image, np.ndarray)
+        name = "the image" if is_array else image
+        try:
+            split = self._cutting.split if self._cutting else "auto"
+            pixels = image if is_array else open_image(image)
+            pixels, turned = bone_bright(pixels, self.polarity)
+            knees = knees_of(pixels, view, split)
+            if None in knees and not is_array:
+                knees = {side_of(image): knees[None]}
+            return [
+                (
+                    side,
+                    prepare_knee(self._cut(knee, side), self.image_size, **self._preparation),
+                    turned,
+                )
+                for side, knee in knees.items()
+            ]
+        except ImageError as error:
+            return error
+        except (ValueError, TypeError) as error:
+            return ImageError(name, str(error))
+
+    def _cut(self, knee: np.ndarray, side: str | None) -> np.ndarray:
+        """A half of a film as the knees that the model learnt from were cut; what has their very
+        size is taken for one of them.
+        """
+        if self._cutting is None or knee.shape[:2] == self._cutting.size:
+            return knee
+        return self._cutting.knee(knee, side)
+
+    def _grade_batch(self, waiting: list[tuple]) -> Iterator[tuple]:
+        readable = [knees for _, knees in waiting if not isinstance(knees, ImageError)]
+        prepared = [knee for knees in readable for _, knee, _ in knees]
+        values = {}
+        if prepared:
+            values = self.network(np.stack(prepared)[..., np.newaxis].astype(np.float32))
+        position = 0
+        for image, knees in waiting:
+            if isinstance(knees, ImageError):
+                yield image, knees
+                continue
+            graded = []
+            for side, knee, turned in knees:
+                graded.append(self._graded(side, knee, turned, values, position))
+                position += 1
+            yield image, graded
+
+    def _graded(self, side, knee, turned, values, position) -> GradedKnee:
+        branches = {name: values[name][position].astype(np.float64) for name in self.outputs}
+        masks = {
+            name.removesuffix("_mask"): value[position]
+            for name, value in values.items()
+            if name.endswith("_mask")
+        }
+        return GradedKnee(side, knee, branches, self.chosen, masks, turned)

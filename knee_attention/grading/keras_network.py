@@ -1,0 +1,50 @@
+"""A saved Keras model as inference calls it: probabilities and masks in one pass."""
+
+import os
+
+import keras
+import numpy as np
+
+from knee_attention import device
+from knee_attention.networks.files.model_files import load_model, read_description
+from knee_attention.networks.masks import mask_model
+
+FEW = 8
+"""Up to so many knees a call the graph is not worth compiling."""
+
+
+class KerasNetwork:
+    """An `.h5` or `.keras` file, ready to grade.
+
+    Args:
+        path: the file.
+
+    Attributes:
+        description: what the file says of itself.
+
+    Raises:
+        InputError: no such file, a damaged one, or no model of this project.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.description = read_description(path)
+        model = load_model(path)
+        masks = {f"{branch}_mask": mask for branch, mask in mask_model(model).output.items()}
+        self._network = keras.Model(model.input, {**model.output, **masks})
+        self._network.jit_compile = device.choose_jit_compile()
+
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Probabilities `(n, 5)` of every output and masks `(n, h, w)` of every branch, by name.
+
+        Args:
+            images: `(n, height, width, 1)` float32, 0-255.
+        """
+        if len(images) <= FEW:
+            values = self._network(images, training=False)
+            values = {name: keras.ops.convert_to_numpy(value) for name, value in values.items()}
+        else:
+            values = self._network.predict_on_batch(images)
+        return {
+            name: value[..., 0] if name.endswith("_mask") else value
+            for name, value in values.items()
+        }

@@ -1,0 +1,192 @@
+"""Files of the original Keras 2 code, put into this project's graph.
+
+The graph is built anew. Names in such a file are arbitrary (`conv2d_7`), so a layer is known by the
+shapes of its arrays and by its place among its like:
+
+- a branch's parts by `legacy_arrays.role`. Keras writes layers by depth, those of one depth in the
+  order of the branches: the second 1x1 convolution to 64 belongs to the second mask. Which branch a
+  mask is of, its size tells: the shallower, the larger.
+- the backbone's layers by their names if all of them are there, else by their order. ResNet-50 has
+  its names since keras-applications 1.0.8; before (`res2a_branch2a`) it padded and normalised
+  differently, and such a file does not fit.
+"""
+
+import os
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from itertools import zip_longest
+
+import keras
+import numpy as np
+
+from knee_attention.errors import InputError
+from knee_attention.kl import GRADES
+from knee_attention.networks.backbones import BACKBONES, tapped_features
+from knee_attention.networks.files.legacy_arrays import LegacyFile, read_legacy
+from knee_attention.networks.files.model_files import set_all_weights
+from knee_attention.networks.model import LARGEST_SIDE, build_model
+
+PIXEL_MEAN, PIXEL_DEVIATION = 120.67308000216417, 75.15477869837049
+"""What the original code subtracts from 0-255 pixels and divides them by, outside of its model."""
+
+PAPER_SIZE = (320, 224)
+
+OTHER_POOLS = ("the original code built antony_clsf with 2x2 pools, this project has the 3x3 pools "
+               "of the paper's Table 3")
+
+
+@dataclass(frozen=True)
+class LegacyImport:
+    """A model of `build_model` with the weights of an old file.
+
+    Attributes:
+        model: it takes 0-255 pixels and predicts what the old one did.
+        file: what was read.
+        taken: `{layer of the model: layer of the file}`.
+    """
+
+    model: keras.Model
+    file: LegacyFile
+    taken: dict[str, str]
+
+
+def import_legacy(
+    path: str | os.PathLike,
+    backbone: str,
+    branches: tuple[str, ...],
+    image_size: tuple[int, int] | None = None,
+    pixel_mean: float = PIXEL_MEAN,
+    pixel_deviation: float = PIXEL_DEVIATION,
+) -> LegacyImport:
+    """Rebuild a model of the original code.
+
+    How several branches are merged and whether images have one channel or three, the file tells.
+
+    Args:
+        path: weights or a whole model in HDF5, as Keras 2 writes them (`weights.hdf5`).
+        backbone: a key of `BACKBONES`.
+        branches: those the file has, in any order.
+        image_size: height and width of the images. By default those of the file if it is a whole
+            model; weights alone fit several sizes, and the roundest is taken.
+        pixel_mean: what was subtracted from the 0-255 pixels before the old model got them.
+        pixel_deviation: what they were divided by.
+
+    Raises:
+        InputError: no such file, a damaged one, a model of this project, or of another
+            architecture; it names the layers and shapes that do not fit.
+    """
+    if not (np.isfinite([pixel_mean, pixel_deviation]).all() and pixel_deviation > 0):
+        raise InputError("expected a pixel mean and a positive pixel deviation. Received: "
+                         f"{pixel_mean} and {pixel_deviation}")
+    file = read_legacy(path)
+    branches = tuple(sorted(branches))
+
+    def build(size):
+        if max(size) > LARGEST_SIDE:
+            raise InputError(f"images of {size[0]}x{size[1]} are larger than any film")
+        try:
+            return build_model(backbone, branches, _fusion(file, branches), size, _channels(file),
+                               pixel_mean, pixel_deviation)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+
+    known_size = image_size or file.image_size
+    model = build(known_size or PAPER_SIZE)
+    size = known_size or _roundest_size(file, backbone, branches) or PAPER_SIZE
+    if not known_size and size != PAPER_SIZE:
+        model = build(size)
+    order = _branches_in_file_order(file, branches)
+    pairs = _pair(file, model, order)
+    _refuse_misfits(file, model, pairs)
+    if backbone == "antony_clsf" and not known_size and size != PAPER_SIZE:
+        raise InputError(f"{file.path}: its masks are not those of 320x224 images; {OTHER_POOLS}; "
+                         "if it has these, give its --image-size")
+    weights = {wanted: file.layers[found] for wanted, found in pairs}
+    if "fusion_dense" in weights:
+        kernel, bias = weights["fusion_dense"]
+        ends = np.cumsum([len(weights[f"{branch}_norm"][0]) for branch in order])
+        rows = dict(zip(order, np.split(kernel, ends[:-1]), strict=True))
+        weights["fusion_dense"] = [np.concatenate([rows[branch] for branch in branches]), bias]
+    set_all_weights(model, weights, file.path)
+    return LegacyImport(model, file, dict(pairs))
+
+
+def _channels(file: LegacyFile) -> int:
+    """Channels of the images: what the file's first convolution takes."""
+    kernels = [arrays[0] for arrays in file.layers.values() if arrays[0].ndim == 4]
+    return 3 if kernels and kernels[0].shape[2] == 3 else 1
+
+
+def _fusion(file: LegacyFile, branches: tuple[str, ...]) -> str:
+    """How the branches are merged: a dense layer that does not give grades fuses them."""
+    if len(branches) == 1:
+        return "single"
+    hidden = any(len(file.layers[name][1]) != len(GRADES) for name in file.roles["dense"])
+    return "early_fusion" if hidden else "multi_loss"
+
+
+def _branches_in_file_order(file: LegacyFile, branches: tuple[str, ...]) -> tuple[str, ...]:
+    """Sorted branches in the order of the file's masks."""
+    if len(file.masks) != len(branches):
+        return branches
+    places = sorted(range(len(branches)), key=lambda place: file.masks[place], reverse=True)
+    return tuple(branch for _, branch in sorted(zip(places, branches, strict=True)))
+
+
+def _roundest_size(file: LegacyFile, backbone: str, branches: tuple[str, ...]) -> tuple | None:
+    """Of the image sizes that give the file's masks, that of sides with most factors of two."""
+    images = keras.Input((None, None, 1))
+    taps = keras.Model(images, tapped_features(backbone, images, branches))
+
+    def mask_sides(side):
+        shapes = taps.compute_output_shape((None, side, side, 1))
+        return tuple(shapes[branch][1] for branch in branches)
+
+    sides, size = range(BACKBONES[backbone].smallest, LARGEST_SIDE + 1), []
+    for wanted in zip(*sorted(file.masks, reverse=True), strict=True):
+        first = bisect_left(sides, wanted, key=mask_sides)
+        fitting = sides[first : bisect_right(sides, wanted, key=mask_sides)]
+        size.append(max(fitting, key=lambda side: side & -side, default=None))
+    return tuple(size) if all(size) else None
+
+
+def _pair(file: LegacyFile, model: keras.Model, order: tuple[str, ...]) -> list[tuple]:
+    """`(layer of the model, layer of the file)`; None for what has no partner."""
+    prefixes = (*(f"{branch}_" for branch in order), "fusion")
+    backbone = [layer.name for layer in model.layers if layer.weights
+                and not layer.name.startswith(prefixes) and layer.name not in model.output]
+    named = set(backbone) if file.layers.keys() >= set(backbone) else set()
+    found = [name for name in file.layers if name in named or name in file.roles["backbone"]]
+    if named:
+        backbone = [name for name in found if name in named]
+    pairs = list(zip_longest(backbone, found))
+    for role in ("norm", "conv1", "conv2", "mask"):
+        found = [name for name in file.roles[role] if name not in named]
+        pairs += zip_longest([f"{branch}_{role}" for branch in order], found)
+    heads = ("fusion_dense", "kl") if "kl" in model.output else order
+    return pairs + list(zip_longest(heads, file.roles["dense"]))
+
+
+def _refuse_misfits(file: LegacyFile, model: keras.Model, pairs: list[tuple]) -> None:
+    """Raise an `InputError` unless every layer has a partner of its own shapes."""
+    misfits, only_masks = [], True
+    for wanted, found in pairs:
+        weights = model.get_layer(wanted).weights if wanted else []
+        expected = [tuple(weight.shape) for weight in weights]
+        given = [array.shape for array in file.layers[found]] if found else []
+        if given != expected:
+            ours = f"{wanted} {expected}" if wanted else "no layer"
+            misfits.append(ours + (f" for its {found} {given}" if found else " not found"))
+            only_masks &= bool(wanted) and wanted.endswith("_mask")
+    shown = "; ".join(misfits[:3]) + (f"; and {len(misfits) - 3} more" * (len(misfits) > 3))
+    if not only_masks:
+        raise InputError(f"{file.path}: another architecture than {model.name}: {shown}")
+    hint = f"; {OTHER_POOLS}" * model.name.startswith("antony_clsf")
+    pools = [layer.pool_size for layer in model.layers
+             if isinstance(layer, keras.layers.MaxPooling2D)]
+    if file.pools not in (None, pools):
+        raise InputError(f"{file.path}: pools of {file.pools} where {model.name} has {pools}{hint}")
+    if misfits:
+        size = "{}x{}".format(*model.input.shape[1:3])
+        raise InputError(f"{file.path}: its masks are not those of {size} images ({shown}); give "
+                         f"the --image-size it was trained with{hint}")

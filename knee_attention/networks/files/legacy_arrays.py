@@ -1,0 +1,140 @@
+"""What a file of the original Keras 2 code holds, read as data.
+
+Nothing in it is executed: of its configuration only sizes and names are taken, and the code of its
+Lambda layers is not loaded.
+"""
+
+import json
+import os
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from knee_attention.errors import InputError
+from knee_attention.networks.files.model_files import (
+    existing_model_file,
+    layer_weights,
+    read_description,
+)
+
+
+@dataclass(frozen=True)
+class LegacyFile:
+    """What a file of Keras 2 holds.
+
+    Attributes:
+        path: the file.
+        layers: arrays by layer name, in the file's order; kernels of masks unshared as
+            `(height * width, channels, filters)`.
+        roles: layer names by `role`, in the file's order.
+        has_optimizer: whether it holds an optimizer's state.
+        image_size: height and width of its input, if it is a whole model.
+        pools: size of each max-pool, if it is a whole model.
+        lambdas: names of its Lambda layers, if it is a whole model.
+    """
+
+    path: Path
+    layers: dict[str, list[np.ndarray]]
+    roles: dict[str, list[str]]
+    has_optimizer: bool
+    image_size: tuple[int, int] | None
+    pools: list[tuple[int, int]] | None
+    lambdas: list[str]
+
+    @property
+    def masks(self) -> list[tuple[int, int]]:
+        """Height and width of every mask."""
+        return [self.layers[name][1].shape[:2] for name in self.roles["mask"]]
+
+
+def read_legacy(path: str | os.PathLike) -> LegacyFile:
+    """Read a file of Keras 2 as data.
+
+    Raises:
+        InputError: no such file, a damaged one, a model of this project, or a convolution that
+            should be frozen at ones and is not.
+    """
+    path = existing_model_file(path)
+    try:
+        read_description(path)
+    except InputError:
+        pass
+    else:
+        raise InputError(f"{path}: a model of this project already, it needs no import")
+    layers = layer_weights(path)
+    if not layers:
+        raise InputError(f"{path}: no file of Keras 2, it holds no weights by layer name")
+    try:
+        with h5py.File(path, "r") as file:
+            config = json.loads(file.attrs.get("model_config", "null"))
+            version = str(file.attrs.get("keras_version", ""))
+            has_optimizer = "optimizer_weights" in file
+        if any(array.dtype.kind != "f" for arrays in layers.values() for array in arrays):
+            raise ValueError("weights that are no numbers")
+        if config is not None and version.startswith("3."):
+            raise InputError(f"{path}: a model of another project, written by Keras {version}; "
+                             "the original code's files are of Keras 2")
+        of_whole_model = (None, None, []) if config is None else _read_config(config)
+    except InputError:
+        raise
+    except (AttributeError, IndexError, KeyError, OSError, RecursionError, TypeError,
+            ValueError) as error:
+        raise InputError(f"{path}: a damaged file of Keras 2 ({error})") from None
+    roles = defaultdict(list)
+    for name, arrays in layers.items():
+        roles[role(arrays)].append(name)
+    for name in roles["mask"]:
+        layers[name] = unshared(*layers[name])
+    for name in roles["ones"]:
+        if not np.all(layers[name][0] == 1):
+            raise InputError(f"{path}: {name} spreads a mask over the channels by other weights "
+                             "than ones, for which the paper's network has no place")
+    return LegacyFile(path, layers, roles, has_optimizer, *of_whole_model)
+
+
+def _read_config(config: dict) -> tuple[tuple[int, int], list, list[str]]:
+    """Image size, sizes of the max-pools and names of the Lambda layers of a whole model."""
+    of_class = defaultdict(list)
+    for layer in config["config"]["layers"]:
+        of_class[layer["class_name"]].append(layer["config"])
+    _, height, width, _ = of_class["InputLayer"][0]["batch_input_shape"]
+    if not all(type(side) is int and side > 0 for side in (height, width)):
+        raise ValueError(f"images of {height}x{width}")
+    pools = [tuple(pool["pool_size"]) for pool in of_class["MaxPooling2D"]]
+    return (height, width), pools, [layer["name"] for layer in of_class["Lambda"]]
+
+
+def role(arrays: list[np.ndarray]) -> str:
+    """What a layer is in the graph: a part of a branch, frozen ones, or of the backbone."""
+    dimensions, shape = [array.ndim for array in arrays], arrays[0].shape
+    if dimensions == [4] and shape[:3] == (1, 1, 1):
+        return "ones"
+    if dimensions == [1, 1, 1, 1]:
+        return "norm"
+    if dimensions == [2, 1]:
+        return "dense"
+    if dimensions in ([1, 3], [3, 3], [6, 3]) and arrays[1].size:
+        return "mask"
+    if dimensions == [4, 1] and shape[:2] == (1, 1):
+        return {64: "conv1", 16: "conv2"}.get(shape[3], "backbone")
+    return "backbone"
+
+
+def unshared(kernel: np.ndarray, bias: np.ndarray) -> list[np.ndarray]:
+    """The weights of a 1x1 LocallyConnected2D as its implementation 1 stores them.
+
+    Args:
+        kernel: of implementation 1 `(height * width, channels, filters)`; of 2 `(height, width,
+            channels, height, width, filters)`, only its weights from a position to itself being in
+            use; of 3 these alone, flat, by output position, filter and channel.
+        bias: `(height, width, filters)`.
+    """
+    height, width, filters = bias.shape
+    if kernel.ndim == 6 and kernel.shape[:2] == kernel.shape[3:5]:
+        kernel = np.einsum("hwchwf->hwcf", kernel).reshape(-1, kernel.shape[2], kernel.shape[5])
+    elif kernel.ndim == 1 and kernel.size % bias.size == 0:
+        kernel = kernel.reshape(height * width, filters, -1).swapaxes(1, 2)
+    return [kernel, bias]

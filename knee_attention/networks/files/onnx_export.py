@@ -1,0 +1,205 @@
+"""From a Keras model to an ONNX file: a model's graph and weights, for onnxruntime.
+
+The few kinds of layers that `build_model` uses are written one to one, in ONNX' order of axes
+(batch, channels, height, width) and in float32.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+
+import numpy as np
+
+from knee_attention.errors import InputError
+from knee_attention.files import written_whole
+from knee_attention.networks.files.onnx_network import DESCRIPTION
+
+OPSET, IR_VERSION = 17, 8
+"""Old enough for every onnxruntime since 1.12 (2022)."""
+
+
+def export_onnx(model, path: str | os.PathLike, description: Mapping) -> None:
+    """Write a model as ONNX, whole or not at all.
+
+    Its input `knee` is `(n, height, width, 1)` float32, 0-255; its outputs are the model's,
+    `(n, 5)` each, and every branch's mask `<branch>_mask`, `(n, mask height, mask width)`.
+
+    Args:
+        model: a Keras model of `build_model`.
+        path: an `.onnx` file.
+        description: kept in the file's metadata, as `model_files.read_description` gives it.
+
+    Raises:
+        InputError: the package onnx is not installed, or the file cannot be written.
+    """
+    try:
+        import onnx
+    except ImportError:
+        raise InputError('export needs the package onnx: pip install "knee_attention[onnx]"'
+                         ) from None
+    graph = _Graph()
+    graph.add("Transpose", ["knee"], graph.name_of(model.input), perm=[0, 3, 1, 2])
+    for layer in model.layers:
+        kind = type(layer).__name__
+        if kind != "InputLayer":
+            _WRITERS[kind](graph, layer)
+    outputs = []
+    for name, tensor in model.output.items():
+        graph.add("Identity", [graph.name_of(tensor)], name)
+        outputs.append((name, list(tensor.shape[1:])))
+    for layer in model.layers:
+        if layer.name.endswith("_mask"):
+            axis = graph.constant(np.array([1], np.int64))
+            graph.add("Squeeze", [graph.name_of(layer.output), axis], layer.name)
+            outputs.append((layer.name, list(layer.output.shape[1:3])))
+
+    def described(name, shape):
+        return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", *shape])
+
+    whole = onnx.helper.make_graph(
+        [onnx.helper.make_node(kind, *names, **options) for kind, names, options in graph.nodes],
+        model.name,
+        [described("knee", list(model.input.shape[1:]))],
+        [described(*output) for output in outputs],
+        [onnx.numpy_helper.from_array(array, name) for name, array in graph.arrays.items()],
+    )
+    written = onnx.helper.make_model(
+        whole,
+        ir_version=IR_VERSION,
+        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+        producer_name="knee_attention",
+    )
+    onnx.helper.set_model_props(written, {DESCRIPTION: json.dumps(description)})
+    onnx.checker.check_model(written)
+    with written_whole(path) as beside:
+        onnx.save(written, beside)
+
+
+class _Graph:
+    """Nodes and constant arrays as they gather; tensors are named by the layer they leave."""
+
+    def __init__(self):
+        self.nodes, self.arrays, self._names = [], {}, {}
+
+    def name_of(self, tensor) -> str:
+        return self._names.setdefault(id(tensor), f"tensor{len(self._names)}")
+
+    def add(self, kind: str, inputs: list[str], output: str | None = None, **options) -> str:
+        output = output or f"inner{len(self.nodes)}"
+        self.nodes.append((kind, (inputs, [output]), options))
+        return output
+
+    def constant(self, array: np.ndarray) -> str:
+        name = f"array{len(self.arrays)}"
+        whole = np.issubdtype(array.dtype, np.integer)
+        self.arrays[name] = array if whole else np.ascontiguousarray(array, np.float32)
+        return name
+
+    def activate(self, inner: str, layer, axis: int = 1) -> None:
+        """Write a layer's activation, from `inner` to the layer's output."""
+        kinds = {"linear": "Identity", "relu": "Relu", "sigmoid": "Sigmoid", "softmax": "Softmax"}
+        kind = kinds[layer.activation.__name__]
+        options = {"axis": axis} if kind == "Softmax" else {}
+        self.add(kind, [inner], self.name_of(layer.output), **options)
+
+
+def _arrays(layer) -> list[np.ndarray]:
+    return [np.asarray(array, np.float32) for array in layer.get_weights()]
+
+
+def _padding(layer) -> str:
+    return {"same": "SAME_UPPER", "valid": "VALID"}[layer.padding]
+
+
+def _convolution(graph, layer) -> None:
+    kernel, *bias = _arrays(layer)
+    inputs = [graph.name_of(layer.input), graph.constant(kernel.transpose(3, 2, 0, 1))]
+    inputs += [graph.constant(array) for array in bias]
+    inner = graph.add("Conv", inputs, strides=list(layer.strides), auto_pad=_padding(layer))
+    graph.activate(inner, layer)
+
+
+def _max_pooling(graph, layer) -> None:
+    graph.add(
+        "MaxPool",
+        [graph.name_of(layer.input)],
+        graph.name_of(layer.output),
+        kernel_shape=list(layer.pool_size),
+        strides=list(layer.strides),
+        auto_pad=_padding(layer),
+    )
+
+
+def _batch_normalisation(graph, layer) -> None:
+    arrays = [graph.constant(array) for array in _arrays(layer)]
+    inputs = [graph.name_of(layer.input), *arrays]
+    output = graph.name_of(layer.output)
+    graph.add("BatchNormalization", inputs, output, epsilon=float(layer.epsilon))
+
+
+def _zero_padding(graph, layer) -> None:
+    (top, bottom), (left, right) = layer.padding
+    pads = graph.constant(np.array([0, 0, top, left, 0, 0, bottom, right], np.int64))
+    graph.add("Pad", [graph.name_of(layer.input), pads], graph.name_of(layer.output))
+
+
+def _rescaling(graph, layer) -> None:
+    offset = np.reshape(np.asarray(layer.offset, np.float32), (1, -1, 1, 1))
+    scaled = graph.add(
+        "Mul", [graph.name_of(layer.input), graph.constant(np.float32(layer.scale))]
+    )
+    graph.add("Add", [scaled, graph.constant(offset)], graph.name_of(layer.output))
+
+
+def _several(kind: str, **options):
+    def write(graph, layer) -> None:
+        inputs = [graph.name_of(tensor) for tensor in layer.input]
+        graph.add(kind, inputs, graph.name_of(layer.output), **options)
+
+    return write
+
+
+def _activation(graph, layer) -> None:
+    graph.activate(graph.name_of(layer.input), layer)
+
+
+def _dense(graph, layer) -> None:
+    inputs = [graph.name_of(layer.input), *map(graph.constant, _arrays(layer))]
+    graph.activate(graph.add("Gemm", inputs), layer)
+
+
+def _locally_connected(graph, layer) -> None:
+    kernel, bias = _arrays(layer)
+    _, height, width, channels = layer.input.shape
+    kernel = kernel[..., 0].reshape(height, width, channels).transpose(2, 0, 1)
+    product = graph.add("Mul", [graph.name_of(layer.input), graph.constant(kernel[np.newaxis])])
+    axis = graph.constant(np.array([1], np.int64))
+    total = graph.add("ReduceSum", [product, axis], keepdims=1)
+    bias = graph.constant(bias.transpose(2, 0, 1)[np.newaxis])
+    graph.activate(graph.add("Add", [total, bias]), layer)
+
+
+def _attention_pooling(graph, layer) -> None:
+    features, mask = (graph.name_of(tensor) for tensor in layer.input)
+    axes = graph.constant(np.array([2, 3], np.int64))
+    weighted = graph.add("ReduceSum", [graph.add("Mul", [features, mask]), axes], keepdims=0)
+    area = graph.add("ReduceSum", [mask, axes], keepdims=0)
+    area = graph.add("Max", [area, graph.constant(np.float32([[1e-7]]))])
+    graph.add("Div", [weighted, area], graph.name_of(layer.output))
+
+
+_WRITERS = {
+    "Activation": _activation,
+    "Add": _several("Sum"),
+    "AttentionPooling2D": _attention_pooling,
+    "BatchNormalization": _batch_normalisation,
+    "Concatenate": _several("Concat", axis=1),
+    "Conv2D": _convolution,
+    "Dense": _dense,
+    "LocallyConnected2D": _locally_connected,
+    "MaxPooling2D": _max_pooling,
+    "Rescaling": _rescaling,
+    "ZeroPadding2D": _zero_padding,
+}
+"""What writes each kind of layer. Concatenation is of channels, axis 1 in ONNX' order, or of
+vectors, axis 1 as well."""

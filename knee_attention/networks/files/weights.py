@@ -1,0 +1,140 @@
+"""Start from weights of another file, layer by layer."""
+
+import os
+from pathlib import Path
+
+import cv2
+import keras
+import numpy as np
+
+from knee_attention.errors import InputError
+from knee_attention.networks.files.model_files import attention_branches, layer_weights, load_model
+from knee_attention.networks.layers import LocallyConnected2D
+
+
+def read_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
+    """The weights of a model file by layer name.
+
+    Args:
+        path: an `.h5` file (a whole model or weights alone, as Keras 2 and 3 write them) or a
+            `.keras` file of this project.
+
+    Returns:
+        `{layer name: its arrays in Keras' order}`, layers without weights left out.
+
+    Raises:
+        InputError: no such file, or not a file of weights.
+    """
+    path = Path(path)
+    if path.suffix == ".keras":
+        layers = load_model(path).layers
+        return {layer.name: layer.get_weights() for layer in layers if layer.weights}
+    named = layer_weights(path)
+    if not named:
+        raise InputError(f"{path}: it holds no weights by layer name; give a whole-model .h5, a "
+                         "Keras 2 weights .h5 or a .keras file")
+    return named
+
+
+def imagenet_weights(backbone: str) -> dict[str, list[np.ndarray]]:
+    """The ImageNet weights of a backbone, downloaded by Keras and kept in its cache.
+
+    Raises:
+        InputError: the backbone has none, or they cannot be downloaded.
+    """
+    builders = {"vgg16": keras.applications.VGG16, "resnet50": keras.applications.ResNet50}
+    if backbone not in builders:
+        raise InputError(f"there are no ImageNet weights for {backbone}, only for "
+                         f"{' and '.join(builders)}")
+    try:
+        network = builders[backbone](include_top=False, weights="imagenet")
+    except Exception as error:  # urllib, ssl and socket errors share no closer base
+        raise InputError(
+            f"the ImageNet weights cannot be downloaded ({error}); fetch the 'notop' .h5 file of "
+            "keras-applications elsewhere and give it as --weights FILE"
+        ) from None
+    return {layer.name: layer.get_weights() for layer in network.layers if layer.weights}
+
+
+def input_channels(weights: dict[str, list[np.ndarray]]) -> int:
+    """Number of image channels that the first convolution of `weights` takes: 1 or 3."""
+    for name in ("block1_conv1", "conv1_conv", "conv1"):
+        if name in weights:
+            return weights[name][0].shape[2]
+    return 1
+
+
+def set_weights_by_layer(
+    model: keras.Model, weights: dict[str, list[np.ndarray]], source: str
+) -> list[str]:
+    """Copy weights into the layers of the same name.
+
+    The backbone's layers must all be there and fit. Where the file has attention branches they
+    must be the model's; masks of another image size are resized from grid to grid. Heads are taken
+    where they fit and stay new where not.
+
+    Args:
+        model: changed in place.
+        weights: arrays by layer name.
+        source: what to call them in a message.
+
+    Returns:
+        names of the layers that were set.
+
+    Raises:
+        InputError: layers of the backbone are missing or of another shape; it names them. Or the
+            branches are others.
+    """
+    fitting, misfits = {}, []
+    for layer in model.layers:
+        if not layer.weights:
+            continue
+        given = weights.get(layer.name)
+        shapes = [tuple(weight.shape) for weight in layer.weights]
+        if given is not None and isinstance(layer, LocallyConnected2D):
+            given = resize_mask_weights(given, shapes[1][:2])
+        if given is not None and [array.shape for array in given] == shapes:
+            fitting[layer] = given
+        elif not layer.name.startswith(("att", "kl", "fusion")):
+            found = "missing" if given is None else f"{[a.shape for a in given]} for {shapes}"
+            misfits.append(f"{layer.name} ({found})")
+    if misfits:
+        shown = ", ".join(misfits[:3]) + (f" and {len(misfits) - 3} more" * (len(misfits) > 3))
+        raise InputError(f"{source}: weights of another architecture, these layers do not fit: "
+                         f"{shown}")
+    theirs = attention_branches(weights)
+    ours = attention_branches(layer.name for layer in model.layers)
+    if theirs and theirs != ours:
+        raise InputError(f"{source}: its attention branches are {', '.join(theirs)}, those of the "
+                         f"experiment {', '.join(ours)}")
+    for layer, given in fitting.items():
+        layer.set_weights(given)
+    return [layer.name for layer in fitting]
+
+
+def resize_mask_weights(
+    weights: list[np.ndarray], grid: tuple[int, int]
+) -> list[np.ndarray]:
+    """The weights of a mask, one vector and one bias a position, brought to another grid.
+
+    They are interpolated bilinearly, so that a mask that was learnt on small images lies at the
+    same place of larger ones.
+
+    Args:
+        weights: kernel `(height * width, channels, filters)` and bias `(height, width, filters)`
+            of a `LocallyConnected2D`.
+        grid: height and width of the other grid.
+
+    Returns:
+        kernel and bias of that grid, of the same dtypes.
+    """
+    kernel, bias = weights
+    height, width, filters = bias.shape
+    kernel = kernel.reshape(height, width, -1)
+    kernel, bias = (
+        cv2.resize(values, grid[::-1], interpolation=cv2.INTER_LINEAR).reshape(*grid, -1)
+        for values in (kernel, bias)
+    )
+    return [kernel.reshape(grid[0] * grid[1], -1, filters), bias]
+
+

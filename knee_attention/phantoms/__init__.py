@@ -1,0 +1,1 @@
+"""Synthetic films whose grades, joint boxes and joint masks are known."""

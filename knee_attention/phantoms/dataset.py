@@ -1,0 +1,55 @@
+"""Prepared phantom knees of the three splits, for whoever has no data."""
+
+import numpy as np
+
+from knee_attention.datasets.knees import Dataset, Knees, in_threads
+from knee_attention.datasets.layout import SPLITS
+from knee_attention.films.legs import split_knees
+from knee_attention.films.radiograph import prepare_knee, resize_knee
+from knee_attention.kl import GRADES
+from knee_attention.phantoms.film import phantom_film
+
+PHANTOM_FILMS = {"train": 300, "validation": 40, "test": 100}
+
+
+def phantom_dataset(
+    size: tuple[int, int],
+    limit: int | None = None,
+    seed: int = 0,
+    wanted: tuple[str, ...] = SPLITS,
+) -> Dataset:
+    """Phantom films of every split, through the same splitting and preparation as real ones.
+
+    Args:
+        size: height and width of the prepared knees in pixels.
+        limit: at most this many knees a split, rounded up to whole films; grades in equal parts.
+        seed: decides everything about the films.
+        wanted: the splits to draw.
+    """
+    splits = {}
+    for split in wanted:
+        count = min(PHANTOM_FILMS[split], -(-(limit or 10**9) // 2))
+        generator = np.random.default_rng((seed, SPLITS.index(split)))
+        grades = generator.permutation(np.arange(2 * count) % len(GRADES)).reshape(count, 2)
+        seeds = generator.integers(2**31, size=count)
+        images = np.empty((2 * count, *size), np.uint8)
+        masks = np.empty((2 * count, *size), bool)
+        splits[split] = Knees(
+            images=images,
+            grades=grades.reshape(-1).astype(np.int64),
+            files=[f"{split}/phantom{film:04d}_{side}" for film in range(count) for side in "RL"],
+            subjects=[f"{split}{film:04d}" for film in range(count) for _ in "RL"],
+            masks=masks,
+        )
+
+        def draw(film, grades=grades, seeds=seeds, images=images, masks=masks) -> None:
+            right, left = grades[film]
+            phantom = phantom_film((int(right), int(left)), int(seeds[film]))
+            knees = split_knees(phantom.image)
+            for position, (side, knee) in enumerate(knees.items(), start=2 * film):
+                images[position] = prepare_knee(knee, size)
+                mask = split_knees(phantom.masks[side].astype(np.uint8) * 255)[side]
+                masks[position] = resize_knee(mask, size) > 127
+
+        in_threads(draw, count, f"drawing phantom films, {split}")
+    return Dataset(splits, synthetic=True)

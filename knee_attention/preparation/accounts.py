@@ -1,0 +1,63 @@
+"""An account of every file: found, written, and excluded by reason."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from knee_attention.errors import InputError
+from knee_attention.files import files_below
+
+
+@dataclass
+class Account:
+    """What became of every source: those written and those excluded are those found.
+
+    Attributes:
+        found: how many sources there were.
+        rows: one per file written.
+        written: sources that were used.
+        earlier: how many of those an earlier run had finished.
+        excluded: (source, reason) of every other source.
+        removed: outputs of an earlier run whose source is gone or excluded now.
+        elsewhere: outputs of an earlier run on another folder, left alone and in no table.
+    """
+
+    found: int
+    rows: list[dict] = field(default_factory=list)
+    written: int = 0
+    earlier: int = 0
+    excluded: list[tuple[str, str]] = field(default_factory=list)
+    removed: int = 0
+    elsewhere: int = 0
+
+    def __str__(self) -> str:
+        earlier = f" ({self.earlier} of them by an earlier run)" if self.earlier else ""
+        lines = [f"found     {self.found:>7}", f"written   {self.written:>7}{earlier}"]
+        lines.append(f"excluded  {len(self.excluded):>7}")
+        reasons = Counter(reason for _, reason in self.excluded)
+        lines += [f"  {count:>7}  {reason}" for reason, count in reasons.most_common()]
+        if self.removed:
+            lines.append(f"removed   {self.removed:>7} whose source is gone or excluded now")
+        if self.elsewhere:
+            lines.append(f"elsewhere {self.elsewhere:>7} of another folder, left as they are")
+        return "\n".join(lines)
+
+
+def visible_files(folder: Path, output: Path) -> list[Path]:
+    """Every file below a folder, sorted, without hidden ones and without what the work writes.
+
+    Args:
+        folder: where to look.
+        output: the folder the work writes to; it may lie in `folder`.
+
+    Raises:
+        InputError: no such folder, or it holds no file, or it is the output itself.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder")
+    if folder.resolve() == output.resolve():
+        raise InputError(f"{folder} cannot be both what is read and where it is written")
+    files = files_below(folder, output)
+    if not files:
+        raise InputError(f"{folder} holds no files")
+    return files

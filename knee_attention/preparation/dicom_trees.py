@@ -1,0 +1,234 @@
+"""The films in a tree of DICOM files: which to take, and what to call them.
+
+OAI's tree is `<visit>/0.C.2/<subject>/<yyyymmdd>/<series>/001`, with a contents.csv that names the
+series; series folders of X-rays have 8 digits and begin with 0. Any other tree does as well.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import count
+from pathlib import Path
+
+from knee_attention.errors import ImageError, InputError
+from knee_attention.films.dicom import Header, read_film, read_header
+from knee_attention.films.image_files import check_regular, write_image
+from knee_attention.films.radiograph import to_uint8
+from knee_attention.preparation.grade_tables import film_id
+from knee_attention.preparation.tables import read_table
+
+IMAGE_COLUMNS = [
+    "id", "file", "subject", "date", "barcode", "row_spacing_mm", "column_spacing_mm",
+    "height", "width", "bits", "source",
+]  # fmt: skip
+"""Columns of images.csv; spacing is blank where the file has none."""
+
+SERIES = r"bilateral.*\bpa\b.*fixed.*flexion.*knee"
+BODY_PART = r"knee"
+VIEW = r"\bpa\b"
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which films to take; each pattern is a regular expression, found anywhere in any case.
+
+    A pattern of None takes the default, which only speaks where the file does: a series that is
+    named must be OAI's bilateral PA fixed flexion view, and where no series is named, the body part
+    must be the knee and the view PA, if these are given.
+    """
+
+    series: str | None = None
+    body_part: str | None = None
+    view: str | None = None
+
+    def __post_init__(self):
+        for name, pattern in asdict(self).items():
+            try:
+                re.compile(pattern or "")
+            except re.error as error:
+                raise InputError(f"--{name.replace('_', '-')} {pattern!r}: {error}") from None
+
+    def objection_to_series(self, series: str) -> str | None:
+        """Why a series is not wanted, or None; blank if the file or contents.csv names none."""
+        pattern = SERIES if self.series is None else self.series
+        matters = series or self.series is not None
+        if matters and not re.search(pattern, series, re.IGNORECASE):
+            return f"another series: {series or 'none given'}"
+        return None
+
+    def objection(self, header: Header) -> str | None:
+        """Why a film is not wanted, or None."""
+        objection = self.objection_to_series(header.series)
+        if objection:
+            return objection
+        unnamed = not header.series and self.series is None
+        for name, pattern, default, value in (
+            ("body part", self.body_part, BODY_PART, header.body_part),
+            ("view", self.view, VIEW, header.view),
+        ):
+            if pattern is None and unnamed and value:
+                pattern = default
+            if pattern is not None and not re.search(pattern, value, re.IGNORECASE):
+                return f"another {name}: {value or 'none given'}"
+        return None
+
+
+def read_contents(
+    files: Iterable[Path],
+) -> tuple[dict[tuple[str, ...], dict], list[tuple[str, str]]]:
+    """Read every contents.csv of a tree.
+
+    Args:
+        files: all files of the tree.
+
+    Returns:
+        The last three parts of a series' folder -> its row (PARTICIPANTID, STUDYDATE, BARCODE,
+        SERIESDESCRIPTION, names in capitals), and (source, reason) of those that are no table.
+    """
+    contents, unreadable = {}, []
+    for path in files:
+        if path.name.lower() == "contents.csv":
+            try:
+                check_regular(path)
+                rows = read_table(path)
+            except InputError as error:
+                unreadable.append((str(path), str(error).removeprefix(str(path)).lstrip(": ")))
+                continue
+            for row in rows:
+                contents[tuple(Path(row.get("FOLDER", "")).parts[-3:])] = row
+    return contents, unreadable
+
+
+@dataclass(frozen=True)
+class Surveyor:
+    """Find out what a file of the tree is and whether it is wanted.
+
+    Args:
+        contents: as `read_contents` gives it.
+        wanted: the filter.
+    """
+
+    contents: dict[tuple[str, ...], dict]
+    wanted: Filter
+
+    def listing(self, source: Path) -> dict:
+        """The row of contents.csv a file belongs to; empty without one."""
+        return self.contents.get(source.parent.parts[-3:], {})
+
+    def __call__(self, source: Path) -> list[dict]:
+        """Describe a film.
+
+        Returns:
+            One row: subject, date, barcode, uid, bytes, row_spacing_mm, column_spacing_mm.
+
+        Raises:
+            ImageError: no film, or one that is not wanted.
+        """
+        listed = self.listing(source)
+        series = listed.get("SERIESDESCRIPTION", "")
+        # What contents.csv rules out is not opened: OAI has a thousand MR slices to a film.
+        objection = series and self.wanted.objection_to_series(series)
+        if objection:
+            raise ImageError(source, objection)
+        header = read_header(source)
+        header = replace(header, series=series or header.series)
+        objection = self.wanted.objection(header)
+        if objection:
+            raise ImageError(source, objection)
+        rows, columns = header.spacing or ("", "")
+        return [
+            {
+                "subject": listed.get("PARTICIPANTID") or header.subject or _oai_subject(source),
+                "date": re.sub(r"\D", "", listed.get("STUDYDATE", "")) or header.date,
+                "barcode": listed.get("BARCODE") or _oai_barcode(source) or header.accession,
+                "row_spacing_mm": rows,
+                "column_spacing_mm": columns,
+                "uid": header.uid,
+                "bytes": source.stat().st_size,
+            }
+        ]
+
+
+def _oai_barcode(source: Path) -> str:
+    series = source.parent.name
+    return "0166" + series if re.fullmatch(r"0\d{7}", series) else ""
+
+
+def _oai_subject(source: Path) -> str:
+    parts = source.parts[-4:-1]
+    oai = len(parts) == 3 and re.fullmatch(r"9\d{6}", parts[0]) and re.fullmatch(r"\d{8}", parts[1])
+    return parts[0] if oai else ""
+
+
+def name_films(films: Sequence[dict]) -> tuple[list[dict], list[tuple[str, str]]]:
+    """Give every film an id: its subject, and its barcode or else its date.
+
+    Films of one subject that share both are numbered in the order of their UIDs, which no copying
+    of files changes; a number that would make the id another film has is passed over. Of several
+    files with one UID, copies of one image, the longest is taken.
+
+    Args:
+        films: rows of `Surveyor`.
+
+    Returns:
+        The rows with id, and (source, reason) of those left out.
+    """
+    films_of_name, left_out, seen = defaultdict(list), [], set()
+    for film in sorted(films, key=lambda film: (film["uid"], -film["bytes"], film["source"])):
+        if film["uid"] and film["uid"] in seen:
+            left_out.append((film["source"], "a copy of another file's image"))
+            continue
+        seen.add(film["uid"])
+        if not film["subject"]:
+            left_out.append((film["source"], "no subject: PatientID is blank"))
+            continue
+        words = film_id(film["subject"], film["barcode"] or film["date"] or "film")
+        name = re.sub(r"[^\w.-]+", "-", words)
+        films_of_name[name].append(film)
+    named, taken = [], set(films_of_name)
+    for name, (first, *others) in films_of_name.items():
+        named.append({**first, "id": name})
+        numbered = (f"{name}-{number}" for number in count(2))
+        for film in others:
+            free = next(other for other in numbered if other not in taken)
+            taken.add(free)
+            named.append({**film, "id": free})
+    return sorted(named, key=lambda film: film["source"]), left_out
+
+
+@dataclass(frozen=True)
+class Converter:
+    """Write a film as a PNG.
+
+    Args:
+        folder: where the PNGs go.
+        ids: id of each source.
+        bits: 16 keeps the values, 8 stretches the film's own range over 0 to 255.
+    """
+
+    folder: Path
+    ids: dict[str, str]
+    bits: int = 16
+
+    def __call__(self, source: Path) -> list[dict]:
+        """Convert one film.
+
+        Returns:
+            One row: id, file, bits, height, width.
+
+        Raises:
+            ImageError: the pixels cannot be read.
+            InputError: the PNG cannot be written.
+        """
+        film = read_film(source)
+        if self.bits == 8:
+            try:
+                film = to_uint8(film)
+            except ValueError as error:
+                raise ImageError(source, str(error)) from None
+        name = f"{self.ids[str(source)]}.png"
+        write_image(self.folder / name, film)
+        height, width = film.shape
+        row = {"id": self.ids[str(source)], "file": name, "bits": self.bits}
+        return [{**row, "height": height, "width": width}]

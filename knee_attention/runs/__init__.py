@@ -1,0 +1,1 @@
+"""An experiment, its run, and what it leaves behind."""

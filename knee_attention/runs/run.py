@@ -1,0 +1,167 @@
+"""From an experiment to its run folder: data, model, training, results."""
+
+import time
+from functools import lru_cache
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from knee_attention import device
+from knee_attention.datasets.batches import KneeBatches
+from knee_attention.datasets.dataset import load_dataset
+from knee_attention.datasets.knees import Dataset
+from knee_attention.errors import InputError
+from knee_attention.files import write_json, write_table
+from knee_attention.networks.files import weights as stored
+from knee_attention.networks.model import IMAGENET_MEAN, build_model
+from knee_attention.phantoms.dataset import phantom_dataset
+from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.outcome import draw_augmentation, finish, write_environment
+from knee_attention.runs.run_folder import claimed, clear, finished_results, refuse_overlap
+from knee_attention.runs.training import compile_model, train
+
+
+def run(experiment: Experiment, output: Path, overwrite: bool = False, pdf: bool = False) -> dict:
+    """Train, evaluate and save one experiment; continue it if it was killed.
+
+    Args:
+        experiment: what to run.
+        output: the run's folder.
+        overwrite: begin anew in a folder that holds a run.
+        pdf: also draw the figures as PDF.
+
+    Returns:
+        the content of the run's `results.json`.
+
+    Raises:
+        InputError: data, weights or folder that cannot be used.
+    """
+    output = Path(output)
+    refuse_overlap(experiment, output, overwrite)
+    with claimed(output):
+        anew = overwrite and (output / "experiment.json").exists()
+        results = None if anew else finished_results(experiment, output)
+        if results:
+            print(f"{output}: finished before; --overwrite runs it again")
+            return results
+        return _run(experiment, output, anew, pdf)
+
+
+def _run(experiment: Experiment, output: Path, anew: bool, pdf: bool) -> dict:
+    began = time.perf_counter()
+    drawn_or_limited = experiment.data is None or experiment.limit is not None
+    dataset = _load(
+        experiment.data,
+        experiment.image_size,
+        experiment.limit,
+        drawn_or_limited * experiment.seed,
+        experiment.polarity,
+    )
+    precision = device.choose_precision(experiment.precision)
+    keras.utils.set_random_seed(experiment.seed)
+    model = _build(experiment, dataset.splits["train"].images, precision)
+    compile_model(
+        model, experiment.output_weights, experiment.learning_rate, device.choose_jit_compile()
+    )
+    _announce(experiment, model, dataset, precision, output)
+    if anew:  # only now, when nothing is in the way of the new run
+        clear(output)
+    write_json(output / "experiment.json", experiment.as_json())
+    turned = [{"file": file} for knees in dataset.splits.values() for file in knees.turned]
+    if turned:
+        write_table(output / "turned.csv", ["file"], turned)
+
+    outputs = list(experiment.output_weights)
+    training = KneeBatches(
+        dataset.splits["train"],
+        outputs,
+        experiment.batch_size,
+        training=True,
+        seed=experiment.seed,
+        augment=experiment.augment,
+    )
+    validation = KneeBatches(dataset.splits["validation"], outputs)
+    history = train(
+        model,
+        training,
+        validation,
+        experiment.epochs,
+        output,
+        experiment.batch_norm == "precise",
+        experiment.patience,
+        experiment.schedule,
+    )
+    results = finish(experiment, model, dataset, history, output, pdf)
+    draw_augmentation(training, experiment, output, pdf)
+    write_environment(output, precision, history, time.perf_counter() - began)
+    write_json(output / "results.json", results)
+    (output / "checkpoint.h5").unlink(missing_ok=True)
+    return results
+
+
+@lru_cache(maxsize=1)
+def _load(
+    data: str | None, image_size: tuple[int, int], limit: int | None, seed: int, polarity: str
+) -> Dataset:
+    """The knees; kept for the next experiment on the same, as Table 1 has them in a row."""
+    if data is None:
+        return phantom_dataset(image_size, limit, seed)
+    return load_dataset(data, image_size, limit, seed, polarity=polarity)
+
+
+def _build(experiment: Experiment, images, precision: str) -> keras.Model:
+    """The model with its pixel normalisation and, where asked for, weights from elsewhere."""
+    given, normalisation = None, {}
+    if experiment.weights == "imagenet":
+        given = stored.imagenet_weights(experiment.backbone)
+        normalisation = {"channels": 3, "pixel_mean": IMAGENET_MEAN, "pixel_deviation": 1.0}
+    else:
+        sample = images[np.linspace(0, len(images) - 1, min(len(images), 1000)).astype(int)]
+        normalisation["pixel_mean"] = round(float(sample.mean()), 2)
+        normalisation["pixel_deviation"] = round(float(sample.std()), 2) or 1.0
+        if experiment.weights != "scratch":
+            given = stored.read_weights(experiment.weights)
+            normalisation["channels"] = stored.input_channels(given)
+    try:
+        model = build_model(
+            experiment.backbone,
+            experiment.branches,
+            experiment.fusion,
+            experiment.image_size,
+            **normalisation,
+            precision=precision,
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    if given:
+        stored.set_weights_by_layer(model, given, experiment.weights)
+    return model
+
+
+def _announce(
+    experiment: Experiment, model: keras.Model, dataset: Dataset, precision: str, output: Path
+) -> None:
+    splits = ", ".join(
+        f"{split} {len(knees)} ({' '.join(map(str, knees.grade_counts()))})"
+        for split, knees in dataset.splits.items()
+    )
+    print(
+        f"{experiment.name} | {model.count_params():,} parameters | "
+        f"{'synthetic phantoms' if dataset.synthetic else experiment.data}: {splits} by KL 0-4 | "
+        f"{experiment.image_size[0]}x{experiment.image_size[1]}, batch {experiment.batch_size}, "
+        f"lr {experiment.learning_rate:g}, at most {experiment.epochs} epochs | "
+        f"{precision} on {device.describe_device()}, {keras.backend.backend()} | {output}",
+        flush=True,
+    )
+    if "test" not in dataset.splits:
+        print("no test split: the results are those of the validation split")
+    for grade, count in enumerate(dataset.splits["train"].grade_counts()):
+        if count == 0:
+            print(f"warning: no training knee of grade {grade}")
+    turned = sum(len(knees.turned) for knees in dataset.splits.values())
+    if turned:
+        print(f"photographic negatives turned: {turned}, listed in {output / 'turned.csv'}")
+    if dataset.unreadable:
+        print(f"left out {len(dataset.unreadable)} unreadable images, listed in "
+              f"{output / 'unreadable.csv'}")

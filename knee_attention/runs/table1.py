@@ -1,0 +1,178 @@
+"""All twenty experiments on one data set, and the paper's Table 1 with ours beside it."""
+
+import dataclasses
+import gc
+import re
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from knee_attention.errors import InputError
+from knee_attention.runs.experiment import PHANTOM_SETTINGS, Experiment
+
+SHARED_OPTIONS = ("data", "image_size", "epochs", "batch_size", "learning_rate", "patience",
+                  "weights", "batch_norm", "augment", "schedule", "polarity", "limit")  # fmt: skip
+"""Options in which all runs of one table agree."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """An experiment and the folder of its run."""
+
+    experiment: Experiment
+    folder: Path
+
+
+def run_jobs(jobs: list[Job], output: Path, overwrite: bool, pdf: bool) -> dict[Path, str]:
+    """Run what is not finished yet; after each run the table is written anew.
+
+    Returns:
+        `{folder: reason}` of the runs that failed.
+    """
+    import keras
+
+    from knee_attention.runs.run import run
+
+    failed, began = {}, time.monotonic()
+    for number, job in enumerate(jobs):
+        minutes = (time.monotonic() - began) / 60
+        print(f"\n[{number + 1}/{len(jobs)}] {job.folder.name}, {minutes:.0f} min so far")
+        try:
+            run(job.experiment, job.folder, overwrite, pdf)
+        except Exception as error:  # out of memory, a full disk: the others may still succeed
+            failed[job.folder] = (str(error).splitlines() or [type(error).__name__])[0]
+            print(f"{job.folder.name} failed: {failed[job.folder]}")
+        keras.backend.clear_session()
+        gc.collect()
+        write_table(jobs, failed, output)
+    return failed
+
+
+def write_table(jobs: list[Job], failed: dict[Path, str], output: Path) -> None:
+    """Write `table1.csv`, `.md` and `.html` of the runs that are finished.
+
+    Args:
+        jobs: all of them.
+        failed: `{folder: reason}`; finished runs that cannot be read are added.
+        output: the folder.
+    """
+    from knee_attention.evidence import table1
+    from knee_attention.files import written_whole
+
+    finished = _finished(jobs, failed)
+    table = table1.table_1(finished)
+    waiting = {job.experiment.name for job in jobs if job.folder not in failed}
+    heading = _heading(finished, jobs[0].experiment.data)
+    notes = [
+        *table1.claims(finished),
+        *(f"failed: {folder.name}: {reason}" for folder, reason in failed.items()),
+        *_missing(waiting, finished),
+    ]
+    shown = table1.as_text(table)
+    files = {
+        "csv": table.to_csv(index=False),
+        "md": table1.as_markdown(heading, shown, notes),
+        "html": table1.as_html(heading, shown, notes),
+    }
+    for suffix, text in files.items():
+        with written_whole(output / f"table1.{suffix}") as beside:
+            # The name of a data folder may be no text.
+            beside.write_text(text, encoding="utf-8", errors="replace")
+
+
+def print_published(folder: Path, experiments: list[Experiment]) -> None:
+    """Print Table 1 of published runs.
+
+    A run takes part if its folder is named as this command names them: `<experiment>`, or
+    `<experiment>-seed<N>` for a further training. Runs of other names, of another image size or
+    another augmentation, are only listed.
+
+    Args:
+        folder: of published runs.
+        experiments: those of the table.
+
+    Raises:
+        InputError: no such folder, no run of the table in it, a run that is damaged, or one with
+            other options than the rest.
+    """
+    from knee_attention.evidence.table1 import as_markdown, as_text, claims, table_1
+    from knee_attention.runs.publishing import read_training
+
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    known = {experiment.name: experiment for experiment in experiments}
+    finished, others, options = {}, [], {}
+    for run in sorted(path for path in folder.iterdir() if path.is_dir()):
+        experiment = known.get(re.sub(r"-seed\d+$", "", run.name))
+        if experiment is None:
+            others.append(run.name)
+            continue
+        key = (experiment.backbone, experiment.variant)
+        finished.setdefault(key, []).append(read_training(run))
+        options[run] = _shared_options(run, experiment)
+    if not finished:
+        raise InputError(f"{folder}: no published run of Table 1")
+    _refuse_different(options)
+    notes = [*claims(finished), *_missing(known, finished)]
+    if others:
+        notes.append(f"published beside this table: {', '.join(others)}")
+    data = next(iter(options.values()))["data"]
+    print(as_markdown(_heading(finished, data), as_text(table_1(finished)), notes), end="")
+
+
+def _shared_options(run: Path, experiment: Experiment) -> dict:
+    """What all runs of a table have in common, read from one of them."""
+    from knee_attention.files import read_json
+
+    held = read_json(run / "experiment.json")
+    if held.get("name") != experiment.name:
+        raise InputError(f"{run}: holds a run of {held.get('name')}, not of {experiment.name}")
+    # On phantoms every backbone has a small setting of its own.
+    own = PHANTOM_SETTINGS[experiment.backbone] if held.get("data") is None else {}
+    return {name: held.get(name) for name in SHARED_OPTIONS if name not in own}
+
+
+def _refuse_different(options: dict[Path, dict]) -> None:
+    first, shared = next(iter(options.items()))
+    for run, held in options.items():
+        for name in shared:
+            if held[name] != shared[name]:
+                raise InputError(f"{run}: no run of one table with {first.name}, its {name} is "
+                                 f"{held[name]!r} and not {shared[name]!r}")
+
+
+def _finished(jobs: list[Job], failed: dict[Path, str]) -> dict:
+    """`{(backbone, variant): trainings}` of the runs whose folders hold these very experiments."""
+    from knee_attention.files import read_json
+    from knee_attention.runs.publishing import read_training
+
+    finished = {}
+    for job in jobs:
+        if not (job.folder / "results.json").exists():
+            continue
+        try:
+            if read_json(job.folder / "experiment.json") != job.experiment.as_json():
+                continue
+            training = read_training(job.folder)
+        except InputError as error:
+            failed[job.folder] = str(error)
+            continue
+        key = (job.experiment.backbone, job.experiment.variant)
+        finished.setdefault(key, []).append(training)
+    return finished
+
+
+def _heading(finished: dict, data: str | None) -> str:
+    if not finished:
+        return "No run is finished yet."
+    results = next(iter(finished.values()))[0].results
+    origin = "synthetic phantoms" if data is None else Path(data).name
+    return (f"{results['knees']} {results['split']} knees ({origin}); in brackets 95% intervals "
+            "over persons; paper: Table 1, test accuracy on OAI and MOST films, other knees than "
+            "these")
+
+
+def _missing(wanted: Iterable[str], finished: dict) -> list[str]:
+    done = {t.results["name"] for trainings in finished.values() for t in trainings}
+    waiting = sorted(set(wanted) - done)
+    return [f"not run yet: {', '.join(waiting)}"] if waiting else []

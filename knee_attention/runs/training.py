@@ -1,0 +1,140 @@
+"""Compile and fit, as in section 4 of the paper."""
+
+import math
+import sys
+from pathlib import Path
+
+import keras
+
+from knee_attention.datasets.batches import KneeBatches
+from knee_attention.runs.batch_statistics import PreciseBatchNorm
+from knee_attention.runs.checkpoint import Checkpoint
+
+MONITOR = "val_loss"
+PLATEAU_FACTOR, PLATEAU_PATIENCE = 0.1, 2
+STOPPING_PATIENCE = 3
+ADAM_BETAS = (0.9, 0.999)
+
+
+def compile_model(
+    model: keras.Model,
+    loss_weights: dict[str, float],
+    learning_rate: float,
+    jit_compile: bool,
+) -> None:
+    """Adam, and one categorical cross-entropy for each output.
+
+    Args:
+        model: compiled in place; its output is a dict.
+        loss_weights: output name -> weight of its loss.
+        learning_rate: of Adam.
+        jit_compile: whether XLA compiles the training step.
+    """
+    model.compile(
+        optimizer=keras.optimizers.Adam(learning_rate, *ADAM_BETAS),
+        loss=dict.fromkeys(loss_weights, "sparse_categorical_crossentropy"),
+        loss_weights=dict(loss_weights),
+        metrics={
+            name: [
+                keras.metrics.SparseCategoricalAccuracy("accuracy"),
+                keras.metrics.SparseCategoricalCrossentropy("cross_entropy"),
+            ]
+            for name in loss_weights
+        },
+        jit_compile=jit_compile,
+    )
+
+
+def train(
+    model: keras.Model,
+    training: KneeBatches,
+    validation: KneeBatches,
+    epochs: int,
+    folder: Path,
+    precise_batch_norm: bool = True,
+    patience: int = 1,
+    schedule: str = "plateau",
+) -> list[dict]:
+    """Fit a compiled model until validation loss stops falling; its best weights are put back.
+
+    The learning rate falls to a tenth after 2 epochs without a better validation loss, training
+    ends after 3 (section 4), or `patience` times as many. With the schedule `cosine` the rate
+    falls from its first value to nothing over `epochs`, whatever the loss does. What lies in
+    `folder` from a killed training is continued.
+
+    Args:
+        model: compiled with one loss for each output.
+        training: shuffled batches.
+        validation: batches in order.
+        epochs: at most this many.
+        folder: receives `checkpoint.h5` and `history.csv` after each epoch.
+        precise_batch_norm: re-estimate batch statistics before each validation.
+        patience: how many times the paper's epochs without progress to wait.
+        schedule: of the learning rate, `plateau` or `cosine`.
+
+    Returns:
+        one dict an epoch: its number, seconds, learning rate, and every loss and accuracy.
+    """
+    plateau = keras.callbacks.ReduceLROnPlateau(
+        monitor=MONITOR, factor=PLATEAU_FACTOR, patience=PLATEAU_PATIENCE * patience
+    )
+    stopping = keras.callbacks.EarlyStopping(
+        monitor=MONITOR, patience=STOPPING_PATIENCE * patience, restore_best_weights=True
+    )
+    rate = cosine_schedule(model, epochs) if schedule == "cosine" else plateau
+    checkpoint = Checkpoint(folder / "checkpoint.h5", folder / "history.csv", plateau, stopping)
+    checkpoint.restore(model)
+    callbacks = [
+        keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: training.start(epoch)),
+        NamedLogs(training.outputs),
+        rate,
+        stopping,
+        checkpoint,
+    ]
+    if precise_batch_norm:
+        callbacks.insert(0, PreciseBatchNorm(training))
+    done = len(checkpoint.rows)
+    if done:
+        print(f"continuing after epoch {done}")
+    model.fit(
+        training,
+        validation_data=validation,
+        initial_epoch=epochs if checkpoint.finished else done,
+        epochs=epochs,
+        callbacks=callbacks,
+        shuffle=False,  # the batches shuffle themselves, by epoch and seed
+        verbose=1 if sys.stdout.isatty() else 2,
+    )
+    return checkpoint.rows
+
+
+def cosine_schedule(model: keras.Model, epochs: int) -> keras.callbacks.LearningRateScheduler:
+    """A callback that lets the rate fall along half a cosine, from its present value to nothing.
+
+    The rate of an epoch follows from its number alone, so a resumed training has the rates of an
+    unbroken one. Call this before a checkpoint puts another rate into the model.
+    """
+    first = float(model.optimizer.learning_rate)
+    return keras.callbacks.LearningRateScheduler(
+        lambda epoch: first * (1 + math.cos(math.pi * epoch / epochs)) / 2
+    )
+
+
+class NamedLogs(keras.callbacks.Callback):
+    """Loss and accuracy of every output by its name, also where there is only one, over all knees.
+
+    Keras takes an output's loss for the mean over batches, as if the last, smaller one were whole;
+    the cross-entropy that it measures beside it is the mean over knees.
+    """
+
+    def __init__(self, outputs: list[str]):
+        super().__init__()
+        self.outputs = outputs
+
+    def on_epoch_end(self, epoch, logs=None):
+        several = len(self.outputs) > 1
+        for prefix in ("", "val_"):
+            for output in self.outputs:
+                given = f"{prefix}{output}_" if several else prefix
+                logs[f"{prefix}{output}_accuracy"] = logs.pop(f"{given}accuracy")
+                logs[f"{prefix}{output}_loss"] = logs.pop(f"{given}cross_entropy")

@@ -1,0 +1,94 @@
+"""Start TensorFlow without its greetings, so that what the user reads is what concerns them."""
+
+import io
+import logging
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from knee_attention.errors import InputError
+
+
+def start_keras() -> None:
+    """Import Keras and look for GPUs; native chatter (oneDNN, missing CUDA) is held back.
+
+    Raises:
+        InputError: the variable KERAS_BACKEND names what is not installed.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    asked = os.environ.get("KERAS_BACKEND")
+    try:
+        with _interrupts_held_back(), _native_stderr_held_back():
+            from knee_attention import device
+
+            device.gpus()
+    except (ImportError, ValueError) as error:
+        if not asked:
+            raise
+        raise InputError(f"KERAS_BACKEND is {asked!r}, which cannot be used ({error}); install it, "
+                         "or name tensorflow or jax") from None
+    # It warns of several models' graphs in one process; ours are each traced once.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Have Ctrl-C wait for the end of the block: among what Keras imports there is code that
+    swallows any exception, and the work would go on as if nobody had asked it to end.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is None:
+        yield
+        return
+    asked = []
+    signal.signal(signal.SIGINT, lambda *_: asked.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if asked:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def _native_stderr_held_back() -> Iterator[None]:
+    """Catch what is written to file descriptor 2; show it only if the block fails."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held:
+        kept = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+@contextmanager
+def command_line(program: str) -> Iterator[None]:
+    """Turn an `InputError`, or what the system refuses, into one sentence and exit code 2."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be no text
+    try:
+        yield
+    except InputError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"{program}: {place}{error.strerror or error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        raise SystemExit(130) from None

@@ -1,0 +1,127 @@
+"""What a file says beside its pixels is obeyed, and a file that cannot be used is named."""
+
+import os
+import struct
+
+import cv2
+import numpy as np
+import pytest
+
+from knee_attention.errors import ImageError
+from knee_attention.films.image_files import read_image
+from knee_attention.films.inputs import open_image
+from knee_attention.films.radiograph import to_uint8
+
+STAIRS = np.add.outer(np.arange(40) * 2, np.arange(60) * 2).astype(np.uint8)
+MARKED = STAIRS.copy()
+MARKED[:9, :12] = 250
+
+
+def write_tiff(path, pixels: np.ndarray, white_is_zero: bool, order: str = "<", big: bool = False):
+    """A TIFF file of one strip, classic or BigTIFF, of either byte order."""
+    height, width = pixels.shape
+    data = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
+    sample = {"u": 1, "i": 2, "f": 3}[pixels.dtype.kind]
+    head = 16 if big else 8
+    tags = [(256, 4, width), (257, 4, height), (258, 3, 8 * pixels.itemsize), (259, 3, 1),
+            (262, 3, int(not white_is_zero)), (273, 4, head), (277, 3, 1), (278, 4, height),
+            (279, 4, len(data)), (339, 3, sample)]  # fmt: skip
+    word, mark = ("Q", "2sHHHQ") if big else ("I", "2sHI")
+    start = (43, 8, 0, head + len(data)) if big else (42, head + len(data))
+    content = struct.pack(order + mark, b"II" if order == "<" else b"MM", *start) + data
+    content += struct.pack(order + ("Q" if big else "H"), len(tags))
+    for number, kind, value in tags:
+        cell = struct.pack(order + ("H" if kind == 3 else "I"), value).ljust(8 if big else 4, b"\0")
+        content += struct.pack(order + "HH" + word, number, kind, 1) + cell
+    path.write_bytes(content + struct.pack(order + word, 0))
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "i2", "f4"])
+@pytest.mark.parametrize(("order", "big"), [("<", False), (">", False), ("<", True)])
+def test_a_tiff_whose_white_is_zero_is_turned(tmp_path, dtype, order, big):
+    pixels = MARKED.astype(dtype) * (200 if dtype == "u2" else 1)
+    for white_is_zero in (False, True):
+        write_tiff(tmp_path / "film.tif", pixels, white_is_zero, order, big)
+        expected = pixels.astype(float) * (-1 if white_is_zero else 1)
+        film = to_uint8(read_image(tmp_path / "film.tif"))
+        np.testing.assert_allclose(film.astype(int), to_uint8(expected), atol=1)
+
+
+TURNED = {2: MARKED[:, ::-1], 3: MARKED[::-1, ::-1], 6: np.rot90(MARKED, -1),
+          8: np.rot90(MARKED)}  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("orientation", TURNED)
+def test_the_orientation_of_exif_is_obeyed(tmp_path, suffix, orientation):
+    if suffix == "webp" and int(cv2.__version__.split(".")[0]) < 5:
+        pytest.skip("OpenCV 4 does not read the Exif data of WebP")
+    image = pytest.importorskip("PIL.Image")
+    exif = image.Exif()
+    exif[274] = orientation
+    path = tmp_path / f"film.{suffix}"
+    image.fromarray(MARKED).save(path, exif=exif, quality=100)
+    film, expected = read_image(path), TURNED[orientation]
+    assert film.shape == expected.shape
+    assert np.abs(film.astype(int) - expected).mean() < 2
+
+
+@pytest.mark.parametrize("suffix", ["tif", "webp", "png"])
+def test_a_file_of_several_images_is_refused(tmp_path, suffix):
+    image = pytest.importorskip("PIL.Image")
+    pages = [image.fromarray(MARKED), image.fromarray(MARKED[::-1].copy())]
+    path = tmp_path / f"film.{suffix}"
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+    with pytest.raises(ImageError, match="several pages or frames"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32, np.float64])
+def test_colour_of_any_depth_is_luminance(tmp_path, dtype):
+    colours = np.dstack([MARKED, MARKED // 2, MARKED // 3]).astype(dtype)
+    cv2.imwrite(str(tmp_path / "film.tif"), colours)
+    expected = colours.astype(float) @ [0.114, 0.587, 0.299]
+    np.testing.assert_allclose(read_image(tmp_path / "film.tif"), expected, atol=0.51)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_no_numbers_are_refused(tmp_path, value):
+    film = MARKED.astype(np.float32)
+    film[3, 4] = value
+    cv2.imwrite(str(tmp_path / "film.tif"), film)
+    with pytest.raises(ImageError, match="film.tif: .*NaN or infinity"):
+        read_image(tmp_path / "film.tif")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("name", ["film.png", "film"])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ImageError, match="no regular file"):
+        open_image(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+@pytest.mark.parametrize("behind", [0, 5, 5000])
+def test_what_lies_behind_an_image_does_not_matter_and_what_lacks_does(tmp_path, suffix, behind):
+    path = tmp_path / f"film.{suffix}"
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 256, (90, 90)).astype(np.uint8))
+    content, expected = path.read_bytes(), read_image(path)
+    path.write_bytes(content + bytes(behind))
+    np.testing.assert_array_equal(read_image(path), expected)
+    path.write_bytes(content[: len(content) * 2 // 3] + bytes(behind))
+    with pytest.raises(ImageError, match="truncated"):
+        read_image(path)
+
+
+def test_the_end_of_a_thumbnail_is_not_the_end_of_a_photograph(tmp_path):
+    path = tmp_path / "film.jpg"
+    cv2.imwrite(str(path), MARKED)
+    content = path.read_bytes()
+    thumbnail = b"\xff\xe1" + struct.pack(">H", 2 + 8) + b"\xff\xd8....\xff\xd9"
+    path.write_bytes(content[:2] + thumbnail + content[2:])
+    assert read_image(path).shape == MARKED.shape
+    path.write_bytes(content[:2] + thumbnail + content[2:-200])
+    with pytest.raises(ImageError, match="truncated"):
+        read_image(path)

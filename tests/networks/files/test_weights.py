@@ -1,0 +1,113 @@
+import cv2
+import keras
+import numpy as np
+import pytest
+
+from knee_attention.errors import InputError
+from knee_attention.networks.files.weights import (
+    input_channels,
+    read_weights,
+    resize_mask_weights,
+    set_weights_by_layer,
+)
+from knee_attention.networks.masks import attention_masks
+from knee_attention.networks.model import build_model
+
+
+@pytest.fixture
+def notop(tmp_path):
+    """A Keras 2 style weights file of VGG-16 without its top, for colour images."""
+    network = keras.applications.VGG16(include_top=False, weights=None)
+    path = tmp_path / "vgg16_notop.h5"
+    network.save(path, include_optimizer=False)
+    return path, network
+
+
+def test_a_notop_file_is_loaded_by_layer(notop):
+    path, network = notop
+    weights = read_weights(path)
+    assert input_channels(weights) == 3
+    model = build_model(image_size=(64, 64), channels=3)
+    assert "block4_conv3" in set_weights_by_layer(model, weights, str(path))
+    for name in ("block1_conv1", "block4_conv3"):
+        for ours, theirs in zip(
+            model.get_layer(name).get_weights(), network.get_layer(name).get_weights(), strict=True
+        ):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_own_models_are_loaded_heads_and_masks_of_another_size_included(tmp_path, suffix):
+    before = build_model("antony_clsf", ("att1",), "single", (96, 96))
+    before.save(tmp_path / f"model{suffix}", include_optimizer=False)
+    weights = read_weights(tmp_path / f"model{suffix}")
+    after = build_model("antony_clsf", ("att1",), "single", (128, 96))
+    taken = set_weights_by_layer(after, weights, "file")
+    assert {"att1", "att1_conv1", "att1_mask"} <= set(taken)
+    kernel, bias = weights["att1_mask"]
+    resized = resize_mask_weights([kernel, bias], (7, 5))
+    for ours, given in zip(after.get_layer("att1_mask").get_weights(), resized, strict=True):
+        np.testing.assert_array_equal(ours, given)
+
+
+def test_masks_are_resized_bilinearly_from_grid_to_grid():
+    bias = np.array([[0.0, 1.0], [2.0, 3.0]], np.float32)[..., np.newaxis]
+    kernel = np.stack([bias.reshape(4), -10 * bias.reshape(4)], axis=1)[..., np.newaxis]
+    resized_kernel, resized_bias = resize_mask_weights([kernel, bias], (2, 4))
+    np.testing.assert_allclose(resized_bias[..., 0], [[0, 0.25, 0.75, 1], [2, 2.25, 2.75, 3]])
+    np.testing.assert_allclose(resized_kernel[:, 0, 0], resized_bias.reshape(8))
+    np.testing.assert_allclose(resized_kernel[:, 1, 0], -10 * resized_bias.reshape(8))
+    same_kernel, same_bias = resize_mask_weights([kernel, bias], (2, 2))
+    np.testing.assert_array_equal(same_kernel, kernel)
+    np.testing.assert_array_equal(same_bias, bias)
+
+
+def test_a_resized_model_looks_where_the_small_one_looked():
+    small = build_model("antony_clsf", ("att1",), "single", (96, 96))
+    generator = np.random.default_rng(0)
+    mask = small.get_layer("att1_mask")
+    kernel, bias = mask.get_weights()
+    bias[1:4, 2:4] = 4.0
+    mask.set_weights([kernel, bias])
+    large = build_model("antony_clsf", ("att1",), "single", (192, 192))
+    weights = {layer.name: layer.get_weights() for layer in small.layers if layer.weights}
+    set_weights_by_layer(large, weights, "small")
+    knee = cv2.resize(generator.integers(0, 255, (12, 12)).astype(np.uint8), (192, 192))
+    seen = {}
+    for model, size in ((small, 96), (large, 192)):
+        image = cv2.resize(knee, (size, size))[np.newaxis, ..., np.newaxis]
+        seen[size] = attention_masks(model, image)["att1"][0]
+    shrunk = cv2.resize(seen[192], seen[96].shape[::-1], interpolation=cv2.INTER_AREA)
+    assert np.corrcoef(shrunk.ravel(), seen[96].ravel())[0, 1] > 0.9
+
+
+def test_other_branches_are_refused():
+    weights = {
+        layer.name: layer.get_weights()
+        for layer in build_model("antony_clsf", ("att1", "att2"), "multi_loss", (96, 96)).layers
+        if layer.weights
+    }
+    alone = build_model("antony_clsf", ("att2",), "single", (96, 96))
+    with pytest.raises(InputError, match="branches are att1, att2, those of the experiment att2"):
+        set_weights_by_layer(alone, weights, "model.h5")
+
+
+def test_weights_of_another_architecture_are_refused_by_name(notop):
+    path, _ = notop
+    model = build_model("antony_clsf", ("att1",), "single", (96, 96))
+    with pytest.raises(InputError, match=r"do not fit: conv1 \(missing\)"):
+        set_weights_by_layer(model, read_weights(path), str(path))
+    grey = build_model(image_size=(64, 64))
+    with pytest.raises(InputError, match="block1_conv1"):
+        set_weights_by_layer(grey, read_weights(path), str(path))
+
+
+def test_what_holds_no_weights_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no such model file"):
+        read_weights(tmp_path / "none.h5")
+    (tmp_path / "text.h5").write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(InputError, match="(Git LFS pointer|no readable model file)"):
+        read_weights(tmp_path / "text.h5")
+    (tmp_path / "text.keras").write_text("no zip")
+    with pytest.raises(InputError, match="(Git LFS pointer|no readable model file)"):
+        read_weights(tmp_path / "text.keras")

@@ -1,0 +1,152 @@
+"""What lies in a run's folder, whatever the user's names are and whatever goes wrong."""
+
+import csv
+import dataclasses
+import os
+import subprocess
+import sys
+
+import pytest
+
+from knee_attention.commands.experiment import main
+from knee_attention.datasets.dataset import load_dataset
+from knee_attention.errors import InputError
+from knee_attention.evidence.predictions import read_predictions
+from knee_attention.files import read_json, write_json
+from knee_attention.runs import run_folder
+from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.run_folder import claimed, finished_results
+
+QUICK = Experiment(
+    backbone="antony_clsf", image_size=(96, 96), epochs=1, batch_size=10, precision="float32"
+)
+ROW = {
+    "epoch": 1, "seconds": 1.0, "val_loss": 1.0, "att0_loss": 1.0, "att0_accuracy": 0.2,
+    "val_att0_loss": 1.0, "val_att0_accuracy": 0.2,
+}  # fmt: skip
+
+
+@pytest.fixture
+def oddly_named(knee_folder):
+    """A data folder whose name is a formula, a file that is no UTF-8, and a person called NA."""
+    odd = os.fsdecode(b"test0\xff_R.png")
+    (knee_folder / "test" / "0" / "test00R.png").rename(knee_folder / "test" / "0" / odd)
+    with open(knee_folder / "manifest.csv", "w", newline="", errors="surrogateescape") as file:
+        csv.writer(file).writerows([
+            ("file", "subject"), (f"test/0/{odd}", "NA"), ("test/1/test10R.png", "null"),
+        ])  # fmt: skip
+    (knee_folder / "train" / "1" / os.fsdecode(b"damaged\xfe.png")).write_bytes(b"")
+    return knee_folder.rename(knee_folder.with_name("knees_$1_$2_" + os.fsdecode(b"\xff")))
+
+
+def test_any_name_is_read_and_written_as_it_is(oddly_named, tmp_path):
+    folder = tmp_path / "run"
+    main(QUICK, ["--data", str(oddly_named), "--output", str(folder)])
+    assert (folder / "results.json").exists()
+    assert read_json(folder / "experiment.json")["data"] == str(oddly_named)
+    knees = load_dataset(oddly_named, (96, 96), wanted=("test",)).splits["test"]
+    predictions = read_predictions(folder / "predictions.csv")
+    assert os.fsdecode(b"test/0/test0\xff_R.png") in knees.files
+    assert predictions.files == knees.files
+    assert predictions.subjects == knees.subjects and {"NA", "null"} <= set(knees.subjects)
+    unreadable = (folder / "unreadable.csv").read_bytes()
+    assert b"damaged\xfe.png,the file is empty" in unreadable
+
+
+def test_the_model_is_saved_before_anything_is_drawn(knee_folder, tmp_path):
+    from knee_attention.networks.model import build_model
+    from knee_attention.runs.outcome import finish
+
+    (tmp_path / "figures").write_text("")
+    experiment = dataclasses.replace(QUICK, data=str(knee_folder))
+    dataset = load_dataset(knee_folder, (96, 96))
+    model = build_model("antony_clsf", ("att0",), "single", (96, 96))
+    with pytest.raises(InputError, match="figures cannot be written"):
+        finish(experiment, model, dataset, [ROW], tmp_path)
+    assert (tmp_path / "model.h5").exists() and (tmp_path / "predictions.csv").exists()
+
+
+def test_one_process_at_a_time_works_in_a_folder(tmp_path, capsys):
+    folder = tmp_path / "run"
+    with claimed(folder):
+        with pytest.raises(SystemExit) as ended:
+            main(QUICK, ["--output", str(folder)])
+        assert ended.value.code == 2
+        said = capsys.readouterr().err.strip()
+        assert f"process {os.getpid()} is working there" in said and "Traceback" not in said
+    assert not folder.exists()
+
+
+def test_a_dead_process_holds_no_claim_and_leaves_no_remains(tmp_path):
+    folder = tmp_path / "run"
+    die = "with claimed(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
+    imports = "import os, signal, sys; from pathlib import Path; "
+    imports += "from knee_attention.runs.run_folder import claimed\n"
+    assert subprocess.run([sys.executable, "-c", imports + die, folder]).returncode == -9
+    (folder / ".123.experiment.json").write_text("begun")
+    assert len(list(folder.iterdir())) == 2
+    with claimed(folder):
+        assert finished_results(QUICK, folder) is None
+    assert not any(folder.iterdir())
+
+
+def test_where_nothing_locks_one_goes_without(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_folder, "fcntl", None)
+    with claimed(tmp_path / "run"), claimed(tmp_path / "run"):
+        (tmp_path / "run" / "model.h5").write_text("")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["model.h5"]
+
+
+@pytest.fixture
+def begun(knee_folder):
+    """A run's folder that holds a model and, as some do it, its data."""
+    folder = knee_folder.parent / "begun"
+    write_json(folder / "experiment.json", QUICK.as_json())
+    (folder / "model.h5").write_text("a model")
+    knee_folder.rename(folder / "knees")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "begun/knees", "--output", "begun/knees/train"], "lies within"),
+        (["--data", "begun/knees", "--output", "link/knees/run"], "lies within"),
+        (["--data", "link/knees", "--output", "begun", "--overwrite"], "would delete"),
+        (["--weights", "begun/model.h5", "--output", "link", "--overwrite"], "would delete"),
+        (["--data", "nowhere", "--output", "begun", "--overwrite"], "no such folder"),
+        (["--output", "begun/model.h5/run"], "cannot be written"),
+        (["--output", "/proc/run"], "cannot be written"),
+        (["--output", "x" * 300], "File name too long"),
+        (["--data", "x" * 300, "--output", "run"], "File name too long"),
+        (["--data", "begun/knees", "--output", "begun"], "another experiment (data None"),
+    ],
+)
+def test_what_would_harm_is_refused_and_nothing_is_lost(
+    begun, tmp_path, monkeypatch, capsys, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(begun)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(SystemExit) as ended:
+        main(QUICK, arguments)
+    assert ended.value.code == 2
+    said = capsys.readouterr().err.strip()
+    assert message in said and "Traceback" not in said
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("experiment.json", "{"),
+        ("experiment.json", "[]"),
+        ("results.json", ""),
+        ("results.json", '{"name": "vgg16_att0", "split": "test", "test": {}}'),
+        ("results.json", '{"name": "antony_clsf_att0"}'),
+    ],
+)
+def test_a_folder_edited_by_hand_is_told(begun, name, content):
+    (begun / name).write_text(content)
+    with pytest.raises(InputError, match=f"{name}: a damaged file"):
+        finished_results(QUICK, begun)

@@ -1,0 +1,95 @@
+"""All experiments in one go: what fails is passed over, what is finished is taken."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from knee_attention.commands.table1 import main
+from knee_attention.files import write_json
+from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.table1 import Job, write_table
+
+SPEC = importlib.util.spec_from_file_location(
+    "run_table1", Path(__file__).parents[2] / "experiments" / "run_table1.py"
+)
+QUICK = ["--limit", "10", "--epochs", "1", "--image-size", "96", "96", "--batch-size", "10",
+         "--precision", "float32"]  # fmt: skip
+NAMES = ["antony_clsf_att1", "antony_clsf_multiloss"]
+
+
+def scripts():
+    module = importlib.util.module_from_spec(SPEC)
+    SPEC.loader.exec_module(module)
+    return module.SCRIPTS
+
+
+def test_it_runs_the_twenty():
+    assert len(scripts()) == 20 and all(path.exists() for path in scripts())
+
+
+def test_a_failed_run_is_said_and_a_second_call_does_only_what_is_missing(tmp_path, capsys):
+    output = tmp_path / "table"
+    blocked = output / NAMES[0]
+    blocked.mkdir(parents=True)
+    (blocked / "notes.txt").write_text("not a run")
+    command = ["--output", str(output), "--only", *NAMES, *QUICK]
+    with pytest.raises(SystemExit) as ended:
+        main(scripts(), command)
+    assert ended.value.code == 2
+    shown = capsys.readouterr()
+    assert "1 of 2 runs failed" in shown.err and "Traceback" not in shown.err
+    text = (output / "table1.md").read_text()
+    assert "failed: antony_clsf_att1" in text and "synthetic" in text
+    assert text.count("multi-loss") == 2
+    before = (output / NAMES[1] / "model.h5").stat().st_mtime_ns
+
+    (blocked / "notes.txt").unlink()
+    main(scripts(), command)
+    assert "finished before" in capsys.readouterr().out
+    assert (output / NAMES[1] / "model.h5").stat().st_mtime_ns == before
+    table = pd.read_csv(output / "table1.csv")
+    assert list(table["output"]) == ["att1", "att1", "att2"]
+    assert list(table["paper"]) == [0.419, 0.439, 0.466]
+    alone, multi = table["attention"][0], table["attention"][1]
+    assert alone > 0 and multi > 0
+    assert "<table" in (output / "table1.html").read_text()
+    text = (output / "table1.md").read_text()
+    assert "failed" not in text and "against its best single branch, att1" in text
+
+
+def test_runs_that_are_not_there_yet_are_named(tmp_path):
+    write_table([Job(Experiment(), tmp_path / "vgg16_att0")], {}, tmp_path)
+    assert "not run yet: vgg16_att0" in (tmp_path / "table1.md").read_text()
+
+
+@pytest.mark.parametrize("damaged", ["experiment.json", "results.json", "environment.json"])
+def test_a_damaged_run_is_named_and_does_not_stop_the_table(tmp_path, damaged):
+    from knee_attention.evidence.predictions import Predictions, write_predictions
+
+    folder = tmp_path / "vgg16_att0"
+    write_json(folder / "experiment.json", Experiment().as_json())
+    write_json(folder / "results.json", {})
+    write_json(folder / "environment.json", {"wall_seconds": 60})
+    knee = Predictions(["1R"], ["1"], np.zeros(1, int), {"att0": np.full((1, 5), 0.2)})
+    write_predictions(knee, "att0", folder / "predictions.csv")
+    (folder / damaged).write_text("{")
+    failed = {}
+    write_table([Job(Experiment(), folder)], failed, tmp_path)
+    assert damaged in failed[folder]
+    assert "failed: vgg16_att0: " in (tmp_path / "table1.md").read_text()
+
+
+def test_an_output_within_the_data_is_refused_at_once(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(scripts(), ["--data", str(tmp_path), "--output", str(tmp_path / "table")])
+    assert "lies within" in capsys.readouterr().err and not any(tmp_path.iterdir())
+
+
+def test_an_output_that_is_a_file_is_refused_at_once(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit):
+        main(scripts(), ["--output", str(tmp_path / "file")])
+    assert "not a folder" in capsys.readouterr().err

@@ -1,0 +1,223 @@
+import csv
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from knee_attention.datasets.batches import KneeBatches
+from knee_attention.datasets.knees import Knees
+from knee_attention.errors import InputError
+from knee_attention.runs.training import compile_model, train
+
+OUTPUTS = ["att0", "att1"]
+
+
+def tiny_model(learning_rate=1e-2, outputs=OUTPUTS, normalise=True):
+    """Two heads on a 4x4 picture, normalised or not."""
+    keras.utils.set_random_seed(0)
+    knees = keras.Input((4, 4, 1))
+    x = keras.layers.BatchNormalization()(knees) if normalise else knees
+    x = keras.layers.Flatten()(x)
+    heads = {name: keras.layers.Dense(5, activation="softmax", name=name)(x) for name in outputs}
+    model = keras.Model(knees, heads)
+    compile_model(model, dict(zip(outputs, (1.0, 0.8), strict=False)), learning_rate, False)
+    return model
+
+
+def tiny_batches(outputs=OUTPUTS, training=False, augment="flips"):
+    """The last batch is smaller than the others."""
+    generator = np.random.default_rng(0)
+    grades = generator.integers(5, size=18)
+    images = generator.integers(0, 50, (18, 4, 4)) + 40 * grades[:, None, None]
+    knees = Knees(images.astype(np.uint8), grades, [], [])
+    return KneeBatches(knees, outputs, 8, training=training, seed=3, augment=augment)
+
+
+def fit(folder, epochs, model=None, outputs=OUTPUTS, augment="flips", **kwargs):
+    model = model or tiny_model(outputs=outputs)
+    batches = tiny_batches(outputs, training=True, augment=augment), tiny_batches(outputs)
+    return train(model, *batches, epochs, folder, **kwargs), model
+
+
+def interrupt_before_epoch(number):
+    """`KneeBatches.start`, but Ctrl-C is pressed before the epoch of that number."""
+    start = KneeBatches.start
+
+    def interrupted(batches, epoch):
+        if epoch == number:
+            raise KeyboardInterrupt
+        start(batches, epoch)
+
+    return interrupted
+
+
+def stuck_model():
+    """One whose validation loss never changes."""
+    return tiny_model(learning_rate=1e-30, normalise=False)
+
+
+def without_seconds(history):
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
+
+
+def test_history_holds_every_loss_and_accuracy(tmp_path):
+    history, _ = fit(tmp_path, 2)
+    assert [row["epoch"] for row in history] == [1, 2]
+    for prefix in ("", "val_"):
+        assert history[0][f"{prefix}loss"] == pytest.approx(
+            history[0][f"{prefix}att0_loss"] + 0.8 * history[0][f"{prefix}att1_loss"], rel=1e-4
+        )
+    with open(tmp_path / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["val_att1_accuracy"]) for row in rows] == [
+        row["val_att1_accuracy"] for row in history
+    ]
+
+
+def test_a_single_output_is_named_too(tmp_path):
+    history, _ = fit(tmp_path, 1, outputs=["kl"])
+    assert {"kl_loss", "kl_accuracy", "val_kl_loss", "val_kl_accuracy"} <= set(history[0])
+    assert history[0]["val_kl_loss"] == history[0]["val_loss"]
+
+
+def test_the_learning_rate_falls_after_two_bad_epochs_and_training_ends_after_three(tmp_path):
+    history, _ = fit(tmp_path, 10, stuck_model())
+    assert len(history) == 4
+    rates = [row["learning_rate"] for row in history]
+    np.testing.assert_allclose(rates, [1e-30, 1e-30, 1e-30, 1e-31], rtol=1e-3)
+
+
+def test_the_cosine_falls_from_the_first_rate_to_nothing(tmp_path):
+    history, _ = fit(tmp_path, 4, schedule="cosine")
+    rates = [row["learning_rate"] for row in history]
+    assert rates == pytest.approx([0.01, 0.01 * 0.853553, 0.005, 0.01 * 0.146447], rel=1e-4)
+
+
+def test_patience_multiplies_both_waits(tmp_path):
+    history, _ = fit(tmp_path, 10, stuck_model(), patience=2)
+    assert len(history) == 7
+    rates = [row["learning_rate"] for row in history]
+    np.testing.assert_allclose(rates, [1e-30] * 5 + [1e-31] * 2, rtol=1e-3)
+
+
+@pytest.mark.parametrize("stops", [(4,), (2, 4)], ids=["unbroken", "continued"])
+def test_the_best_weights_come_back(tmp_path, stops):
+    """Validation has other grades for the same pictures, so that learning makes it worse."""
+    training, validation = tiny_batches(training=True), tiny_batches()
+    validation.knees.grades[:] = (validation.knees.grades + 1) % 5
+    for epochs in stops:
+        model = tiny_model(learning_rate=0.1)
+        history = train(model, training, validation, epochs, tmp_path)
+    best = min(row["val_loss"] for row in history)
+    assert history[-1]["val_loss"] > best
+    measured = model.evaluate(validation, verbose=0, return_dict=True)["loss"]
+    assert measured == pytest.approx(best, rel=1e-4)
+
+
+def test_every_epoch_has_an_order_of_its_own(tmp_path):
+    training, second = (tiny_batches(training=True) for _ in range(2))
+    train(tiny_model(), training, tiny_batches(), 2, tmp_path)
+    second.start(1)
+    np.testing.assert_array_equal(training.order, second.order)
+
+
+def test_adam_has_the_paper_s_betas():
+    optimizer = tiny_model().optimizer
+    assert (optimizer.beta_1, optimizer.beta_2) == (0.9, 0.999)
+
+
+@pytest.mark.parametrize("augment", ["flips", "strong"])
+@pytest.mark.parametrize("schedule", ["plateau", "cosine"])
+def test_a_continued_training_equals_an_unbroken_one(tmp_path, monkeypatch, augment, schedule):
+    options = {"augment": augment, "schedule": schedule}
+    unbroken, model = fit(tmp_path / "unbroken", 4, **options)
+    monkeypatch.setattr(KneeBatches, "start", interrupt_before_epoch(2))
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "broken", 4, **options)
+    monkeypatch.undo()
+    continued, again = fit(tmp_path / "broken", 4, **options)
+    assert without_seconds(continued) == without_seconds(unbroken)
+    for ours, theirs in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_training_that_stopped_early_stays_stopped(tmp_path):
+    first, model = fit(tmp_path, 10, stuck_model())
+    second, again = fit(tmp_path, 10, stuck_model())
+    assert second == first
+    for ours, theirs in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("done", [2, 3])
+def test_patience_is_counted_across_a_break(tmp_path, done):
+    fit(tmp_path, done, stuck_model())
+    history, _ = fit(tmp_path, 10, stuck_model())
+    rates = [row["learning_rate"] for row in history]
+    np.testing.assert_allclose(rates, [1e-30, 1e-30, 1e-30, 1e-31], rtol=1e-3)
+
+
+def test_moving_statistics_are_the_letter_of_the_paper(tmp_path):
+    precise, _ = fit(tmp_path / "precise", 1)
+    moving, _ = fit(tmp_path / "moving", 1, precise_batch_norm=False)
+    assert precise[0]["loss"] == moving[0]["loss"]
+    assert precise[0]["val_loss"] < moving[0]["val_loss"]
+
+
+def test_a_damaged_state_is_said(tmp_path):
+    fit(tmp_path, 1)
+    with h5py.File(tmp_path / "checkpoint.h5", "a") as file:
+        del file["history"]
+        file["history"] = h5py.ExternalLink("other.h5", "history")
+    with pytest.raises(InputError, match="history lies in another file"):
+        fit(tmp_path, 2)
+    (tmp_path / "checkpoint.h5").write_bytes(b"damaged")
+    with pytest.raises(InputError, match="start again with --overwrite"):
+        fit(tmp_path, 2)
+
+
+def test_a_loss_that_is_no_number_ends_training_and_the_last_good_state_stays(tmp_path):
+    good, _ = fit(tmp_path, 1)
+    before = (tmp_path / "checkpoint.h5").read_bytes()
+    for _ in range(2):  # the same command again meets the same end
+        model = tiny_model()
+        model.get_layer("att0").kernel.regularizer = lambda kernel: kernel[0, 0] * np.nan
+        with pytest.raises(InputError, match="epoch 2: the loss is no number any more"):
+            fit(tmp_path, 3, model)
+        assert (tmp_path / "checkpoint.h5").read_bytes() == before
+    again, _ = fit(tmp_path, 1)
+    assert again == good
+
+
+def test_a_validation_loss_that_is_no_number_is_not_kept_either(tmp_path):
+    training, validation = tiny_batches(training=True), tiny_batches()
+    with pytest.raises(InputError, match="epoch 1: the loss is no number any more"):
+        train(tiny_model(learning_rate=1e38), training, validation, 2, tmp_path)
+    assert not (tmp_path / "checkpoint.h5").exists()
+
+
+def test_a_full_disk_is_told_and_the_last_good_state_stays(tmp_path, largest_file):
+    fit(tmp_path, 1)
+    before = (tmp_path / "checkpoint.h5").read_bytes()
+    with largest_file(1000):
+        with pytest.raises(InputError, match="checkpoint.h5 cannot be written: File too large"):
+            fit(tmp_path, 2)
+    assert (tmp_path / "checkpoint.h5").read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.h5", "history.csv"}
+
+
+def test_a_lost_history_comes_back_from_the_state(tmp_path):
+    fit(tmp_path, 3, stuck_model())
+    written = (tmp_path / "history.csv").read_text()
+    (tmp_path / "history.csv").unlink()
+    fit(tmp_path, 3, stuck_model())
+    assert (tmp_path / "history.csv").read_text() == written
+
+
+def test_a_state_of_another_precision_is_said(tmp_path):
+    fit(tmp_path, 1)
+    model = tiny_model()
+    model.optimizer = keras.optimizers.LossScaleOptimizer(model.optimizer)
+    with pytest.raises(InputError, match="start again with --overwrite"):
+        fit(tmp_path, 2, model)
