@@ -18,7 +18,7 @@ from knee_attention.startup import command_line
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line."""
+    """Convert the films of a tree as a command line asks; by default the process's own."""
     options = _parser().parse_args(arguments)
     with command_line("dicom_to_png.py"):
         _convert(options)

@@ -19,7 +19,7 @@ from knee_attention.startup import command_line
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line."""
+    """Make or verify a training set as a command line asks; by default the process's own."""
     parser = _parser()
     options = parser.parse_args(arguments)
     with command_line("make_dataset.py"):
@@ -64,13 +64,14 @@ def _make(options: argparse.Namespace) -> None:
     if options.h5 and options.h5.suffix.lower() not in (".h5", ".hdf5"):
         raise InputError(f"{options.h5}: the name of an HDF5 file ends in .h5 or .hdf5")
 
-    from knee_attention.datasets.hdf5 import write_hdf5
+    from knee_attention.datasets.layout import MANIFEST
     from knee_attention.evidence.figures import grade_distribution
     from knee_attention.files import keep_inputs
     from knee_attention.films.cutting import CUTTING, Cutting, write_cutting
     from knee_attention.preparation.accounts import visible_files
     from knee_attention.preparation.grade_tables import readings_of
     from knee_attention.preparation.grades import choose_grades
+    from knee_attention.preparation.hdf5_sets import write_hdf5
     from knee_attention.preparation.journal import Journal
     from knee_attention.preparation.pairing import pair, read_knee, subjects_of_films
     from knee_attention.preparation.tables import read_table, write_excluded
@@ -78,7 +79,7 @@ def _make(options: argparse.Namespace) -> None:
     from knee_attention.preparation.workers import work_through
 
     places = _places(options)
-    written = [folder / name for folder, _ in places for name in ("manifest.csv", "grades.png")]
+    written = [folder / name for folder, _ in places for name in (MANIFEST, "grades.png")]
     written += [options.dataset / "excluded.csv", *(h5 for _, h5 in places if h5)]
     keep_inputs([options.labels], written)
     grades = choose_grades(readings_of(read_table(options.labels)))
@@ -112,8 +113,8 @@ def _make(options: argparse.Namespace) -> None:
         placed, removed = place(folder, rows, options.copy)
         write_cutting(folder, cutting)
         counts = _show_counts(rows, str(folder))
-        print(f"{placed} knees placed, {len(rows) - placed} were there"
-              f"{f', {removed} of an earlier run removed' if removed else ''}")
+        cleared = f", {removed} of an earlier run removed" if removed else ""
+        print(f"{placed} knees placed, {len(rows) - placed} were there{cleared}")
         grade_distribution(counts, folder / "grades.png")
         if h5:
             new = write_hdf5(h5, rows, folder, cutting)
@@ -124,13 +125,11 @@ def _places(options: argparse.Namespace) -> list[tuple[Path, Path | None]]:
     """The folder and the HDF5 file of each set: of one, or of every fold."""
     if options.folds == 1:
         return [(options.dataset, options.h5)]
-    return [
-        (
-            options.dataset / f"fold{number}",
-            options.h5 and options.h5.with_stem(f"{options.h5.stem}-fold{number}"),
-        )
-        for number in range(1, options.folds + 1)
-    ]
+    names = [f"fold{number}" for number in range(1, options.folds + 1)]
+    if options.h5 is None:
+        return [(options.dataset / name, None) for name in names]
+    stem = options.h5.stem
+    return [(options.dataset / name, options.h5.with_stem(f"{stem}-{name}")) for name in names]
 
 
 def _show_counts(rows: list[dict], title: str) -> dict[str, list[int]]:
@@ -160,7 +159,7 @@ def _verify(path: Path, workers: int) -> None:
         rows, faults = verify(folder, workers)
         _show_counts(rows, str(folder))
         print("\n".join(faults) if faults else "no faults")
-        failed |= bool(faults)
+        failed = failed or bool(faults)
     if failed:
         raise SystemExit(1)
 

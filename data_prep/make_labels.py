@@ -16,7 +16,7 @@ from knee_attention.startup import command_line
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line."""
+    """Choose the grades of all knees as a command line asks; by default the process's own."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

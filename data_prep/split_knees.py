@@ -14,11 +14,19 @@ from collections import defaultdict
 from pathlib import Path
 
 from knee_attention.errors import InputError
+from knee_attention.options import (
+    EQUALIZATIONS,
+    FITS,
+    KNEE_SIZE,
+    POLARITIES,
+    SMALLEST_SIDE,
+    SPLIT_METHODS,
+)
 from knee_attention.startup import command_line
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line."""
+    """Split the films of a folder as a command line asks; by default the process's own."""
     options = _parser().parse_args(arguments)
     with command_line("split_knees.py"):
         _split(options)
@@ -32,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("knees", type=Path, help="folder the knees go to")
     parser.add_argument(
         "--split",
-        choices=("auto", "middle"),
+        choices=SPLIT_METHODS,
         default="auto",
         help="cut in the gap between the legs, or in the middle as the paper does (default: auto)",
     )
@@ -40,26 +48,26 @@ def _parser() -> argparse.ArgumentParser:
         "--size",
         type=int,
         nargs=2,
-        default=(320, 224),
+        default=KNEE_SIZE,
         metavar=("HEIGHT", "WIDTH"),
         help="of a knee in pixels (default: 320 224)",
     )
     parser.add_argument(
         "--fit",
-        choices=("stretch", "pad"),
+        choices=FITS,
         default="stretch",
         help="stretch to the size, or keep the proportions (default: stretch)",
     )
     parser.add_argument(
         "--equalize",
-        choices=("hist", "clahe", "none"),
+        choices=EQUALIZATIONS,
         default="hist",
         help="equalisation; experiments equalise (hist) again when they read (default: hist)",
     )
     parser.add_argument("--flip-left", action="store_true", help="mirror left knees")
     parser.add_argument(
         "--polarity",
-        choices=("auto", "as-is"),
+        choices=POLARITIES,
         default="auto",
         help="turn photographic negatives, or leave every film as it is (default: auto)",
     )
@@ -71,8 +79,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _split(options: argparse.Namespace) -> None:
-    if min(options.size) < 16 or options.workers < 1:
-        raise InputError("--size needs at least 16 pixels, --workers at least 1")
+    if min(options.size) < SMALLEST_SIDE or options.workers < 1:
+        raise InputError(f"--size needs at least {SMALLEST_SIDE} pixels, --workers at least 1")
     if options.contact_sheet and options.contact_sheet.suffix.lower() not in (".png", ".jpg"):
         raise InputError(f"{options.contact_sheet}: a contact sheet is a .png or .jpg file")
 

@@ -1,9 +1,30 @@
-"""What options of several commands may say, and how argparse reads it."""
+"""What options of several commands may say, and how argparse reads it; who does what they say holds
+to the same words and limits.
+"""
 
 import argparse
 
 POLARITIES = ("auto", "as-is")
 """What to do about photographic negatives: turn them, or leave every image as it is."""
+
+SPLIT_METHODS = ("auto", "middle")
+"""Where a film of both knees is cut: in the gap between the legs, or in the middle (section 4)."""
+
+FITS = ("stretch", "pad")
+"""How a knee is brought to a size: stretched (the paper's), or with its proportions, on black."""
+
+EQUALIZATIONS = ("hist", "clahe", "none")
+"""How grey values are spread: by the whole histogram (the paper's), by tiles, or not at all."""
+
+KNEE_SIZE = (320, 224)
+"""Height and width of a prepared knee in pixels (section 4)."""
+
+SMALLEST_SIDE = 16
+"""An image narrower or lower than this many pixels holds no knee."""
+
+LARGEST_SIDE = 4096
+"""No knee has more pixels a side: a file that asks for them is damaged, and the masks of such
+images alone would fill the memory."""
 
 
 def positive_number(text: str) -> int:

@@ -55,6 +55,7 @@ def run(options) -> None:
     from knee_attention.runs import comparison
 
     saved = [comparison.open_saved(path) for path in (options.model, *options.others)]
+    _refuse_other_preparations(saved, options.data)
     labels = _labels(saved)
     source = comparison.knee_source(
         saved[0], options.data, options.split, options.limit, options.seed, options.polarity,
@@ -78,6 +79,17 @@ def run(options) -> None:
         _write(options.output, models, compared)
     elif not source.masks:
         print("\nevery metric, every knee: --output DIR")
+
+
+def _refuse_other_preparations(saved: list, data: str | None) -> None:
+    """Refuse models that learnt from knees prepared in another way than those they would see."""
+    from knee_attention.datasets.dataset import preparation_of
+    from knee_attention.films.preparation import Preparation, refuse_differences
+
+    known = [(model.given, Preparation.recorded(model.description, model.given)) for model in saved]
+    if data:
+        known.append((data, preparation_of(data)))
+    refuse_differences(known)
 
 
 def _ready_output(folder: Path) -> None:

@@ -49,10 +49,10 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(f"{options.csv}: the name of a table ends in .csv")
     from tqdm import tqdm
 
-    from knee_attention.films.inputs import image_files
+    from knee_attention.films.inputs import files_to_open
     from knee_attention.grading.grader import RESEARCH_ONLY, load_grader
 
-    files = image_files(options.images)
+    files = files_to_open(options.images)
     pictures = _picture_files(options.overlay, files) if options.overlay else []
     keep_inputs(files, [*pictures, options.csv] if options.csv else pictures)
     grader = load_grader(options.model, options.polarity)

@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> None:
     from knee_attention.startup import start_keras
 
     start_keras()
-    from knee_attention.films.radiograph import PREPARATION
+    from knee_attention.films.preparation import Preparation
     from knee_attention.networks.files.legacy import import_legacy
     from knee_attention.networks.files.model_files import save_model
 
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
     description = {
         "name": model.name,
         "chosen": chosen,
-        "preparation": PREPARATION,
+        **Preparation().described(),
         "synthetic": False,
         "parameters": model.count_params(),
         "imported_from": options.old.name,

@@ -1,5 +1,7 @@
 """Knees in batches, as Keras takes them."""
 
+from math import ceil
+
 import keras
 import numpy as np
 
@@ -59,7 +61,7 @@ class KneeBatches(keras.utils.PyDataset):
                 self.distortions = Distortions.draw(len(self.knees), generator)
 
     def __len__(self):
-        return -(-len(self.knees) // self.batch_size)
+        return ceil(len(self.knees) / self.batch_size)
 
     def __getitem__(self, index):
         positions = self.order[index * self.batch_size : (index + 1) * self.batch_size]

@@ -1,25 +1,26 @@
-"""Prepared knees of the three splits, from a folder or an HDF5 file.
+"""Prepared knees of the three splits, from a folder or an HDF5 file."""
 
-A folder is laid out like the public knee sets: `train|validation|test/<grade>/<image>`, grades 0
-to 4; `val` is accepted for `validation`, a missing `test` is allowed.
-"""
-
-import csv
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from knee_attention.datasets.hdf5 import read_hdf5
+from knee_attention.datasets.hdf5 import StoredImages, read_contents
 from knee_attention.datasets.knees import Dataset, Knees, in_threads, stratified_subset
-from knee_attention.datasets.layout import SPLIT_OF_FOLDER, SPLITS
+from knee_attention.datasets.layout import (
+    SPLITS,
+    GradedFile,
+    read_manifest,
+    required_files,
+    split_folder,
+    subject_of_file,
+)
 from knee_attention.errors import ImageError, InputError
 from knee_attention.films.cutting import Cutting
-from knee_attention.films.image_files import is_image_file, read_image
-from knee_attention.films.names import subject_of
+from knee_attention.films.image_files import read_image
 from knee_attention.films.polarity import bone_bright
-from knee_attention.films.radiograph import prepare_knee
-from knee_attention.kl import GRADES
+from knee_attention.films.preparation import Preparation
 
 HDF5_SUFFIXES = (".h5", ".hdf5")
 
@@ -35,7 +36,7 @@ def load_dataset(
     """Read a data folder or HDF5 file.
 
     Args:
-        path: a folder of the layout above, or a file of `data_prep/make_dataset.py --h5`.
+        path: a folder as `layout` describes it, or a file of `data_prep/make_dataset.py --h5`.
         size: height and width of the prepared knees in pixels.
         limit: at most this many knees a split, each grade in its share.
         seed: decides which knees a limit keeps.
@@ -46,100 +47,104 @@ def load_dataset(
         InputError: nothing there, another layout, an empty split, no readable image.
     """
     path = Path(path)
+    if _is_hdf5(path):
+        return _load_hdf5(path, size, limit, seed, wanted, polarity)
+    return _load_folder(path, size, limit, seed, wanted, polarity)
+
+
+def preparation_of(path: str | os.PathLike) -> Preparation:
+    """How the knees of a data folder or HDF5 file are prepared, told without reading an image.
+
+    Raises:
+        InputError: nothing there, no data set, or a preparation that is not known here.
+    """
+    path = Path(path)
+    return Preparation(read_contents(path).cutting if _is_hdf5(path) else Cutting.read(path))
+
+
+def _is_hdf5(path: Path) -> bool:
+    """Whether a data set is a file, and no folder; refuse what is neither."""
     if not path.exists():
         raise InputError(f"{path}: no such folder or file")
-    if path.is_file():
-        if path.suffix.lower() not in HDF5_SUFFIXES:
-            raise InputError(f"{path}: expected a data folder or an .h5 file")
-        return read_hdf5(path, size, limit, seed, wanted, polarity)
-    return _load_folder(path, size, limit, seed, wanted, polarity)
+    if path.is_file() and path.suffix.lower() not in HDF5_SUFFIXES:
+        raise InputError(f"{path}: expected a data folder or an .h5 file")
+    return path.is_file()
+
+
+def _may_be_missing(split: str, wanted: Sequence[str]) -> bool:
+    return split == "test" and len(wanted) > 1
 
 
 def _load_folder(root: Path, size, limit, seed, wanted, polarity) -> Dataset:
     splits, unreadable = {}, []
-    cutting = Cutting.read(root)
-    subjects = _manifest_subjects(root)
+    preparation = preparation_of(root)
+    manifest = read_manifest(root)
     for split in wanted:
-        folders = [root / name for name, held in SPLIT_OF_FOLDER.items() if held == split]
-        folder = next(filter(Path.is_dir, folders), None)
-        if folder is None:
-            if split == "test" and len(wanted) > 1:
-                continue
-            there = [name for name in SPLITS if (root / name).is_dir()]
-            raise InputError(
-                f"{root}: no folder {split!r}{', only ' * bool(there)}{', '.join(there)}; "
-                "expected train|validation|test/<grade 0-4>/<image>"
-            )
-        paths, grades = _graded_files(folder)
-        chosen = stratified_subset(grades, limit, seed)
-        images, turned, failed = _read_knees([paths[i] for i in chosen], size, split, polarity)
+        if _may_be_missing(split, wanted) and split_folder(root, split) is None:
+            continue
+        found = required_files(root, split)
+        chosen = stratified_subset(np.array([file.grade for file in found]), limit, seed)
+        asked = [found[position] for position in chosen]
+        images, turned, failed = _read_knees(asked, size, preparation, polarity)
+        if len(failed) == len(asked):
+            raise InputError(f"{split_folder(root, split)}: none of its {len(asked)} images can "
+                             f"be read (the first: {failed[0].reason})")
         unreadable += failed.values()
-        if len(failed) == len(chosen):
-            raise InputError(f"{folder}: none of its {len(chosen)} images can be read "
-                             f"(the first: {unreadable[-1].reason})")
-        kept = [i for position, i in enumerate(chosen) if position not in failed]
-        files = [paths[i].relative_to(root).as_posix() for i in kept]
+        kept = [file for position, file in enumerate(asked) if position not in failed]
+        names = [file.name for file in kept]
         splits[split] = Knees(
             images=images,
-            grades=grades[kept],
-            files=files,
-            subjects=[subjects.get(file) or subject_of(file) for file in files],
-            turned=[files[position] for position in np.flatnonzero(turned)],
+            grades=np.array([file.grade for file in kept], np.int64),
+            files=names,
+            subjects=[subject_of_file(name, manifest) for name in names],
+            turned=[names[position] for position in np.flatnonzero(turned)],
         )
-    return Dataset(splits, unreadable=unreadable, cutting=cutting)
-
-
-def _graded_files(folder: Path) -> tuple[list[Path], np.ndarray]:
-    """The images of one split and their grades, in the order of their names."""
-    paths, grades = [], []
-    for child in sorted(folder.iterdir()):
-        if not child.is_dir() or child.name.startswith("."):
-            continue
-        if child.name not in {str(grade) for grade in GRADES}:
-            raise InputError(f"{child}: a grade folder is named 0, 1, 2, 3 or 4")
-        inside = sorted(path for path in child.iterdir() if not path.name.startswith("."))
-        for path in inside:
-            if path.is_dir():
-                raise InputError(f"{path}: a folder in a grade folder, which holds images alone")
-        found = [path for path in inside if is_image_file(path)]
-        paths += found
-        grades += [int(child.name)] * len(found)
-    if not paths:
-        raise InputError(f"{folder}: no images in its grade folders 0 to 4")
-    return paths, np.array(grades, np.int64)
+    return Dataset(splits, unreadable=unreadable, preparation=preparation)
 
 
 def _read_knees(
-    paths, size, split, polarity
+    files: Sequence[GradedFile], size: tuple[int, int], preparation: Preparation, polarity: str
 ) -> tuple[np.ndarray, np.ndarray, dict[int, ImageError]]:
     """Decode once, in threads, into one array; also tell which were turned, and what failed."""
-    images = np.empty((len(paths), *size), np.uint8)
-    turned = np.zeros(len(paths), bool)
+    images = np.empty((len(files), *size), np.uint8)
+    turned = np.zeros(len(files), bool)
     failed = {}
 
     def read(position: int) -> None:
+        path = files[position].path
         try:
-            image, turned[position] = bone_bright(read_image(paths[position]), polarity)
-            images[position] = prepare_knee(image, size)
+            image, turned[position] = bone_bright(read_image(path), polarity)
+            images[position] = preparation.knee(image, size)
         except ImageError as error:
             failed[position] = error
         except ValueError as error:
-            failed[position] = ImageError(paths[position], str(error))
+            failed[position] = ImageError(path, str(error))
 
-    in_threads(read, len(paths), f"reading {split}")
+    in_threads(read, len(files), f"reading {files[0].split}")
     if failed:
         images = np.delete(images, list(failed), axis=0)
         turned = np.delete(turned, list(failed))
     return images, turned, dict(sorted(failed.items()))
 
 
-def _manifest_subjects(root: Path) -> dict[str, str]:
-    """File -> subject, where `make_dataset.py` left its manifest."""
-    manifest = root / "manifest.csv"
-    if not manifest.is_file():
-        return {}
-    try:
-        with manifest.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            return {row.get("file"): row.get("subject") for row in csv.DictReader(file)}
-    except csv.Error as error:
-        raise InputError(f"{manifest}: not a table ({error})") from None
+def _load_hdf5(path: Path, size, limit, seed, wanted, polarity) -> Dataset:
+    contents = read_contents(path)
+    preparation = Preparation(contents.cutting)
+    splits = {}
+    for split in wanted:
+        rows = np.flatnonzero(contents.splits == split)
+        if len(rows) == 0:
+            if _may_be_missing(split, wanted):
+                continue
+            raise InputError(f"{path}: it holds no {split} knees")
+        rows = rows[stratified_subset(contents.grades[rows], limit, seed)]
+        images = StoredImages(path, rows, size, preparation, polarity)
+        files = [contents.names[row] for row in rows]
+        splits[split] = Knees(
+            images=images,
+            grades=contents.grades[rows],
+            files=files,
+            subjects=contents.subjects[rows].tolist(),
+            turned=[files[place] for place in np.flatnonzero(images.negative[rows])],
+        )
+    return Dataset(splits, preparation=preparation)

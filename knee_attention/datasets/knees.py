@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from knee_attention.errors import ImageError
-from knee_attention.films.cutting import Cutting
+from knee_attention.films.preparation import Preparation
 from knee_attention.kl import GRADES
 
 
@@ -63,13 +63,13 @@ class Dataset:
         splits: `{"train": Knees, "validation": Knees, "test": Knees}`; test may be absent.
         synthetic: whether the knees are phantoms.
         unreadable: one `ImageError` for each file left out.
-        cutting: how the knees were cut from films, where that is known.
+        preparation: how films became these knees, as far as that is known.
     """
 
     splits: dict[str, Knees]
     synthetic: bool = False
     unreadable: list[ImageError] = field(default_factory=list)
-    cutting: Cutting | None = None
+    preparation: Preparation = Preparation()
 
 
 def stratified_subset(grades: np.ndarray, limit: int | None, seed: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How films become knees: it goes with the knees to whoever learns from them."""
+"""How films become knees, and the file that says so beside them."""
 
 import os
 from dataclasses import asdict, dataclass
@@ -8,11 +8,14 @@ import numpy as np
 
 from knee_attention.errors import InputError
 from knee_attention.files import read_json, write_json
-from knee_attention.films.radiograph import (
+from knee_attention.films.radiograph import prepare_knee
+from knee_attention.options import (
+    EQUALIZATIONS,
+    FITS,
     KNEE_SIZE,
     LARGEST_SIDE,
     SMALLEST_SIDE,
-    prepare_knee,
+    SPLIT_METHODS,
 )
 
 CUTTING = "cutting.json"
@@ -21,11 +24,10 @@ CUTTING = "cutting.json"
 
 @dataclass(frozen=True)
 class Cutting:
-    """How films become knees; it goes with the knees to the model that learns from them, and with
-    the model to the films that it grades.
+    """How films become knees, as `split_knees.py` was told.
 
     Attributes:
-        split: `"auto"` or `"middle"`, as `radiograph.split_knees` takes it.
+        split: `"auto"` or `"middle"`, as `legs.split_knees` takes it.
         size: height and width of a knee in pixels.
         fit: `"stretch"` or `"pad"`.
         equalize: `"hist"`, `"clahe"` or `"none"`.
@@ -40,13 +42,15 @@ class Cutting:
 
     def __post_init__(self):
         known = (
-            self.split in ("auto", "middle")
-            and self.fit in ("stretch", "pad")
-            and self.equalize in ("hist", "clahe", "none")
+            self.split in SPLIT_METHODS
+            and self.fit in FITS
+            and self.equalize in EQUALIZATIONS
             and type(self.flip_left) is bool
         )
-        sides = [type(side) is int and SMALLEST_SIDE <= side <= LARGEST_SIDE for side in self.size]
-        if not known or sides != [True, True]:
+        sides_fit = len(self.size) == 2 and all(
+            type(side) is int and SMALLEST_SIDE <= side <= LARGEST_SIDE for side in self.size
+        )
+        if not known or not sides_fit:
             raise InputError(f"expected a cutting with sides of {SMALLEST_SIDE} to {LARGEST_SIDE} "
                              f"pixels. Received: {self}")
 

@@ -16,7 +16,7 @@ from knee_attention.films.image_files import (
     to_grey,
 )
 from knee_attention.films.legs import split_knees
-from knee_attention.films.radiograph import SMALLEST_SIDE
+from knee_attention.options import SMALLEST_SIDE
 
 VIEWS = ("auto", "bilateral", "single")
 
@@ -92,7 +92,7 @@ def knees_of(
     return halves if split == "auto" else split_knees(image, split)
 
 
-def image_files(given: Iterable[str | os.PathLike]) -> list[Path]:
+def files_to_open(given: Iterable[str | os.PathLike]) -> list[Path]:
     """The files to open: those named, and of folders what looks like an image or a DICOM inside.
 
     Pictures that were drawn of knees earlier and lie in a folder are passed over.

@@ -17,6 +17,11 @@ def id_and_side(file: str | os.PathLike) -> tuple[str, str | None]:
     return (found[1], found[2]) if found else (stem, None)
 
 
+def knee_name(film: str, side: str) -> str:
+    """The name of a knee's file, without its suffix, that `id_and_side` takes apart again."""
+    return f"{film}_{side}"
+
+
 def side_of(file: str | os.PathLike) -> str | None:
     """The side of a single knee, by its file's name; None where it says none."""
     return id_and_side(file)[1]

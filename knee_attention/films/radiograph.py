@@ -8,18 +8,7 @@ import cv2
 import numpy as np
 
 from knee_attention.films.image_files import to_grey
-
-KNEE_SIZE = (320, 224)
-"""Height and width of a prepared knee in pixels (section 4)."""
-
-PREPARATION = {"fit": "stretch", "equalization": "hist"}
-"""How every experiment has its knees prepared; model files carry it to where films are graded."""
-
-SMALLEST_SIDE = 16
-"""An image narrower or lower than this many pixels holds no knee."""
-
-LARGEST_SIDE = 4096
-"""No knee is prepared at more pixels a side: a file that asks for them is damaged."""
+from knee_attention.options import KNEE_SIZE, SMALLEST_SIDE
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:

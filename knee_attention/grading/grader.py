@@ -13,11 +13,10 @@ import numpy as np
 from knee_attention.errors import ImageError, InputError
 from knee_attention.evidence.ensemble import ensemble
 from knee_attention.evidence.pictures import at_image_size
-from knee_attention.films.cutting import Cutting
-from knee_attention.films.inputs import image_files, knees_of, open_image
+from knee_attention.films.inputs import files_to_open, knees_of, open_image
 from knee_attention.films.names import side_of
 from knee_attention.films.polarity import bone_bright
-from knee_attention.films.radiograph import PREPARATION, prepare_knee
+from knee_attention.films.preparation import Preparation
 
 RESEARCH_ONLY = "Research use only, not a medical device."
 BATCH = 32
@@ -126,12 +125,9 @@ class Grader:
         self.outputs = list(self.description["outputs"])
         self.chosen = self.description.get("chosen") or self.outputs[0]
         self.image_size = tuple(self.description["image_size"])
-        cutting = self.description.get("cutting")
-        self._cutting = Cutting.recorded(cutting, "the model") if cutting else None
-        self._preparation = self.description.get("preparation") or PREPARATION
-        if self.chosen not in self.outputs or set(self._preparation) != set(PREPARATION):
-            raise InputError("a damaged model file: it names an output it lacks "
-                             f"({self.chosen!r}) or an unknown preparation ({self._preparation!r})")
+        self.preparation = Preparation.recorded(self.description, "the model")
+        if self.chosen not in self.outputs:
+            raise InputError(f"a damaged model file: it names an output it lacks ({self.chosen!r})")
 
     def grade(self, image: np.ndarray | str | os.PathLike, view: str = "auto") -> list[GradedKnee]:
         """Grade the knees of one image.
@@ -168,7 +164,7 @@ class Grader:
             `(image, list of GradedKnee)`, or `(image, ImageError)` for one that cannot be graded.
         """
         if isinstance(images, (str, os.PathLike)):
-            images = image_files([images])
+            images = files_to_open([images])
         waiting, count = [], 0
         for image, prepared in self._read_ahead(iter(images), view, batch_size):
             waiting.append((image, prepared))
@@ -195,32 +191,21 @@ class Grader:
         is_array = isinstance(image, np.ndarray)
         name = "the image" if is_array else image
         try:
-            split = self._cutting.split if self._cutting else "auto"
             pixels = image if is_array else open_image(image)
             pixels, turned = bone_bright(pixels, self.polarity)
-            knees = knees_of(pixels, view, split)
-            if None in knees and not is_array:
-                knees = {side_of(image): knees[None]}
+            knees = knees_of(pixels, view, self.preparation.split)
+            if None in knees:
+                side = None if is_array else side_of(image)
+                knee = self.preparation.single(knees[None], side, self.image_size)
+                return [(side, knee, turned)]
             return [
-                (
-                    side,
-                    prepare_knee(self._cut(knee, side), self.image_size, **self._preparation),
-                    turned,
-                )
-                for side, knee in knees.items()
+                (side, self.preparation.half(half, side, self.image_size), turned)
+                for side, half in knees.items()
             ]
         except ImageError as error:
             return error
         except (ValueError, TypeError) as error:
             return ImageError(name, str(error))
-
-    def _cut(self, knee: np.ndarray, side: str | None) -> np.ndarray:
-        """A half of a film as the knees that the model learnt from were cut; what has their very
-        size is taken for one of them.
-        """
-        if self._cutting is None or knee.shape[:2] == self._cutting.size:
-            return knee
-        return self._cutting.knee(knee, side)
 
     def _grade_batch(self, waiting: list[tuple]) -> Iterator[tuple]:
         readable = [knees for _, knees in waiting if not isinstance(knees, ImageError)]

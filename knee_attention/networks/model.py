@@ -8,12 +8,10 @@ from keras import layers
 
 from knee_attention.networks.attention import FUSIONS, attention_branch
 from knee_attention.networks.backbones import BACKBONES, tapped_features
+from knee_attention.options import LARGEST_SIDE
 
 PIXEL_MEAN, PIXEL_DEVIATION = 120.67, 75.15
 """Mean and standard deviation of the authors' training set (original code)."""
-
-LARGEST_SIDE = 4096
-"""Of an image in pixels: the masks of larger ones alone would fill the memory."""
 
 IMAGENET_MEAN = (103.939, 116.779, 123.68)
 """Blue, green and red means that the ImageNet weights of VGG-16 and ResNet-50 were trained with."""

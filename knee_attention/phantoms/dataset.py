@@ -1,11 +1,15 @@
 """Prepared phantom knees of the three splits, for whoever has no data."""
 
+from math import ceil
+
 import numpy as np
 
 from knee_attention.datasets.knees import Dataset, Knees, in_threads
 from knee_attention.datasets.layout import SPLITS
+from knee_attention.films.cutting import Cutting
 from knee_attention.films.legs import split_knees
-from knee_attention.films.radiograph import prepare_knee, resize_knee
+from knee_attention.films.preparation import Preparation
+from knee_attention.films.radiograph import resize_knee
 from knee_attention.kl import GRADES
 from knee_attention.phantoms.film import phantom_film
 
@@ -26,9 +30,13 @@ def phantom_dataset(
         seed: decides everything about the films.
         wanted: the splits to draw.
     """
+    # Not equalised when cut, because the network's input is equalised in any case.
+    preparation = Preparation(Cutting("middle", tuple(size), equalize="none"))
     splits = {}
     for split in wanted:
-        count = min(PHANTOM_FILMS[split], -(-(limit or 10**9) // 2))
+        count = PHANTOM_FILMS[split]
+        if limit is not None:
+            count = min(count, ceil(limit / 2))
         generator = np.random.default_rng((seed, SPLITS.index(split)))
         grades = generator.permutation(np.arange(2 * count) % len(GRADES)).reshape(count, 2)
         seeds = generator.integers(2**31, size=count)
@@ -45,11 +53,12 @@ def phantom_dataset(
         def draw(film, grades=grades, seeds=seeds, images=images, masks=masks) -> None:
             right, left = grades[film]
             phantom = phantom_film((int(right), int(left)), int(seeds[film]))
-            knees = split_knees(phantom.image)
+            knees = split_knees(phantom.image, preparation.split)
             for position, (side, knee) in enumerate(knees.items(), start=2 * film):
-                images[position] = prepare_knee(knee, size)
-                mask = split_knees(phantom.masks[side].astype(np.uint8) * 255)[side]
+                images[position] = preparation.half(knee, side, size)
+                mask = phantom.masks[side].astype(np.uint8) * 255
+                mask = split_knees(mask, preparation.split)[side]
                 masks[position] = resize_knee(mask, size) > 127
 
         in_threads(draw, count, f"drawing phantom films, {split}")
-    return Dataset(splits, synthetic=True)
+    return Dataset(splits, synthetic=True, preparation=preparation)

@@ -9,8 +9,9 @@ from knee_attention.errors import ImageError
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.image_files import is_image_file, read_radiograph, write_image
 from knee_attention.films.legs import split_knees
+from knee_attention.films.names import knee_name
 from knee_attention.films.polarity import bone_bright
-from knee_attention.films.radiograph import SMALLEST_SIDE
+from knee_attention.options import SMALLEST_SIDE
 
 KNEE_COLUMNS = ["id", "subject", "side", "file", "source", "turned"]
 """Columns of the table that goes with a folder of knees."""
@@ -62,6 +63,6 @@ class Cutter:
         ]
 
     def _write(self, film: str, side: str, knee: np.ndarray) -> dict:
-        name = f"{film}_{side}.png"
+        name = f"{knee_name(film, side)}.png"
         write_image(self.folder / name, knee)
         return {"id": film, "side": side, "file": name}

@@ -128,7 +128,7 @@ class Surveyor:
         listed = self.listing(source)
         series = listed.get("SERIESDESCRIPTION", "")
         # What contents.csv rules out is not opened: OAI has a thousand MR slices to a film.
-        objection = series and self.wanted.objection_to_series(series)
+        objection = self.wanted.objection_to_series(series) if series else None
         if objection:
             raise ImageError(source, objection)
         header = read_header(source)

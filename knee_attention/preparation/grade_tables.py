@@ -68,7 +68,7 @@ def _oai_readings(table: list[dict]) -> list[Reading]:
             readings.append(
                 Reading(
                     place=f"line {line}",
-                    id=subject and film,
+                    id=film if subject else "",
                     subject=subject,
                     cohort="OAI",
                     visit=visit,
@@ -89,7 +89,7 @@ def _most_readings(table: list[dict]) -> list[Reading]:
     return [
         Reading(
             place=f"line {line}",
-            id=row["MOSTID"] and f"{row['MOSTID']}_{match[1]}",
+            id=f"{row['MOSTID']}_{match[1]}" if row["MOSTID"] else "",
             subject=row["MOSTID"],
             cohort="MOST",
             visit=match[1],

@@ -98,7 +98,8 @@ def _choose(candidates: list[Reading], grades: Grades) -> None:
     first, *others = sorted(candidates, key=preference)
     kl = _grade(first.grade)
     rivals = [other for other in others if preference(other)[:2] == preference(first)[:2]]
-    grades.disagreements += any(_grade(other.grade) != kl for other in others)
+    if any(_grade(other.grade) != kl for other in others):
+        grades.disagreements += 1
     if any(_grade(rival.grade) != kl for rival in rivals):
         reason = "two different grades for one knee"
         grades.excluded += [(_name(reading), reason) for reading in candidates]

@@ -110,7 +110,7 @@ class Journal:
         return removed, elsewhere
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the journal's file; nothing can be added afterwards."""
         self._file.close()
 
     def _stamp(self, source: Path) -> list:

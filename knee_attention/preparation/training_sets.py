@@ -5,12 +5,17 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from knee_attention.datasets.layout import SPLIT_OF_FOLDER, SPLITS
+from knee_attention.datasets.layout import (
+    MANIFEST,
+    SPLITS,
+    graded_files,
+    place_of,
+    read_manifest,
+)
 from knee_attention.errors import InputError
 from knee_attention.files import remove_remains, write_table, written_whole
-from knee_attention.films.image_files import is_image_file
+from knee_attention.films.names import knee_name
 from knee_attention.preparation.splits import assign, split_shares
-from knee_attention.preparation.tables import read_table
 
 MANIFEST_COLUMNS = ["id", "subject", "side", "kl", "split", "file", "cohort", "visit", "source"]
 """Columns of manifest.csv; `file` is relative to the folder it lies in."""
@@ -70,8 +75,8 @@ def split_rows(
 
 
 def _with_file(row: dict, split: str) -> dict:
-    name = f"{row['id']}_{row['side']}{Path(row['source']).suffix.lower()}"
-    return {**row, "split": split, "file": f"{split}/{row['kl']}/{name}"}
+    name = knee_name(row["id"], row["side"]) + Path(row["source"]).suffix.lower()
+    return {**row, "split": split, "file": place_of(split, row["kl"], name)}
 
 
 def place(folder: Path, rows: Sequence[dict], copy: bool = False) -> tuple[int, int]:
@@ -94,11 +99,10 @@ def place(folder: Path, rows: Sequence[dict], copy: bool = False) -> tuple[int, 
     from tqdm import tqdm
 
     files = {row["file"] for row in rows}
-    others = [path for path in placed_files(folder) if path.as_posix() not in files]
-    manifest, earlier = folder / "manifest.csv", set()
-    if others and manifest.exists():
-        earlier = {row["FILE"] for row in read_table(manifest) if "FILE" in row}
-    strangers = [path for path in others if path.as_posix() not in earlier]
+    there = [file.name for split in SPLITS for file in graded_files(folder, split)]
+    others = [name for name in there if name not in files]
+    earlier = read_manifest(folder) if others else {}
+    strangers = sorted(name for name in others if name not in earlier)
     if strangers:
         raise InputError(
             f"{folder} holds {len(strangers)} knees that are not of this split, "
@@ -107,9 +111,9 @@ def place(folder: Path, rows: Sequence[dict], copy: bool = False) -> tuple[int, 
     remove_remains(folder.glob("*/*/.*"))
     new = 0
     try:
-        for path in others:
-            (folder / path).unlink()
-        write_table(manifest, MANIFEST_COLUMNS, rows)
+        for name in others:
+            (folder / name).unlink()
+        write_table(folder / MANIFEST, MANIFEST_COLUMNS, rows)
         for row in tqdm(rows, desc=folder.name):
             target = folder / row["file"]
             if not _same_file(Path(row["source"]), target):
@@ -119,12 +123,6 @@ def place(folder: Path, rows: Sequence[dict], copy: bool = False) -> tuple[int, 
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror}") from None
     return new, len(others)
-
-
-def placed_files(folder: Path) -> list[Path]:
-    """The images in the folders of a training set, relative to it, sorted."""
-    found = [path for name in SPLIT_OF_FOLDER for path in (folder / name).glob("*/*")]
-    return sorted(path.relative_to(folder) for path in found if is_image_file(path))
 
 
 def _same_file(source: Path, target: Path) -> bool:

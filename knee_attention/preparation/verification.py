@@ -1,30 +1,34 @@
 """Is a training set what it says it is?"""
 
 from collections import defaultdict
-from functools import partial
 from pathlib import Path
 
-from knee_attention.datasets.hdf5 import FORMAT
-from knee_attention.datasets.layout import SPLIT_OF_FOLDER
+from knee_attention.datasets.hdf5 import read_contents, stored_knee
+from knee_attention.datasets.layout import (
+    SPLITS,
+    GradedFile,
+    read_manifest,
+    required_files,
+    split_folder,
+    subject_of_file,
+)
 from knee_attention.errors import ImageError, InputError
 from knee_attention.files import open_hdf5
 from knee_attention.films.image_files import read_image
-from knee_attention.films.names import subject_of
 from knee_attention.preparation.pairing import pixel_hash
-from knee_attention.preparation.tables import read_table
-from knee_attention.preparation.training_sets import placed_files
 from knee_attention.preparation.workers import in_parallel
 
 
 def verify(path: Path, workers: int = 1) -> tuple[list[dict], list[str]]:
-    """Check a finished training set: its counts, its subjects, its images.
+    """Check a finished training set, as training reads it: its counts, its subjects, its images.
 
     Args:
         path: a folder with train, validation (or val) and test, or an HDF5 file.
         workers: processes that read images.
 
     Returns:
-        One row per knee (file, subject, kl, split, pixels), and a sentence for every fault.
+        One row per knee (file, subject, kl, split, pixels), and a sentence for every fault, what
+        training would refuse among them.
 
     Raises:
         InputError: no training set.
@@ -49,52 +53,59 @@ def verify(path: Path, workers: int = 1) -> tuple[list[dict], list[str]]:
 
 
 def _read_folder(folder: Path, workers: int) -> tuple[list[dict], list[str]]:
-    files = placed_files(folder)
-    manifest, faults = {}, []
-    if (folder / "manifest.csv").exists():
-        manifest = {row["FILE"]: row for row in read_table(folder / "manifest.csv")}
-        there = {path.as_posix() for path in files}
-        missing = sorted(manifest.keys() - there)
+    files, faults = _files(folder)
+    manifest = read_manifest(folder)
+    if manifest:
+        there = {file.name for file in files}
+        missing = [name for name in sorted(manifest) if not (folder / name).exists()]
         faults += [f"{name} is in manifest.csv and missing" for name in missing]
         faults += [f"{name} is not in manifest.csv" for name in sorted(there - manifest.keys())]
     rows = []
-    hashes = dict(in_parallel(partial(_hash_or_reason, folder), files, workers))
-    for path in files:
-        name, (pixels, reason) = path.as_posix(), hashes[path]
+    hashes = dict(in_parallel(_hash_or_reason, [file.path for file in files], workers))
+    for file in files:
+        pixels, reason = hashes[file.path]
         if reason:
-            faults.append(f"{name}: {reason}")
+            faults.append(f"{file.name}: {reason}")
             continue
-        split, kl = SPLIT_OF_FOLDER[path.parts[0]], path.parts[1]
-        listed = manifest.get(name, {"SUBJECT": subject_of(name), "SPLIT": split, "KL": kl})
-        if (listed["SPLIT"], listed["KL"]) != (split, kl):
-            faults.append(f"{name} is {listed['SPLIT']}, grade {listed['KL']} in manifest.csv")
-        row = {"file": name, "subject": listed["SUBJECT"], "kl": kl, "split": split}
-        rows.append({**row, "pixels": pixels})
+        place = {"split": file.split, "kl": str(file.grade)}
+        listed = {**place, **manifest.get(file.name, {})}
+        if any(listed[column] != value for column, value in place.items()):
+            faults.append(f"{file.name} is {listed['split']}, grade {listed['kl']} in manifest.csv")
+        subject = subject_of_file(file.name, manifest)
+        rows.append({"file": file.name, "subject": subject, **place, "pixels": pixels})
     return rows, faults
 
 
-def _hash_or_reason(folder: Path, file: Path) -> tuple[str, str]:
+def _files(folder: Path) -> tuple[list[GradedFile], list[str]]:
+    """The images that training would read, and what it would refuse."""
+    files, faults = [], []
+    for split in SPLITS:
+        try:
+            if split != "test" or split_folder(folder, split):
+                files += required_files(folder, split)
+        except InputError as error:
+            faults.append(str(error))
+    return files, faults
+
+
+def _hash_or_reason(path: Path) -> tuple[str, str]:
     try:
-        return pixel_hash(read_image(folder / file)), ""
+        return pixel_hash(read_image(path)), ""
     except ImageError as error:
         return "", error.reason
 
 
 def _read_hdf5(path: Path) -> list[dict]:
-    try:
-        with open_hdf5(path) as file:
-            if file.attrs.get("format") != FORMAT:
-                raise InputError(f"{path} is no training set: its format is not {FORMAT!r}")
-            texts = {name: file[name].asstr()[:] for name in ("ids", "sides", "subjects", "splits")}
-            return [
-                {
-                    "file": f"{texts['ids'][index]}_{texts['sides'][index]}",
-                    "subject": texts["subjects"][index],
-                    "kl": str(grade),
-                    "split": texts["splits"][index],
-                    "pixels": pixel_hash(file["images"][index]),
-                }
-                for index, grade in enumerate(file["grades"][:])
-            ]
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error}") from None
+    contents = read_contents(path)
+    columns = zip(contents.names, contents.subjects, contents.grades, contents.splits, strict=True)
+    with open_hdf5(path) as file:
+        return [
+            {
+                "file": name,
+                "subject": subject,
+                "kl": str(grade),
+                "split": split,
+                "pixels": pixel_hash(stored_knee(file["images"], row)),
+            }
+            for row, (name, subject, grade, split) in enumerate(columns)
+        ]

@@ -48,7 +48,8 @@ def work_through(
     remove_remains(journal.path.parent.glob(".*"))
     account = Account(found=len(sources))
     outcomes = {source: journal.finished(source) for source in sources}
-    account.earlier = sum(bool(done and done["reason"] is None) for done in outcomes.values())
+    known = [outcome for outcome in outcomes.values() if outcome]
+    account.earlier = sum(outcome["reason"] is None for outcome in known)
     to_do = [source for source in sources if outcomes[source] is None]
     attempts = in_parallel(partial(_attempt, work), to_do, workers)
     with tqdm(total=len(sources), initial=len(sources) - len(to_do), desc=title) as progress:

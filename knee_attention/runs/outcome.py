@@ -1,6 +1,5 @@
 """What a finished training leaves in its folder: predictions, results, figures, models."""
 
-import dataclasses
 import subprocess
 import sys
 from importlib import metadata
@@ -16,8 +15,7 @@ from knee_attention.evidence import evaluation, figures
 from knee_attention.evidence.metrics import SCALARS, grade_metrics
 from knee_attention.evidence.predictions import Predictions, write_predictions
 from knee_attention.files import write_json, write_table
-from knee_attention.films.cutting import Cutting
-from knee_attention.films.radiograph import PREPARATION
+from knee_attention.films.preparation import Preparation
 from knee_attention.networks.files.model_files import save_model
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.measure import localise, look, predict
@@ -74,7 +72,7 @@ def finish(
         results[split] = evaluation.split_results(predictions[split])
     if knees.masks is not None:
         results["localisation"] = localise(masks, knees)
-    _save_models(experiment, model, dataset.cutting, results, output)
+    _save_models(experiment, model, dataset.preparation, results, output)
     write_predictions(predictions[reported], chosen, output / "predictions.csv")
     if dataset.unreadable:
         rows = [{"file": error.path, "reason": error.reason} for error in dataset.unreadable]
@@ -141,7 +139,7 @@ def _draw_split(
 def _save_models(
     experiment: Experiment,
     model: keras.Model,
-    cutting: Cutting | None,
+    preparation: Preparation,
     results: dict,
     output: Path,
 ) -> None:
@@ -150,8 +148,7 @@ def _save_models(
     description = {
         "name": experiment.name,
         "chosen": results["chosen"],
-        "cutting": cutting and dataclasses.asdict(cutting),
-        "preparation": PREPARATION,
+        **preparation.described(),
         "synthetic": results["synthetic"],
         "parameters": results["parameters"],
         "experiment": experiment.as_json(),

@@ -50,12 +50,13 @@ def run(experiment: Experiment, output: Path, overwrite: bool = False, pdf: bool
 
 def _run(experiment: Experiment, output: Path, anew: bool, pdf: bool) -> dict:
     began = time.perf_counter()
-    drawn_or_limited = experiment.data is None or experiment.limit is not None
+    # Where nothing is drawn the seed changes no knee: one loading serves all seeds.
+    draws = experiment.data is None or experiment.limit is not None
     dataset = _load(
         experiment.data,
         experiment.image_size,
         experiment.limit,
-        drawn_or_limited * experiment.seed,
+        experiment.seed if draws else 0,
         experiment.polarity,
     )
     precision = device.choose_precision(experiment.precision)

@@ -269,8 +269,9 @@ def test_a_film_gets_its_own_label_or_none(films, labels, subjects, paired):
 
 
 def test_a_training_set_says_how_its_knees_were_cut(tmp_path, run):
-    from knee_attention.datasets.dataset import load_dataset
+    from knee_attention.datasets.dataset import load_dataset, preparation_of
     from knee_attention.films.cutting import Cutting
+    from knee_attention.films.preparation import Preparation
 
     table = write_films(tmp_path / "films", 12)
     options = "--split middle --size 80 56 --fit pad --equalize none --flip-left".split()
@@ -282,7 +283,8 @@ def test_a_training_set_says_how_its_knees_were_cut(tmp_path, run):
         code, printed = run("make_dataset", *arguments)
         assert code == 0 and account_of(printed) == (24, 24, 0), printed
         for name in ("set", "set.h5"):
-            assert load_dataset(tmp_path / name, (80, 56)).cutting == cutting, name
+            preparation = load_dataset(tmp_path / name, (80, 56)).preparation
+            assert preparation == preparation_of(tmp_path / name) == Preparation(cutting), name
         if not cutting:
             (tmp_path / "record").rename(tmp_path / "knees" / "cutting.json")
 

@@ -195,11 +195,53 @@ def test_files_that_are_no_data_set_are_refused(tmp_path):
         load_dataset(tmp_path / "text.h5", SIZE)
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["weights"] = [1.0]
-    with pytest.raises(InputError, match="lacks images, grades"):
-        load_dataset(tmp_path / "other.h5", SIZE)
+    for read in (lambda path: load_dataset(path, SIZE), verify):
+        with pytest.raises(InputError, match="its attribute format is not 'knee_attention"):
+            read(tmp_path / "other.h5")
     (tmp_path / "knees.zip").write_bytes(b"PK")
     with pytest.raises(InputError, match="expected a data folder or an .h5 file"):
         load_dataset(tmp_path / "knees.zip", SIZE)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("subjects", None, "lacks subjects"),
+        ("grades", np.full(40, 5, np.int8), "grades other than 0 to 4"),
+        ("grades", np.zeros(39, np.int8), "several lengths"),
+        ("splits", ["val"] * 40, "splits other than train, validation, test"),
+        ("ids", np.zeros(40), "not an HDF5 file, or a damaged one"),
+    ],
+)
+def test_loader_and_verifier_refuse_the_same_columns(
+    knee_folder, tmp_path, column, values, message
+):
+    path = tmp_path / "knees.h5"
+    write_hdf5(path, load_dataset(knee_folder, SIZE), knee_folder)
+    with h5py.File(path, "a") as file:
+        del file[column]
+        if values is not None:
+            file[column] = values
+    for read in (lambda: load_dataset(path, SIZE), lambda: verify(path)):
+        with pytest.raises(InputError, match=message):
+            read()
+
+
+def test_a_damaged_image_in_an_hdf5_file_is_named(knee_folder, tmp_path):
+    path = tmp_path / "knees.h5"
+    write_hdf5(path, load_dataset(knee_folder, SIZE), knee_folder)
+    with h5py.File(path, "a") as file:
+        images = file["images"][:]
+        del file["images"]
+        file.create_dataset("images", data=images, chunks=(1, *SIZE), compression="gzip")
+        place, length = (getattr(file["images"].id.get_chunk_info(0), name)
+                         for name in ("byte_offset", "size"))  # fmt: skip
+    content = bytearray(path.read_bytes())
+    content[place : place + length] = bytes(length)
+    path.write_bytes(content)
+    for read in (lambda: load_dataset(path, SIZE), lambda: verify(path)):
+        with pytest.raises(InputError, match="knees.h5: a damaged file, its image 0"):
+            read()
 
 
 def test_what_lies_in_other_files_is_not_read(knee_folder, tmp_path, elsewhere):

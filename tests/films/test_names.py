@@ -5,7 +5,7 @@ import pytest
 
 from knee_attention.errors import ImageError
 from knee_attention.films.image_files import write_image
-from knee_attention.films.names import id_and_side, side_of, subject_of
+from knee_attention.films.names import id_and_side, knee_name, side_of, subject_of
 from knee_attention.preparation.pairing import read_knee
 
 
@@ -33,6 +33,8 @@ def test_the_grammar(name, expected, tmp_path):
     assert side_of(name) == side and subject_of(name) == film
     path = tmp_path / f"{name.split('/')[-1].split('.')[0]}.png"
     write_image(path, np.eye(20, dtype=np.uint8))
+    if side is not None:
+        assert id_and_side(f"{knee_name(film, side)}.png") == expected
     if side is None:
         with pytest.raises(ImageError, match="does not end in _R or _L"):
             read_knee(path)

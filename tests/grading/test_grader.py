@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import asdict
 
 import cv2
 import numpy as np
@@ -16,7 +15,8 @@ from knee_attention.errors import ImageError, InputError
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.image_files import read_image
 from knee_attention.films.legs import split_knees
-from knee_attention.films.radiograph import PREPARATION, prepare_knee
+from knee_attention.films.preparation import Preparation
+from knee_attention.films.radiograph import prepare_knee
 from knee_attention.networks.files.model_files import read_description, save_model
 from knee_attention.networks.files.onnx_export import export_onnx
 from knee_attention.networks.model import build_model
@@ -35,7 +35,7 @@ def model():
 def files(model, tmp_path_factory):
     """The model as `{suffix: path}`; it grades by att2."""
     folder = tmp_path_factory.mktemp("models")
-    said = {"name": "small", "chosen": "att2", "preparation": PREPARATION, "synthetic": True}
+    said = {"name": "small", "chosen": "att2", "synthetic": True, **Preparation().described()}
     for suffix in (".h5", ".keras"):
         save_model(model, folder / f"model{suffix}", said)
     paths = {suffix: folder / f"model{suffix}" for suffix in (".h5", ".keras")}
@@ -113,8 +113,7 @@ def test_a_prepared_knee_is_taken_as_it_is(grader, film):
     ],
 )
 def test_a_film_is_cut_as_the_knees_that_the_model_learnt_from(model, film, tmp_path, cutting):
-    said = {"preparation": PREPARATION, "cutting": asdict(cutting)}
-    save_model(model, tmp_path / "model.h5", said)
+    save_model(model, tmp_path / "model.h5", Preparation(cutting).described())
     grader = knee_attention.load_grader(tmp_path / "model.h5")
     cv2.imwrite(str(tmp_path / "9001695.png"), film)
     rows = Cutter(tmp_path / "knees", cutting)(tmp_path / "9001695.png")
@@ -127,7 +126,7 @@ def test_a_film_is_cut_as_the_knees_that_the_model_learnt_from(model, film, tmp_
 
 
 def test_a_half_of_unknown_side_cannot_be_mirrored_as_the_model_learnt(model, film, tmp_path):
-    said = {"preparation": PREPARATION, "cutting": asdict(Cutting(flip_left=True))}
+    said = Preparation(Cutting(flip_left=True)).described()
     save_model(model, tmp_path / "model.h5", said)
     grader = knee_attention.load_grader(tmp_path / "model.h5")
     half = split_knees(film, "auto")["L"]
@@ -239,6 +238,10 @@ def test_a_model_that_names_an_output_it_lacks_is_refused(model, tmp_path):
     save_model(model, tmp_path / "model.h5", {"cutting": {"size": [96, 96], "zoom": 2}})
     with pytest.raises(InputError, match="cut in a way that is not known here.*zoom"):
         knee_attention.load_grader(tmp_path / "model.h5")
+    for strange in ({"fit": "pad"}, {"fit": "pad", "equalization": "gamma"}, "pad", [1, 2]):
+        save_model(model, tmp_path / "model.h5", {"preparation": strange})
+        with pytest.raises(InputError, match="prepared in a way that is not known here"):
+            knee_attention.load_grader(tmp_path / "model.h5")
 
 
 def test_onnx_grades_without_keras(files, film, tmp_path):

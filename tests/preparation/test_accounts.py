@@ -3,7 +3,7 @@
 import pytest
 
 from knee_attention.errors import InputError
-from knee_attention.films.inputs import image_files
+from knee_attention.films.inputs import files_to_open
 from knee_attention.preparation.accounts import visible_files
 
 
@@ -21,7 +21,7 @@ def names(files, tree):
 
 
 @pytest.mark.parametrize("list_files", [
-    lambda tree: visible_files(tree, tree.with_name("out")), lambda tree: image_files([tree])
+    lambda tree: visible_files(tree, tree.with_name("out")), lambda tree: files_to_open([tree])
 ])  # fmt: skip
 def test_a_linked_folder_is_followed_once(tree, list_files):
     expected = ["00m/a.png", "12m/b.png"]

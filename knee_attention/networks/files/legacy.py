@@ -24,7 +24,8 @@ from knee_attention.kl import GRADES
 from knee_attention.networks.backbones import BACKBONES, tapped_features
 from knee_attention.networks.files.legacy_arrays import LegacyFile, read_legacy
 from knee_attention.networks.files.model_files import set_all_weights
-from knee_attention.networks.model import LARGEST_SIDE, build_model
+from knee_attention.networks.model import build_model
+from knee_attention.options import LARGEST_SIDE
 
 PIXEL_MEAN, PIXEL_DEVIATION = 120.67308000216417, 75.15477869837049
 """What the original code subtracts from 0-255 pixels and divides them by, outside of its model."""

@@ -20,7 +20,8 @@ import numpy as np
 
 from knee_attention.errors import InputError
 from knee_attention.files import open_hdf5, written_whole
-from knee_attention.networks.model import LARGEST_SIDE, build_model
+from knee_attention.networks.model import build_model
+from knee_attention.options import LARGEST_SIDE
 
 DESCRIPTION = "knee_attention"
 """Where a file describes itself: an attribute of an .h5 file, and of .onnx metadata; in a .keras

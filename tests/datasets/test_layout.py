@@ -1,0 +1,85 @@
+"""One description of folders: loader, placer and verifier see the same files."""
+
+import shutil
+
+import pytest
+
+from knee_attention.datasets.dataset import load_dataset
+from knee_attention.datasets.layout import SPLITS, graded_files, read_manifest
+from knee_attention.errors import InputError
+from knee_attention.preparation.training_sets import place
+from knee_attention.preparation.verification import verify
+
+SIZE = (96, 96)
+
+
+def seen_by_loader(folder):
+    return {file for knees in load_dataset(folder, SIZE).splits.values() for file in knees.files}
+
+
+@pytest.mark.parametrize("name", ["validation", "val"])
+def test_loader_and_verifier_see_the_same_files(knee_folder, name):
+    (knee_folder / "validation").rename(knee_folder / name)
+    (knee_folder / "train" / "0" / ".hidden.png").write_bytes(b"")
+    (knee_folder / "train" / "0" / "notes.txt").write_text("words")
+    (knee_folder / "elsewhere").mkdir()
+    rows, faults = verify(knee_folder)
+    assert not faults
+    assert {row["file"] for row in rows} == seen_by_loader(knee_folder)
+    listed = {file.name for split in SPLITS for file in graded_files(knee_folder, split)}
+    assert listed == seen_by_loader(knee_folder) and len(listed) == 40
+
+
+def test_a_person_in_train_and_val_is_a_fault(knee_folder):
+    (knee_folder / "validation").rename(knee_folder / "val")
+    shutil.copyfile(knee_folder / "train/0/train00R.png", knee_folder / "val/0/train00L.png")
+    _, faults = verify(knee_folder)
+    assert "subject train00 is in train and validation" in faults
+
+
+def test_what_the_loader_refuses_the_verifier_tells(knee_folder):
+    """Two folders of one split, and no folder of another."""
+    shutil.copytree(knee_folder / "validation", knee_folder / "val")
+    with pytest.raises(InputError, match="holds validation and val, which are one split") as said:
+        load_dataset(knee_folder, SIZE)
+    assert str(said.value) in verify(knee_folder)[1]
+    shutil.rmtree(knee_folder / "val")
+    shutil.rmtree(knee_folder / "train")
+    with pytest.raises(InputError, match="no folder 'train', only validation, test;") as said:
+        load_dataset(knee_folder, SIZE)
+    assert verify(knee_folder)[1] == [str(said.value)]
+
+
+@pytest.mark.parametrize("folder", ["train/9", "test/0/more"])
+def test_no_set_is_placed_where_the_loader_would_refuse_it(knee_folder, folder):
+    (knee_folder / folder).mkdir()
+    for read in (lambda: load_dataset(knee_folder, SIZE), lambda: place(knee_folder, [])):
+        with pytest.raises(InputError, match="grade folder"):
+            read()
+    assert any("grade folder" in fault for fault in verify(knee_folder)[1])
+
+
+def test_a_manifest_names_the_same_person_to_loader_and_verifier(knee_folder):
+    manifest = knee_folder / "manifest.csv"
+    names = [file.name for split in SPLITS for file in graded_files(knee_folder, split)]
+    rows = [f"{name},{'P1' if '0/' in name else ''}" for name in names]
+    # As a spreadsheet saves it, with a mark of UTF-8 in front.
+    manifest.write_text("\n".join(["file,subject", *rows]), encoding="utf-8-sig")
+    assert list(read_manifest(knee_folder)) == names
+    rows, faults = verify(knee_folder)
+    splits = load_dataset(knee_folder, SIZE).splits.values()
+    loaded = {
+        file: subject
+        for knees in splits
+        for file, subject in zip(knees.files, knees.subjects, strict=True)
+    }
+    assert loaded == {row["file"]: row["subject"] for row in rows}
+    assert loaded["train/0/train00L.png"] == "P1" and loaded["train/1/train10L.png"] == "train10"
+    assert faults == ["subject P1 is in test and train and validation"]
+
+
+def test_a_manifest_of_something_else_is_refused(knee_folder):
+    (knee_folder / "manifest.csv").write_text("image;label\na.png;1\n")
+    for read in (lambda: load_dataset(knee_folder, SIZE), lambda: verify(knee_folder)):
+        with pytest.raises(InputError, match="expected the columns file and subject. Received"):
+            read()
