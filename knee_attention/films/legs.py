@@ -66,9 +66,10 @@ def find_gap(film: np.ndarray) -> Gap | None:
     darkest = int(contrast.argmax())
     if contrast[darkest] < SMALLEST_CONTRAST:
         return None
-    dark = profile <= profile[darkest] + contrast[darkest] / 4
-    start = darkest - int(np.argmin(np.append(dark[: darkest + 1][::-1], False))) + 1
-    stop = darkest + int(np.argmin(np.append(dark[darkest:], False)))
+    light = np.flatnonzero(profile > profile[darkest] + contrast[darkest] / 4)
+    before, after = light[light < darkest], light[light > darkest]
+    start = before[-1] + 1 if len(before) else 0
+    stop = after[0] if len(after) else width
     middle = (start + stop) / 2 * film.shape[1] / width
     return Gap(round(middle), float(contrast[darkest]))
 
