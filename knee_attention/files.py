@@ -15,6 +15,9 @@ from knee_attention.errors import InputError
 if TYPE_CHECKING:
     import h5py
 
+RUN_MODEL = "model.h5"
+"""The model in a run's folder, which is meant where the folder is named for it."""
+
 KEPT_OF_NAME = 60
 """Characters; a file's name has at most 255 bytes, and a character up to four of them."""
 

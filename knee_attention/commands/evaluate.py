@@ -16,6 +16,7 @@ from knee_attention.datasets.layout import SPLITS
 from knee_attention.errors import InputError
 from knee_attention.files import make_folder, write_json
 from knee_attention.options import POLARITIES, positive_number, seed_number
+from knee_attention.runs.run_folder import Run
 
 
 def add_options(parser) -> None:
@@ -53,16 +54,18 @@ def run(options) -> None:
 
     start_keras()
     from knee_attention.runs import comparison
+    from knee_attention.runs.knee_source import knee_source
+    from knee_attention.runs.saved_model import open_saved
 
-    saved = [comparison.open_saved(path) for path in (options.model, *options.others)]
+    saved = [open_saved(path) for path in (options.model, *options.others)]
     _refuse_other_preparations(saved, options.data)
     labels = _labels(saved)
-    source = comparison.knee_source(
+    source = knee_source(
         saved[0], options.data, options.split, options.limit, options.seed, options.polarity,
         options.masks,
     )
     models = [
-        comparison.measure(model, source, label)
+        comparison.measure_saved(model, source, label)
         for model, label in zip(saved, labels, strict=True)
     ]
     compared = comparison.compare(models) if len(models) > 1 else None
@@ -94,7 +97,7 @@ def _refuse_other_preparations(saved: list, data: str | None) -> None:
 
 def _ready_output(folder: Path) -> None:
     make_folder(folder)
-    if (folder / "experiment.json").exists():
+    if Run(folder).begun:
         raise InputError(f"{folder}: holds a run; choose another --output")
 
 
@@ -155,11 +158,9 @@ def _attention_text(models: list, source) -> str:
 
 def _keep_with_runs(saved: list, models: list) -> None:
     """Lay the localisation into the folder of every model that was given as a run."""
-    from knee_attention.runs.comparison import EXPERT_MASKS
-
     for origin, model in zip(saved, models, strict=True):
         if origin.given.is_dir():
-            path = origin.given / EXPERT_MASKS
+            path = Run(origin.given).expert_masks_file
             results = model.results
             write_json(path, {
                 "data": Path(results["data"]).name,
@@ -172,14 +173,13 @@ def _keep_with_runs(saved: list, models: list) -> None:
 
 
 def _write(output: Path, models: list, compared: dict | None) -> None:
-    from knee_attention.evidence.predictions import write_predictions
-
     first = models[0]
     results = first.results
     if compared:
         results = results | {
             "others": [model.results for model in models[1:]], "comparison": compared
         }
-    write_predictions(first.predictions, first.chosen, output / "predictions.csv")
-    write_json(output / "results.json", results)
+    kept = Run(output)
+    kept.write_predictions(first.predictions, first.chosen)
+    write_json(kept.results_file, results)
     print(f"\npredictions.csv and results.json: {output}")

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from knee_attention.files import RUN_MODEL
+
 ABOUT_TRAINING = ("data", "epochs", "batch_size", "learning_rate", "weights", "batch_norm", "limit",
                   "seed")
 ABOUT_RESULTS = {"accuracy": "accuracy", "kappa_quadratic": "quadratic kappa",
@@ -17,7 +19,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print."""
-    path = options.model / "model.h5" if options.model.is_dir() else options.model
+    path = options.model / RUN_MODEL if options.model.is_dir() else options.model
     known = _description(path)
     height, width = known["image_size"]
     rows = [

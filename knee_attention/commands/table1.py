@@ -8,7 +8,7 @@ from knee_attention.commands.experiment import add_options, with_options
 from knee_attention.errors import InputError
 from knee_attention.options import positive_number
 from knee_attention.runs.experiment import PHANTOM_SETTINGS, Experiment
-from knee_attention.runs.run_folder import refuse_overlap
+from knee_attention.runs.run_folder import Run
 from knee_attention.runs.table1 import Job, print_published, run_jobs
 from knee_attention.startup import command_line, start_keras
 
@@ -34,14 +34,14 @@ def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
     jobs = [
         Job(with_options(experiment, {**options, "seed": first + number},
                          PHANTOM_SETTINGS[experiment.backbone]),
-            output / (experiment.name + f"-seed{first + number}" * (number > 0)))
+            Run(output / (experiment.name + f"-seed{first + number}" * (number > 0))))
         for number in range(seeds)
         for experiment in experiments
         if not only or experiment.name in only
     ]  # fmt: skip
     with command_line("run_table1.py"):
         _refuse_file(output)
-        refuse_overlap(jobs[0].experiment, output, overwrite)
+        Run(output).refuse_overlap(jobs[0].experiment, overwrite)
         start_keras()
         failed = run_jobs(jobs, output, overwrite, pdf)
         print((output / "table1.md").read_text(encoding="utf-8"))

@@ -71,6 +71,11 @@ class Dataset:
     unreadable: list[ImageError] = field(default_factory=list)
     preparation: Preparation = Preparation()
 
+    @property
+    def turned(self) -> list[str]:
+        """The photographic negatives of all splits."""
+        return [file for knees in self.splits.values() for file in knees.turned]
+
 
 def stratified_subset(grades: np.ndarray, limit: int | None, seed: int) -> np.ndarray:
     """Positions of at most `limit` knees, every grade in its share, in their first order."""

@@ -1,10 +1,9 @@
 """The paper's Table 1 with ours beside it: one row an output, means over trainings."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
+from knee_attention.evidence.finished_run import FinishedRun
 from knee_attention.evidence.intervals import bootstrap_intervals, paired_differences
 from knee_attention.evidence.metrics import grade_metrics
 from knee_attention.evidence.paper import PAPER_TABLE_1, TITLES, VARIANTS
@@ -17,28 +16,7 @@ BESIDE = ("balanced_accuracy", "kappa", "kappa_quadratic", "mean_absolute_error"
 CHOSEN = "chosen"
 
 
-@dataclass(frozen=True)
-class Training:
-    """One finished run of an experiment.
-
-    Attributes:
-        results: the content of its `results.json`.
-        predictions: of the split it reports.
-        minutes: its wall time; NaN where that is not known.
-    """
-
-    results: dict
-    predictions: Predictions
-    minutes: float
-
-    def chosen(self) -> Predictions:
-        """The predictions of the output that validation chose, under the name `chosen`."""
-        values = {CHOSEN: self.predictions.of(self.results["chosen"])}
-        known = self.predictions
-        return Predictions(known.files, known.subjects, known.grades, values)
-
-
-def table_1(finished: dict[tuple[str, str], list[Training]]) -> pd.DataFrame:
+def table_1(finished: dict[tuple[str, str], list[FinishedRun]]) -> pd.DataFrame:
     """One row for every output of every experiment, in the paper's order.
 
     Args:
@@ -63,7 +41,7 @@ def table_1(finished: dict[tuple[str, str], list[Training]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _row(trainings: list[Training], output: str, paper: float) -> dict:
+def _row(trainings: list[FinishedRun], output: str, paper: float) -> dict:
     metrics = [grade_metrics(t.predictions.grades, t.predictions.of(output)) for t in trainings]
     accuracies = [values["accuracy"] for values in metrics]
     first = trainings[0].predictions
@@ -74,7 +52,7 @@ def _row(trainings: list[Training], output: str, paper: float) -> dict:
         low, high = interval or (None, None)
     attention = [t.results.get("localisation", {}).get(output) for t in trainings]
     return {
-        "chosen": sum(training.results["chosen"] == output for training in trainings),
+        "chosen": sum(training.chosen == output for training in trainings),
         "trainings": len(trainings),
         "accuracy": np.mean(accuracies),
         "low": low,
@@ -89,7 +67,7 @@ def _row(trainings: list[Training], output: str, paper: float) -> dict:
     }
 
 
-def same_knees(trainings: list[Training]) -> bool:
+def same_knees(trainings: list[FinishedRun]) -> bool:
     """Whether all trainings report the same knees."""
     return all(t.predictions.files == trainings[0].predictions.files
                and np.array_equal(t.predictions.grades, trainings[0].predictions.grades)
@@ -100,7 +78,7 @@ def _mean(values: list) -> float | None:
     return None if any(value is None for value in values) else float(np.mean(values))
 
 
-def claims(finished: dict[tuple[str, str], list[Training]]) -> list[str]:
+def claims(finished: dict[tuple[str, str], list[FinishedRun]]) -> list[str]:
     """The paper's two claims as one sentence a backbone each, with paired intervals.
 
     Multi-loss against the best single branch and against early fusion: differences of accuracy on
@@ -124,15 +102,22 @@ def claims(finished: dict[tuple[str, str], list[Training]]) -> list[str]:
     return sentences
 
 
-def _validation_loss(trainings: list[Training]) -> float:
+def _validation_loss(trainings: list[FinishedRun]) -> float:
     return float(np.mean([
-        training.results["validation"][training.results["chosen"]]["cross_entropy"]
+        training.results["validation"][training.chosen]["cross_entropy"]
         for training in trainings
     ]))  # fmt: skip
 
 
-def _compared(first: list[Training], second: list[Training]) -> str:
-    pair = ([training.chosen() for training in trainings] for trainings in (first, second))
+def _by_chosen(training: FinishedRun) -> Predictions:
+    """The predictions of the output that validation chose, under the name `chosen`."""
+    known = training.predictions
+    values = {CHOSEN: known.of(training.chosen)}
+    return Predictions(known.files, known.subjects, known.grades, values)
+
+
+def _compared(first: list[FinishedRun], second: list[FinishedRun]) -> str:
+    pair = ([_by_chosen(training) for training in trainings] for trainings in (first, second))
     one, other = pair
     found = paired_differences(one, CHOSEN, other, CHOSEN)["metrics"]["accuracy"]
     if found is None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from knee_attention import device
 from knee_attention.networks.files.model_files import load_model, read_description
-from knee_attention.networks.masks import mask_model
+from knee_attention.networks.masks import MASK_SUFFIX, with_masks
 
 FEW = 8
 """Up to so many knees a call the graph is not worth compiling."""
@@ -29,8 +29,7 @@ class KerasNetwork:
     def __init__(self, path: str | os.PathLike):
         self.description = read_description(path)
         model = load_model(path)
-        masks = {f"{branch}_mask": mask for branch, mask in mask_model(model).output.items()}
-        self._network = keras.Model(model.input, {**model.output, **masks})
+        self._network = with_masks(model)
         self._network.jit_compile = device.choose_jit_compile()
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
@@ -45,6 +44,6 @@ class KerasNetwork:
         else:
             values = self._network.predict_on_batch(images)
         return {
-            name: value[..., 0] if name.endswith("_mask") else value
+            name: value[..., 0] if name.endswith(MASK_SUFFIX) else value
             for name, value in values.items()
         }

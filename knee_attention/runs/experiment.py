@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 
 VARIANTS = {"early_fusion": "early_fusion", "multi_loss": "multiloss"}
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
@@ -61,6 +62,11 @@ class Experiment:
     def name(self) -> str:
         """Backbone and variant, as in `vgg16_multiloss`."""
         return f"{self.backbone}_{self.variant}"
+
+    @property
+    def origin(self) -> str:
+        """What its knees are called in titles."""
+        return "synthetic phantoms" if self.data is None else Path(self.data).name
 
     @property
     def output_weights(self) -> dict[str, float]:

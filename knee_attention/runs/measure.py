@@ -1,6 +1,7 @@
-"""A model meets the knees of a split: what it says of them, and where it looks."""
+"""A model meets knees and becomes results: the one way, for a training's end and for `evaluate`."""
 
 import sys
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -8,55 +9,76 @@ import numpy as np
 from knee_attention import device
 from knee_attention.datasets.batches import KneeBatches
 from knee_attention.datasets.knees import Knees
+from knee_attention.evidence.evaluation import split_results
 from knee_attention.evidence.localisation import localisation, widened
 from knee_attention.evidence.predictions import Predictions, own_subjects
-from knee_attention.networks.masks import attention_masks
+from knee_attention.networks.masks import masks_among, with_masks
 
 
-def predict(model: keras.Model, knees: Knees) -> Predictions:
-    """The model's probabilities for every knee.
+@dataclass(frozen=True)
+class Measured:
+    """What a model says of the knees of a split, and where it looks.
+
+    Attributes:
+        knees: the knees.
+        predictions: of every output.
+        masks: `{branch: (n, h, w)}` float32 in 0-1, at the branch's own resolution.
+    """
+
+    knees: Knees
+    predictions: Predictions
+    masks: dict[str, np.ndarray]
+
+    def results(self, split: str, chosen: str) -> dict:
+        """What `results.json` says of these knees.
+
+        Args:
+            split: what to call them.
+            chosen: the output that stands for the model.
+
+        Returns:
+            `split`, the numbers of `knees` and of `subjects`, `chosen`, under the split's name
+            the metrics of every output, and `localisation` where the joints are known.
+        """
+        results = {
+            "split": split,
+            "knees": len(self.predictions),
+            "subjects": len(set(self.predictions.subjects)),
+            "chosen": chosen,
+            split: split_results(self.predictions),
+        }
+        if self.knees.masks is not None:
+            results["localisation"] = self.localisation()
+        return results
+
+    def localisation(self, tolerant: bool = False) -> dict[str, dict[str, float]]:
+        """How every branch's attention lies to the joints, as `evidence.localisation` has it.
+
+        Args:
+            tolerant: take each joint half a cell of the branch's grid wider.
+        """
+        scores = {}
+        for branch, masks in self.masks.items():
+            joints = self.knees.masks
+            if tolerant:
+                joints = [widened(joint, masks.shape[1:]) for joint in joints]
+            scores[branch] = localisation(masks, joints)
+        return {branch: score for branch, score in scores.items() if score is not None}
+
+
+def measure(model: keras.Model, knees: Knees) -> Measured:
+    """Let a model see every knee once.
 
     Args:
-        model: from prepared knees to a dict of `(batch, 5)` probabilities.
+        model: from prepared knees to a dict of `(batch, 5)` probabilities, with attention masks.
         knees: at the model's image size.
     """
-    batches = KneeBatches(knees, model.output_names)
-    predicted = _ready(model).predict(batches, verbose=int(sys.stdout.isatty()))
-    return Predictions(
-        knees.files,
-        own_subjects(knees.files, knees.subjects),
-        knees.grades,
-        {name: values.astype(np.float64) for name, values in predicted.items()},
-    )
-
-
-def look(model: keras.Model, knees: Knees) -> dict[str, np.ndarray]:
-    """The masks of every branch for every knee, `{branch: (n, height, width)}` float32."""
-    return attention_masks(_ready(model), KneeBatches(knees, model.output_names))
-
-
-def localise(
-    masks: dict[str, np.ndarray], knees: Knees, tolerant: bool = False
-) -> dict[str, dict[str, float]]:
-    """`localisation` of every branch; empty where the knees' joints are not known.
-
-    Args:
-        masks: of every branch, as `look` gives them.
-        knees: the same knees.
-        tolerant: take each joint half a cell of the branch's grid wider.
-    """
-    if knees.masks is None:
-        return {}
-    scores = {}
-    for branch, values in masks.items():
-        joints = knees.masks
-        if tolerant:
-            joints = [widened(joint, values.shape[1:]) for joint in joints]
-        scores[branch] = localisation(values, joints)
-    return {branch: score for branch, score in scores.items() if score is not None}
-
-
-def _ready(model: keras.Model) -> keras.Model:
+    network = with_masks(model)
     # A model that was loaded, not trained, would let Keras choose XLA, which is slow on a CPU.
-    model.jit_compile = device.choose_jit_compile()
-    return model
+    network.jit_compile = device.choose_jit_compile()
+    batches = KneeBatches(knees, model.output_names)
+    values = network.predict(batches, verbose=1 if sys.stdout.isatty() else 0)
+    probabilities = {name: values[name].astype(np.float64) for name in model.output}
+    subjects = own_subjects(knees.files, knees.subjects)
+    predictions = Predictions(knees.files, subjects, knees.grades, probabilities)
+    return Measured(knees, predictions, masks_among(values))

@@ -8,15 +8,15 @@ import cv2
 import numpy as np
 
 from knee_attention.errors import InputError
+from knee_attention.evidence.finished_run import FinishedRun
 from knee_attention.evidence.metrics import SCALARS
 from knee_attention.evidence.pictures import overlay
-from knee_attention.evidence.predictions import read_predictions
 from knee_attention.evidence.report.one_run import FIGURES
 from knee_attention.evidence.report.reported import ReportedRun, worst_mistakes
-from knee_attention.files import read_json
-from knee_attention.networks.files.model_files import load_model
-from knee_attention.runs.comparison import EXPERT_MASKS, KneeSource, open_saved
-from knee_attention.runs.measure import look
+from knee_attention.networks.files.model_files import load_model, read_description
+from knee_attention.runs.knee_source import KneeSource
+from knee_attention.runs.measure import measure
+from knee_attention.runs.run_folder import Run
 
 SHOWN_SETTINGS = ("branches", "fusion", "data", "image_size", "limit", "seed")
 SHOWN_RESULTS = ("name", "backbone", "variant", "synthetic", "knees", "subjects", "parameters",
@@ -51,43 +51,26 @@ def read_runs(folders: Sequence[Path]) -> list[ReportedRun]:
 
 
 def _read(folder: Path) -> ReportedRun:
-    if not folder.is_dir():
-        problem = "expected a run's folder, not a file" if folder.exists() else "no such folder"
-        raise InputError(f"{folder}: {problem}")
-    saved = open_saved(folder)
-    results = read_json(folder / "results.json")
-    environment, masks = folder / "environment.json", folder / EXPERT_MASKS
-    predictions = read_predictions(folder / "predictions.csv")
-    _check(folder, saved.experiment, results)
-    predictions.of(results["chosen"])
-    if len(predictions) != results["knees"]:
-        raise InputError(f"{folder}: a damaged run, predictions.csv holds {len(predictions)} knees "
-                         f"and results.json tells of {results['knees']}")
-    figures = {name: _figure(folder / "figures" / f"{name}.png") for name in FIGURES}
+    run = Run(folder)
+    found = run.read()
+    _refuse_incomplete(folder, found)
+    read_description(run.model)
+    figures = {name: _figure(run.figure(name)) for name in FIGURES}
     return ReportedRun(
-        label=results["name"],
+        **vars(found),
+        label=found.results["name"],
         folder=folder,
-        experiment=saved.experiment,
-        results=results,
-        environment=read_json(environment) if environment.exists() else {},
-        predictions=predictions,
         figures={name: webp for name, webp in figures.items() if webp},
-        expert_masks=read_json(masks) if masks.exists() else None,
     )
 
 
-def _check(folder: Path, experiment: dict, results: dict) -> None:
-    """Look once at all that the page shows.
-
-    Raises:
-        InputError: something is missing.
-    """
+def _refuse_incomplete(folder: Path, found: FinishedRun) -> None:
+    """Look once at all that the page shows."""
     try:
-        wanted = [(experiment, name) for name in SHOWN_SETTINGS]
-        wanted += [(results, name) for name in SHOWN_RESULTS]
-        outputs = results[results["split"]]
-        wanted += [(metrics, name) for metrics in outputs.values() for name in SHOWN_METRICS]
-        wanted.append((outputs, results["chosen"]))
+        wanted = [(found.experiment, name) for name in SHOWN_SETTINGS]
+        wanted += [(found.results, name) for name in SHOWN_RESULTS]
+        wanted += [(metrics, name) for metrics in found.outputs.values() for name in SHOWN_METRICS]
+        wanted.append((found.outputs, found.chosen))
         for holder, name in wanted:
             holder[name]
     except (KeyError, TypeError, AttributeError) as error:
@@ -130,7 +113,7 @@ def with_mistakes(runs: list[ReportedRun], count: int) -> list[ReportedRun]:
 def _drawn(run: ReportedRun, source: KneeSource) -> ReportedRun:
     try:
         knees = source.knees(tuple(run.experiment["image_size"]))
-        model = load_model(run.folder / "model.h5")
+        model = load_model(Run(run.folder).model)
     except InputError as error:
         return dataclasses.replace(run, unshown=str(error))
     places = {knee: place for place, knee in enumerate(zip(knees.files, knees.grades, strict=True))}
@@ -146,7 +129,7 @@ def _drawn(run: ReportedRun, source: KneeSource) -> ReportedRun:
         subjects=[knees.subjects[place] for place in there],
         masks=None,
     )
-    masks = look(model, shown)
+    masks = measure(model, shown).masks
     branch = run.chosen if run.chosen in masks else next(iter(masks))
     pictures = map(_beside_its_mask, shown.images, masks[branch])
     mistakes = tuple(

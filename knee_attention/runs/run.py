@@ -12,13 +12,13 @@ from knee_attention.datasets.batches import KneeBatches
 from knee_attention.datasets.dataset import load_dataset
 from knee_attention.datasets.knees import Dataset
 from knee_attention.errors import InputError
-from knee_attention.files import write_json, write_table
 from knee_attention.networks.files import weights as stored
 from knee_attention.networks.model import IMAGENET_MEAN, build_model
 from knee_attention.phantoms.dataset import phantom_dataset
+from knee_attention.runs.environment import environment
 from knee_attention.runs.experiment import Experiment
-from knee_attention.runs.outcome import draw_augmentation, finish, write_environment
-from knee_attention.runs.run_folder import claimed, clear, finished_results, refuse_overlap
+from knee_attention.runs.finishing import draw_augmentation, finish
+from knee_attention.runs.run_folder import Run
 from knee_attention.runs.training import compile_model, train
 
 
@@ -27,7 +27,7 @@ def run(experiment: Experiment, output: Path, overwrite: bool = False, pdf: bool
 
     Args:
         experiment: what to run.
-        output: the run's folder.
+        output: its folder.
         overwrite: begin anew in a folder that holds a run.
         pdf: also draw the figures as PDF.
 
@@ -37,18 +37,18 @@ def run(experiment: Experiment, output: Path, overwrite: bool = False, pdf: bool
     Raises:
         InputError: data, weights or folder that cannot be used.
     """
-    output = Path(output)
-    refuse_overlap(experiment, output, overwrite)
-    with claimed(output):
-        anew = overwrite and (output / "experiment.json").exists()
-        results = None if anew else finished_results(experiment, output)
+    place = Run(output)
+    place.refuse_overlap(experiment, overwrite)
+    with place.claimed():
+        anew = overwrite and place.begun
+        results = None if anew else place.results_of(experiment)
         if results:
             print(f"{output}: finished before; --overwrite runs it again")
             return results
-        return _run(experiment, output, anew, pdf)
+        return _run(experiment, place, anew, pdf)
 
 
-def _run(experiment: Experiment, output: Path, anew: bool, pdf: bool) -> dict:
+def _run(experiment: Experiment, place: Run, anew: bool, pdf: bool) -> dict:
     began = time.perf_counter()
     # Where nothing is drawn the seed changes no knee: one loading serves all seeds.
     draws = experiment.data is None or experiment.limit is not None
@@ -65,13 +65,10 @@ def _run(experiment: Experiment, output: Path, anew: bool, pdf: bool) -> dict:
     compile_model(
         model, experiment.output_weights, experiment.learning_rate, device.choose_jit_compile()
     )
-    _announce(experiment, model, dataset, precision, output)
+    _announce(experiment, model, dataset, precision, place)
     if anew:  # only now, when nothing is in the way of the new run
-        clear(output)
-    write_json(output / "experiment.json", experiment.as_json())
-    turned = [{"file": file} for knees in dataset.splits.values() for file in knees.turned]
-    if turned:
-        write_table(output / "turned.csv", ["file"], turned)
+        place.clear()
+    place.begin(experiment, dataset.turned)
 
     outputs = list(experiment.output_weights)
     training = KneeBatches(
@@ -83,21 +80,10 @@ def _run(experiment: Experiment, output: Path, anew: bool, pdf: bool) -> dict:
         augment=experiment.augment,
     )
     validation = KneeBatches(dataset.splits["validation"], outputs)
-    history = train(
-        model,
-        training,
-        validation,
-        experiment.epochs,
-        output,
-        experiment.batch_norm == "precise",
-        experiment.patience,
-        experiment.schedule,
-    )
-    results = finish(experiment, model, dataset, history, output, pdf)
-    draw_augmentation(training, experiment, output, pdf)
-    write_environment(output, precision, history, time.perf_counter() - began)
-    write_json(output / "results.json", results)
-    (output / "checkpoint.h5").unlink(missing_ok=True)
+    history = train(model, training, validation, experiment, place)
+    results = finish(experiment, model, dataset, history, place, pdf)
+    draw_augmentation(training, experiment, place, pdf)
+    place.finish(results, environment(precision, history, time.perf_counter() - began))
     return results
 
 
@@ -141,7 +127,7 @@ def _build(experiment: Experiment, images, precision: str) -> keras.Model:
 
 
 def _announce(
-    experiment: Experiment, model: keras.Model, dataset: Dataset, precision: str, output: Path
+    experiment: Experiment, model: keras.Model, dataset: Dataset, precision: str, place: Run
 ) -> None:
     splits = ", ".join(
         f"{split} {len(knees)} ({' '.join(map(str, knees.grade_counts()))})"
@@ -152,7 +138,7 @@ def _announce(
         f"{'synthetic phantoms' if dataset.synthetic else experiment.data}: {splits} by KL 0-4 | "
         f"{experiment.image_size[0]}x{experiment.image_size[1]}, batch {experiment.batch_size}, "
         f"lr {experiment.learning_rate:g}, at most {experiment.epochs} epochs | "
-        f"{precision} on {device.describe_device()}, {keras.backend.backend()} | {output}",
+        f"{precision} on {device.describe_device()}, {keras.backend.backend()} | {place.folder}",
         flush=True,
     )
     if "test" not in dataset.splits:
@@ -160,9 +146,8 @@ def _announce(
     for grade, count in enumerate(dataset.splits["train"].grade_counts()):
         if count == 0:
             print(f"warning: no training knee of grade {grade}")
-    turned = sum(len(knees.turned) for knees in dataset.splits.values())
-    if turned:
-        print(f"photographic negatives turned: {turned}, listed in {output / 'turned.csv'}")
+    if dataset.turned:
+        print(f"photographic negatives turned: {len(dataset.turned)}, listed in {place.turned}")
     if dataset.unreadable:
         print(f"left out {len(dataset.unreadable)} unreadable images, listed in "
-              f"{output / 'unreadable.csv'}")
+              f"{place.unreadable}")

@@ -1,135 +1,229 @@
-"""A run's folder: one process at a time works in it, and it takes nothing else of the user's."""
+"""A run's folder: the one place where its files are named, read and written."""
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING
 
-from knee_attention.errors import InputError
-from knee_attention.files import make_folder, read_json, remove_remains
+from knee_attention.errors import ImageError, InputError
+from knee_attention.files import RUN_MODEL, read_json, write_json, write_table
+from knee_attention.runs.claim import CLAIM, claimed
 from knee_attention.runs.experiment import Experiment
 
-try:
-    import fcntl
-except ImportError:  # Windows, where two processes in one folder are not noticed
-    fcntl = None
+if TYPE_CHECKING:  # pandas, which the command lines do not wait for
+    from knee_attention.evidence.finished_run import FinishedRun
+    from knee_attention.evidence.predictions import Predictions
 
-CLAIM = ".claim"
-"""The file that a process locks as long as it works in the folder; a dead one holds no lock."""
+ACCURACY_TOLERANCE = 0.002
+"""How far accuracies of rounded probabilities may lie from those of a run: two grades that are
+equally probable may change places."""
 
 
-@contextmanager
-def claimed(folder: Path) -> Iterator[None]:
-    """Make a run's folder, unless it is there, and keep others out until the block ends.
+class Run:
+    """What lies in the folder of a run.
 
-    What a killed process had begun to write is removed, and in the end the folder too, if it was
-    made here and stayed empty.
-
-    Raises:
-        InputError: the folder cannot be written to, or another process works in it.
+    Attributes:
+        folder: the folder.
+        experiment_file: what is run; the first file of a run.
+        checkpoint: the state of a training after its last epoch, until the run is finished.
+        history: losses and accuracies, one row an epoch.
+        turned: the photographic negatives among the images, if there are any.
+        unreadable: the images that were left out, if there are any.
+        model, keras_model: the trained network, twice.
+        predictions_file: every knee's probabilities, of the split that is reported.
+        results_file: what the network reaches; the last file of a run.
+        environment_file: versions, device, command and times.
+        expert_masks_file: attention on knees whose joint experts drew, where that was measured.
     """
-    made = not folder.exists()
-    make_folder(folder)
-    with _locked(folder) as file:
-        file.truncate(0)
-        print(os.getpid(), file=file, flush=True)
-        try:
-            remove_remains(folder.rglob(".*"))
-            yield
-        finally:
-            with suppress(OSError):  # Windows removes no open file
-                (folder / CLAIM).unlink()
-                if made:
-                    folder.rmdir()
 
+    def __init__(self, folder: str | os.PathLike):
+        self.folder = Path(folder)
+        self.experiment_file = self.folder / "experiment.json"
+        self.checkpoint = self.folder / "checkpoint.h5"
+        self.history = self.folder / "history.csv"
+        self.turned = self.folder / "turned.csv"
+        self.unreadable = self.folder / "unreadable.csv"
+        self.model = self.folder / RUN_MODEL
+        self.keras_model = self.folder / "model.keras"
+        self.predictions_file = self.folder / "predictions.csv"
+        self.results_file = self.folder / "results.json"
+        self.environment_file = self.folder / "environment.json"
+        self.expert_masks_file = self.folder / "expert_masks.json"
 
-def _locked(folder: Path) -> TextIO:
-    """The claim's file, open and locked."""
-    claim = folder / CLAIM
-    while True:
+    def figure(self, name: str) -> Path:
+        """The PNG file of a figure."""
+        return self.folder / "figures" / f"{name}.png"
+
+    @property
+    def begun(self) -> bool:
+        """Whether the folder holds a run."""
+        return self.experiment_file.exists()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has come to its end."""
+        return self.results_file.exists()
+
+    def claimed(self) -> AbstractContextManager[None]:
+        """Make the folder, unless it is there, and keep other processes out; see `claim`."""
+        return claimed(self.folder)
+
+    def begin(self, experiment: Experiment, turned: list[str]) -> None:
+        """Say what is run, and which of its images were photographic negatives."""
+        write_json(self.experiment_file, experiment.as_json())
+        if turned:
+            write_table(self.turned, ["file"], [{"file": file} for file in turned])
+
+    def write_unreadable(self, errors: Iterable[ImageError]) -> None:
+        """List the images that were left out, and why."""
+        rows = [{"file": error.path, "reason": error.reason} for error in errors]
+        write_table(self.unreadable, ["file", "reason"], rows)
+
+    def write_predictions(self, predictions: "Predictions", chosen: str) -> None:
+        """Keep every knee's probabilities; `chosen` is the output whose grades count."""
+        from knee_attention.evidence.predictions import write_predictions
+
+        write_predictions(predictions, chosen, self.predictions_file)
+
+    def finish(self, results: dict, environment: dict) -> None:
+        """Keep what was found and on what; the checkpoint has had its day."""
+        write_json(self.environment_file, environment)
+        write_json(self.results_file, results)
+        self.checkpoint.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Remove what the folder holds; the folder stays, as it may be a link to elsewhere.
+
+        Raises:
+            InputError: something cannot be removed.
+        """
         try:
-            file = claim.open("a+", encoding="ascii")
+            for path in self.folder.iterdir():
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                elif path.name != CLAIM:
+                    path.unlink()
         except OSError as error:
-            raise InputError(f"{folder} cannot be written: {error.strerror}") from None
-        if fcntl is None:
-            return file
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            with file:
-                file.seek(0)
-                process = file.read().strip()
-            raise InputError(f"{folder}: process {process} is working there; choose another "
-                             "--output, or wait") from None
-        except OSError:  # a file system without locks
-            return file
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file.fileno()), claim.stat()):
-                return file
-        file.close()  # its owner removed it in this very moment
+            raise InputError(f"{self.folder} cannot be cleared: {error.strerror}") from None
 
+    def refuse_overlap(self, experiment: Experiment, overwrite: bool) -> None:
+        """Keep what a run reads apart from what it writes and may delete.
 
-def refuse_overlap(experiment: Experiment, folder: Path, overwrite: bool) -> None:
-    """Keep what a run reads apart from what it writes and may delete.
-
-    Raises:
-        InputError: the folder lies within the data, or holds what is to be read and would be
-            deleted.
-    """
-    place = folder.resolve()
-    if experiment.data and place.is_relative_to(Path(experiment.data).resolve()):
-        raise InputError(f"{folder}: lies within the data, {experiment.data}; choose another "
-                         "--output")
-    for path in (experiment.data, experiment.weights):
-        there = overwrite and path and Path(path).exists()
-        if there and Path(path).resolve().is_relative_to(place):
-            raise InputError(f"{folder}: --overwrite would delete {path}, which is read; choose "
+        Raises:
+            InputError: the folder lies within the data, or holds what is to be read and would be
+                deleted.
+        """
+        place = self.folder.resolve()
+        if experiment.data and place.is_relative_to(Path(experiment.data).resolve()):
+            raise InputError(f"{self.folder}: lies within the data, {experiment.data}; choose "
                              "another --output")
+        for path in (experiment.data, experiment.weights):
+            there = overwrite and path and Path(path).exists()
+            if there and Path(path).resolve().is_relative_to(place):
+                raise InputError(f"{self.folder}: --overwrite would delete {path}, which is read; "
+                                 "choose another --output")
 
+    def results_of(self, experiment: Experiment) -> dict | None:
+        """The results, if this very experiment is finished; None where there is something to do.
 
-def finished_results(experiment: Experiment, folder: Path) -> dict | None:
-    """The results of a finished run; None where there is something to do.
+        Raises:
+            InputError: the folder holds something else, or another experiment.
+        """
+        if not self.begun:
+            if any(path.name != CLAIM for path in self.folder.iterdir()):
+                raise InputError(f"{self.folder}: holds other files and no run; choose another "
+                                 "--output")
+            return None
+        # A run of an earlier version lacks the options that came later; it ran as their defaults
+        # say.
+        before, now = Experiment().as_json() | read_json(self.experiment_file), experiment.as_json()
+        different = [name for name in now if before[name] != now[name]]
+        if different:
+            name = different[0]
+            raise InputError(
+                f"{self.folder}: holds another experiment ({name} {before[name]!r}, not "
+                f"{now[name]!r}); choose another --output, or --overwrite"
+            )
+        if not self.finished:
+            return None
+        results = read_json(self.results_file)
+        if results.get("name") != experiment.name or results.get("split") not in results:
+            raise InputError(f"{self.results_file}: a damaged file or that of another run; "
+                             "--overwrite runs this one again")
+        return results
 
-    Raises:
-        InputError: the folder holds something else, or another experiment.
-    """
-    described = folder / "experiment.json"
-    if not described.exists():
-        if any(path.name != CLAIM for path in folder.iterdir()):
-            raise InputError(f"{folder}: holds other files and no run; choose another --output")
-        return None
-    # A run of an earlier version lacks the options that came later; it ran as their defaults say.
-    before, now = Experiment().as_json() | read_json(described), experiment.as_json()
-    different = [name for name in now if before[name] != now[name]]
-    if different:
-        name = different[0]
-        raise InputError(
-            f"{folder}: holds another experiment ({name} {before[name]!r}, not {now[name]!r}); "
-            "choose another --output, or --overwrite"
+    def read_experiment(self) -> dict:
+        """What was run, as `Experiment.as_json` has it.
+
+        Raises:
+            InputError: there is no run, or a damaged one.
+        """
+        if not self.folder.is_dir():
+            if self.folder.exists():
+                raise InputError(f"{self.folder}: expected a run's folder, not a file")
+            raise InputError(f"{self.folder}: no such folder")
+        if not self.begun:
+            raise InputError(f"{self.folder}: a folder that holds no run (it has no "
+                             f"{self.experiment_file.name})")
+        return read_json(self.experiment_file)
+
+    def read_results(self) -> dict:
+        """What the run found.
+
+        Raises:
+            InputError: there is no run, or it is not finished, or damaged.
+        """
+        self.read_experiment()
+        if not self.finished:
+            raise InputError(f"{self.folder}: the run is not finished (it has no "
+                             f"{self.results_file.name}); the command that started it continues it")
+        return read_json(self.results_file)
+
+    def read(self) -> "FinishedRun":
+        """All that tables and the report take of a run.
+
+        Raises:
+            InputError: there is no finished run; files are missing or damaged; or the predictions
+                are not those that the results were computed from.
+        """
+        from knee_attention.evidence.finished_run import FinishedRun
+        from knee_attention.evidence.predictions import read_predictions
+
+        found = FinishedRun(
+            experiment=self.read_experiment(),
+            results=self.read_results(),
+            environment=_if_there(self.environment_file) or {},
+            predictions=read_predictions(self.predictions_file),
+            expert_masks=_if_there(self.expert_masks_file),
         )
-    finished = folder / "results.json"
-    if not finished.exists():
-        return None
-    results = read_json(finished)
-    if results.get("name") != experiment.name or results.get("split") not in results:
-        raise InputError(f"{finished}: a damaged file or that of another run; --overwrite runs "
-                         "this one again")
-    return results
+        try:
+            self._refuse_misfit(found)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{self.folder}: a damaged run or one of an earlier version ({error})"
+                             ) from None
+        return found
+
+    def _refuse_misfit(self, found: "FinishedRun") -> None:
+        from knee_attention.evidence.metrics import grade_metrics
+
+        predictions = found.predictions
+        if len(predictions) != found.results["knees"]:
+            raise InputError(f"{self.folder}: {self.predictions_file.name} holds "
+                             f"{len(predictions)} knees, {self.results_file.name} tells of "
+                             f"{found.results['knees']}")
+        predictions.of(found.chosen)
+        tolerance = max(ACCURACY_TOLERANCE, 1.5 / len(predictions))
+        for output, metrics in found.outputs.items():
+            accuracy = grade_metrics(predictions.grades, predictions.of(output))["accuracy"]
+            if abs(accuracy - metrics["accuracy"]) > tolerance:
+                raise InputError(f"{self.folder}: by {self.predictions_file.name} {output} has an "
+                                 f"accuracy of {accuracy:.3f}, {self.results_file.name} says "
+                                 f"{metrics['accuracy']:.3f}")
 
 
-def clear(folder: Path) -> None:
-    """Remove what a run's folder holds; the folder stays, as it may be a link to elsewhere.
-
-    Raises:
-        InputError: something cannot be removed.
-    """
-    try:
-        for path in folder.iterdir():
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            elif path.name != CLAIM:
-                path.unlink()
-    except OSError as error:
-        raise InputError(f"{folder} cannot be cleared: {error.strerror}") from None
+def _if_there(path: Path) -> dict | None:
+    return read_json(path) if path.exists() else None

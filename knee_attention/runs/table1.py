@@ -9,6 +9,7 @@ from pathlib import Path
 
 from knee_attention.errors import InputError
 from knee_attention.runs.experiment import PHANTOM_SETTINGS, Experiment
+from knee_attention.runs.run_folder import Run
 
 SHARED_OPTIONS = ("data", "image_size", "epochs", "batch_size", "learning_rate", "patience",
                   "weights", "batch_norm", "augment", "schedule", "polarity", "limit")  # fmt: skip
@@ -17,10 +18,10 @@ SHARED_OPTIONS = ("data", "image_size", "epochs", "batch_size", "learning_rate",
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """An experiment and the folder of its run."""
+    """An experiment and its run."""
 
     experiment: Experiment
-    folder: Path
+    run: Run
 
 
 def run_jobs(jobs: list[Job], output: Path, overwrite: bool, pdf: bool) -> dict[Path, str]:
@@ -36,12 +37,12 @@ def run_jobs(jobs: list[Job], output: Path, overwrite: bool, pdf: bool) -> dict[
     failed, began = {}, time.monotonic()
     for number, job in enumerate(jobs):
         minutes = (time.monotonic() - began) / 60
-        print(f"\n[{number + 1}/{len(jobs)}] {job.folder.name}, {minutes:.0f} min so far")
+        print(f"\n[{number + 1}/{len(jobs)}] {job.run.folder.name}, {minutes:.0f} min so far")
         try:
-            run(job.experiment, job.folder, overwrite, pdf)
+            run(job.experiment, job.run.folder, overwrite, pdf)
         except Exception as error:  # out of memory, a full disk: the others may still succeed
-            failed[job.folder] = (str(error).splitlines() or [type(error).__name__])[0]
-            print(f"{job.folder.name} failed: {failed[job.folder]}")
+            failed[job.run.folder] = (str(error).splitlines() or [type(error).__name__])[0]
+            print(f"{job.run.folder.name} failed: {failed[job.run.folder]}")
         keras.backend.clear_session()
         gc.collect()
         write_table(jobs, failed, output)
@@ -61,7 +62,7 @@ def write_table(jobs: list[Job], failed: dict[Path, str], output: Path) -> None:
 
     finished = _finished(jobs, failed)
     table = table1.table_1(finished)
-    waiting = {job.experiment.name for job in jobs if job.folder not in failed}
+    waiting = {job.experiment.name for job in jobs if job.run.folder not in failed}
     heading = _heading(finished, jobs[0].experiment.data)
     notes = [
         *table1.claims(finished),
@@ -96,20 +97,20 @@ def print_published(folder: Path, experiments: list[Experiment]) -> None:
             other options than the rest.
     """
     from knee_attention.evidence.table1 import as_markdown, as_text, claims, table_1
-    from knee_attention.runs.publishing import read_training
 
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     known = {experiment.name: experiment for experiment in experiments}
     finished, others, options = {}, [], {}
-    for run in sorted(path for path in folder.iterdir() if path.is_dir()):
-        experiment = known.get(re.sub(r"-seed\d+$", "", run.name))
+    for place in sorted(path for path in folder.iterdir() if path.is_dir()):
+        experiment = known.get(re.sub(r"-seed\d+$", "", place.name))
         if experiment is None:
-            others.append(run.name)
+            others.append(place.name)
             continue
+        published = Run(place)
         key = (experiment.backbone, experiment.variant)
-        finished.setdefault(key, []).append(read_training(run))
-        options[run] = _shared_options(run, experiment)
+        finished.setdefault(key, []).append(published.read())
+        options[place] = _shared_options(published, experiment)
     if not finished:
         raise InputError(f"{folder}: no published run of Table 1")
     _refuse_different(options)
@@ -120,13 +121,12 @@ def print_published(folder: Path, experiments: list[Experiment]) -> None:
     print(as_markdown(_heading(finished, data), as_text(table_1(finished)), notes), end="")
 
 
-def _shared_options(run: Path, experiment: Experiment) -> dict:
+def _shared_options(run: Run, experiment: Experiment) -> dict:
     """What all runs of a table have in common, read from one of them."""
-    from knee_attention.files import read_json
-
-    held = read_json(run / "experiment.json")
+    held = run.read_experiment()
     if held.get("name") != experiment.name:
-        raise InputError(f"{run}: holds a run of {held.get('name')}, not of {experiment.name}")
+        raise InputError(f"{run.folder}: holds a run of {held.get('name')}, not of "
+                         f"{experiment.name}")
     # On phantoms every backbone has a small setting of its own.
     own = PHANTOM_SETTINGS[experiment.backbone] if held.get("data") is None else {}
     return {name: held.get(name) for name in SHARED_OPTIONS if name not in own}
@@ -143,19 +143,16 @@ def _refuse_different(options: dict[Path, dict]) -> None:
 
 def _finished(jobs: list[Job], failed: dict[Path, str]) -> dict:
     """`{(backbone, variant): trainings}` of the runs whose folders hold these very experiments."""
-    from knee_attention.files import read_json
-    from knee_attention.runs.publishing import read_training
-
     finished = {}
     for job in jobs:
-        if not (job.folder / "results.json").exists():
+        if not job.run.finished:
             continue
         try:
-            if read_json(job.folder / "experiment.json") != job.experiment.as_json():
+            if job.run.read_experiment() != job.experiment.as_json():
                 continue
-            training = read_training(job.folder)
+            training = job.run.read()
         except InputError as error:
-            failed[job.folder] = str(error)
+            failed[job.run.folder] = str(error)
             continue
         key = (job.experiment.backbone, job.experiment.variant)
         finished.setdefault(key, []).append(training)

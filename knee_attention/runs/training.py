@@ -2,13 +2,14 @@
 
 import math
 import sys
-from pathlib import Path
 
 import keras
 
 from knee_attention.datasets.batches import KneeBatches
 from knee_attention.runs.batch_statistics import PreciseBatchNorm
 from knee_attention.runs.checkpoint import Checkpoint
+from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.run_folder import Run
 
 MONITOR = "val_loss"
 PLATEAU_FACTOR, PLATEAU_PATIENCE = 0.1, 2
@@ -49,40 +50,36 @@ def train(
     model: keras.Model,
     training: KneeBatches,
     validation: KneeBatches,
-    epochs: int,
-    folder: Path,
-    precise_batch_norm: bool = True,
-    patience: int = 1,
-    schedule: str = "plateau",
+    experiment: Experiment,
+    run: Run,
 ) -> list[dict]:
     """Fit a compiled model until validation loss stops falling; its best weights are put back.
 
     The learning rate falls to a tenth after 2 epochs without a better validation loss, training
-    ends after 3 (section 4), or `patience` times as many. With the schedule `cosine` the rate
-    falls from its first value to nothing over `epochs`, whatever the loss does. What lies in
-    `folder` from a killed training is continued.
+    ends after 3 (section 4), or the experiment's `patience` times as many. With the schedule
+    `cosine` the rate falls from its first value to nothing over its `epochs`, whatever the loss
+    does. What lies in the run's folder from a killed training is continued.
 
     Args:
         model: compiled with one loss for each output.
         training: shuffled batches.
         validation: batches in order.
-        epochs: at most this many.
-        folder: receives `checkpoint.h5` and `history.csv` after each epoch.
-        precise_batch_norm: re-estimate batch statistics before each validation.
-        patience: how many times the paper's epochs without progress to wait.
-        schedule: of the learning rate, `plateau` or `cosine`.
+        experiment: says how many epochs, with what patience and schedule, and whether batch
+            statistics are estimated anew before each validation.
+        run: its folder receives the state and the history after each epoch.
 
     Returns:
         one dict an epoch: its number, seconds, learning rate, and every loss and accuracy.
     """
     plateau = keras.callbacks.ReduceLROnPlateau(
-        monitor=MONITOR, factor=PLATEAU_FACTOR, patience=PLATEAU_PATIENCE * patience
+        monitor=MONITOR, factor=PLATEAU_FACTOR, patience=PLATEAU_PATIENCE * experiment.patience
     )
     stopping = keras.callbacks.EarlyStopping(
-        monitor=MONITOR, patience=STOPPING_PATIENCE * patience, restore_best_weights=True
+        monitor=MONITOR, patience=STOPPING_PATIENCE * experiment.patience, restore_best_weights=True
     )
-    rate = cosine_schedule(model, epochs) if schedule == "cosine" else plateau
-    checkpoint = Checkpoint(folder / "checkpoint.h5", folder / "history.csv", plateau, stopping)
+    epochs = experiment.epochs
+    rate = cosine_schedule(model, epochs) if experiment.schedule == "cosine" else plateau
+    checkpoint = Checkpoint(run.checkpoint, run.history, plateau, stopping)
     checkpoint.restore(model)
     callbacks = [
         keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: training.start(epoch)),
@@ -91,7 +88,7 @@ def train(
         stopping,
         checkpoint,
     ]
-    if precise_batch_norm:
+    if experiment.batch_norm == "precise":
         callbacks.insert(0, PreciseBatchNorm(training))
     done = len(checkpoint.rows)
     if done:

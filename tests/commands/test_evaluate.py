@@ -13,7 +13,7 @@ from knee_attention.evidence.ensemble import ensemble
 from knee_attention.evidence.predictions import read_predictions
 from knee_attention.networks.files.model_files import load_model
 from knee_attention.runs.experiment import Experiment
-from knee_attention.runs.measure import predict
+from knee_attention.runs.measure import measure
 from knee_attention.runs.run import run
 
 SMALL = {"backbone": "antony_clsf", "image_size": (96, 96), "epochs": 1, "batch_size": 10}
@@ -114,8 +114,8 @@ def test_where_nobody_says_which_branch_is_better_the_ensemble_stands(runs, tmp_
     assert results(tmp_path / "out")["chosen"] == "ensemble"
     table = pd.read_csv(tmp_path / "out" / "predictions.csv")
     knees = load_dataset(knee_folder, (96, 96)).splits["test"]
-    expected = predict(load_model(tmp_path / "plain.h5"), knees).of("ensemble").argmax(axis=1)
-    np.testing.assert_array_equal(table["prediction"], expected)
+    found = measure(load_model(tmp_path / "plain.h5"), knees).predictions
+    np.testing.assert_array_equal(table["prediction"], found.of("ensemble").argmax(axis=1))
 
 
 def test_a_single_class_leaves_the_auc_undefined_and_is_said(runs, knee_folder, tmp_path, capsys):

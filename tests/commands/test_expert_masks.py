@@ -11,7 +11,7 @@ from knee_attention.datasets.dataset import load_dataset
 from knee_attention.evidence.localisation import localisation, widened
 from knee_attention.networks.files.model_files import load_model
 from knee_attention.runs.experiment import Experiment
-from knee_attention.runs.measure import look
+from knee_attention.runs.measure import measure
 from knee_attention.runs.run import run
 
 
@@ -54,7 +54,7 @@ def test_every_branch_is_scored_on_the_knees_that_have_a_mask(
     assert (kept["data"], kept["split"], kept["knees"]) == ("knees", "train", 2)
     knees = load_dataset(knee_folder, (96, 96)).splits["train"]
     places = [knees.files.index("train/0/train00R.png"), knees.files.index("train/3/train31L.png")]
-    masks = look(load_model(trained / "model.h5"), knees.take(np.array(places)))
+    masks = measure(load_model(trained / "model.h5"), knees.take(np.array(places))).masks
     for branch in ("att1", "att2"):
         assert kept["exact"][branch] == pytest.approx(localisation(masks[branch], joints))
         wider = [widened(joint, masks[branch].shape[1:]) for joint in joints]

@@ -203,7 +203,7 @@ def test_a_damaged_run_gets_one_sentence(runs, tmp_path, refused):
     assert "lacks the columns" in damaged("predictions.csv", table.replace("grade", "degree"))
     assert "expected a probability" in damaged("predictions.csv", table.replace(",0.", ",7.", 1))
     half = "".join(table.splitlines(keepends=True)[:6])
-    assert "holds 5 knees and results.json tells of 10" in damaged("predictions.csv", half)
+    assert "holds 5 knees, results.json tells of 10" in damaged("predictions.csv", half)
     results = json.loads((runs / "att1" / "results.json").read_text())
     del results["test"]["att1"]["intervals"]
     assert "it lacks 'intervals'" in damaged("results.json", json.dumps(results))

@@ -46,7 +46,7 @@ def made_run(label="vgg16_att0", said=None, prefix="test/", **settings):
         "split": "test", "knees": COUNT, "subjects": COUNT // 2, "parameters": 7718114,
         "epochs": 3, "chosen": next(iter(said)), "test": split_results(predictions),
     }  # fmt: skip
-    return ReportedRun(label, Path("runs") / label, experiment, results, {}, predictions,
+    return ReportedRun(experiment, results, {}, predictions, None, label, Path("runs") / label,
                        dict.fromkeys(FIGURES, WEBP))  # fmt: skip
 
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from knee_attention.evidence import table1
+from knee_attention.evidence.finished_run import FinishedRun
 from knee_attention.evidence.intervals import bootstrap_intervals
 from knee_attention.evidence.predictions import Predictions
-from knee_attention.evidence.table1 import Training
 
 KNEES = 60
 
@@ -25,7 +25,8 @@ def training(backbone, variant, right, outputs=("att0",), chosen=None, files=Non
     if attention:
         results["localisation"] = {"att0": {"inside_over_outside": attention}}
     subjects = [name[:-5] for name in files]
-    return Training(results, Predictions(files, subjects, grades, probabilities), 2.0)
+    predictions = Predictions(files, subjects, grades, probabilities)
+    return FinishedRun({}, results, {"wall_seconds": 120}, predictions, None)
 
 
 def single(right, **more):

@@ -1,14 +1,37 @@
 import numpy as np
+import pytest
 
 from knee_attention.datasets.knees import Knees
-from knee_attention.runs.measure import localise
+from knee_attention.evidence.predictions import Predictions
+from knee_attention.networks.model import build_model
+from knee_attention.runs.measure import Measured, measure
 
 
 def test_each_branch_is_scored_by_its_own_masks():
     joints = np.zeros((2, 8, 8), bool)
     joints[:, 2:4, 2:6] = True
     knees = Knees(np.zeros((2, 8, 8), np.uint8), np.zeros(2, int), ["1R", "1L"], ["1", "1"], joints)
+    said = Predictions(knees.files, knees.subjects, knees.grades, {"att0": np.full((2, 5), 0.2)})
     on = np.where(joints, 0.9, 0.1).astype(np.float32)
-    scores = localise({"att0": 1 - on, "att2": on}, knees)
+    scores = Measured(knees, said, {"att0": 1 - on, "att2": on}).localisation()
     assert list(scores) == ["att0", "att2"]
     assert scores["att0"]["inside_over_outside"] < 0.2 < 5 < scores["att2"]["inside_over_outside"]
+
+
+def test_one_pass_gives_what_the_model_says_and_where_it_looks():
+    model = build_model("antony_clsf", ("att1", "att2"), "multi_loss", (96, 96))
+    images = np.random.default_rng(0).integers(0, 256, (40, 96, 96)).astype(np.uint8)
+    files = [f"{number}.png" for number in range(40)]
+    found = measure(model, Knees(images, np.arange(40) % 5, files, [""] * 40))
+    said = model.predict(images[..., np.newaxis], batch_size=32, verbose=0)
+    for branch in ("att1", "att2"):
+        np.testing.assert_allclose(found.predictions.of(branch), said[branch], atol=1e-6)
+    assert {name: masks.shape for name, masks in found.masks.items()} == {
+        "att1": (40, 5, 5), "att2": (40, 2, 2),
+    }  # fmt: skip
+    assert found.predictions.subjects == files  # a knee without a subject is its own person
+    results = found.results("validation", "att2")
+    assert results["knees"] == results["subjects"] == 40 and "localisation" not in results
+    assert results["validation"]["att2"]["accuracy"] == pytest.approx(
+        (said["att2"].argmax(axis=1) == np.arange(40) % 5).mean()
+    )

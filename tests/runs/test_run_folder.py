@@ -13,9 +13,10 @@ from knee_attention.datasets.dataset import load_dataset
 from knee_attention.errors import InputError
 from knee_attention.evidence.predictions import read_predictions
 from knee_attention.files import read_json, write_json
-from knee_attention.runs import run_folder
+from knee_attention.runs import claim
+from knee_attention.runs.claim import claimed
 from knee_attention.runs.experiment import Experiment
-from knee_attention.runs.run_folder import claimed, finished_results
+from knee_attention.runs.run_folder import Run
 
 QUICK = Experiment(
     backbone="antony_clsf", image_size=(96, 96), epochs=1, batch_size=10, precision="float32"
@@ -55,20 +56,20 @@ def test_any_name_is_read_and_written_as_it_is(oddly_named, tmp_path):
 
 def test_the_model_is_saved_before_anything_is_drawn(knee_folder, tmp_path):
     from knee_attention.networks.model import build_model
-    from knee_attention.runs.outcome import finish
+    from knee_attention.runs.finishing import finish
 
     (tmp_path / "figures").write_text("")
     experiment = dataclasses.replace(QUICK, data=str(knee_folder))
     dataset = load_dataset(knee_folder, (96, 96))
     model = build_model("antony_clsf", ("att0",), "single", (96, 96))
     with pytest.raises(InputError, match="figures cannot be written"):
-        finish(experiment, model, dataset, [ROW], tmp_path)
+        finish(experiment, model, dataset, [ROW], Run(tmp_path))
     assert (tmp_path / "model.h5").exists() and (tmp_path / "predictions.csv").exists()
 
 
 def test_one_process_at_a_time_works_in_a_folder(tmp_path, capsys):
     folder = tmp_path / "run"
-    with claimed(folder):
+    with Run(folder).claimed():
         with pytest.raises(SystemExit) as ended:
             main(QUICK, ["--output", str(folder)])
         assert ended.value.code == 2
@@ -81,17 +82,17 @@ def test_a_dead_process_holds_no_claim_and_leaves_no_remains(tmp_path):
     folder = tmp_path / "run"
     die = "with claimed(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
     imports = "import os, signal, sys; from pathlib import Path; "
-    imports += "from knee_attention.runs.run_folder import claimed\n"
+    imports += "from knee_attention.runs.claim import claimed\n"
     assert subprocess.run([sys.executable, "-c", imports + die, folder]).returncode == -9
     (folder / ".123.experiment.json").write_text("begun")
     assert len(list(folder.iterdir())) == 2
-    with claimed(folder):
-        assert finished_results(QUICK, folder) is None
+    with Run(folder).claimed():
+        assert Run(folder).results_of(QUICK) is None
     assert not any(folder.iterdir())
 
 
 def test_where_nothing_locks_one_goes_without(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_folder, "fcntl", None)
+    monkeypatch.setattr(claim, "fcntl", None)
     with claimed(tmp_path / "run"), claimed(tmp_path / "run"):
         (tmp_path / "run" / "model.h5").write_text("")
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["model.h5"]
@@ -149,4 +150,4 @@ def test_what_would_harm_is_refused_and_nothing_is_lost(
 def test_a_folder_edited_by_hand_is_told(begun, name, content):
     (begun / name).write_text(content)
     with pytest.raises(InputError, match=f"{name}: a damaged file"):
-        finished_results(QUICK, begun)
+        Run(begun).results_of(QUICK)

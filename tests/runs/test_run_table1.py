@@ -10,6 +10,7 @@ import pytest
 from knee_attention.commands.table1 import main
 from knee_attention.files import write_json
 from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.run_folder import Run
 from knee_attention.runs.table1 import Job, write_table
 
 SPEC = importlib.util.spec_from_file_location(
@@ -61,7 +62,7 @@ def test_a_failed_run_is_said_and_a_second_call_does_only_what_is_missing(tmp_pa
 
 
 def test_runs_that_are_not_there_yet_are_named(tmp_path):
-    write_table([Job(Experiment(), tmp_path / "vgg16_att0")], {}, tmp_path)
+    write_table([Job(Experiment(), Run(tmp_path / "vgg16_att0"))], {}, tmp_path)
     assert "not run yet: vgg16_att0" in (tmp_path / "table1.md").read_text()
 
 
@@ -77,7 +78,7 @@ def test_a_damaged_run_is_named_and_does_not_stop_the_table(tmp_path, damaged):
     write_predictions(knee, "att0", folder / "predictions.csv")
     (folder / damaged).write_text("{")
     failed = {}
-    write_table([Job(Experiment(), folder)], failed, tmp_path)
+    write_table([Job(Experiment(), Run(folder))], failed, tmp_path)
     assert damaged in failed[folder]
     assert "failed: vgg16_att0: " in (tmp_path / "table1.md").read_text()
 

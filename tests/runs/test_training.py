@@ -8,6 +8,8 @@ import pytest
 from knee_attention.datasets.batches import KneeBatches
 from knee_attention.datasets.knees import Knees
 from knee_attention.errors import InputError
+from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.run_folder import Run
 from knee_attention.runs.training import compile_model, train
 
 OUTPUTS = ["att0", "att1"]
@@ -34,10 +36,11 @@ def tiny_batches(outputs=OUTPUTS, training=False, augment="flips"):
     return KneeBatches(knees, outputs, 8, training=training, seed=3, augment=augment)
 
 
-def fit(folder, epochs, model=None, outputs=OUTPUTS, augment="flips", **kwargs):
+def fit(folder, epochs, model=None, outputs=OUTPUTS, **options):
     model = model or tiny_model(outputs=outputs)
-    batches = tiny_batches(outputs, training=True, augment=augment), tiny_batches(outputs)
-    return train(model, *batches, epochs, folder, **kwargs), model
+    experiment = Experiment(epochs=epochs, **options)
+    training = tiny_batches(outputs, training=True, augment=experiment.augment)
+    return train(model, training, tiny_batches(outputs), experiment, Run(folder)), model
 
 
 def interrupt_before_epoch(number):
@@ -108,7 +111,7 @@ def test_the_best_weights_come_back(tmp_path, stops):
     validation.knees.grades[:] = (validation.knees.grades + 1) % 5
     for epochs in stops:
         model = tiny_model(learning_rate=0.1)
-        history = train(model, training, validation, epochs, tmp_path)
+        history = train(model, training, validation, Experiment(epochs=epochs), Run(tmp_path))
     best = min(row["val_loss"] for row in history)
     assert history[-1]["val_loss"] > best
     measured = model.evaluate(validation, verbose=0, return_dict=True)["loss"]
@@ -117,7 +120,7 @@ def test_the_best_weights_come_back(tmp_path, stops):
 
 def test_every_epoch_has_an_order_of_its_own(tmp_path):
     training, second = (tiny_batches(training=True) for _ in range(2))
-    train(tiny_model(), training, tiny_batches(), 2, tmp_path)
+    train(tiny_model(), training, tiny_batches(), Experiment(epochs=2), Run(tmp_path))
     second.start(1)
     np.testing.assert_array_equal(training.order, second.order)
 
@@ -160,7 +163,7 @@ def test_patience_is_counted_across_a_break(tmp_path, done):
 
 def test_moving_statistics_are_the_letter_of_the_paper(tmp_path):
     precise, _ = fit(tmp_path / "precise", 1)
-    moving, _ = fit(tmp_path / "moving", 1, precise_batch_norm=False)
+    moving, _ = fit(tmp_path / "moving", 1, batch_norm="moving")
     assert precise[0]["loss"] == moving[0]["loss"]
     assert precise[0]["val_loss"] < moving[0]["val_loss"]
 
@@ -193,7 +196,8 @@ def test_a_loss_that_is_no_number_ends_training_and_the_last_good_state_stays(tm
 def test_a_validation_loss_that_is_no_number_is_not_kept_either(tmp_path):
     training, validation = tiny_batches(training=True), tiny_batches()
     with pytest.raises(InputError, match="epoch 1: the loss is no number any more"):
-        train(tiny_model(learning_rate=1e38), training, validation, 2, tmp_path)
+        diverging = tiny_model(learning_rate=1e38)
+        train(diverging, training, validation, Experiment(epochs=2), Run(tmp_path))
     assert not (tmp_path / "checkpoint.h5").exists()
 
 

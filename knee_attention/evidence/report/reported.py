@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from knee_attention.evidence.finished_run import FinishedRun
 from knee_attention.evidence.metrics import losses
 from knee_attention.evidence.predictions import Predictions
 
@@ -35,58 +36,24 @@ class Mistake:
 
 
 @dataclass(frozen=True)
-class ReportedRun:
+class ReportedRun(FinishedRun):
     """What the page shows of a run.
 
     Attributes:
         label: its name on the page, which no other run has.
         folder: where it lies.
-        experiment, results, environment: the contents of the files of these names; the last
-            empty where there is none.
-        predictions: of the split that is reported.
         figures: name -> WebP, as far as the folder holds them.
         mistakes: the worst ones, worst first.
         branch: whose attention lies over the mistakes.
         unshown: why some mistakes have no picture; empty where all have one.
-        expert_masks: the content of the file of this name; None where there is none.
     """
 
     label: str
     folder: Path
-    experiment: dict
-    results: dict
-    environment: dict
-    predictions: Predictions
     figures: dict[str, bytes]
     mistakes: tuple[Mistake, ...] = ()
     branch: str | None = None
     unshown: str = ""
-    expert_masks: dict | None = None
-
-    @property
-    def chosen(self) -> str:
-        """The output that stands for the run."""
-        return self.results["chosen"]
-
-    @property
-    def synthetic(self) -> bool:
-        """Whether its knees are phantoms."""
-        return self.results["synthetic"]
-
-    @property
-    def origin(self) -> str:
-        """Where its knees come from."""
-        return "synthetic phantoms" if self.synthetic else Path(self.experiment["data"]).name
-
-    @property
-    def split(self) -> str:
-        """The split that is reported."""
-        return self.results["split"]
-
-    @property
-    def outputs(self) -> dict[str, dict]:
-        """The metrics of every output on that split."""
-        return self.results[self.split]
 
 
 def worst_mistakes(

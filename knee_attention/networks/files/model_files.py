@@ -19,7 +19,7 @@ import keras
 import numpy as np
 
 from knee_attention.errors import InputError
-from knee_attention.files import open_hdf5, written_whole
+from knee_attention.files import RUN_MODEL, open_hdf5, written_whole
 from knee_attention.networks.model import build_model
 from knee_attention.options import LARGEST_SIDE
 
@@ -249,7 +249,7 @@ def existing_model_file(path: str | os.PathLike) -> Path:
     """
     path = Path(path)
     if path.is_dir():
-        path = path / "model.h5"
+        path = path / RUN_MODEL
     if not path.is_file():
         raise InputError(f"{path}: no such model file")
     if path.suffix.lower() == ".onnx":

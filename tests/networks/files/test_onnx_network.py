@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from knee_attention.errors import InputError
-from knee_attention.networks.masks import attention_masks
+from knee_attention.networks.masks import masks_among, with_masks
 from knee_attention.networks.model import IMAGENET_MEAN, build_model
 
 onnx = pytest.importorskip("onnx")
@@ -39,7 +39,8 @@ def test_onnxruntime_computes_what_keras_does(tmp_path, backbone, fusion):
     values = network(knees)
     for output, expected in model.predict(knees, verbose=0).items():
         np.testing.assert_allclose(values[output], expected, atol=1e-5)
-    for branch, expected in attention_masks(model, knees).items():
+    masks = masks_among(with_masks(model).predict(knees, verbose=0))
+    for branch, expected in masks.items():
         np.testing.assert_allclose(values[f"{branch}_mask"], expected, atol=1e-5)
     assert network.description == description(model)
 

@@ -10,7 +10,7 @@ from knee_attention.networks.files.weights import (
     resize_mask_weights,
     set_weights_by_layer,
 )
-from knee_attention.networks.masks import attention_masks
+from knee_attention.networks.masks import masks_among, with_masks
 from knee_attention.networks.model import build_model
 
 
@@ -76,7 +76,7 @@ def test_a_resized_model_looks_where_the_small_one_looked():
     seen = {}
     for model, size in ((small, 96), (large, 192)):
         image = cv2.resize(knee, (size, size))[np.newaxis, ..., np.newaxis]
-        seen[size] = attention_masks(model, image)["att1"][0]
+        seen[size] = masks_among(with_masks(model).predict(image, verbose=0))["att1"][0]
     shrunk = cv2.resize(seen[192], seen[96].shape[::-1], interpolation=cv2.INTER_AREA)
     assert np.corrcoef(shrunk.ravel(), seen[96].ravel())[0, 1] > 0.9
 

@@ -3,20 +3,6 @@ import pytest
 
 from knee_attention.evidence.localisation import box_mask, localisation
 from knee_attention.evidence.pictures import overlay
-from knee_attention.networks.masks import attention_masks, mask_model
-from knee_attention.networks.model import build_model
-
-
-def test_masks_of_every_branch_come_in_its_own_resolution(small_knees):
-    images, _ = small_knees
-    model = build_model("antony_clsf", ("att1", "att2"), "multi_loss", (96, 96))
-    masks = attention_masks(model, images)
-    assert {branch: mask.shape for branch, mask in masks.items()} == {
-        "att1": (8, 5, 5),
-        "att2": (8, 2, 2),
-    }
-    assert all((mask > 0).all() and (mask < 1).all() for mask in masks.values())
-    assert mask_model(model).count_params() < model.count_params()
 
 
 def test_localisation_is_one_for_a_uniform_mask_and_the_ratio_for_a_two_level_one():
@@ -85,11 +71,3 @@ def test_an_overlay_of_a_uniform_mask_shows_the_film():
     film = np.random.default_rng(0).integers(0, 255, (40, 20)).astype(np.uint8)
     laid_over = overlay(film, np.full((2, 2), 0.5, np.float32))
     assert np.corrcoef(laid_over[..., 1].ravel(), film.ravel())[0, 1] > 0.99
-
-
-def test_a_model_without_attention_has_no_masks():
-    import keras
-
-    knees = keras.Input((8, 8, 1))
-    with pytest.raises(ValueError, match="<branch>_mask"):
-        mask_model(keras.Model(knees, keras.layers.Flatten()(knees)))

@@ -1,0 +1,54 @@
+"""What a run was computed on and with."""
+
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import keras
+
+from knee_attention import device
+
+PACKAGES = ("knee_attention", "keras", "tensorflow", "jax", "numpy", "opencv-python",
+            "scikit-learn", "h5py", "pandas", "matplotlib")
+
+
+def environment(precision: str, history: list[dict], seconds: float) -> dict:
+    """What `environment.json` holds: versions, commit, device, precision, command, times.
+
+    Args:
+        precision: the Keras dtype policy of the model.
+        history: one dict an epoch, with its `seconds`.
+        seconds: wall time of the whole run.
+    """
+    versions = {"python": sys.version.split()[0]}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "versions": versions,
+        "commit": _commit(),
+        "backend": keras.backend.backend(),
+        "device": device.describe_device(),
+        "precision": precision,
+        "command": sys.argv,
+        "training_seconds": round(sum(row["seconds"] for row in history), 1),
+        "wall_seconds": round(seconds, 1),
+    }
+
+
+def _commit() -> str | None:
+    """The commit of the project's checkout; None where there is none or no git."""
+    try:
+        asked = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return asked.stdout.strip()

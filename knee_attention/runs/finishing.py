@@ -1,0 +1,135 @@
+"""What a finished training leaves in its folder: predictions, results, figures, models."""
+
+import keras
+import numpy as np
+
+from knee_attention.datasets.batches import KneeBatches
+from knee_attention.datasets.knees import Dataset
+from knee_attention.evidence import evaluation, figures
+from knee_attention.evidence.metrics import SCALARS, grade_metrics
+from knee_attention.films.preparation import Preparation
+from knee_attention.networks.files.model_files import save_model
+from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.measure import Measured, measure
+from knee_attention.runs.run_folder import Run
+
+SHOWN_EPOCHS = 8
+"""Of augmentation, in its figure."""
+
+
+def finish(
+    experiment: Experiment,
+    model: keras.Model,
+    dataset: Dataset,
+    history: list[dict],
+    run: Run,
+    pdf: bool = False,
+) -> dict:
+    """Choose the branch on validation, measure on test; save the model, then tables and figures.
+
+    Args:
+        experiment: what was run.
+        model: the trained model.
+        dataset: its knees; without a test split, validation is reported.
+        history: one dict an epoch.
+        run: whose folder receives all this.
+        pdf: also draw the figures as PDF.
+
+    Returns:
+        the content of `results.json`: no times, so that the same seed gives the same results.
+    """
+    validation = measure(model, dataset.splits["validation"])
+    split, reported = "validation", validation
+    if "test" in dataset.splits:
+        split, reported = "test", measure(model, dataset.splits["test"])
+    chosen = evaluation.better_branch(validation.predictions)
+    results = {
+        "name": experiment.name,
+        "backbone": experiment.backbone,
+        "variant": experiment.variant,
+        "synthetic": dataset.synthetic,
+        "parameters": model.count_params(),
+        "epochs": len(history),
+        "validation": evaluation.split_results(validation.predictions),
+        **reported.results(split, chosen),
+    }
+    _save_models(experiment, model, dataset.preparation, results, run)
+    run.write_predictions(reported.predictions, chosen)
+    if dataset.unreadable:
+        run.write_unreadable(dataset.unreadable)
+    title = f"{experiment.name}, {experiment.origin}"
+    outputs = list(experiment.output_weights)
+    figures.learning_curves(history, outputs, title, run.figure("learning_curves"), pdf)
+    _draw_split(reported, chosen, f"{title}, {split}", run, pdf)
+    return results
+
+
+def draw_augmentation(
+    training: KneeBatches, experiment: Experiment, run: Run, pdf: bool = False
+) -> None:
+    """Draw a knee of each grade as eight epochs of the training show it."""
+    knees = training.knees
+    shown = evaluation.one_of_each_grade(knees.grades)
+    views = []
+    for epoch in range(SHOWN_EPOCHS):
+        training.start(epoch)
+        views.append(training.seen(shown))
+    title = f"{experiment.name}, {experiment.origin}, training split"
+    figures.augmentation_panels(
+        knees.images[shown],
+        np.stack(views, axis=1),
+        knees.grades[shown],
+        f"{title}, augmentation: {experiment.augment}",
+        run.figure("augmentation"),
+        pdf,
+    )
+
+
+def _draw_split(measured: Measured, chosen: str, title: str, run: Run, pdf: bool) -> None:
+    """The masks of a knee of each grade, the confusion matrix and the reliability diagram."""
+    knees, probabilities = measured.knees, measured.predictions.of(chosen)
+    shown = evaluation.one_of_each_grade(knees.grades)
+    figures.mask_panels(
+        knees.images[shown],
+        {branch: masks[shown] for branch, masks in measured.masks.items()},
+        knees.grades[shown],
+        probabilities[shown],
+        f"{title} split, P of {chosen}",
+        run.figure("masks"),
+        pdf,
+    )
+    title = f"{title}\n{chosen}, {len(knees)} knees"
+    confusion = grade_metrics(knees.grades, probabilities)["confusion"]
+    figures.confusion_matrix(confusion, title, run.figure("confusion_matrix"), pdf)
+    figures.reliability_diagram(
+        knees.grades, probabilities, title, run.figure("reliability"), pdf
+    )
+
+
+def _save_models(
+    experiment: Experiment,
+    model: keras.Model,
+    preparation: Preparation,
+    results: dict,
+    run: Run,
+) -> None:
+    """Write the model's two files, which say how they were trained and what they reached."""
+    split = results["split"]
+    description = {
+        "name": experiment.name,
+        "chosen": results["chosen"],
+        **preparation.described(),
+        "synthetic": results["synthetic"],
+        "parameters": results["parameters"],
+        "experiment": experiment.as_json(),
+        "results": {
+            "split": split,
+            "knees": results["knees"],
+            "outputs": {
+                name: {scalar: metrics[scalar] for scalar in SCALARS}
+                for name, metrics in results[split].items()
+            },
+        },
+    }
+    for path in (run.model, run.keras_model):
+        save_model(model, path, description)

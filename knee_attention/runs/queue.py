@@ -1,0 +1,251 @@
+"""Many runs as a queue that any number of processes and machines works through.
+
+Optuna keeps it in a database, as a durable queue and not as a sampler: every cell of a table or a
+search is enqueued once by its name, a worker takes the next one, and what a dead worker held is
+taken again. A run's folder is named by its cell, so that whoever takes it continues it.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from knee_attention.errors import InputError
+
+HEARTBEAT, GRACE = 60, 180
+"""Seconds between a worker's signs of life, and after which it is taken for dead."""
+
+MOST_DEATHS = 3
+"""A cell at which so many workers died is given up."""
+
+INTERRUPTED = "interrupted, or its workers died"
+
+CELL, REASON, WORKER, IDENTITY = "cell", "reason", "worker", "identity"
+"""Names under which the database holds what is the queue's own."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A cell that somebody works at.
+
+    Attributes:
+        cell: its name.
+        worker: the machine and the process.
+        since: when it began.
+    """
+
+    cell: str
+    worker: str
+    since: datetime
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where a queue stands.
+
+    Attributes:
+        done: finished cells, in their order.
+        running: those somebody works at.
+        waiting: those nobody has begun.
+        failed: `{cell: reason}`.
+        mean: of the time that a finished cell took; None while none is finished.
+    """
+
+    done: list[str] = field(default_factory=list)
+    running: list[Running] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    mean: timedelta | None = None
+
+    @property
+    def left(self) -> timedelta | None:
+        """The time that is left if as many work as now; None where that cannot be told."""
+        if self.mean is None or not self.running:
+            return None
+        return self.mean * (len(self.waiting) + len(self.running) / 2) / len(self.running)
+
+    def __str__(self) -> str:
+        lines = [f"done {len(self.done)}, running {len(self.running)}, waiting "
+                 f"{len(self.waiting)}, failed {len(self.failed)}"]
+        now = datetime.now()
+        for running in self.running:
+            minutes = (now - running.since).total_seconds() / 60
+            lines.append(f"  running: {running.cell} on {running.worker}, since "
+                         f"{running.since:%d %B %H:%M} ({minutes:.0f} min)")
+        lines += [f"  failed: {cell}: {reason}" for cell, reason in self.failed.items()]
+        if self.waiting:
+            lines.append(f"  waiting: {', '.join(self.waiting)}")
+        if self.left is not None:
+            lines.append(f"  left: about {self.left.total_seconds() / 60:.0f} min at this pace")
+        return "\n".join(lines)
+
+
+class Queue:
+    """The cells of one table or search, and what became of them.
+
+    Args:
+        storage: a database as SQLAlchemy names it, `sqlite:///FILE` or `postgresql://...`.
+        name: of the table or search.
+        identity: what all its cells have in common; another command on the same storage has to
+            agree.
+        cells: names of the cells, in the order in which they are taken. Those that are not in the
+            queue yet are added.
+        heartbeat: seconds between signs of life.
+        grace: seconds after which a silent worker is taken for dead.
+
+    Raises:
+        InputError: Optuna is not installed, the storage cannot be reached, or it holds a queue of
+            another identity.
+    """
+
+    def __init__(
+        self,
+        storage: str,
+        name: str,
+        identity: dict,
+        cells: Iterable[str],
+        heartbeat: int = HEARTBEAT,
+        grace: int = GRACE,
+    ):
+        try:
+            import optuna
+        except ImportError:
+            raise InputError('several workers need Optuna: pip install "knee_attention[sweep]"'
+                             ) from None
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._optuna = optuna
+        self._heartbeat = heartbeat
+        self.cells = list(cells)
+        self._study = self._opened(storage, name, identity, heartbeat, grace)
+        status = self.status()
+        held = {*status.done, *status.waiting, *(running.cell for running in status.running)}
+        for cell in self.cells:
+            # What was interrupted failed without a reason, and is taken up again.
+            if cell not in held and status.failed.get(cell, INTERRUPTED) == INTERRUPTED:
+                self._enqueue(cell)
+
+    def _opened(self, storage: str, name: str, identity: dict, heartbeat: int, grace: int):
+        from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+        storages = self._optuna.storages
+        try:
+            database = storages.RDBStorage(
+                storage,
+                heartbeat_interval=heartbeat,
+                grace_period=grace,
+                heartbeat_stale_trial_callback=storages.RetryHeartbeatStaleTrialCallback(
+                    max_retry=MOST_DEATHS
+                ),
+            )
+            study = self._optuna.create_study(
+                study_name=name, storage=database, load_if_exists=True
+            )
+            held = study.user_attrs.get(IDENTITY)
+            if held is None:
+                study.set_user_attr(IDENTITY, identity)
+        except (SQLAlchemyError, ArgumentError, ImportError, OSError, RuntimeError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise InputError(f"{_without_password(storage)}: no usable storage ({reason})"
+                             ) from None
+        different = [key for key in identity if held is not None and held.get(key) != identity[key]]
+        if different:
+            key = different[0]
+            raise InputError(f"{_without_password(storage)}: holds a queue with another {key} "
+                             f"({held.get(key)!r}, not {identity[key]!r}); repeat the options, or "
+                             "choose another --output or --storage")
+        return study
+
+    def _enqueue(self, cell: str) -> None:
+        self._study.enqueue_trial({}, user_attrs={CELL: cell})
+
+    def _trials(self, *states):
+        trials = self._study.get_trials(deepcopy=False, states=states or None)
+        return [trial for trial in trials if trial.user_attrs.get(CELL) in self.cells]
+
+    def work(self, do: Callable[[str], float]) -> None:
+        """Take one cell after the other until none is left that waits or runs.
+
+        While others work at the last ones it waits, because one of them may die.
+
+        Args:
+            do: does a cell and gives its validation loss; what it raises is kept as the reason
+                of a failure.
+        """
+        states = self._optuna.trial.TrialState
+        while True:
+            self._optuna.storages.fail_stale_trials(self._study)
+            if self._trials(states.WAITING):
+                self._study.optimize(lambda trial: self._do(trial, do), 1, catch=(Exception,))
+            elif self._trials(states.RUNNING):
+                time.sleep(min(self._heartbeat, 5))
+            else:
+                return
+
+    def _do(self, trial, do: Callable[[str], float]) -> float:
+        cell = trial.user_attrs.get(CELL)
+        # Another worker took the last one in this very moment, or two commands enqueued it.
+        if cell is None or self._is_taken(cell, trial.number):
+            raise self._optuna.TrialPruned
+        trial.set_user_attr(WORKER, f"{socket.gethostname()} {os.getpid()}")
+        try:
+            return do(cell)
+        except Exception as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            trial.set_user_attr(REASON, reason)
+            raise
+
+    def _is_taken(self, cell: str, number: int) -> bool:
+        states = self._optuna.trial.TrialState
+        return any(
+            other.user_attrs[CELL] == cell and other.number < number
+            for other in self._trials(states.RUNNING, states.COMPLETE)
+        )
+
+    def retry_failed(self) -> list[str]:
+        """Enqueue the failed cells again; gives their names."""
+        failed = list(self.status().failed)
+        for cell in failed:
+            self._enqueue(cell)
+        return failed
+
+    def status(self) -> Status:
+        """Where the queue stands."""
+        states = self._optuna.trial.TrialState
+        by_cell = {}
+        for trial in self._trials():
+            by_cell.setdefault(trial.user_attrs[CELL], {})[trial.state] = trial
+        status, times = Status(), []
+        for cell in self.cells:
+            found = by_cell.get(cell, {})
+            if states.COMPLETE in found:
+                status.done.append(cell)
+                times.append(found[states.COMPLETE].duration)
+            elif states.RUNNING in found:
+                trial = found[states.RUNNING]
+                worker = trial.user_attrs.get(WORKER, "a worker that has just begun")
+                status.running.append(Running(cell, worker, trial.datetime_start))
+            elif states.WAITING in found:
+                status.waiting.append(cell)
+            elif states.FAIL in found:
+                status.failed[cell] = found[states.FAIL].user_attrs.get(REASON, INTERRUPTED)
+        if not times:
+            return status
+        mean = sum(times, timedelta()) / len(times)
+        return Status(status.done, status.running, status.waiting, status.failed, mean)
+
+
+def local_storage(folder: Path) -> str:
+    """The database of a queue that only processes of this machine work through."""
+    return f"sqlite:///{(folder / 'queue.db').absolute()}"
+
+
+def _without_password(storage: str) -> str:
+    from sqlalchemy.engine import make_url
+
+    try:
+        return make_url(storage).render_as_string(hide_password=True)
+    except Exception:  # no address at all
+        return storage

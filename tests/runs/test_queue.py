@@ -1,0 +1,100 @@
+"""A queue of cells: each is done once, whoever dies."""
+
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import pytest
+
+from knee_attention.errors import InputError
+from knee_attention.runs.queue import Queue, local_storage
+
+pytest.importorskip("optuna")
+CELLS = [f"cell{number}" for number in range(6)]
+WORKER = """
+import sys, time
+from pathlib import Path
+from knee_attention.runs.queue import Queue
+
+storage, folder = sys.argv[1], Path(sys.argv[2])
+
+def do(cell):
+    (folder / f"{cell}.begun").touch()
+    time.sleep(0.3)
+    with open(folder / "done.txt", "a") as file:
+        file.write(cell + "\\n")
+    return 1.0
+
+Queue(storage, "table", {"size": 1}, [f"cell{n}" for n in range(6)], 1, 2).work(do)
+"""
+
+
+def open_queue(folder, identity=None, cells=CELLS):
+    return Queue(local_storage(folder), "table", identity or {"size": 1}, cells, 1, 2)
+
+
+def start_worker(folder):
+    command = [sys.executable, "-c", WORKER, local_storage(folder), str(folder)]
+    return subprocess.Popen(command)
+
+
+def done(folder):
+    return Counter((folder / "done.txt").read_text().split())
+
+
+def test_two_workers_do_every_cell_once_although_one_is_killed(tmp_path):
+    open_queue(tmp_path)
+    victim = start_worker(tmp_path)
+    while not list(tmp_path.glob("*.begun")):
+        time.sleep(0.02)
+    victim.kill()
+    victim.wait()
+    workers = [start_worker(tmp_path) for _ in range(2)]
+    assert [worker.wait(timeout=60) for worker in workers] == [0, 0]
+    assert done(tmp_path) == Counter(CELLS)
+    status = open_queue(tmp_path).status()
+    assert status.done == CELLS and not status.running and not status.waiting
+
+
+def test_what_fails_is_told_and_tried_again_only_when_asked(tmp_path):
+    def do(cell):
+        if cell == "cell1":
+            raise InputError("no such film\nand more")
+        return 1.0
+
+    queue = open_queue(tmp_path, cells=CELLS[:3])
+    assert queue.status().waiting == CELLS[:3] and queue.status().left is None
+    queue.work(do)
+    again = open_queue(tmp_path, cells=CELLS[:3])
+    assert again.status().failed == {"cell1": "no such film"}
+    assert "failed: cell1: no such film" in str(again.status())
+    assert again.retry_failed() == ["cell1"] and again.status().waiting == ["cell1"]
+    again.work(lambda cell: 2.0)
+    assert again.status().done == CELLS[:3]
+
+
+def test_an_interrupted_cell_is_taken_up_again(tmp_path):
+    def interrupted(cell):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        open_queue(tmp_path).work(interrupted)
+    assert sorted(open_queue(tmp_path).status().waiting) == CELLS
+
+
+def test_cells_can_be_added_but_nothing_else_changed(tmp_path):
+    open_queue(tmp_path, cells=CELLS[:2]).work(lambda cell: 1.0)
+    status = open_queue(tmp_path, cells=CELLS[:3]).status()
+    assert status.done == CELLS[:2] and status.waiting == ["cell2"]
+    with pytest.raises(InputError, match="another size"):
+        open_queue(tmp_path, {"size": 2})
+
+
+@pytest.mark.parametrize(
+    "storage", ["postgresql://user:secret@127.0.0.1:1/none", "sqlite:////no/folder/x.db", "rubbish"]
+)
+def test_a_storage_that_cannot_be_used_is_told(storage):
+    with pytest.raises(InputError, match="no usable storage") as told:
+        Queue(storage, "table", {}, CELLS)
+    assert "secret" not in str(told.value) and "\n" not in str(told.value)
