@@ -15,8 +15,8 @@ from knee_attention.evidence.predictions import ENSEMBLE, Predictions
 from knee_attention.files import read_json
 from knee_attention.films.image_files import read_image
 from knee_attention.networks.files.model_files import load_model, read_description
+from knee_attention.networks.fusions import variant_of
 from knee_attention.phantoms.dataset import phantom_dataset
-from knee_attention.runs.experiment import VARIANTS
 from knee_attention.runs.measure import localise, look, predict
 
 EXPERT_MASKS = "expert_masks.json"
@@ -45,11 +45,10 @@ class SavedModel:
     def identity(self) -> dict:
         """What `results.json` says of the model itself, as far as it is known."""
         known = self.description
-        variant = VARIANTS.get(known.get("fusion"), (known.get("branches") or [None])[0])
         return {
             "name": known.get("name") or self.given.stem,
             "backbone": known.get("backbone"),
-            "variant": variant,
+            "variant": variant_of(known["fusion"], known["branches"]),
             "model": str(self.given),
         }
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from knee_attention.errors import InputError
-from knee_attention.runs.experiment import PHANTOM_SETTINGS, Experiment
+from knee_attention.runs.experiment import Experiment
 
 SHARED_OPTIONS = ("data", "image_size", "epochs", "batch_size", "learning_rate", "patience",
                   "weights", "batch_norm", "augment", "schedule", "polarity", "limit")  # fmt: skip
@@ -128,7 +128,7 @@ def _shared_options(run: Path, experiment: Experiment) -> dict:
     if held.get("name") != experiment.name:
         raise InputError(f"{run}: holds a run of {held.get('name')}, not of {experiment.name}")
     # On phantoms every backbone has a small setting of its own.
-    own = PHANTOM_SETTINGS[experiment.backbone] if held.get("data") is None else {}
+    own = experiment.phantom_setting if held.get("data") is None else {}
     return {name: held.get(name) for name in SHARED_OPTIONS if name not in own}
 
 
