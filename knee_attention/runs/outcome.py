@@ -12,7 +12,7 @@ import numpy as np
 from knee_attention import device
 from knee_attention.datasets.batches import KneeBatches
 from knee_attention.datasets.knees import Dataset, Knees
-from knee_attention.evidence import evaluation, figures
+from knee_attention.evidence import evaluation, figures, panels
 from knee_attention.evidence.metrics import SCALARS, grade_metrics
 from knee_attention.evidence.predictions import Predictions, write_predictions
 from knee_attention.files import write_json, write_table
@@ -99,7 +99,7 @@ def draw_augmentation(
         training.start(epoch)
         views.append(training.seen(shown))
     origin = "synthetic phantoms" if experiment.data is None else Path(experiment.data).name
-    figures.augmentation_panels(
+    panels.augmentation_panels(
         knees.images[shown],
         np.stack(views, axis=1),
         knees.grades[shown],
@@ -121,7 +121,7 @@ def _draw_split(
     """The masks of a knee of each grade, the confusion matrix and the reliability diagram."""
     probabilities = predictions.of(chosen)
     shown = evaluation.one_of_each_grade(knees.grades)
-    figures.mask_panels(
+    panels.mask_panels(
         knees.images[shown],
         {branch: values[shown] for branch, values in masks.items()},
         knees.grades[shown],
