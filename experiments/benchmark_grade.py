@@ -30,7 +30,7 @@ STARTS = 3
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure the first grade, the rate over many knees and the memory, and print each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--knees", type=int, default=500, metavar="N",
                         help="knees to grade against model.predict alone (default: 500)")

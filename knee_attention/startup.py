@@ -1,4 +1,7 @@
-"""Start TensorFlow without its greetings, so that what the user reads is what concerns them."""
+"""How a command begins, and how it fails: what the user reads is what concerns them.
+
+What is done here to the process (descriptors, signals, loggers, warning filters) only commands do.
+"""
 
 import io
 import logging
@@ -7,6 +10,7 @@ import signal
 import sys
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +19,9 @@ from knee_attention.errors import InputError
 
 def start_keras() -> None:
     """Import Keras and look for GPUs; native chatter (oneDNN, missing CUDA) is held back.
+
+    For commands alone: it swaps file descriptor 2 for a moment, holds Ctrl-C back meanwhile and
+    quiets two loggers, which is no library's business.
 
     Raises:
         InputError: the variable KERAS_BACKEND names what is not installed.
@@ -31,8 +38,10 @@ def start_keras() -> None:
             raise
         raise InputError(f"KERAS_BACKEND is {asked!r}, which cannot be used ({error}); install it, "
                          "or name tensorflow or jax") from None
-    # It warns of several models' graphs in one process; ours are each traced once.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    # TensorFlow warns of several models' graphs in one process; ours are each traced once. Keras
+    # calls .h5 a legacy format at every save, by the logger absl; here it is asked for.
+    for name in ("tensorflow", "absl"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 @contextmanager
@@ -72,9 +81,19 @@ def _native_stderr_held_back() -> Iterator[None]:
             os.close(kept)
 
 
+def ignore_dicom_warnings() -> None:
+    """Have Python pass over what pydicom warns of: real archives break the standard in harmless
+    ways, and what is not harmless is an error.
+
+    For commands and their worker processes alone, because the filters are the whole process's.
+    """
+    warnings.filterwarnings("ignore", module=r"pydicom\b|knee_attention\.films\.dicom")
+
+
 @contextmanager
 def command_line(program: str) -> Iterator[None]:
     """Turn an `InputError`, or what the system refuses, into one sentence and exit code 2."""
+    ignore_dicom_warnings()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be no text
     try:

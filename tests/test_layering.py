@@ -103,11 +103,11 @@ def test_tensorflow_is_never_imported_at_module_level():
 @pytest.mark.parametrize(
     ("package", "allowed"),
     [
-        ("matplotlib", {"figures.py"}),
+        ("matplotlib", {"figures.py", "panels.py"}),
         ("pydicom", {"dicom.py"}),
     ],
 )
-def test_a_package_has_one_user(package, allowed):
+def test_a_package_has_few_users(package, allowed):
     users = {
         path.name for path in FILES if any(n.split(".")[0] == package for n in imported(path))
     }

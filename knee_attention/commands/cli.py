@@ -17,7 +17,7 @@ COMMANDS = {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line.
+    """Run the subcommand that the command line names.
 
     Args:
         arguments: the command line without the program; by default the process's own.

@@ -20,7 +20,7 @@ from knee_attention.runs.run_folder import Run
 
 
 def add_options(parser) -> None:
-    """Declare the command's options."""
+    """The options of `evaluate`."""
     parser.add_argument("model", metavar="MODEL", type=Path,
                         help="model.h5, model.keras or the folder of a finished run")
     parser.add_argument("--data", metavar="DIR|FILE.h5",
@@ -44,7 +44,7 @@ def add_options(parser) -> None:
 
 
 def run(options) -> None:
-    """Measure, print and, where asked to, write."""
+    """Measure the models, print the main results and, where asked to, write all of them."""
     for path in (options.model, *options.others):
         if not path.exists():
             raise InputError(f"{path}: no such model file or run")
@@ -96,6 +96,7 @@ def _refuse_other_preparations(saved: list, data: str | None) -> None:
 
 
 def _ready_output(folder: Path) -> None:
+    """Make the folder of the results, before the work, unless it holds a run."""
     make_folder(folder)
     if Run(folder).begun:
         raise InputError(f"{folder}: holds a run; choose another --output")
@@ -110,29 +111,34 @@ def _labels(saved: list) -> list[str]:
 
 
 def _text(models: list, compared: dict | None, title: str) -> str:
-    from knee_attention.evidence import screen as summary
+    from knee_attention.evidence import screen
     from knee_attention.evidence.predictions import ENSEMBLE
 
     first = models[0].results
     rows, attention = {}, {}
     for model in models:
         for output, metrics in model.results[first["split"]].items():
-            rows[f"{model.label} {output}" + "*" * (output == model.chosen)] = metrics
+            mark = "*" if output == model.chosen else ""
+            rows[f"{model.label} {output}{mark}"] = metrics
         for branch, scores in model.results.get("localisation", {}).items():
             attention[f"{model.label} {branch}"] = scores
-    unknown = any(model.chosen == ENSEMBLE for model in models)
+    if compared:
+        rows["all together"] = compared[ENSEMBLE]
+    legend = "* chosen by validation loss"
+    if any(model.chosen == ENSEMBLE for model in models):
+        legend += "; the ensemble where a file does not say"
     lines = [
         f"{first['knees']} {first['split']} knees of {first['subjects']} persons ({title}); "
         "in brackets 95% intervals over persons",
         "",
-        summary.metrics_table(rows | ({"all together": compared[ENSEMBLE]} if compared else {})),
-        "* chosen by validation loss" + "; the ensemble where a file does not say" * unknown,
+        screen.metrics_table(rows),
+        legend,
     ]
     if compared:
         pairs = {f"{pair['first']} - {pair['second']}": pair for pair in compared["differences"]}
-        lines += ["", summary.difference_table(pairs)]
+        lines += ["", screen.difference_table(pairs)]
     if attention:
-        lines += ["", summary.attention_table(attention)]
+        lines += ["", screen.attention_table(attention)]
     if first["subjects"] < 2:
         lines += ["", "the knees of one person alone have no intervals"]
     if next(iter(rows.values()))["oa_auc"] is None:
@@ -141,7 +147,7 @@ def _text(models: list, compared: dict | None, title: str) -> str:
 
 
 def _attention_text(models: list, source) -> str:
-    from knee_attention.evidence import screen as summary
+    from knee_attention.evidence import screen
 
     lines = [f"attention on {models[0].results['knees']} {source.split} knees of {source.title} "
              f"that have a mask in {source.masks}"]
@@ -152,7 +158,7 @@ def _attention_text(models: list, source) -> str:
             for model in models
             for branch, scores in model.results[key].items()
         }
-        lines += ["", title, summary.attention_table(rows)]
+        lines += ["", title, screen.attention_table(rows)]
     return "\n".join(lines)
 
 

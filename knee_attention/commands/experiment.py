@@ -5,8 +5,8 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from knee_attention.options import POLARITIES, positive_number, rate, seed_number
-from knee_attention.runs.experiment import PHANTOM_SETTINGS, PRECISIONS, Experiment
+from knee_attention.options import positive_number, rate, seed_number
+from knee_attention.runs.experiment import CHOICES, Experiment
 from knee_attention.startup import command_line, start_keras
 
 
@@ -22,12 +22,11 @@ def main(experiment: Experiment, arguments: list[str] | None = None) -> None:
         f"{', '.join(experiment.branches)}, {experiment.fusion.replace('_', ' ')}. Without --data "
         "it draws synthetic knee radiographs and takes a small setting.",
     )
-    phantom = PHANTOM_SETTINGS[experiment.backbone]
-    add_options(parser, f"runs/{experiment.name}", phantom)
+    add_options(parser, f"runs/{experiment.name}", experiment.phantom_setting)
     options = vars(parser.parse_args(arguments))
     output, overwrite, pdf = (options.pop(name) for name in ("output", "overwrite", "pdf"))
-    experiment = with_options(experiment, options, phantom)
     with command_line(Path(sys.argv[0]).name):
+        experiment = with_options(experiment, options)
         start_keras()
         from knee_attention.evidence.screen import results_table
         from knee_attention.runs.run import run
@@ -37,16 +36,19 @@ def main(experiment: Experiment, arguments: list[str] | None = None) -> None:
         print(f"\nmodel, predictions and figures: {output}\n\n{results_table(results)}")
 
 
-def with_options(experiment: Experiment, options: dict, phantom: dict) -> Experiment:
-    """An experiment as the command line asks for it.
+def with_options(experiment: Experiment, options: dict) -> Experiment:
+    """An experiment as the command line asks for it; on phantoms where no data are named.
 
     Args:
         experiment: in the paper's setting.
         options: values of `add_options` by name, None where not given.
-        phantom: the setting on phantoms, taken where no data are named.
+
+    Raises:
+        InputError: the options ask for what cannot be run.
     """
     given = {name: value for name, value in options.items() if value is not None}
-    return dataclasses.replace(experiment, **{**({} if options["data"] else phantom), **given})
+    setting = {} if options["data"] else experiment.phantom_setting
+    return dataclasses.replace(experiment, **{**setting, **given})
 
 
 def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | None) -> None:
@@ -79,20 +81,21 @@ def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | No
     add("--image-size", "height and width in pixels", default("image_size"), type=positive_number,
         nargs=2, action=_Size, metavar=("H", "W"))
     add("--precision", "auto takes what is fastest on this device", paper.precision,
-        choices=PRECISIONS)
+        choices=CHOICES["precision"])
     add("--weights", "scratch, imagenet, or an .h5/.keras file of the same backbone",
         paper.weights, metavar="scratch|imagenet|FILE")
     add("--batch-norm", "precise: statistics re-estimated before each validation; moving: Keras' "
-        "moving averages, the paper's letter", paper.batch_norm, choices=("precise", "moving"))
+        "moving averages, the paper's letter", paper.batch_norm, choices=CHOICES["batch_norm"])
     add("--augment", "flips: left to right, the paper's; strong: also turned, shifted, zoomed and "
-        "exposed a little differently", paper.augment, choices=("flips", "strong"))
+        "exposed a little differently", paper.augment, choices=CHOICES["augment"])
     add("--schedule", "of the learning rate. plateau: falls when validation stops improving; "
-        "cosine: falls to nothing over --epochs", paper.schedule, choices=("plateau", "cosine"))
+        "cosine: falls to nothing over --epochs", paper.schedule, choices=CHOICES["schedule"])
     add("--polarity", "auto turns photographic negatives; as-is leaves every image alone",
-        paper.polarity, choices=POLARITIES)
+        paper.polarity, choices=CHOICES["polarity"])
     add("--limit", "at most N knees a split, each grade in its share; for trying", metavar="N",
         type=positive_number)
-    add("--seed", "of everything random", paper.seed, type=seed_number, metavar="N")
+    add("--seed", "initial weights, order, augmentation, phantoms and --limit follow from it",
+        paper.seed, type=seed_number, metavar="N")
     parser.add_argument("--overwrite", action="store_true", help="begin a finished run anew")
     parser.add_argument("--pdf", action="store_true", help="also draw figures as PDF")
 

@@ -14,7 +14,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Export."""
+    """Write the ONNX file and say how to grade with it."""
     if options.output.suffix.lower() != ".onnx":
         raise InputError(f"{options.output}: the name of an ONNX file ends in .onnx")
     from knee_attention.startup import start_keras

@@ -40,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Grade."""
+    """Grade every image, print a line a knee, and write what else is asked for."""
     if options.batch_size < 1:
         raise InputError("--batch-size needs at least 1")
     if options.csv and options.csv.is_dir():
@@ -51,10 +51,13 @@ def run(options: argparse.Namespace) -> None:
 
     from knee_attention.films.inputs import files_to_open
     from knee_attention.grading.grader import RESEARCH_ONLY, load_grader
+    from knee_attention.startup import start_keras
 
     files = files_to_open(options.images)
     pictures = _picture_files(options.overlay, files) if options.overlay else []
     keep_inputs(files, [*pictures, options.csv] if options.csv else pictures)
+    if options.model.suffix.lower() != ".onnx":
+        start_keras()
     grader = load_grader(options.model, options.polarity)
     synthetic = bool(grader.description.get("synthetic"))
     with ExitStack() as stack:
@@ -178,6 +181,7 @@ def _draw(path: Path, knees: list, synthetic: bool) -> None:
         side = {"R": "right knee", "L": "left knee"}.get(knee.side, "knee")
         share = knee.probabilities[knee.grade]
         caption = f"{side}: KL {knee.grade} (P {share:.2f} by {knee.chosen})"
-        caption += ", synthetic model" * synthetic
+        if synthetic:
+            caption += ", synthetic model"
         panels.append(captioned(knee.image, knee.mask, caption))
     write_picture(path, np.hstack(panels))

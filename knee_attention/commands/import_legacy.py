@@ -9,6 +9,8 @@ from pathlib import Path
 
 from knee_attention.errors import InputError
 from knee_attention.files import keep_inputs
+from knee_attention.networks.backbones import BACKBONES
+from knee_attention.networks.fusions import FUSED_OUTPUT
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +20,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("new", type=Path, metavar="NEW.h5",
                         help="the file to write, .h5 or .keras")
     parser.add_argument("--backbone", required=True, metavar="NAME",
-                        help="vgg16, resnet50, antony_clsf or antony_extended")
+                        help=f"one of {', '.join(BACKBONES)}")
     parser.add_argument("--branches", required=True, nargs="+", metavar="BRANCH",
                         help="those the file has, of att0 att1 att2; how several are merged and "
                         "whether images have one channel or three, the file tells")
@@ -36,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Import."""
+    """Write the new model and say what of the old file became what."""
     if options.new.suffix not in (".h5", ".keras"):
         raise InputError(f"{options.new}: the name of the new model file ends in .h5 or .keras")
     keep_inputs([options.old], [options.new])
@@ -54,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
         **{name: value for name, value in pixels.items() if value is not None},
     )  # fmt: skip
     model = imported.model
-    default = "kl" if "kl" in model.output else options.branches[0]
+    default = FUSED_OUTPUT if FUSED_OUTPUT in model.output else options.branches[0]
     chosen = options.chosen or default
     if chosen not in model.output:
         raise InputError(f"--chosen {chosen}: expected one of {', '.join(model.output)}")
@@ -67,11 +69,11 @@ def run(options: argparse.Namespace) -> None:
         "imported_from": options.old.name,
     }
     save_model(model, options.new, description)
-    _print(imported, chosen, options)
+    _print_account(imported, chosen, options)
 
 
-def _print(imported, chosen: str, options: argparse.Namespace) -> None:
-    """What was built, what was taken, what was left out, and how to go on."""
+def _print_account(imported, chosen: str, options: argparse.Namespace) -> None:
+    """Say what was built, what was taken, what was left out, and how to go on."""
     model, file = imported.model, imported.file
     height, width = model.input.shape[1:3]
     if options.image_size:
@@ -102,6 +104,6 @@ def _print(imported, chosen: str, options: argparse.Namespace) -> None:
 def _part(layer: str) -> str:
     """The branch a layer of the model belongs to, or the backbone."""
     start = layer.split("_")[0]
-    if start in ("fusion", "kl"):
+    if start in ("fusion", FUSED_OUTPUT):
         return "fusion"
     return start if start.startswith("att") else "backbone"

@@ -18,7 +18,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print."""
+    """Print what the file says of itself, a line a property."""
     path = options.model / RUN_MODEL if options.model.is_dir() else options.model
     known = _description(path)
     height, width = known["image_size"]
@@ -45,8 +45,8 @@ def run(options: argparse.Namespace) -> None:
             print(f"{name:14} {value}")
     results = known.get("results")
     if results:
-        print(f"\n{results['knees']} {results['split']} knees"
-              + (" (synthetic phantoms)" if known.get("synthetic") else ""))
+        origin = " (synthetic phantoms)" if known.get("synthetic") else ""
+        print(f"\n{results['knees']} {results['split']} knees{origin}")
         for output, metrics in results["outputs"].items():
             print(f"{output:14} " + ", ".join(
                 f"{title} {metrics[key]:.3f}" for key, title in ABOUT_RESULTS.items()
@@ -72,8 +72,9 @@ def _cutting(known: dict) -> str | None:
     if not cutting:
         return None
     height, width = cutting["size"]
+    mirrored = ", left knees mirrored" if cutting["flip_left"] else ""
     return (f"cut by {cutting['split']}, {height}x{width}, fit {cutting['fit']}, "
-            f"equalised {cutting['equalize']}" + ", left knees mirrored" * cutting["flip_left"])
+            f"equalised {cutting['equalize']}{mirrored}")
 
 
 def _preparation(known: dict) -> str:

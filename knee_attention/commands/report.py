@@ -29,7 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Write the page."""
+    """Read the runs and write the page."""
     output = options.output
     if output.suffix.lower() not in SUFFIXES:
         raise InputError(f"{output}: the name of a page ends in .html")

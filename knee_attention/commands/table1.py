@@ -7,7 +7,7 @@ from pathlib import Path
 from knee_attention.commands.experiment import add_options, with_options
 from knee_attention.errors import InputError
 from knee_attention.options import positive_number
-from knee_attention.runs.experiment import PHANTOM_SETTINGS, Experiment
+from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.run_folder import Run
 from knee_attention.runs.table1 import Job, print_published, run_jobs
 from knee_attention.startup import command_line, start_keras
@@ -30,17 +30,16 @@ def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
             print_published(published, experiments)
         return
     output = output or Path("runs/table1")
-    first = options["seed"] or 0
-    jobs = [
-        Job(with_options(experiment, {**options, "seed": first + number},
-                         PHANTOM_SETTINGS[experiment.backbone]),
-            Run(output / (experiment.name + f"-seed{first + number}" * (number > 0))))
-        for number in range(seeds)
-        for experiment in experiments
-        if not only or experiment.name in only
-    ]  # fmt: skip
     with command_line("run_table1.py"):
         _refuse_file(output)
+        first = options["seed"] or 0
+        jobs = [
+            Job(with_options(experiment, {**options, "seed": seed}),
+                Run(output / _folder_name(experiment, seed, first)))
+            for seed in range(first, first + seeds)
+            for experiment in experiments
+            if not only or experiment.name in only
+        ]  # fmt: skip
         Run(output).refuse_overlap(jobs[0].experiment, overwrite)
         start_keras()
         failed = run_jobs(jobs, output, overwrite, pdf)
@@ -49,6 +48,11 @@ def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
         if failed:
             raise InputError(f"{len(failed)} of {len(jobs)} runs failed; the same command tries "
                              "them again")
+
+
+def _folder_name(experiment: Experiment, seed: int, first: int) -> str:
+    """The first training of an experiment bears its name alone."""
+    return experiment.name if seed == first else f"{experiment.name}-seed{seed}"
 
 
 def _parser(experiments: list[Experiment]) -> argparse.ArgumentParser:

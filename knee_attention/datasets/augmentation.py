@@ -9,8 +9,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-AUGMENTATIONS = ("flips", "strong")
-
 ROTATION = 10.0
 """Degrees, at most, to either side."""
 

@@ -1,1 +1,1 @@
-"""What is shown: numbers, figures and tables."""
+"""Numbers and pictures of what a model said, out of arrays."""

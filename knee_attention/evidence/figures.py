@@ -1,4 +1,7 @@
-"""Every plot. Figures are made without pyplot, so nothing here needs a screen or is global."""
+"""Figures of numbers: curves, counts and calibration; those of knees are in `panels`.
+
+They are made without pyplot, so nothing here needs a screen or is global.
+"""
 
 import textwrap
 from pathlib import Path
@@ -8,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from knee_attention.evidence.metrics import CALIBRATION_BINS, expected_calibration_error
-from knee_attention.evidence.pictures import OPACITY, at_image_size
 from knee_attention.files import written_whole
 from knee_attention.kl import GRADES
 
@@ -16,9 +18,6 @@ from knee_attention.kl import GRADES
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 MARKERS = ("o", "s", "^", "D")
 HATCHES = ("", "////", "....", "xx")
-HEAT = "inferno"
-PANEL = 1.75
-"""Width of one picture of the mask panels in inches."""
 
 
 def learning_curves(
@@ -34,7 +33,7 @@ def learning_curves(
         pdf: also write it as PDF, beside the PNG.
     """
     figure = Figure(figsize=(9, 4.2), layout="constrained")
-    _entitle(figure, title)
+    entitle(figure, title)
     epochs = [row["epoch"] for row in history]
     best = min(history, key=lambda row: np.nan_to_num(row["val_loss"], nan=np.inf))["epoch"]
     panels = figure.subplots(1, 2)
@@ -56,90 +55,7 @@ def learning_curves(
     lines = panels[1].get_legend_handles_labels()
     figure.legend(*lines, fontsize="small", frameon=False, loc="outside lower center",
                   ncols=len(outputs) + 1)  # a column an output
-    _save(figure, path, pdf)
-
-
-def mask_panels(
-    images: np.ndarray,
-    masks: dict[str, np.ndarray],
-    grades: np.ndarray,
-    probabilities: np.ndarray,
-    title: str,
-    path: Path,
-    pdf: bool = False,
-) -> None:
-    """A row a knee, as in the paper's figures 3 to 8: the knee, each branch's mask, alone at its
-    own resolution and laid over the knee, and the probabilities of the grades.
-
-    Every mask is coloured from its lowest to its highest value, which are written above it.
-
-    Args:
-        images: `(n, height, width)` uint8.
-        masks: `{branch: (n, height, width)}` in 0-1.
-        grades: `(n,)` true grades.
-        probabilities: `(n, 5)` of the chosen output.
-        title: run, data and whether they are synthetic.
-        path: the PNG file.
-        pdf: also write it as PDF, beside the PNG.
-    """
-    count, height, width = images.shape
-    names = ["knee", *(name for branch in masks for name in (branch, f"{branch} over knee"))]
-    names.append("probability of grade")
-    tall = PANEL * height / width + 0.2
-    figure = Figure(figsize=(PANEL * len(names) + 0.5, count * tall + 1.0), layout="constrained")
-    _entitle(figure, title)
-    rows = figure.subplots(count, len(names), squeeze=False)
-    for position, row in enumerate(rows):
-        image, grade = images[position], int(grades[position])
-        _picture(row[0], image)
-        row[0].set_ylabel(f"KL {grade}", rotation=0, labelpad=20, va="center")
-        for index, branch in enumerate(masks):
-            mask = masks[branch][position]
-            alone, over = row[1 + 2 * index : 3 + 2 * index]
-            alone.imshow(mask, cmap=HEAT, aspect="auto")
-            alone.set(xticks=[], yticks=[], box_aspect=height / width)
-            alone.set_title(f"{mask.min():.2f} to {mask.max():.2f}", fontsize=7, pad=2)
-            _picture(over, image)
-            over.imshow(at_image_size(mask, (height, width)), cmap=HEAT, alpha=OPACITY)
-        _probabilities(row[-1], grade, probabilities[position], height / width)
-    for axes, name in zip(rows[0], names, strict=True):
-        numbers = axes.get_title()
-        axes.set_title(f"{name}\n{numbers}" if numbers else name, fontsize=8 if numbers else 9)
-    rows[-1, -1].set_xlabel("KL grade (dark: true)", fontsize=8)
-    _save(figure, path, pdf)
-
-
-def augmentation_panels(
-    images: np.ndarray, views: np.ndarray, grades: np.ndarray, title: str, path: Path,
-    pdf: bool = False,
-) -> None:
-    """A row a knee: the knee, and beside it how different epochs of a training show it.
-
-    Args:
-        images: `(n, height, width)` uint8.
-        views: `(n, epochs, height, width)` uint8, the same knees augmented.
-        grades: `(n,)` true grades.
-        title: run and data.
-        path: the PNG file.
-        pdf: also write it as PDF, beside the PNG.
-    """
-    count, epochs, height, width = views.shape
-    shown = np.concatenate([images[:, np.newaxis], views], axis=1)
-    gap = max(1, width // 20)
-    cells = np.pad(shown, ((0, 0), (0, 0), (0, gap), (0, gap)), constant_values=255)
-    montage = np.block([list(row) for row in cells])  # one picture: axes take long to lay out
-    inches = 0.7 * PANEL
-    size = (inches * (epochs + 1) + 0.5, count * inches * height / width + 0.8)
-    figure = Figure(figsize=size, layout="constrained")
-    _entitle(figure, title)
-    axes = figure.subplots()
-    _picture(axes, montage)
-    names = ["knee", *(f"epoch {number + 1}" for number in range(epochs))]
-    axes.set_xticks(np.arange(epochs + 1) * (width + gap) + width / 2, names, fontsize=9)
-    axes.set_yticks(np.arange(count) * (height + gap) + height / 2,
-                    [f"KL {int(grade)}" for grade in grades])
-    axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
-    _save(figure, path, pdf)
+    save(figure, path, pdf)
 
 
 def confusion_matrix(
@@ -156,7 +72,7 @@ def confusion_matrix(
     counts = np.array(confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = Figure(figsize=(4.8, 4.9), layout="constrained")
-    _entitle(figure, title)
+    entitle(figure, title)
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
@@ -165,7 +81,7 @@ def confusion_matrix(
                   color=colour, fontsize=9, linespacing=1.3)
     axes.set(xlabel="predicted KL grade", ylabel="true KL grade", xticks=GRADES, yticks=GRADES)
     axes.spines[:].set_visible(False)
-    _save(figure, path, pdf)
+    save(figure, path, pdf)
 
 
 def reliability_diagram(
@@ -191,7 +107,7 @@ def reliability_diagram(
         for values in (right, confidence)
     )
     figure = Figure(figsize=(4.8, 4.9), layout="constrained")
-    _entitle(figure, title)
+    entitle(figure, title)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     above.plot([0, 1], [0, 1], "--", color="0.5", linewidth=1, label="as right as it says")
     above.bar(edges[:-1][filled], accuracy, 1 / CALIBRATION_BINS, align="edge",
@@ -209,7 +125,7 @@ def reliability_diagram(
     for axes in (above, below):
         _plain(axes)
     figure.legend(fontsize="small", frameon=False, loc="outside lower center", ncols=2)
-    _save(figure, path, pdf)
+    save(figure, path, pdf)
 
 
 def grade_distribution(counts: dict[str, list[int]], path: Path) -> None:
@@ -231,21 +147,7 @@ def grade_distribution(counts: dict[str, list[int]], path: Path) -> None:
     axes.set(xticks=GRADES, xlabel="Kellgren-Lawrence grade", ylabel="% of the split's knees")
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
-    _save(figure, path)
-
-
-def _picture(axes: Axes, image: np.ndarray) -> None:
-    axes.imshow(image, cmap="gray", vmin=0, vmax=255)
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set_visible(False)
-
-
-def _probabilities(axes: Axes, grade: int, values: np.ndarray, aspect: float) -> None:
-    bars = axes.bar(GRADES, values, color=[COLOURS[0] if k == grade else "0.78" for k in GRADES])
-    axes.bar_label(bars, [f"{value:.2f}".lstrip("0") for value in values], fontsize=7, padding=1)
-    axes.set(ylim=(0, 1.1), xticks=GRADES, yticks=[], box_aspect=aspect)
-    axes.tick_params(labelsize=8)
-    axes.spines[["top", "right", "left"]].set_visible(False)
+    save(figure, path)
 
 
 def _plain(axes: Axes) -> None:
@@ -254,7 +156,7 @@ def _plain(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _entitle(figure: Figure, title: str) -> None:
+def entitle(figure: Figure, title: str) -> None:
     """Give a figure its title, in as many lines as its width asks for."""
     letters = int(figure.get_figwidth() * 12)
     text = title.encode("utf-8", "replace").decode()  # a folder's name may be no text
@@ -262,8 +164,10 @@ def _entitle(figure: Figure, title: str) -> None:
     figure.suptitle("\n".join(lines), fontsize=10, parse_math=False)
 
 
-def _save(figure: Figure, path: Path, pdf: bool = False) -> None:
+def save(figure: Figure, path: Path, pdf: bool = False) -> None:
+    """Write a figure as PNG and, where asked for, beside it as PDF, whole or not at all."""
     path = Path(path)
-    for target in (path, path.with_suffix(".pdf"))[: 1 + pdf]:
+    targets = [path, path.with_suffix(".pdf")] if pdf else [path]
+    for target in targets:
         with written_whole(target) as beside:
             figure.savefig(beside, dpi=120)

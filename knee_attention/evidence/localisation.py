@@ -1,17 +1,11 @@
-"""Where the attention goes: masks of a model, and how much of them lies on the joint."""
-
-from __future__ import annotations
+"""Where the attention goes: how much of a mask lies on the joint."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from knee_attention.evidence.pictures import at_image_size
-
-if TYPE_CHECKING:
-    pass
 
 
 def box_mask(box: tuple[int, int, int, int], size: tuple[int, int]) -> np.ndarray:

@@ -32,12 +32,28 @@ PAPER_TABLE_1 = {
 }
 """Test accuracy in %, by backbone, variant and output (paper, Table 1)."""
 
-TITLES = {
+BACKBONE_TITLES = {
     "antony_clsf": "Antony clsf.",
     "antony_extended": "Antony extended",
     "resnet50": "ResNet-50",
     "vgg16": "VGG-16",
 }
+"""The columns of Table 1."""
+
+VARIANT_TITLES = {"early_fusion": "early fusion", "multiloss": "multi-loss"}
+"""What the paper calls the variants that are no single branch."""
+
+CITATION = (
+    "Górriz, Antony, McGuinness, Giró-i-Nieto, O'Connor: Assessing Knee OA Severity with CNN "
+    "attention-based end-to-end architectures. Medical Imaging with Deep Learning 2019, "
+    "PMLR 102, 197–214."
+)
+
+TABLE_1_SOURCE = "Table 1, test accuracy on OAI and MOST films"
+"""Where the accuracies are from that stand beside ours."""
 
 
-VARIANTS = {"early_fusion": "early fusion", "multiloss": "multi-loss"}
+def paper_accuracies(backbone: str, variant: str) -> dict[str, float]:
+    """The paper's test accuracy of each output, 0-1; empty for what it does not report."""
+    published = PAPER_TABLE_1.get(backbone, {}).get(variant, {})
+    return {output: percent / 100 for output, percent in published.items()}

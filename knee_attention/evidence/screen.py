@@ -1,6 +1,6 @@
 """Results as lines for the screen."""
 
-from knee_attention.evidence.paper import PAPER_TABLE_1
+from knee_attention.evidence.paper import TABLE_1_SOURCE, paper_accuracies
 
 INTERVALS_OF = {
     "accuracy": "accuracy",
@@ -89,7 +89,7 @@ def results_table(results: dict) -> str:
     Args:
         results: the content of `results.json`.
     """
-    paper = PAPER_TABLE_1.get(results["backbone"], {}).get(results["variant"], {})
+    paper = paper_accuracies(results["backbone"], results["variant"])
     split = results["split"]
     origin = " (synthetic phantoms)" if results["synthetic"] else ""
     lines = [
@@ -100,9 +100,9 @@ def results_table(results: dict) -> str:
         label = name + ("*" if name == results["chosen"] else "")
         row = [metrics[key] for key in INTERVALS_OF]
         cells = "".join("          -" if cell is None else f"{cell:11.3f}" for cell in row)
-        accuracy = f"{paper[name] / 100:11.3f}" if name in paper else f"{'-':>11}"
+        accuracy = f"{paper[name]:11.3f}" if name in paper else f"{'-':>11}"
         lines.append(f"{label:12}{cells}{accuracy}")
-    lines.append("* chosen by validation loss; paper: Table 1, test accuracy on OAI and MOST films")
+    lines.append(f"* chosen by validation loss; paper: {TABLE_1_SOURCE}")
     for branch, values in results.get("localisation", {}).items():
         ratio = values["inside_over_outside"]
         lines.append(f"attention of {branch}: {ratio:.2f} times more inside the joint than outside "

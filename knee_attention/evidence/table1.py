@@ -6,7 +6,12 @@ import pandas as pd
 from knee_attention.evidence.finished_run import FinishedRun
 from knee_attention.evidence.intervals import bootstrap_intervals, paired_differences
 from knee_attention.evidence.metrics import grade_metrics
-from knee_attention.evidence.paper import PAPER_TABLE_1, TITLES, VARIANTS
+from knee_attention.evidence.paper import (
+    BACKBONE_TITLES,
+    PAPER_TABLE_1,
+    VARIANT_TITLES,
+    paper_accuracies,
+)
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.evidence.report import markup
 from knee_attention.evidence.report.page import page
@@ -31,12 +36,14 @@ def table_1(finished: dict[tuple[str, str], list[FinishedRun]]) -> pd.DataFrame:
     """
     rows = []
     for backbone, variants in PAPER_TABLE_1.items():
-        for variant, paper in variants.items():
-            trainings = finished.get((backbone, variant), [])
-            for output, accuracy in paper.items() if trainings else ():
+        for variant in variants:
+            trainings = finished.get((backbone, variant))
+            if not trainings:
+                continue
+            for output, accuracy in paper_accuracies(backbone, variant).items():
                 rows.append(
                     {"backbone": backbone, "variant": variant, "output": output}
-                    | _row(trainings, output, accuracy / 100)
+                    | _row(trainings, output, accuracy)
                 )
     return pd.DataFrame(rows)
 
@@ -85,20 +92,21 @@ def claims(finished: dict[tuple[str, str], list[FinishedRun]]) -> list[str]:
     the same knees, each by the output that validation chose.
     """
     sentences = []
-    for backbone, title in TITLES.items():
+    multiloss, early_fusion = VARIANT_TITLES["multiloss"], VARIANT_TITLES["early_fusion"]
+    for backbone, title in BACKBONE_TITLES.items():
         multi = finished.get((backbone, "multiloss"))
         singles = [
             finished[backbone, variant]
             for variant in PAPER_TABLE_1[backbone]
-            if variant.startswith("att") and (backbone, variant) in finished
+            if variant not in VARIANT_TITLES and (backbone, variant) in finished
         ]
-        rivals = {"early fusion": finished.get((backbone, "early_fusion"))}
+        rivals = {early_fusion: finished.get((backbone, "early_fusion"))}
         if singles:
             best = min(singles, key=_validation_loss)
             rivals[f"its best single branch, {best[0].results['chosen']}"] = best
         for name, rival in rivals.items():
             if multi and rival and same_knees([*multi, *rival]):
-                sentences.append(f"{title}: multi-loss against {name}: {_compared(multi, rival)}")
+                sentences.append(f"{title}: {multiloss} against {name}: {_compared(multi, rival)}")
     return sentences
 
 
@@ -117,13 +125,19 @@ def _by_chosen(training: FinishedRun) -> Predictions:
 
 
 def _compared(first: list[FinishedRun], second: list[FinishedRun]) -> str:
-    pair = ([_by_chosen(training) for training in trainings] for trainings in (first, second))
-    one, other = pair
-    found = paired_differences(one, CHOSEN, other, CHOSEN)["metrics"]["accuracy"]
+    found = paired_differences(
+        [_by_chosen(training) for training in first], CHOSEN,
+        [_by_chosen(training) for training in second], CHOSEN,
+    )["metrics"]["accuracy"]  # fmt: skip
     if found is None:
         return "a single person has no interval"
     low, high = found["interval"]
-    verdict = "better" if low > 0 else "worse" if high < 0 else "no difference can be told"
+    if low > 0:
+        verdict = "better"
+    elif high < 0:
+        verdict = "worse"
+    else:
+        verdict = "no difference can be told"
     return f"{with_interval(found['difference'], found['interval'], '+')}, {verdict}"
 
 
@@ -135,12 +149,14 @@ def as_text(table: pd.DataFrame) -> pd.DataFrame:
 
     rows = []
     for _, row in table.iterrows():
-        interval = f" [{cell(row, 'low', 1, 100)}, {cell(row, 'high', 1, 100)}]"
-        variant = VARIANTS.get(row["variant"])
+        accuracy = cell(row, "accuracy", 1, 100)
+        if pd.notna(row["low"]):
+            accuracy += f" [{cell(row, 'low', 1, 100)}, {cell(row, 'high', 1, 100)}]"
+        variant = VARIANT_TITLES.get(row["variant"])
         rows.append({
-            "model": TITLES[row["backbone"]],
+            "model": BACKBONE_TITLES[row["backbone"]],
             "branch": f"{variant} {row['output']}" if variant else row["output"],
-            "accuracy, %": cell(row, "accuracy", 1, 100) + interval * pd.notna(row["low"]),
+            "accuracy, %": accuracy,
             "± trainings": cell(row, "spread", 1, 100),
             "paper, %": cell(row, "paper", 1, 100),
             "difference": f"{100 * row['difference']:+.1f}",
@@ -165,7 +181,7 @@ def as_markdown(heading: str, text: pd.DataFrame, notes: list[str]) -> str:
 
 
 def as_html(heading: str, text: pd.DataFrame, notes: list[str]) -> str:
-    """The same as a page in the report's style."""
+    """A table of text as a page in the report's style, with a sentence above and notes below."""
     rows = [markup.row(*cells) for cells in text.to_numpy().tolist()]
     table = markup.table(text.columns, rows, "Table 1", class_="numbers")
     items = (markup.element("li", note) for note in notes)

@@ -1,6 +1,5 @@
 """A radiograph out of a DICOM file: what it is, and its pixels as a film to look at."""
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,11 +79,9 @@ def _read(path: Path, stop_before_pixels: bool = False):
 
     check_regular(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # real archives break the standard in harmless ways
-            dataset = dcmread(path, stop_before_pixels=stop_before_pixels)
-            dataset.decode()
-            return dataset
+        dataset = dcmread(path, stop_before_pixels=stop_before_pixels)
+        dataset.decode()
+        return dataset
     except InvalidDicomError:
         empty = path.stat().st_size == 0
         raise ImageError(path, "the file is empty" if empty else "no DICOM file") from None
@@ -149,9 +146,7 @@ def read_film(path: Path) -> np.ndarray:
 
 def _decode(dataset, path: Path) -> np.ndarray:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            pixels = dataset.pixel_array
+        pixels = dataset.pixel_array
     except Exception as error:  # decoders are plug-ins, which fail in ways of their own
         if "dependencies" in str(error):
             name = dataset.file_meta.TransferSyntaxUID.name

@@ -17,6 +17,7 @@ from knee_attention.films.inputs import files_to_open, knees_of, open_image
 from knee_attention.films.names import side_of
 from knee_attention.films.polarity import bone_bright
 from knee_attention.films.preparation import Preparation
+from knee_attention.kl import GRADES, OSTEOARTHRITIS
 
 RESEARCH_ONLY = "Research use only, not a medical device."
 BATCH = 32
@@ -55,12 +56,12 @@ class GradedKnee:
     @property
     def expected_grade(self) -> float:
         """The mean grade under the probabilities of the chosen output."""
-        return float(self.probabilities @ np.arange(5))
+        return float(self.probabilities @ np.array(GRADES))
 
     @property
     def oa_probability(self) -> float:
         """The probability of radiographic osteoarthritis, KL >= 2, by the chosen output."""
-        return float(self.probabilities[2:].sum())
+        return float(self.probabilities[OSTEOARTHRITIS:].sum())
 
     @property
     def ensemble(self) -> np.ndarray:
@@ -82,12 +83,15 @@ class GradedKnee:
 
 
 def load_grader(path: str | os.PathLike, polarity: str = "auto") -> "Grader":
-    """A saved model, ready to grade.
+    """Load a saved model to grade with.
 
     Args:
         path: an `.h5`, `.keras` or `.onnx` file of this project, or the folder of a run. With
             `.onnx` neither Keras nor TensorFlow is imported.
         polarity: `"auto"` turns photographic negatives, `"as-is"` takes every image as it is.
+
+    It may be called in any thread and leaves the process as it is. What TensorFlow writes to
+    standard error while it is imported, the variable `TF_CPP_MIN_LOG_LEVEL=2` holds back.
 
     Raises:
         InputError: no such file, a damaged one, or no model of this project.
@@ -96,16 +100,13 @@ def load_grader(path: str | os.PathLike, polarity: str = "auto") -> "Grader":
         from knee_attention.networks.files.onnx_network import OnnxNetwork
 
         return Grader(OnnxNetwork(path), polarity)
-    from knee_attention.startup import start_keras
-
-    start_keras()
     from knee_attention.grading.keras_network import KerasNetwork
 
     return Grader(KerasNetwork(path), polarity)
 
 
 class Grader:
-    """Grades films, knees, and lists of them.
+    """A saved model that grades films, knees, and lists of them.
 
     Args:
         network: from `(n, height, width, 1)` float32 knees to the outputs' probabilities and

@@ -11,7 +11,7 @@ from knee_attention.networks.layers import AttentionPooling2D, LocallyConnected2
 
 
 def attention_branch(features, name: str):
-    """Attend to a feature volume (section 3.1).
+    """Attend to a feature volume and take its weighted mean (section 3.1).
 
     Args:
         features: `(batch, height, width, channels)` tensor, the output of a pooling layer.
@@ -32,22 +32,16 @@ def grade_head(vector, name: str):
     return layers.Dense(len(GRADES), activation="softmax", dtype="float32", name=name)(vector)
 
 
-def single(vectors: dict) -> dict:
-    """One branch, one head (section 3.2)."""
-    [(name, vector)] = vectors.items()
-    return {name: grade_head(vector, name)}
+def concatenated_head(vectors: list, name: str):
+    """The grades of several branches by one head: early fusion (section 3.2).
 
+    Args:
+        vectors: a `(batch, channels)` tensor a branch.
+        name: the output's.
 
-def early_fusion(vectors: dict) -> dict:
-    """Concatenate the branches' vectors, then one head, `"kl"` (section 3.2)."""
-    fused = layers.Concatenate(name="fusion")(list(vectors.values()))
+    Returns:
+        `(batch, 5)` float32 probabilities.
+    """
+    fused = layers.Concatenate(name="fusion")(vectors)
     fused = layers.Dense(256, activation="relu", name="fusion_dense")(fused)
-    return {"kl": grade_head(fused, "kl")}
-
-
-def multi_loss(vectors: dict) -> dict:
-    """One head, and so one loss, for each branch (section 3.3)."""
-    return {name: grade_head(vector, name) for name, vector in vectors.items()}
-
-
-FUSIONS = {"single": single, "early_fusion": early_fusion, "multi_loss": multi_loss}
+    return grade_head(fused, name)

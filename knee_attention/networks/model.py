@@ -6,11 +6,12 @@ from contextlib import contextmanager
 import keras
 from keras import layers
 
-from knee_attention.networks.attention import FUSIONS, attention_branch
-from knee_attention.networks.backbones import BACKBONES, tapped_features
-from knee_attention.options import LARGEST_SIDE
+from knee_attention.networks.architecture import check_architecture
+from knee_attention.networks.attention import attention_branch
+from knee_attention.networks.backbones import BACKBONES
+from knee_attention.networks.fusions import FUSIONS
 
-PIXEL_MEAN, PIXEL_DEVIATION = 120.67, 75.15
+PIXEL_MEAN, PIXEL_DEVIATION = 120.67308000216417, 75.15477869837049
 """Mean and standard deviation of the authors' training set (original code)."""
 
 IMAGENET_MEAN = (103.939, 116.779, 123.68)
@@ -37,7 +38,7 @@ def build_model(
         channels: 1, or 3 to repeat the grey channel inside the model, as ImageNet weights need.
         pixel_mean: subtracted from the pixels; one value, or one a channel.
         pixel_deviation: what the pixels are divided by afterwards.
-        precision: a Keras dtype policy; by default the global one.
+        precision: a Keras dtype policy; by default that of the calling thread.
 
     Returns:
         A model from `(batch, height, width, 1)` equalised grey knees, 0-255, to a dict of
@@ -45,59 +46,53 @@ def build_model(
 
     Raises:
         ValueError: an unknown name, branches that do not suit the fusion, images too small or too
-            large.
+            large, another number of channels.
     """
-    _check(backbone, branches, fusion, image_size, channels)
+    check_architecture(backbone, branches, fusion, image_size)
+    if channels not in (1, 3):
+        raise ValueError(f"expected 1 or 3 channels. Received: {channels!r}")
     means = pixel_mean if isinstance(pixel_mean, tuple) else (pixel_mean,) * channels
     with _precision(precision):
-        return _build(backbone, branches, fusion, image_size, channels, means, pixel_deviation)
+        knees = keras.Input((*image_size, 1), name="knee")
+        images = knees
+        if channels > 1:
+            images = layers.Concatenate(name="repeat_channel")([images] * channels)
+        images = layers.Rescaling(
+            1.0 / pixel_deviation, [-mean / pixel_deviation for mean in means], name="pixels"
+        )(images)
+        features = tapped_features(backbone, images, branches)
+        vectors = {branch: attention_branch(features[branch], branch) for branch in branches}
+        name = "_".join([backbone, fusion, *branches])
+        return keras.Model(knees, FUSIONS[fusion].build(vectors), name=name)
 
 
-def _build(
-    backbone, branches, fusion, image_size, channels, pixel_means, pixel_deviation
-) -> keras.Model:
-    knees = keras.Input((*image_size, 1), name="knee")
-    images = knees
-    if channels > 1:
-        images = layers.Concatenate(name="repeat_channel")([images] * channels)
-    images = layers.Rescaling(
-        1.0 / pixel_deviation, [-mean / pixel_deviation for mean in pixel_means], name="pixels"
-    )(images)
-    features = tapped_features(backbone, images, branches)
-    vectors = {branch: attention_branch(features[branch], branch) for branch in branches}
-    name = "_".join([backbone, fusion, *branches])
-    return keras.Model(knees, FUSIONS[fusion](vectors), name=name)
+def tapped_features(backbone: str, images, branches: tuple[str, ...]) -> dict:
+    """The feature volumes a backbone's branches attend to.
+
+    Args:
+        backbone: a key of `BACKBONES`.
+        images: `(batch, height, width, channels)` tensor of normalised images.
+        branches: keys of the backbone's taps.
+
+    Returns:
+        `{branch: (batch, height, width, channels) tensor}`.
+    """
+    chosen = BACKBONES[backbone]
+    # The whole network is built and only what leads to the taps is kept by the caller's model.
+    network = keras.Model(images, chosen.build(images))
+    return {branch: network.get_layer(chosen.taps[branch]).output for branch in branches}
 
 
 @contextmanager
 def _precision(policy: str | None) -> Iterator[None]:
-    """Layers made inside have this dtype policy; the global one is as before afterwards."""
+    """Layers made inside have this dtype policy; the caller's own is as before afterwards.
+
+    The networks of `keras.applications` take no dtype, so the policy has to be the ambient one for
+    a moment. Keras keeps that for each thread by itself: no other thread sees it.
+    """
     before = keras.config.dtype_policy()
     try:
         keras.config.set_dtype_policy(policy or before)
         yield
     finally:
         keras.config.set_dtype_policy(before)
-
-
-def _check(backbone, branches, fusion, image_size, channels) -> None:
-    if backbone not in BACKBONES:
-        raise ValueError(f"expected a backbone of {', '.join(BACKBONES)}. Received: {backbone!r}")
-    if fusion not in FUSIONS:
-        raise ValueError(f"expected a fusion of {', '.join(FUSIONS)}. Received: {fusion!r}")
-    chosen = BACKBONES[backbone]
-    unknown = [branch for branch in branches if branch not in chosen.taps]
-    if not branches or unknown or len(set(branches)) != len(branches):
-        raise ValueError(f"expected different branches of {', '.join(chosen.taps)}. "
-                         f"Received: {branches!r}")
-    if (fusion == "single") != (len(branches) == 1):
-        raise ValueError(f"expected one branch for 'single' and several for a fusion. "
-                         f"Received: {branches!r} with {fusion!r}")
-    if min(image_size) < chosen.smallest:
-        raise ValueError(f"expected images of at least {chosen.smallest} pixels a side for "
-                         f"{chosen.title}. Received: {image_size[0]}x{image_size[1]}")
-    if max(image_size) > LARGEST_SIDE:
-        raise ValueError(f"expected images of at most {LARGEST_SIDE} pixels a side. "
-                         f"Received: {image_size[0]}x{image_size[1]}")
-    if channels not in (1, 3):
-        raise ValueError(f"expected 1 or 3 channels. Received: {channels!r}")

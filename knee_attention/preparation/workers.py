@@ -15,6 +15,7 @@ from knee_attention.errors import ImageError, InputError
 from knee_attention.files import remove_remains
 from knee_attention.preparation.accounts import Account
 from knee_attention.preparation.journal import Journal
+from knee_attention.startup import ignore_dicom_warnings
 
 Work = Callable[[Path], list[dict]]
 """Takes a source, gives one row per file written (its name under "file"); raises ImageError."""
@@ -110,6 +111,7 @@ def _begin_worker(function: Callable) -> None:
 
     global _function
     _function = function
+    ignore_dicom_warnings()
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

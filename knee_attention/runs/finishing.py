@@ -5,7 +5,7 @@ import numpy as np
 
 from knee_attention.datasets.batches import KneeBatches
 from knee_attention.datasets.knees import Dataset
-from knee_attention.evidence import evaluation, figures
+from knee_attention.evidence import evaluation, figures, panels
 from knee_attention.evidence.metrics import SCALARS, grade_metrics
 from knee_attention.films.preparation import Preparation
 from knee_attention.networks.files.model_files import save_model
@@ -75,7 +75,7 @@ def draw_augmentation(
         training.start(epoch)
         views.append(training.seen(shown))
     title = f"{experiment.name}, {experiment.origin}, training split"
-    figures.augmentation_panels(
+    panels.augmentation_panels(
         knees.images[shown],
         np.stack(views, axis=1),
         knees.grades[shown],
@@ -89,7 +89,7 @@ def _draw_split(measured: Measured, chosen: str, title: str, run: Run, pdf: bool
     """The masks of a knee of each grade, the confusion matrix and the reliability diagram."""
     knees, probabilities = measured.knees, measured.predictions.of(chosen)
     shown = evaluation.one_of_each_grade(knees.grades)
-    figures.mask_panels(
+    panels.mask_panels(
         knees.images[shown],
         {branch: masks[shown] for branch, masks in measured.masks.items()},
         knees.grades[shown],

@@ -6,7 +6,7 @@ from pathlib import Path
 from knee_attention.errors import InputError
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.networks.files.model_files import read_description
-from knee_attention.runs.experiment import VARIANTS
+from knee_attention.networks.fusions import variant_of
 from knee_attention.runs.run_folder import Run
 
 
@@ -37,11 +37,10 @@ class SavedModel:
     def identity(self) -> dict:
         """What `results.json` says of the model itself, as far as it is known."""
         known = self.description
-        variant = VARIANTS.get(known.get("fusion"), (known.get("branches") or [None])[0])
         return {
             "name": known.get("name") or self.given.stem,
             "backbone": known.get("backbone"),
-            "variant": variant,
+            "variant": variant_of(known["fusion"], known["branches"]),
             "model": str(self.given),
         }
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from knee_attention.errors import InputError
-from knee_attention.runs.experiment import PHANTOM_SETTINGS, Experiment
+from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.run_folder import Run
 
 SHARED_OPTIONS = ("data", "image_size", "epochs", "batch_size", "learning_rate", "patience",
@@ -128,7 +128,7 @@ def _shared_options(run: Run, experiment: Experiment) -> dict:
         raise InputError(f"{run.folder}: holds a run of {held.get('name')}, not of "
                          f"{experiment.name}")
     # On phantoms every backbone has a small setting of its own.
-    own = PHANTOM_SETTINGS[experiment.backbone] if held.get("data") is None else {}
+    own = experiment.phantom_setting if held.get("data") is None else {}
     return {name: held.get(name) for name in SHARED_OPTIONS if name not in own}
 
 

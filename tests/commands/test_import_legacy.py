@@ -4,9 +4,8 @@ import pytest
 
 from knee_attention.commands.cli import main
 from knee_attention.grading.grader import load_grader
-from knee_attention.networks.files.legacy import PIXEL_DEVIATION, PIXEL_MEAN
 from knee_attention.networks.files.model_files import load_model, read_description
-from knee_attention.networks.model import build_model
+from knee_attention.networks.model import PIXEL_DEVIATION, PIXEL_MEAN, build_model
 
 SIZE = ["--image-size", "96", "96"]
 

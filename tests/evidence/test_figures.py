@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from knee_attention.evidence import figures
+from knee_attention.evidence import figures, panels
 
 
 def inked(path):
@@ -29,7 +29,7 @@ def test_mask_panels_have_a_row_a_knee_and_a_column_a_branch(tmp_path):
     images = np.random.default_rng(0).integers(0, 255, (3, 64, 48)).astype(np.uint8)
     mask = np.random.default_rng(1).random((3, 8, 6)).astype(np.float32)
     for branches in (1, 2):
-        figures.mask_panels(
+        panels.mask_panels(
             images,
             {f"att{number}": mask for number in range(branches)},
             np.array([0, 2, 4]),

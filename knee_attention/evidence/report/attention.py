@@ -2,6 +2,7 @@
 
 from itertools import combinations
 
+from knee_attention.evidence.paper import VARIANT_TITLES
 from knee_attention.evidence.report.markup import Markup, element, join, row, table
 from knee_attention.evidence.report.numbers import why_other_knees
 from knee_attention.evidence.report.reported import ReportedRun
@@ -18,7 +19,7 @@ DRAWN_JOINTS = {
 """What `expert_masks.json` of a run holds, and how it is called."""
 
 
-def attention(runs: list[ReportedRun]) -> Markup:
+def attention_scores(runs: list[ReportedRun]) -> Markup:
     """How every branch's attention lies to the joint, and one branch's in several runs."""
     known = [run for run in runs if run.results.get("localisation")]
     parts = []
@@ -87,9 +88,9 @@ def same_branches(runs: list[ReportedRun]) -> list[str]:
             if others is None:
                 continue
             sentence = (
-                f"{branch} of {first.results['backbone']}: {company(first, branch)} "
+                f"{branch} of {first.results['backbone']}: {how_trained(first, branch)} "
                 f"({first.label}) its attention is {scores['inside_over_outside']:.2f} times as "
-                f"high on the joint as off it, {company(second, branch)} ({second.label}) "
+                f"high on the joint as off it, {how_trained(second, branch)} ({second.label}) "
                 f"{others['inside_over_outside']:.2f} times; {scores['energy_inside']:.1%} and "
                 f"{others['energy_inside']:.1%} of it lie on the joint "
                 f"(uniform {scores['energy_inside_uniform']:.1%})."
@@ -102,12 +103,12 @@ def same_branches(runs: list[ReportedRun]) -> list[str]:
     return sentences
 
 
-def company(run: ReportedRun, branch: str) -> str:
-    """How a branch was trained."""
+def how_trained(run: ReportedRun, branch: str) -> str:
+    """Whether a branch was trained alone, or with which others and how."""
     others = [name for name in run.experiment["branches"] if name != branch]
     if not others:
         return "trained alone"
-    return f"with {', '.join(others)} by {run.experiment['fusion'].replace('_', '-')}"
+    return f"with {', '.join(others)} by {VARIANT_TITLES[run.results['variant']]}"
 
 
 def against_uniform(value: str, uniform: str) -> Markup:

@@ -2,7 +2,7 @@
 
 from knee_attention.errors import InputError
 from knee_attention.evidence.intervals import paired_differences
-from knee_attention.evidence.paper import PAPER_TABLE_1
+from knee_attention.evidence.paper import TABLE_1_SOURCE, paper_accuracies
 from knee_attention.evidence.predictions import ENSEMBLE
 from knee_attention.evidence.report.markup import Markup, element, interval_mark, join, row, table
 from knee_attention.evidence.report.reported import ReportedRun
@@ -24,14 +24,14 @@ LEGEND = (
 )
 
 
-def summary(runs: list[ReportedRun]) -> Markup:
+def results_table(runs: list[ReportedRun]) -> Markup:
     """Every run's outputs, the paper's accuracy beside ours."""
     rows = []
     for run in runs:
         results = run.results
-        paper = PAPER_TABLE_1.get(results["backbone"], {}).get(results["variant"], {})
+        paper = paper_accuracies(results["backbone"], results["variant"])
         for output, metrics in run.outputs.items():
-            published = paper[output] / 100 if output in paper else None
+            published = paper.get(output)
             intervals = metrics["intervals"]
             mark = interval_mark(metrics["accuracy"], intervals["accuracy"], (0, 1), published)
             cells = [number(metrics[name], intervals.get(name)) for name in COLUMNS]
@@ -51,7 +51,7 @@ def summary(runs: list[ReportedRun]) -> Markup:
     titles = ["run", "output", "accuracy, 0 to 1", first, "paper", *others]
     note = (
         "Chosen: the output with the lowest validation loss, which stands for its run. Paper: its "
-        "test accuracy on OAI and MOST films (Table 1), the upright stroke beside ours. "
+        f"{TABLE_1_SOURCE}, the upright stroke beside ours. "
     )
     if any(ENSEMBLE in run.outputs for run in runs):
         note += "Ensemble: the outputs' mean before the softmax. "

@@ -4,9 +4,10 @@ import shlex
 from datetime import date
 from pathlib import Path
 
-from knee_attention.evidence.report.attention import attention
+from knee_attention.evidence.paper import CITATION
+from knee_attention.evidence.report.attention import attention_scores
 from knee_attention.evidence.report.markup import Markup, element, join, row, table
-from knee_attention.evidence.report.numbers import differences, summary
+from knee_attention.evidence.report.numbers import differences, results_table
 from knee_attention.evidence.report.one_run import one_run
 from knee_attention.evidence.report.reported import ReportedRun
 
@@ -19,24 +20,19 @@ SYNTHETIC = (
     "method works as a whole, not how well it grades radiographs, and do not compare with the "
     "paper's."
 )
-PAPER = (
-    "Górriz, Antony, McGuinness, Giró-i-Nieto, O'Connor: Assessing Knee OA Severity with CNN "
-    "attention-based end-to-end architectures. Medical Imaging with Deep Learning 2019, "
-    "PMLR 102, 197–214."
-)
 
 
 def report_page(runs: list[ReportedRun]) -> str:
-    """The page as a whole.
+    """The report of finished runs as a whole page of HTML.
 
     Args:
         runs: at least one, in the order in which they are shown; the others are compared with the
             first.
     """
-    sections = [("Results", summary(runs))]
+    sections = [("Results", results_table(runs))]
     if len(runs) > 1:
         sections.append(("Differences", differences(runs)))
-    sections.append(("Attention and the joint", attention(runs)))
+    sections.append(("Attention and the joint", attention_scores(runs)))
     sections += [(run.label, one_run(run)) for run in runs]
     sections += [("Settings", settings(runs)), ("Environment", environment(runs))]
     links = [
@@ -54,7 +50,7 @@ def report_page(runs: list[ReportedRun]) -> str:
         element(
             "footer",
             element("p", element("strong", "Research use only, not a medical device.")),
-            element("p", f"A reproduction of: {PAPER}"),
+            element("p", f"A reproduction of: {CITATION}"),
         ),
     )
 
@@ -144,21 +140,21 @@ def environment(runs: list[ReportedRun]) -> Markup:
         parts.append(element("h3", f"Command of {run.label}"))
         command = run.environment.get("command")
         parts.append(
-            element("pre", element("code", command_line(command)), tabindex=0)
+            element("pre", element("code", typed(command)), tabindex=0)
             if command
             else element("p", "Not known: the run has no environment.json.", class_="missing")
         )
     return join(parts)
 
 
-def command_line(arguments: list[str]) -> str:
-    """What to type to have a run again."""
-    typed = shlex.join(arguments)
-    return f"python {typed}" if arguments[0].endswith(".py") else typed
+def typed(arguments: list[str]) -> str:
+    """What to type in a shell to have a run again, from its words as Python had them."""
+    line = shlex.join(arguments)
+    return f"python {line}" if arguments[0].endswith(".py") else line
 
 
 def setting(value) -> str:
-    """A value of a JSON file as a reader has it."""
+    """A setting's value as a reader has it; lists without their brackets."""
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return "none" if value is None else str(value)
@@ -170,5 +166,5 @@ def words(name: str) -> str:
 
 
 def minutes(seconds: float | None) -> str:
-    """A time."""
+    """A time of seconds in minutes, a dash where it is not known."""
     return "–" if seconds is None else f"{seconds / 60:.1f} min"

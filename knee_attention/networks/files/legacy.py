@@ -21,14 +21,17 @@ import numpy as np
 
 from knee_attention.errors import InputError
 from knee_attention.kl import GRADES
-from knee_attention.networks.backbones import BACKBONES, tapped_features
+from knee_attention.networks.backbones import BACKBONES
 from knee_attention.networks.files.legacy_arrays import LegacyFile, read_legacy
 from knee_attention.networks.files.model_files import set_all_weights
-from knee_attention.networks.model import build_model
+from knee_attention.networks.fusions import FUSED_OUTPUT
+from knee_attention.networks.model import (
+    PIXEL_DEVIATION,
+    PIXEL_MEAN,
+    build_model,
+    tapped_features,
+)
 from knee_attention.options import LARGEST_SIDE
-
-PIXEL_MEAN, PIXEL_DEVIATION = 120.67308000216417, 75.15477869837049
-"""What the original code subtracts from 0-255 pixels and divides them by, outside of its model."""
 
 PAPER_SIZE = (320, 224)
 
@@ -69,7 +72,8 @@ def import_legacy(
         branches: those the file has, in any order.
         image_size: height and width of the images. By default those of the file if it is a whole
             model; weights alone fit several sizes, and the roundest is taken.
-        pixel_mean: what was subtracted from the 0-255 pixels before the old model got them.
+        pixel_mean: what was subtracted from the 0-255 pixels before the old model got them; the
+            original code did so outside of its model.
         pixel_deviation: what they were divided by.
 
     Raises:
@@ -164,7 +168,7 @@ def _pair(file: LegacyFile, model: keras.Model, order: tuple[str, ...]) -> list[
     for role in ("norm", "conv1", "conv2", "mask"):
         found = [name for name in file.roles[role] if name not in named]
         pairs += zip_longest([f"{branch}_{role}" for branch in order], found)
-    heads = ("fusion_dense", "kl") if "kl" in model.output else order
+    heads = ("fusion_dense", FUSED_OUTPUT) if FUSED_OUTPUT in model.output else order
     return pairs + list(zip_longest(heads, file.roles["dense"]))
 
 
@@ -179,10 +183,12 @@ def _refuse_misfits(file: LegacyFile, model: keras.Model, pairs: list[tuple]) ->
             ours = f"{wanted} {expected}" if wanted else "no layer"
             misfits.append(ours + (f" for its {found} {given}" if found else " not found"))
             only_masks &= bool(wanted) and wanted.endswith("_mask")
-    shown = "; ".join(misfits[:3]) + (f"; and {len(misfits) - 3} more" * (len(misfits) > 3))
+    shown = "; ".join(misfits[:3])
+    if len(misfits) > 3:
+        shown += f"; and {len(misfits) - 3} more"
     if not only_masks:
         raise InputError(f"{file.path}: another architecture than {model.name}: {shown}")
-    hint = f"; {OTHER_POOLS}" * model.name.startswith("antony_clsf")
+    hint = f"; {OTHER_POOLS}" if model.name.startswith("antony_clsf") else ""
     pools = [layer.pool_size for layer in model.layers
              if isinstance(layer, keras.layers.MaxPooling2D)]
     if file.pools not in (None, pools):

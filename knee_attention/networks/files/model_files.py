@@ -6,7 +6,6 @@ arrays.
 """
 
 import json
-import logging
 import os
 import tempfile
 import zipfile
@@ -20,20 +19,14 @@ import numpy as np
 
 from knee_attention.errors import InputError
 from knee_attention.files import RUN_MODEL, open_hdf5, written_whole
+from knee_attention.networks.backbones import BACKBONES
+from knee_attention.networks.fusions import fusion_of, outputs_of
 from knee_attention.networks.model import build_model
 from knee_attention.options import LARGEST_SIDE
 
 DESCRIPTION = "knee_attention"
 """Where a file describes itself: an attribute of an .h5 file, and of .onnx metadata; in a .keras
 archive the member of this name with the suffix .json."""
-
-LAYERS_OF = {
-    "vgg16": "block1_conv1",
-    "resnet50": "conv1_conv",
-    "antony_extended": "conv2_1",
-    "antony_clsf": "conv2",
-}
-"""A layer by whose name a backbone is known."""
 
 LARGEST_TEXT = 2**24
 """Bytes of a configuration or description in a .keras archive; a hundredth is usual."""
@@ -54,8 +47,6 @@ def save_model(model: keras.Model, path: str | os.PathLike, description: Mapping
         description: what the file shall say of itself besides its graph: name, chosen output,
             preparation, experiment, results; anything JSON can hold.
     """
-    # Keras calls .h5 a legacy format at every save; here it is asked for.
-    logging.getLogger("absl").setLevel(logging.ERROR)
     uncompiled = keras.Model(model.input, model.output, name=model.name)
     with written_whole(path) as beside:
         # HDF5 itself crashes where a disk is full: as many bytes, and its heading, find out first.
@@ -190,7 +181,7 @@ def read_description(path: str | os.PathLike) -> dict:
         said, config = json.loads(said), json.loads(config)
         try:
             return {**said, **graph_description(config)}
-        except (KeyError, IndexError, TypeError, AttributeError, ZeroDivisionError):
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, ZeroDivisionError):
             raise InputError(f"{path}: no model of this project; a file of the original code "
                              "becomes one by knee-attention import-legacy") from None
 
@@ -214,7 +205,8 @@ def graph_description(config: Mapping) -> dict:
     """The arguments of `build_model`, read off a model's configuration.
 
     Raises:
-        KeyError, IndexError, TypeError, AttributeError, ZeroDivisionError: it is of another kind.
+        KeyError, IndexError, TypeError, ValueError, AttributeError, ZeroDivisionError: it is of
+            another kind.
     """
     layers = {layer["config"]["name"]: layer["config"] for layer in config["config"]["layers"]}
     pixels, height_width = layers["pixels"], layers["knee"]["batch_shape"][1:3]
@@ -222,17 +214,14 @@ def graph_description(config: Mapping) -> dict:
         raise KeyError("image size")
     deviation = 1 / pixels["scale"]
     branches = attention_branches(layers)
-    if "kl" in layers:
-        fusion, outputs = "early_fusion", ["kl"]
-    else:
-        fusion, outputs = "multi_loss" if len(branches) > 1 else "single", branches
-    backbone = next(name for name, layer in LAYERS_OF.items() if layer in layers)
-    policy = layers[LAYERS_OF[backbone]]["dtype"]
+    fusion = fusion_of(layers, branches)
+    [backbone] = [name for name, known in BACKBONES.items() if known.known_by in layers]
+    policy = layers[BACKBONES[backbone].known_by]["dtype"]
     return {
         "backbone": backbone,
         "branches": branches,
         "fusion": fusion,
-        "outputs": outputs,
+        "outputs": list(outputs_of(fusion, branches)),
         "image_size": list(height_width),
         "channels": 3 if "repeat_channel" in layers else 1,
         "pixel_mean": [-offset * deviation for offset in pixels["offset"]],

@@ -55,10 +55,11 @@ class OnnxNetwork:
         if _lies_elsewhere(memoryview(content)):
             raise InputError(f"{path}: its weights lie in another file, which is not read; all of "
                              "an ONNX file has to be in it")
-        onnxruntime.set_default_logger_severity(4)  # what is wrong is said by the exception
+        quiet = onnxruntime.SessionOptions()
+        quiet.log_severity_level = 4  # what is wrong is said by the exception
         try:
             self._session = onnxruntime.InferenceSession(
-                content, providers=onnxruntime.get_available_providers()
+                content, quiet, providers=onnxruntime.get_available_providers()
             )
         except Exception as error:  # onnxruntime's exceptions have no common base
             raise InputError(f"{path}: no readable ONNX file ({str(error).splitlines()[0]})"

@@ -1,4 +1,4 @@
-"""Start from weights of another file, layer by layer."""
+"""Weights to start from: of another file or of ImageNet, layer by layer."""
 
 import os
 from pathlib import Path
@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from knee_attention.errors import InputError
+from knee_attention.networks.backbones import BACKBONES, imagenet_source
 from knee_attention.networks.files.model_files import attention_branches, layer_weights, load_model
 from knee_attention.networks.layers import LocallyConnected2D
 
@@ -42,12 +43,9 @@ def imagenet_weights(backbone: str) -> dict[str, list[np.ndarray]]:
     Raises:
         InputError: the backbone has none, or they cannot be downloaded.
     """
-    builders = {"vgg16": keras.applications.VGG16, "resnet50": keras.applications.ResNet50}
-    if backbone not in builders:
-        raise InputError(f"there are no ImageNet weights for {backbone}, only for "
-                         f"{' and '.join(builders)}")
+    builder = getattr(keras.applications, imagenet_source(backbone))
     try:
-        network = builders[backbone](include_top=False, weights="imagenet")
+        network = builder(include_top=False, weights="imagenet")
     except Exception as error:  # urllib, ssl and socket errors share no closer base
         raise InputError(
             f"the ImageNet weights cannot be downloaded ({error}); fetch the 'notop' .h5 file of "
@@ -58,9 +56,9 @@ def imagenet_weights(backbone: str) -> dict[str, list[np.ndarray]]:
 
 def input_channels(weights: dict[str, list[np.ndarray]]) -> int:
     """Number of image channels that the first convolution of `weights` takes: 1 or 3."""
-    for name in ("block1_conv1", "conv1_conv", "conv1"):
-        if name in weights:
-            return weights[name][0].shape[2]
+    for backbone in BACKBONES.values():
+        if backbone.first_convolution in weights:
+            return weights[backbone.first_convolution][0].shape[2]
     return 1
 
 
@@ -99,7 +97,9 @@ def set_weights_by_layer(
             found = "missing" if given is None else f"{[a.shape for a in given]} for {shapes}"
             misfits.append(f"{layer.name} ({found})")
     if misfits:
-        shown = ", ".join(misfits[:3]) + (f" and {len(misfits) - 3} more" * (len(misfits) > 3))
+        shown = ", ".join(misfits[:3])
+        if len(misfits) > 3:
+            shown += f" and {len(misfits) - 3} more"
         raise InputError(f"{source}: weights of another architecture, these layers do not fit: "
                          f"{shown}")
     theirs = attention_branches(weights)
