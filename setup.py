@@ -3,11 +3,29 @@
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.sdist import sdist
 
 HERE = Path(__file__).parent
 
-DICOM = ["pydicom>=3.0", "pylibjpeg>=2.0", "pylibjpeg-libjpeg>=2.3", "pylibjpeg-openjpeg>=2.4"]
+DICOM = ["pydicom>=3.0", "pylibjpeg>=2.0", "pylibjpeg-openjpeg>=2.4"]
+DICOM_JPEG = [*DICOM, "pylibjpeg-libjpeg>=2.3"]  # GPLv3, which nobody should get unasked
 ONNX = ["onnx>=1.17", "onnxruntime>=1.20"]
+
+
+class SourceDistribution(sdist):
+    """A source distribution that holds what a clone holds.
+
+    By itself setuptools takes the package, the README and a part of the tests.
+    """
+
+    def make_distribution(self) -> None:
+        for file in ("requirements.txt", "REPRODUCTION.md", ".pytest.ini", ".ruff.toml"):
+            self.filelist.include(file)
+        for folder in ("data_prep", "experiments", "tests"):
+            self.filelist.graft(folder)
+        self.filelist.global_exclude("*.py[co]")
+        super().make_distribution()
+
 
 setup(
     name="knee_attention",
@@ -15,21 +33,27 @@ setup(
     description="Kellgren-Lawrence grades from knee radiographs with trainable attention branches",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    license="MIT",
+    license_expression="MIT",
+    license_files=["LICENSE"],
     python_requires=">=3.10",
     packages=find_packages(include=["knee_attention", "knee_attention.*"]),
-    package_data={"knee_attention.evidence.report": ["page.css"]},
+    package_data={"knee_attention": ["py.typed"], "knee_attention.evidence.report": ["page.css"]},
     install_requires=(HERE / "requirements.txt").read_text(encoding="utf-8").split(),
     entry_points={"console_scripts": ["knee-attention = knee_attention.commands.cli:main"]},
     extras_require={
         "test": [
             "pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "hypothesis>=6.100",
-            "ruff>=0.9", "tf_keras>=2.18", *DICOM, *ONNX,
+            "ruff>=0.9", "mypy>=1.15", "tf_keras>=2.18", *DICOM_JPEG, *ONNX,
         ],
         "dicom": DICOM,
+        "dicom-jpeg": DICOM_JPEG,
         "onnx": ONNX,
-        "jax": ["jax>=0.4.35"],
+        "jax": [
+            "jax[cuda12]>=0.4.35; platform_system == 'Linux'",
+            "jax>=0.4.35; platform_system != 'Linux'",
+        ],
         "gpu": ["tensorflow[and-cuda]>=2.18"],
         "bench": ["tf_keras>=2.18", "psutil>=5.9"],
     },
+    cmdclass={"sdist": SourceDistribution},
 )

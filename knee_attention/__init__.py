@@ -6,6 +6,16 @@ makes the two layers of this project known to Keras.
 """
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # checkers do not run `__getattr__`
+    from knee_attention.errors import InputError as InputError
+    from knee_attention.films.legs import split_knees as split_knees
+    from knee_attention.films.radiograph import prepare_knee as prepare_knee
+    from knee_attention.grading.grader import load_grader as load_grader
+    from knee_attention.networks.model import build_model as build_model
+    from knee_attention.phantoms.film import phantom_film as phantom_film
+    from knee_attention.runs.experiment import Experiment as Experiment
 
 _HOMES = {
     "Experiment": "knee_attention.runs.experiment",

@@ -1,3 +1,5 @@
+import ast
+import inspect
 import subprocess
 import sys
 
@@ -34,3 +36,10 @@ def test_public_names_exist():
         assert getattr(knee_attention, name).__doc__
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = knee_attention.nothing
+
+
+def test_type_checkers_are_told_the_same_names():
+    tree = ast.parse(inspect.getsource(knee_attention))
+    [block] = [node for node in tree.body if isinstance(node, ast.If)]
+    told = {alias.asname: statement.module for statement in block.body for alias in statement.names}
+    assert told == knee_attention._HOMES

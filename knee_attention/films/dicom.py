@@ -148,14 +148,22 @@ def _decode(dataset, path: Path) -> np.ndarray:
     try:
         pixels = dataset.pixel_array
     except Exception as error:  # decoders are plug-ins, which fail in ways of their own
-        if "dependencies" in str(error):
-            name = dataset.file_meta.TransferSyntaxUID.name
-            reason = f'{name} needs a decoder: pip install "knee_attention[dicom]"'
-            raise ImageError(path, reason) from None
-        raise ImageError(path, "a damaged or truncated DICOM file") from None
+        raise ImageError(path, _why_undecodable(dataset, error)) from None
     if pixels.ndim != 2:
         raise ImageError(path, "no grey image of one frame")
     return pixels
+
+
+def _why_undecodable(dataset, error: Exception) -> str:
+    """What pydicom's words come to: a decoder that is not installed, or damage."""
+    from pydicom.uid import JPEG2000TransferSyntaxes
+
+    syntax = dataset.file_meta.TransferSyntaxUID
+    # Pillow takes on JPEG Extended, and gives up at 12 bits.
+    if "missing dependencies" not in str(error) and "12-bit precision" not in str(error):
+        return "a damaged or truncated DICOM file"
+    extra = "dicom" if syntax in JPEG2000TransferSyntaxes else "dicom-jpeg"
+    return f'{syntax.name} needs a decoder: pip install "knee_attention[{extra}]"'
 
 
 def _range(dataset, values: np.ndarray) -> tuple[float, float]:

@@ -1,10 +1,22 @@
 """A radiograph lies as its DICOM file says, and what is no image in it is dark."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 pytest.importorskip("pydicom")
 from dicom_files import write_dicom  # noqa: E402
+from pydicom import dcmread  # noqa: E402
+from pydicom.uid import (  # noqa: E402
+    HTJ2KLossless,
+    JPEG2000Lossless,
+    JPEGExtended12Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 from knee_attention.errors import ImageError  # noqa: E402
 from knee_attention.films.dicom import read_film, read_header  # noqa: E402
@@ -94,8 +106,6 @@ def test_the_other_spacing_is_taken_where_one_is_none(tmp_path):
     ],
 )
 def test_what_makes_the_pixels_unreadable_is_an_image_error(tmp_path, elements):
-    from pydicom import dcmread
-
     path = write_dicom(tmp_path / "001", STORED)
     dataset = dcmread(path)
     for keyword, value in elements.items():
@@ -106,3 +116,27 @@ def test_what_makes_the_pixels_unreadable_is_an_image_error(tmp_path, elements):
     dataset.save_as(path)
     with pytest.raises(ImageError, match="001"):
         read_film(path)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "extra"),
+    [
+        (JPEGExtended12Bit, "dicom-jpeg"),
+        (JPEGLosslessSV1, "dicom-jpeg"),
+        (JPEGLSLossless, "dicom-jpeg"),
+        (JPEG2000Lossless, "dicom"),
+        (HTJ2KLossless, "dicom"),
+    ],
+)
+def test_a_film_without_its_decoder_names_the_extra_that_brings_it(tmp_path, syntax, extra):
+    path = write_dicom(tmp_path / "001", STORED, compression=RLELossless)
+    dataset = dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.save_as(path)
+    decoders = ["pylibjpeg", "jpeg_ls", "gdcm"] + ["PIL"] * (extra == "dicom")
+    code = ("import sys; sys.modules.update(dict.fromkeys(sys.argv[2:]))\n"
+            "from knee_attention.films.inputs import open_image\n"
+            "open_image(sys.argv[1])")
+    command = [sys.executable, "-c", code, path, *decoders]
+    said = subprocess.run(command, capture_output=True, text=True).stderr
+    assert f'{syntax.name} needs a decoder: pip install "knee_attention[{extra}]"' in said

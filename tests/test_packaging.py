@@ -1,0 +1,67 @@
+"""What setup.py packs: nothing of the package is left behind, and a source distribution builds."""
+
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+import knee_attention
+
+pytest.importorskip("setuptools")
+ROOT = Path(__file__).parents[1]
+SCRIPTS_AND_TESTS = ("data_prep", "experiments", "tests")
+FILES = ("LICENSE", "README.md", "REPRODUCTION.md", "requirements.txt", "setup.py",
+         ".pytest.ini", ".ruff.toml")  # fmt: skip
+
+
+def setup(folder: Path, *arguments) -> str:
+    """Run setup.py there; what it says."""
+    command = [sys.executable, "setup.py", "-q", *map(str, arguments)]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr[-1000:]
+    return ended.stdout
+
+
+def files_in(folder: Path) -> set[str]:
+    """Every file below but compiled ones, relative to the folder."""
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    return {file for file in files if not file.endswith(".pyc")}
+
+
+@pytest.fixture
+def unpacked(tmp_path):
+    """A source distribution, made of a copy of this clone and unpacked."""
+    clone = tmp_path / "clone"
+    for folder in ("knee_attention", *SCRIPTS_AND_TESTS):
+        shutil.copytree(ROOT / folder, clone / folder)
+    for file in FILES:
+        shutil.copy(ROOT / file, clone)
+    setup(clone, "sdist", "--formats", "tar", "--dist-dir", tmp_path)
+    [archive] = tmp_path.glob("*.tar")
+    with tarfile.open(archive) as tar:
+        tar.extractall(tmp_path / "unpacked", filter="data")
+    [folder] = (tmp_path / "unpacked").iterdir()
+    return folder
+
+
+def test_a_source_distribution_builds_the_whole_package(unpacked, tmp_path):
+    setup(unpacked, "build", "--build-lib", tmp_path / "built")
+    assert files_in(tmp_path / "built" / "knee_attention") == files_in(ROOT / "knee_attention")
+
+
+def test_a_source_distribution_holds_scripts_and_tests(unpacked):
+    for folder in SCRIPTS_AND_TESTS:
+        assert files_in(unpacked / folder) == files_in(ROOT / folder)
+    assert all((unpacked / file).is_file() for file in FILES)
+
+
+def test_the_public_names_are_typed_as_py_typed_promises():
+    pytest.importorskip("mypy")
+    modules = sorted({"knee_attention", *knee_attention._HOMES.values()})
+    command = [sys.executable, "-m", "mypy", "--ignore-missing-imports", "--follow-imports=silent"]
+    command += [part for module in modules for part in ("-m", module)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stdout
