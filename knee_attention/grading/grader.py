@@ -14,7 +14,7 @@ from knee_attention.errors import ImageError, InputError
 from knee_attention.evidence.ensemble import ensemble
 from knee_attention.evidence.pictures import at_image_size
 from knee_attention.films.cutting import Cutting
-from knee_attention.films.inputs import image_files, knees_of, open_image
+from knee_attention.films.inputs import FileInMemory, image_files, knees_of, open_image
 from knee_attention.films.names import side_of
 from knee_attention.films.polarity import bone_bright
 from knee_attention.films.radiograph import PREPARATION, prepare_knee
@@ -133,13 +133,15 @@ class Grader:
             raise InputError("a damaged model file: it names an output it lacks "
                              f"({self.chosen!r}) or an unknown preparation ({self._preparation!r})")
 
-    def grade(self, image: np.ndarray | str | os.PathLike, view: str = "auto") -> list[GradedKnee]:
+    def grade(
+        self, image: np.ndarray | FileInMemory | str | os.PathLike, view: str = "auto"
+    ) -> list[GradedKnee]:
         """Grade the knees of one image.
 
         Args:
-            image: a path of a PNG, JPEG, WebP, TIFF, BMP or DICOM file of 8 or 16 bits, or its
-                pixels `(height, width[, channels])`: a film of both knees, a single knee, or one
-                prepared already.
+            image: a path of a PNG, JPEG, WebP, TIFF, BMP or DICOM file of 8 or 16 bits, such a file
+                in memory, or its pixels `(height, width[, channels])`: a film of both knees, a
+                single knee, or one prepared already.
             view: `"bilateral"`, `"single"`, or `"auto"`, which finds out.
 
         Returns:
@@ -200,7 +202,7 @@ class Grader:
             pixels, turned = bone_bright(pixels, self.polarity)
             knees = knees_of(pixels, view, split)
             if None in knees and not is_array:
-                knees = {side_of(image): knees[None]}
+                knees = {side_of(str(image)): knees[None]}
             return [
                 (
                     side,
