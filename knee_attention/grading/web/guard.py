@@ -52,11 +52,9 @@ class Guard:
         if not self._is_here(_host_name(host), scope["server"][0]):
             return 421, f"this server is not called {host[:80]!r}; see --name"
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
-            return 403, "another site's page asked for this"
-        if headers.get("sec-fetch-site", "same-origin") in ("cross-site", "same-site") and (
-            scope["method"] != "GET"
-        ):
+        foreign = origin is not None and origin.partition("://")[2].lower() != host.lower()
+        fetched_from = headers.get("sec-fetch-site") if scope["method"] == "POST" else None
+        if foreign or fetched_from in ("cross-site", "same-site"):
             return 403, "another site's page asked for this"
         return None
 

@@ -56,8 +56,9 @@ def serve(
                 http="h11",
                 ws="none",
                 lifespan="off",
-                log_level="error",  # a request's line would hold the film's name, a patient's maybe
-                access_log=False,
+                log_config=None,
+                log_level="error",
+                access_log=False,  # a line would hold the film's name, which may be a patient's
                 server_header=False,
                 limit_concurrency=CONNECTIONS,
                 timeout_graceful_shutdown=SECONDS_TO_END,
