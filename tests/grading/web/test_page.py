@@ -19,6 +19,7 @@ pytest.importorskip("selenium")
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
@@ -28,7 +29,8 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))
 DRIVER = shutil.which("chromedriver")
 QUIET = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
          "--disable-background-networking", "--disable-component-update",
-         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--window-size=1280,1000")  # fmt: skip
+         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+         "--window-size=1280,1000")  # fmt: skip
 
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no Chromium with a driver here")
 
@@ -153,7 +155,8 @@ def test_the_attention_is_seen_as_the_reader_wants_it(page, film):
     assert (full - bare)[..., :3].min() >= -2, "attention only ever brightens the film"
     Select(page.driver.find_element(By.CSS_SELECTOR, ".branch")).select_by_visible_text("att1")
     assert np.abs(page.pixels() - full).max() > 10
-    label = page.driver.find_element(By.CSS_SELECTOR, "canvas").get_attribute("aria-label")
+    canvas = page.driver.find_element(By.CSS_SELECTOR, "canvas")
+    label = canvas.get_attribute("aria-label")
     assert label.startswith("Right knee, graded KL") and "attention of att1 at 100%" in label
 
 
@@ -239,11 +242,10 @@ def test_a_picture_is_that_of_grade_and_no_radiograph(page, film):
 def test_all_of_it_works_by_keyboard(page, film):
     """Tab reaches every control in the order in which it stands, and each shows that it is it."""
     page.choose(film)
-    body = page.driver.find_element(By.TAG_NAME, "body")
     page.driver.execute_script("document.activeElement.blur(); scrollTo(0, 0)")
     reached = []
     for _ in range(14):
-        (page.driver.switch_to.active_element or body).send_keys(Keys.TAB)
+        ActionChains(page.driver).send_keys(Keys.TAB).perform()
         reached.append(page.driver.execute_script(
             "const at = document.activeElement; return at.id || at.className || at.tagName"
         ))  # fmt: skip

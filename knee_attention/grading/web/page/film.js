@@ -52,7 +52,7 @@ export async function knownFilm(name, rows, downloads) {
       enlarge(drawn.canvas, zoom);
     }
   };
-  part(".tools").addEventListener("input", show);
+  for (const kind of ["input", "change"]) part(".tools").addEventListener(kind, show);
   part(".tools").addEventListener("submit", (event) => event.preventDefault());
   show();
   return article;
