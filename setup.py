@@ -10,6 +10,7 @@ HERE = Path(__file__).parent
 DICOM = ["pydicom>=3.0", "pylibjpeg>=2.0", "pylibjpeg-openjpeg>=2.4"]
 DICOM_JPEG = [*DICOM, "pylibjpeg-libjpeg>=2.3"]  # GPLv3, which nobody should get unasked
 ONNX = ["onnx>=1.17", "onnxruntime>=1.20"]
+SERVE = ["starlette>=0.40", "uvicorn>=0.30"]
 
 
 class SourceDistribution(sdist):
@@ -37,17 +38,23 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10",
     packages=find_packages(include=["knee_attention", "knee_attention.*"]),
-    package_data={"knee_attention": ["py.typed"], "knee_attention.evidence.report": ["page.css"]},
+    package_data={
+        "knee_attention": ["py.typed"],
+        "knee_attention.evidence.report": ["page.css"],
+        "knee_attention.grading.web": ["page/*"],
+    },
     install_requires=(HERE / "requirements.txt").read_text(encoding="utf-8").split(),
     entry_points={"console_scripts": ["knee-attention = knee_attention.commands.cli:main"]},
     extras_require={
         "test": [
             "pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "hypothesis>=6.100",
-            "ruff>=0.9", "mypy>=1.15", "tf_keras>=2.18", *DICOM_JPEG, *ONNX,
+            "ruff>=0.9", "mypy>=1.15", "selenium>=4.20", "tf_keras>=2.18",
+            *DICOM_JPEG, *ONNX, *SERVE,
         ],
         "dicom": DICOM,
         "dicom-jpeg": DICOM_JPEG,
         "onnx": ONNX,
+        "serve": SERVE,
         "jax": [
             "jax[cuda12]>=0.4.35; platform_system == 'Linux'",
             "jax>=0.4.35; platform_system != 'Linux'",

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+from knee_attention.commands.cli import main
 from knee_attention.films.radiograph import resize_knee
 
 
@@ -99,3 +100,18 @@ def small_knees():
     grades = np.arange(8) % 5
     images = np.stack([resize_knee(blob_knee(g, generator), (96, 96)) for g in grades])
     return images[..., np.newaxis], grades
+
+
+@pytest.fixture
+def refused(capsys):
+    """Runs a command that must end with code 2; gives the one sentence it says on stderr."""
+
+    def run(command, *arguments):
+        with pytest.raises(SystemExit) as ended:
+            main([command, *map(str, arguments)])
+        assert ended.value.code == 2
+        said = capsys.readouterr().err.strip()
+        assert "Traceback" not in said and len(said.splitlines()) == 1
+        return said
+
+    return run

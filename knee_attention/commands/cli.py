@@ -7,6 +7,7 @@ from knee_attention.startup import command_line
 
 COMMANDS = {
     "grade": "grade films, knees or folders of them with a saved model",
+    "serve": "a page in the browser, and a REST API, to grade films with a saved model",
     "info": "what a saved model is, and how it was trained",
     "evaluate": "measure a saved model on a data set",
     "report": "one HTML page over finished runs",

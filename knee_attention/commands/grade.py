@@ -49,8 +49,10 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(f"{options.csv}: the name of a table ends in .csv")
     from tqdm import tqdm
 
+    from knee_attention.films.image_files import write_picture
     from knee_attention.films.inputs import files_to_open
     from knee_attention.grading.grader import RESEARCH_ONLY, load_grader
+    from knee_attention.grading.rows import columns, film_picture, knee_row
     from knee_attention.startup import start_keras
 
     files = files_to_open(options.images)
@@ -61,7 +63,9 @@ def run(options: argparse.Namespace) -> None:
     grader = load_grader(options.model, options.polarity)
     synthetic = bool(grader.description.get("synthetic"))
     with ExitStack() as stack:
-        write = stack.enter_context(_table(options.csv, grader)) if options.csv else _nowhere
+        write = _nowhere
+        if options.csv:
+            write = stack.enter_context(_table(options.csv, columns(grader.outputs)))
         if pictures:
             make_folder(options.overlay)
         print(_heading(grader, options.model), file=sys.stderr)
@@ -79,12 +83,12 @@ def run(options: argparse.Namespace) -> None:
                 continue
             turned += any(knee.turned for knee in knees)
             for knee in knees:
-                row = _row(file, knee, synthetic)
+                row = knee_row(str(file), knee, synthetic)
                 shown = json.dumps(row) if options.json else _line(row)
                 progress.write(shown, file=sys.stdout)
                 write(row)
             if pictures:
-                _draw(pictures[position], knees, synthetic)
+                write_picture(pictures[position], film_picture(knees, synthetic))
     remarks = sys.stderr if options.json else sys.stdout
     if options.csv:
         print(f"every probability: {options.csv}", file=remarks)
@@ -112,25 +116,6 @@ def _heading(grader, model: Path) -> str:
     return f"{name}, grades by {grader.chosen}, {height}x{width}{trained}"
 
 
-def _row(file: Path, knee, synthetic: bool) -> dict:
-    """A knee as `--json` and `--csv` have it."""
-    return {
-        "file": str(file),
-        "side": knee.side,
-        "grade": knee.grade,
-        "expected_grade": knee.expected_grade,
-        "oa_probability": knee.oa_probability,
-        "chosen": knee.chosen,
-        "turned": knee.turned,
-        "synthetic_model": synthetic,
-        **{
-            f"{name}_p{grade}": float(value)
-            for name, values in {**knee.branches, "ensemble": knee.ensemble}.items()
-            for grade, value in enumerate(values)
-        },
-    }
-
-
 _TITLES = f"{'file':36} side  KL    P0   P1   P2   P3   P4  expected  P(KL>=2)"
 
 
@@ -144,11 +129,8 @@ def _line(row: dict) -> str:
 
 
 @contextmanager
-def _table(path: Path, grader) -> Iterator[Callable[[dict], object]]:
+def _table(path: Path, columns: list[str]) -> Iterator[Callable[[dict], object]]:
     """A CSV file that takes rows and appears whole when all are there."""
-    outputs = [f"{name}_p{grade}" for name in (*grader.outputs, "ensemble") for grade in range(5)]
-    columns = ["file", "side", "grade", "expected_grade", "oa_probability", "chosen",
-               "turned", "synthetic_model", *outputs, "error"]  # fmt: skip
     with ExitStack() as stack:
         beside = stack.enter_context(written_whole(path))
         file = stack.enter_context(beside.open("w", newline="", encoding="utf-8"))
@@ -167,21 +149,3 @@ def _picture_files(folder: Path, files: list[Path]) -> list[Path]:
             name = f"{file.stem}-{times}"
         taken[name] = folder / f"{name}.png"
     return list(taken.values())
-
-
-def _draw(path: Path, knees: list, synthetic: bool) -> None:
-    """A picture of every knee of a file: the knee, and the chosen branch's attention over it."""
-    import numpy as np
-
-    from knee_attention.evidence.pictures import captioned
-    from knee_attention.films.image_files import write_picture
-
-    panels = []
-    for knee in knees:
-        side = {"R": "right knee", "L": "left knee"}.get(knee.side, "knee")
-        share = knee.probabilities[knee.grade]
-        caption = f"{side}: KL {knee.grade} (P {share:.2f} by {knee.chosen})"
-        if synthetic:
-            caption += ", synthetic model"
-        panels.append(captioned(knee.image, knee.mask, caption))
-    write_picture(path, np.hstack(panels))

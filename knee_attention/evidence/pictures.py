@@ -17,23 +17,35 @@ def at_image_size(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(mask, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
 
 
-def overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """A mask laid over a film in colour, dark where it is lowest and yellow where it is highest.
+def mask_colours(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A mask in colour, dark where it is lowest and yellow where it is highest.
 
     Args:
-        image: `(height, width)` uint8.
         mask: `(h, w)` float, of any resolution; it is stretched from its lowest to its highest
             value, so colours do not compare between knees.
+        size: height and width of the result.
 
     Returns:
         `(height, width, 3)` uint8, blue, green, red.
     """
-    enlarged = at_image_size(mask.astype(np.float32), image.shape)
+    enlarged = at_image_size(mask.astype(np.float32), size)
     spread = max(float(np.ptp(enlarged)), 1e-12)
     levels = np.round(255 * (enlarged - enlarged.min()) / spread).astype(np.uint8)
-    colours = cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)
+    return cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)
+
+
+def overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """A mask laid over a film in the colours of `mask_colours`.
+
+    Args:
+        image: `(height, width)` uint8.
+        mask: `(h, w)` float, of any resolution.
+
+    Returns:
+        `(height, width, 3)` uint8, blue, green, red.
+    """
     film = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-    return cv2.addWeighted(colours, OPACITY, film, 1 - OPACITY, 0)
+    return cv2.addWeighted(mask_colours(mask, image.shape), OPACITY, film, 1 - OPACITY, 0)
 
 
 def captioned(image: np.ndarray, mask: np.ndarray, caption: str) -> np.ndarray:

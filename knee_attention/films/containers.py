@@ -2,9 +2,20 @@
 
 import mmap
 import struct
+from collections.abc import Iterator
 
 PHOTOMETRIC_INTERPRETATION = 262
 """TIFF 6.0, section 8: the tag whose value 0 is WhiteIsZero."""
+
+IMAGE_WIDTH, IMAGE_LENGTH = 256, 257
+"""TIFF 6.0, section 8: the tags of an image's columns and rows."""
+
+TIFF_NUMBERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
+"""The types of whole numbers in TIFF 6.0, section 2, and BigTIFF, as `struct` calls them."""
+
+FRAMES = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
+"""JPEG markers of a frame, whose header says how large the image is (ISO 10918-1 B.2.2, and ISO
+14495-1 C.2.2 of JPEG-LS)."""
 
 SKIPPED_SEGMENTS = frozenset({*range(0xC0, 0xD0), *range(0xDB, 0xF0), 0xFE})
 """JPEG markers before the scan that have a length; thumbnails lie in E0 to EF."""
@@ -43,20 +54,93 @@ def _jpeg_breaks_off(content: mmap.mmap) -> bool:
 
 def white_is_zero(content: mmap.mmap) -> bool:
     """Whether a TIFF file says that its lowest value is white."""
+    first = next(_tiff_pages(content), {})
+    return first.get(PHOTOMETRIC_INTERPRETATION) == 0
+
+
+def pixels_declared(content: bytes | mmap.mmap) -> int:
+    """How many pixels an image file says it has, asked before they are decoded.
+
+    Args:
+        content: a PNG, JPEG, JPEG-LS, JPEG 2000, WebP, TIFF or BMP file.
+
+    Returns:
+        Width times height, of a TIFF file that of the larger of its first two pages; 0 where the
+        file does not say, or not in a way that is known here.
+    """
+    try:
+        return max((width * height for width, height in _sizes(content)), default=0)
+    except struct.error:  # a damaged file, which decoding will refuse
+        return 0
+
+
+def _sizes(content) -> Iterator[tuple[int, int]]:
+    """Width and height of an image, or of each of the first two."""
+    if content[:4] == b"\x89PNG":  # IHDR is the first chunk, PNG 11.2.1
+        yield struct.unpack_from(">II", content, 16)
+    elif content[:2] == b"\xff\xd8":
+        yield from _jpeg_sizes(content)
+    elif content[:4] == b"\xff\x4f\xff\x51":  # SIZ, ISO 15444-1 A.5.1
+        yield struct.unpack_from(">II", content, 8)
+    elif content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        yield _webp_size(content)
+    elif content[:2] == b"BM":  # rows that go down have a negative height
+        width, height = struct.unpack_from("<ii", content, 18)
+        yield abs(width), abs(height)
+    else:
+        for page, _ in zip(_tiff_pages(content), range(2), strict=False):
+            yield page.get(IMAGE_WIDTH, 0), page.get(IMAGE_LENGTH, 0)
+
+
+def _jpeg_sizes(content) -> Iterator[tuple[int, int]]:
+    place = 2
+    while place + 9 <= len(content):
+        if content[place] != 0xFF:
+            return
+        marker = content[place + 1]
+        if marker == 0xFF:  # fill before a marker, ISO 10918-1 B.1.1.2
+            place += 1
+            continue
+        if marker in FRAMES:
+            height, width = struct.unpack_from(">HH", content, place + 5)
+            yield width, height
+            return
+        place += 2 + struct.unpack_from(">H", content, place + 2)[0]
+
+
+def _webp_size(content) -> tuple[int, int]:
+    """RFC 9649: the canvas of an extended file, or the frame of a simple one."""
+    kind = content[12:16]
+    if kind == b"VP8X":
+        size = content[24:30]
+        return 1 + int.from_bytes(size[:3], "little"), 1 + int.from_bytes(size[3:], "little")
+    if kind == b"VP8L":
+        (bits,) = struct.unpack_from("<I", content, 21)
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    width, height = struct.unpack_from("<HH", content, 26)
+    return width & 0x3FFF, height & 0x3FFF
+
+
+def _tiff_pages(content) -> Iterator[dict[int, int]]:
+    """The tags of each page of a TIFF or BigTIFF file that are one whole number."""
     order = {b"II": "<", b"MM": ">"}.get(content[:2])
     if order is None:
-        return False
+        return
     try:
-        big = struct.unpack_from(order + "H", content, 2)[0] == 43  # BigTIFF
-        (place,) = struct.unpack_from(order + ("Q" if big else "I"), content, 8 if big else 4)
-        (entries,) = struct.unpack_from(order + ("Q" if big else "H"), content, place)
-        place += 8 if big else 2
-        for _ in range(entries):
-            (tag,) = struct.unpack_from(order + "H", content, place)
-            if tag == PHOTOMETRIC_INTERPRETATION:
-                value = struct.unpack_from(order + "H", content, place + (12 if big else 8))
-                return value == (0,)
-            place += 20 if big else 12
+        big = struct.unpack_from(order + "H", content, 2)[0] == 43
+        offset, count, step = ("Q", "Q", 20) if big else ("I", "H", 12)
+        (place,) = struct.unpack_from(order + offset, content, 8 if big else 4)
+        while place:
+            (entries,) = struct.unpack_from(order + count, content, place)
+            place += struct.calcsize(count)
+            page = {}
+            for _ in range(entries):
+                tag, kind = struct.unpack_from(order + "HH", content, place)
+                if kind in TIFF_NUMBERS:
+                    value = place + (12 if big else 8)
+                    (page[tag],) = struct.unpack_from(order + TIFF_NUMBERS[kind], content, value)
+                place += step
+            yield page
+            (place,) = struct.unpack_from(order + offset, content, place)
     except struct.error:  # a damaged file, which decoding will refuse
-        pass
-    return False
+        return

@@ -1,12 +1,14 @@
 """A radiograph out of a DICOM file: what it is, and its pixels as a film to look at."""
 
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
 from knee_attention.errors import ImageError
-from knee_attention.films.image_files import check_regular
+from knee_attention.films.containers import pixels_declared
+from knee_attention.films.image_files import check_pixels, check_regular
 
 PROJECTIONS = frozenset({"CR", "DX", "RG", "RF", "XA", "OT"})
 """Modalities that may hold a radiograph (PS3.3 C.7.3.1.1.1); OT is what scanned film is sent as."""
@@ -41,13 +43,17 @@ class Header:
     spacing: tuple[float, float] | None
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path, content: bytes | None = None) -> Header:
     """Read what a DICOM file says about its image, without the pixels.
+
+    Args:
+        path: the file.
+        content: its bytes where they are in memory; `path` is then no more than its name.
 
     Raises:
         ImageError: no DICOM file, a damaged one, one without pixels, or no radiograph.
     """
-    dataset = _read(path, stop_before_pixels=True)
+    dataset = _read(path, content, stop_before_pixels=True)
     if "DirectoryRecordSequence" in dataset:
         raise ImageError(path, "a DICOM directory, no image")
     if "SOPInstanceUID" not in dataset:
@@ -73,17 +79,19 @@ def read_header(path: Path) -> Header:
     )
 
 
-def _read(path: Path, stop_before_pixels: bool = False):
+def _read(path: Path, content: bytes | None, stop_before_pixels: bool = False):
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
 
-    check_regular(path)
+    if content is None:
+        check_regular(path)
     try:
-        dataset = dcmread(path, stop_before_pixels=stop_before_pixels)
+        source = path if content is None else BytesIO(content)
+        dataset = dcmread(source, stop_before_pixels=stop_before_pixels)
         dataset.decode()
         return dataset
     except InvalidDicomError:
-        empty = path.stat().st_size == 0
+        empty = not content if content is not None else path.stat().st_size == 0
         raise ImageError(path, "the file is empty" if empty else "no DICOM file") from None
     except OSError as error:
         raise ImageError(path, f"cannot be read: {error.strerror or error}") from None
@@ -109,7 +117,7 @@ def _spacing(dataset) -> tuple[float, float] | None:
     return None
 
 
-def read_film(path: Path) -> np.ndarray:
+def read_film(path: Path, content: bytes | None = None) -> np.ndarray:
     """Read a radiograph's pixels as a film to look at, bone bright.
 
     The modality LUT (PS3.3 C.11.1) and the VOI LUT or window (C.11.2) are applied, MONOCHROME1 is
@@ -118,15 +126,20 @@ def read_film(path: Path) -> np.ndarray:
     from 0 to 65535 keep their size, rounded; a range that does not begin there is moved to 0, and
     one too wide, or of fewer than 4,096 fractional values, is stretched over 0 to 65535.
 
+    Args:
+        path: the file.
+        content: its bytes where they are in memory; `path` is then no more than its name.
+
     Returns:
         `(height, width)` uint16.
 
     Raises:
-        ImageError: no DICOM file, a damaged one, or compressed in a way that cannot be read here.
+        ImageError: no DICOM file, a damaged or too large one, or compressed in a way that cannot be
+            read here.
     """
     from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
-    dataset = _read(path)
+    dataset = _read(path, content)
     if "PixelData" not in dataset:
         raise ImageError(path, "a DICOM file without pixels")
     stored = _decode(dataset, path)
@@ -145,6 +158,7 @@ def read_film(path: Path) -> np.ndarray:
 
 
 def _decode(dataset, path: Path) -> np.ndarray:
+    check_pixels(path, _pixels(dataset))
     try:
         pixels = dataset.pixel_array
     except Exception as error:  # decoders are plug-ins, which fail in ways of their own
@@ -164,6 +178,19 @@ def _why_undecodable(dataset, error: Exception) -> str:
         return "a damaged or truncated DICOM file"
     extra = "dicom" if syntax in JPEG2000TransferSyntaxes else "dicom-jpeg"
     return f'{syntax.name} needs a decoder: pip install "knee_attention[{extra}]"'
+
+
+def _pixels(dataset) -> int:
+    """Pixels of the image by the header, or by the compressed data where those say more."""
+    from pydicom.encaps import get_frame
+
+    stated = int(dataset.get("Rows") or 0) * int(dataset.get("Columns") or 0)
+    try:
+        compressed = dataset.file_meta.TransferSyntaxUID.is_encapsulated
+        frame = get_frame(dataset.PixelData, 0, number_of_frames=1) if compressed else b""
+    except Exception:  # a damaged file, which decoding will refuse
+        return stated
+    return max(stated, pixels_declared(frame))
 
 
 def _range(dataset, values: np.ndarray) -> tuple[float, float]:

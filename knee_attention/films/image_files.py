@@ -10,7 +10,7 @@ import numpy as np
 
 from knee_attention.errors import ImageError
 from knee_attention.files import written_whole
-from knee_attention.films.containers import is_truncated, white_is_zero
+from knee_attention.films.containers import is_truncated, pixels_declared, white_is_zero
 
 ANY_DEPTH_AND_COLOUR = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
 """As the file stores it, but turned the way its Exif orientation says."""
@@ -21,6 +21,10 @@ LUMINANCE = np.array([0.114, 0.587, 0.299])
 PICTURE = b"knee_attention: a picture to look at"
 """Stands in the first bytes of every picture that is drawn from knees, so that none is taken for a
 radiograph where pictures and radiographs lie together."""
+
+MOST_PIXELS = 100_000_000
+"""Of an image that is read. A stitched film of both legs has a third of them; a file of 100 kB may
+say that it has 900 million, and decoding it would take a gigabyte of memory."""
 
 LONGEST_NAME = 255
 """Bytes that a file system allows for a file's name."""
@@ -44,23 +48,24 @@ def is_picture(path: Path) -> bool:
         return False
 
 
-def read_radiograph(path: str | os.PathLike) -> np.ndarray:
+def read_radiograph(path: str | os.PathLike, content: bytes | None = None) -> np.ndarray:
     """Read an image file as `read_image` does, unless it is a picture drawn of knees.
 
     Raises:
         ImageError: such a picture, or a file that `read_image` refuses.
     """
     path = Path(path)
-    if is_picture(path):
+    if is_picture(path) if content is None else PICTURE in content[:128]:
         raise ImageError(path, "a picture drawn to be looked at, no radiograph")
-    return read_image(path)
+    return read_image(path, content)
 
 
-def read_image(path: str | os.PathLike) -> np.ndarray:
+def read_image(path: str | os.PathLike, content: bytes | None = None) -> np.ndarray:
     """Read one image file as grey values.
 
     Args:
         path: a PNG, JPEG, WebP, TIFF or BMP file; grey, colour, palette or with transparency.
+        content: the file's bytes where they are in memory; `path` is then no more than its name.
 
     Returns:
         `(height, width)` array, uint8 or uint16, or as a TIFF file stores it otherwise, the way up
@@ -68,10 +73,13 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
         dropped.
 
     Raises:
-        ImageError: the file is missing, empty, truncated, no image, or several.
+        ImageError: the file is missing, empty, truncated, too large, no image, or several.
     """
     path = Path(path)
-    content = _mapped(path)
+    content = _mapped(path) if content is None else content
+    if not content:
+        raise ImageError(path, "the file is empty")
+    check_pixels(path, pixels_declared(content))
     if is_truncated(content):
         raise ImageError(path, "the image is truncated")
     try:
@@ -110,6 +118,17 @@ def check_regular(path: Path) -> None:
     """
     if path.exists() and not path.is_file():
         raise ImageError(path, "no regular file")
+
+
+def check_pixels(path: Path, pixels: int) -> None:
+    """Refuse an image that is too large to be a film, before it is decoded.
+
+    Raises:
+        ImageError: it has more than `MOST_PIXELS`.
+    """
+    if pixels > MOST_PIXELS:
+        raise ImageError(path, f"{pixels / 1e6:.0f} million pixels, more than the "
+                         f"{MOST_PIXELS / 1e6:.0f} million of the largest film that is read")
 
 
 def _turned(grey: np.ndarray) -> np.ndarray:
@@ -167,14 +186,19 @@ def write_picture(path: Path, image: np.ndarray) -> None:
     Raises:
         InputError: the file cannot be written there.
     """
-    content = cv2.imencode(path.suffix, image)[1].tobytes()
+    _write(path, encoded_picture(image, path.suffix))
+
+
+def encoded_picture(image: np.ndarray, suffix: str = ".png") -> bytes:
+    """The bytes of an image to look at, as `write_picture` writes them."""
+    content = cv2.imencode(suffix, image)[1].tobytes()
     if content.startswith(b"\x89PNG"):  # a text chunk after the header, PNG 11.3.3.2
         text = b"tEXtComment\0" + PICTURE
         mark = (len(text) - 4).to_bytes(4, "big") + text + zlib.crc32(text).to_bytes(4, "big")
         start = 33
     else:  # a comment segment after the start of image, ISO 10918-1 B.2.4.5
         mark, start = b"\xff\xfe" + (len(PICTURE) + 2).to_bytes(2, "big") + PICTURE, 2
-    _write(path, content[:start] + mark + content[start:])
+    return content[:start] + mark + content[start:]
 
 
 def _write(path: Path, content: bytes) -> None:

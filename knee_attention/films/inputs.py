@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,24 +22,42 @@ from knee_attention.options import SMALLEST_SIDE
 VIEWS = ("auto", "bilateral", "single")
 
 
-def open_image(path: str | os.PathLike) -> np.ndarray:
+@dataclass(frozen=True)
+class FileInMemory:
+    """A file that was received and lies on no disk.
+
+    Attributes:
+        name: what its sender calls it; nothing is read from there.
+        content: its bytes.
+    """
+
+    name: str
+    content: bytes = field(repr=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def open_image(image: str | os.PathLike | FileInMemory) -> np.ndarray:
     """Read an image file or a DICOM radiograph, known by its content.
 
     Returns:
         `(height, width)` uint8 or uint16, bone bright.
 
     Raises:
-        ImageError: missing, damaged, no image, or no radiograph.
+        ImageError: missing, damaged, too large, no image, or no radiograph.
     """
-    path = Path(path)
-    check_regular(path)
-    if not is_dicom(path):
-        return read_radiograph(path)
+    in_memory = isinstance(image, FileInMemory)
+    path, content = (Path(image.name), image.content) if in_memory else (Path(image), None)
+    if not in_memory:
+        check_regular(path)
+    if not (_begins_as_dicom(content) if in_memory else is_dicom(path)):
+        return read_radiograph(path, content)
     try:
         from knee_attention.films import dicom
 
-        dicom.read_header(path)
-        return dicom.read_film(path)
+        dicom.read_header(path, content)
+        return dicom.read_film(path, content)
     except ModuleNotFoundError:
         reason = 'a DICOM file needs pydicom: pip install "knee_attention[dicom]"'
         raise ImageError(path, reason) from None
@@ -50,9 +69,13 @@ def is_dicom(path: Path) -> bool:
         return False
     try:
         with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
+            return _begins_as_dicom(file.read(132))
     except OSError:
         return False
+
+
+def _begins_as_dicom(content: bytes) -> bool:
+    return content[128:132] == b"DICM"
 
 
 def knees_of(

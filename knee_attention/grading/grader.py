@@ -13,7 +13,7 @@ import numpy as np
 from knee_attention.errors import ImageError, InputError
 from knee_attention.evidence.ensemble import ensemble
 from knee_attention.evidence.pictures import at_image_size
-from knee_attention.films.inputs import files_to_open, knees_of, open_image
+from knee_attention.films.inputs import FileInMemory, files_to_open, knees_of, open_image
 from knee_attention.films.names import side_of
 from knee_attention.films.polarity import bone_bright
 from knee_attention.films.preparation import Preparation
@@ -130,13 +130,15 @@ class Grader:
         if self.chosen not in self.outputs:
             raise InputError(f"a damaged model file: it names an output it lacks ({self.chosen!r})")
 
-    def grade(self, image: np.ndarray | str | os.PathLike, view: str = "auto") -> list[GradedKnee]:
+    def grade(
+        self, image: np.ndarray | FileInMemory | str | os.PathLike, view: str = "auto"
+    ) -> list[GradedKnee]:
         """Grade the knees of one image.
 
         Args:
-            image: a path of a PNG, JPEG, WebP, TIFF, BMP or DICOM file of 8 or 16 bits, or its
-                pixels `(height, width[, channels])`: a film of both knees, a single knee, or one
-                prepared already.
+            image: a path of a PNG, JPEG, WebP, TIFF, BMP or DICOM file of 8 or 16 bits, such a file
+                in memory, or its pixels `(height, width[, channels])`: a film of both knees, a
+                single knee, or one prepared already.
             view: `"bilateral"`, `"single"`, or `"auto"`, which finds out.
 
         Returns:
@@ -196,7 +198,7 @@ class Grader:
             pixels, turned = bone_bright(pixels, self.polarity)
             knees = knees_of(pixels, view, self.preparation.split)
             if None in knees:
-                side = None if is_array else side_of(image)
+                side = None if is_array else side_of(str(image))
                 knee = self.preparation.single(knees[None], side, self.image_size)
                 return [(side, knee, turned)]
             return [

@@ -1,14 +1,16 @@
 """A radiograph lies as its DICOM file says, and what is no image in it is dark."""
 
+import struct
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-pytest.importorskip("pydicom")
+pydicom = pytest.importorskip("pydicom")
 from dicom_files import write_dicom  # noqa: E402
 from pydicom import dcmread  # noqa: E402
+from pydicom.encaps import encapsulate  # noqa: E402
 from pydicom.uid import (  # noqa: E402
     HTJ2KLossless,
     JPEG2000Lossless,
@@ -140,3 +142,36 @@ def test_a_film_without_its_decoder_names_the_extra_that_brings_it(tmp_path, syn
     command = [sys.executable, "-c", code, path, *decoders]
     said = subprocess.run(command, capture_output=True, text=True).stderr
     assert f'{syntax.name} needs a decoder: pip install "knee_attention[{extra}]"' in said
+
+
+def test_a_film_of_900_million_pixels_is_not_decoded(tmp_path):
+    path = write_dicom(tmp_path / "001", STORED, Rows=None)
+    dataset = pydicom.dcmread(path)
+    dataset.Rows = dataset.Columns = 30_000
+    dataset.save_as(path)
+    with pytest.raises(ImageError, match="001: 900 million pixels"):
+        read_film(path)
+
+
+@pytest.mark.parametrize("size", [(30_000, 30_000), (65_535, 2_000)])
+def test_compressed_data_larger_than_the_header_says_are_not_decoded(tmp_path, size):
+    """The header of a codestream alone: its pixels are not there to be decoded."""
+    path = write_dicom(tmp_path / "001", STORED)
+    dataset = pydicom.dcmread(path)
+    frame = b"\xff\xd8\xff\xf7\0\x0b\x0c" + struct.pack(">HH", *size) + b"\1\1\x11\0\xff\xd9"
+    dataset.PixelData = encapsulate([frame])
+    dataset["PixelData"].is_undefined_length = True
+    dataset.file_meta.TransferSyntaxUID = JPEGLSLossless
+    dataset.save_as(path)
+    with pytest.raises(ImageError, match="001: (900|131) million pixels"):
+        read_film(path)
+
+
+def test_a_film_in_memory_is_read_as_one_on_a_disk(tmp_path):
+    path = write_dicom(tmp_path / "001", STORED)
+    content = path.read_bytes()
+    np.testing.assert_array_equal(read_film(tmp_path / "none", content), read_film(path))
+    assert read_header(tmp_path / "none", content) == read_header(path)
+    for damaged, reason in ((b"", "the file is empty"), (content[:300], "without pixels")):
+        with pytest.raises(ImageError, match=f"none: .*{reason}"):
+            read_film(tmp_path / "none", damaged)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from knee_attention.errors import ImageError
-from knee_attention.films.image_files import read_image
-from knee_attention.films.inputs import open_image
+from knee_attention.films.containers import pixels_declared
+from knee_attention.films.image_files import MOST_PIXELS, read_image
+from knee_attention.films.inputs import FileInMemory, open_image
 from knee_attention.films.radiograph import to_uint8
 
 STAIRS = np.add.outer(np.arange(40) * 2, np.arange(60) * 2).astype(np.uint8)
@@ -125,3 +126,74 @@ def test_the_end_of_a_thumbnail_is_not_the_end_of_a_photograph(tmp_path):
     path.write_bytes(content[:2] + thumbnail + content[2:-200])
     with pytest.raises(ImageError, match="truncated"):
         read_image(path)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "settings"),
+    [
+        (".png", []),
+        (".jpg", []),
+        (".jpg", [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]),
+        (".webp", [cv2.IMWRITE_WEBP_QUALITY, 80]),
+        (".webp", [cv2.IMWRITE_WEBP_QUALITY, 101]),
+        (".tif", []),
+        (".bmp", []),
+        (".jp2", []),
+    ],
+)
+def test_an_image_s_size_is_known_before_it_is_decoded(suffix, settings):
+    for shape in ((37, 211), (211, 37), (300, 513)):
+        image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+        done, content = cv2.imencode(suffix, image, settings)
+        if suffix == ".jp2":  # the codestream, as DICOM files hold it
+            whole = content.tobytes()
+            content = whole[whole.index(b"\xff\x4f\xff\x51") :]
+        assert pixels_declared(bytes(content)) == shape[0] * shape[1]
+
+
+def test_a_webp_file_with_transparency_and_a_big_tiff_say_their_size(tmp_path):
+    _, content = cv2.imencode(".webp", np.zeros((37, 211, 4), np.uint8))
+    assert pixels_declared(content.tobytes()) == 37 * 211
+    write_tiff(tmp_path / "film.tif", STAIRS, False, ">", True)
+    assert pixels_declared((tmp_path / "film.tif").read_bytes()) == STAIRS.size
+
+
+def test_the_second_page_of_a_tiff_counts(tmp_path):
+    pages = [np.zeros((20, 30), np.uint8), np.zeros((700, 900), np.uint8)]
+    cv2.imwritemulti(str(tmp_path / "film.tif"), pages)
+    assert pixels_declared((tmp_path / "film.tif").read_bytes()) == 700 * 900
+
+
+def test_what_says_too_many_pixels_is_refused_whatever_it_holds(tmp_path):
+    """Headers alone: their pixels are not there to be decoded."""
+    side = int(MOST_PIXELS**0.5) + 1
+    size = struct.pack(">II", side, side)
+    headers = {
+        "png": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + size,
+        "jpg": b"\xff\xd8\xff\xff\xc2\0\x11\x08" + struct.pack(">HH", side, side) + bytes(9),
+        "bmp": b"BM" + bytes(16) + struct.pack("<ii", side, -side),
+        "webp": b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0" + 2 * struct.pack("<I", side)[:3],
+    }
+    for suffix, header in headers.items():
+        path = tmp_path / f"film.{suffix}"
+        path.write_bytes(header)
+        with pytest.raises(ImageError, match="100 million pixels, more than the 100 million"):
+            open_image(path)
+        with pytest.raises(ImageError, match=f"film.{suffix}: 100 million pixels"):
+            open_image(FileInMemory(path.name, header))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"BM", b"RIFF\0\0\0\0WEBP", b"\xff\xd8\xff", b"II*\0" * 9]
+)
+def test_what_breaks_off_says_no_size(content):
+    assert pixels_declared(content) == 0
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif", "bmp"])
+def test_a_file_in_memory_is_read_as_one_on_a_disk(tmp_path, suffix):
+    path = tmp_path / f"film.{suffix}"
+    cv2.imwrite(str(path), MARKED)
+    np.testing.assert_array_equal(
+        open_image(FileInMemory("elsewhere", path.read_bytes())), open_image(path)
+    )

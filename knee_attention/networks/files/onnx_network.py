@@ -43,6 +43,8 @@ class OnnxNetwork:
     """
 
     def __init__(self, path: str | os.PathLike):
+        # Since 1.29 it reports to its makers, unless it is told not to before it is imported.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         try:
             import onnxruntime
         except ImportError:

@@ -1,0 +1,43 @@
+"""Grade films in a browser: one page to drop them on, and the same as a REST API.
+
+The page asks nothing of any other machine, and nothing that it receives is kept. It is served to
+this machine alone unless `--host` says otherwise.
+"""
+
+import argparse
+from pathlib import Path
+
+from knee_attention.errors import InputError
+from knee_attention.options import POLARITIES, count, positive_number
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `serve`."""
+    parser.add_argument("model", nargs="?", type=Path, metavar="MODEL",
+                        help="an .h5, .keras or .onnx file, or the folder of a run")
+    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
+                        help="address to listen at (default: 127.0.0.1, this machine alone)")
+    parser.add_argument("--port", type=count, default=8000, metavar="N",
+                        help="port to listen at; 0 takes a free one (default: 8000)")
+    parser.add_argument("--name", action="append", default=[], metavar="NAME",
+                        help="a name by which the server may be called besides its address, for a "
+                        "proxy or a network; may be given several times")
+    parser.add_argument("--most-mb", type=positive_number, default=64, metavar="N",
+                        help="refuse larger films (default: 64)")
+    parser.add_argument("--polarity", choices=POLARITIES, default="auto",
+                        help="turn photographic negatives, or leave every image as it is "
+                        "(default: auto)")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Serve until Ctrl-C."""
+    if options.model is None:
+        raise InputError("no model is named: an .h5, .keras or .onnx file, or the folder of a run")
+    from knee_attention.grading.web.server import serve
+
+    def load():
+        from knee_attention.grading.grader import load_grader
+
+        return load_grader(options.model, options.polarity)
+
+    serve(load, options.host, options.port, options.name, options.most_mb * 1_000_000)

@@ -1,0 +1,1 @@
+"""Films graded in a browser, and by whoever speaks HTTP."""

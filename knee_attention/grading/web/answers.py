@@ -1,0 +1,71 @@
+"""What the server says of a graded film, in each form that can be asked for."""
+
+import base64
+from collections.abc import Callable
+
+import numpy as np
+from starlette.responses import JSONResponse, Response
+
+from knee_attention.evidence.pictures import mask_colours
+from knee_attention.films.image_files import encoded_picture
+from knee_attention.films.inputs import FileInMemory
+from knee_attention.grading.grader import RESEARCH_ONLY, GradedKnee, Grader
+from knee_attention.grading.rows import film_picture, knee_row
+
+
+def about_model(grader: Grader) -> dict:
+    """What a model is, as `GET /model` says it."""
+    known = grader.description
+    return {
+        "name": known.get("name"),
+        "backbone": known.get("backbone"),
+        "outputs": grader.outputs,
+        "chosen": grader.chosen,
+        "image_size": grader.image_size,
+        "synthetic": bool(known.get("synthetic")),
+        "forms": list(ANSWERS),
+        "notice": RESEARCH_ONLY,
+    }
+
+
+def _rows(film: FileInMemory, grader: Grader) -> Response:
+    """A row a knee, as `grade --json` prints them."""
+    return JSONResponse([_row(film, knee, grader) for knee in grader.grade(film)])
+
+
+def _view(film: FileInMemory, grader: Grader) -> Response:
+    """The rows, each with the knee as the model saw it and every branch's mask in colour, both PNG
+    files of one size in base64."""
+    return JSONResponse([
+        {
+            **_row(film, knee, grader),
+            "picture": _base64(knee.image),
+            "masks": {
+                branch: _base64(mask_colours(mask, knee.image.shape))
+                for branch, mask in knee.low_masks.items()
+            },
+        }
+        for knee in grader.grade(film)
+    ])
+
+
+def _picture(film: FileInMemory, grader: Grader) -> Response:
+    """The picture that `grade --overlay` draws."""
+    picture = film_picture(grader.grade(film), bool(grader.description.get("synthetic")))
+    return Response(encoded_picture(picture), media_type="image/png")
+
+
+def _row(film: FileInMemory, knee: GradedKnee, grader: Grader) -> dict:
+    return knee_row(film.name, knee, bool(grader.description.get("synthetic")))
+
+
+def _base64(image: np.ndarray) -> str:
+    return base64.b64encode(encoded_picture(image)).decode("ascii")
+
+
+ANSWERS: dict[str, Callable[[FileInMemory, Grader], Response]] = {
+    "json": _rows,
+    "view": _view,
+    "png": _picture,
+}
+"""By the name that `POST /grade?as=` takes. A film that cannot be graded raises `ImageError`."""

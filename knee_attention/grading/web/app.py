@@ -1,0 +1,169 @@
+"""The server's addresses: the page, its example films, and the REST API over one grader."""
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import Future
+from functools import lru_cache
+from importlib.resources import files
+
+import anyio
+from anyio.to_thread import run_sync
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from knee_attention.errors import ImageError
+from knee_attention.grading.web.guard import Guard
+
+MOST_BYTES = 64_000_000
+"""Of a film that is received, unless another limit is asked for; the largest films have 50 MB."""
+
+BODY_SECONDS = 120
+"""A film that has not arrived by then is given up."""
+
+PAGE = {
+    "/": ("index.html", "text/html"),
+    "/style.css": ("style.css", "text/css"),
+    "/page.js": ("page.js", "text/javascript"),
+    "/film.js": ("film.js", "text/javascript"),
+    "/table.js": ("table.js", "text/javascript"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+"""The page's addresses; nothing else is read from a disk."""
+
+EXAMPLES = ((0, 3), (2, 1), (4, 4))
+"""Grades of the right and the left knee of the phantoms that the page offers."""
+
+
+def application(
+    grader: Future, names: Iterable[str] = (), most_bytes: int = MOST_BYTES
+) -> ASGIApp:
+    """The server as an ASGI application; of what it receives it keeps nothing.
+
+    Args:
+        grader: a `Grader`, or the promise of one: the page is there while the model still loads.
+        names: names by which the server may be called besides its address.
+        most_bytes: larger films are refused while they arrive.
+    """
+    page = files("knee_attention.grading.web") / "page"
+    routes = [
+        *(Route(path, _still((page / file).read_bytes(), kind)) for path, (file, kind)
+          in PAGE.items()),
+        Route("/examples/{number:int}.png", _example),
+        Route("/health", _health),
+        Route("/model", _model),
+        Route("/grade", _grade, methods=["POST"]),
+    ]  # fmt: skip
+    app = Starlette(
+        routes=routes,
+        exception_handlers={
+            HTTPException: _refused,
+            ImageError: _not_graded,
+            Exception: _failed,
+        },
+    )
+    app.router.redirect_slashes = False
+    app.state.grader = grader
+    app.state.most_bytes = most_bytes
+    app.state.at_once = anyio.CapacityLimiter(os.cpu_count() or 1)
+    return Guard(app, names)
+
+
+def _still(content: bytes, kind: str):
+    async def answer(request: Request) -> Response:
+        return Response(content, media_type=kind)
+
+    return answer
+
+
+async def _health(request: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+async def _model(request: Request) -> Response:
+    from knee_attention.grading.web.answers import about_model
+
+    grader = await run_sync(request.app.state.grader.result)
+    examples = [
+        {"address": f"/examples/{number}.png", "grades": grades}
+        for number, grades in enumerate(EXAMPLES)
+    ]
+    most_bytes = request.app.state.most_bytes
+    return JSONResponse({**about_model(grader), "examples": examples, "most_bytes": most_bytes})
+
+
+async def _example(request: Request) -> Response:
+    number = request.path_params["number"]
+    if number >= len(EXAMPLES):
+        raise HTTPException(404)
+    return Response(await run_sync(_phantom, number), media_type="image/png")
+
+
+@lru_cache
+def _phantom(number: int) -> bytes:
+    import cv2
+
+    from knee_attention.phantoms.film import phantom_film
+
+    return cv2.imencode(".png", phantom_film(EXAMPLES[number], seed=number).image)[1].tobytes()
+
+
+async def _grade(request: Request) -> Response:
+    form = request.query_params.get("as", "json")
+    name = request.query_params.get("name") or "film"
+    content = await _body(request)
+    return await run_sync(
+        _answer, request.app.state.grader, name, content, form, limiter=request.app.state.at_once
+    )
+
+
+def _answer(grader: Future, name: str, content: bytes, form: str) -> Response:
+    """Grade a film and tell of it; in a thread."""
+    from knee_attention.films.inputs import FileInMemory
+    from knee_attention.grading.web.answers import ANSWERS
+
+    if form not in ANSWERS:
+        raise HTTPException(400, f"expected as={', '.join(ANSWERS)}. Received: {form[:80]!r}")
+    return ANSWERS[form](FileInMemory(name[:255], content), grader.result())
+
+
+async def _body(request: Request) -> bytes:
+    """A request's body, refused as soon as it is known to be too large."""
+    most = request.app.state.most_bytes
+    too_large = HTTPException(413, f"larger than {most / 1e6:g} MB, the most that is taken")
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared) > most:
+        raise too_large
+    parts, size = [], 0
+    try:
+        with anyio.fail_after(BODY_SECONDS):
+            async for part in request.stream():
+                parts.append(part)
+                size += len(part)
+                if size > most:
+                    raise too_large
+    except TimeoutError:
+        raise HTTPException(408, f"the film did not arrive in {BODY_SECONDS} seconds") from None
+    except ClientDisconnect:
+        raise HTTPException(400, "the film did not arrive whole") from None
+    return b"".join(parts)
+
+
+async def _refused(request: Request, error: HTTPException) -> Response:
+    sentences = {
+        404: "there is nothing at this address",
+        405: f"{request.method} is not known at this address",
+    }
+    reason = sentences.get(error.status_code, error.detail)
+    return JSONResponse({"error": reason}, error.status_code, headers=error.headers)
+
+
+async def _not_graded(request: Request, error: ImageError) -> Response:
+    return JSONResponse({"file": error.path, "error": error.reason}, 422)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": "the server failed; its log says why"}, 500)

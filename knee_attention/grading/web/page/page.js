@@ -1,0 +1,139 @@
+// Films in, answers out: what the page takes, asks the server for, and says while it works.
+import { knownFilm, refusedFilm, inWords } from "./film.js";
+import { download, table } from "./table.js";
+
+const byId = (id) => document.getElementById(id);
+const rows = [];
+const waiting = [];
+let model = null;
+let working = false;
+
+function say(sentence) {
+  byId("status").textContent = sentence;
+}
+
+async function ask(file, form) {
+  const query = new URLSearchParams({ name: file.name, as: form });
+  let answer;
+  try {
+    answer = await fetch(`/grade?${query}`, { method: "POST", body: file });
+  } catch {
+    throw new Error("the server does not answer, or the file can no longer be read");
+  }
+  if (answer.ok) return answer;
+  const said = await answer.json().catch(() => ({}));
+  throw new Error(said.error || `the server answered ${answer.status}`);
+}
+
+async function grade(file) {
+  try {
+    if (model && file.size > model.most_bytes) {
+      throw new Error(`larger than ${model.most_bytes / 1e6} MB, the most that is taken`);
+    }
+    const knees = await (await ask(file, "view")).json();
+    const article = await knownFilm(file.name, knees, downloadsOf(file));
+    byId("films").prepend(article);
+    rows.push(...knees);
+    return `${file.name}: ${knees.map(inWords).join(", ")}.`;
+  } catch (error) {
+    byId("films").prepend(refusedFilm(file.name, error.message));
+    rows.push({ file: file.name, error: error.message });
+    return `${file.name} was not graded: ${error.message}.`;
+  }
+}
+
+function downloadsOf(file) {
+  const forms = { png: ["Picture (PNG)", "png"], dicom: ["Report (DICOM)", "zip"] };
+  return Object.keys(forms).filter((form) => model?.forms.includes(form)).map((form) => {
+    const button = document.createElement("button");
+    const [text, suffix] = forms[form];
+    button.type = "button";
+    button.className = form;
+    button.textContent = text;
+    button.addEventListener("click", async () => {
+      try {
+        const content = await (await ask(file, form)).blob();
+        download(content, `${file.name.replace(/\.\w+$/, "")}_graded.${suffix}`);
+      } catch (error) {
+        say(`${file.name}: ${error.message}.`);
+      }
+    });
+    return button;
+  });
+}
+
+async function take(files) {
+  waiting.push(...files);
+  if (working) return;
+  working = true;
+  await loaded;
+  const said = [];
+  while (waiting.length) {
+    const file = waiting.shift();
+    say(`Grading ${file.name}${waiting.length ? `, ${waiting.length} more` : ""} …`);
+    said.push(await grade(file));
+    byId("table").disabled = byId("clear").disabled = false;
+  }
+  say(said.join(" "));
+  working = false;
+}
+
+async function example(address, name) {
+  const content = await (await fetch(address)).blob();
+  await take([new File([content], name, { type: "image/png" })]);
+}
+
+async function load() {
+  const answer = await fetch("/model").catch(() => null);
+  if (!answer?.ok) {
+    byId("model").textContent = "The server has no model that answers; its window says why.";
+    return;
+  }
+  model = await answer.json();
+  const [height, width] = model.image_size;
+  byId("model").textContent = `${model.name ?? "A model without a name"}, grades by ${model.chosen}, ` +
+    `${height}×${width} pixels`;
+  byId("synthetic").hidden = !model.synthetic;
+  for (const { address, grades } of model.examples) {
+    const item = byId("example").content.cloneNode(true);
+    const button = item.querySelector("button");
+    button.textContent = `drawn as KL ${grades[0]} and ${grades[1]}`;
+    const name = `synthetic_KL${grades.join("_KL")}.png`;
+    button.addEventListener("click", () => example(address, name));
+    byId("examples").append(item);
+  }
+}
+
+function listen() {
+  byId("files").addEventListener("change", (event) => {
+    take([...event.target.files]);
+    event.target.value = "";
+  });
+  byId("table").addEventListener("click", () => {
+    download(new Blob([table(rows)], { type: "text/csv" }), "grades.csv");
+  });
+  byId("clear").addEventListener("click", () => {
+    byId("films").replaceChildren();
+    rows.length = 0;
+    byId("table").disabled = byId("clear").disabled = true;
+    say("Cleared.");
+    byId("files").focus();
+  });
+  for (const kind of ["dragenter", "dragover"]) {
+    document.addEventListener(kind, (event) => {
+      event.preventDefault();
+      document.body.classList.add("dropping");
+    });
+  }
+  document.addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) document.body.classList.remove("dropping");
+  });
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    document.body.classList.remove("dropping");
+    take([...event.dataTransfer.files]);
+  });
+}
+
+listen();
+const loaded = load();

@@ -1,0 +1,24 @@
+// The page's answers as files: the columns of `knee-attention grade --csv`.
+const PICTURES = ["picture", "masks"];
+
+export function table(rows) {
+  const graded = rows.find((row) => !row.error) ?? { file: "" };
+  const columns = [...Object.keys(graded).filter((name) => !PICTURES.includes(name)), "error"];
+  const lines = rows.map((row) => columns.map((name) => cell(row[name])).join(","));
+  return [columns.join(","), ...lines, ""].join("\r\n");
+}
+
+function cell(value) {
+  if (value === null || value === undefined) return "";
+  if (typeof value === "boolean") return value ? "True" : "False";
+  const text = String(value);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+export function download(content, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(content);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}

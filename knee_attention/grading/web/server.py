@@ -1,0 +1,97 @@
+"""A socket, a model that loads, and uvicorn between them."""
+
+import socket
+import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from knee_attention.errors import InputError
+
+if TYPE_CHECKING:
+    from knee_attention.grading.grader import Grader
+
+CONNECTIONS = 64
+"""At most so many at once; more are told to come again."""
+
+SECONDS_TO_END = 10
+"""After Ctrl-C, for films that are being graded."""
+
+
+def serve(
+    load: Callable[[], "Grader"],
+    host: str,
+    port: int,
+    names: Iterable[str] = (),
+    most_bytes: int | None = None,
+) -> None:
+    """Serve the page and the API until Ctrl-C.
+
+    Args:
+        load: gives the grader; it is called in a thread while the page is there already.
+        host: the address to listen at; one that is not this machine's own is warned of.
+        port: the port; 0 takes a free one, which is printed.
+        names: names by which the server may be called besides its address.
+        most_bytes: of a film; by default `app.MOST_BYTES`.
+
+    Raises:
+        InputError: Starlette or uvicorn is not installed, the port cannot be opened, or `load`
+            refuses the model.
+    """
+    try:
+        import uvicorn
+
+        from knee_attention.grading.web.app import MOST_BYTES, application
+    except ImportError:
+        raise InputError('the server needs Starlette and uvicorn: pip install '
+                         '"knee_attention[serve]"') from None
+    with _listening(host, port) as listening, ThreadPoolExecutor(1) as pool:
+        grader = pool.submit(load)
+        app = application(grader, names, most_bytes or MOST_BYTES)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                loop="asyncio",
+                http="h11",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                log_level="error",
+                access_log=False,  # a line would hold the film's name, which may be a patient's
+                server_header=False,
+                limit_concurrency=CONNECTIONS,
+                timeout_graceful_shutdown=SECONDS_TO_END,
+            )
+        )
+
+        def end_without_model(loaded: Future) -> None:
+            if loaded.exception():
+                server.should_exit = True
+
+        grader.add_done_callback(end_without_model)
+        address, port = listening.getsockname()[:2]
+        _say_where(address, port)
+        try:
+            server.run(sockets=[listening])
+        except KeyboardInterrupt:
+            print("stopped", file=sys.stderr)
+    grader.result()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+        )
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"port {port} of {host} cannot be opened: {reason}") from None
+
+
+def _say_where(address: str, port: int) -> None:
+    shown = f"[{address}]" if ":" in address else address
+    print(f"http://{shown}:{port} (Ctrl-C stops it)", flush=True)
+    if not ip_address(address).is_loopback:
+        print("warning: other machines reach this server, without a password and unencrypted; "
+              "radiographs are patients' data", file=sys.stderr, flush=True)

@@ -1,0 +1,19 @@
+"""A server in a process of its own, as a user starts it."""
+
+import subprocess
+import sys
+from contextlib import contextmanager
+
+
+@contextmanager
+def serving(*arguments):
+    """A server in a process of its own; gives the process and its address."""
+    command = [sys.executable, "-m", "knee_attention", "serve", *map(str, arguments)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    )
+    try:
+        yield process, process.stdout.readline().partition(" ")[0].removeprefix("http://")
+    finally:
+        process.kill()
+        process.communicate()

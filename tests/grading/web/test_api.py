@@ -1,0 +1,236 @@
+"""The REST API, from a socket: what it says, what it refuses, and how the server starts."""
+
+import json
+import signal
+import socket
+import struct
+import time
+import zlib
+from http.client import HTTPConnection
+from urllib.request import Request, urlopen
+
+import cv2
+import numpy as np
+import pytest
+from dicom_files import write_dicom
+from servers import serving
+
+from knee_attention.commands.cli import main
+from knee_attention.films.image_files import PICTURE
+from knee_attention.grading.web.app import PAGE
+from knee_attention.phantoms.film import phantom_film
+
+
+def rows_of_grade(film, model, capsys):
+    main(["grade", str(film), "--model", str(model), "--json"])
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def huge_png(width: int, height: int) -> bytes:
+    """A black PNG file of one bit a pixel, a thousandth of the size of its pixels."""
+
+    def chunk(kind, data):
+        check = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
+
+    packer = zlib.compressobj(9)
+    row = bytes(1 + (width + 7) // 8)
+    data = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
+    head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data)
+            + chunk(b"IEND", b""))  # fmt: skip
+
+
+def test_a_film_s_answer_is_that_of_grade_json(ask, film, model, capsys):
+    status, rows = ask("POST", f"/grade?name={film}", film.read_bytes())
+    assert status == 200 and rows == rows_of_grade(film, model, capsys)
+    assert [row["side"] for row in rows] == ["R", "L"]
+
+
+def test_the_name_says_the_side_of_a_single_knee(ask, film):
+    knee = cv2.imread(str(film), cv2.IMREAD_GRAYSCALE)
+    knee = cv2.imencode(".png", knee[:, : knee.shape[1] // 2])[1].tobytes()
+    for name, side in (("9000001_L.png", "L"), ("film.png", None)):
+        status, rows = ask("POST", f"/grade?name={name}", knee)
+        assert status == 200 and [(row["file"], row["side"]) for row in rows] == [(name, side)]
+
+
+def test_a_dicom_film_is_graded(ask, film, tmp_path):
+    pixels = cv2.imread(str(film), cv2.IMREAD_GRAYSCALE)
+    path = write_dicom(tmp_path / "film.dcm", pixels.astype(np.uint16) * 16)
+    status, rows = ask("POST", "/grade", path.read_bytes())
+    _, expected = ask("POST", "/grade", film.read_bytes())
+    assert status == 200
+    for row, same in zip(rows, expected, strict=True):
+        assert row["att2_p0"] == pytest.approx(same["att2_p0"], abs=1e-5)
+
+
+def test_other_forms_of_the_answer(ask, film):
+    status, picture = ask("POST", "/grade?as=png", film.read_bytes())
+    assert status == 200 and PICTURE in picture[:128]
+    assert ask("POST", "/grade", picture) == (
+        422, {"file": "film", "error": "a picture drawn to be looked at, no radiograph"}
+    )  # fmt: skip
+    status, rows = ask("POST", "/grade?as=view", film.read_bytes())
+    assert status == 200 and set(rows[0]["masks"]) == {"att1", "att2"}
+    status, said = ask("POST", "/grade?as=xls", film.read_bytes())
+    assert status == 400 and "expected as=json, view, png" in said["error"]
+
+
+def test_the_model_and_its_health(ask):
+    assert ask("GET", "/health") == (200, {"status": "ok"})
+    status, said = ask("GET", "/model")
+    assert status == 200
+    assert (said["name"], said["chosen"], said["outputs"]) == ("small", "att2", ["att1", "att2"])
+    assert said["notice"] == "Research use only, not a medical device."
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "the file is empty"),
+        (b"no image", "not an image, or a damaged one"),
+        (bytes(128) + b"DICM" + bytes(40), "damaged or truncated DICOM"),
+        (cv2.imencode(".png", np.zeros((90, 90), np.uint8))[1].tobytes(), "the image is blank"),
+    ],
+)
+def test_what_is_no_film_is_a_sentence(ask, content, reason):
+    status, said = ask("POST", "/grade?name=a.png", content)
+    assert status == 422 and said["file"] == "a.png" and reason in said["error"]
+
+
+def test_a_film_of_900_million_pixels_is_not_decoded(ask):
+    content = huge_png(30_000, 30_000)
+    assert len(content) < 200_000
+    began = time.perf_counter()
+    status, said = ask("POST", "/grade", content)
+    assert status == 422 and "900 million pixels" in said["error"]
+    assert time.perf_counter() - began < 1
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example",
+                                  "10.0.0.1", "", "[", "a@b"])  # fmt: skip
+def test_a_foreign_name_is_refused(ask, film, host):
+    for method, path, body in (("GET", "/", None), ("POST", "/grade", film.read_bytes())):
+        status, said = ask(method, path, body, Host=host)
+        assert status == 421 and "is not called" in said["error"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec_Fetch_Site": "cross-site"},
+     {"Origin": "http://127.0.0.1:1"}, {"Origin": "http://[", "Host": "localhost"}],
+)  # fmt: skip
+def test_another_site_s_post_is_refused(ask, film, headers):
+    status, said = ask("POST", "/grade", film.read_bytes(), **headers)
+    assert status == 403 and said["error"] == "another site's page asked for this"
+
+
+def test_a_post_of_its_own_page_is_graded(ask, address, film):
+    port = address.rpartition(":")[2]
+    for name in (address, f"localhost:{port}"):
+        headers = {"Host": name, "Origin": f"http://{name}", "Sec_Fetch_Site": "same-origin"}
+        assert ask("POST", "/grade", film.read_bytes(), **headers)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/../app.py", "/%2e%2e/app.py", "/page/../../app.py", "/style.css/..", "//etc/passwd",
+     "/..%2f..%2fapp.py", "/grade/", "/examples/3.png", "/examples/-1.png", "/index.html"],
+)  # fmt: skip
+def test_no_other_path_is_read(ask, path):
+    assert ask("GET", path) == (404, {"error": "there is nothing at this address"})
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/grade"), ("PUT", "/grade"), ("DELETE", "/"), ("OPTIONS", "/grade"),
+     ("POST", "/model"), ("BREW", "/")],
+)  # fmt: skip
+def test_other_methods_are_refused(ask, method, path):
+    status, said = ask(method, path)
+    assert status == 405 and method in said["error"]
+
+
+@pytest.mark.parametrize("path", [*PAGE, "/model", "/nothing", "/examples/0.png"])
+def test_every_answer_carries_the_policy(ask, path):
+    ask("GET", path)
+    policy = ask.headers["content-security-policy"]
+    assert "default-src 'self'" in policy and "unsafe" not in policy and "http" not in policy
+    assert ask.headers["cache-control"] == "no-store"
+    assert ask.headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_page_says_what_it_is_without_any_script(ask):
+    text = ask("GET", "/")[1].decode()
+    assert "Research use only, not a medical device." in text
+    assert " style=" not in text and " on" + "click=" not in text and "http" not in text
+
+
+def test_a_large_body_is_refused_while_it_arrives(model):
+    """Whether it says its length or not, long before all of it is there."""
+    with serving(model, "--port", 0, "--most-mb", 1) as (_, address):
+        for declared in (True, False):
+            connection = HTTPConnection(address, timeout=20)
+            connection.putrequest("POST", "/grade")
+            if declared:
+                connection.putheader("Content-Length", "5000000000")
+                connection.endheaders()
+            else:
+                connection.putheader("Transfer-Encoding", "chunked")
+                connection.endheaders()
+                part = b"%x\r\n" % 500_000 + bytes(500_000) + b"\r\n"
+                for _ in range(3):
+                    connection.send(part)
+            answer = connection.getresponse()
+            assert answer.status == 413 and b"larger than 1 MB" in answer.read()
+            connection.close()
+
+
+def test_ctrl_c_ends_it_after_what_it_grades(model, film):
+    with serving(model, "--port", 0) as (process, address):
+        assert urlopen(Request(f"http://{address}/grade", film.read_bytes())).status == 200
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=20)[1]
+        assert process.returncode == 0 and said == "stopped\n"
+
+
+def test_a_port_in_use_is_one_sentence(refused, model):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert f"port {port} of 127.0.0.1 cannot be opened" in refused(
+            "serve", model, "--port", port
+        )
+    assert "port 70000 of" in refused("serve", model, "--port", 70000)
+    assert "of nowhere.invalid cannot be opened" in refused(
+        "serve", model, "--port", 0, "--host", "nowhere.invalid"
+    )
+
+
+def test_a_model_that_is_none_is_one_sentence(refused, tmp_path):
+    (tmp_path / "model.onnx").write_bytes(b"no model")
+    assert "no readable ONNX file" in refused("serve", tmp_path / "model.onnx", "--port", 0)
+    assert "no such model file" in refused("serve", tmp_path / "none.onnx", "--port", 0)
+    assert "no model is named" in refused("serve")
+
+
+def test_who_listens_to_others_is_warned(model, film):
+    with serving(model, "--port", 0, "--host", "0.0.0.0", "--name", "films.example") as started:
+        process, address = started
+        port = address.rpartition(":")[2]
+        for name, status in (("films.example", 200), ("evil.example", 421)):
+            connection = HTTPConnection("127.0.0.1", port, timeout=20)
+            connection.request("GET", "/health", headers={"Host": name})
+            assert connection.getresponse().status == status
+            connection.close()
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=20)[1]
+    assert said.startswith("warning: other machines reach this server")
+
+
+def test_a_film_leaves_nothing_on_the_disk(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with serving(model, "--port", 0) as (_, address):
+        film = cv2.imencode(".png", phantom_film((1, 2), seed=1, height=256).image)[1].tobytes()
+        assert urlopen(Request(f"http://{address}/grade", film)).status == 200
+        assert not list(tmp_path.iterdir())

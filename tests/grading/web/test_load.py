@@ -1,0 +1,178 @@
+"""Many clients at once, with films and with rubbish; and requests that are broken on purpose."""
+
+import json
+import random
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from dicom_files import write_dicom
+from servers import serving
+
+from knee_attention.errors import ImageError
+from knee_attention.films.inputs import FileInMemory
+from knee_attention.grading.grader import load_grader
+from knee_attention.grading.rows import knee_row
+from knee_attention.phantoms.film import phantom_film
+
+CLIENTS = 8
+SECONDS = 4
+
+
+def uploads(folder: Path) -> dict[str, bytes]:
+    """Films of every kind, and what is none, by name."""
+    film = phantom_film((1, 3), seed=5, height=256).image
+    found = {f"film.{kind}": cv2.imencode(f".{kind}", film)[1].tobytes()
+             for kind in ("png", "jpg", "webp", "tif", "bmp")}  # fmt: skip
+    found["negative.png"] = cv2.imencode(".png", ~film)[1].tobytes()
+    deep = film.astype(np.uint16) * 16
+    found["film.dcm"] = write_dicom(folder / "film.dcm", deep).read_bytes()
+    found["empty.png"] = b""
+    found["text.png"] = b"no image" * 400
+    found["half.jpg"] = found["film.jpg"][: len(found["film.jpg"]) // 2]
+    found["half.dcm"] = found["film.dcm"][:400]
+    found["blank.png"] = cv2.imencode(".png", np.zeros((200, 300), np.uint8))[1].tobytes()
+    return found
+
+
+def posted(address: str, path: str, content: bytes) -> tuple[int, object]:
+    connection = HTTPConnection(address, timeout=60)
+    try:
+        connection.request("POST", path, content)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    finally:
+        connection.close()
+
+
+def resident(process) -> float:
+    """Megabytes of memory that a process holds."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1000
+
+
+def expected_answers(model, films: dict[str, bytes]) -> dict[str, tuple[int, object]]:
+    """What the grader itself says of each."""
+    grader, answers = load_grader(model), {}
+    for name, content in films.items():
+        try:
+            knees = grader.grade(FileInMemory(name, content))
+            answers[name] = 200, [knee_row(name, knee, False) for knee in knees]
+        except ImageError as error:
+            answers[name] = 422, {"file": name, "error": error.reason}
+    return answers
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads memory from /proc")
+def test_eight_clients_get_right_answers_and_memory_stays(model, tmp_path):
+    films = uploads(tmp_path)
+    right = expected_answers(model, films)
+    assert sorted(status for status, _ in right.values()) == [200] * 7 + [422] * 5
+    wrong, count = [], [0] * CLIENTS
+    with serving(model, "--port", 0) as (process, address):
+        memory = []
+
+        def client(number: int) -> None:
+            order = random.Random(number)
+            while time.monotonic() < end:
+                name = order.choice(sorted(films))
+                answer = posted(address, f"/grade?name={name}", films[name])
+                if not same(answer, right[name]):
+                    wrong.append((name, answer))
+                count[number] += 1
+
+        for _ in range(2):  # the first round fills what every later one uses again
+            end = time.monotonic() + SECONDS
+            with ThreadPoolExecutor(CLIENTS) as pool:
+                list(pool.map(client, range(CLIENTS)))
+            memory.append(resident(process))
+    assert not wrong, wrong[:3]
+    assert sum(count) > 50 and min(count) > 2
+    assert memory[1] < 1.15 * memory[0] + 10
+
+
+def same(answer, expected) -> bool:
+    """Equal, but for the last bits of numbers."""
+    if answer[0] != 200 or expected[0] != 200:
+        return answer == expected
+    return len(answer[1]) == len(expected[1]) and all(
+        rows_agree(row, other)
+        for row, other in zip(answer[1], expected[1], strict=True)
+    )
+
+
+def rows_agree(row: dict, other: dict) -> bool:
+    return row.keys() == other.keys() and all(
+        abs(value - other[key]) < 1e-5 if isinstance(value, float) else value == other[key]
+        for key, value in row.items()
+    )
+
+
+def broken(content: bytes, generator: random.Random) -> bytes:
+    """Bytes changed, cut out, doubled or put in, at a few places."""
+    content = bytearray(content)
+    for _ in range(generator.randint(1, 6)):
+        place = generator.randrange(len(content))
+        length = generator.randint(1, 8)
+        kind = generator.choice(("change", "cut", "double", "put in"))
+        if kind == "change":
+            content[place] = generator.randrange(256)
+        elif kind == "cut":
+            del content[place : place + length]
+        elif kind == "double":
+            content[place:place] = content[place : place + length]
+        else:
+            content[place:place] = generator.randbytes(length)
+    return bytes(content)
+
+
+def broken_requests(film: bytes) -> list[bytes]:
+    """500 times a good request of which the head or the film is broken, or the end is missing."""
+    generator = random.Random(0)
+    requests = []
+    for number in range(500):
+        body = broken(film, generator) if number % 2 else film
+        head = (f"POST /grade?name=film.png HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: "
+                f"{len(body)}\r\nConnection: close\r\n\r\n").encode()  # fmt: skip
+        request = head + body if number % 2 else broken(head, generator) + body
+        requests.append(request[: generator.randrange(len(request))] if number % 9 == 0
+                        else request)  # fmt: skip
+    return requests
+
+
+def said_to(address: str, request: bytes) -> bytes:
+    """What a server answers to bytes; nothing where it waits for more of them."""
+    host, _, port = address.rpartition(":")
+    answer = b""
+    with socket.create_connection((host, int(port)), timeout=2) as connection:
+        try:
+            connection.sendall(request)
+            while part := connection.recv(65536):
+                answer += part
+        except (TimeoutError, ConnectionError):  # it waits, or has refused what came so far
+            pass
+    return answer
+
+
+def test_500_broken_requests_break_nothing(model, film):
+    with serving(model, "--port", 0) as (process, address):
+        lines = []
+        log = threading.Thread(target=lambda: lines.extend(process.stderr))
+        log.start()
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            requests = broken_requests(film.read_bytes())
+            answers = list(pool.map(lambda request: said_to(address, request), requests))
+        assert posted(address, "/grade?name=film.png", film.read_bytes())[0] == 200
+        assert process.poll() is None
+        process.kill()
+        log.join(10)
+    statuses = {answer.split(b" ", 2)[1] for answer in answers if answer}
+    assert statuses >= {b"400", b"422"} and not [s for s in statuses if s.startswith(b"5")]
+    assert not any(b"Traceback" in answer or b'File "' in answer for answer in answers)
+    assert not [line for line in lines if "Traceback" in line or "Error" in line]

@@ -1,0 +1,308 @@
+"""The page in a real browser: what a reader does with it, and what it asks of whom."""
+
+import base64
+import csv
+import io
+import json
+import shutil
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from knee_attention.commands.cli import main
+from knee_attention.films.image_files import is_picture
+
+pytest.importorskip("selenium")
+
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.select import Select
+from selenium.webdriver.support.ui import WebDriverWait
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+DRIVER = shutil.which("chromedriver")
+QUIET = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
+         "--disable-background-networking", "--disable-component-update",
+         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+         "--window-size=1280,1000")  # fmt: skip
+
+pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no Chromium with a driver here")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """Headless Chromium, with the folder that it downloads to as `downloads`."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in QUIET:
+        options.add_argument(argument)
+    downloads = tmp_path_factory.mktemp("downloads")
+    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options, Service(DRIVER))
+    driver.downloads = downloads
+    yield driver
+    driver.quit()
+
+
+class Page:
+    """The page as a reader has it before them."""
+
+    def __init__(self, driver, address: str):
+        self.driver, self.address = driver, f"http://{address}"
+        driver.get(self.address)
+        self.until(lambda: self.all("#examples button"))
+
+    def all(self, selector: str) -> list:
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def text(self, selector: str) -> str:
+        return self.driver.find_element(By.CSS_SELECTOR, selector).text
+
+    def click(self, selector: str) -> None:
+        self.driver.find_element(By.CSS_SELECTOR, selector).click()
+
+    def until(self, condition) -> None:
+        WebDriverWait(self.driver, 30).until(lambda _: condition())
+
+    def choose(self, *files: Path) -> None:
+        """Choose files, and wait for what is said of them."""
+        before = len(self.all(".film"))
+        self.driver.find_element(By.ID, "files").send_keys("\n".join(map(str, files)))
+        self.until(lambda: len(self.all(".film")) == before + len(files))
+        self.until(lambda: not self.text("#status").startswith("Grading"))
+
+    def drop(self, file: Path) -> None:
+        """Drop a file as a mouse does."""
+        data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            place = {"type": kind, "x": 300, "y": 500, "data": data}
+            self.driver.execute_cdp_cmd("Input.dispatchDragEvent", place)
+
+    def pixels(self, number: int = 0) -> np.ndarray:
+        """What a knee's canvas shows, `(height, width, 4)`."""
+        url = self.driver.execute_script(
+            "return document.querySelectorAll('canvas')[arguments[0]].toDataURL()", number
+        )
+        content = np.frombuffer(base64.b64decode(url.partition(",")[2]), np.uint8)
+        return cv2.imdecode(content, cv2.IMREAD_UNCHANGED).astype(int)
+
+    def downloaded(self, name: str) -> Path:
+        path = self.driver.downloads / name
+        self.until(path.exists)
+        return path
+
+
+@pytest.fixture
+def page(browser, address):
+    browser.get_log("browser")
+    browser.get_log("performance")
+    return Page(browser, address)
+
+
+def rows_of_grade(film, model, capsys):
+    main(["grade", str(film), "--model", str(model), "--json"])
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_dropped_film_shows_two_knees_with_the_grades_of_grade(page, film, model, capsys):
+    page.drop(film)
+    page.until(lambda: len(page.all(".knee")) == 2)
+    page.until(lambda: "film.png: right knee KL" in page.text("#status"))
+    expected = rows_of_grade(film, model, capsys)
+    for section, row in zip(page.all(".knee"), expected, strict=True):
+        said = section.text
+        assert {"R": "Right knee", "L": "Left knee"}[row["side"]] in said
+        assert f"KL {row['grade']}\n" in said or f"KL {row['grade']} " in said
+        cells = [cell.text for cell in section.find_elements(By.CSS_SELECTOR, "tbody tr td")]
+        names = ("att1", "att2", "ensemble")
+        shares = [row[f"{name}_p{grade}"] for name in names for grade in range(5)]
+        assert [float(cell) for cell in cells] == pytest.approx([100 * s for s in shares], abs=0.51)
+        chosen = section.find_element(By.CSS_SELECTOR, "tr.chosen th").text
+        assert chosen == row["chosen"] == "att2"
+    assert page.driver.get_log("browser") == []
+
+
+def test_nothing_is_asked_of_another_machine(page, film):
+    page.choose(film)
+    page.click("#examples button")
+    page.until(lambda: len(page.all(".film")) == 2)
+    events = [json.loads(entry["message"])["message"] for entry in
+              page.driver.get_log("performance")]  # fmt: skip
+    asked = [event["params"]["request"]["url"] for event in events
+             if event["method"] == "Network.requestWillBeSent"]  # fmt: skip
+    assert len(asked) >= 8
+    assert all(url.startswith(page.address + "/") for url in asked), asked
+    assert page.driver.get_log("browser") == []
+
+
+def test_the_attention_is_seen_as_the_reader_wants_it(page, film):
+    page.choose(film)
+    opacity = page.driver.find_element(By.CSS_SELECTOR, ".opacity")
+    shown = page.pixels()
+    opacity.send_keys(Keys.HOME)
+    bare = page.pixels()
+    assert page.text(".opacity-shown") == "0%"
+    assert np.ptp(bare[..., :3], axis=2).max() == 0 and np.ptp(shown[..., :3], axis=2).max() > 30
+    opacity.send_keys(Keys.END)
+    full = page.pixels()
+    assert (full - bare)[..., :3].min() >= -2, "attention only ever brightens the film"
+    Select(page.driver.find_element(By.CSS_SELECTOR, ".branch")).select_by_visible_text("att1")
+    assert np.abs(page.pixels() - full).max() > 10
+    canvas = page.driver.find_element(By.CSS_SELECTOR, "canvas")
+    label = canvas.get_attribute("aria-label")
+    assert label.startswith("Right knee, graded KL") and "attention of att1 at 100%" in label
+
+
+def test_zoom_keeps_the_middle_in_sight(page, film):
+    page.choose(film)
+    zoom = page.driver.find_element(By.CSS_SELECTOR, ".zoom")
+    zoom.send_keys(Keys.END)
+    assert page.text(".zoom-shown") == "4×"
+    wide, high, left, top, shown_wide, shown_high = page.driver.execute_script(
+        "const view = document.querySelector('.viewport');"
+        "return [view.scrollWidth, view.scrollHeight, view.scrollLeft, view.scrollTop,"
+        "view.clientWidth, view.clientHeight]"
+    )
+    assert wide == pytest.approx(4 * shown_wide, rel=0.05)
+    assert left + shown_wide / 2 == pytest.approx(wide / 2, rel=0.05)
+    assert top + shown_high / 2 == pytest.approx(high / 2, rel=0.05)
+
+
+def test_a_box_is_drawn_where_the_answer_names_one(page, film):
+    """Boxes come from a localiser; the page draws them in pixels of the knee's picture."""
+    page.driver.execute_script(
+        "const ask = window.fetch; window.fetch = async (...asked) => {"
+        "const answer = await ask(...asked); if (!String(asked[0]).includes('as=view')) "
+        "return answer; const rows = await answer.json();"
+        "for (const row of rows) row.box = [20, 30, 40, 25];"
+        "return new Response(JSON.stringify(rows)); }"
+    )
+    page.choose(film)
+    boxed = page.pixels()
+    page.click(".box")
+    changed = np.abs(boxed - page.pixels()).max(axis=2) > 40
+    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+    scale = boxed.shape[0] / 96
+    found = (columns[0], rows[0], columns[-1], rows[-1])
+    assert np.allclose(np.array(found) / scale, (20, 30, 60, 55), atol=1)
+
+
+def test_what_cannot_be_graded_is_said_beside_what_can(page, film, tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    cv2.imwrite(str(tmp_path / "negative.png"), 255 - cv2.imread(str(film)))
+    page.choose(tmp_path / "bad.png", tmp_path / "negative.png")
+    assert page.text(".refused") == "bad.png\nNot graded: not an image, or a damaged one."
+    assert "negative, turned before grading" in page.text(".film:not(.refused) .remark")
+    said = page.text("#status")
+    assert "bad.png was not graded" in said and "negative.png: right knee KL" in said
+    assert page.driver.find_element(By.ID, "status").aria_role == "status"
+
+
+def test_a_name_is_text_and_no_markup(page, film, tmp_path):
+    name = "<img src=x onerror=alert(1)>.png"
+    (tmp_path / name).write_bytes(film.read_bytes())
+    page.choose(tmp_path / name)
+    assert page.text(".film .name") == name and not page.all(".film img")
+
+
+def test_the_table_holds_what_grade_would_write(page, film, model, tmp_path, capsys):
+    (tmp_path / "bad, film.png").write_bytes(b"no image")
+    page.choose(film, tmp_path / "bad, film.png")
+    page.click("#table")
+    table = page.downloaded("grades.csv").read_text(encoding="utf-8")
+    found = list(csv.DictReader(io.StringIO(table)))
+    files = [str(film), str(tmp_path / "bad, film.png")]
+    main(["grade", *files, "--model", str(model), "--csv", str(tmp_path / "grade.csv")])
+    with (tmp_path / "grade.csv").open(newline="") as file:
+        expected = list(csv.DictReader(file))
+    assert list(found[0]) == list(expected[0]) and len(found) == len(expected)
+    for row, same in zip(found, expected, strict=True):
+        assert row["file"] == Path(same["file"]).name
+        for column in set(row) - {"file"}:
+            if "_p" in column and same[column]:
+                assert float(row[column]) == pytest.approx(float(same[column]), abs=1e-6)
+            elif column != "expected_grade":
+                assert row[column] == same[column]
+
+
+def test_a_picture_is_that_of_grade_and_no_radiograph(page, film):
+    page.choose(film)
+    page.click(".downloads .png")
+    picture = page.downloaded("film_graded.png")
+    assert is_picture(picture) and cv2.imread(str(picture)).shape[0] == 532
+
+
+def test_all_of_it_works_by_keyboard(page, film):
+    """Tab reaches every control in the order in which it stands, and each shows that it is it."""
+    page.choose(film)
+    page.driver.execute_script("document.activeElement.blur(); scrollTo(0, 0)")
+    reached = []
+    for _ in range(14):
+        ActionChains(page.driver).send_keys(Keys.TAB).perform()
+        reached.append(page.driver.execute_script(
+            "const at = document.activeElement; return at.id || at.className || at.tagName"
+        ))  # fmt: skip
+    wanted = ["files", "table", "clear", "BUTTON", "branch", "opacity", "zoom", "png", "viewport"]
+    places = [reached.index(name) for name in wanted]
+    assert places == sorted(places), reached
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_every_window_and_can_be_read(page, film, width, scheme):
+    """Nothing sticks out sideways, and every text has the contrast of WCAG 2.2 AA, 4.5 to 1."""
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        page.choose(film)
+        inner, outer = page.driver.execute_script(
+            "return [document.documentElement.scrollWidth, innerWidth]"
+        )
+        assert inner <= outer
+        page.driver.execute_script("scrollTo(0, document.body.scrollHeight)")
+        time.sleep(0.1)
+        top, height = page.driver.execute_script(
+            "const box = document.querySelector('.research').getBoundingClientRect();"
+            "return [box.top, box.height]"
+        )
+        assert top == 0 and height > 10
+        poor = page.driver.execute_script(CONTRAST)
+        assert not poor
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+CONTRAST = """
+const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
+const light = (colour) => {
+  const [r, g, b] = channels(colour).slice(0, 3).map((value) => value / 255)
+    .map((value) => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const ground = (element) => {
+  for (let at = element; at; at = at.parentElement) {
+    const colour = getComputedStyle(at).backgroundColor;
+    if ((channels(colour)[3] ?? 1) > 0.5) return colour;
+  }
+  return "rgb(255, 255, 255)";
+};
+const own = (element) => [...element.childNodes]
+  .filter((node) => node.nodeType === 3).map((node) => node.textContent.trim()).join("");
+return [...document.body.querySelectorAll("*")]
+  .filter((element) => own(element) && element.checkVisibility() && !element.disabled)
+  .map((element) => {
+    const [low, high] = [light(getComputedStyle(element).color), light(ground(element))].sort(
+      (a, b) => a - b);
+    return [own(element), (high + 0.05) / (low + 0.05)];
+  })
+  .filter(([, contrast]) => contrast < 4.5);
+"""
