@@ -1,0 +1,97 @@
+"""What the commands that do many runs have in common: options, workers, a queue."""
+
+import argparse
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from knee_attention.errors import InputError
+from knee_attention.options import positive_number
+from knee_attention.runs.cells import Cells, run_by_workers, run_from, run_in_turn
+from knee_attention.runs.run_folder import Run
+from knee_attention.startup import start_keras
+
+
+def add_queue_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of a command that several processes can work at."""
+    parser.add_argument("--workers", type=positive_number, metavar="N",
+                        help="work in N processes; the same command elsewhere joins in")
+    parser.add_argument("--storage", metavar="URL",
+                        help="the queue's database, such as postgresql://user@host/name, where "
+                        "several machines work (default: a file in the output folder)")
+    parser.add_argument("--status", action="store_true",
+                        help="only say what is done, running, waiting and failed")
+    parser.add_argument("--retry-failed", action="store_true",
+                        help="first put what failed back into the queue")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+
+
+def take_queue_options(options: dict) -> argparse.Namespace:
+    """Take what `add_queue_options` declared out of a command's options."""
+    names = ("workers", "storage", "status", "retry_failed", "worker")
+    return argparse.Namespace(**{name: options.pop(name) for name in names})
+
+
+def work_through(
+    cells: Cells,
+    output: Path,
+    asked: argparse.Namespace,
+    identity: dict,
+    after: Callable[[dict[str, str]], None],
+    overwrite: bool = False,
+    pdf: bool = False,
+) -> dict[str, str] | None:
+    """Do the runs of a table or a search as the command line asks for it.
+
+    Args:
+        cells: what to run.
+        output: the folder of their folders, which also names the queue.
+        asked: as `take_queue_options` gives it.
+        identity: what every command on this queue has to agree in.
+        after: writes what is known, given what failed so far.
+        overwrite: run finished cells again; not from a queue.
+        pdf: also draw figures as PDF.
+
+    Returns:
+        `{cell: reason}` of the failed runs; None where only the status was asked for, or this
+        process is but a worker.
+
+    Raises:
+        InputError: the output cannot be used, or the storage.
+    """
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output}: not a folder")
+    Run(output).refuse_overlap(next(iter(cells.values())), overwrite)
+    queued = asked.workers or asked.storage or asked.status or asked.retry_failed or asked.worker
+    if not queued:
+        start_keras()
+        return run_in_turn(cells, output, overwrite, pdf, after)
+    if overwrite:
+        raise InputError("--overwrite runs in this process alone; remove the output folder, or "
+                         "leave out the options of the queue")
+    queue = _opened(cells, output, asked, identity)
+    if asked.status:
+        print(queue.status())
+        return None
+    if asked.retry_failed and not asked.worker:
+        print(f"put back into the queue: {', '.join(queue.retry_failed()) or 'nothing'}")
+    if asked.worker or not asked.workers:
+        start_keras()
+        run_from(queue, cells, output, pdf)
+        failed = None if asked.worker else queue.status().failed
+    else:
+        failed = run_by_workers(queue, asked.workers, output).failed
+    if failed is not None:
+        after(failed)
+    return failed
+
+
+def _opened(cells: Cells, output: Path, asked: argparse.Namespace, identity: dict):
+    from knee_attention.runs.queue import Queue, local_storage
+
+    # Its heartbeats are marked as experimental, at every call.
+    warnings.filterwarnings("ignore", message=".*experimental", module="knee_attention|optuna")
+    if not asked.storage:
+        output.mkdir(parents=True, exist_ok=True)
+    storage = asked.storage or local_storage(output)
+    return Queue(storage, output.name, identity, cells)

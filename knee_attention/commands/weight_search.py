@@ -1,0 +1,77 @@
+"""The command line of `experiments/run_weight_search.py`."""
+
+import argparse
+import runpy
+from dataclasses import replace
+from pathlib import Path
+
+from knee_attention.commands.cells import add_queue_options, take_queue_options, work_through
+from knee_attention.commands.experiment import add_options, with_options
+from knee_attention.errors import InputError
+from knee_attention.options import positive_number
+from knee_attention.runs.weight_search import GRID, cells_of, write_search
+from knee_attention.startup import command_line
+
+
+def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
+    """Search the weights of a multi-loss.
+
+    Args:
+        scripts: those of the multi-loss experiments, each with its `EXPERIMENT`.
+        arguments: the command line without the program; by default the process's own.
+    """
+    experiments = {
+        experiment.backbone: experiment
+        for experiment in (runpy.run_path(str(script))["EXPERIMENT"] for script in scripts)
+    }
+    options = vars(_parser(list(experiments)).parse_args(arguments))
+    asked = take_queue_options(options)
+    output, overwrite, pdf, seeds, grid, backbone = (
+        options.pop(name) for name in ("output", "overwrite", "pdf", "seeds", "grid", "backbone")
+    )
+    with command_line("run_weight_search.py"):
+        grid = _grid(grid)
+        experiment = with_options(experiments[backbone], options)
+        output = output or Path("runs") / f"weight_search_{backbone}"
+        cells = cells_of(experiment, grid, seeds)
+        # The weights of the experiment itself are of no account: each cell has its own.
+        identity = replace(experiment, loss_weights=(1.0, 1.0), seed=0).as_json()
+
+        def write(failed: dict[str, str]) -> None:
+            write_search(cells, failed, output, pdf)
+
+        failed = work_through(cells, output, asked, identity, write, overwrite, pdf)
+        if failed is None:
+            return
+        print((output / "weight_search.md").read_text(encoding="utf-8"))
+        print(f"weight_search.csv, .md and .png: {output}")
+        if failed:
+            raise InputError(f"{len(failed)} of {len(cells)} runs failed; --retry-failed tries "
+                             "them again")
+
+
+def _parser(backbones: list[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description="Train a multi-loss experiment with every pair of loss weights of a grid, and "
+        "show how much they matter (paper, section 3.3). Without --data: synthetic phantoms, in a "
+        "small setting.",
+    )
+    parser.add_argument("--backbone", choices=backbones, default="antony_clsf",
+                        help="(default: antony_clsf, the cheapest)")
+    parser.add_argument("--grid", nargs="+", type=float, default=GRID, metavar="W",
+                        help="the weights that each loss takes (default: 0.5 to 1.0 in steps of "
+                        "0.1)")
+    parser.add_argument("--seeds", type=positive_number, default=1, metavar="N",
+                        help="trainings of each cell, from --seed on (default: 1)")
+    add_options(parser, "runs/weight_search_<backbone>", None)
+    add_queue_options(parser)
+    return parser
+
+
+def _grid(weights: list[float]) -> list[float]:
+    grid = sorted(set(weights))
+    if len(grid) < 2:
+        raise InputError("--grid needs two different weights at least")
+    if not all(0 < weight <= 1 for weight in grid):
+        raise InputError("--grid: a weight of a loss lies above 0 and is at most 1")
+    return grid

@@ -1,0 +1,86 @@
+"""The weights of a multi-loss, searched on a grid (paper, section 3.3): every cell, its measures."""
+
+import numpy as np
+import pandas as pd
+
+from knee_attention.evidence.finished_run import FinishedRun
+
+PAPER_CHOICE = (1.0, 0.8)
+"""Weights of the shallower and of the deeper branch's loss that the paper settled on."""
+
+Weights = tuple[float, float]
+
+
+def weight_table(found: dict[Weights, list[FinishedRun]]) -> pd.DataFrame:
+    """One row for every training of every cell, by validation.
+
+    Sums of losses with different weights are different measures, so each branch's own loss and
+    accuracy stand beside the sum.
+
+    Args:
+        found: `{(w0, w1): trainings}`, a training a seed.
+
+    Returns:
+        Columns `w0`, `w1`, `seed`, `loss` (the weighted sum that the training watched),
+        `<branch>_loss` and `<branch>_accuracy` of both branches, and `accuracy` of the branch
+        with the lower loss.
+    """
+    rows = []
+    for (w0, w1), trainings in sorted(found.items()):
+        for training in trainings:
+            branches = training.experiment["branches"]
+            measured = {branch: training.results["validation"][branch] for branch in branches}
+            losses = [measured[branch]["cross_entropy"] for branch in branches]
+            row = {"w0": w0, "w1": w1, "seed": training.experiment["seed"]}
+            row["loss"] = float(np.dot([w0, w1], losses))
+            for branch, metrics in measured.items():
+                row[f"{branch}_loss"] = metrics["cross_entropy"]
+                row[f"{branch}_accuracy"] = metrics["accuracy"]
+            row["accuracy"] = measured[branches[int(np.argmin(losses))]]["accuracy"]
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def measures(table: pd.DataFrame) -> list[str]:
+    """The columns of a weight table that measure something."""
+    return [name for name in table if name.endswith(("loss", "accuracy"))]
+
+
+def grid_of(table: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """A measure's mean over seeds: rows `w1` from the highest, columns `w0`; NaN where not run."""
+    means = table.groupby(["w1", "w0"])[measure].mean().unstack("w0")
+    return means.sort_index(ascending=False)
+
+
+def best_of(table: pd.DataFrame, measure: str) -> Weights:
+    """The weights at which a measure is best on the mean over seeds."""
+    means = table.groupby(["w0", "w1"])[measure].mean()
+    return means.idxmax() if measure.endswith("accuracy") else means.idxmin()
+
+
+def paragraph(table: pd.DataFrame) -> str:
+    """How far the paper's choice is from the best, and whether seeds matter more than weights.
+
+    Args:
+        table: as `weight_table` gives it.
+    """
+    means = table.groupby(["w0", "w1"])[measures(table)].mean()
+    spread = table.groupby(["w0", "w1"])[measures(table)].std()
+    sentences = []
+    for measure in measures(table):
+        w0, w1 = best_of(table, measure)
+        said = measure.replace("_", " ")
+        best = means.loc[(w0, w1), measure]
+        sentence = f"The best validation {said} is {best:.3f}, at w0 {w0:g} and w1 {w1:g}"
+        if PAPER_CHOICE in means.index:
+            paper = means.loc[PAPER_CHOICE, measure]
+            sentence += f"; the paper's 1.0 and 0.8 have {paper:.3f}, {abs(paper - best):.3f} off"
+        seeds = spread[measure].dropna()
+        if len(seeds):
+            over_cells = means[measure].std()
+            sentence += (f". It varies by {seeds.mean():.3f} (standard deviation) over seeds and "
+                         f"by {over_cells:.3f} over the cells")
+        sentences.append(sentence + ".")
+    if spread.isna().all(axis=None):
+        sentences.append("With one seed a cell nobody can tell chance from weights.")
+    return " ".join(sentences)

@@ -1,0 +1,111 @@
+"""The cells of a table or a search: one after the other, or by several workers from a queue."""
+
+import gc
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from knee_attention.errors import InputError
+from knee_attention.files import make_folder
+from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.queue import Queue, Status
+
+Cells = dict[str, Experiment]
+"""What is run, by the name of its folder."""
+
+POLL = 2.0
+"""Seconds between two looks at what the workers have done."""
+
+
+def run_cell(experiment: Experiment, folder: Path, overwrite: bool = False, pdf: bool = False
+             ) -> float:
+    """Run one experiment, or continue it; gives its validation loss, weighted as in training."""
+    import keras
+
+    from knee_attention.runs.run import run
+
+    try:
+        results = run(experiment, folder, overwrite, pdf)
+    finally:
+        keras.backend.clear_session()
+        gc.collect()
+    losses = results["validation"]
+    return sum(
+        weight * losses[output]["cross_entropy"]
+        for output, weight in experiment.output_weights.items()
+    )
+
+
+def run_in_turn(
+    cells: Cells, output: Path, overwrite: bool, pdf: bool, after: Callable[[dict[str, str]], None]
+) -> dict[str, str]:
+    """Run every cell that is not finished yet in this process.
+
+    Args:
+        cells: what to run.
+        output: the folder of their folders.
+        overwrite: run finished ones again.
+        pdf: also draw figures as PDF.
+        after: called after each cell with what failed so far.
+
+    Returns:
+        `{cell: reason}` of those that failed.
+    """
+    failed, began = {}, time.monotonic()
+    for number, (cell, experiment) in enumerate(cells.items()):
+        minutes = (time.monotonic() - began) / 60
+        print(f"\n[{number + 1}/{len(cells)}] {cell}, {minutes:.0f} min so far")
+        try:
+            run_cell(experiment, output / cell, overwrite, pdf)
+        except Exception as error:  # out of memory, a full disk: the others may still succeed
+            failed[cell] = (str(error).splitlines() or [type(error).__name__])[0]
+            print(f"{cell} failed: {failed[cell]}")
+        after(failed)
+    return failed
+
+
+def run_from(queue: Queue, cells: Cells, output: Path, pdf: bool) -> None:
+    """Be a worker: take cells from the queue until all are done."""
+    queue.work(lambda cell: run_cell(cells[cell], output / cell, pdf=pdf))
+
+
+def run_by_workers(queue: Queue, count: int, output: Path) -> Status:
+    """Start this very command as so many workers, and show what they do.
+
+    Each worker writes what it says to `worker<N>.log` in the output folder.
+
+    Raises:
+        InputError: all workers ended although cells are left.
+    """
+    from tqdm import tqdm
+
+    make_folder(output)
+    command = [sys.executable, *sys.argv, "--worker"]
+    logs = [output / f"worker{number + 1}.log" for number in range(count)]
+    workers = [_started(command, log) for log in logs]
+    status = queue.status()
+    try:
+        with tqdm(total=len(queue.cells), initial=len(status.done), desc="runs") as progress:
+            while any(worker.poll() is None for worker in workers):
+                time.sleep(POLL)
+                status = queue.status()
+                progress.update(len(status.done) - progress.n)
+                progress.set_postfix(running=len(status.running), failed=len(status.failed))
+    finally:
+        for worker in workers:
+            worker.send_signal(signal.SIGINT)
+        for worker in workers:
+            worker.wait()
+    status = queue.status()
+    if status.waiting or status.running:
+        raise InputError(f"the workers ended before all was done; {logs[0]} says why, and the same "
+                         "command goes on")
+    return status
+
+
+def _started(command: list[str], log: Path) -> subprocess.Popen:
+    with log.open("ab") as file:
+        return subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)

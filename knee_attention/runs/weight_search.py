@@ -1,0 +1,74 @@
+"""The search for the weights of a multi-loss (paper, section 3.3): its cells and its results."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from knee_attention.errors import InputError
+from knee_attention.files import written_whole
+from knee_attention.runs.cells import Cells
+from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.run_folder import Run
+
+GRID = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""The weights that the paper tried for each loss."""
+
+
+def cells_of(experiment: Experiment, grid: list[float], seeds: int) -> Cells:
+    """A cell for every pair of weights and every seed, in the order of their names.
+
+    Args:
+        experiment: one of two branches with a loss each.
+        grid: the weights that each loss takes.
+        seeds: trainings of each pair, from the experiment's seed on.
+    """
+    cells = {}
+    for seed in range(experiment.seed, experiment.seed + seeds):
+        further = "" if seed == experiment.seed else f"-seed{seed}"
+        for w0 in grid:
+            for w1 in grid:
+                cells[f"w{w0:g}-{w1:g}{further}"] = replace(
+                    experiment, loss_weights=(w0, w1), seed=seed
+                )
+    return cells
+
+
+def write_search(cells: Cells, failed: dict[str, str], output: Path, pdf: bool = False) -> None:
+    """Write `weight_search.csv`, its heat maps, and in words what they say.
+
+    Args:
+        cells: all of them.
+        failed: `{cell: reason}`; finished runs that cannot be read are added.
+        output: the folder of the runs.
+        pdf: also write the figure as PDF.
+    """
+    from knee_attention.evidence import figures, weight_search
+
+    found = {}
+    for cell, experiment in cells.items():
+        run = Run(output / cell)
+        if not run.finished:
+            continue
+        try:
+            found.setdefault(experiment.loss_weights, []).append(run.read())
+        except InputError as error:
+            failed[cell] = str(error)
+    table = weight_search.weight_table(found)
+    first = next(iter(cells.values()))
+    lines = [f"{first.name}, {first.origin}: {len(table)} of {len(cells)} trainings", ""]
+    if len(table):
+        title = f"{first.name}, {first.origin}, validation"
+        figures.heat_maps(
+            {
+                measure.replace("_", " "): weight_search.grid_of(table, measure)
+                for measure in weight_search.measures(table)
+            },
+            weight_search.PAPER_CHOICE,
+            title,
+            output / "weight_search.png",
+            pdf,
+        )
+        lines.append(weight_search.paragraph(table))
+    lines += [f"- failed: {cell}: {reason}" for cell, reason in failed.items()]
+    for suffix, text in (("csv", table.to_csv(index=False)), ("md", "\n".join(lines) + "\n")):
+        with written_whole(output / f"weight_search.{suffix}") as beside:
+            beside.write_text(text, encoding="utf-8", errors="replace")
