@@ -23,7 +23,8 @@ def script(name):
 
 
 def test_there_are_twenty():
-    found = {path.stem.removeprefix("run_") for path in FOLDER.glob("run_*_*.py")}
+    files = (path for backbone in PAPER_TABLE_1 for path in FOLDER.glob(f"run_{backbone}_*.py"))
+    found = {path.stem.removeprefix("run_") for path in files}
     assert found == set(NAMES) and len(found) == 20
 
 

@@ -4,13 +4,13 @@ import argparse
 import runpy
 from pathlib import Path
 
+from knee_attention.commands.cells import add_queue_options, take_queue_options, work_through
 from knee_attention.commands.experiment import add_options, with_options
 from knee_attention.errors import InputError
 from knee_attention.options import positive_number
 from knee_attention.runs.experiment import Experiment
-from knee_attention.runs.run_folder import Run
-from knee_attention.runs.table1 import Job, print_published, run_jobs
-from knee_attention.startup import command_line, start_keras
+from knee_attention.runs.table1 import print_published, shared_options, write_table
+from knee_attention.startup import command_line
 
 
 def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
@@ -22,6 +22,7 @@ def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
     """
     experiments = [runpy.run_path(str(script))["EXPERIMENT"] for script in scripts]
     options = vars(_parser(experiments).parse_args(arguments))
+    asked = take_queue_options(options)
     output, overwrite, pdf, seeds, only, published = (
         options.pop(name) for name in ("output", "overwrite", "pdf", "seeds", "only", "published")
     )
@@ -31,23 +32,27 @@ def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
         return
     output = output or Path("runs/table1")
     with command_line("run_table1.py"):
-        _refuse_file(output)
         first = options["seed"] or 0
-        jobs = [
-            Job(with_options(experiment, {**options, "seed": seed}),
-                Run(output / _folder_name(experiment, seed, first)))
+        cells = {
+            _folder_name(experiment, seed, first): with_options(
+                experiment, {**options, "seed": seed}
+            )
             for seed in range(first, first + seeds)
             for experiment in experiments
             if not only or experiment.name in only
-        ]  # fmt: skip
-        Run(output).refuse_overlap(jobs[0].experiment, overwrite)
-        start_keras()
-        failed = run_jobs(jobs, output, overwrite, pdf)
+        }
+
+        def write(failed: dict[str, str]) -> None:
+            write_table(cells, failed, output)
+
+        failed = work_through(cells, output, asked, shared_options(cells), write, overwrite, pdf)
+        if failed is None:
+            return
         print((output / "table1.md").read_text(encoding="utf-8"))
         print(f"table1.csv, .md and .html: {output}")
         if failed:
-            raise InputError(f"{len(failed)} of {len(jobs)} runs failed; the same command tries "
-                             "them again")
+            again = "--retry-failed" if asked.workers or asked.storage else "the same command"
+            raise InputError(f"{len(failed)} of {len(cells)} runs failed; {again} tries them again")
 
 
 def _folder_name(experiment: Experiment, seed: int, first: int) -> str:
@@ -69,9 +74,5 @@ def _parser(experiments: list[Experiment]) -> argparse.ArgumentParser:
     parser.add_argument("--only", nargs="+", metavar="NAME",
                         choices=[experiment.name for experiment in experiments],
                         help="some of the experiments, such as vgg16_multiloss")
+    add_queue_options(parser)
     return parser
-
-
-def _refuse_file(output: Path) -> None:
-    if output.exists() and not output.is_dir():
-        raise InputError(f"{output}: not a folder")

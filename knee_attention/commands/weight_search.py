@@ -36,6 +36,7 @@ def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
         cells = cells_of(experiment, grid, seeds)
         # The weights of the experiment itself are of no account: each cell has its own.
         identity = replace(experiment, loss_weights=(1.0, 1.0), seed=0).as_json()
+        identity["data"] = experiment.origin  # its place may differ between machines
 
         def write(failed: dict[str, str]) -> None:
             write_search(cells, failed, output, pdf)

@@ -1,4 +1,4 @@
-"""The weights of a multi-loss, searched on a grid (paper, section 3.3): every cell, its measures."""
+"""The search for the weights of a multi-loss (paper, section 3.3): what each cell reaches."""
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ def weight_table(found: dict[Weights, list[FinishedRun]]) -> pd.DataFrame:
         found: `{(w0, w1): trainings}`, a training a seed.
 
     Returns:
-        Columns `w0`, `w1`, `seed`, `loss` (the weighted sum that the training watched),
+        Columns `w0`, `w1`, `seed`, `weighted_loss` (the sum that the training watched),
         `<branch>_loss` and `<branch>_accuracy` of both branches, and `accuracy` of the branch
         with the lower loss.
     """
@@ -32,7 +32,7 @@ def weight_table(found: dict[Weights, list[FinishedRun]]) -> pd.DataFrame:
             measured = {branch: training.results["validation"][branch] for branch in branches}
             losses = [measured[branch]["cross_entropy"] for branch in branches]
             row = {"w0": w0, "w1": w1, "seed": training.experiment["seed"]}
-            row["loss"] = float(np.dot([w0, w1], losses))
+            row["weighted_loss"] = float(np.dot([w0, w1], losses))
             for branch, metrics in measured.items():
                 row[f"{branch}_loss"] = metrics["cross_entropy"]
                 row[f"{branch}_accuracy"] = metrics["accuracy"]
@@ -66,7 +66,7 @@ def paragraph(table: pd.DataFrame) -> str:
     """
     means = table.groupby(["w0", "w1"])[measures(table)].mean()
     spread = table.groupby(["w0", "w1"])[measures(table)].std()
-    sentences = []
+    sentences = ["The weighted loss is another measure in every cell; the branches' own compare."]
     for measure in measures(table):
         w0, w1 = best_of(table, measure)
         said = measure.replace("_", " ")

@@ -88,7 +88,8 @@ def run_by_workers(queue: Queue, count: int, output: Path) -> Status:
     workers = [_started(command, log) for log in logs]
     status = queue.status()
     try:
-        with tqdm(total=len(queue.cells), initial=len(status.done), desc="runs") as progress:
+        done = len(status.done)
+        with tqdm(total=len(queue.cells), initial=done, desc="runs", disable=None) as progress:
             while any(worker.poll() is None for worker in workers):
                 time.sleep(POLL)
                 status = queue.status()

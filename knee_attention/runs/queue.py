@@ -18,6 +18,9 @@ from knee_attention.errors import InputError
 HEARTBEAT, GRACE = 60, 180
 """Seconds between a worker's signs of life, and after which it is taken for dead."""
 
+LONG_WAIT = {"timeout": 60}
+"""Seconds that SQLite lets a transaction wait for another."""
+
 MOST_DEATHS = 3
 """A cell at which so many workers died is given up."""
 
@@ -134,12 +137,15 @@ class Queue:
         try:
             database = storages.RDBStorage(
                 storage,
+                engine_kwargs={"connect_args": LONG_WAIT} if storage.startswith("sqlite") else None,
                 heartbeat_interval=heartbeat,
                 grace_period=grace,
                 heartbeat_stale_trial_callback=storages.RetryHeartbeatStaleTrialCallback(
                     max_retry=MOST_DEATHS
                 ),
             )
+            if database.engine.dialect.name == "sqlite":
+                _have_writers_wait(database.engine)
             study = self._optuna.create_study(
                 study_name=name, storage=database, load_if_exists=True
             )
@@ -235,6 +241,24 @@ class Queue:
             return status
         mean = sum(times, timedelta()) / len(times)
         return Status(status.done, status.running, status.waiting, status.failed, mean)
+
+
+def _have_writers_wait(engine) -> None:
+    """Let a transaction on SQLite take its lock before it reads, not before it writes.
+
+    SQLite knows no SELECT FOR UPDATE: two workers would read that a cell waits, and both take it.
+    """
+    from sqlalchemy import event
+
+    @event.listens_for(engine, "connect")
+    def leave_transactions_alone(connection, record):
+        connection.isolation_level = None
+
+    @event.listens_for(engine, "begin")
+    def begin(connection):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    engine.dispose()
 
 
 def local_storage(folder: Path) -> str:

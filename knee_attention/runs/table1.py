@@ -1,13 +1,11 @@
 """All twenty experiments on one data set, and the paper's Table 1 with ours beside it."""
 
-import dataclasses
-import gc
 import re
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from knee_attention.errors import InputError
+from knee_attention.runs.cells import Cells
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.run_folder import Run
 
@@ -16,57 +14,36 @@ SHARED_OPTIONS = ("data", "image_size", "epochs", "batch_size", "learning_rate",
 """Options in which all runs of one table agree."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """An experiment and its run."""
-
-    experiment: Experiment
-    run: Run
-
-
-def run_jobs(jobs: list[Job], output: Path, overwrite: bool, pdf: bool) -> dict[Path, str]:
-    """Run what is not finished yet; after each run the table is written anew.
-
-    Returns:
-        `{folder: reason}` of the runs that failed.
+def shared_options(cells: Cells) -> dict:
+    """Those options of which every run of these has the same, as JSON holds them; of the data only
+    the name, as its place may differ between machines.
     """
-    import keras
-
-    from knee_attention.runs.run import run
-
-    failed, began = {}, time.monotonic()
-    for number, job in enumerate(jobs):
-        minutes = (time.monotonic() - began) / 60
-        print(f"\n[{number + 1}/{len(jobs)}] {job.run.folder.name}, {minutes:.0f} min so far")
-        try:
-            run(job.experiment, job.run.folder, overwrite, pdf)
-        except Exception as error:  # out of memory, a full disk: the others may still succeed
-            failed[job.run.folder] = (str(error).splitlines() or [type(error).__name__])[0]
-            print(f"{job.run.folder.name} failed: {failed[job.run.folder]}")
-        keras.backend.clear_session()
-        gc.collect()
-        write_table(jobs, failed, output)
-    return failed
+    held = [experiment.as_json() | {"data": experiment.origin} for experiment in cells.values()]
+    return {
+        name: held[0][name]
+        for name in SHARED_OPTIONS
+        if all(options[name] == held[0][name] for options in held)
+    }
 
 
-def write_table(jobs: list[Job], failed: dict[Path, str], output: Path) -> None:
+def write_table(cells: Cells, failed: dict[str, str], output: Path) -> None:
     """Write `table1.csv`, `.md` and `.html` of the runs that are finished.
 
     Args:
-        jobs: all of them.
-        failed: `{folder: reason}`; finished runs that cannot be read are added.
+        cells: all of them.
+        failed: `{cell: reason}`; finished runs that cannot be read are added.
         output: the folder.
     """
     from knee_attention.evidence import table1
     from knee_attention.files import written_whole
 
-    finished = _finished(jobs, failed)
+    finished = _finished(cells, failed, output)
     table = table1.table_1(finished)
-    waiting = {job.experiment.name for job in jobs if job.run.folder not in failed}
-    heading = _heading(finished, jobs[0].experiment.data)
+    waiting = {experiment.name for cell, experiment in cells.items() if cell not in failed}
+    heading = _heading(finished, next(iter(cells.values())).data)
     notes = [
         *table1.claims(finished),
-        *(f"failed: {folder.name}: {reason}" for folder, reason in failed.items()),
+        *(f"failed: {cell}: {reason}" for cell, reason in failed.items()),
         *_missing(waiting, finished),
     ]
     shown = table1.as_text(table)
@@ -141,21 +118,21 @@ def _refuse_different(options: dict[Path, dict]) -> None:
                                  f"{held[name]!r} and not {shared[name]!r}")
 
 
-def _finished(jobs: list[Job], failed: dict[Path, str]) -> dict:
+def _finished(cells: Cells, failed: dict[str, str], output: Path) -> dict:
     """`{(backbone, variant): trainings}` of the runs whose folders hold these very experiments."""
     finished = {}
-    for job in jobs:
-        if not job.run.finished:
+    for cell, experiment in cells.items():
+        run = Run(output / cell)
+        if not run.finished:
             continue
         try:
-            if job.run.read_experiment() != job.experiment.as_json():
+            if run.read_experiment() != experiment.as_json():
                 continue
-            training = job.run.read()
+            training = run.read()
         except InputError as error:
-            failed[job.run.folder] = str(error)
+            failed[cell] = str(error)
             continue
-        key = (job.experiment.backbone, job.experiment.variant)
-        finished.setdefault(key, []).append(training)
+        finished.setdefault((experiment.backbone, experiment.variant), []).append(training)
     return finished
 
 

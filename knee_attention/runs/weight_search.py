@@ -41,7 +41,8 @@ def write_search(cells: Cells, failed: dict[str, str], output: Path, pdf: bool =
         output: the folder of the runs.
         pdf: also write the figure as PDF.
     """
-    from knee_attention.evidence import figures, weight_search
+    from knee_attention.evidence import weight_search
+    from knee_attention.evidence.heat_maps import heat_maps
 
     found = {}
     for cell, experiment in cells.items():
@@ -57,7 +58,7 @@ def write_search(cells: Cells, failed: dict[str, str], output: Path, pdf: bool =
     lines = [f"{first.name}, {first.origin}: {len(table)} of {len(cells)} trainings", ""]
     if len(table):
         title = f"{first.name}, {first.origin}, validation"
-        figures.heat_maps(
+        heat_maps(
             {
                 measure.replace("_", " "): weight_search.grid_of(table, measure)
                 for measure in weight_search.measures(table)

@@ -11,11 +11,16 @@ import pytest
 
 from knee_attention.commands.cli import main
 from knee_attention.commands.table1 import main as table1
+from knee_attention.evidence.paper import PAPER_TABLE_1
 from knee_attention.evidence.predictions import read_predictions
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.run import run
 
-SCRIPTS = sorted((Path(__file__).parents[2] / "experiments").glob("run_*_*.py"))
+SCRIPTS = [
+    Path(__file__).parents[2] / "experiments" / f"run_{backbone}_{variant}.py"
+    for backbone, variants in PAPER_TABLE_1.items()
+    for variant in variants
+]
 ONE = Experiment(backbone="antony_clsf", branches=("att1",), image_size=(96, 96), epochs=1,
                  batch_size=10, limit=10, precision="float32")  # fmt: skip
 TWO = replace(ONE, branches=("att1", "att2"), fusion="multi_loss", loss_weights=(1.0, 0.8))

@@ -57,6 +57,15 @@ def test_two_workers_do_every_cell_once_although_one_is_killed(tmp_path):
     assert status.done == CELLS and not status.running and not status.waiting
 
 
+def test_workers_that_hurry_take_no_cell_twice(tmp_path):
+    hurried = WORKER.replace("time.sleep(0.3)", "").replace("range(6)", "range(60)")
+    open_queue(tmp_path, cells=[f"cell{number}" for number in range(60)])
+    command = [sys.executable, "-c", hurried, local_storage(tmp_path), str(tmp_path)]
+    workers = [subprocess.Popen(command) for _ in range(3)]
+    assert [worker.wait(timeout=120) for worker in workers] == [0, 0, 0]
+    assert set(done(tmp_path).values()) == {1} and len(done(tmp_path)) == 60
+
+
 def test_what_fails_is_told_and_tried_again_only_when_asked(tmp_path):
     def do(cell):
         if cell == "cell1":

@@ -10,8 +10,7 @@ import pytest
 from knee_attention.commands.table1 import main
 from knee_attention.files import write_json
 from knee_attention.runs.experiment import Experiment
-from knee_attention.runs.run_folder import Run
-from knee_attention.runs.table1 import Job, write_table
+from knee_attention.runs.table1 import write_table
 
 SPEC = importlib.util.spec_from_file_location(
     "run_table1", Path(__file__).parents[2] / "experiments" / "run_table1.py"
@@ -62,7 +61,7 @@ def test_a_failed_run_is_said_and_a_second_call_does_only_what_is_missing(tmp_pa
 
 
 def test_runs_that_are_not_there_yet_are_named(tmp_path):
-    write_table([Job(Experiment(), Run(tmp_path / "vgg16_att0"))], {}, tmp_path)
+    write_table({"vgg16_att0": Experiment()}, {}, tmp_path)
     assert "not run yet: vgg16_att0" in (tmp_path / "table1.md").read_text()
 
 
@@ -78,8 +77,8 @@ def test_a_damaged_run_is_named_and_does_not_stop_the_table(tmp_path, damaged):
     write_predictions(knee, "att0", folder / "predictions.csv")
     (folder / damaged).write_text("{")
     failed = {}
-    write_table([Job(Experiment(), Run(folder))], failed, tmp_path)
-    assert damaged in failed[folder]
+    write_table({"vgg16_att0": Experiment()}, failed, tmp_path)
+    assert damaged in failed["vgg16_att0"]
     assert "failed: vgg16_att0: " in (tmp_path / "table1.md").read_text()
 
 
