@@ -15,10 +15,13 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
+
+from knee_attention.startup import command_line
 
 MODELS = {
     "auto": "ours, --precision auto",
@@ -31,6 +34,17 @@ QUANTITIES = {
     "inference": "inference",
     "one_knee": "inference knee by knee",
     "first_step": "time to first step",
+}
+SHOWN = {
+    "precision": "precision {}",
+    "first_step": "time to first step {:.1f} s",
+    "training": "training {:.2f} images/s",
+    "augmentation": "strong augmentation adds {:.1%} to an epoch with flips",
+    "memory": "peak memory {:.2f} GB",
+    "inference": "inference {:.2f} images/s",
+    "one_knee": "inference knee by knee {:.2f} images/s",
+    "convolution": "3x3 convolution {:.0f} GFLOP/s",
+    "gflop": "a forward pass of an image {:.1f} GFLOP",
 }
 ONE_KNEE_STEPS = 20
 BATCHES_AN_EPOCH = 8
@@ -56,31 +70,41 @@ def main() -> None:
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if options.only:
-        print(json.dumps(measure(options)))
+        for measurement in measure(options):
+            print(json.dumps(measurement), flush=True)
         return
-    best = {}
-    for number in range(options.rounds):
-        for model in options.models:
-            print(f"round {number + 1} of {options.rounds}: {MODELS[model]} ...",
-                  file=sys.stderr, flush=True)
-            measured = in_own_process(model, options)
-            if measured:
-                best[model] = better(best.get(model), measured)
-                print(f"  training {measured['training']:.2f} images/s, inference "
-                      f"{measured['inference']:.2f}, first step {measured['first_step']:.1f} s",
-                      file=sys.stderr, flush=True)
-    if best:
-        print(table(best, options))
-    if options.films:
-        from benchmark_split import splitting_speed
+    with command_line("benchmark.py"):
+        measure_networks(options)
+        if options.films:
+            measure_splitting(options)
 
-        speed = splitting_speed(options.films, options.workers)
-        print(f"split_knees.py, {options.films} films of 2494x2048, 16 bits, {options.workers} "
-              f"workers: {speed['film_ms']:.0f} ms a film; OpenCV alone decodes one and encodes "
-              f"its knees in {speed['opencv_ms']:.0f} ms on one core: {speed['speed_up']:.2f} "
-              "times as fast")
-        print("memory of its processes over the run, in fifths: "
-              + ", ".join(f"{memory:.0f} MB" for memory in speed["memory_mb"]))
+
+def measure_networks(options: argparse.Namespace) -> None:
+    """Print each measurement as it comes; in the end, also after Ctrl-C, a table of the best."""
+    best = {}
+    try:
+        for number in range(options.rounds):
+            for model in options.models:
+                print(f"round {number + 1} of {options.rounds}: {MODELS[model]}", flush=True)
+                measured = in_own_process(model, options)
+                if measured:
+                    best[model] = better(best.get(model), measured)
+    finally:
+        if best:
+            print(table(best, options), flush=True)
+
+
+def measure_splitting(options: argparse.Namespace) -> None:
+    """Print how fast split_knees.py is, and how much memory it takes."""
+    from benchmark_split import splitting_speed
+
+    speed = splitting_speed(options.films, options.workers)
+    print(f"split_knees.py, {options.films} films of 2494x2048, 16 bits, {options.workers} "
+          f"workers: {speed['film_ms']:.0f} ms a film; OpenCV alone decodes one and encodes its "
+          f"knees in {speed['opencv_ms']:.0f} ms on one core: {speed['speed_up']:.2f} times as "
+          "fast")
+    print("memory of its processes over the run, in fifths: "
+          + ", ".join(f"{memory:.0f} MB" for memory in speed["memory_mb"]))
 
 
 def in_own_process(model: str, options: argparse.Namespace) -> dict | None:
@@ -88,12 +112,19 @@ def in_own_process(model: str, options: argparse.Namespace) -> dict | None:
     command = [sys.executable, __file__, "--only", model,
                "--image-size", *map(str, options.image_size),
                "--batch-size", str(options.batch_size), "--steps", str(options.steps)]
-    ended = subprocess.run(command, capture_output=True, text=True)
-    if ended.returncode:
-        reason = ended.stderr.strip().splitlines()[-1:] or [f"exit code {ended.returncode}"]
-        print(f"{MODELS[model]}: not measured, {reason[0]}", file=sys.stderr)
+    measured = {}
+    with tempfile.TemporaryFile("w+") as errors:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
+            for line in process.stdout:
+                name, value = json.loads(line)
+                measured[name] = value
+                print(f"  {SHOWN[name].format(value)}", flush=True)
+        errors.seek(0)
+        reason = errors.read().strip().splitlines()[-1:]
+    if process.returncode:
+        print(f"  not measured further: {(reason or [f'exit code {process.returncode}'])[0]}")
         return None
-    return json.loads(ended.stdout.strip().splitlines()[-1])
+    return measured
 
 
 def better(before: dict | None, now: dict) -> dict:
@@ -108,8 +139,8 @@ def better(before: dict | None, now: dict) -> dict:
     }
 
 
-def measure(options: argparse.Namespace) -> dict:
-    """Rates in images/s, seconds to the first step, peak memory in GB, convolution GFLOP/s."""
+def measure(options: argparse.Namespace) -> Iterator[tuple[str, float | str]]:
+    """The names of `SHOWN` and their values, one after the other as they are measured."""
     import resource
 
     height, width = options.image_size
@@ -127,28 +158,21 @@ def measure(options: argparse.Namespace) -> dict:
         targets = dict.fromkeys(("att0", "att1"), grades)
         precision, build = choose_precision(options.only), our_model
 
+    yield "precision", precision
     began = time.perf_counter()
     model = build((height, width), precision)
     model.train_on_batch(images, targets)
-    first_step = time.perf_counter() - began
-    training = count / fastest(lambda: model.train_on_batch(images, targets), options.steps)
-    augmentation = 0.0
+    yield "first_step", time.perf_counter() - began
+    step = fastest(lambda: model.train_on_batch(images, targets), options.steps)
+    yield "training", count / step
     if options.only != "keras2":
-        augmentation = cost_of_augmentation(model, images[..., 0], grades, options.steps)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    inference = count / fastest_inference(model, images, options.steps)
-    one_knee = 1 / fastest_inference(model, images[:1], ONE_KNEE_STEPS)
-    return {
-        "precision": precision,
-        "training": training,
-        "inference": inference,
-        "one_knee": one_knee,
-        "first_step": first_step,
-        "augmentation": augmentation,
-        "memory": memory,
-        "convolution": convolution_rate(precision) if options.only != "keras2" else 0.0,
-        "gflop": convolution_gflop(model) if options.only != "keras2" else 0.0,
-    }
+        yield "augmentation", cost_of_augmentation(model, images[..., 0], grades, options.steps)
+    yield "memory", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    yield "inference", count / fastest_inference(model, images, options.steps)
+    yield "one_knee", 1 / fastest_inference(model, images[:1], ONE_KNEE_STEPS)
+    if options.only != "keras2":
+        yield "convolution", convolution_rate(precision)
+        yield "gflop", convolution_gflop(model)
 
 
 def cost_of_augmentation(model, images: np.ndarray, grades: np.ndarray, rounds: int) -> float:
@@ -267,7 +291,7 @@ def table(best: dict[str, dict], options: argparse.Namespace) -> str:
                      f"{row['inference']:10.2f}{row['one_knee']:10.2f}{row['first_step']:10.1f}"
                      f"{row['memory']:9.2f}")
     for model, row in best.items():
-        if row["convolution"]:
+        if "convolution" in row:
             training = TRAINING_PASSES * row["gflop"] * row["training"] / row["convolution"]
             inference = row["gflop"] * row["inference"] / row["convolution"]
             lines.append(f"{MODELS[model]}: 3x3 convolution {row['convolution']:.0f} GFLOP/s; "

@@ -1,5 +1,6 @@
 """The arithmetic of the benchmark; its timings are for people to read."""
 
+import argparse
 import importlib.util
 from pathlib import Path
 
@@ -30,3 +31,13 @@ def test_the_best_round_counts_quantity_by_quantity(benchmark):
 
 def test_a_convolution_rate_is_measured(benchmark):
     assert 1 < benchmark.convolution_rate("float32") < 1e6
+
+
+def test_what_was_measured_before_a_failure_is_printed(benchmark, monkeypatch, tmp_path, capsys):
+    script = tmp_path / "model.py"
+    script.write_text("print('[\"training\", 2.0]', flush=True)\nraise SystemExit('no memory')")
+    monkeypatch.setattr(benchmark, "__file__", str(script))
+    options = argparse.Namespace(image_size=(96, 64), batch_size=2, steps=1)
+    assert benchmark.in_own_process("float32", options) is None
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == ["  training 2.00 images/s", "  not measured further: no memory"]
