@@ -1,5 +1,9 @@
 """A radiograph lies as its DICOM file says, and what is no image in it is dark."""
 
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -106,3 +110,19 @@ def test_what_makes_the_pixels_unreadable_is_an_image_error(tmp_path, elements):
     dataset.save_as(path)
     with pytest.raises(ImageError, match="001"):
         read_film(path)
+
+
+def test_reading_in_threads_leaves_the_warning_filters_alone(tmp_path):
+    path = write_dicom(tmp_path / "001", STORED, PatientOrientation=["L", "F"])
+    content = path.read_bytes()
+    assert content.count(b"20040101") == 1
+    path.write_bytes(content.replace(b"20040101", b"2004-1-1"))
+    before, switched = list(warnings.filters), sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            films = list(pool.map(read_film, [path] * 100))
+    finally:
+        sys.setswitchinterval(switched)
+    assert warnings.filters == before
+    np.testing.assert_array_equal(films[0], STORED)
