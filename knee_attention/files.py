@@ -29,6 +29,9 @@ NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a path beside `path` to write to; it takes the name `path` when the block ends well.
 
+    What was written is on the disk before it is renamed, so that after a power cut the name leads
+    to the old content or to the new one.
+
     The temporary name keeps the suffix, because Keras and OpenCV choose the format by it, and no
     more than the end of a long name, which has to have room for what is put before it.
 
@@ -40,6 +43,8 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     beside = path.with_name(f".{os.getpid()}.{path.name[-KEPT_OF_NAME:]}")
     try:
         yield beside
+        with beside.open("r+b") as file:
+            os.fsync(file.fileno())
         os.replace(beside, path)
     except OSError as error:
         concerned = {os.fspath(name) for name in (error.filename, error.filename2) if name}

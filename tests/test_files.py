@@ -27,6 +27,17 @@ def test_a_place_that_cannot_be_written_to_is_one_sentence(tmp_path):
             beside.write_text("words")
 
 
+def test_what_was_written_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    path, synced = tmp_path / "numbers.json", []
+
+    def fsync(descriptor):
+        synced.append((os.fstat(descriptor).st_size, path.exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_json(path, {"grade": 3})
+    assert synced == [(path.stat().st_size, False)]
+
+
 def test_other_failures_are_not_taken_for_those_of_the_file(tmp_path):
     with pytest.raises(BrokenPipeError), written_whole(tmp_path / "table.csv"):
         raise BrokenPipeError(32, "Broken pipe")

@@ -81,7 +81,8 @@ def run(options: argparse.Namespace) -> None:
                 progress.write(f"not graded: {knees}", file=sys.stderr)
                 write({"file": str(file), "error": knees.reason})
                 continue
-            turned += any(knee.turned for knee in knees)
+            if any(knee.turned for knee in knees):
+                turned += 1
             for knee in knees:
                 row = knee_row(str(file), knee, synthetic)
                 shown = json.dumps(row) if options.json else _line(row)

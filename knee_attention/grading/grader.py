@@ -171,7 +171,8 @@ class Grader:
         waiting, count = [], 0
         for image, prepared in self._read_ahead(iter(images), view, batch_size):
             waiting.append((image, prepared))
-            count += 0 if isinstance(prepared, ImageError) else len(prepared)
+            if not isinstance(prepared, ImageError):
+                count += len(prepared)
             if count >= batch_size:
                 yield from self._grade_batch(waiting)
                 waiting, count = [], 0

@@ -3,6 +3,8 @@
 import struct
 import subprocess
 import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -175,3 +177,19 @@ def test_a_film_in_memory_is_read_as_one_on_a_disk(tmp_path):
     for damaged, reason in ((b"", "the file is empty"), (content[:300], "without pixels")):
         with pytest.raises(ImageError, match=f"none: .*{reason}"):
             read_film(tmp_path / "none", damaged)
+
+
+def test_reading_in_threads_leaves_the_warning_filters_alone(tmp_path):
+    path = write_dicom(tmp_path / "001", STORED, PatientOrientation=["L", "F"])
+    content = path.read_bytes()
+    assert content.count(b"20040101") == 1
+    path.write_bytes(content.replace(b"20040101", b"2004-1-1"))
+    before, switched = list(warnings.filters), sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            films = list(pool.map(read_film, [path] * 100))
+    finally:
+        sys.setswitchinterval(switched)
+    assert warnings.filters == before
+    np.testing.assert_array_equal(films[0], STORED)

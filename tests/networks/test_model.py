@@ -1,4 +1,7 @@
+import dataclasses
 import itertools
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import keras
 import numpy as np
@@ -38,15 +41,6 @@ def test_taps_are_where_the_paper_has_them():
     model = build_model("resnet50", ("att0", "att1", "att2"), "multi_loss", (64, 64))
     shapes = {b: model.get_layer(f"{b}_norm").output.shape[1:] for b in ("att0", "att1", "att2")}
     assert shapes == {"att0": (8, 8, 512), "att1": (4, 4, 1024), "att2": (2, 2, 2048)}
-
-
-@pytest.mark.parametrize("backbone", BACKBONES)
-def test_the_smallest_image_leaves_every_tap_a_grid(backbone):
-    chosen = BACKBONES[backbone]
-    images = keras.Input((chosen.smallest, chosen.smallest, 1))
-    network = keras.Model(images, chosen.build(images))
-    for tap in chosen.taps.values():
-        assert min(network.get_layer(tap).output.shape[1:3]) >= 2
 
 
 def grades_of(model, images):
@@ -113,6 +107,30 @@ def test_pixels_reach_imagenet_weights_as_keras_applications_prepares_them(backb
     prepare = getattr(keras.applications, backbone).preprocess_input
     expected = prepare(np.repeat(knees, 3, axis=3))
     np.testing.assert_allclose(part.predict(knees, verbose=0), expected, atol=1e-4)
+
+
+def test_a_precision_is_seen_by_no_other_thread(monkeypatch):
+    """While one thread builds in bfloat16, another builds in its own precision."""
+    half_built, go_on = Event(), Event()
+
+    def slow(images):
+        half_built.set()
+        assert go_on.wait(60)
+        return BACKBONES["antony_clsf"].build(images)
+
+    monkeypatch.setitem(
+        BACKBONES, "slow", dataclasses.replace(BACKBONES["antony_clsf"], build=slow)
+    )
+    arguments = {"branches": ("att0",), "fusion": "single", "image_size": (96, 96)}
+    with ThreadPoolExecutor(1) as other:
+        building = other.submit(build_model, "slow", precision="mixed_bfloat16", **arguments)
+        assert half_built.wait(60)
+        assert keras.config.dtype_policy().name == "float32"
+        here = build_model("antony_clsf", **arguments)
+        go_on.set()
+        there = building.result()
+    assert here.get_layer("conv2").compute_dtype == "float32"
+    assert there.get_layer("conv2").compute_dtype == "bfloat16"
 
 
 @pytest.mark.parametrize(

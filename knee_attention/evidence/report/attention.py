@@ -29,10 +29,10 @@ def attention_scores(runs: list[ReportedRun]) -> Markup:
             scores_table(scores, "localisation of every branch"), element("p", NOTE, class_="note")
         ]
     drawn = [run for run in runs if run.expert_masks]
-    for key, title in DRAWN_JOINTS.items() if drawn else ():
-        scores = [(run.label, run.expert_masks[key]) for run in drawn]
-        parts.append(scores_table(scores, title))
     if drawn:
+        for key, title in DRAWN_JOINTS.items():
+            scores = [(run.label, run.expert_masks[key]) for run in drawn]
+            parts.append(scores_table(scores, title))
         counts = ", ".join(
             f"{run.label}: {run.expert_masks['knees']} {run.expert_masks['split']} knees of "
             f"{run.expert_masks['data']}" for run in drawn

@@ -182,7 +182,8 @@ def _refuse_misfits(file: LegacyFile, model: keras.Model, pairs: list[tuple]) ->
         if given != expected:
             ours = f"{wanted} {expected}" if wanted else "no layer"
             misfits.append(ours + (f" for its {found} {given}" if found else " not found"))
-            only_masks &= bool(wanted) and wanted.endswith("_mask")
+            if not wanted or not wanted.endswith("_mask"):
+                only_masks = False
     shown = "; ".join(misfits[:3])
     if len(misfits) > 3:
         shown += f"; and {len(misfits) - 3} more"

@@ -1,0 +1,76 @@
+"""A further backbone is one entry: nothing else has to know it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from knee_attention import load_grader
+from knee_attention.commands.experiment import main
+from knee_attention.networks.backbones import BACKBONES, Backbone
+from knee_attention.networks.files.model_files import load_model, read_description
+from knee_attention.phantoms.dataset import phantom_dataset
+from knee_attention.runs.experiment import Experiment
+
+
+def tiny(images):
+    from keras import layers
+
+    x = layers.Conv2D(4, 5, strides=4, activation="relu", name="tiny_conv1")(images)
+    x = layers.MaxPooling2D(2, name="tiny_pool1")(x)
+    x = layers.Conv2D(8, 3, activation="relu", name="tiny_conv2")(x)
+    return layers.MaxPooling2D(2, name="tiny_pool2")(x)
+
+
+TINY = Backbone(
+    build=tiny,
+    taps={"att0": "tiny_pool1", "att1": "tiny_pool2"},
+    smallest=64,
+    known_by="tiny_conv1",
+    first_convolution="tiny_conv1",
+    phantom_setting={"image_size": (72, 64), "epochs": 1, "batch_size": 5, "learning_rate": 1e-3},
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run of the tiny backbone on phantoms, in its own setting."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BACKBONES, "tiny", TINY)
+        folder = tmp_path_factory.mktemp("runs") / "tiny_multiloss"
+        main(two_branches(), ["--limit", "10", "--precision", "float32", "--output", str(folder)])
+        yield folder
+
+
+def two_branches():
+    return Experiment("tiny", ("att0", "att1"), "multi_loss", (1.0, 0.8))
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model.keras"])
+def test_it_trains_and_its_models_are_loaded_as_what_they_are(run, name):
+    described = read_description(run / name)
+    assert (described["backbone"], described["fusion"]) == ("tiny", "multi_loss")
+    assert described["image_size"] == [72, 64]
+    knees = phantom_dataset((72, 64), 10).splits["test"]
+    predicted = load_model(run / name).predict(knees.images[..., np.newaxis], verbose=0)
+    table = pd.read_csv(run / "predictions.csv")
+    for output in ("att0", "att1"):
+        expected = table[[f"{output}_p{grade}" for grade in range(5)]].to_numpy()
+        np.testing.assert_allclose(predicted[output], expected, atol=1e-5)
+
+
+def test_a_knee_is_graded_and_a_training_begins_from_it(run, tmp_path):
+    knees = phantom_dataset((72, 64), 10).splits["test"]
+    [graded] = load_grader(run).grade(knees.images[0], view="single")
+    assert set(graded.masks) == {"att0", "att1"}
+    again = tmp_path / "again"
+    main(two_branches(), ["--limit", "10", "--weights", str(run / "model.h5"),
+                          "--output", str(again), "--precision", "float32"])  # fmt: skip
+    assert (again / "results.json").exists()
+
+
+def test_what_it_cannot_is_refused_as_of_any_other():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BACKBONES, "tiny", TINY)
+        for wrong in ({"image_size": (63, 64)}, {"weights": "imagenet"}, {"branches": ("att2",)}):
+            with pytest.raises(ValueError, match="tiny|att0, att1"):
+                Experiment(**{"backbone": "tiny", "image_size": (72, 64), **wrong})

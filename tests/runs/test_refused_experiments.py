@@ -1,0 +1,92 @@
+"""An experiment that cannot run is refused when it is made, before any data are read."""
+
+import dataclasses
+
+import pytest
+
+from knee_attention.commands import experiment, table1
+from knee_attention.errors import InputError
+from knee_attention.networks.model import build_model
+from knee_attention.runs.experiment import CHOICES, Experiment
+
+PAIR = {"branches": ("att0", "att1"), "fusion": "multi_loss", "loss_weights": (1.0, 0.8)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"backbone": "vgg19"}, "a backbone of vgg16, resnet50"),
+        ({"fusion": "late"}, "a fusion of single"),
+        ({"branches": ()}, "different branches of att0, att1, att2"),
+        ({"branches": ("att0", "att7")}, "different branches of att0, att1, att2"),
+        ({"branches": ("att0", "att1")}, "one branch for 'single'"),
+        ({"image_size": (63, 224)}, "at least 64 pixels a side for vgg16"),
+        ({"backbone": "antony_clsf", "image_size": (95, 96)}, "at least 96 pixels a side"),
+        ({"backbone": "antony_extended", "image_size": (96, 95)}, "at least 96 pixels a side"),
+        ({"image_size": (4097, 224)}, "at most 4096 pixels"),
+        ({"image_size": (96.5, 224)}, "in whole pixels"),
+        ({"image_size": (96,)}, "a height and a width"),
+    ],
+)
+def test_a_network_that_cannot_be_built_is_refused_in_the_words_of_build_model(arguments, message):
+    with pytest.raises(InputError, match=message) as of_experiment:
+        Experiment(**arguments)
+    model = {"branches": ("att0",), "fusion": "single", **arguments}
+    with pytest.raises(ValueError) as of_model:
+        build_model(**model)
+    assert str(of_model.value) == str(of_experiment.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"loss_weights": (1.0,)}, "for each of att0, att1"),
+        ({"loss_weights": (1.0, 0.8, 0.6)}, "for each of att0, att1"),
+        ({"loss_weights": (1.0, float("nan"))}, "for each of att0, att1"),
+        ({"loss_weights": (1.0, 0.0)}, "for each of att0, att1"),
+        ({"fusion": "early_fusion"}, "for each of kl"),
+        ({"epochs": 0}, "a whole number from 1 as epochs"),
+        ({"batch_size": 2.5}, "a whole number from 1 as batch_size"),
+        ({"patience": -1}, "a whole number from 1 as patience"),
+        ({"limit": 0}, "a whole number from 1 as limit, or None"),
+        ({"learning_rate": float("nan")}, "a number above 0 as learning_rate"),
+        ({"learning_rate": float("inf")}, "a number above 0 as learning_rate"),
+        ({"learning_rate": -1e-5}, "a number above 0 as learning_rate"),
+        ({"seed": -1}, "from 0 to 2.32 - 1 as seed"),
+        ({"seed": 2**32}, "from 0 to 2.32 - 1 as seed"),
+        ({"backbone": "antony_clsf", "weights": "imagenet"}, "no ImageNet weights for antony_clsf"),
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused(arguments, message):
+    with pytest.raises(InputError, match=message):
+        Experiment(**{**PAIR, **arguments})
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_an_unknown_choice_is_refused_and_every_known_one_taken(name):
+    for choice in CHOICES[name]:
+        assert getattr(Experiment(**{name: choice}), name) == choice
+    with pytest.raises(InputError, match=f"expected {CHOICES[name][0]} or .* as {name}. Received"):
+        Experiment(**{name: "other"})
+
+
+def test_a_changed_experiment_is_looked_at_again():
+    with pytest.raises(InputError, match="one branch for 'single'"):
+        dataclasses.replace(Experiment(), fusion="multi_loss")
+
+
+@pytest.mark.parametrize("command", ["experiment", "table1"])
+def test_a_command_says_so_before_it_looks_at_the_data(command, capsys, tmp_path):
+    script = tmp_path / "run_vgg16_att0.py"
+    script.write_text("from knee_attention.runs.experiment import Experiment\n"
+                      "EXPERIMENT = Experiment()\n")
+    options = ["--data", str(tmp_path / "none"), "--image-size", "32", "32"]
+    with pytest.raises(SystemExit) as ended:
+        if command == "experiment":
+            experiment.main(Experiment(), options)
+        else:
+            table1.main([script], options)
+    assert ended.value.code == 2
+    said = capsys.readouterr().err.strip()
+    assert said.endswith("at least 64 pixels a side for vgg16. Received: 32x32")
+    assert "Traceback" not in said
