@@ -26,12 +26,13 @@ def mask_colours(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         size: height and width of the result.
 
     Returns:
-        `(height, width, 3)` uint8, blue, green, red.
+        `(height, width, 4)` uint8, blue, green, red, and the stretched mask, which is the alpha of
+        a picture that leaves a film bare where the mask is lowest.
     """
     enlarged = at_image_size(mask.astype(np.float32), size)
     spread = max(float(np.ptp(enlarged)), 1e-12)
     levels = np.round(255 * (enlarged - enlarged.min()) / spread).astype(np.uint8)
-    return cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)
+    return np.dstack([cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), levels])
 
 
 def overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -45,7 +46,8 @@ def overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
         `(height, width, 3)` uint8, blue, green, red.
     """
     film = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-    return cv2.addWeighted(mask_colours(mask, image.shape), OPACITY, film, 1 - OPACITY, 0)
+    colours = np.ascontiguousarray(mask_colours(mask, image.shape)[..., :3])
+    return cv2.addWeighted(colours, OPACITY, film, 1 - OPACITY, 0)
 
 
 def captioned(image: np.ndarray, mask: np.ndarray, caption: str) -> np.ndarray:

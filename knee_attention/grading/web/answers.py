@@ -34,8 +34,8 @@ def _rows(film: FileInMemory, grader: Grader) -> Response:
 
 
 def _view(film: FileInMemory, grader: Grader) -> Response:
-    """The rows, each with the knee as the model saw it and every branch's mask in colour, both PNG
-    files of one size in base64."""
+    """The rows, each with the knee as the model saw it and every branch's mask in colour, the more
+    opaque the higher it is; PNG files of one size, in base64."""
     return JSONResponse([
         {
             **_row(film, knee, grader),

@@ -57,11 +57,13 @@ class OnnxNetwork:
         if _lies_elsewhere(memoryview(content)):
             raise InputError(f"{path}: its weights lie in another file, which is not read; all of "
                              "an ONNX file has to be in it")
-        quiet = onnxruntime.SessionOptions()
-        quiet.log_severity_level = 4  # what is wrong is said by the exception
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # what is wrong is said by the exception
+        # Threads that wait in a loop take the processor from those that read the next films.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(
-                content, quiet, providers=onnxruntime.get_available_providers()
+                content, options, providers=onnxruntime.get_available_providers()
             )
         except Exception as error:  # onnxruntime's exceptions have no common base
             raise InputError(f"{path}: no readable ONNX file ({str(error).splitlines()[0]})"

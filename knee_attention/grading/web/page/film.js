@@ -77,10 +77,8 @@ function draw({ canvas, row, film, masks }, branch, opacity, withBox) {
   const pen = canvas.getContext("2d");
   pen.imageSmoothingQuality = "high";
   pen.drawImage(film, 0, 0, canvas.width, canvas.height);
-  pen.globalCompositeOperation = "screen"; // where attention is lowest the film stays as it is
-  pen.globalAlpha = opacity;
+  pen.globalAlpha = opacity; // and the mask's own: where attention is lowest the film stays bare
   pen.drawImage(masks[branch], 0, 0, canvas.width, canvas.height);
-  pen.globalCompositeOperation = "source-over";
   pen.globalAlpha = 1;
   if (row.box && withBox) {
     pen.strokeStyle = "#4fd1ff";
