@@ -1,0 +1,69 @@
+"""The two objects that report a film: made, and written whole."""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom import Dataset
+
+from knee_attention.errors import ImageError
+from knee_attention.files import written_whole
+from knee_attention.grading.dicom.algorithm import Algorithm
+from knee_attention.grading.dicom.capture import capture
+from knee_attention.grading.dicom.source import source_of
+from knee_attention.grading.dicom.structured_report import Box, structured_report
+from knee_attention.grading.grader import GradedKnee
+
+
+@dataclass(frozen=True)
+class Reports:
+    """What reports a film.
+
+    Attributes:
+        report: the Comprehensive 3D SR with the grades.
+        picture: the Secondary Capture Image with the attention.
+    """
+
+    report: Dataset
+    picture: Dataset
+
+
+def reports_of(
+    film: Path,
+    knees: list[GradedKnee],
+    algorithm: Algorithm,
+    joints: dict[str | None, Box] | None = None,
+) -> Reports:
+    """Report a film in its own study.
+
+    Args:
+        film: the DICOM file.
+        knees: of that film, as they were graded.
+        algorithm: what graded them.
+        joints: by side, left, top, right, bottom of the joint on the upright film in pixels.
+
+    Raises:
+        ImageError: the film is no readable DICOM file, names no study, or its header breaks the
+            standard in a way that no report can take over.
+    """
+    source = source_of(film)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # real archives break the standard in harmless ways
+            return Reports(
+                structured_report(source, knees, algorithm, joints),
+                capture(source, knees, algorithm),
+            )
+    except Exception:  # of a damaged header highdicom and pydicom complain in many ways
+        raise ImageError(film, "its header cannot be taken over into a report") from None
+
+
+def write_report(path: Path, report: Dataset) -> None:
+    """Write one of them as a DICOM file (PS3.10), whole or not at all.
+
+    Raises:
+        InputError: it cannot be written there.
+    """
+    with written_whole(path) as beside, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        report.save_as(beside, enforce_file_format=True)
