@@ -12,7 +12,7 @@ No standard scheme has a code for the Kellgren-Lawrence grade. The private schem
 | OA | Probability of Kellgren-Lawrence grade 2 or higher | name of a measurement, 0 to 1 |
 | *output* | Output *output* of the network | method of a measurement: att0, att1, att2, ... |
 | ensemble | All outputs, averaged before the softmax | method of a measurement |
-| USE, RESEARCH | Intended use: Research use only, not a medical device | an evaluation and its value |
+| USE, RESEARCH | Intended use: Research use only, not a medical device | an evaluation, its value |
 | DATA, PHANTOMS | Training data: Synthetic phantoms; says nothing about real knees | the same |
 | POLARITY, NEGATIVE | Polarity: Photographic negative, turned before grading | the same |
 """

@@ -1,7 +1,7 @@
 """The two objects that report a film: made, and written whole."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydicom import Dataset
@@ -67,3 +67,35 @@ def write_report(path: Path, report: Dataset) -> None:
     with written_whole(path) as beside, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         report.save_as(beside, enforce_file_format=True)
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """Reports of many films, each film once.
+
+    Attributes:
+        algorithm: what grades them.
+    """
+
+    algorithm: Algorithm
+    _reported: dict[str, Path] = field(default_factory=dict)
+
+    def write(self, film: Path, knees: list[GradedKnee], report: Path, picture: Path) -> None:
+        """Write what reports a film.
+
+        Args:
+            film: the DICOM file.
+            knees: of that film, as they were graded.
+            report: where the structured report goes.
+            picture: where the Secondary Capture Image goes.
+
+        Raises:
+            ImageError: as `reports_of` does, or the film was reported from another file.
+            InputError: a file cannot be written.
+        """
+        made = reports_of(film, knees, self.algorithm)
+        first = self._reported.setdefault(made.report.SOPInstanceUID, film)
+        if first != film:
+            raise ImageError(film, f"the same film as {first} by its SOPInstanceUID, reported once")
+        write_report(report, made.report)
+        write_report(picture, made.picture)

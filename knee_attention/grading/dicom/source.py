@@ -49,7 +49,7 @@ def source_of(path: Path) -> Dataset:
     for keyword in REFERENCES:
         uid = UID(str(film.get(keyword) or ""))
         if not uid.is_valid:
-            raise ImageError(path, f"it has no valid {keyword}, so no report can be filed beside it")
+            raise ImageError(path, f"without a valid {keyword} no report can be filed beside it")
         setattr(source, keyword, uid)
     for keyword, understood in REQUIRED.items():
         setattr(source, keyword, film.get(keyword) if _fits(film, keyword, understood) else "")
