@@ -31,6 +31,7 @@ class Header:
         series: SeriesDescription.
         body_part: BodyPartExamined.
         view: ViewPosition.
+        equipment: ManufacturerModelName.
         uid: SOPInstanceUID, one per image.
         spacing: mm per pixel between rows and between columns: ImagerPixelSpacing (PS3.3
             C.8.11.7.1.1), at the detector, else PixelSpacing.
@@ -42,6 +43,7 @@ class Header:
     series: str
     body_part: str
     view: str
+    equipment: str
     uid: str
     spacing: tuple[float, float] | None
 
@@ -73,6 +75,7 @@ def read_header(path: Path) -> Header:
         series=_text(dataset, "SeriesDescription"),
         body_part=_text(dataset, "BodyPartExamined"),
         view=_text(dataset, "ViewPosition"),
+        equipment=_text(dataset, "ManufacturerModelName"),
         uid=_text(dataset, "SOPInstanceUID"),
         spacing=_spacing(dataset),
     )
