@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 
 DICOM = ["pydicom>=3.0", "pylibjpeg>=2.0", "pylibjpeg-libjpeg>=2.3", "pylibjpeg-openjpeg>=2.4"]
+DICOM_OUT = [*DICOM, "highdicom>=0.28", "pynetdicom>=3.0"]
 ONNX = ["onnx>=1.17", "onnxruntime>=1.20"]
 
 setup(
@@ -24,9 +25,10 @@ setup(
     extras_require={
         "test": [
             "pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "hypothesis>=6.100",
-            "ruff>=0.9", "tf_keras>=2.18", *DICOM, *ONNX,
+            "ruff>=0.9", "tf_keras>=2.18", *DICOM_OUT, *ONNX,
         ],
         "dicom": DICOM,
+        "dicom-out": DICOM_OUT,
         "onnx": ONNX,
         "jax": ["jax>=0.4.35"],
         "gpu": ["tensorflow[and-cuda]>=2.18"],

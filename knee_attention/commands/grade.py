@@ -206,7 +206,7 @@ def _reporting(grader, options: argparse.Namespace):
     try:
         from knee_attention.grading.dicom.algorithm import Algorithm
         from knee_attention.grading.dicom.reports import ReportFiles
-    except ModuleNotFoundError as error:
-        raise InputError(f'--dicom needs {error.name}: pip install "knee_attention[dicom-out]"'
+    except ModuleNotFoundError:
+        raise InputError('--dicom needs highdicom: pip install "knee_attention[dicom-out]"'
                          ) from None
     return ReportFiles(Algorithm.of(grader, options.model, options.view))

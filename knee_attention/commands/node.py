@@ -12,6 +12,7 @@ import argparse
 import logging
 import re
 import threading
+import warnings
 from pathlib import Path
 
 from knee_attention.errors import InputError
@@ -47,11 +48,12 @@ def run(options: argparse.Namespace) -> None:
         from knee_attention.grading.dicom.algorithm import Algorithm
         from knee_attention.grading.node.archive import Archive
         from knee_attention.grading.node.node import Node
-    except ModuleNotFoundError as error:
-        raise InputError(f'a node needs {error.name}: pip install "knee_attention[dicom-out]"'
-                         ) from None
+    except ModuleNotFoundError:
+        raise InputError("a node needs pynetdicom and highdicom: pip install "
+                         '"knee_attention[dicom-out]"') from None
     from knee_attention.grading.grader import RESEARCH_ONLY, load_grader
 
+    warnings.simplefilter("ignore")  # of odd headers they would quote what these hold
     _log_to_stderr()
     log = logging.getLogger(__name__)
     grader = load_grader(options.model, options.polarity)

@@ -44,6 +44,8 @@ def capture(source: Dataset, knees: list[GradedKnee], algorithm: Algorithm) -> S
     image.copy_patient_and_study_information(source)
     # highdicom wants an orientation; a picture of several panels, some perhaps mirrored, has none.
     image.PatientOrientation = None
+    sides = {knee.side for knee in knees}
+    image.Laterality = sides.pop() if len(sides) == 1 else None
     image.BurnedInAnnotation = "NO"  # nothing in the picture names the patient
     image.DerivationDescription = f"Attention over the knees, {algorithm.version}. {RESEARCH_ONLY}"
     film = Dataset()

@@ -1,5 +1,6 @@
 """The two objects that report a film: made, and written whole."""
 
+import io
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,27 +47,38 @@ def reports_of(
         ImageError: the film is no readable DICOM file, names no study, or its header breaks the
             standard in a way that no report can take over.
     """
-    source = source_of(film)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # real archives break the standard in harmless ways
+            source = source_of(film)
             return Reports(
                 structured_report(source, knees, algorithm, joints),
                 capture(source, knees, algorithm),
             )
+    except ImageError:
+        raise
     except Exception:  # of a damaged header highdicom and pydicom complain in many ways
         raise ImageError(film, "its header cannot be taken over into a report") from None
 
 
+def file_content(report: Dataset) -> bytes:
+    """One of them as a DICOM file (PS3.10)."""
+    content = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        report.save_as(content, enforce_file_format=True)
+    return content.getvalue()
+
+
 def write_report(path: Path, report: Dataset) -> None:
-    """Write one of them as a DICOM file (PS3.10), whole or not at all.
+    """Write one of them as a DICOM file, whole or not at all.
 
     Raises:
         InputError: it cannot be written there.
     """
-    with written_whole(path) as beside, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        report.save_as(beside, enforce_file_format=True)
+    content = file_content(report)
+    with written_whole(path) as beside:
+        beside.write_bytes(content)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """What a report takes over from its film: whose it is, which study, and what it refers to."""
 
-import warnings
 from pathlib import Path
 
 from highdicom.enum import PatientSexValues
@@ -63,9 +62,7 @@ def _fits(film: Dataset, keyword: str, understood: type) -> bool:
     if not film.get(keyword):
         return False
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            understood(film.get(keyword))
+        understood(film.get(keyword))
     except (ValueError, TypeError):
         return False
     return True

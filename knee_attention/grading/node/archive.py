@@ -120,14 +120,16 @@ class Sender:
 
     def _store(self, association: Association, path: Path) -> str | None:
         """Send one object; why the archive will never take it, or None when it has it."""
-        dataset = dcmread(path)
         kinds = [context.abstract_syntax for context in association.accepted_contexts]
-        if dataset.SOPClassUID not in kinds:
-            return f"it takes no {dataset.SOPClassUID.name}"
         try:
+            dataset = dcmread(path)
+            if dataset.SOPClassUID not in kinds:
+                return f"it takes no {dataset.SOPClassUID.name}"
             answer = association.send_c_store(dataset)
         except RuntimeError:
             answer = None  # the association has ended
+        except Exception as error:  # a file that is damaged must not keep the others back
+            return f"a damaged file ({type(error).__name__})"
         if not answer:
             raise Away("it broke off the connection")
         if answer.Status in OUT_OF_RESOURCES:

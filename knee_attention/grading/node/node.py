@@ -1,12 +1,10 @@
 """A DICOM node that grades what it is sent: C-STORE in, C-STORE out, C-ECHO."""
 
-import io
 import logging
 import re
 import threading
 from pathlib import Path
 
-from pydicom import Dataset
 from pydicom.pixels import get_decoder
 from pydicom.uid import (
     UID,
@@ -22,7 +20,7 @@ from pynetdicom.sop_class import Verification
 from knee_attention.errors import ImageError, InputError
 from knee_attention.films.dicom import Header, read_header
 from knee_attention.grading.dicom.algorithm import PRODUCT, Algorithm
-from knee_attention.grading.dicom.reports import reports_of
+from knee_attention.grading.dicom.reports import file_content, reports_of
 from knee_attention.grading.grader import Grader
 from knee_attention.grading.node.archive import Archive, Sender
 from knee_attention.grading.node.spool import Spool
@@ -195,12 +193,7 @@ class Node:
         except Exception as error:  # one film must not end the node, whatever it does to a library
             return f"not graded, {type(error).__name__}"
         for report in (made.report, made.picture):
-            self.reports.put(report.SOPInstanceUID, _file_content(report))
+            self.reports.put(report.SOPInstanceUID, file_content(report))
         self._report_came.set()
         return ", ".join(f"{knee.side or 'knee'} KL {knee.grade}" for knee in knees)
 
-
-def _file_content(report: Dataset) -> bytes:
-    content = io.BytesIO()
-    report.save_as(content, enforce_file_format=True)
-    return content.getvalue()

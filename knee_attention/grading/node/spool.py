@@ -26,11 +26,14 @@ class Spool:
 
     def waiting(self) -> list[Path]:
         """The files, the oldest first."""
-        return sorted(self.folder.glob("*.dcm"), key=lambda path: path.stat().st_mtime_ns)
+        return sorted(self._files(), key=lambda path: path.stat().st_mtime_ns)
 
     def is_full(self) -> bool:
         """Whether as many wait as may."""
-        return len(list(self.folder.glob("*.dcm"))) >= self.limit
+        return len(self._files()) >= self.limit
+
+    def _files(self) -> list[Path]:
+        return list(self.folder.glob("[!.]*.dcm"))  # what begins with a dot is being written
 
     def put(self, uid: str, content: bytes) -> None:
         """Keep a file, on the disk when this returns; it replaces one of the same instance.
