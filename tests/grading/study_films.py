@@ -1,5 +1,8 @@
-"""DICOM films of a study, a network that costs nothing, and a sender of films."""
+"""What tests of reports and of the node share: films of a study, a network that costs nothing, a
+sender of films, a port, and patience."""
 
+import socket
+import time
 from pathlib import Path
 
 import numpy as np
@@ -64,3 +67,18 @@ def send(port: int, *films: Path) -> list[int | None]:
             answers.append(None)
     association.release()
     return answers
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def until(holds, seconds=60):
+    """Wait until something holds."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)

@@ -1,9 +1,7 @@
 """The DICOM node: what it takes, what it leaves out, what it sends, and what is never lost."""
 
 import logging
-import socket
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -26,7 +24,14 @@ from pydicom.uid import (  # noqa: E402
     SecondaryCaptureImageStorage,
 )
 from pynetdicom import AE, evt  # noqa: E402
-from study_films import BrightKnee, bright_knee_grader, send, study_film  # noqa: E402
+from study_films import (  # noqa: E402
+    BrightKnee,
+    bright_knee_grader,
+    free_port,
+    send,
+    study_film,
+    until,
+)
 from test_fuzz import mutations  # noqa: E402
 
 from knee_attention.commands.cli import main  # noqa: E402
@@ -39,20 +44,6 @@ from knee_attention.grading.node.node import Node, transfer_syntaxes  # noqa: E4
 ALGORITHM = Algorithm("bright knee", "0" * 64, ("polarity auto", "view auto"))
 COMPRESSED = {RLELossless, JPEG2000Lossless, JPEGLSLossless}
 UNCOMPRESSED = {ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian}
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def until(holds, seconds=60):
-    """Wait until something holds."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.05)
 
 
 class StandIn:

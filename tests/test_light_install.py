@@ -1,0 +1,100 @@
+"""The README's light install: grading by ONNX, DICOM reports and the node need no more than it."""
+
+import re
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from knee_attention.phantoms.film import phantom_film
+
+pytest.importorskip("highdicom")
+pytest.importorskip("pynetdicom")
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+ROOT = Path(__file__).parents[1]
+DECODERS = {"pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg"}
+"""pydicom finds them when a film needs them."""
+
+USE = """
+import json, sys
+for package in json.loads(sys.argv[1]):
+    sys.modules[package] = None  # as if it were not installed
+from knee_attention.commands.cli import main
+main(["grade", "film.png", "film.dcm", "--model", "model.onnx", "--csv", "out.csv", "--overlay",
+      "out"])
+main(["grade", "film.dcm", "--model", "model.onnx", "--json", "--dicom", "out"])
+main(["info", "model.onnx"])
+import knee_attention.grading.node.node
+print("\\n" + json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
+"""
+
+
+def listed() -> set[str]:
+    """The packages that the README installs."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    [names] = re.findall(r"^pip install --no-deps \S+ && pip install ((?:.|\\\n)+?[^\\])$", readme,
+                         re.MULTILINE)  # fmt: skip
+    return set(names.replace("\\\n", " ").split())
+
+
+def with_what_they_need(names: set[str]) -> set[str]:
+    """Packages and, all the way down, what they need without their extras."""
+    known, to_look_at = set(), set(names)
+    while to_look_at:
+        name = to_look_at.pop()
+        known.add(name)
+        try:
+            needs = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:  # another OpenCV of the same content is installed
+            continue
+        needed = {re.split(r"[^\w.-]", need)[0] for need in needs if "extra ==" not in need}
+        to_look_at |= {need.lower().replace("_", "-") for need in needed} - known
+    return known
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A film as PNG and as DICOM, and a model."""
+    from dicom_files import write_dicom
+
+    from knee_attention.networks.files.onnx_export import export_onnx
+    from knee_attention.networks.model import build_model
+
+    folder = tmp_path_factory.mktemp("light")
+    description = {
+        "name": "small", "outputs": ["att0"], "image_size": [96, 96], "backbone": "antony_clsf",
+        "branches": ["att0"], "fusion": "single", "pixel_mean": [0.0], "pixel_deviation": 1.0,
+        "precision": "float32",
+    }  # fmt: skip
+    model = build_model("antony_clsf", ("att0",), "single", (96, 96))
+    export_onnx(model, folder / "model.onnx", description)
+    film = phantom_film((1, 3), seed=0, height=256).image
+    cv2.imwrite(str(folder / "film.png"), film)
+    write_dicom(folder / "film.dcm", film.astype(np.uint16) * 16, StudyInstanceUID="1.2.3",
+                SeriesInstanceUID="1.2.4")  # fmt: skip
+    return folder
+
+
+def test_nothing_else_is_needed(folder):
+    import json
+
+    required = {re.split(r"[>=]", line)[0] for line in (ROOT / "requirements.txt").open()}
+    absent = {"scikit-learn": "sklearn"}
+    left_out = [absent.get(name, name) for name in required - listed() - {"opencv-python"}]
+    assert "tensorflow" in left_out and "keras" in left_out
+    done = subprocess.run([sys.executable, "-c", USE, json.dumps(left_out)], cwd=folder, text=True,
+                          capture_output=True, env={"PYTHONPATH": str(ROOT)})  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    loaded = json.loads(done.stdout.splitlines()[-1])
+    homes = metadata.packages_distributions()
+    used = {home.lower().replace("_", "-") for name in loaded for home in homes.get(name, ())}
+    allowed = with_what_they_need(listed()) | {"knee-attention", "setuptools", "opencv-python"}
+    assert used <= allowed, used - allowed
+    named = {"opencv-python" if name.startswith("opencv") else name for name in listed()}
+    assert named - DECODERS <= used, "listed and not used"
