@@ -274,6 +274,7 @@ def test_a_film_that_comes_twice_is_one_to_the_archive(node, archive, tmp_path):
     assert len({one.SOPInstanceUID for one in archive.received}) == 2
 
 
+@pytest.mark.slow
 def test_500_damaged_films(node, archive, tmp_path):
     """Each is graded or left out, and a whole one after them is graded."""
 
