@@ -9,6 +9,7 @@ HERE = Path(__file__).parent
 
 DICOM = ["pydicom>=3.0", "pylibjpeg>=2.0", "pylibjpeg-openjpeg>=2.4"]
 DICOM_JPEG = [*DICOM, "pylibjpeg-libjpeg>=2.3"]  # GPLv3, which nobody should get unasked
+DICOM_OUT = [*DICOM, "highdicom>=0.28", "pynetdicom>=3.0"]
 ONNX = ["onnx>=1.17", "onnxruntime>=1.20"]
 SWEEP = ["optuna>=5"]
 SERVE = ["starlette>=0.40", "uvicorn>=0.30"]
@@ -50,10 +51,11 @@ setup(
         "test": [
             "pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "hypothesis>=6.100",
             "ruff>=0.9", "mypy>=1.15", "selenium>=4.20", "tf_keras>=2.18",
-            *DICOM_JPEG, *ONNX, *SERVE, *SWEEP,
+            *DICOM_JPEG, *DICOM_OUT, *ONNX, *SERVE, *SWEEP,
         ],
         "dicom": DICOM,
         "dicom-jpeg": DICOM_JPEG,
+        "dicom-out": DICOM_OUT,
         "onnx": ONNX,
         "serve": SERVE,
         "sweep": SWEEP,

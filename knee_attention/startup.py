@@ -13,6 +13,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from knee_attention.errors import InputError
 
@@ -42,6 +43,16 @@ def start_keras() -> None:
     # calls .h5 a legacy format at every save, by the logger absl; here it is asked for.
     for name in ("tensorflow", "absl"):
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def start_for(model: str | os.PathLike) -> None:
+    """Import what a model file needs to grade: nothing for `.onnx`, else Keras.
+
+    Raises:
+        InputError: as `start_keras` does.
+    """
+    if Path(model).suffix.lower() != ".onnx":
+        start_keras()
 
 
 @contextmanager

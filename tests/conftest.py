@@ -1,6 +1,7 @@
 """Quiet TensorFlow, and small inputs that the tests make themselves."""
 
 import os
+import sys
 from contextlib import contextmanager
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -115,3 +116,18 @@ def refused(capsys):
         return said
 
     return run
+
+
+@pytest.fixture
+def refused_import(monkeypatch):
+    """Has a package be as one that is not installed."""
+
+    def refuse(package: str) -> None:
+        for name in [name for name in sys.modules if name.split(".")[0] == package]:
+            monkeypatch.delitem(sys.modules, name)
+        users = [name for name in sys.modules if name.startswith("knee_attention.grading.dicom")]
+        for name in users:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setitem(sys.modules, package, None)
+
+    return refuse

@@ -13,6 +13,7 @@ COMMANDS = {
     "report": "one HTML page over finished runs",
     "publish": "keep what runs found beside the code, without their weights",
     "export": "write a saved model as ONNX",
+    "node": "a DICOM node that grades what an archive sends it, and sends reports back",
     "import-legacy": "bring a file of the original Keras 2 code into this project",
 }
 

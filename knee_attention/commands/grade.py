@@ -28,6 +28,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="also write every output's probabilities to a table")
     parser.add_argument("--overlay", type=Path, metavar="DIR",
                         help="also draw every knee with the chosen branch's attention")
+    parser.add_argument("--dicom", type=Path, metavar="DIR",
+                        help="also report every DICOM film in its own study: a structured report "
+                        "and a Secondary Capture Image")
     parser.add_argument("--json", action="store_true",
                         help="print one JSON object a knee and line instead of the table")
     parser.add_argument("--view", choices=("auto", "bilateral", "single"), default="auto",
@@ -53,14 +56,16 @@ def run(options: argparse.Namespace) -> None:
     from knee_attention.films.inputs import files_to_open
     from knee_attention.grading.grader import RESEARCH_ONLY, load_grader
     from knee_attention.grading.rows import columns, film_picture, knee_row
-    from knee_attention.startup import start_keras
+    from knee_attention.startup import start_for
 
     files = files_to_open(options.images)
-    pictures = _picture_files(options.overlay, files) if options.overlay else []
-    keep_inputs(files, [*pictures, options.csv] if options.csv else pictures)
-    if options.model.suffix.lower() != ".onnx":
-        start_keras()
+    pictures = _named_after(files, options.overlay, ".png") if options.overlay else []
+    reports = _report_files(files, options.dicom) if options.dicom else []
+    written = [*pictures, *(file for pair in reports for file in pair)]
+    keep_inputs(files, [*written, options.csv] if options.csv else written)
+    start_for(options.model)
     grader = load_grader(options.model, options.polarity)
+    report_files = _reporting(grader, options) if reports else None
     synthetic = bool(grader.description.get("synthetic"))
     with ExitStack() as stack:
         write = _nowhere
@@ -68,10 +73,12 @@ def run(options: argparse.Namespace) -> None:
             write = stack.enter_context(_table(options.csv, columns(grader.outputs)))
         if pictures:
             make_folder(options.overlay)
+        if reports:
+            make_folder(options.dicom)
         print(_heading(grader, options.model), file=sys.stderr)
         if not options.json:
             print(_TITLES)
-        failed = turned = 0
+        failed = turned = unreported = 0
         progress = stack.enter_context(tqdm(total=len(files), desc="grading", disable=None))
         graded = grader.grade_all(files, options.view, options.batch_size)
         for position, (file, knees) in enumerate(graded):
@@ -90,11 +97,19 @@ def run(options: argparse.Namespace) -> None:
                 write(row)
             if pictures:
                 write_picture(pictures[position], film_picture(knees, synthetic))
+            if reports:
+                try:
+                    report_files.write(file, knees, *reports[position])
+                except ImageError as error:
+                    unreported += 1
+                    progress.write(f"not reported: {error}", file=sys.stderr)
     remarks = sys.stderr if options.json else sys.stdout
     if options.csv:
         print(f"every probability: {options.csv}", file=remarks)
     if options.overlay:
         print(f"pictures: {options.overlay}", file=remarks)
+    if options.dicom:
+        print(f"DICOM reports: {options.dicom}", file=remarks)
     if turned:
         print(f"photographic negatives, turned before grading: {turned} of {len(files)} files",
               file=remarks)
@@ -103,6 +118,8 @@ def run(options: argparse.Namespace) -> None:
         print(f"{failed} of {len(files)} files could not be graded", file=sys.stderr)
     if failed == len(files):
         raise InputError("nothing could be graded")
+    if unreported == len(files) - failed:
+        raise InputError("no film could be reported")
 
 
 def _nowhere(row: dict) -> None:
@@ -140,13 +157,39 @@ def _table(path: Path, columns: list[str]) -> Iterator[Callable[[dict], object]]
         yield writer.writerow
 
 
-def _picture_files(folder: Path, files: list[Path]) -> list[Path]:
-    """A picture in a folder for every file; files of one name get a number."""
+def _named_after(files: list[Path], folder: Path, suffix: str) -> list[Path]:
+    """A file in a folder for every file; of files of one name the further ones get a number."""
     taken = {}
     for file in files:
         name, times = file.stem, 1
         while name in taken:
             times += 1
             name = f"{file.stem}-{times}"
-        taken[name] = folder / f"{name}.png"
+        taken[name] = folder / f"{name}{suffix}"
     return list(taken.values())
+
+
+def _report_files(files: list[Path], folder: Path) -> list[tuple[Path, Path]]:
+    """Where each film's structured report and its Secondary Capture Image go.
+
+    Raises:
+        InputError: an image is no DICOM file.
+    """
+    from knee_attention.films.inputs import is_dicom
+
+    other = next((file for file in files if file.is_file() and not is_dicom(file)), None)
+    if other:
+        raise InputError(f"{other}: no DICOM file, so there is no patient and no study to report "
+                         "it under; leave out --dicom, or give DICOM files alone")
+    return list(zip(_named_after(files, folder, "_sr.dcm"), _named_after(files, folder, "_sc.dcm"),
+                    strict=True))
+
+
+def _reporting(grader, options: argparse.Namespace):
+    try:
+        from knee_attention.grading.dicom.algorithm import Algorithm
+        from knee_attention.grading.dicom.reports import ReportFiles
+    except ModuleNotFoundError:
+        raise InputError('--dicom needs highdicom: pip install "knee_attention[dicom-out]"'
+                         ) from None
+    return ReportFiles(Algorithm.of(grader, options.model, options.view))

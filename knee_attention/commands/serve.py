@@ -34,8 +34,10 @@ def run(options: argparse.Namespace) -> None:
     if options.model is None:
         raise InputError("no model is named: an .h5, .keras or .onnx file, or the folder of a run")
     from knee_attention.grading.web.server import serve
+    from knee_attention.startup import start_for
 
     def load():
+        start_for(options.model)
         from knee_attention.grading.grader import load_grader
 
         return load_grader(options.model, options.polarity)

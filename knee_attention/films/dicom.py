@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from knee_attention.errors import ImageError
 from knee_attention.films.containers import pixels_declared
 from knee_attention.films.image_files import check_pixels, check_regular
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 PROJECTIONS = frozenset({"CR", "DX", "RG", "RF", "XA", "OT"})
 """Modalities that may hold a radiograph (PS3.3 C.7.3.1.1.1); OT is what scanned film is sent as."""
@@ -28,6 +32,7 @@ class Header:
         series: SeriesDescription.
         body_part: BodyPartExamined.
         view: ViewPosition.
+        equipment: ManufacturerModelName.
         uid: SOPInstanceUID, one per image.
         spacing: mm per pixel between rows and between columns: ImagerPixelSpacing (PS3.3
             C.8.11.7.1.1), at the detector, else PixelSpacing.
@@ -39,6 +44,7 @@ class Header:
     series: str
     body_part: str
     view: str
+    equipment: str
     uid: str
     spacing: tuple[float, float] | None
 
@@ -53,7 +59,7 @@ def read_header(path: Path, content: bytes | None = None) -> Header:
     Raises:
         ImageError: no DICOM file, a damaged one, one without pixels, or no radiograph.
     """
-    dataset = _read(path, content, stop_before_pixels=True)
+    dataset = read_dataset(path, content, stop_before_pixels=True)
     if "DirectoryRecordSequence" in dataset:
         raise ImageError(path, "a DICOM directory, no image")
     if "SOPInstanceUID" not in dataset:
@@ -74,12 +80,25 @@ def read_header(path: Path, content: bytes | None = None) -> Header:
         series=_text(dataset, "SeriesDescription"),
         body_part=_text(dataset, "BodyPartExamined"),
         view=_text(dataset, "ViewPosition"),
+        equipment=_text(dataset, "ManufacturerModelName"),
         uid=_text(dataset, "SOPInstanceUID"),
         spacing=_spacing(dataset),
     )
 
 
-def _read(path: Path, content: bytes | None, stop_before_pixels: bool = False):
+def read_dataset(
+    path: Path, content: bytes | None = None, stop_before_pixels: bool = False
+) -> "Dataset":
+    """Everything that a DICOM file holds, its texts decoded.
+
+    Args:
+        path: the file, or what to call its content.
+        content: the file's bytes, where they lie in memory.
+        stop_before_pixels: read no pixels.
+
+    Raises:
+        ImageError: no DICOM file, or a damaged one.
+    """
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
 
@@ -139,7 +158,7 @@ def read_film(path: Path, content: bytes | None = None) -> np.ndarray:
     """
     from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
-    dataset = _read(path, content)
+    dataset = read_dataset(path, content)
     if "PixelData" not in dataset:
         raise ImageError(path, "a DICOM file without pixels")
     stored = _decode(dataset, path)
@@ -224,19 +243,47 @@ def _padding(dataset, stored: np.ndarray) -> np.ndarray:
 
 
 def _upright(film: np.ndarray, dataset) -> np.ndarray:
-    """Turn a film by PatientOrientation (PS3.3 C.7.6.1.1.1), unless it says that this is no view
-    from the front or the back."""
+    transposed, mirrored, upended = _turns(dataset)
+    film = film.T if transposed else film
+    film = film[:, ::-1] if mirrored else film
+    return film[::-1] if upended else film
+
+
+def _turns(dataset) -> tuple[bool, bool, bool]:
+    """How to turn a film by PatientOrientation (PS3.3 C.7.6.1.1.1), unless it says that this is no
+    view from the front or the back: rows for columns, then left for right, then top for bottom."""
     orientation = dataset.get("PatientOrientation") or ""
     if isinstance(orientation, str) or len(orientation) != 2:
-        return film
+        return False, False, False
     along_row, along_column = (str(part)[:1] for part in orientation)
-    if along_row in ("F", "H") and along_column in ("L", "R"):
-        film, along_row, along_column = film.T, along_column, along_row
-    if along_row == "R":
-        film = film[:, ::-1]
-    if along_column == "H":
-        film = film[::-1]
-    return film
+    transposed = along_row in ("F", "H") and along_column in ("L", "R")
+    if transposed:
+        along_row, along_column = along_column, along_row
+    return transposed, along_row == "R", along_column == "H"
+
+
+def stored_box(
+    box: tuple[float, float, float, float], dataset: "Dataset"
+) -> tuple[float, float, float, float]:
+    """Where a box on a film that `read_film` gave lies in the file's own pixels.
+
+    Args:
+        box: left, top, right, bottom on the film, in pixels from its upper left corner.
+        dataset: the film's file.
+
+    Returns:
+        The same in the file's pixels, as PS3.3 C.18.6.1.1 counts them.
+    """
+    left, top, right, bottom = box
+    transposed, mirrored, upended = _turns(dataset)
+    height, width = dataset.Rows, dataset.Columns
+    if transposed:
+        height, width = width, height
+    if upended:
+        top, bottom = height - bottom, height - top
+    if mirrored:
+        left, right = width - right, width - left
+    return (top, left, bottom, right) if transposed else (left, top, right, bottom)
 
 
 def _as_uint16(values: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -1,0 +1,103 @@
+"""A DICOM node beside an archive: it takes films by C-STORE, grades them, and sends a structured
+report and a Secondary Capture Image of each to the archive, into the film's own study.
+
+A film is answered as soon as it is on the disk. Films and reports wait in a folder, so that nothing
+is lost when the process ends or the archive is away; started again there, the node goes on. Objects
+that are no radiograph of a knee from the front are left out, the node's own too. The log, on
+stderr, names films by their SOPInstanceUID and holds no names of patients. DICOM knows no
+passwords: whoever reaches the port can send films.
+"""
+
+import argparse
+import logging
+import re
+import threading
+import warnings
+from pathlib import Path
+
+from knee_attention.errors import InputError
+from knee_attention.options import POLARITIES, positive_number
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `node`."""
+    parser.add_argument("model", metavar="MODEL", type=Path,
+                        help="an .h5, .keras or .onnx file, or the folder of a run")
+    parser.add_argument("--send-to", required=True, type=_archive, metavar="TITLE@HOST:PORT",
+                        help="the archive that takes the reports")
+    parser.add_argument("--ae-title", default="KNEEATT", type=_title, metavar="TITLE",
+                        help="the node's AE title (default: KNEEATT)")
+    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
+                        help="where to listen; 0.0.0.0 is every network (default: 127.0.0.1)")
+    parser.add_argument("--port", type=_port, default=11112, metavar="N",
+                        help="where to listen (default: 11112)")
+    parser.add_argument("--queue", type=Path, default=Path("node"), metavar="DIR",
+                        help="where films and reports wait (default: node)")
+    parser.add_argument("--queue-limit", type=positive_number, default=1000, metavar="N",
+                        help="films that may wait; a further one is refused (default: 1000)")
+    parser.add_argument("--polarity", choices=POLARITIES, default="auto",
+                        help="turn photographic negatives, or leave every image as it is "
+                        "(default: auto)")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Listen until interrupted."""
+    try:
+        from knee_attention.grading.dicom.algorithm import Algorithm
+        from knee_attention.grading.node.archive import Archive
+        from knee_attention.grading.node.node import Node
+    except ModuleNotFoundError:
+        raise InputError("a node needs pynetdicom and highdicom: pip install "
+                         '"knee_attention[dicom-out]"') from None
+    from knee_attention.grading.grader import RESEARCH_ONLY, load_grader
+    from knee_attention.startup import start_for
+
+    warnings.simplefilter("ignore")  # of odd headers they would quote what these hold
+    _log_to_stderr()
+    log = logging.getLogger(__name__)
+    start_for(options.model)
+    grader = load_grader(options.model, options.polarity)
+    algorithm = Algorithm.of(grader, options.model)
+    archive = Archive(*options.send_to)
+    node = Node(grader, algorithm, archive, options.queue, options.ae_title, options.queue_limit)
+    node.start(options.host, options.port)
+    log.info("%s listens on %s:%d, grades by %s, reports to %s. %s", options.ae_title, options.host,
+             options.port, algorithm.model, archive, RESEARCH_ONLY)
+    if options.host not in LOOPBACK:
+        log.warning("whoever reaches %s:%d can send films: DICOM knows no passwords", options.host,
+                    options.port)
+    try:
+        threading.Event().wait()
+    finally:
+        node.stop()
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    logger = logging.getLogger("knee_attention")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+
+
+def _title(text: str) -> str:
+    """An AE title (PS3.5 6.2): up to 16 ASCII characters without a backslash."""
+    if not re.fullmatch(r"[ -\[\]-~]{1,16}", text) or not text.strip():
+        raise argparse.ArgumentTypeError(f"expected an AE title of 1 to 16 letters, not {text!r}")
+    return text.strip()
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, not {text!r}")
+    return int(text)
+
+
+def _archive(text: str) -> tuple[str, str, int]:
+    title, at, address = text.partition("@")
+    host, colon, port = address.rpartition(":")
+    if not (title and at and host and colon):
+        raise argparse.ArgumentTypeError(f"expected TITLE@HOST:PORT, not {text!r}")
+    return _title(title), host.strip("[]"), _port(port)

@@ -1,0 +1,69 @@
+"""What graded a film, as a report names it, and the identifiers that follow from it."""
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from pydicom import Dataset
+
+from knee_attention.grading.grader import Grader
+
+PRODUCT = "knee_attention"
+"""Manufacturer and model name of every object made here; by them the node knows its own."""
+
+NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "knee_attention/grading/dicom")
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """A model and how it was asked: what the content of a report depends on besides the film.
+
+    Attributes:
+        model: the model's name.
+        digest: SHA-256 of the model's file.
+        settings: how films are read, such as `"polarity auto"`.
+        synthetic: whether the model learnt from phantoms.
+        release: the version of this package.
+    """
+
+    model: str
+    digest: str
+    settings: tuple[str, ...]
+    synthetic: bool = False
+    release: str = metadata.version(PRODUCT)
+
+    @classmethod
+    def of(cls, grader: Grader, path: Path, view: str = "auto") -> "Algorithm":
+        """What a grader is.
+
+        Args:
+            grader: as `load_grader` gave it.
+            path: the model's file, or the folder of its run.
+            view: as the grader is asked.
+        """
+        path = path / "model.h5" if path.is_dir() else path
+        return cls(
+            model=grader.description.get("name") or path.name,
+            digest=hashlib.sha256(path.read_bytes()).hexdigest(),
+            settings=(f"polarity {grader.polarity}", f"view {view}"),
+            synthetic=bool(grader.description.get("synthetic")),
+        )
+
+    @property
+    def version(self) -> str:
+        """The release of this package, and the first digits of the model's digest."""
+        return f"{self.release}, model {self.digest[:12]}"
+
+    def uid(self, kind: str, source: Dataset | None = None) -> str:
+        """The identifier of something that this algorithm makes of a film, or of itself.
+
+        It is a UUID of version 5 under the root 2.25 (PS3.5 B.2) that follows from the film's
+        SOPInstanceUID, the package's release, the model's file, the settings and `kind`. So a film
+        graded again has the same report, of which an archive keeps one, and another model's stands
+        beside it.
+        """
+        film = source.SOPInstanceUID if source else ""
+        parts = [self.release, self.digest, *self.settings, film, kind]
+        return f"2.25.{uuid.uuid5(NAMESPACE, '/'.join(parts)).int}"

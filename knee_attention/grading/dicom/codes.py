@@ -1,0 +1,58 @@
+"""The codes of a report: DICOM's and SNOMED's where there are some, else those of this project.
+
+No standard scheme has a code for the Kellgren-Lawrence grade. The private scheme `99KNEEATT`
+(PS3.16 section 8: private designators begin with 99) has:
+
+| code value | meaning | used as |
+|---|---|---|
+| KL | Kellgren-Lawrence grade | name of an evaluation |
+| KL0 KL1 KL2 KL3 KL4 | Kellgren-Lawrence grade 0 (none), ... 4 (severe) | its value |
+| P0 P1 P2 P3 P4 | Probability of Kellgren-Lawrence grade 0, ... 4 | name of a measurement, 0 to 1 |
+| MEAN | Mean Kellgren-Lawrence grade under the probabilities | name of a measurement, 0 to 4 |
+| OA | Probability of Kellgren-Lawrence grade 2 or higher | name of a measurement, 0 to 1 |
+| *output* | Output *output* of the network | method of a measurement: att0, att1, att2, ... |
+| ensemble | All outputs, averaged before the softmax | method of a measurement |
+| USE, RESEARCH | Intended use: Research use only, not a medical device | an evaluation, its value |
+| DATA, PHANTOMS | Training data: Synthetic phantoms; says nothing about real knees | the same |
+| POLARITY, NEGATIVE | Polarity: Photographic negative, turned before grading | the same |
+"""
+
+from pydicom.sr.coding import Code
+
+SCHEME = "99KNEEATT"
+
+
+def private(value: str, meaning: str) -> Code:
+    """A code of the private scheme."""
+    return Code(value, SCHEME, meaning)
+
+
+GRADE = private("KL", "Kellgren-Lawrence grade")
+GRADES = [
+    private(f"KL{grade}", f"Kellgren-Lawrence grade {grade} ({meaning})")
+    for grade, meaning in enumerate(("none", "doubtful", "mild", "moderate", "severe"))
+]
+PROBABILITIES = [
+    private(f"P{grade}", f"Probability of Kellgren-Lawrence grade {grade}") for grade in range(5)
+]
+MEAN_GRADE = private("MEAN", "Mean Kellgren-Lawrence grade under the probabilities")
+OSTEOARTHRITIS = private("OA", "Probability of Kellgren-Lawrence grade 2 or higher")
+ENSEMBLE = private("ensemble", "All outputs, averaged before the softmax")
+
+RESEARCH_USE = (
+    private("USE", "Intended use"),
+    private("RESEARCH", "Research use only, not a medical device"),
+)
+PHANTOMS = (
+    private("DATA", "Training data"),
+    private("PHANTOMS", "Synthetic phantoms; says nothing about real knees"),
+)
+NEGATIVE = (
+    private("POLARITY", "Polarity"),
+    private("NEGATIVE", "Photographic negative, turned before grading"),
+)
+
+
+def output(name: str) -> Code:
+    """An output of the network as the method by which a probability was found."""
+    return private(name, f"Output {name} of the network")

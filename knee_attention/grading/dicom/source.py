@@ -1,0 +1,68 @@
+"""What a report takes over from its film: whose it is, which study, and what it refers to."""
+
+from pathlib import Path
+
+from highdicom.enum import PatientSexValues
+from pydicom import Dataset
+from pydicom.uid import UID
+from pydicom.valuerep import DA, TM
+
+from knee_attention.errors import ImageError
+from knee_attention.films.dicom import read_dataset
+
+UTF_8 = "ISO_IR 192"
+
+REFERENCES = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
+
+REQUIRED = {
+    "PatientID": str,
+    "PatientName": str,
+    "PatientBirthDate": DA,
+    "PatientSex": PatientSexValues,
+    "StudyID": str,
+    "StudyDate": DA,
+    "StudyTime": TM,
+    "AccessionNumber": str,
+    "ReferringPhysicianName": str,
+}
+"""Attributes of type 2 of the Patient and General Study modules (PS3.3 C.7.1.1, C.7.2.1), and what
+has to understand them: they are blank where a film lacks them or breaks their form."""
+
+FURTHER = (
+    "IssuerOfPatientID", "OtherPatientIDs", "PatientComments", "PatientIdentityRemoved",
+    "DeidentificationMethod", "DeidentificationMethodCodeSequence", "PatientAge",
+    "StudyDescription", "PatientOrientation", "Rows", "Columns",
+)  # fmt: skip
+"""Where a film has them. The last three say where on it a joint lies."""
+
+
+def source_of(path: Path) -> Dataset:
+    """What a report takes over from a film, in UTF-8 whatever the film's character set.
+
+    Raises:
+        ImageError: no readable DICOM file, or one without what a report is filed under.
+    """
+    film = read_dataset(path, stop_before_pixels=True)
+    source = Dataset()
+    source.SpecificCharacterSet = UTF_8
+    for keyword in REFERENCES:
+        uid = UID(str(film.get(keyword) or ""))
+        if not uid.is_valid:
+            raise ImageError(path, f"without a valid {keyword} no report can be filed beside it")
+        setattr(source, keyword, uid)
+    for keyword, understood in REQUIRED.items():
+        setattr(source, keyword, film.get(keyword) if _fits(film, keyword, understood) else "")
+    for keyword in FURTHER:
+        if keyword in film:
+            source[keyword] = film[keyword]
+    return source
+
+
+def _fits(film: Dataset, keyword: str, understood: type) -> bool:
+    if not film.get(keyword):
+        return False
+    try:
+        understood(film.get(keyword))
+    except (ValueError, TypeError):
+        return False
+    return True

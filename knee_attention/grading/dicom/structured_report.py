@@ -1,0 +1,137 @@
+"""A film's grades as a structured report: TID 1500 of PS3.16, a measurement group a knee."""
+
+import numpy as np
+from highdicom.coding_schemes import CodingSchemeIdentificationItem
+from highdicom.sr import (
+    AlgorithmIdentification,
+    Comprehensive3DSR,
+    DeviceObserverIdentifyingAttributes,
+    FindingSite,
+    ImageRegion,
+    Measurement,
+    MeasurementReport,
+    MeasurementsAndQualitativeEvaluations,
+    ObservationContext,
+    ObserverContext,
+    PlanarROIMeasurementsAndQualitativeEvaluations,
+    QualitativeEvaluation,
+    SourceImageForMeasurementGroup,
+    SourceImageForRegion,
+    TrackingIdentifier,
+)
+from pydicom import Dataset
+from pydicom.sr.codedict import codes
+
+from knee_attention.films.dicom import stored_box
+from knee_attention.grading.dicom import codes as ours
+from knee_attention.grading.dicom.algorithm import PRODUCT, Algorithm
+from knee_attention.grading.grader import RESEARCH_ONLY, GradedKnee
+from knee_attention.grading.rows import SIDES
+
+SERIES_NUMBER = 9901
+LATERALITY = {"R": codes.SCT.Right, "L": codes.SCT.Left, None: None}
+Box = tuple[float, float, float, float]
+
+
+def structured_report(
+    source: Dataset,
+    knees: list[GradedKnee],
+    algorithm: Algorithm,
+    joints: dict[str | None, Box] | None = None,
+) -> Comprehensive3DSR:
+    """A Comprehensive 3D SR in a film's own study.
+
+    It holds a group a knee: TID 1410 where the joint's place is known, else TID 1501, with the
+    finding site, the grade, the probabilities of the grades by every output, the mean grade and the
+    probability of osteoarthritis by the output that grades. No finding is coded: that a knee was
+    graded is none.
+
+    Args:
+        source: as `source_of` gives it.
+        knees: of that film.
+        algorithm: what graded them.
+        joints: by side, left, top, right, bottom of the joint on the upright film in pixels.
+    """
+    groups = [
+        _knee_group(source, knee, algorithm, (joints or {}).get(knee.side)) for knee in knees
+    ]
+    device = DeviceObserverIdentifyingAttributes(
+        uid=algorithm.uid("device"),
+        name=PRODUCT,
+        manufacturer_name=PRODUCT,
+        model_name=algorithm.model,
+        serial_number=algorithm.digest[:12],
+    )
+    content = MeasurementReport(
+        observation_context=ObservationContext(
+            observer_device_context=ObserverContext(codes.DCM.Device, device)
+        ),
+        procedure_reported=codes.SCT.PlainRadiography,
+        imaging_measurements=groups,
+        title=codes.DCM.ImagingMeasurementReport,
+    )
+    return Comprehensive3DSR(
+        evidence=[source],
+        content=content,
+        series_instance_uid=algorithm.uid("report series", source),
+        series_number=SERIES_NUMBER,
+        sop_instance_uid=algorithm.uid("report", source),
+        instance_number=1,
+        manufacturer=PRODUCT,
+        manufacturer_model_name=PRODUCT,
+        software_versions=algorithm.version,
+        series_description="Kellgren-Lawrence grades, research use only",
+        is_complete=True,
+        coding_schemes=[
+            CodingSchemeIdentificationItem(
+                ours.SCHEME, name="Kellgren-Lawrence grades", responsible_organization=PRODUCT
+            )
+        ],
+    )
+
+
+def _knee_group(
+    source: Dataset, knee: GradedKnee, algorithm: Algorithm, joint: Box | None
+) -> MeasurementsAndQualitativeEvaluations | PlanarROIMeasurementsAndQualitativeEvaluations:
+    side = SIDES[knee.side]
+    film = (source.SOPClassUID, source.SOPInstanceUID)
+    content = {
+        "tracking_identifier": TrackingIdentifier(algorithm.uid(side, source), side),
+        "finding_sites": [FindingSite(codes.SCT.KneeJoint, LATERALITY[knee.side])],
+        "algorithm_id": AlgorithmIdentification(
+            name=f"{PRODUCT}: {algorithm.model}, graded by output {knee.chosen}",
+            version=algorithm.version,
+            parameters=[*algorithm.settings, RESEARCH_ONLY],
+            manufacturer=PRODUCT,
+        ),
+        "measurements": _measurements(knee),
+        "qualitative_evaluations": _evaluations(knee, algorithm),
+    }
+    if joint is None:
+        images = [SourceImageForMeasurementGroup(*film)]
+        return MeasurementsAndQualitativeEvaluations(**content, source_images=images)
+    left, top, right, bottom = stored_box(joint, source)
+    corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
+    region = ImageRegion("POLYLINE", np.array(corners), SourceImageForRegion(*film))
+    return PlanarROIMeasurementsAndQualitativeEvaluations(**content, referenced_region=region)
+
+
+def _measurements(knee: GradedKnee) -> list[Measurement]:
+    outputs = {ours.output(name): values for name, values in knee.branches.items()}
+    probabilities = [
+        Measurement(name, float(value), codes.UCUM.NoUnits, method=method)
+        for method, values in {**outputs, ours.ENSEMBLE: knee.ensemble}.items()
+        for name, value in zip(ours.PROBABILITIES, values, strict=True)
+    ]
+    chosen = ours.output(knee.chosen)
+    return [
+        Measurement(ours.MEAN_GRADE, knee.expected_grade, codes.UCUM.NoUnits, method=chosen),
+        Measurement(ours.OSTEOARTHRITIS, knee.oa_probability, codes.UCUM.NoUnits, method=chosen),
+        *probabilities,
+    ]
+
+
+def _evaluations(knee: GradedKnee, algorithm: Algorithm) -> list[QualitativeEvaluation]:
+    pairs = [(ours.GRADE, ours.GRADES[knee.grade]), ours.RESEARCH_USE]
+    pairs += [ours.PHANTOMS] * algorithm.synthetic + [ours.NEGATIVE] * knee.turned
+    return [QualitativeEvaluation(*pair) for pair in pairs]

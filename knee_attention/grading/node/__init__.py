@@ -1,0 +1,1 @@
+"""A DICOM node beside an archive: films come in, reports go out."""

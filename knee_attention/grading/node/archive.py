@@ -1,0 +1,139 @@
+"""The archive that reports are sent to, tried again for as long as it is away."""
+
+import logging
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom import dcmread
+from pydicom.uid import (
+    Comprehensive3DSRStorage,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    SecondaryCaptureImageStorage,
+)
+from pynetdicom import AE
+from pynetdicom.association import Association
+
+from knee_attention.files import make_folder
+from knee_attention.grading.node.spool import Spool
+
+LONGEST_PAUSE = 60
+"""Seconds between attempts to reach an archive that is away; the first pauses are shorter."""
+
+TIMEOUT = 30
+"""Seconds that the archive may take to answer."""
+
+DUPLICATE = 0x0111
+OUT_OF_RESOURCES = range(0xA700, 0xA800)
+WARNINGS = range(0xB000, 0xC000)
+"""Statuses of C-STORE (PS3.4 table B.2-1, PS3.7 C.5); after a warning the object is stored."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Where reports go.
+
+    Attributes:
+        title: the archive's AE title.
+        host: its name or address.
+        port: its port.
+    """
+
+    title: str
+    host: str
+    port: int
+
+    def __str__(self):
+        return f"{self.title}@{self.host}:{self.port}"
+
+
+class Away(Exception):
+    """The archive cannot take an object now; the message says why."""
+
+
+class Sender:
+    """Sends what waits to an archive.
+
+    Args:
+        archive: where to.
+        title: the AE title to call with.
+        reports: what waits.
+        refused: a folder for what the archive will never take; put back among the reports, it is
+            sent again.
+    """
+
+    def __init__(self, archive: Archive, title: str, reports: Spool, refused: Path):
+        self.archive, self.reports, self.refused = archive, reports, refused
+        self._entity = AE(ae_title=title)
+        self._entity.acse_timeout = self._entity.dimse_timeout = TIMEOUT
+        self._entity.network_timeout = self._entity.connection_timeout = TIMEOUT
+        for kind in (Comprehensive3DSRStorage, SecondaryCaptureImageStorage):
+            self._entity.add_requested_context(
+                kind, [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
+            )
+
+    def send_until(self, ended: threading.Event, came: threading.Event) -> None:
+        """Send, until `ended`; `came` says that something waits. What the archive cannot take now
+        waits for it, and the log says so once."""
+        pause = 0
+        while not ended.is_set():
+            came.clear()
+            try:
+                self._send_waiting()
+            except Away as reason:
+                if not pause:
+                    log.warning("archive %s: %s; %d objects wait for it", self.archive, reason,
+                                len(self.reports.waiting()))
+                pause = min(2 * pause or 1, LONGEST_PAUSE)
+                ended.wait(pause)
+                continue
+            if pause:
+                log.info("archive %s: takes objects again, all that waited are sent", self.archive)
+            pause = 0
+            came.wait()
+
+    def _send_waiting(self) -> None:
+        waiting = self.reports.waiting()
+        if not waiting:
+            return
+        association = self._entity.associate(
+            self.archive.host, self.archive.port, ae_title=self.archive.title
+        )
+        if not association.is_established:
+            rejected = association.is_rejected
+            raise Away("it refuses the connection" if rejected else "it does not answer")
+        try:
+            for path in waiting:
+                refusal = self._store(association, path)
+                if refusal:
+                    make_folder(self.refused)
+                    path.replace(self.refused / path.name)
+                    log.error("archive %s: will not take %s, %s; kept in %s", self.archive,
+                              path.stem, refusal, self.refused)
+                else:
+                    path.unlink()
+        finally:
+            association.release()
+
+    def _store(self, association: Association, path: Path) -> str | None:
+        """Send one object; why the archive will never take it, or None when it has it."""
+        kinds = [context.abstract_syntax for context in association.accepted_contexts]
+        try:
+            dataset = dcmread(path)
+            if dataset.SOPClassUID not in kinds:
+                return f"it takes no {dataset.SOPClassUID.name}"
+            answer = association.send_c_store(dataset)
+        except RuntimeError:
+            answer = None  # the association has ended
+        except Exception as error:  # a file that is damaged must not keep the others back
+            return f"a damaged file ({type(error).__name__})"
+        if not answer:
+            raise Away("it broke off the connection")
+        if answer.Status in OUT_OF_RESOURCES:
+            raise Away("it is out of resources")
+        if answer.Status in (0, DUPLICATE) or answer.Status in WARNINGS:
+            return None
+        return f"status {answer.Status:#06x}"

@@ -1,0 +1,199 @@
+"""A DICOM node that grades what it is sent: C-STORE in, C-STORE out, C-ECHO."""
+
+import logging
+import re
+import threading
+from pathlib import Path
+
+from pydicom.pixels import get_decoder
+from pydicom.uid import (
+    UID,
+    ComputedRadiographyImageStorage,
+    DigitalXRayImageStorageForPresentation,
+    DigitalXRayImageStorageForProcessing,
+    SecondaryCaptureImageStorage,
+    XRayRadiofluoroscopicImageStorage,
+)
+from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
+from pynetdicom.sop_class import Verification
+
+from knee_attention.errors import ImageError, InputError
+from knee_attention.films.dicom import Header, read_header
+from knee_attention.grading.dicom.algorithm import PRODUCT, Algorithm
+from knee_attention.grading.dicom.reports import file_content, reports_of
+from knee_attention.grading.grader import Grader
+from knee_attention.grading.node.archive import Archive, Sender
+from knee_attention.grading.node.spool import Spool
+
+RADIOGRAPHS = {
+    ComputedRadiographyImageStorage,
+    DigitalXRayImageStorageForPresentation,
+    DigitalXRayImageStorageForProcessing,
+    SecondaryCaptureImageStorage,
+    XRayRadiofluoroscopicImageStorage,
+}
+"""What may be a radiograph of one frame; a scanned film is a Secondary Capture."""
+
+KNEE = r"knee|knie|genou|rodilla|ginocchio|joelho"
+FRONTAL = r"\b(ap|pa)\b"
+NOT_FRONTAL = r"\blat|skyline|sunrise|merchant|patell|axial"
+
+ASSOCIATIONS = 10
+"""How many senders are served at once; a further one is told to come again."""
+
+PAUSE = 10
+"""Seconds until grading is tried again after the disk was full."""
+
+SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND = 0x0000, 0xA700, 0xC000
+"""Statuses of C-STORE (PS3.4 table B.2-1)."""
+
+log = logging.getLogger(__name__)
+
+
+def transfer_syntaxes() -> list[str]:
+    """Every transfer syntax whose films can be read here."""
+
+    def readable(syntax: str) -> bool:
+        try:
+            return get_decoder(syntax).is_available
+        except NotImplementedError:
+            return False
+
+    return [syntax for syntax in ALL_TRANSFER_SYNTAXES if readable(syntax)]
+
+
+def objection(header: Header) -> str | None:
+    """Why a radiograph is not graded, or None: it is the node's own, shows no knee, or not from the
+    front. The body part decides where it is named, else the description of the series."""
+    if header.equipment == PRODUCT:
+        return "made by this software"
+    if not re.search(KNEE, f"{header.body_part} {header.series}", re.IGNORECASE):
+        return f"no knee: {header.body_part or header.series or 'it does not say what it shows'}"
+    if header.view and not re.search(FRONTAL, header.view, re.IGNORECASE):
+        return f"another view: {header.view}"
+    if re.search(NOT_FRONTAL, header.series, re.IGNORECASE):
+        return f"another view: {header.series}"
+    return None
+
+
+class Node:
+    """Takes films, grades them one after the other, sends a report and a picture of each.
+
+    A film is on the disk before its sender is told so, and leaves it when its report is there; the
+    report leaves when the archive has it. So whenever the process ends, the next one in the same
+    folder goes on. What is done twice for that has the same identifiers both times.
+
+    Args:
+        grader: as `load_grader` gave it.
+        algorithm: what it is.
+        archive: where reports go.
+        folder: where films and reports wait; they hold what patients' films hold, so only this user
+            may read it.
+        title: the node's AE title.
+        limit: how many films may wait.
+
+    Raises:
+        InputError: the folder cannot be made.
+    """
+
+    def __init__(
+        self, grader: Grader, algorithm: Algorithm, archive: Archive, folder: Path,
+        title: str = "KNEEATT", limit: int = 1000,
+    ):  # fmt: skip
+        self.grader, self.algorithm, self.title = grader, algorithm, title
+        self.films = Spool(folder / "films", limit)
+        self.reports = Spool(folder / "reports", 2 * limit)
+        folder.chmod(0o700)
+        self._film_came, self._report_came = threading.Event(), threading.Event()
+        self._ended = threading.Event()
+        sender = Sender(archive, title, self.reports, folder / "refused")
+        self._threads = [
+            threading.Thread(target=self._grade_until_ended),
+            threading.Thread(target=sender.send_until, args=(self._ended, self._report_came)),
+        ]
+
+    def start(self, host: str, port: int) -> None:
+        """Listen, and go on with what waits.
+
+        Raises:
+            InputError: the port cannot be had.
+        """
+        entity = AE(ae_title=self.title)
+        entity.maximum_associations = ASSOCIATIONS
+        entity.add_supported_context(Verification)
+        syntaxes = transfer_syntaxes()
+        for context in AllStoragePresentationContexts:
+            entity.add_supported_context(context.abstract_syntax, syntaxes)
+        try:
+            self._server = entity.start_server(
+                (host, port), block=False, evt_handlers=[(evt.EVT_C_STORE, self._receive)]
+            )
+        except OSError as error:
+            raise InputError(f"port {port} of {host} cannot be had: {error.strerror or error}"
+                             ) from None
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Take no more films, and end after the one that is being graded."""
+        self._server.shutdown()
+        self._ended.set()
+        self._film_came.set()
+        self._report_came.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _receive(self, event: evt.Event) -> int:
+        kind, uid = event.request.AffectedSOPClassUID, UID(event.request.AffectedSOPInstanceUID)
+        if kind not in RADIOGRAPHS:
+            log.info("%s: left out, no radiograph: %s", uid, kind.name)
+            return SUCCESS
+        if not uid.is_valid:  # it becomes a file's name
+            log.error("a film refused: its SOPInstanceUID is none")
+            return CANNOT_UNDERSTAND
+        if self.films.is_full():
+            log.error("film %s: refused, %d wait already", uid, self.films.limit)
+            return OUT_OF_RESOURCES
+        try:
+            self.films.put(uid, event.encoded_dataset())
+        except InputError as error:
+            log.error("film %s: refused, %s", uid, error)
+            return OUT_OF_RESOURCES
+        self._film_came.set()
+        return SUCCESS
+
+    def _grade_until_ended(self) -> None:
+        while not self._ended.is_set():
+            self._film_came.clear()
+            waiting = self.films.waiting()
+            if not waiting:
+                self._film_came.wait()
+                continue
+            if self.reports.is_full():  # the archive is away for long
+                self._ended.wait(PAUSE)
+                continue
+            try:
+                log.info("film %s: %s", waiting[0].stem, self._report(waiting[0]))
+            except InputError as error:
+                log.error("film %s: waits, %s", waiting[0].stem, error)
+                self._ended.wait(PAUSE)
+                continue
+            waiting[0].unlink()
+
+    def _report(self, film: Path) -> str:
+        """Grade a film and have its report wait for the archive; what became of it."""
+        try:
+            reason = objection(read_header(film))
+            if reason:
+                return f"left out, {reason}"
+            knees = self.grader.grade(film)
+            made = reports_of(film, knees, self.algorithm)
+        except ImageError as error:
+            return f"not graded, {error.reason}"
+        except Exception as error:  # one film must not end the node, whatever it does to a library
+            return f"not graded, {type(error).__name__}"
+        for report in (made.report, made.picture):
+            self.reports.put(report.SOPInstanceUID, file_content(report))
+        self._report_came.set()
+        return ", ".join(f"{knee.side or 'knee'} KL {knee.grade}" for knee in knees)
+

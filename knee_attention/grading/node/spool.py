@@ -1,0 +1,52 @@
+"""DICOM files that wait on the disk, so that they outlive the process that received them."""
+
+import os
+import threading
+from pathlib import Path
+
+from knee_attention.files import make_folder, remove_remains, written_whole
+
+
+class Spool:
+    """A folder of waiting DICOM files, one an SOP instance.
+
+    Args:
+        folder: made if it is not there; what a killed process had begun in it is removed.
+        limit: how many may wait.
+
+    Raises:
+        InputError: the folder cannot be made.
+    """
+
+    def __init__(self, folder: Path, limit: int):
+        make_folder(folder)
+        remove_remains(folder.iterdir())
+        self.folder, self.limit = folder, limit
+        self._writing = threading.Lock()
+
+    def waiting(self) -> list[Path]:
+        """The files, the oldest first."""
+        return sorted(self._files(), key=lambda path: path.stat().st_mtime_ns)
+
+    def is_full(self) -> bool:
+        """Whether as many wait as may."""
+        return len(self._files()) >= self.limit
+
+    def _files(self) -> list[Path]:
+        return list(self.folder.glob("[!.]*.dcm"))  # what begins with a dot is being written
+
+    def put(self, uid: str, content: bytes) -> None:
+        """Keep a file, on the disk when this returns; it replaces one of the same instance.
+
+        Args:
+            uid: a valid SOPInstanceUID.
+            content: the whole file.
+
+        Raises:
+            InputError: the disk is full.
+        """
+        path = self.folder / f"{uid}.dcm"
+        with self._writing, written_whole(path) as beside, beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())

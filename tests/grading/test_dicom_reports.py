@@ -1,0 +1,252 @@
+"""`grade --dicom`: what a film's report says, whose it is, and what is refused."""
+
+import json
+import shutil
+import subprocess
+
+import cv2
+import numpy as np
+import pytest
+
+highdicom = pytest.importorskip("highdicom")
+pytest.importorskip("pynetdicom")
+from pydicom import dcmread  # noqa: E402
+from study_films import bright_knee_grader, study_film  # noqa: E402
+
+from knee_attention.commands import grade as command  # noqa: E402
+from knee_attention.commands.cli import main  # noqa: E402
+from knee_attention.errors import InputError  # noqa: E402
+from knee_attention.films.dicom import read_dataset, read_film, stored_box  # noqa: E402
+from knee_attention.grading.dicom.algorithm import Algorithm  # noqa: E402
+from knee_attention.grading.dicom.reports import (  # noqa: E402
+    ReportFiles,
+    reports_of,
+    write_report,
+)
+from knee_attention.phantoms.film import phantom_film  # noqa: E402
+
+ALGORITHM = Algorithm("bright knee", "0" * 64, ("polarity auto", "view auto"))
+FILED_BY = (
+    "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyID",
+    "StudyDate", "StudyTime", "AccessionNumber",
+)  # fmt: skip
+
+
+def written(film, folder, algorithm=ALGORITHM, joints=None):
+    """A film's report and picture, as they are read back from the disk."""
+    reports = reports_of(film, bright_knee_grader().grade(film), algorithm, joints)
+    write_report(folder / "sr.dcm", reports.report)
+    write_report(folder / "sc.dcm", reports.picture)
+    return highdicom.sr.srread(folder / "sr.dcm"), dcmread(folder / "sc.dcm")
+
+
+def groups(report):
+    return report.content.get_image_measurement_groups()
+
+
+def knee_row(group):
+    """A measurement group as `grade --json` has it."""
+    site = group.finding_sites[0]
+    [grade] = group.get_qualitative_evaluations(highdicom.sr.CodedConcept(
+        "KL", "99KNEEATT", "Kellgren-Lawrence grade"))
+    row = {"side": {"Right": "R", "Left": "L"}[site.laterality.meaning],
+           "grade": int(grade.value.value.removeprefix("KL"))}
+    for measurement in group.get_measurements():
+        name, method = measurement.name.value, measurement.method.value
+        key = {"MEAN": "expected_grade", "OA": "oa_probability"}.get(name)
+        row[key or f"{method}_p{name.removeprefix('P')}"] = measurement.value
+    return row
+
+
+@pytest.fixture
+def bright_knee_model(monkeypatch, tmp_path):
+    """A model file for `grade`, which grades as `BrightKnee` does."""
+    monkeypatch.setattr("knee_attention.grading.grader.load_grader",
+                        lambda path, polarity: bright_knee_grader())
+    (tmp_path / "model.onnx").write_bytes(b"model")
+    return tmp_path / "model.onnx"
+
+
+def test_the_report_says_what_json_says(bright_knee_model, tmp_path, capsys):
+    film = study_film(tmp_path / "films" / "film.dcm", 3)
+    main(["grade", str(film), "--model", str(bright_knee_model), "--json",
+          "--dicom", str(tmp_path / "out")])  # fmt: skip
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    report = highdicom.sr.srread(tmp_path / "out" / "film_sr.dcm")
+    told = [knee_row(group) for group in groups(report)]
+    assert [row["side"] for row in told] == ["R", "L"]
+    for row, read in zip(rows, told, strict=True):
+        assert len(read) == 2 + 2 + 15
+        assert read == {key: row[key] for key in read}
+
+
+def test_both_objects_lie_in_the_film_s_study(tmp_path):
+    film = study_film(tmp_path / "film.dcm", PatientIdentityRemoved="YES",
+                      DeidentificationMethod="by hand")
+    source = dcmread(film)
+    report, picture = written(film, tmp_path)
+    for made in (report, picture):
+        assert [made[name].value for name in FILED_BY] == [source[name].value for name in FILED_BY]
+        assert made.DeidentificationMethod == "by hand"
+        assert "research use only" in made.SeriesDescription
+    assert len({source.SeriesInstanceUID, report.SeriesInstanceUID, picture.SeriesInstanceUID}) == 3
+    [evidence] = report.CurrentRequestedProcedureEvidenceSequence
+    [series] = evidence.ReferencedSeriesSequence
+    assert series.SeriesInstanceUID == source.SeriesInstanceUID
+    assert series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == source.SOPInstanceUID
+    assert picture.SourceImageSequence[0].ReferencedSOPInstanceUID == source.SOPInstanceUID
+
+
+def test_the_picture_is_the_overlay_above_a_line(bright_knee_model, tmp_path):
+    film = study_film(tmp_path / "film.dcm", 1)
+    main(["grade", str(film), "--model", str(bright_knee_model), "--overlay", str(tmp_path / "png"),
+          "--dicom", str(tmp_path / "out")])  # fmt: skip
+    overlay = cv2.imread(str(tmp_path / "png" / "film.png"))[..., ::-1]
+    shown = dcmread(tmp_path / "out" / "film_sc.dcm").pixel_array
+    np.testing.assert_array_equal(shown[: len(overlay)], overlay)
+    assert (shown[len(overlay) :] > 200).any()
+
+
+@pytest.mark.parametrize(
+    ("charset", "name"),
+    [("ISO_IR 100", "Müller^Jörg"), ("ISO_IR 144", "Люкceмбypг"),
+     (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう"), ("ISO_IR 192", "王^小东")],
+)  # fmt: skip
+def test_a_name_survives_whatever_the_film_s_character_set(tmp_path, charset, name):
+    film = study_film(tmp_path / "film.dcm", SpecificCharacterSet=charset, PatientName=name)
+    for made in written(film, tmp_path):
+        assert str(made.PatientName) == name and made.SpecificCharacterSet == "ISO_IR 192"
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {},
+        dict.fromkeys(["PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyTime",
+                       "AccessionNumber", "StudyDate", "PatientID"]),
+        {"PatientSex": "", "PatientBirthDate": "", "PatientName": "Doe"},
+        {"PatientOrientation": ["F", "R"]},
+    ],
+    ids=["whole", "without names", "blank", "turned"],
+)  # fmt: skip
+@pytest.mark.parametrize("place", ["joints known", "joints not known"])
+def test_dciodvfy_finds_no_error(tmp_path, elements, place):
+    if not shutil.which("dciodvfy"):
+        pytest.skip("dciodvfy (Debian dicom3tools) is not installed")
+    film = study_film(tmp_path / "film.dcm", **elements)
+    joints = {"R": (20, 30, 60, 70), "L": (90, 30, 130, 70)} if place == "joints known" else None
+    written(film, tmp_path, joints=joints)
+    for name in ("sr.dcm", "sc.dcm"):
+        said = subprocess.run(["dciodvfy", tmp_path / name], capture_output=True, text=True)
+        assert said.returncode == 0 and "Error" not in said.stdout + said.stderr
+
+
+@pytest.mark.parametrize("broken", [
+    {"PatientBirthDate": "1950-xx"}, {"StudyTime": "noon"}, {"PatientSex": "female"},
+    {"StudyDate": "x"},
+])  # fmt: skip
+def test_what_breaks_its_form_is_blank(tmp_path, broken):
+    film = study_film(tmp_path / "film.dcm")
+    [(keyword, text)] = broken.items()
+    content = film.read_bytes()
+    old = dcmread(film)[keyword].value.encode()
+    head, found, tail = content.partition(
+        dcmread(film)[keyword].tag.group.to_bytes(2, "little")
+        + dcmread(film)[keyword].tag.element.to_bytes(2, "little")
+    )
+    assert found
+    text = text.encode()[: len(old) + len(old) % 2].ljust(len(old) + len(old) % 2)
+    film.write_bytes(head + found + tail[:4] + text + tail[4 + len(text) :])
+    for made in written(film, tmp_path):
+        assert not made[keyword].value and made.PatientID == "9000001"
+
+
+def test_the_joint_s_region_is_in_the_film_s_own_pixels(tmp_path):
+    stored = np.zeros((40, 56), np.uint16)
+    stored[5:15, 20:26] = 4000
+    for orientation in (["L", "F"], ["R", "F"], ["R", "H"], ["F", "L"], ["H", "R"], None):
+        film = study_film(tmp_path / "film.dcm", PatientOrientation=orientation, Rows=40)
+        dataset = dcmread(film)
+        dataset.Rows, dataset.Columns = stored.shape
+        dataset.PixelData = stored.tobytes()
+        dataset.save_as(film)
+        rows, columns = np.nonzero(read_film(film) > 100)
+        box = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+        assert stored_box(box, read_dataset(film)) == (20, 5, 26, 15)
+
+
+def test_a_known_joint_makes_a_planar_region(tmp_path):
+    film = study_film(tmp_path / "film.dcm")
+    report, _ = written(film, tmp_path, joints={"L": (90, 30, 130, 70)})
+    [left] = report.content.get_planar_roi_measurement_groups()
+    assert knee_row(left)["side"] == "L"
+    np.testing.assert_array_equal(left.roi.value[:3], [(90, 30), (130, 30), (130, 70)])
+    [right] = groups(report)
+    assert knee_row(right)["side"] == "R"
+
+
+def test_identifiers_follow_from_film_model_and_settings(tmp_path):
+    films = [study_film(tmp_path / f"{seed}.dcm", seed) for seed in range(2)]
+    others = [
+        Algorithm("bright knee", "1" * 64, ALGORITHM.settings),
+        Algorithm("bright knee", "0" * 64, ("polarity as-is", "view auto")),
+    ]
+
+    def uids(film, algorithm=ALGORITHM):
+        made = written(film, tmp_path, algorithm)
+        return [(one.SOPInstanceUID, one.SeriesInstanceUID) for one in made]
+
+    assert uids(films[0]) == uids(films[0])
+    made = [uids(films[1]), *(uids(films[0], algorithm) for algorithm in [ALGORITHM, *others])]
+    assert len({uid for pairs in made for pair in pairs for uid in pair}) == 16
+
+
+def test_a_film_given_twice_is_reported_once(bright_knee_model, tmp_path, capsys):
+    first = study_film(tmp_path / "films" / "a.dcm")
+    shutil.copy(first, tmp_path / "films" / "b.dcm")
+    main(["grade", str(first.parent), "--model", str(bright_knee_model), "--dicom",
+          str(tmp_path / "out")])  # fmt: skip
+    assert f"not reported: {first.parent / 'b.dcm'}: the same film as {first}" in (
+        capsys.readouterr().err
+    )
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a_sc.dcm", "a_sr.dcm"]
+
+
+def test_what_is_no_dicom_file_is_refused_before_anything_is_graded(tmp_path, capsys):
+    cv2.imwrite(str(tmp_path / "film.png"), phantom_film((0, 1), seed=0, height=200).image)
+    with pytest.raises(SystemExit) as ended:
+        main(["grade", str(tmp_path / "film.png"), "--model", "none.onnx", "--dicom",
+              str(tmp_path / "out")])  # fmt: skip
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and len(said.splitlines()) == 1
+    assert "film.png: no DICOM file, so there is no patient" in said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("missing", ["StudyInstanceUID", "SeriesInstanceUID"])
+def test_a_film_without_a_study_is_graded_and_not_reported(
+    bright_knee_model, tmp_path, capsys, missing
+):
+    film = study_film(tmp_path / "films" / "film.dcm", **{missing: None})
+    with pytest.raises(SystemExit) as ended:
+        main(["grade", str(film), "--model", str(bright_knee_model), "--dicom",
+              str(tmp_path / "out")])  # fmt: skip
+    shown = capsys.readouterr()
+    assert ended.value.code == 2 and "no film could be reported" in shown.err
+    assert f"not reported: {film}: without a valid {missing}" in shown.err
+    assert len(shown.out.splitlines()) >= 3
+
+
+def test_a_report_for_which_there_is_no_room_is_one_sentence(tmp_path, full_disk):
+    film = study_film(tmp_path / "film.dcm")
+    knees = bright_knee_grader().grade(film)
+    with full_disk(), pytest.raises(InputError, match="sr.dcm cannot be written: File too large"):
+        ReportFiles(ALGORITHM).write(film, knees, tmp_path / "sr.dcm", tmp_path / "sc.dcm")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["film.dcm"]
+
+
+def test_without_highdicom_the_command_says_what_to_install(tmp_path, monkeypatch, refused_import):
+    refused_import("highdicom")
+    options = command.argparse.Namespace(model=tmp_path, view="auto")
+    with pytest.raises(InputError, match=r'--dicom needs highdicom: pip install .*\[dicom-out\]'):
+        command._reporting(bright_knee_grader(), options)

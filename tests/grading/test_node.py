@@ -1,0 +1,331 @@
+"""The DICOM node: what it takes, what it leaves out, what it sends, and what is never lost."""
+
+import logging
+import threading
+
+import numpy as np
+import pytest
+
+pytest.importorskip("highdicom")
+pytest.importorskip("pynetdicom")
+from dicom_files import write_dicom  # noqa: E402
+from pydicom import dcmread, dcmwrite  # noqa: E402
+from pydicom.uid import (  # noqa: E402
+    Comprehensive3DSRStorage,
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+    SecondaryCaptureImageStorage,
+)
+from pynetdicom import AE, evt  # noqa: E402
+from study_films import (  # noqa: E402
+    BrightKnee,
+    bright_knee_grader,
+    free_port,
+    send,
+    study_film,
+    until,
+)
+from test_fuzz import mutations  # noqa: E402
+
+from knee_attention.commands.cli import main  # noqa: E402
+from knee_attention.errors import InputError  # noqa: E402
+from knee_attention.grading.dicom.algorithm import Algorithm  # noqa: E402
+from knee_attention.grading.grader import Grader  # noqa: E402
+from knee_attention.grading.node.archive import Archive  # noqa: E402
+from knee_attention.grading.node.node import Node, transfer_syntaxes  # noqa: E402
+
+ALGORITHM = Algorithm("bright knee", "0" * 64, ("polarity auto", "view auto"))
+COMPRESSED = {RLELossless, JPEG2000Lossless, JPEGLSLossless}
+UNCOMPRESSED = {ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian}
+
+
+class StandIn:
+    """An archive that keeps what it is sent, and answers as it is told to."""
+
+    def __init__(self, status=0, kinds=(Comprehensive3DSRStorage, SecondaryCaptureImageStorage)):
+        self.received, self.status, self.port = [], status, free_port()
+        self._entity = AE(ae_title="ARCHIVE")
+        for kind in kinds:
+            self._entity.add_supported_context(kind)
+
+    def start(self):
+        handlers = [(evt.EVT_C_STORE, self._receive)]
+        self._server = self._entity.start_server(
+            ("127.0.0.1", self.port), block=False, evt_handlers=handlers
+        )
+
+    def stop(self):
+        self._server.shutdown()
+
+    def _receive(self, event):
+        if self.status == 0:
+            dataset = event.dataset
+            dataset.file_meta = event.file_meta
+            self.received.append(dataset)
+        return self.status
+
+    def films(self):
+        """SOPInstanceUIDs of the films that the received objects are about."""
+        return sorted(
+            (one.SourceImageSequence[0] if one.Modality == "OT" else
+             one.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
+             .ReferencedSOPSequence[0]).ReferencedSOPInstanceUID
+            for one in self.received
+        )  # fmt: skip
+
+
+@pytest.fixture
+def archive():
+    stand_in = StandIn()
+    stand_in.start()
+    yield stand_in
+    stand_in.stop()
+
+
+@pytest.fixture
+def node(tmp_path, archive, caplog):
+    """Starts nodes that end with the test; gives a node's port."""
+    caplog.set_level(logging.INFO, "knee_attention")
+    started = []
+
+    def start(to=archive, grader=None, **options):
+        address = Archive("ARCHIVE", "127.0.0.1", to.port)
+        folder = tmp_path / "queue"
+        started.append(Node(grader or bright_knee_grader(), ALGORITHM, address, folder, **options))
+        port = free_port()
+        started[-1].start("127.0.0.1", port)
+        return port
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+def waiting(tmp_path, *folders):
+    """How many files lie in the queue."""
+    return sum(len(list((tmp_path / "queue" / name).glob("*"))) for name in folders)
+
+
+def sop(film):
+    return dcmread(film).SOPInstanceUID
+
+
+def test_echo(node):
+    entity = AE()
+    entity.add_requested_context("1.2.840.10008.1.1")
+    association = entity.associate("127.0.0.1", node(), ae_title="KNEEATT")
+    assert association.send_c_echo().Status == 0
+    association.release()
+
+
+@pytest.mark.parametrize("syntax", sorted(COMPRESSED | UNCOMPRESSED))
+def test_a_film_of_every_transfer_syntax_comes_back_as_report_and_picture(
+    node, archive, tmp_path, syntax
+):
+    film = study_film(tmp_path / "film.dcm", compression=syntax if syntax in COMPRESSED else None)
+    if syntax in UNCOMPRESSED:
+        dataset = dcmread(film)
+        if syntax == ExplicitVRBigEndian:
+            dataset.PixelData = dataset.pixel_array.astype(">u2").tobytes()
+        dataset.file_meta.TransferSyntaxUID = syntax
+        dcmwrite(film, dataset, implicit_vr=syntax == ImplicitVRLittleEndian,
+                 little_endian=syntax != ExplicitVRBigEndian, force_encoding=True)  # fmt: skip
+    assert send(node(), film) == [0]
+    until(lambda: len(archive.received) == 2)
+    assert archive.films() == [sop(film)] * 2
+    assert {one.StudyInstanceUID for one in archive.received} == {dcmread(film).StudyInstanceUID}
+
+
+def test_syntaxes_that_tests_cannot_write_are_taken_too():
+    assert {*COMPRESSED, *UNCOMPRESSED, JPEGBaseline8Bit, JPEGLosslessSV1} <= {*transfer_syntaxes()}
+
+
+def test_what_is_no_knee_from_the_front_is_left_out(node, archive, tmp_path, caplog):
+    chest = {"SeriesDescription": "Thorax PA"}
+    others = [
+        {"BodyPartExamined": "CHEST", **chest}, {"BodyPartExamined": None, **chest},
+        {"SeriesDescription": None}, {"ViewPosition": "LL"},
+        {"SeriesDescription": "Knee lateral"}, {"SeriesDescription": "Knees skyline"},
+        {"Modality": "MR"}, {"ManufacturerModelName": "knee_attention"},
+    ]  # fmt: skip
+    films = [study_film(tmp_path / f"{n}.dcm", n, **other) for n, other in enumerate(others)]
+    slice_ = dcmread(study_film(tmp_path / "ct.dcm"))
+    slice_.SOPClassUID = slice_.file_meta.MediaStorageSOPClassUID = CTImageStorage
+    slice_.save_as(tmp_path / "ct.dcm")
+    knee = study_film(tmp_path / "knee.dcm", BodyPartExamined="KNEE", ViewPosition="PA",
+                      SeriesDescription="Knie bds. a.p.")  # fmt: skip
+    assert send(node(), *films, tmp_path / "ct.dcm", knee) == [0] * 10
+    until(lambda: len(archive.received) == 2)
+    assert archive.films() == [sop(knee)] * 2
+    for film in [*films, tmp_path / "ct.dcm"]:
+        assert any(sop(film) in line for line in caplog.messages)
+    assert waiting(tmp_path, "films", "reports") == 0
+
+
+def test_its_own_objects_are_left_out(node, archive, tmp_path):
+    port = node()
+    assert send(port, study_film(tmp_path / "film.dcm")) == [0]
+    until(lambda: len(archive.received) == 2)
+    own = []
+    for made in archive.received[:2]:
+        own.append(tmp_path / f"{made.Modality}.dcm")
+        made.save_as(own[-1], enforce_file_format=True)
+    last = study_film(tmp_path / "last.dcm", 1)
+    assert send(port, *own, last) == [0] * 3
+    until(lambda: len(archive.received) == 4)
+    assert archive.films()[2:] == [sop(last)] * 2 or archive.films()[:2] == [sop(last)] * 2
+
+
+def test_the_log_names_films_and_no_patients(node, archive, tmp_path, caplog):
+    films = [study_film(tmp_path / f"{n}.dcm", n) for n in range(2)]
+    films.append(study_film(tmp_path / "other.dcm", 2, StudyInstanceUID=None))
+    send(node(), *films)
+    until(lambda: len(archive.received) == 4 and waiting(tmp_path, "films") == 0)
+    assert all(sum(sop(film) in line for line in caplog.messages) == 1 for film in films)
+    assert "R KL" in caplog.text and "Doe" not in caplog.text and "9000001" not in caplog.text
+
+
+def test_a_full_queue_is_out_of_resources(node, archive, tmp_path, caplog):
+    free = threading.Event()
+
+    class Slow(BrightKnee):
+        def __call__(self, images):
+            free.wait(60)
+            return super().__call__(images)
+
+    films = [study_film(tmp_path / f"{n}.dcm", n) for n in range(4)]
+    port = node(grader=Grader(Slow()), limit=2)
+    assert send(port, *films) == [0, 0, 0xA700, 0xA700]
+    assert caplog.text.count("refused, 2 wait already") == 2
+    free.set()
+    until(lambda: len(archive.received) == 4)
+    assert send(port, *films[2:]) == [0, 0]
+    until(lambda: len(archive.received) == 8)
+    assert len(set(archive.films())) == 4
+
+
+def test_a_full_disk_is_out_of_resources(node, archive, tmp_path, full_disk):
+    port = node()
+    film = study_film(tmp_path / "film.dcm")
+    with full_disk():
+        assert send(port, film) == [0xA700]
+    assert waiting(tmp_path, "films") == 0
+    assert send(port, film) == [0]
+    until(lambda: len(archive.received) == 2)
+
+
+def test_what_waits_for_an_archive_that_is_away_is_sent_when_it_is_back(node, tmp_path, caplog):
+    away = StandIn()
+    films = [study_film(tmp_path / f"{n}.dcm", n) for n in range(3)]
+    assert send(node(away), *films) == [0] * 3
+    until(lambda: waiting(tmp_path, "reports") == 6)
+    assert caplog.text.count("does not answer") == 1
+    away.start()
+    until(lambda: len(away.received) == 6)
+    until(lambda: "takes objects again" in caplog.text)
+    away.stop()
+    assert away.films() == sorted([sop(film) for film in films] * 2)
+    assert waiting(tmp_path, "reports") == 0
+
+
+def test_an_archive_out_of_resources_is_asked_again(node, archive, tmp_path, caplog):
+    archive.status = 0xA700
+    send(node(), study_film(tmp_path / "film.dcm"))
+    until(lambda: "it is out of resources; 2 objects wait" in caplog.text)
+    archive.status = 0
+    until(lambda: len(archive.received) == 2)
+
+
+def test_what_an_archive_refuses_is_kept_and_said(node, archive, tmp_path, caplog):
+    archive.status = 0xC000
+    port = node()
+    send(port, study_film(tmp_path / "film.dcm"))
+    until(lambda: waiting(tmp_path, "refused") == 2)
+    assert caplog.text.count("status 0xc000; kept in") == 2
+    archive.status = 0
+    for path in (tmp_path / "queue" / "refused").iterdir():
+        path.replace(tmp_path / "queue" / "reports" / path.name)
+    send(port, study_film(tmp_path / "next.dcm", 1))
+    until(lambda: len(archive.received) == 4)
+
+
+def test_an_archive_without_a_kind_of_object_gets_the_other(node, tmp_path, caplog):
+    pictures = StandIn(kinds=(SecondaryCaptureImageStorage,))
+    pictures.start()
+    send(node(pictures), study_film(tmp_path / "film.dcm"))
+    until(lambda: len(pictures.received) == 1 and waiting(tmp_path, "refused") == 1)
+    pictures.stop()
+    assert "it takes no Comprehensive 3D SR Storage" in caplog.text
+
+
+def test_a_film_that_comes_twice_is_one_to_the_archive(node, archive, tmp_path):
+    film = study_film(tmp_path / "film.dcm")
+    port = node()
+    for count in (2, 4):
+        assert send(port, film) == [0]
+        until(lambda count=count: len(archive.received) == count)
+    assert len({one.SOPInstanceUID for one in archive.received}) == 2
+
+
+@pytest.mark.slow
+def test_500_damaged_films(node, archive, tmp_path):
+    """Each is graded or left out, and a whole one after them is graded."""
+
+    class OneOutput(BrightKnee):
+        description = {"outputs": ["att0"], "image_size": [96, 96]}
+
+    generator = np.random.default_rng(0)
+    knee = (generator.random((160, 120)) * 4000 * np.hanning(120)).astype(np.uint16)
+    uids = {"StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.4"}
+    whole = [
+        write_dicom(tmp_path / f"{n}.dcm", knee, compression=syntax, **uids).read_bytes()
+        for n, syntax in enumerate((None, RLELossless))
+    ]
+    films = tmp_path / "queue" / "films"
+    films.mkdir(parents=True)
+    for kind, content in enumerate(whole):
+        for number, damaged in enumerate(mutations(content, 250)):
+            (films / f"1.{kind}.{number}.dcm").write_bytes(damaged)
+    port = node(grader=Grader(OneOutput()))
+    until(lambda: waiting(tmp_path, "films") == 0, 250)
+    assert len(archive.received) > 100
+    last = study_film(tmp_path / "last.dcm")
+    assert send(port, last) == [0]
+    until(lambda: sop(last) in archive.films())
+
+
+def test_a_port_in_use(node, archive, tmp_path):
+    other = Node(bright_knee_grader(), ALGORITHM, Archive("A", "127.0.0.1", 1), tmp_path / "other")
+    with pytest.raises(InputError, match=f"port {archive.port} of 127.0.0.1 cannot be had: "):
+        other.start("127.0.0.1", archive.port)
+
+
+def test_only_this_user_may_read_what_waits(node, tmp_path):
+    node()
+    assert (tmp_path / "queue").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--send-to", "ORTHANC"], "expected TITLE@HOST:PORT"),
+        (["--send-to", "A@host:70000"], "expected a port from 1 to 65535"),
+        (["--send-to", "ATITLEOFTOOMANYLETTERS@host:104"], "expected an AE title"),
+        (["--send-to", "A@host:104", "--port", "0"], "expected a port from 1 to 65535"),
+        (["--send-to", "A@host:104", "--ae-title", " "], "expected an AE title"),
+        ([], "--send-to"),
+        (["--send-to", "A@host:104"], "none.onnx: no such model file"),
+    ],
+)
+def test_options_that_cannot_be_used(options, said, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["node", "none.onnx", *options])
+    shown = capsys.readouterr().err
+    assert ended.value.code == 2 and said in shown and "Traceback" not in shown

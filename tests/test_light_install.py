@@ -1,0 +1,101 @@
+"""The README's light install: grading by ONNX, reports, page and node need no more than it."""
+
+import json
+import re
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from knee_attention.phantoms.film import phantom_film
+
+pytest.importorskip("highdicom")
+pytest.importorskip("pynetdicom")
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+pytest.importorskip("starlette")
+pytest.importorskip("uvicorn")
+
+ROOT = Path(__file__).parents[1]
+DECODERS = {"pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg"}
+"""pydicom finds them when a film needs them."""
+
+USE = """
+import json, sys
+for package in json.loads(sys.argv[1]):
+    sys.modules[package] = None  # as if it were not installed
+from knee_attention.commands.cli import main
+main(["grade", "film.png", "film.dcm", "--model", "model.onnx", "--csv", "out.csv", "--overlay",
+      "out"])
+main(["grade", "film.dcm", "--model", "model.onnx", "--json", "--dicom", "out"])
+main(["info", "model.onnx"])
+import knee_attention.grading.node.node
+import knee_attention.grading.web.server
+print(json.dumps([name for name in sys.modules if "." not in name]))
+"""
+
+
+def listed() -> set[str]:
+    """The packages that the README installs."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    _, _, command = readme.partition("pip install --no-deps -e . && pip install ")
+    return set(command.partition("\n```")[0].replace("\\\n", " ").split())
+
+
+def with_what_they_need(names: set[str]) -> set[str]:
+    """Packages and, all the way down, what they need without their extras."""
+    known, to_look_at = set(), set(names)
+    while to_look_at:
+        name = to_look_at.pop()
+        known.add(name)
+        try:
+            needs = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:  # another OpenCV of the same content is installed
+            continue
+        needed = {re.split(r"[^\w.-]", need)[0] for need in needs if "extra ==" not in need}
+        to_look_at |= {need.lower().replace("_", "-") for need in needed} - known
+    return known
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A film as PNG and as DICOM, and a model."""
+    from dicom_files import write_dicom
+
+    from knee_attention.networks.files.onnx_export import export_onnx
+    from knee_attention.networks.model import build_model
+
+    folder = tmp_path_factory.mktemp("light")
+    description = {
+        "name": "small", "outputs": ["att0"], "image_size": [96, 96], "backbone": "antony_clsf",
+        "branches": ["att0"], "fusion": "single", "pixel_mean": [0.0], "pixel_deviation": 1.0,
+        "precision": "float32",
+    }  # fmt: skip
+    model = build_model("antony_clsf", ("att0",), "single", (96, 96))
+    export_onnx(model, folder / "model.onnx", description)
+    film = phantom_film((1, 3), seed=0, height=256).image
+    cv2.imwrite(str(folder / "film.png"), film)
+    write_dicom(folder / "film.dcm", film.astype(np.uint16) * 16, StudyInstanceUID="1.2.3",
+                SeriesInstanceUID="1.2.4")  # fmt: skip
+    return folder
+
+
+def test_nothing_else_is_needed(folder):
+    """All else that is installed here is as if it were not."""
+    allowed = with_what_they_need(listed()) | {"opencv-python"}
+    homes = {
+        module: {home.lower().replace("_", "-") for home in packages}
+        for module, packages in metadata.packages_distributions().items()
+    }
+    absent = sorted(module for module in homes if not homes[module] & {*allowed, "knee-attention"})
+    assert {"tensorflow", "keras", "pandas", "h5py"} <= set(absent)
+    done = subprocess.run([sys.executable, "-c", USE, json.dumps(absent)], cwd=folder, text=True,
+                          capture_output=True, env={"PYTHONPATH": str(ROOT)})  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    used = set().union(*(homes.get(name, ()) for name in json.loads(done.stdout.splitlines()[-1])))
+    named = {"opencv-python" if name.startswith("opencv") else name for name in listed()}
+    assert named - DECODERS <= used, "listed and not used"
