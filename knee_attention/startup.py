@@ -93,12 +93,13 @@ def _native_stderr_held_back() -> Iterator[None]:
 
 
 def ignore_dicom_warnings() -> None:
-    """Have Python pass over what pydicom warns of: real archives break the standard in harmless
-    ways, and what is not harmless is an error.
+    """Have Python pass over what pydicom and highdicom warn of: real archives break the standard
+    in harmless ways, and what is not harmless is an error.
 
     For commands and their worker processes alone, because the filters are the whole process's.
     """
-    warnings.filterwarnings("ignore", module=r"pydicom\b|knee_attention\.films\.dicom")
+    ours = r"knee_attention\.(films|grading)\.dicom"
+    warnings.filterwarnings("ignore", module=rf"(pydicom|highdicom|{ours})\b")
 
 
 @contextmanager

@@ -192,4 +192,4 @@ def _reporting(grader, options: argparse.Namespace):
     except ModuleNotFoundError:
         raise InputError('--dicom needs highdicom: pip install "knee_attention[dicom-out]"'
                          ) from None
-    return ReportFiles(Algorithm.of(grader, options.model, options.view))
+    return ReportFiles(Algorithm.of(grader, options.view))

@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> None:
     log = logging.getLogger(__name__)
     start_for(options.model)
     grader = load_grader(options.model, options.polarity)
-    algorithm = Algorithm.of(grader, options.model)
+    algorithm = Algorithm.of(grader)
     archive = Archive(*options.send_to)
     node = Node(grader, algorithm, archive, options.queue, options.ae_title, options.queue_limit)
     node.start(options.host, options.port)

@@ -110,7 +110,7 @@ class Grader:
 
     Args:
         network: from `(n, height, width, 1)` float32 knees to the outputs' probabilities and
-            `<branch>_mask`s by name; with the `description` of its file.
+            `<branch>_mask`s by name; with the `path` and the `description` of its file.
         polarity: `"auto"` turns photographic negatives, `"as-is"` takes every image as it is.
 
     Example:

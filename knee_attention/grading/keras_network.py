@@ -6,7 +6,11 @@ import keras
 import numpy as np
 
 from knee_attention import device
-from knee_attention.networks.files.model_files import load_model, read_description
+from knee_attention.networks.files.model_files import (
+    existing_model_file,
+    load_model,
+    read_description,
+)
 from knee_attention.networks.masks import MASK_SUFFIX, with_masks
 
 FEW = 8
@@ -20,6 +24,7 @@ class KerasNetwork:
         path: the file.
 
     Attributes:
+        path: the file.
         description: what the file says of itself.
 
     Raises:
@@ -27,6 +32,7 @@ class KerasNetwork:
     """
 
     def __init__(self, path: str | os.PathLike):
+        self.path = existing_model_file(path)
         self.description = read_description(path)
         model = load_model(path)
         self._network = with_masks(model)

@@ -61,8 +61,13 @@ def knee_row(group):
 @pytest.fixture
 def bright_knee_model(monkeypatch, tmp_path):
     """A model file for `grade`, which grades as `BrightKnee` does."""
-    monkeypatch.setattr("knee_attention.grading.grader.load_grader",
-                        lambda path, polarity: bright_knee_grader())
+
+    def load(path, polarity):
+        grader = bright_knee_grader()
+        grader.network.path = path
+        return grader
+
+    monkeypatch.setattr("knee_attention.grading.grader.load_grader", load)
     (tmp_path / "model.onnx").write_bytes(b"model")
     return tmp_path / "model.onnx"
 

@@ -4,7 +4,6 @@ import hashlib
 import uuid
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 
 from pydicom import Dataset
 
@@ -35,15 +34,14 @@ class Algorithm:
     release: str = metadata.version(PRODUCT)
 
     @classmethod
-    def of(cls, grader: Grader, path: Path, view: str = "auto") -> "Algorithm":
+    def of(cls, grader: Grader, view: str = "auto") -> "Algorithm":
         """What a grader is.
 
         Args:
             grader: as `load_grader` gave it.
-            path: the model's file, or the folder of its run.
             view: as the grader is asked.
         """
-        path = path / "model.h5" if path.is_dir() else path
+        path = grader.network.path
         return cls(
             model=grader.description.get("name") or path.name,
             digest=hashlib.sha256(path.read_bytes()).hexdigest(),

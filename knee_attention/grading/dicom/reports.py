@@ -1,7 +1,6 @@
 """The two objects that report a film: made, and written whole."""
 
 import io
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from pydicom import Dataset
 
 from knee_attention.errors import ImageError
 from knee_attention.files import written_whole
+from knee_attention.films.inputs import FileInMemory
 from knee_attention.grading.dicom.algorithm import Algorithm
 from knee_attention.grading.dicom.capture import capture
 from knee_attention.grading.dicom.source import source_of
@@ -30,7 +30,7 @@ class Reports:
 
 
 def reports_of(
-    film: Path,
+    film: Path | FileInMemory,
     knees: list[GradedKnee],
     algorithm: Algorithm,
     joints: dict[str | None, Box] | None = None,
@@ -38,7 +38,7 @@ def reports_of(
     """Report a film in its own study.
 
     Args:
-        film: the DICOM file.
+        film: the DICOM file, on a disk or in memory.
         knees: of that film, as they were graded.
         algorithm: what graded them.
         joints: by side, left, top, right, bottom of the joint on the upright film in pixels.
@@ -48,13 +48,11 @@ def reports_of(
             standard in a way that no report can take over.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # real archives break the standard in harmless ways
-            source = source_of(film)
-            return Reports(
-                structured_report(source, knees, algorithm, joints),
-                capture(source, knees, algorithm),
-            )
+        source = source_of(film)
+        return Reports(
+            structured_report(source, knees, algorithm, joints),
+            capture(source, knees, algorithm),
+        )
     except ImageError:
         raise
     except Exception:  # of a damaged header highdicom and pydicom complain in many ways
@@ -64,9 +62,7 @@ def reports_of(
 def file_content(report: Dataset) -> bytes:
     """One of them as a DICOM file (PS3.10)."""
     content = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        report.save_as(content, enforce_file_format=True)
+    report.save_as(content, enforce_file_format=True)
     return content.getvalue()
 
 

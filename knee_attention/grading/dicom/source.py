@@ -9,6 +9,7 @@ from pydicom.valuerep import DA, TM
 
 from knee_attention.errors import ImageError
 from knee_attention.films.dicom import read_dataset
+from knee_attention.films.inputs import FileInMemory
 
 UTF_8 = "ISO_IR 192"
 
@@ -36,25 +37,30 @@ FURTHER = (
 """Where a film has them. The last three say where on it a joint lies."""
 
 
-def source_of(path: Path) -> Dataset:
+def source_of(film: Path | FileInMemory) -> Dataset:
     """What a report takes over from a film, in UTF-8 whatever the film's character set.
+
+    Args:
+        film: the DICOM file, on a disk or in memory.
 
     Raises:
         ImageError: no readable DICOM file, or one without what a report is filed under.
     """
-    film = read_dataset(path, stop_before_pixels=True)
+    in_memory = isinstance(film, FileInMemory)
+    path, content = (Path(film.name), film.content) if in_memory else (film, None)
+    header = read_dataset(path, content, stop_before_pixels=True)
     source = Dataset()
     source.SpecificCharacterSet = UTF_8
     for keyword in REFERENCES:
-        uid = UID(str(film.get(keyword) or ""))
+        uid = UID(str(header.get(keyword) or ""))
         if not uid.is_valid:
             raise ImageError(path, f"without a valid {keyword} no report can be filed beside it")
         setattr(source, keyword, uid)
     for keyword, understood in REQUIRED.items():
-        setattr(source, keyword, film.get(keyword) if _fits(film, keyword, understood) else "")
+        setattr(source, keyword, header.get(keyword) if _fits(header, keyword, understood) else "")
     for keyword in FURTHER:
-        if keyword in film:
-            source[keyword] = film[keyword]
+        if keyword in header:
+            source[keyword] = header[keyword]
     return source
 
 

@@ -2,6 +2,10 @@
 
 import base64
 from collections.abc import Callable
+from functools import lru_cache
+from importlib.util import find_spec
+from io import BytesIO
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 from starlette.responses import JSONResponse, Response
@@ -55,6 +59,26 @@ def _picture(film: FileInMemory, grader: Grader) -> Response:
     return Response(encoded_picture(picture), media_type="image/png")
 
 
+def _reports(film: FileInMemory, grader: Grader) -> Response:
+    """The report and the picture that `grade --dicom` writes, in a ZIP archive."""
+    from knee_attention.grading.dicom.reports import file_content, reports_of
+
+    made = reports_of(film, grader.grade(film), _algorithm(grader))
+    content = BytesIO()
+    with ZipFile(content, "w", ZIP_DEFLATED) as archive:
+        archive.writestr("report_sr.dcm", file_content(made.report))
+        archive.writestr("picture_sc.dcm", file_content(made.picture))
+    return Response(content.getvalue(), media_type="application/zip")
+
+
+@lru_cache(maxsize=1)
+def _algorithm(grader: Grader):
+    """What the grader is; kept, because the model's file is read for it."""
+    from knee_attention.grading.dicom.algorithm import Algorithm
+
+    return Algorithm.of(grader)
+
+
 def _row(film: FileInMemory, knee: GradedKnee, grader: Grader) -> dict:
     return knee_row(film.name, knee, bool(grader.description.get("synthetic")))
 
@@ -68,4 +92,8 @@ ANSWERS: dict[str, Callable[[FileInMemory, Grader], Response]] = {
     "view": _view,
     "png": _picture,
 }
-"""By the name that `POST /grade?as=` takes. A film that cannot be graded raises `ImageError`."""
+"""By the name that `POST /grade?as=` takes; `dicom` among them where its packages are installed. A
+film that cannot be graded raises `ImageError`."""
+
+if find_spec("highdicom"):
+    ANSWERS["dicom"] = _reports

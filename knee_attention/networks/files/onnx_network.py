@@ -35,6 +35,7 @@ class OnnxNetwork:
         path: the file.
 
     Attributes:
+        path: the file.
         description: what the file says of itself.
 
     Raises:
@@ -53,6 +54,7 @@ class OnnxNetwork:
         path = Path(path)
         if not path.is_file():
             raise InputError(f"{path}: no such model file")
+        self.path = path
         content = path.read_bytes()
         if _lies_elsewhere(memoryview(content)):
             raise InputError(f"{path}: its weights lie in another file, which is not read; all of "

@@ -1,10 +1,12 @@
 """The REST API, from a socket: what it says, what it refuses, and how the server starts."""
 
+import io
 import json
 import signal
 import socket
 import struct
 import time
+import zipfile
 import zlib
 from http.client import HTTPConnection
 from urllib.request import Request, urlopen
@@ -13,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from dicom_files import write_dicom
+from pydicom import dcmread
 from servers import serving
 
 from knee_attention.commands.cli import main
@@ -63,6 +66,25 @@ def test_a_dicom_film_is_graded(ask, film, tmp_path):
     assert status == 200
     for row, same in zip(rows, expected, strict=True):
         assert row["att2_p0"] == pytest.approx(same["att2_p0"], abs=1e-5)
+
+
+def test_reports_of_a_dicom_film_come_in_an_archive(ask, film, tmp_path, model, capsys):
+    pytest.importorskip("highdicom")
+    pixels = cv2.imread(str(film), cv2.IMREAD_GRAYSCALE)
+    path = write_dicom(tmp_path / "film.dcm", pixels.astype(np.uint16) * 16,
+                       StudyInstanceUID="1.2.3", SeriesInstanceUID="1.2.4")  # fmt: skip
+    status, content = ask("POST", "/grade?as=dicom&name=film.dcm", path.read_bytes())
+    assert status == 200
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        found = {name: dcmread(io.BytesIO(archive.read(name))) for name in archive.namelist()}
+    main(["grade", str(path), "--model", str(model), "--dicom", str(tmp_path / "out")])
+    capsys.readouterr()
+    for name, written in (("report_sr.dcm", "film_sr.dcm"), ("picture_sc.dcm", "film_sc.dcm")):
+        same = dcmread(tmp_path / "out" / written)
+        assert found[name].SOPInstanceUID == same.SOPInstanceUID
+        assert found[name].StudyInstanceUID == "1.2.3"
+    status, said = ask("POST", "/grade?as=dicom", film.read_bytes())
+    assert status == 422 and said["error"] == "no DICOM file"
 
 
 def test_other_forms_of_the_answer(ask, film):

@@ -6,11 +6,13 @@ import io
 import json
 import shutil
 import time
+import zipfile
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from dicom_files import write_dicom
 
 from knee_attention.commands.cli import main
 from knee_attention.films.image_files import is_picture
@@ -307,3 +309,16 @@ return [...document.body.querySelectorAll("*")]
   })
   .filter(([, contrast]) => contrast < 4.5);
 """
+
+
+def test_a_dicom_film_s_reports_can_be_saved_and_others_offer_none(page, film, tmp_path):
+    pytest.importorskip("highdicom")
+    pixels = cv2.imread(str(film), cv2.IMREAD_GRAYSCALE)
+    path = write_dicom(tmp_path / "study.dcm", pixels.astype(np.uint16) * 16,
+                       StudyInstanceUID="1.2.3", SeriesInstanceUID="1.2.4")  # fmt: skip
+    page.choose(film)
+    assert not page.all(".downloads .dicom")
+    page.choose(path)
+    page.click(".downloads .dicom")
+    with zipfile.ZipFile(page.downloaded("study_graded.zip")) as archive:
+        assert sorted(archive.namelist()) == ["picture_sc.dcm", "report_sr.dcm"]

@@ -31,7 +31,7 @@ async function grade(file) {
       throw new Error(`larger than ${model.most_bytes / 1e6} MB, the most that is taken`);
     }
     const knees = await (await ask(file, "view")).json();
-    const article = await knownFilm(file.name, knees, downloadsOf(file));
+    const article = await knownFilm(file.name, knees, await downloadsOf(file));
     byId("films").prepend(article);
     rows.push(...knees);
     return `${file.name}: ${knees.map(inWords).join(", ")}.`;
@@ -42,8 +42,9 @@ async function grade(file) {
   }
 }
 
-function downloadsOf(file) {
-  const forms = { png: ["Picture (PNG)", "png"], dicom: ["Report (DICOM)", "zip"] };
+async function downloadsOf(file) {
+  const forms = { png: ["Picture (PNG)", "png"] };
+  if (await isDicom(file)) forms.dicom = ["Report (DICOM)", "zip"];
   return Object.keys(forms).filter((form) => model?.forms.includes(form)).map((form) => {
     const button = document.createElement("button");
     const [text, suffix] = forms[form];
@@ -60,6 +61,11 @@ function downloadsOf(file) {
     });
     return button;
   });
+}
+
+// A report is filed under a patient and a study, which other images do not name.
+async function isDicom(file) {
+  return (await file.slice(128, 132).text()) === "DICM";
 }
 
 async function take(files) {
