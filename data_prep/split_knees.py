@@ -88,7 +88,7 @@ def _split(options: argparse.Namespace) -> None:
     from knee_attention.films.cutting import Cutting, write_cutting
     from knee_attention.preparation.accounts import visible_files
     from knee_attention.preparation.contact_sheets import contact_sheets, page_files
-    from knee_attention.preparation.cutting import KNEE_COLUMNS, Cutter
+    from knee_attention.preparation.film_to_knees import KNEE_COLUMNS, Cutter
     from knee_attention.preparation.journal import Journal
     from knee_attention.preparation.pairing import subjects_of_films
     from knee_attention.preparation.tables import write_excluded

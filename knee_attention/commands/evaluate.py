@@ -111,7 +111,7 @@ def _labels(saved: list) -> list[str]:
 
 
 def _text(models: list, compared: dict | None, title: str) -> str:
-    from knee_attention.evidence import screen
+    from knee_attention.evidence import result_lines
     from knee_attention.evidence.predictions import ENSEMBLE
 
     first = models[0].results
@@ -131,14 +131,14 @@ def _text(models: list, compared: dict | None, title: str) -> str:
         f"{first['knees']} {first['split']} knees of {first['subjects']} persons ({title}); "
         "in brackets 95% intervals over persons",
         "",
-        screen.metrics_table(rows),
+        result_lines.metrics_table(rows),
         legend,
     ]
     if compared:
         pairs = {f"{pair['first']} - {pair['second']}": pair for pair in compared["differences"]}
-        lines += ["", screen.difference_table(pairs)]
+        lines += ["", result_lines.difference_table(pairs)]
     if attention:
-        lines += ["", screen.attention_table(attention)]
+        lines += ["", result_lines.attention_table(attention)]
     if first["subjects"] < 2:
         lines += ["", "the knees of one person alone have no intervals"]
     if next(iter(rows.values()))["oa_auc"] is None:
@@ -147,7 +147,7 @@ def _text(models: list, compared: dict | None, title: str) -> str:
 
 
 def _attention_text(models: list, source) -> str:
-    from knee_attention.evidence import screen
+    from knee_attention.evidence import result_lines
 
     lines = [f"attention on {models[0].results['knees']} {source.split} knees of {source.title} "
              f"that have a mask in {source.masks}"]
@@ -158,7 +158,7 @@ def _attention_text(models: list, source) -> str:
             for model in models
             for branch, scores in model.results[key].items()
         }
-        lines += ["", title, screen.attention_table(rows)]
+        lines += ["", title, result_lines.attention_table(rows)]
     return "\n".join(lines)
 
 

@@ -28,7 +28,7 @@ def main(experiment: Experiment, arguments: list[str] | None = None) -> None:
     with command_line(Path(sys.argv[0]).name):
         experiment = with_options(experiment, options)
         start_keras()
-        from knee_attention.evidence.screen import results_table
+        from knee_attention.evidence.result_lines import results_table
         from knee_attention.runs.run import run
 
         output = output or Path("runs") / experiment.name

@@ -4,8 +4,8 @@ import argparse
 import runpy
 from pathlib import Path
 
-from knee_attention.commands.cells import add_queue_options, take_queue_options, work_through
 from knee_attention.commands.experiment import add_options, with_options
+from knee_attention.commands.many_runs import add_queue_options, take_queue_options, work_through
 from knee_attention.errors import InputError
 from knee_attention.options import positive_number
 from knee_attention.runs.experiment import Experiment

@@ -5,8 +5,8 @@ import runpy
 from dataclasses import replace
 from pathlib import Path
 
-from knee_attention.commands.cells import add_queue_options, take_queue_options, work_through
 from knee_attention.commands.experiment import add_options, with_options
+from knee_attention.commands.many_runs import add_queue_options, take_queue_options, work_through
 from knee_attention.errors import InputError
 from knee_attention.options import positive_number
 from knee_attention.runs.weight_search import GRID, cells_of, write_search

@@ -15,7 +15,7 @@ from knee_attention.evidence.paper import (
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.evidence.report import markup
 from knee_attention.evidence.report.page import page
-from knee_attention.evidence.screen import with_interval
+from knee_attention.evidence.result_lines import with_interval
 
 BESIDE = ("balanced_accuracy", "kappa", "kappa_quadratic", "mean_absolute_error", "oa_auc")
 CHOSEN = "chosen"

@@ -1,7 +1,7 @@
-"""From a bilateral radiograph to two knees a network can take: the paper's preparation (section 4).
+"""What is done to the grey values and the size of a radiograph: the paper's preparation (section 4).
 
-split -> resize to 320x224 -> equalise the histogram. Training and inference call
-these same functions.
+8 bits -> resize to 320x224 -> equalise the histogram. Training and inference call these same
+functions; where two knees part on a film, `legs` tells, and what was done to a set, `preparation`.
 """
 
 import cv2

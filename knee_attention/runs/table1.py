@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from knee_attention.errors import InputError
-from knee_attention.runs.cells import Cells
 from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.many_runs import Cells
 from knee_attention.runs.run_folder import Run
 
 SHARED_OPTIONS = ("data", "image_size", "epochs", "batch_size", "learning_rate", "patience",

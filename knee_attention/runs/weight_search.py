@@ -5,8 +5,8 @@ from pathlib import Path
 
 from knee_attention.errors import InputError
 from knee_attention.files import written_whole
-from knee_attention.runs.cells import Cells
 from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.many_runs import Cells
 from knee_attention.runs.run_folder import Run
 
 GRID = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)

@@ -1,6 +1,6 @@
 from knee_attention.evidence.metrics import grade_metrics
 from knee_attention.evidence.paper import PAPER_TABLE_1
-from knee_attention.evidence.screen import results_table
+from knee_attention.evidence.result_lines import results_table
 
 
 def results(synthetic=False):

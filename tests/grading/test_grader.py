@@ -21,7 +21,7 @@ from knee_attention.networks.files.model_files import read_description, save_mod
 from knee_attention.networks.files.onnx_export import export_onnx
 from knee_attention.networks.model import build_model
 from knee_attention.phantoms.film import phantom_film
-from knee_attention.preparation.cutting import Cutter
+from knee_attention.preparation.film_to_knees import Cutter
 
 SIZE = (96, 96)
 

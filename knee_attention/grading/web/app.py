@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from knee_attention.errors import ImageError
-from knee_attention.grading.web.guard import Guard
+from knee_attention.grading.web.same_origin import Guard
 
 MOST_BYTES = 64_000_000
 """Of a film that is received, unless another limit is asked for; the largest films have 50 MB."""

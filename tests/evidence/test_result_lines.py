@@ -1,7 +1,7 @@
 import numpy as np
 
 from knee_attention.evidence.evaluation import measured
-from knee_attention.evidence.screen import difference_table, metrics_table, with_interval
+from knee_attention.evidence.result_lines import difference_table, metrics_table, with_interval
 
 
 def test_a_number_stands_with_its_interval():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from knee_attention.errors import InputError
 from knee_attention.options import positive_number
-from knee_attention.runs.cells import Cells, run_by_workers, run_from, run_in_turn
+from knee_attention.runs.many_runs import Cells, run_by_workers, run_from, run_in_turn
 from knee_attention.runs.run_folder import Run
 from knee_attention.startup import start_keras
 

@@ -1,4 +1,6 @@
-"""What a server on a desk has to refuse before anything else looks at a request."""
+"""Requests that other pages and names send to a server on a desk are refused before anything else
+looks at them; every answer tells the browser to load nothing from elsewhere.
+"""
 
 from collections.abc import Iterable
 from ipaddress import ip_address
