@@ -1,4 +1,4 @@
-"""What is done to the grey values and the size of a radiograph: the paper's preparation (section 4).
+"""The grey values and the size of a radiograph: the paper's preparation (section 4).
 
 8 bits -> resize to 320x224 -> equalise the histogram. Training and inference call these same
 functions; where two knees part on a film, `legs` tells, and what was done to a set, `preparation`.
