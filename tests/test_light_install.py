@@ -34,7 +34,8 @@ main(["grade", "film.png", "film.dcm", "--model", "model.onnx", "--csv", "out.cs
 main(["grade", "film.dcm", "--model", "model.onnx", "--json", "--dicom", "out"])
 main(["info", "model.onnx"])
 import knee_attention.grading.node.node
-import knee_attention.grading.web.server
+import uvicorn
+import knee_attention.grading.web.app
 print(json.dumps([name for name in sys.modules if "." not in name]))
 """
 

@@ -191,10 +191,10 @@ def _why_undecodable(dataset, error: Exception) -> str:
     """What pydicom's words come to: a decoder that is not installed, or damage."""
     from pydicom.uid import JPEG2000TransferSyntaxes
 
-    syntax = dataset.file_meta.TransferSyntaxUID
     # Pillow takes on JPEG Extended, and gives up at 12 bits.
     if "missing dependencies" not in str(error) and "12-bit precision" not in str(error):
         return "a damaged or truncated DICOM file"
+    syntax = dataset.file_meta.TransferSyntaxUID
     extra = "dicom" if syntax in JPEG2000TransferSyntaxes else "dicom-jpeg"
     return f'{syntax.name} needs a decoder: pip install "knee_attention[{extra}]"'
 

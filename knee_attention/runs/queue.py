@@ -184,11 +184,19 @@ class Queue:
         while True:
             self._optuna.storages.fail_stale_trials(self._study)
             if self._trials(states.WAITING):
-                self._study.optimize(lambda trial: self._do(trial, do), 1, catch=(Exception,))
+                self._take(do)
             elif self._trials(states.RUNNING):
                 time.sleep(min(self._heartbeat, 5))
             else:
                 return
+
+    def _take(self, do: Callable[[str], float]) -> None:
+        try:
+            self._study.optimize(lambda trial: self._do(trial, do), 1, catch=(Exception,))
+        except AssertionError:
+            # Silent for longer than the grace, as a sleeping laptop is, this worker was taken for
+            # dead: its cell is somebody else's, and Optuna takes no answer any more.
+            return
 
     def _do(self, trial, do: Callable[[str], float]) -> float:
         cell = trial.user_attrs.get(CELL)

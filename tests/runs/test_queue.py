@@ -58,7 +58,8 @@ def test_two_workers_do_every_cell_once_although_one_is_killed(tmp_path):
 
 
 def test_workers_that_hurry_take_no_cell_twice(tmp_path):
-    hurried = WORKER.replace("time.sleep(0.3)", "").replace("range(6)", "range(60)")
+    hurried = WORKER.replace("time.sleep(0.3)", "")
+    hurried = hurried.replace("range(6)], 1, 2)", "range(60)], 5, 60)")
     open_queue(tmp_path, cells=[f"cell{number}" for number in range(60)])
     command = [sys.executable, "-c", hurried, local_storage(tmp_path), str(tmp_path)]
     workers = [subprocess.Popen(command) for _ in range(3)]

@@ -30,6 +30,7 @@ def test_it_runs_the_twenty():
     assert len(scripts()) == 20 and all(path.exists() for path in scripts())
 
 
+@pytest.mark.slow
 def test_a_failed_run_is_said_and_a_second_call_does_only_what_is_missing(tmp_path, capsys):
     output = tmp_path / "table"
     blocked = output / NAMES[0]

@@ -36,6 +36,7 @@ def test_a_grid_that_is_none_is_told(tmp_path, capsys, grid, message):
     assert not (tmp_path / "search").exists()
 
 
+@pytest.mark.slow
 def test_workers_and_one_process_find_the_same(tmp_path, capsys, monkeypatch):
     pytest.importorskip("optuna")
     script = Path(__file__).parents[2] / "experiments" / "run_weight_search.py"
