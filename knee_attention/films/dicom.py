@@ -10,6 +10,7 @@ import numpy as np
 from knee_attention.errors import ImageError
 from knee_attention.films.containers import pixels_declared
 from knee_attention.films.image_files import check_pixels, check_regular
+from knee_attention.films.orientation import upright
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -173,7 +174,7 @@ def read_film(path: Path, content: bytes | None = None) -> np.ndarray:
     padding = _padding(dataset, stored)
     if padding.any() and not padding.all():
         values = np.where(padding, values[~padding].min(), values)
-    return np.ascontiguousarray(_upright(_as_uint16(values, low, high), dataset))
+    return np.ascontiguousarray(upright(_as_uint16(values, low, high), dataset))
 
 
 def _decode(dataset, path: Path) -> np.ndarray:
@@ -240,50 +241,6 @@ def _padding(dataset, stored: np.ndarray) -> np.ndarray:
     except (TypeError, ValueError):  # none given, or no numbers
         return np.zeros(stored.shape, bool)
     return (stored >= low) & (stored <= high)
-
-
-def _upright(film: np.ndarray, dataset) -> np.ndarray:
-    transposed, mirrored, upended = _turns(dataset)
-    film = film.T if transposed else film
-    film = film[:, ::-1] if mirrored else film
-    return film[::-1] if upended else film
-
-
-def _turns(dataset) -> tuple[bool, bool, bool]:
-    """How to turn a film by PatientOrientation (PS3.3 C.7.6.1.1.1), unless it says that this is no
-    view from the front or the back: rows for columns, then left for right, then top for bottom."""
-    orientation = dataset.get("PatientOrientation") or ""
-    if isinstance(orientation, str) or len(orientation) != 2:
-        return False, False, False
-    along_row, along_column = (str(part)[:1] for part in orientation)
-    transposed = along_row in ("F", "H") and along_column in ("L", "R")
-    if transposed:
-        along_row, along_column = along_column, along_row
-    return transposed, along_row == "R", along_column == "H"
-
-
-def stored_box(
-    box: tuple[float, float, float, float], dataset: "Dataset"
-) -> tuple[float, float, float, float]:
-    """Where a box on a film that `read_film` gave lies in the file's own pixels.
-
-    Args:
-        box: left, top, right, bottom on the film, in pixels from its upper left corner.
-        dataset: the film's file.
-
-    Returns:
-        The same in the file's pixels, as PS3.3 C.18.6.1.1 counts them.
-    """
-    left, top, right, bottom = box
-    transposed, mirrored, upended = _turns(dataset)
-    height, width = dataset.Rows, dataset.Columns
-    if transposed:
-        height, width = width, height
-    if upended:
-        top, bottom = height - bottom, height - top
-    if mirrored:
-        left, right = width - right, width - left
-    return (top, left, bottom, right) if transposed else (left, top, right, bottom)
 
 
 def _as_uint16(values: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -11,7 +11,8 @@ from pathlib import Path
 from knee_attention.errors import InputError
 from knee_attention.files import make_folder
 from knee_attention.runs.experiment import Experiment
-from knee_attention.runs.queue import Queue, Status
+from knee_attention.runs.progress import Status
+from knee_attention.runs.queue import Queue
 
 Cells = dict[str, Experiment]
 """What is run, by the name of its folder."""

@@ -16,7 +16,8 @@ from study_films import bright_knee_grader, study_film  # noqa: E402
 from knee_attention.commands import grade as command  # noqa: E402
 from knee_attention.commands.cli import main  # noqa: E402
 from knee_attention.errors import InputError  # noqa: E402
-from knee_attention.films.dicom import read_dataset, read_film, stored_box  # noqa: E402
+from knee_attention.films.dicom import read_dataset, read_film  # noqa: E402
+from knee_attention.films.orientation import stored_box  # noqa: E402
 from knee_attention.grading.dicom.algorithm import Algorithm  # noqa: E402
 from knee_attention.grading.dicom.reports import (  # noqa: E402
     ReportFiles,

@@ -9,7 +9,7 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,10 +19,8 @@ import numpy as np
 
 from knee_attention.errors import InputError
 from knee_attention.files import RUN_MODEL, open_hdf5, written_whole
-from knee_attention.networks.backbones import BACKBONES
-from knee_attention.networks.fusions import fusion_of, outputs_of
+from knee_attention.networks.files.graphs import graph_description
 from knee_attention.networks.model import build_model
-from knee_attention.options import LARGEST_SIDE
 
 DESCRIPTION = "knee_attention"
 """Where a file describes itself: an attribute of an .h5 file, and of .onnx metadata; in a .keras
@@ -201,35 +199,6 @@ def _refuse_inflated(file: h5py.File, path: Path) -> None:
         raise InputError(f"{path}: a damaged model file (its arrays are far larger than the file)")
 
 
-def graph_description(config: Mapping) -> dict:
-    """The arguments of `build_model`, read off a model's configuration.
-
-    Raises:
-        KeyError, IndexError, TypeError, ValueError, AttributeError, ZeroDivisionError: it is of
-            another kind.
-    """
-    layers = {layer["config"]["name"]: layer["config"] for layer in config["config"]["layers"]}
-    pixels, height_width = layers["pixels"], layers["knee"]["batch_shape"][1:3]
-    if not all(type(side) is int and 0 < side <= LARGEST_SIDE for side in height_width):
-        raise KeyError("image size")
-    deviation = 1 / pixels["scale"]
-    branches = attention_branches(layers)
-    fusion = fusion_of(layers, branches)
-    [backbone] = [name for name, known in BACKBONES.items() if known.known_by in layers]
-    policy = layers[BACKBONES[backbone].known_by]["dtype"]
-    return {
-        "backbone": backbone,
-        "branches": branches,
-        "fusion": fusion,
-        "outputs": list(outputs_of(fusion, branches)),
-        "image_size": list(height_width),
-        "channels": 3 if "repeat_channel" in layers else 1,
-        "pixel_mean": [-offset * deviation for offset in pixels["offset"]],
-        "pixel_deviation": deviation,
-        "precision": policy if isinstance(policy, str) else policy["config"]["name"],
-    }
-
-
 def existing_model_file(path: str | os.PathLike) -> Path:
     """The path, if it leads to a file that may be a model; of a run's folder, its `model.h5`.
 
@@ -263,8 +232,3 @@ def _damage_told(path: Path) -> Iterator[None]:
     except Exception as error:  # each library fails in ways of its own
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: no readable model file ({reason})") from None
-
-
-def attention_branches(layer_names: Iterable[str]) -> list[str]:
-    """The attention branches that have a mask among the layers of a network, in order."""
-    return sorted(name.removesuffix("_mask") for name in layer_names if name.endswith("_mask"))
