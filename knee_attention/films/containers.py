@@ -2,7 +2,9 @@
 
 import mmap
 import struct
+import zlib
 from collections.abc import Iterator
+from typing import BinaryIO
 
 PHOTOMETRIC_INTERPRETATION = 262
 """TIFF 6.0, section 8: the tag whose value 0 is WhiteIsZero."""
@@ -19,6 +21,15 @@ FRAMES = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 
 SKIPPED_SEGMENTS = frozenset({*range(0xC0, 0xD0), *range(0xDB, 0xF0), 0xFE})
 """JPEG markers before the scan that have a length; thumbnails lie in E0 to EF."""
+
+DEFLATED = b"1.2.840.10008.1.2.1.99"
+"""The transfer syntax of a DICOM file whose whole content is deflated."""
+
+LONGEST_HEADER = 2**16
+"""Bytes of a DICOM file's own header (group 0002); a few hundred are usual."""
+
+PORTION = 2**22
+"""Bytes that are unpacked at a time."""
 
 
 def is_truncated(content: mmap.mmap) -> bool:
@@ -144,3 +155,26 @@ def _tiff_pages(content) -> Iterator[dict[int, int]]:
             (place,) = struct.unpack_from(order + offset, content, place)
     except struct.error:  # a damaged file, which decoding will refuse
         return
+
+
+def inflates_beyond(file: BinaryIO, most: int) -> bool:
+    """Whether a DICOM file that is deflated as a whole (PS3.5 A.5) holds more than `most` bytes.
+
+    Args:
+        file: open at its first byte; it is left somewhere else.
+        most: bytes. They are unpacked to find out, a few at a time.
+    """
+    start = file.read(144)
+    if start[132:140] != b"\x02\x00\x00\x00UL\x04\x00":  # the length of the file's header
+        return False
+    (length,) = struct.unpack("<I", start[140:])
+    if DEFLATED not in file.read(min(length, LONGEST_HEADER)):
+        return False
+    unpacking, size, packed = zlib.decompressobj(-zlib.MAX_WBITS), 0, file.read()
+    while packed and size <= most:
+        try:
+            size += len(unpacking.decompress(packed, PORTION))
+        except zlib.error:  # a damaged file, which pydicom will refuse
+            return False
+        packed = unpacking.unconsumed_tail
+    return size > most

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from knee_attention.errors import ImageError
-from knee_attention.films.containers import pixels_declared
-from knee_attention.films.image_files import check_pixels, check_regular
+from knee_attention.films.containers import inflates_beyond, pixels_declared
+from knee_attention.films.image_files import MOST_PIXELS, check_pixels, check_regular
 from knee_attention.films.orientation import upright
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 PROJECTIONS = frozenset({"CR", "DX", "RG", "RF", "XA", "OT"})
 """Modalities that may hold a radiograph (PS3.3 C.7.3.1.1.1); OT is what scanned film is sent as."""
+
+MOST_BYTES = 4 * MOST_PIXELS
+"""Of a DICOM file once it is unpacked."""
 
 FINE_RANGE = 2**12 - 1
 """Fractional values over such a range may be rounded; a 12-bit film has no finer ones."""
@@ -106,10 +109,15 @@ def read_dataset(
     if content is None:
         check_regular(path)
     try:
-        source = path if content is None else BytesIO(content)
-        dataset = dcmread(source, stop_before_pixels=stop_before_pixels)
-        dataset.decode()
-        return dataset
+        with path.open("rb") if content is None else BytesIO(content) as file:
+            if inflates_beyond(file, MOST_BYTES):
+                raise ImageError(path, f"it unpacks to more than {MOST_BYTES / 1e6:.0f} MB")
+            file.seek(0)
+            dataset = dcmread(file, stop_before_pixels=stop_before_pixels)
+            dataset.decode()
+            return dataset
+    except ImageError:
+        raise
     except InvalidDicomError:
         empty = not content if content is not None else path.stat().st_size == 0
         raise ImageError(path, "the file is empty" if empty else "no DICOM file") from None

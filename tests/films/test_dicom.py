@@ -4,6 +4,7 @@ import struct
 import subprocess
 import sys
 import warnings
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,6 +15,7 @@ from dicom_files import write_dicom  # noqa: E402
 from pydicom import dcmread  # noqa: E402
 from pydicom.encaps import encapsulate  # noqa: E402
 from pydicom.uid import (  # noqa: E402
+    DeflatedExplicitVRLittleEndian,
     HTJ2KLossless,
     JPEG2000Lossless,
     JPEGExtended12Bit,
@@ -167,6 +169,24 @@ def test_compressed_data_larger_than_the_header_says_are_not_decoded(tmp_path, s
     dataset.save_as(path)
     with pytest.raises(ImageError, match="001: (900|131) million pixels"):
         read_film(path)
+
+
+def test_a_deflated_film_is_not_unpacked_without_end(tmp_path):
+    path = write_dicom(tmp_path / "001", STORED)
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    dataset.save_as(path, enforce_file_format=True)
+    np.testing.assert_array_equal(read_film(path), STORED)
+    content = path.read_bytes()
+    (length,) = struct.unpack_from("<I", content, 140)
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    bomb = b"".join(packer.compress(bytes(10_000_000)) for _ in range(50)) + packer.flush()
+    path.write_bytes(content[: 144 + length] + bomb)
+    with pytest.raises(ImageError, match="unpacks to more than 400 MB"):
+        read_header(path)
+    path.write_bytes(content[: 144 + length] + b"no stream")
+    with pytest.raises(ImageError, match="damaged"):
+        read_header(path)
 
 
 def test_a_film_in_memory_is_read_as_one_on_a_disk(tmp_path):
