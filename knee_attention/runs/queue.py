@@ -8,8 +8,9 @@ taken again. A run's folder is named by its cell, so that whoever takes it conti
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from knee_attention.errors import InputError
@@ -64,9 +65,10 @@ class Queue:
                              ) from None
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._optuna = optuna
-        self._heartbeat = heartbeat
+        self._heartbeat, self._grace = heartbeat, timedelta(seconds=grace)
         self.cells = list(cells)
-        self._study = self._opened(storage, name, identity, heartbeat, grace)
+        self._database = self._connected(storage, heartbeat, grace)
+        self._study = self._opened(storage, name, identity)
         status = self.status()
         held = {*status.done, *status.waiting, *(running.cell for running in status.running)}
         for cell in self.cells:
@@ -74,11 +76,9 @@ class Queue:
             if cell not in held and status.failed.get(cell, INTERRUPTED) == INTERRUPTED:
                 self._enqueue(cell)
 
-    def _opened(self, storage: str, name: str, identity: dict, heartbeat: int, grace: int):
-        from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-
+    def _connected(self, storage: str, heartbeat: int, grace: int):
         storages = self._optuna.storages
-        try:
+        with _problems_told(storage):
             database = storages.RDBStorage(
                 storage,
                 engine_kwargs={"connect_args": LONG_WAIT} if storage.startswith("sqlite") else None,
@@ -90,17 +90,18 @@ class Queue:
             )
             if database.engine.dialect.name == "sqlite":
                 _have_writers_wait(database.engine)
+        return database
+
+    def _opened(self, storage: str, name: str, identity: dict):
+        with _problems_told(storage):
             study = self._optuna.create_study(
-                study_name=name, storage=database, load_if_exists=True
+                study_name=name, storage=self._database, load_if_exists=True
             )
             held = study.user_attrs.get(IDENTITY)
             if held is None:
                 study.set_user_attr(IDENTITY, identity)
-        except (SQLAlchemyError, ArgumentError, ImportError, OSError, RuntimeError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise InputError(f"{_without_password(storage)}: no usable storage ({reason})"
-                             ) from None
-        different = [key for key in identity if held is not None and held.get(key) != identity[key]]
+                return study
+        different = [key for key in identity if held.get(key) != identity[key]]
         if different:
             key = different[0]
             raise InputError(f"{_without_password(storage)}: holds a queue with another {key} "
@@ -127,12 +128,25 @@ class Queue:
         states = self._optuna.trial.TrialState
         while True:
             self._optuna.storages.fail_stale_trials(self._study)
+            self._give_up_stillborn()
             if self._trials(states.WAITING):
                 self._take(do)
             elif self._trials(states.RUNNING):
                 time.sleep(min(self._heartbeat, 5))
             else:
                 return
+
+    def _give_up_stillborn(self) -> None:
+        """Put back what workers took that died before their first sign of life: Optuna tells a
+        dead worker by its last one.
+        """
+        states = self._optuna.trial.TrialState
+        for trial in self._trials(states.RUNNING):
+            silent = WORKER not in trial.user_attrs
+            if silent and datetime.now() - trial.datetime_start > self._grace:
+                with suppress(ValueError, self._optuna.exceptions.UpdateFinishedTrialError):
+                    self._study.tell(trial.number, state=states.FAIL)
+                    self._enqueue(trial.user_attrs[CELL])
 
     def _take(self, do: Callable[[str], float]) -> None:
         try:
@@ -147,6 +161,7 @@ class Queue:
         # Another worker took the last one in this very moment, or two commands enqueued it.
         if cell is None or self._is_taken(cell, trial.number):
             raise self._optuna.TrialPruned
+        self._database.record_heartbeat(trial._trial_id)
         trial.set_user_attr(WORKER, f"{socket.gethostname()} {os.getpid()}")
         try:
             return do(cell)
@@ -193,6 +208,18 @@ class Queue:
             return status
         mean = sum(times, timedelta()) / len(times)
         return Status(status.done, status.running, status.waiting, status.failed, mean)
+
+
+@contextmanager
+def _problems_told(storage: str) -> Iterator[None]:
+    """Turn what a database cannot do into one sentence, without its password."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, ImportError, OSError, RuntimeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{_without_password(storage)}: no usable storage ({reason})") from None
 
 
 def _have_writers_wait(engine) -> None:

@@ -57,6 +57,18 @@ def test_two_workers_do_every_cell_once_although_one_is_killed(tmp_path):
     assert status.done == CELLS and not status.running and not status.waiting
 
 
+def test_a_worker_that_dies_before_its_first_sign_of_life_loses_no_cell(tmp_path):
+    import optuna
+
+    open_queue(tmp_path, cells=CELLS[:2])
+    study = optuna.load_study(study_name="table", storage=local_storage(tmp_path))
+    assert study.ask().user_attrs["cell"] == "cell0"  # and the process ends here
+    queue = open_queue(tmp_path, cells=CELLS[:2])
+    assert [running.cell for running in queue.status().running] == ["cell0"]
+    queue.work(lambda cell: 1.0)
+    assert queue.status().done == CELLS[:2]
+
+
 def test_workers_that_hurry_take_no_cell_twice(tmp_path):
     hurried = WORKER.replace("time.sleep(0.3)", "")
     hurried = hurried.replace("range(6)], 1, 2)", "range(60)], 5, 60)")
