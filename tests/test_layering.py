@@ -108,7 +108,7 @@ REPORTING = {path.name for path in (PACKAGE / "grading" / "dicom").glob("*.py")}
     ("package", "allowed"),
     [
         ("matplotlib", {"figures.py", "panels.py", "heat_maps.py"}),
-        ("pydicom", {"dicom.py", *REPORTING, "node.py", "archive.py"}),
+        ("pydicom", {"dicom.py", "orientation.py", *REPORTING, "node.py", "archive.py"}),
         ("highdicom", REPORTING),
         ("pynetdicom", {"node.py", "archive.py"}),
     ],
