@@ -1,4 +1,4 @@
-"""What the user gave cannot be used: one exception, and one way to say so on the command line."""
+"""What the user gave cannot be used: one exception, and one for a single image."""
 
 
 class InputError(ValueError):

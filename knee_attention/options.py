@@ -27,6 +27,13 @@ LARGEST_SIDE = 4096
 images alone would fill the memory."""
 
 
+def add_polarity(parser: argparse.ArgumentParser) -> None:
+    """Declare `--polarity`, which every command has that looks at films."""
+    parser.add_argument("--polarity", choices=POLARITIES, default="auto",
+                        help="turn photographic negatives, or leave every image as it is "
+                        "(default: auto)")
+
+
 def positive_number(text: str) -> int:
     """A whole number from 1, for argparse."""
     number = int(text)

@@ -15,7 +15,7 @@ from pathlib import Path
 from knee_attention.datasets.layout import SPLITS
 from knee_attention.errors import InputError
 from knee_attention.files import make_folder, write_json
-from knee_attention.options import POLARITIES, positive_number, seed_number
+from knee_attention.options import add_polarity, positive_number, seed_number
 from knee_attention.runs.run_folder import Run
 
 
@@ -29,9 +29,7 @@ def add_options(parser) -> None:
     parser.add_argument("--split", choices=SPLITS, default="test", help="(default: test)")
     parser.add_argument("--limit", type=positive_number, metavar="N",
                         help="at most N knees, each grade in its share")
-    parser.add_argument("--polarity", choices=POLARITIES, default="auto",
-                        help="turn photographic negatives, or leave every image as it is "
-                        "(default: auto)")
+    add_polarity(parser)
     parser.add_argument("--with", dest="others", nargs="+", type=Path, default=[],
                         metavar="RUN_OR_MODEL", help="further models, to join and to compare")
     parser.add_argument("--masks", type=Path, metavar="DIR",

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from knee_attention.errors import ImageError, InputError
 from knee_attention.files import keep_inputs, make_folder, written_whole
-from knee_attention.options import POLARITIES
+from knee_attention.options import add_polarity
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -35,9 +35,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="print one JSON object a knee and line instead of the table")
     parser.add_argument("--view", choices=("auto", "bilateral", "single"), default="auto",
                         help="what the images show (default: auto, two legs are recognised)")
-    parser.add_argument("--polarity", choices=POLARITIES, default="auto",
-                        help="turn photographic negatives, or leave every image as it is "
-                        "(default: auto)")
+    add_polarity(parser)
     parser.add_argument("--batch-size", type=int, default=32, metavar="N",
                         help="knees graded at once (default: 32)")
 

@@ -1,13 +1,16 @@
 """What the commands that do many runs have in common: options, workers, a queue."""
 
 import argparse
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 from knee_attention.errors import InputError
+from knee_attention.files import make_folder
 from knee_attention.options import positive_number
 from knee_attention.runs.many_runs import Cells, run_by_workers, run_from, run_in_turn
+from knee_attention.runs.queue import Queue, local_storage
 from knee_attention.runs.run_folder import Run
 from knee_attention.startup import start_keras
 
@@ -80,18 +83,17 @@ def work_through(
         run_from(queue, cells, output, pdf)
         failed = None if asked.worker else queue.status().failed
     else:
-        failed = run_by_workers(queue, asked.workers, output).failed
+        worker = [sys.executable, *sys.argv, "--worker"]
+        failed = run_by_workers(queue, worker, asked.workers, output).failed
     if failed is not None:
         after(failed)
     return failed
 
 
-def _opened(cells: Cells, output: Path, asked: argparse.Namespace, identity: dict):
-    from knee_attention.runs.queue import Queue, local_storage
-
+def _opened(cells: Cells, output: Path, asked: argparse.Namespace, identity: dict) -> Queue:
     # Its heartbeats are marked as experimental, at every call.
     warnings.filterwarnings("ignore", message=".*experimental", module="knee_attention|optuna")
     if not asked.storage:
-        output.mkdir(parents=True, exist_ok=True)
+        make_folder(output)
     storage = asked.storage or local_storage(output)
     return Queue(storage, output.name, identity, cells)

@@ -16,7 +16,7 @@ import warnings
 from pathlib import Path
 
 from knee_attention.errors import InputError
-from knee_attention.options import POLARITIES, positive_number
+from knee_attention.options import add_polarity, positive_number
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -37,9 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="where films and reports wait (default: node)")
     parser.add_argument("--queue-limit", type=positive_number, default=1000, metavar="N",
                         help="films that may wait; a further one is refused (default: 1000)")
-    parser.add_argument("--polarity", choices=POLARITIES, default="auto",
-                        help="turn photographic negatives, or leave every image as it is "
-                        "(default: auto)")
+    add_polarity(parser)
 
 
 def run(options: argparse.Namespace) -> None:

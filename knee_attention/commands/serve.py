@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 from knee_attention.errors import InputError
-from knee_attention.options import POLARITIES, count, positive_number
+from knee_attention.options import add_polarity, count, positive_number
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -24,9 +24,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         "proxy or a network; may be given several times")
     parser.add_argument("--most-mb", type=positive_number, default=64, metavar="N",
                         help="refuse larger films (default: 64)")
-    parser.add_argument("--polarity", choices=POLARITIES, default="auto",
-                        help="turn photographic negatives, or leave every image as it is "
-                        "(default: auto)")
+    add_polarity(parser)
 
 
 def run(options: argparse.Namespace) -> None:

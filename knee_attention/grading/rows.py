@@ -4,6 +4,7 @@ import numpy as np
 
 from knee_attention.evidence.pictures import captioned
 from knee_attention.grading.grader import GradedKnee
+from knee_attention.kl import GRADES
 
 SIDES = {"R": "right knee", "L": "left knee", None: "knee"}
 """A knee in words; None where its side is not known."""
@@ -38,7 +39,7 @@ def columns(outputs: list[str]) -> list[str]:
     """The columns of a table of such rows, for a model with these outputs; the last one holds the
     reason why a film was not graded.
     """
-    shares = [f"{name}_p{grade}" for name in (*outputs, "ensemble") for grade in range(5)]
+    shares = [f"{name}_p{grade}" for name in (*outputs, "ensemble") for grade in GRADES]
     return ["file", "side", "grade", "expected_grade", "oa_probability", "chosen", "turned",
             "synthetic_model", *shares, "error"]  # fmt: skip
 
@@ -53,6 +54,7 @@ def film_picture(knees: list[GradedKnee], synthetic: bool) -> np.ndarray:
     for knee in knees:
         share = knee.probabilities[knee.grade]
         caption = f"{SIDES[knee.side]}: KL {knee.grade} (P {share:.2f} by {knee.chosen})"
-        caption += ", synthetic model" * synthetic
+        if synthetic:
+            caption += ", synthetic model"
         panels.append(captioned(knee.image, knee.mask, caption))
     return np.hstack(panels)

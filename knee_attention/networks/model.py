@@ -10,6 +10,7 @@ from knee_attention.networks.architecture import check_architecture
 from knee_attention.networks.attention import attention_branch
 from knee_attention.networks.backbones import BACKBONES
 from knee_attention.networks.fusions import FUSIONS
+from knee_attention.options import KNEE_SIZE
 
 PIXEL_MEAN, PIXEL_DEVIATION = 120.67308000216417, 75.15477869837049
 """Mean and standard deviation of the authors' training set (original code)."""
@@ -22,7 +23,7 @@ def build_model(
     backbone: str = "vgg16",
     branches: tuple[str, ...] = ("att0", "att1"),
     fusion: str = "multi_loss",
-    image_size: tuple[int, int] = (320, 224),
+    image_size: tuple[int, int] = KNEE_SIZE,
     channels: int = 1,
     pixel_mean: float | tuple[float, ...] = PIXEL_MEAN,
     pixel_deviation: float = PIXEL_DEVIATION,

@@ -1,6 +1,5 @@
 """The state of a training after each epoch, in one file, so that a killed run continues."""
 
-import csv
 import io
 import json
 import math
@@ -11,7 +10,7 @@ import h5py
 import keras
 
 from knee_attention.errors import InputError
-from knee_attention.files import open_hdf5, written_whole
+from knee_attention.files import open_hdf5, write_table, written_whole
 
 PLATEAU_STATE = ("best", "wait", "cooldown_counter")
 STOPPING_STATE = ("best", "wait", "best_epoch", "stopped_epoch")
@@ -70,7 +69,7 @@ class Checkpoint(keras.callbacks.Callback):
             raise InputError(f"{self.path}: the saved state cannot be used ({error}); start again "
                              "with --overwrite") from None
         self._restored = (state, best_weights)
-        write_history(self.history_path, self.rows)
+        write_table(self.history_path, list(self.rows[0]), self.rows)
 
     def on_train_begin(self, logs=None):
         if self._restored:
@@ -106,7 +105,7 @@ class Checkpoint(keras.callbacks.Callback):
             _write(file.create_group("best_weights"), self.stopping.best_weights)
         with written_whole(self.path) as beside:
             beside.write_bytes(content.getbuffer())
-        write_history(self.history_path, self.rows)
+        write_table(self.history_path, list(self.rows[0]), self.rows)
 
 
 def _write(group: h5py.Group, arrays) -> None:
@@ -116,11 +115,3 @@ def _write(group: h5py.Group, arrays) -> None:
 
 def _read(group: h5py.Group) -> list:
     return [group[name][()] for name in sorted(group)]
-
-
-def write_history(path: Path, rows: list[dict]) -> None:
-    """Write the epochs' rows as CSV, whole or not at all."""
-    with written_whole(path) as beside, open(beside, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)

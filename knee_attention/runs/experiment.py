@@ -9,7 +9,7 @@ from knee_attention.errors import InputError
 from knee_attention.networks.architecture import check_architecture
 from knee_attention.networks.backbones import BACKBONES, imagenet_source
 from knee_attention.networks.fusions import outputs_of, variant_of
-from knee_attention.options import POLARITIES
+from knee_attention.options import KNEE_SIZE, POLARITIES
 
 CHOICES = {
     "precision": ("auto", "float32", "mixed_bfloat16", "mixed_float16"),
@@ -59,7 +59,7 @@ class Experiment:
     fusion: str = "single"
     loss_weights: tuple[float, ...] = (1.0,)
     data: str | None = None
-    image_size: tuple[int, int] = (320, 224)
+    image_size: tuple[int, int] = KNEE_SIZE
     epochs: int = 100
     batch_size: int = 64
     learning_rate: float = 1e-5

@@ -3,7 +3,6 @@
 import gc
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -73,10 +72,16 @@ def run_from(queue: Queue, cells: Cells, output: Path, pdf: bool) -> None:
     queue.work(lambda cell: run_cell(cells[cell], output / cell, pdf=pdf))
 
 
-def run_by_workers(queue: Queue, count: int, output: Path) -> Status:
-    """Start this very command as so many workers, and show what they do.
+def run_by_workers(queue: Queue, command: list[str], count: int, output: Path) -> Status:
+    """Start a command as so many workers, and show what they do.
 
     Each worker writes what it says to `worker<N>.log` in the output folder.
+
+    Args:
+        queue: what they work at.
+        command: what each of them is, as a process.
+        count: how many.
+        output: the folder of the runs.
 
     Raises:
         InputError: all workers ended although cells are left.
@@ -84,7 +89,6 @@ def run_by_workers(queue: Queue, count: int, output: Path) -> Status:
     from tqdm import tqdm
 
     make_folder(output)
-    command = [sys.executable, *sys.argv, "--worker"]
     logs = [output / f"worker{number + 1}.log" for number in range(count)]
     workers = [_started(command, log) for log in logs]
     status = queue.status()

@@ -190,12 +190,13 @@ class Queue:
         by_cell = {}
         for trial in self._trials():
             by_cell.setdefault(trial.user_attrs[CELL], {})[trial.state] = trial
-        status, times = Status(), []
+        times = [found[states.COMPLETE].duration for found in by_cell.values()
+                 if states.COMPLETE in found]  # fmt: skip
+        status = Status(mean=sum(times, timedelta()) / len(times) if times else None)
         for cell in self.cells:
             found = by_cell.get(cell, {})
             if states.COMPLETE in found:
                 status.done.append(cell)
-                times.append(found[states.COMPLETE].duration)
             elif states.RUNNING in found:
                 trial = found[states.RUNNING]
                 worker = trial.user_attrs.get(WORKER, "a worker that has just begun")
@@ -204,10 +205,7 @@ class Queue:
                 status.waiting.append(cell)
             elif states.FAIL in found:
                 status.failed[cell] = found[states.FAIL].user_attrs.get(REASON, INTERRUPTED)
-        if not times:
-            return status
-        mean = sum(times, timedelta()) / len(times)
-        return Status(status.done, status.running, status.waiting, status.failed, mean)
+        return status
 
 
 @contextmanager

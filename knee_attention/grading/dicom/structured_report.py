@@ -133,5 +133,8 @@ def _measurements(knee: GradedKnee) -> list[Measurement]:
 
 def _evaluations(knee: GradedKnee, algorithm: Algorithm) -> list[QualitativeEvaluation]:
     pairs = [(ours.GRADE, ours.GRADES[knee.grade]), ours.RESEARCH_USE]
-    pairs += [ours.PHANTOMS] * algorithm.synthetic + [ours.NEGATIVE] * knee.turned
+    if algorithm.synthetic:
+        pairs.append(ours.PHANTOMS)
+    if knee.turned:
+        pairs.append(ours.NEGATIVE)
     return [QualitativeEvaluation(*pair) for pair in pairs]

@@ -1,6 +1,5 @@
 """DICOM files that wait on the disk, so that they outlive the process that received them."""
 
-import os
 import threading
 from pathlib import Path
 
@@ -46,7 +45,5 @@ class Spool:
             InputError: the disk is full.
         """
         path = self.folder / f"{uid}.dcm"
-        with self._writing, written_whole(path) as beside, beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        with self._writing, written_whole(path) as beside:
+            beside.write_bytes(content)

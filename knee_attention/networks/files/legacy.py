@@ -31,9 +31,7 @@ from knee_attention.networks.model import (
     build_model,
     tapped_features,
 )
-from knee_attention.options import LARGEST_SIDE
-
-PAPER_SIZE = (320, 224)
+from knee_attention.options import KNEE_SIZE, LARGEST_SIDE
 
 OTHER_POOLS = ("the original code built antony_clsf with 2x2 pools, this project has the 3x3 pools "
                "of the paper's Table 3")
@@ -96,14 +94,14 @@ def import_legacy(
             raise InputError(str(error)) from None
 
     known_size = image_size or file.image_size
-    model = build(known_size or PAPER_SIZE)
-    size = known_size or _roundest_size(file, backbone, branches) or PAPER_SIZE
-    if not known_size and size != PAPER_SIZE:
+    model = build(known_size or KNEE_SIZE)
+    size = known_size or _roundest_size(file, backbone, branches) or KNEE_SIZE
+    if not known_size and size != KNEE_SIZE:
         model = build(size)
     order = _branches_in_file_order(file, branches)
     pairs = _pair(file, model, order)
     _refuse_misfits(file, model, pairs)
-    if backbone == "antony_clsf" and not known_size and size != PAPER_SIZE:
+    if backbone == "antony_clsf" and not known_size and size != KNEE_SIZE:
         raise InputError(f"{file.path}: its masks are not those of 320x224 images; {OTHER_POOLS}; "
                          "if it has these, give its --image-size")
     weights = {wanted: file.layers[found] for wanted, found in pairs}
