@@ -147,7 +147,8 @@ class Grader:
         Raises:
             ImageError: it cannot be read, or shows one knee where two are expected.
         """
-        [(_, graded)] = self.grade_all([image], view)
+        # No threads for one image: OpenCV keeps a little of every thread that ever used it.
+        [(_, graded)] = self._grade_batch([(image, self._prepare(image, view))])
         if isinstance(graded, ImageError):
             raise graded
         return graded
