@@ -5,3 +5,6 @@ GRADES = range(5)
 
 OSTEOARTHRITIS = 2
 """Radiographic osteoarthritis is this grade or a higher one."""
+
+REGRESSION = "regression"
+"""The output that is a grade itself and no probabilities, of the network that has one."""

@@ -1,6 +1,15 @@
 """Several outputs as one. Here by itself, because grading a film needs no scikit-learn."""
 
+from collections.abc import Mapping
+
 import numpy as np
+
+from knee_attention.kl import REGRESSION
+
+
+def classifying(outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The outputs that are probabilities: all but a regression."""
+    return {name: values for name, values in outputs.items() if name != REGRESSION}
 
 
 def ensemble(probabilities: list[np.ndarray]) -> np.ndarray:

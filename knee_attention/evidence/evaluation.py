@@ -2,15 +2,18 @@
 
 import numpy as np
 
+from knee_attention.evidence.ensemble import classifying
 from knee_attention.evidence.intervals import bootstrap_intervals
 from knee_attention.evidence.metrics import cross_entropy, grade_metrics
 from knee_attention.evidence.predictions import Predictions
 
 
 def better_branch(predictions: Predictions) -> str:
-    """The output with the lowest cross-entropy; to be asked on the validation split."""
+    """The output with the lowest cross-entropy, which a regression has not; to be asked on the
+    validation split.
+    """
     return min(
-        predictions.probabilities,
+        classifying(predictions.probabilities),
         key=lambda name: cross_entropy(predictions.grades, predictions.probabilities[name]),
     )
 

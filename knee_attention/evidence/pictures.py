@@ -50,12 +50,12 @@ def overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return cv2.addWeighted(colours, OPACITY, film, 1 - OPACITY, 0)
 
 
-def captioned(image: np.ndarray, mask: np.ndarray, caption: str) -> np.ndarray:
+def captioned(image: np.ndarray, mask: np.ndarray | None, caption: str) -> np.ndarray:
     """A knee, beside it the same with a mask laid over it, and a line of text beneath.
 
     Args:
         image: `(height, width)` uint8.
-        mask: `(h, w)` float, of any resolution.
+        mask: `(h, w)` float, of any resolution; None for the knee alone.
         caption: ASCII text.
 
     Returns:
@@ -63,9 +63,11 @@ def captioned(image: np.ndarray, mask: np.ndarray, caption: str) -> np.ndarray:
     """
     width = round(image.shape[1] * HEIGHT / image.shape[0])
     enlarged = cv2.resize(image, (width, HEIGHT), interpolation=cv2.INTER_CUBIC)
-    pair = np.hstack([cv2.cvtColor(enlarged, cv2.COLOR_GRAY2BGR), overlay(enlarged, mask)])
+    shown = cv2.cvtColor(enlarged, cv2.COLOR_GRAY2BGR)
+    if mask is not None:
+        shown = np.hstack([shown, overlay(enlarged, mask)])
     picture = cv2.copyMakeBorder(
-        pair, BORDER, CAPTION + BORDER, BORDER, BORDER, cv2.BORDER_CONSTANT
+        shown, BORDER, CAPTION + BORDER, BORDER, BORDER, cv2.BORDER_CONSTANT
     )
     place = (BORDER, BORDER + HEIGHT + CAPTION - 10)
     white = (255, 255, 255)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from knee_attention.errors import InputError
-from knee_attention.evidence.ensemble import ensemble
+from knee_attention.evidence.ensemble import classifying, ensemble
 from knee_attention.files import written_whole
 from knee_attention.kl import GRADES
 
@@ -41,10 +41,11 @@ class Predictions:
         return len(self.grades)
 
     def with_ensemble(self) -> dict[str, np.ndarray]:
-        """The probabilities and, where there are several outputs, those of their ensemble."""
-        if len(self.probabilities) < 2:
+        """The probabilities and, where several outputs classify, those of their ensemble."""
+        members = list(classifying(self.probabilities).values())
+        if len(members) < 2:
             return dict(self.probabilities)
-        return {**self.probabilities, ENSEMBLE: ensemble(list(self.probabilities.values()))}
+        return {**self.probabilities, ENSEMBLE: ensemble(members)}
 
     def of(self, output: str) -> np.ndarray:
         """The `(n, 5)` probabilities of an output, or of the `ensemble` of all.

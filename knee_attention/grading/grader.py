@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from knee_attention.errors import ImageError, InputError
-from knee_attention.evidence.ensemble import ensemble
+from knee_attention.evidence.ensemble import classifying, ensemble
 from knee_attention.evidence.pictures import at_image_size
+from knee_attention.evidence.regression import as_probabilities
 from knee_attention.films.inputs import FileInMemory, files_to_open, knees_of, open_image
 from knee_attention.films.names import side_of
 from knee_attention.films.polarity import bone_bright
@@ -65,8 +66,9 @@ class GradedKnee:
 
     @property
     def ensemble(self) -> np.ndarray:
-        """`(5,)` probabilities of all outputs together, averaged before the softmax."""
-        return ensemble([values[np.newaxis] for values in self.branches.values()])[0]
+        """`(5,)` probabilities of all outputs that classify, averaged before the softmax."""
+        members = classifying(self.branches).values()
+        return ensemble([values[np.newaxis] for values in members])[0]
 
     @property
     def masks(self) -> dict[str, np.ndarray]:
@@ -76,10 +78,12 @@ class GradedKnee:
         }
 
     @property
-    def mask(self) -> np.ndarray:
-        """The mask of the chosen branch; of fused branches, that of the first."""
-        branch = self.chosen if self.chosen in self.low_masks else next(iter(self.low_masks))
-        return self.masks[branch]
+    def mask(self) -> np.ndarray | None:
+        """The mask of the chosen branch; of fused branches, that of the first; None of a baseline,
+        which has no attention.
+        """
+        branches = [self.chosen, *self.low_masks]
+        return next((self.masks[branch] for branch in branches if branch in self.low_masks), None)
 
 
 def load_grader(path: str | os.PathLike, polarity: str = "auto") -> "Grader":
@@ -230,7 +234,10 @@ class Grader:
             yield image, graded
 
     def _graded(self, side, knee, turned, values, position) -> GradedKnee:
-        branches = {name: values[name][position].astype(np.float64) for name in self.outputs}
+        branches = {
+            name: as_probabilities(values[name][position : position + 1])[0]
+            for name in self.outputs
+        }
         masks = {
             name.removesuffix("_mask"): value[position]
             for name, value in values.items()

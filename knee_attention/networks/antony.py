@@ -1,6 +1,8 @@
 """The two networks of Antony et al., up to their last pooling layer.
 
-Gorriz et al., MIDL 2019, Tables 3 and 4. Convolutions keep the size, pools do not pad.
+Gorriz et al., MIDL 2019, Tables 3 and 4. Convolutions keep the size, pools do not pad. The paper's
+shapes are those of 3x3 pools, which the attention branches are attached to; the paper's code, and
+the parameters that it counts for the baselines of Table 2, have 2x2 pools.
 """
 
 from keras import layers
@@ -12,37 +14,39 @@ def _convolution(x, filters: int, kernel: int, name: str, strides: int = 1):
     )(x)
 
 
-def _pool(x, name: str):
-    return layers.MaxPooling2D(3, strides=2, name=name)(x)
-
-
-def antony_classification(images):
+def antony_classification(images, pool: int = 3):
     """The classification network of Table 3.
 
     Args:
         images: `(batch, height, width, channels)` tensor.
+        pool: height and width of what is pooled, every second row and column.
 
     Returns:
         the output of `pool4`, `(batch, 5, 8, 128)` for images of 200x300.
     """
-    x = _pool(_convolution(images, 32, 11, "conv1", strides=2), "pool1")
-    x = _pool(_convolution(x, 64, 5, "conv2"), "pool2")
-    x = _pool(_convolution(x, 96, 3, "conv3"), "pool3")
-    return _pool(_convolution(x, 128, 3, "conv4"), "pool4")
+    x = _pool(_convolution(images, 32, 11, "conv1", strides=2), pool, "pool1")
+    x = _pool(_convolution(x, 64, 5, "conv2"), pool, "pool2")
+    x = _pool(_convolution(x, 96, 3, "conv3"), pool, "pool3")
+    return _pool(_convolution(x, 128, 3, "conv4"), pool, "pool4")
 
 
-def antony_extended(images):
+def antony_extended(images, pool: int = 3):
     """The network of Table 4: two 3x3 convolutions before each pool but the first.
 
     Args:
         images: `(batch, height, width, channels)` tensor.
+        pool: height and width of what is pooled, every second row and column.
 
     Returns:
         the output of `pool4`, `(batch, 5, 8, 128)` for images of 200x300.
     """
-    x = _pool(_convolution(images, 32, 11, "conv1", strides=2), "pool1")
+    x = _pool(_convolution(images, 32, 11, "conv1", strides=2), pool, "pool1")
     for stage, filters in enumerate((64, 96, 128), start=2):
         x = _convolution(x, filters, 3, f"conv{stage}_1")
         x = _convolution(x, filters, 3, f"conv{stage}_2")
-        x = _pool(x, f"pool{stage}")
+        x = _pool(x, pool, f"pool{stage}")
     return x
+
+
+def _pool(x, size: int, name: str):
+    return layers.MaxPooling2D(size, strides=2, name=name)(x)

@@ -26,11 +26,12 @@ def check_architecture(
         raise InputError(f"expected a fusion of {', '.join(FUSIONS)}. Received: {fusion!r}")
     chosen = BACKBONES[backbone]
     unknown = [branch for branch in branches if branch not in chosen.taps]
-    if not branches or unknown or len(set(branches)) != len(branches):
-        raise InputError(f"expected different branches of {', '.join(chosen.taps)}. "
-                         f"Received: {branches!r}")
-    if FUSIONS[fusion].several != (len(branches) > 1):
-        raise InputError("expected one branch for 'single' and several for a fusion. "
+    if bool(branches) != bool(chosen.taps) or unknown or len(set(branches)) != len(branches):
+        wanted = f"different branches of {', '.join(chosen.taps)}" if chosen.taps else "no branch"
+        raise InputError(f"expected {wanted} for {backbone}. Received: {branches!r}")
+    if not FUSIONS[fusion].fewest <= len(branches) <= FUSIONS[fusion].most:
+        raise InputError("expected one branch for 'single', several for 'early_fusion' or "
+                         "'multi_loss', none for 'dense' or 'joint'. "
                          f"Received: {branches!r} with {fusion!r}")
     if len(image_size) != 2 or not all(isinstance(side, int) for side in image_size):
         raise InputError("expected a height and a width in whole pixels. "

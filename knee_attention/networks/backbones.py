@@ -7,6 +7,7 @@ must answer at once.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from knee_attention.errors import InputError
 
@@ -17,10 +18,10 @@ class Backbone:
 
     Attributes:
         build: images `(batch, height, width, channels)` -> output of the last layer.
-        taps: the layer each branch attends to.
+        taps: the layer each branch attends to; none where a network has no attention.
         smallest: least height and width of an image in pixels that leaves every tap a 2x2 grid.
-        known_by: a layer by which a model file is known to have this backbone and no other; all
-            taps lie behind it.
+        known_by: a layer by which a model file is known to have this backbone and no other with or
+            without attention; all taps lie behind it.
         first_convolution: the layer whose kernel tells how many channels an image has.
         phantom_setting: where phantoms differ from the paper, by the names of `Experiment`: a
             setting that two cores finish in minutes.
@@ -49,21 +50,22 @@ def _resnet50(images):
     return keras.applications.ResNet50(include_top=False, weights=None, input_tensor=images).output
 
 
-def _antony_classification(images):
+def _antony_classification(images, pool: int = 3):
     from knee_attention.networks.antony import antony_classification
 
-    return antony_classification(images)
+    return antony_classification(images, pool)
 
 
-def _antony_extended(images):
+def _antony_extended(images, pool: int = 3):
     from knee_attention.networks.antony import antony_extended
 
-    return antony_extended(images)
+    return antony_extended(images, pool)
 
 
 _ANTONY_PHANTOMS = {
     "image_size": (160, 112), "epochs": 8, "batch_size": 8, "learning_rate": 5e-4
 }  # fmt: skip
+_BASELINE_PHANTOMS = {**_ANTONY_PHANTOMS, "image_size": (96, 96)}
 
 BACKBONES = {
     "vgg16": Backbone(
@@ -105,6 +107,22 @@ BACKBONES = {
         known_by="conv2_1",
         first_convolution="conv1",
         phantom_setting=_ANTONY_PHANTOMS,
+    ),
+    "antony_clsf_baseline": Backbone(
+        build=partial(_antony_classification, pool=2),
+        taps={},
+        smallest=96,
+        known_by="conv2",
+        first_convolution="conv1",
+        phantom_setting=_BASELINE_PHANTOMS,
+    ),
+    "antony_joint_baseline": Backbone(
+        build=partial(_antony_extended, pool=2),
+        taps={},
+        smallest=96,
+        known_by="conv2_1",
+        first_convolution="conv1",
+        phantom_setting=_BASELINE_PHANTOMS,
     ),
 }  # fmt: skip
 """By the names that experiments and files have them under."""

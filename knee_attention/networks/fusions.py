@@ -1,4 +1,4 @@
-"""How the feature vectors of the attention branches become grades (paper, sections 3.2 and 3.3).
+"""How features become grades: those of attention branches (paper, sections 3.2 and 3.3), or all.
 
 As in `backbones`, Keras is imported only when a network is built.
 """
@@ -6,25 +6,30 @@ As in `backbones`, Keras is imported only when a network is built.
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
+from knee_attention.kl import REGRESSION
+
 FUSED_OUTPUT = "kl"
-"""The one output of branches that are fused; other outputs bear the names of their branches."""
+"""The output of what is fused, or has no branches; others bear the names of their branches."""
 
 
 @dataclass(frozen=True)
 class Fusion:
-    """A way from feature vectors to grades.
+    """A way from features to grades.
 
     Attributes:
-        build: `{branch: (batch, channels) tensor}` -> `{output: (batch, 5) probabilities}`.
-        several: whether it takes several branches, or one alone.
+        build: `{branch: (batch, channels) tensor}` -> `{output: (batch, 5) probabilities}`; of a
+            fusion without branches, the backbone's last `(batch, height, width, channels)` tensor
+            to such outputs.
+        fewest, most: how many branches it takes.
         variant: what an experiment with it is called; None where the branch's name says it.
-        fused: whether all branches share one output, `FUSED_OUTPUT`.
+        outputs: the names of the outputs; None where each branch has one of its name.
     """
 
     build: Callable
-    several: bool
+    fewest: int
+    most: int
     variant: str | None = None
-    fused: bool = False
+    outputs: tuple[str, ...] | None = None
 
 
 def _head_for_each(vectors: dict) -> dict:
@@ -39,22 +44,39 @@ def _concatenated(vectors: dict) -> dict:
     return {FUSED_OUTPUT: concatenated_head(list(vectors.values()), FUSED_OUTPUT)}
 
 
+def _dense(features) -> dict:
+    from knee_attention.networks.baselines import dense_classifier
+
+    return {FUSED_OUTPUT: dense_classifier(features, FUSED_OUTPUT)}
+
+
+def _joint(features) -> dict:
+    from knee_attention.networks.baselines import joint_heads
+
+    grades, grade = joint_heads(features, FUSED_OUTPUT, REGRESSION)
+    return {FUSED_OUTPUT: grades, REGRESSION: grade}
+
+
 FUSIONS = {
-    "single": Fusion(_head_for_each, several=False),
-    "early_fusion": Fusion(_concatenated, several=True, variant="early_fusion", fused=True),
-    "multi_loss": Fusion(_head_for_each, several=True, variant="multiloss"),
+    "single": Fusion(_head_for_each, 1, 1),
+    "early_fusion": Fusion(_concatenated, 2, 3, "early_fusion", (FUSED_OUTPUT,)),
+    "multi_loss": Fusion(_head_for_each, 2, 3, "multiloss"),
+    "dense": Fusion(_dense, 0, 0, "baseline", (FUSED_OUTPUT,)),
+    "joint": Fusion(_joint, 0, 0, "baseline", (FUSED_OUTPUT, REGRESSION)),
 }
 """One branch and its head; one head on the concatenated vectors (section 3.2); a head, and so a
-loss, for each branch (section 3.3)."""
+loss, for each branch (section 3.3); and without attention, the baselines of Table 2."""
 
 
 def outputs_of(fusion: str, branches: Sequence[str]) -> tuple[str, ...]:
     """The names of a model's outputs, in order."""
-    return (FUSED_OUTPUT,) if FUSIONS[fusion].fused else tuple(branches)
+    return FUSIONS[fusion].outputs or tuple(branches)
 
 
 def variant_of(fusion: str, branches: Sequence[str]) -> str:
-    """What the paper's Table 1 has as a row: a branch alone, `early_fusion` or `multiloss`."""
+    """What the paper's tables have as a row: a branch alone, `early_fusion`, `multiloss`, or a
+    `baseline`.
+    """
     return FUSIONS[fusion].variant or branches[0]
 
 
@@ -68,7 +90,9 @@ def fusion_of(layers: Container[str], branches: Sequence[str]) -> str:
     Raises:
         KeyError: no fusion makes such a network.
     """
+    heads = {name for name in (FUSED_OUTPUT, REGRESSION, *branches) if name in layers}
     for name, fusion in FUSIONS.items():
-        if fusion.several == (len(branches) > 1) and fusion.fused == (FUSED_OUTPUT in layers):
+        fits = fusion.fewest <= len(branches) <= fusion.most
+        if fits and heads == set(outputs_of(name, branches)):
             return name
     raise KeyError("fusion")

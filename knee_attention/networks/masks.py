@@ -13,21 +13,15 @@ def with_masks(model: keras.Model) -> keras.Model:
     """A model that gives the same outputs and its masks, in one pass.
 
     Args:
-        model: one whose attention layers are named `<branch>_mask`.
+        model: one whose attention layers, if it has any, are named `<branch>_mask`.
 
     Returns:
         a model from the same knees to its outputs and the masks `<branch>_mask`,
         `(batch, h, w, 1)` in 0-1.
-
-    Raises:
-        ValueError: the model has no such layer.
     """
     masks = {
         layer.name: layer.output for layer in model.layers if layer.name.endswith(MASK_SUFFIX)
     }
-    if not masks:
-        raise ValueError("expected a model with attention layers named <branch>_mask. "
-                         f"Received: {model.name!r}")
     return keras.Model(model.input, {**model.output, **masks})
 
 

@@ -1,4 +1,7 @@
-"""The whole graph on one page: pixels -> backbone -> attention branches -> grades."""
+"""The whole graph on one page: pixels -> backbone -> attention branches -> grades.
+
+The baselines of Table 2 go from the backbone to the grades at once.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,7 +37,8 @@ def build_model(
     Args:
         backbone: a key of `BACKBONES`.
         branches: attention branches, from `"att0"` (shallowest) to `"att2"`.
-        fusion: `"single"` (one branch), `"early_fusion"` or `"multi_loss"`.
+        fusion: `"single"` (one branch), `"early_fusion"` or `"multi_loss"`; `"dense"` or `"joint"`
+            of a baseline, which has no branches.
         image_size: height and width in pixels.
         channels: 1, or 3 to repeat the grey channel inside the model, as ImageNet weights need.
         pixel_mean: subtracted from the pixels; one value, or one a channel.
@@ -43,7 +47,8 @@ def build_model(
 
     Returns:
         A model from `(batch, height, width, 1)` equalised grey knees, 0-255, to a dict of
-        `(batch, 5)` float32 probabilities, keyed by branch (`"kl"` for early fusion).
+        `(batch, 5)` float32 probabilities, keyed by branch (`"kl"` without one for each branch);
+        `"regression"` of the joint baseline is `(batch, 1)` float32, a grade.
 
     Raises:
         ValueError: an unknown name, branches that do not suit the fusion, images too small or too
@@ -61,10 +66,13 @@ def build_model(
         images = layers.Rescaling(
             1.0 / pixel_deviation, [-mean / pixel_deviation for mean in means], name="pixels"
         )(images)
-        features = tapped_features(backbone, images, branches)
-        vectors = {branch: attention_branch(features[branch], branch) for branch in branches}
+        if branches:
+            taps = tapped_features(backbone, images, branches)
+            features = {branch: attention_branch(taps[branch], branch) for branch in branches}
+        else:
+            features = BACKBONES[backbone].build(images)
         name = "_".join([backbone, fusion, *branches])
-        return keras.Model(knees, FUSIONS[fusion].build(vectors), name=name)
+        return keras.Model(knees, FUSIONS[fusion].build(features), name=name)
 
 
 def tapped_features(backbone: str, images, branches: tuple[str, ...]) -> dict:

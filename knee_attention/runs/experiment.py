@@ -30,8 +30,9 @@ class Experiment:
 
     Attributes:
         backbone: a key of `BACKBONES`.
-        branches: attention branches, from `att0` to `att2`.
-        fusion: a key of `FUSIONS`: `single`, `early_fusion` or `multi_loss`.
+        branches: attention branches, from `att0` to `att2`; none of a baseline.
+        fusion: a key of `FUSIONS`: `single`, `early_fusion`, `multi_loss`, or a baseline's `dense`
+            or `joint`.
         loss_weights: one an output, each above 0.
         data: a data folder or HDF5 file; None for phantoms.
         image_size: height and width in pixels.
@@ -96,13 +97,13 @@ class Experiment:
 
     @property
     def variant(self) -> str:
-        """`att0`, `att1`, `att2`, `early_fusion` or `multiloss`."""
+        """`att0`, `att1`, `att2`, `early_fusion`, `multiloss` or `baseline`."""
         return variant_of(self.fusion, self.branches)
 
     @property
     def name(self) -> str:
-        """Backbone and variant, as in `vgg16_multiloss`."""
-        return f"{self.backbone}_{self.variant}"
+        """Backbone and variant, as in `vgg16_multiloss`; a baseline's backbone has no variants."""
+        return f"{self.backbone}_{self.variant}" if self.branches else self.backbone
 
     @property
     def origin(self) -> str:

@@ -12,6 +12,7 @@ from knee_attention.datasets.knees import Knees
 from knee_attention.evidence.evaluation import split_results
 from knee_attention.evidence.localisation import localisation, widened
 from knee_attention.evidence.predictions import Predictions, own_subjects
+from knee_attention.evidence.regression import as_probabilities
 from knee_attention.networks.masks import masks_among, with_masks
 
 
@@ -70,7 +71,7 @@ def measure(model: keras.Model, knees: Knees) -> Measured:
     """Let a model see every knee once.
 
     Args:
-        model: from prepared knees to a dict of `(batch, 5)` probabilities, with attention masks.
+        model: from prepared knees to its outputs, as `build_model` makes it.
         knees: at the model's image size.
     """
     network = with_masks(model)
@@ -78,7 +79,7 @@ def measure(model: keras.Model, knees: Knees) -> Measured:
     network.jit_compile = device.choose_jit_compile()
     batches = KneeBatches(knees, model.output_names)
     values = network.predict(batches, verbose=1 if sys.stdout.isatty() else 0)
-    probabilities = {name: values[name].astype(np.float64) for name in model.output}
+    probabilities = {name: as_probabilities(values[name]) for name in model.output}
     subjects = own_subjects(knees.files, knees.subjects)
     predictions = Predictions(knees.files, subjects, knees.grades, probabilities)
     return Measured(knees, predictions, masks_among(values))

@@ -6,6 +6,7 @@ import sys
 import keras
 
 from knee_attention.datasets.batches import KneeBatches
+from knee_attention.kl import GRADES, REGRESSION
 from knee_attention.runs.batch_statistics import PreciseBatchNorm
 from knee_attention.runs.checkpoint import Checkpoint
 from knee_attention.runs.experiment import Experiment
@@ -15,6 +16,8 @@ MONITOR = "val_loss"
 PLATEAU_FACTOR, PLATEAU_PATIENCE = 0.1, 2
 STOPPING_PATIENCE = 3
 ADAM_BETAS = (0.9, 0.999)
+MEAN_LOSS = "mean_loss"
+"""What an output's loss is called as a metric."""
 
 
 def compile_model(
@@ -23,7 +26,7 @@ def compile_model(
     learning_rate: float,
     jit_compile: bool,
 ) -> None:
-    """Adam, and one categorical cross-entropy for each output.
+    """Adam, and one categorical cross-entropy for each output; of a regression the squared error.
 
     Args:
         model: compiled in place; its output is a dict.
@@ -31,19 +34,33 @@ def compile_model(
         learning_rate: of Adam.
         jit_compile: whether XLA compiles the training step.
     """
+    losses = dict.fromkeys(loss_weights, "sparse_categorical_crossentropy")
+    metrics = {
+        name: [
+            keras.metrics.SparseCategoricalAccuracy("accuracy"),
+            keras.metrics.SparseCategoricalCrossentropy(MEAN_LOSS),
+        ]
+        for name in loss_weights
+    }
+    if REGRESSION in loss_weights:
+        losses[REGRESSION] = "mean_squared_error"
+        metrics[REGRESSION] = [
+            keras.metrics.MeanMetricWrapper(rounds_to, "accuracy"),
+            keras.metrics.MeanSquaredError(MEAN_LOSS),
+        ]
     model.compile(
         optimizer=keras.optimizers.Adam(learning_rate, *ADAM_BETAS),
-        loss=dict.fromkeys(loss_weights, "sparse_categorical_crossentropy"),
+        loss=losses,
         loss_weights=dict(loss_weights),
-        metrics={
-            name: [
-                keras.metrics.SparseCategoricalAccuracy("accuracy"),
-                keras.metrics.SparseCategoricalCrossentropy("cross_entropy"),
-            ]
-            for name in loss_weights
-        },
+        metrics=metrics,
         jit_compile=jit_compile,
     )
+
+
+def rounds_to(grades, values):
+    """Whether a regression's values, rounded and kept from 0 to 4, are the true grades."""
+    rounded = keras.ops.clip(keras.ops.round(values), GRADES[0], GRADES[-1])
+    return keras.ops.equal(keras.ops.cast(grades, rounded.dtype), rounded)
 
 
 def train(
@@ -121,7 +138,7 @@ class NamedLogs(keras.callbacks.Callback):
     """Loss and accuracy of every output by its name, also where there is only one, over all knees.
 
     Keras takes an output's loss for the mean over batches, as if the last, smaller one were whole;
-    the cross-entropy that it measures beside it is the mean over knees.
+    the same loss that it measures as a metric is the mean over knees.
     """
 
     def __init__(self, outputs: list[str]):
@@ -134,4 +151,4 @@ class NamedLogs(keras.callbacks.Callback):
             for output in self.outputs:
                 given = f"{prefix}{output}_" if several else prefix
                 logs[f"{prefix}{output}_accuracy"] = logs.pop(f"{given}accuracy")
-                logs[f"{prefix}{output}_loss"] = logs.pop(f"{given}cross_entropy")
+                logs[f"{prefix}{output}_loss"] = logs.pop(f"{given}{MEAN_LOSS}")

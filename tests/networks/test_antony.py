@@ -26,11 +26,3 @@ def test_shapes_are_the_printed_ones(build, table):
     network = keras.Model(images, build(images))
     shapes = {layer.name: tuple(layer.output.shape[1:]) for layer in network.layers[1:]}
     assert shapes == table
-
-
-def test_convolutions_of_the_classification_network_have_the_authors_number_of_weights():
-    """7,305,317 with 2x2 pools, less Dense 1024 on 6x9x128 features and Dense 5."""
-    images = keras.Input((200, 300, 1))
-    network = keras.Model(images, antony_classification(images))
-    dense = (6 * 9 * 128 + 1) * 1024 + (1024 + 1) * 5
-    assert network.count_params() == 7_305_317 - dense

@@ -21,7 +21,11 @@ def graph_description(config: Mapping) -> dict:
     deviation = 1 / pixels["scale"]
     branches = attention_branches(layers)
     fusion = fusion_of(layers, branches)
-    [backbone] = [name for name, known in BACKBONES.items() if known.known_by in layers]
+    [backbone] = [
+        name
+        for name, known in BACKBONES.items()
+        if known.known_by in layers and bool(known.taps) == bool(branches)
+    ]
     policy = layers[BACKBONES[backbone].known_by]["dtype"]
     return {
         "backbone": backbone,

@@ -21,8 +21,8 @@ OPSET, IR_VERSION = 17, 8
 def export_onnx(model, path: str | os.PathLike, description: Mapping) -> None:
     """Write a model as ONNX, whole or not at all.
 
-    Its input `knee` is `(n, height, width, 1)` float32, 0-255; its outputs are the model's,
-    `(n, 5)` each, and every branch's mask `<branch>_mask`, `(n, mask height, mask width)`.
+    Its input `knee` is `(n, height, width, 1)` float32, 0-255; its outputs are the model's, with
+    `n` rows each, and every branch's mask `<branch>_mask`, `(n, mask height, mask width)`.
 
     Args:
         model: a Keras model of `build_model`.
@@ -168,6 +168,16 @@ def _dense(graph, layer) -> None:
     graph.activate(graph.add("Gemm", inputs), layer)
 
 
+def _flatten(graph, layer) -> None:
+    # Keras flattens rows, columns, channels; in ONNX' order of axes the channels come first.
+    moved = graph.add("Transpose", [graph.name_of(layer.input)], perm=[0, 2, 3, 1])
+    graph.add("Flatten", [moved], graph.name_of(layer.output))
+
+
+def _nothing(graph, layer) -> None:
+    graph.add("Identity", [graph.name_of(layer.input)], graph.name_of(layer.output))
+
+
 def _locally_connected(graph, layer) -> None:
     kernel, bias = _arrays(layer)
     _, height, width, channels = layer.input.shape
@@ -196,6 +206,8 @@ _WRITERS = {
     "Concatenate": _several("Concat", axis=1),
     "Conv2D": _convolution,
     "Dense": _dense,
+    "Dropout": _nothing,
+    "Flatten": _flatten,
     "LocallyConnected2D": _locally_connected,
     "MaxPooling2D": _max_pooling,
     "Rescaling": _rescaling,

@@ -45,6 +45,16 @@ def test_onnxruntime_computes_what_keras_does(tmp_path, backbone, fusion):
     assert network.description == description(model)
 
 
+@pytest.mark.parametrize(("kind", "fusion"), [("clsf", "dense"), ("joint", "joint")])
+def test_baselines_are_exported(tmp_path, kind, fusion):
+    model = build_model(f"antony_{kind}_baseline", (), fusion, (128, 96))
+    export_onnx(model, tmp_path / "model.onnx", description(model))
+    knees = np.random.default_rng(1).integers(0, 256, (3, 128, 96, 1)).astype(np.float32)
+    values = OnnxNetwork(tmp_path / "model.onnx")(knees)
+    for output, expected in model.predict(knees, verbose=0).items():
+        np.testing.assert_allclose(values[output], expected, atol=1e-5)
+
+
 def test_three_channels_and_their_means_are_exported(tmp_path):
     model = build_model("vgg16", ("att0",), "single", (64, 64), 3, IMAGENET_MEAN, 1.0)
     export_onnx(model, tmp_path / "model.onnx", description(model))

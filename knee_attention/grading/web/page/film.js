@@ -33,12 +33,16 @@ export async function knownFilm(name, rows, downloads) {
   for (const branch of Object.keys(masks)) {
     part(".branch").append(new Option(branch, branch, branch === chosen, branch === chosen));
   }
+  // A baseline has no attention to show.
+  const looks = Object.keys(masks).length > 0;
+  for (const control of [".branch", ".opacity"]) part(control).parentElement.hidden = !looks;
   part(".boxes").hidden = !rows.some((row) => row.box);
   part(".downloads").append(...downloads);
 
   const canvases = [];
   for (const row of rows) {
     const knee = kneeSection(row);
+    knee.querySelector("figcaption").hidden = !looks;
     part(".knees").append(knee);
     canvases.push({ canvas: knee.querySelector("canvas"), row, ...await pictures(row) });
   }
@@ -77,16 +81,18 @@ function draw({ canvas, row, film, masks }, branch, opacity, withBox) {
   const pen = canvas.getContext("2d");
   pen.imageSmoothingQuality = "high";
   pen.drawImage(film, 0, 0, canvas.width, canvas.height);
-  pen.globalAlpha = opacity; // and the mask's own: where attention is lowest the film stays bare
-  pen.drawImage(masks[branch], 0, 0, canvas.width, canvas.height);
-  pen.globalAlpha = 1;
+  if (branch) {
+    pen.globalAlpha = opacity; // and the mask's own: where attention is lowest the film stays bare
+    pen.drawImage(masks[branch], 0, 0, canvas.width, canvas.height);
+    pen.globalAlpha = 1;
+  }
   if (row.box && withBox) {
     pen.strokeStyle = "#4fd1ff";
     pen.lineWidth = canvas.width / 150;
     pen.strokeRect(...row.box.map((value) => value * scale));
   }
-  canvas.setAttribute("aria-label", `${sideOf(row)}, graded KL ${row.grade}, with the attention of ` +
-    `${branch} at ${percent(opacity)} over it`);
+  const attention = branch ? `, with the attention of ${branch} at ${percent(opacity)} over it` : "";
+  canvas.setAttribute("aria-label", `${sideOf(row)}, graded KL ${row.grade}${attention}`);
 }
 
 // The middle of what is seen stays where it is.

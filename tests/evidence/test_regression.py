@@ -1,0 +1,28 @@
+"""A regression's grades as probabilities, and that no ensemble takes them for such."""
+
+import numpy as np
+
+from knee_attention.evidence.evaluation import better_branch
+from knee_attention.evidence.predictions import Predictions
+from knee_attention.evidence.regression import as_probabilities
+from knee_attention.kl import GRADES
+
+
+def test_the_most_probable_grade_is_the_rounded_one_and_the_mean_the_value():
+    values = np.array([[-0.7], [0.0], [0.6], [2.3], [3.9], [4.0], [7.0]])
+    found = as_probabilities(values)
+    assert found.argmax(axis=1).tolist() == [0, 0, 1, 2, 4, 4, 4]
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    np.testing.assert_allclose(found @ np.array(GRADES), np.clip(values[:, 0], 0, 4))
+
+
+def test_probabilities_stay_as_they_are():
+    values = np.random.default_rng(0).dirichlet(np.ones(5), 3)
+    np.testing.assert_array_equal(as_probabilities(values), values)
+
+
+def test_a_regression_is_in_no_ensemble_and_never_chosen():
+    sure, flat = np.eye(5)[[0, 1]], np.full((2, 5), 0.2)
+    both = Predictions(["a", "b"], ["a", "b"], np.array([0, 1]), {"kl": flat, "regression": sure})
+    assert list(both.with_ensemble()) == ["kl", "regression"]
+    assert better_branch(both) == "kl"
