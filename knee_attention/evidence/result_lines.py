@@ -1,6 +1,6 @@
 """Results as lines for the screen."""
 
-from knee_attention.evidence.paper import TABLE_1_SOURCE, paper_accuracies
+from knee_attention.evidence.paper import TABLES_SOURCE, paper_accuracies
 
 INTERVALS_OF = {
     "accuracy": "accuracy",
@@ -102,7 +102,7 @@ def results_table(results: dict) -> str:
         cells = "".join("          -" if cell is None else f"{cell:11.3f}" for cell in row)
         accuracy = f"{paper[name]:11.3f}" if name in paper else f"{'-':>11}"
         lines.append(f"{label:12}{cells}{accuracy}")
-    lines.append(f"* chosen by validation loss; paper: {TABLE_1_SOURCE}")
+    lines.append(f"* chosen by validation loss; paper: {TABLES_SOURCE}")
     for branch, values in results.get("localisation", {}).items():
         ratio = values["inside_over_outside"]
         lines.append(f"attention of {branch}: {ratio:.2f} times more inside the joint than outside "

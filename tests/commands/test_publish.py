@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from knee_attention.commands.cli import main
-from knee_attention.commands.table1 import main as table1
+from knee_attention.commands.tables import main as tables
 from knee_attention.evidence.paper import PAPER_TABLE_1
 from knee_attention.evidence.predictions import read_predictions
 from knee_attention.runs.experiment import Experiment
@@ -54,7 +54,7 @@ def published(runs, tmp_path):
 
 def shown_table(folder, capsys):
     capsys.readouterr()
-    table1(SCRIPTS, ["--from", str(folder)])
+    tables(1, SCRIPTS, ["--from", str(folder)])
     return capsys.readouterr().out
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from knee_attention.evidence import table1
+from knee_attention.evidence import table1, tables
 from knee_attention.evidence.finished_run import FinishedRun
 from knee_attention.evidence.intervals import bootstrap_intervals
 from knee_attention.evidence.predictions import Predictions
@@ -34,7 +34,7 @@ def single(right, **more):
 
 
 def test_a_row_is_the_mean_over_trainings_beside_the_paper():
-    table = table1.table_1({("vgg16", "att0"): [single(30), single(36), single(42)]})
+    table = table1.rows({("vgg16", "att0"): [single(30), single(36), single(42)]})
     [row] = table.to_dict("records")
     assert row["accuracy"] == pytest.approx(0.6) and row["trainings"] == 3
     assert row["spread"] == pytest.approx(0.1)
@@ -45,7 +45,7 @@ def test_a_row_is_the_mean_over_trainings_beside_the_paper():
 
 def test_one_training_has_the_interval_of_its_predictions_and_no_spread():
     one = single(30, attention=1.7)
-    [row] = table1.table_1({("vgg16", "att0"): [one]}).to_dict("records")
+    [row] = table1.rows({("vgg16", "att0"): [one]}).to_dict("records")
     known = one.predictions
     interval = bootstrap_intervals(known.grades, known.of("att0"), known.subjects)["accuracy"]
     assert [row["low"], row["high"]] == interval
@@ -54,7 +54,7 @@ def test_one_training_has_the_interval_of_its_predictions_and_no_spread():
 
 def test_trainings_on_other_knees_have_a_mean_but_no_interval():
     others = [f"x{knee}.png" for knee in range(KNEES)]
-    table = table1.table_1({("vgg16", "att0"): [single(30), single(36, files=others)]})
+    table = table1.rows({("vgg16", "att0"): [single(30), single(36, files=others)]})
     assert table["accuracy"][0] == pytest.approx(0.55) and table["low"].isna().all()
 
 
@@ -82,17 +82,17 @@ def test_claims_compare_what_validation_chose():
 
 def test_the_text_has_no_empty_columns_and_marks_the_variant():
     multi = training("vgg16", "multiloss", {"att0": 50, "att1": 58}, ("att0", "att1"), "att1")
-    text = table1.as_text(table1.table_1({("vgg16", "multiloss"): [multi]}))
+    text = table1.as_text(table1.rows({("vgg16", "multiloss"): [multi]}))
     assert list(text["branch"]) == ["multi-loss att0", "multi-loss att1"]
     assert "on / off joint" not in text and "± trainings" not in text
     assert text["paper, %"][0] == "64.3" and text["difference"][0] == "+19.0"
-    lines = table1.as_markdown("heading", text, ["a note"]).splitlines()
+    lines = tables.as_markdown("heading", text, ["a note"]).splitlines()
     cells = [line for line in lines if line.startswith("|")]
     assert len(cells) == 4 and len({line.count("|") for line in cells}) == 1
     assert lines[0] == "heading" and lines[-1] == "- a note"
-    html = table1.as_html("a < b", text, ["a note"])
+    html = tables.as_html("Table 1", "a < b", text, ["a note"])
     assert html.count("<tr>") == 3 and "a &lt; b" in html
 
 
 def test_no_finished_run_is_an_empty_table():
-    assert table1.as_text(table1.table_1({})).empty
+    assert table1.as_text(table1.rows({})).empty

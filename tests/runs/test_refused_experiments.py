@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from knee_attention.commands import experiment, table1
+from knee_attention.commands import experiment, tables
 from knee_attention.errors import InputError
 from knee_attention.networks.model import build_model
 from knee_attention.runs.experiment import CHOICES, Experiment
@@ -75,7 +75,7 @@ def test_a_changed_experiment_is_looked_at_again():
         dataclasses.replace(Experiment(), fusion="multi_loss")
 
 
-@pytest.mark.parametrize("command", ["experiment", "table1"])
+@pytest.mark.parametrize("command", ["experiment", "tables"])
 def test_a_command_says_so_before_it_looks_at_the_data(command, capsys, tmp_path):
     script = tmp_path / "run_vgg16_att0.py"
     script.write_text("from knee_attention.runs.experiment import Experiment\n"
@@ -85,7 +85,7 @@ def test_a_command_says_so_before_it_looks_at_the_data(command, capsys, tmp_path
         if command == "experiment":
             experiment.main(Experiment(), options)
         else:
-            table1.main([script], options)
+            tables.main(1, [script], options)
     assert ended.value.code == 2
     said = capsys.readouterr().err.strip()
     assert said.endswith("at least 64 pixels a side for vgg16. Received: 32x32")

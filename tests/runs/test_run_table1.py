@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from knee_attention.commands.table1 import main
+from knee_attention.commands.tables import main
 from knee_attention.errors import InputError
 from knee_attention.files import write_json
 from knee_attention.networks.files.weights import read_weights
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.many_runs import begun_with_namesakes
 from knee_attention.runs.run_folder import Run
-from knee_attention.runs.table1 import write_table
+from knee_attention.runs.tables import write_table
 
 SPEC = importlib.util.spec_from_file_location(
     "run_table1", Path(__file__).parents[2] / "experiments" / "run_table1.py"
@@ -42,7 +42,7 @@ def test_a_failed_run_is_said_and_a_second_call_does_only_what_is_missing(tmp_pa
     (blocked / "notes.txt").write_text("not a run")
     command = ["--output", str(output), "--only", *NAMES, *QUICK]
     with pytest.raises(SystemExit) as ended:
-        main(scripts(), command)
+        main(1, scripts(), command)
     assert ended.value.code == 2
     shown = capsys.readouterr()
     assert "1 of 2 runs failed" in shown.err and "Traceback" not in shown.err
@@ -52,7 +52,7 @@ def test_a_failed_run_is_said_and_a_second_call_does_only_what_is_missing(tmp_pa
     before = (output / NAMES[1] / "model.h5").stat().st_mtime_ns
 
     (blocked / "notes.txt").unlink()
-    main(scripts(), command)
+    main(1, scripts(), command)
     assert "finished before" in capsys.readouterr().out
     assert (output / NAMES[1] / "model.h5").stat().st_mtime_ns == before
     table = pd.read_csv(output / "table1.csv")
@@ -66,7 +66,7 @@ def test_a_failed_run_is_said_and_a_second_call_does_only_what_is_missing(tmp_pa
 
 
 def test_runs_that_are_not_there_yet_are_named(tmp_path):
-    write_table({"vgg16_att0": Experiment()}, {}, tmp_path)
+    write_table(1, {"vgg16_att0": Experiment()}, {}, tmp_path)
     assert "not run yet: vgg16_att0" in (tmp_path / "table1.md").read_text()
 
 
@@ -82,21 +82,21 @@ def test_a_damaged_run_is_named_and_does_not_stop_the_table(tmp_path, damaged):
     write_predictions(knee, "att0", folder / "predictions.csv")
     (folder / damaged).write_text("{")
     failed = {}
-    write_table({"vgg16_att0": Experiment()}, failed, tmp_path)
+    write_table(1, {"vgg16_att0": Experiment()}, failed, tmp_path)
     assert damaged in failed["vgg16_att0"]
     assert "failed: vgg16_att0: " in (tmp_path / "table1.md").read_text()
 
 
 def test_an_output_within_the_data_is_refused_at_once(tmp_path, capsys):
     with pytest.raises(SystemExit):
-        main(scripts(), ["--data", str(tmp_path), "--output", str(tmp_path / "table")])
+        main(1, scripts(), ["--data", str(tmp_path), "--output", str(tmp_path / "table")])
     assert "lies within" in capsys.readouterr().err and not any(tmp_path.iterdir())
 
 
 def test_an_output_that_is_a_file_is_refused_at_once(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     with pytest.raises(SystemExit):
-        main(scripts(), ["--output", str(tmp_path / "file")])
+        main(1, scripts(), ["--output", str(tmp_path / "file")])
     assert "not a folder" in capsys.readouterr().err
 
 
@@ -125,7 +125,8 @@ def test_a_folder_that_is_called_scratch_is_not_meant(tmp_path, monkeypatch):
 @pytest.mark.parametrize("weights", [".", "none.h5"])
 def test_weights_that_are_not_there_are_told_before_anything_runs(tmp_path, capsys, weights):
     with pytest.raises(SystemExit) as ended:
-        main(scripts(), ["--output", str(tmp_path / "out"), "--weights", str(tmp_path / weights)])
+        options = ["--output", str(tmp_path / "out"), "--weights", str(tmp_path / weights)]
+        main(1, scripts(), options)
     assert ended.value.code == 2 and "to start from" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
@@ -133,14 +134,15 @@ def test_weights_that_are_not_there_are_told_before_anything_runs(tmp_path, caps
 @pytest.mark.slow
 def test_a_table_of_larger_images_starts_from_one_of_small_images(tmp_path, capsys):
     small, large = tmp_path / "small", tmp_path / "large"
-    main(scripts(), ["--output", str(small), "--only", *NAMES, *QUICK])
+    main(1, scripts(), ["--output", str(small), "--only", *NAMES, *QUICK])
     options = [*QUICK, "--image-size", "112", "112", "--learning-rate", "1e-20"]
-    main(scripts(), ["--output", str(large), "--only", *NAMES, *options, "--weights", str(small)])
+    options += ["--weights", str(small)]
+    main(1, scripts(), ["--output", str(large), "--only", *NAMES, *options])
     assert "multi-loss" in capsys.readouterr().out
     for name in NAMES:
         held = Run(large / name).read_experiment()
         assert held["weights"] == str(small / name / "model.h5")
         ours, theirs = (read_weights(folder / name / "model.h5") for folder in (large, small))
         np.testing.assert_allclose(ours["conv3"][0], theirs["conv3"][0], atol=1e-6)
-    main(scripts(), ["--from", str(large)])
+    main(1, scripts(), ["--from", str(large)])
     assert "Antony clsf." in capsys.readouterr().out

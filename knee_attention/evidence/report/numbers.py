@@ -2,7 +2,7 @@
 
 from knee_attention.errors import InputError
 from knee_attention.evidence.intervals import paired_differences
-from knee_attention.evidence.paper import TABLE_1_SOURCE, paper_accuracies
+from knee_attention.evidence.paper import TABLES_SOURCE, paper_accuracies
 from knee_attention.evidence.predictions import ENSEMBLE
 from knee_attention.evidence.report.markup import Markup, element, interval_mark, join, row, table
 from knee_attention.evidence.report.reported import ReportedRun
@@ -51,7 +51,7 @@ def results_table(runs: list[ReportedRun]) -> Markup:
     titles = ["run", "output", "accuracy, 0 to 1", first, "paper", *others]
     note = (
         "Chosen: the output with the lowest validation loss, which stands for its run. Paper: its "
-        f"{TABLE_1_SOURCE}, the upright stroke beside ours. "
+        f"{TABLES_SOURCE}, the upright stroke beside ours. "
     )
     if any(ENSEMBLE in run.outputs for run in runs):
         note += "Ensemble: the outputs' mean before the softmax. "

@@ -1,4 +1,4 @@
-"""The command line of `experiments/run_table1.py`."""
+"""The command line of `experiments/run_table1.py` and `run_table2.py`."""
 
 import argparse
 import runpy
@@ -10,29 +10,30 @@ from knee_attention.errors import InputError
 from knee_attention.options import positive_number
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.many_runs import begun_with_namesakes
-from knee_attention.runs.table1 import print_published, shared_options, write_table
+from knee_attention.runs.tables import print_published, shared_options, write_table
 from knee_attention.startup import command_line
 
 
-def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
-    """The command line of `experiments/run_table1.py`.
+def main(number: int, scripts: list[Path], arguments: list[str] | None = None) -> None:
+    """The command line of a table's script.
 
     Args:
+        number: which of the paper's tables.
         scripts: the experiments' scripts, each with its `EXPERIMENT`.
         arguments: the command line without the program; by default the process's own.
     """
     experiments = [runpy.run_path(str(script))["EXPERIMENT"] for script in scripts]
-    options = vars(_parser(experiments).parse_args(arguments))
+    options = vars(_parser(number, experiments).parse_args(arguments))
     asked = take_queue_options(options)
     output, overwrite, pdf, seeds, only, published = (
         options.pop(name) for name in ("output", "overwrite", "pdf", "seeds", "only", "published")
     )
     if published:
-        with command_line("run_table1.py"):
-            print_published(published, experiments)
+        with command_line(f"run_table{number}.py"):
+            print_published(number, published, experiments)
         return
-    output = output or Path("runs/table1")
-    with command_line("run_table1.py"):
+    output = output or Path(f"runs/table{number}")
+    with command_line(f"run_table{number}.py"):
         first = options["seed"] or 0
         cells = {
             _folder_name(experiment, seed, first): with_options(
@@ -46,13 +47,13 @@ def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
         cells = begun_with_namesakes(cells)
 
         def write(failed: dict[str, str]) -> None:
-            write_table(cells, failed, output)
+            write_table(number, cells, failed, output)
 
         failed = work_through(cells, output, asked, identity, write, overwrite, pdf)
         if failed is None:
             return
-        print((output / "table1.md").read_text(encoding="utf-8"))
-        print(f"table1.csv, .md and .html: {output}")
+        print((output / f"table{number}.md").read_text(encoding="utf-8"))
+        print(f"table{number}.csv, .md and .html: {output}")
         if failed:
             again = "--retry-failed" if asked.workers or asked.storage else "the same command"
             raise InputError(f"{len(failed)} of {len(cells)} runs failed; {again} tries them again")
@@ -63,13 +64,13 @@ def _folder_name(experiment: Experiment, seed: int, first: int) -> str:
     return experiment.name if seed == first else f"{experiment.name}-seed{seed}"
 
 
-def _parser(experiments: list[Experiment]) -> argparse.ArgumentParser:
+def _parser(number: int, experiments: list[Experiment]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description="Run all twenty experiments of Table 1 on one data set and write the table. "
-        "What is finished is taken as it is, what was killed continues, what fails is said and "
-        "passed over. Without --data: synthetic phantoms, in a small setting.",
+        description=f"Run all {len(experiments)} experiments of Table {number} on one data set and "
+        "write the table. What is finished is taken as it is, what was killed continues, what "
+        "fails is said and passed over. Without --data: synthetic phantoms, in a small setting.",
     )
-    add_options(parser, "runs/table1", None)
+    add_options(parser, f"runs/table{number}", None)
     parser.add_argument("--from", dest="published", type=Path, metavar="DIR",
                         help="run nothing; print the table of the runs published in DIR")
     parser.add_argument("--seeds", type=positive_number, default=1, metavar="N",

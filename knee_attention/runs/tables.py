@@ -1,4 +1,4 @@
-"""All twenty experiments on one data set, and the paper's Table 1 with ours beside it."""
+"""The experiments of one of the paper's tables on one data set, and that table with ours."""
 
 import re
 from collections.abc import Iterable
@@ -26,46 +26,56 @@ def shared_options(cells: Cells) -> dict:
     }
 
 
-def write_table(cells: Cells, failed: dict[str, str], output: Path) -> None:
-    """Write `table1.csv`, `.md` and `.html` of the runs that are finished.
+def _rules_of(number: int):
+    """The module that knows the rows, the claims and the columns of one of the paper's tables."""
+    from knee_attention.evidence import table1, table2
+
+    return {1: table1, 2: table2}[number]
+
+
+def write_table(number: int, cells: Cells, failed: dict[str, str], output: Path) -> None:
+    """Write `table<number>.csv`, `.md` and `.html` of the runs that are finished.
 
     Args:
-        cells: all of them.
+        number: which of the paper's tables.
+        cells: all of its runs.
         failed: `{cell: reason}`; finished runs that cannot be read are added.
         output: the folder.
     """
-    from knee_attention.evidence import table1
+    from knee_attention.evidence.tables import as_html, as_markdown
     from knee_attention.files import written_whole
 
+    rules = _rules_of(number)
     finished = _finished(cells, failed, output)
-    table = table1.table_1(finished)
+    table = rules.rows(finished)
     waiting = {experiment.name for cell, experiment in cells.items() if cell not in failed}
-    heading = _heading(finished, next(iter(cells.values())).data)
+    heading = _heading(number, finished, next(iter(cells.values())).data)
     notes = [
-        *table1.claims(finished),
+        *rules.claims(finished),
         *(f"failed: {cell}: {reason}" for cell, reason in failed.items()),
         *_missing(waiting, finished),
     ]
-    shown = table1.as_text(table)
+    shown = rules.as_text(table)
     files = {
         "csv": table.to_csv(index=False),
-        "md": table1.as_markdown(heading, shown, notes),
-        "html": table1.as_html(heading, shown, notes),
+        "md": as_markdown(heading, shown, notes),
+        "html": as_html(f"Table {number}", heading, shown, notes),
     }
     for suffix, text in files.items():
-        with written_whole(output / f"table1.{suffix}") as beside:
+        with written_whole(output / f"table{number}.{suffix}") as beside:
             # The name of a data folder may be no text.
             beside.write_text(text, encoding="utf-8", errors="replace")
 
 
-def print_published(folder: Path, experiments: list[Experiment]) -> None:
-    """Print Table 1 of published runs.
+def print_published(number: int, folder: Path, experiments: list[Experiment]) -> None:
+    """Print one of the paper's tables of published runs.
 
     A run takes part if its folder is named as this command names them: `<experiment>`, or
     `<experiment>-seed<N>` for a further training. Runs of other names, of another image size or
     another augmentation, are only listed.
 
     Args:
+        number: which of the paper's tables.
         folder: of published runs.
         experiments: those of the table.
 
@@ -73,7 +83,7 @@ def print_published(folder: Path, experiments: list[Experiment]) -> None:
         InputError: no such folder, no run of the table in it, a run that is damaged, or one with
             other options than the rest.
     """
-    from knee_attention.evidence.table1 import as_markdown, as_text, claims, table_1
+    from knee_attention.evidence.tables import as_markdown
 
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
@@ -89,13 +99,15 @@ def print_published(folder: Path, experiments: list[Experiment]) -> None:
         finished.setdefault(key, []).append(published.read())
         options[place] = _shared_options(published, experiment)
     if not finished:
-        raise InputError(f"{folder}: no published run of Table 1")
+        raise InputError(f"{folder}: no published run of Table {number}")
     _refuse_different(options)
-    notes = [*claims(finished), *_missing(known, finished)]
+    rules = _rules_of(number)
+    notes = [*rules.claims(finished), *_missing(known, finished)]
     if others:
         notes.append(f"published beside this table: {', '.join(others)}")
     data = next(iter(options.values()))["data"]
-    print(as_markdown(_heading(finished, data), as_text(table_1(finished)), notes), end="")
+    heading = _heading(number, finished, data)
+    print(as_markdown(heading, rules.as_text(rules.rows(finished)), notes), end="")
 
 
 def _shared_options(run: Run, experiment: Experiment) -> dict:
@@ -138,14 +150,14 @@ def _finished(cells: Cells, failed: dict[str, str], output: Path) -> dict:
     return finished
 
 
-def _heading(finished: dict, data: str | None) -> str:
+def _heading(number: int, finished: dict, data: str | None) -> str:
     if not finished:
         return "No run is finished yet."
     results = next(iter(finished.values()))[0].results
     origin = "synthetic phantoms" if data is None else Path(data).name
     return (f"{results['knees']} {results['split']} knees ({origin}); in brackets 95% intervals "
-            "over persons; paper: Table 1, test accuracy on OAI and MOST films, other knees than "
-            "these")
+            f"over persons; paper: Table {number}, test accuracy on OAI and MOST films, other "
+            "knees than these")
 
 
 def _missing(wanted: Iterable[str], finished: dict) -> list[str]:
