@@ -1,0 +1,35 @@
+"""A model file of half the size, to travel with a package: weights in 16 bits instead of 32."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from knee_attention.files import open_hdf5, written_whole
+
+
+def write_half_size(source: Path, path: Path) -> None:
+    """Copy an `.h5` model with its numbers rounded to float16, whole or not at all.
+
+    `load_model` gives them to the same float32 variables again.
+
+    Args:
+        source: an `.h5` file of `save_model`.
+        path: the file to write.
+
+    Raises:
+        ValueError: a number is too large for float16.
+    """
+    with open_hdf5(source) as whole, written_whole(path) as beside, h5py.File(beside, "w") as half:
+        half.attrs.update(whole.attrs)
+
+        def copy(name: str, thing: h5py.Group | h5py.Dataset) -> None:
+            if isinstance(thing, h5py.Group):
+                half.require_group(name).attrs.update(thing.attrs)
+                return
+            rounded = np.asarray(thing).astype(np.float16)
+            if not np.isfinite(rounded).all():
+                raise ValueError(f"{source}: {name} holds numbers that float16 cannot hold")
+            half[name] = rounded
+
+        whole.visititems(copy)
