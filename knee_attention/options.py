@@ -19,6 +19,9 @@ EQUALIZATIONS = ("hist", "clahe", "none")
 KNEE_SIZE = (320, 224)
 """Height and width of a prepared knee in pixels (section 4)."""
 
+LOCALISER_SIDE = 256
+"""Height and width in pixels of what the joint localiser takes (section 7)."""
+
 SMALLEST_SIDE = 16
 """An image narrower or lower than this many pixels holds no knee."""
 

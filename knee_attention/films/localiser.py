@@ -1,0 +1,100 @@
+"""Finds the knee joints on a film, by the trained network that ships with this package."""
+
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+
+import cv2
+import numpy as np
+
+from knee_attention.errors import InputError
+from knee_attention.films.joints import Joint, joints_on
+from knee_attention.films.radiograph import equalize, resize_knee, to_uint8
+from knee_attention.options import LOCALISER_SIDE
+
+SHIPPED = Path(__file__).with_name("localiser.onnx")
+"""Made by `experiments/run_localiser.py`."""
+
+
+def localiser_input(film: np.ndarray) -> tuple[np.ndarray, float, tuple[int, int]]:
+    """A film as the localiser takes it, in training and afterwards: shrunk with its proportions,
+    equalised, and centred on black.
+
+    Args:
+        film: `(height, width[, channels])`, any dtype, bone bright.
+
+    Returns:
+        `(256, 256)` uint8; the pixels of it that one pixel of the film became; and the left and
+        the top border in pixels.
+
+    Raises:
+        ValueError: no image, or one too small for a knee.
+    """
+    grey = to_uint8(film)
+    scale = LOCALISER_SIDE / max(grey.shape)
+    height, width = (max(1, round(side * scale)) for side in grey.shape)
+    small = equalize(resize_knee(grey, (height, width)))
+    top, left = (LOCALISER_SIDE - height) // 2, (LOCALISER_SIDE - width) // 2
+    square = np.zeros((LOCALISER_SIDE, LOCALISER_SIDE), np.uint8)
+    square[top : top + height, left : left + width] = small
+    return square, scale, (left, top)
+
+
+class Localiser:
+    """A trained localiser, run by OpenCV: neither Keras nor TensorFlow is imported.
+
+    Args:
+        path: an `.onnx` file of `export_localiser`.
+
+    It may be called from several threads.
+
+    Raises:
+        InputError: no such file, or no localiser.
+    """
+
+    def __init__(self, path: Path = SHIPPED):
+        try:
+            content = np.fromfile(path, np.uint8)
+            self._network = cv2.dnn.readNetFromONNX(content)
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror or 'cannot be read'}") from None
+        except cv2.error:
+            raise InputError(f"{path}: no localiser, or a damaged one") from None
+        self._lock = Lock()  # a network of OpenCV holds its input
+
+    def line_map(self, square: np.ndarray) -> np.ndarray:
+        """The map `(256, 256)` float32, 0-1, of an image `(256, 256)` uint8 of `localiser_input`.
+        """
+        with self._lock:
+            self._network.setInput(square[np.newaxis, np.newaxis].astype(np.float32))
+            return self._network.forward()[0, 0].copy()
+
+    def joints(self, film: np.ndarray, most: int = 2) -> list[Joint]:
+        """The joints on a film, in pixels of the film, whatever their score.
+
+        Args:
+            film: `(height, width[, channels])`, any dtype, bone bright.
+            most: 2 for a film of both knees, 1 for half a film.
+
+        Returns:
+            The patient's right and left knee, one joint of unknown side, or nothing.
+
+        Raises:
+            ValueError: no image, or one too small for a knee.
+        """
+        square, scale, (left, top) = localiser_input(film)
+        return [
+            Joint(
+                ((x - left) / scale, (y - top) / scale, width / scale, height / scale),
+                joint.score,
+                joint.side,
+            )
+            for joint in joints_on(self.line_map(square), most)
+            for x, y, width, height in [joint.box]
+        ]
+
+
+@lru_cache(maxsize=1)
+def shipped_localiser() -> Localiser:
+    """The localiser of this package, loaded once."""
+    return Localiser()
