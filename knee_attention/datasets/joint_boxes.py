@@ -61,10 +61,11 @@ def read_joint_boxes(
     return boxes
 
 
-def person_of(film: Path) -> str:
-    """The person a film shows, by its name; films of one person never part between splits."""
-    known = PERSON.search(film.stem)
-    return known[1] if known else film.stem
+def person_of(name: str) -> str:
+    """The person a film shows, by its file's name without suffix; films of one person never part
+    between splits."""
+    known = PERSON.search(name)
+    return known[1] if known else name
 
 
 def _ours(table: Path, films: Path, rows: list[dict]) -> dict[Path, dict]:
@@ -95,7 +96,7 @@ def _public(table: Path, films: Path, rows: list[list[str]]) -> dict[Path, dict]
         read += 1
         place = f"{table}, line {number}"
         stem = Path(row[at].strip()).stem
-        person = person_of(Path(stem))
+        person = person_of(stem)
         path = there.get(stem) or there.get(person)
         if path is None:
             continue

@@ -62,7 +62,7 @@ def film_with_boxes(
     """A film with joint boxes drawn on it, and a line of text beneath if there is one.
 
     Args:
-        film: `(height, width)` uint8.
+        film: `(height, width)` uint8, or `(height, width, 3)` in blue, green and red.
         found: left, top, width and height of boxes drawn in blue.
         true: boxes drawn in green.
         caption: ASCII text.
@@ -73,7 +73,9 @@ def film_with_boxes(
     scale = HEIGHT / film.shape[0]
     size = (max(1, round(film.shape[1] * scale)), HEIGHT)
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    picture = cv2.cvtColor(cv2.resize(film, size, interpolation=interpolation), cv2.COLOR_GRAY2BGR)
+    picture = cv2.resize(film, size, interpolation=interpolation)
+    if picture.ndim == 2:
+        picture = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
     for boxes, colour in ((true, TRUE), (found, FOUND)):
         for left, top, width, height in boxes:
             corners = np.array([(left, top), (left + width, top + height)]) * scale

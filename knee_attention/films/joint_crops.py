@@ -12,12 +12,12 @@ from knee_attention.films.localiser import shipped_localiser
 from knee_attention.films.polarity import bone_bright
 
 SQUARE_SIDE = 0.92
-"""Of the square crop, in parts of the joint box: the mean of the public set's on the two films whose
-boxes are known (0.87, 0.93, 0.93, 0.96; section 11)."""
+"""Of the square crop, in parts of the joint box: the mean of the public set's crops of the four
+knees whose boxes are known (0.87, 0.93, 0.93, 0.96; section 11)."""
 
 ANTONY_ASPECT = 1.5
-"""Width over height of Antony's crop: 300 by 200 pixels (section 3); the mean of his boxes was about
-1.6. It is as wide as the joint box, and its middle is the joint line's."""
+"""Width over height of Antony's crop, 300 by 200 pixels (section 3); the mean of his boxes was
+about 1.6 (section 7). It is as wide as the joint box, and its middle is that of the joint line."""
 
 CROP_COVERED = 0.5
 """A joint box that covers this part of an image tells that the image is a crop of the joint. In a
@@ -109,13 +109,13 @@ def joint_crops(film: np.ndarray, view: str = "auto", aspect: str = "square") ->
         joints = _in_each_half(film, gap.column)
     if not _found(joints):
         raise ValueError(f"no knee joint found ({_scores(joints)}{_turned(film)})")
-    if _found(joints) == 1 and (gap or view == "bilateral"):
-        found = "both legs of the film show" if gap else "expected a film of both knees, which has"
-        raise ValueError(f"one knee joint found, where {found} one ({_scores(joints)})"
-                         if gap else f"{found} two joints; one was found ({_scores(joints)})")
+    if _found(joints) == 1 and gap:
+        raise ValueError(f"a knee joint was found in one of two legs ({_scores(joints)})")
+    if len(joints) == 1 and view == "bilateral":
+        raise ValueError(f"a single knee joint, where two are expected ({_scores(joints)})")
     crops = []
     for joint in joints:
-        if len(joints) == 1 and view != "bilateral" and _covered(film, joint) >= CROP_COVERED:
+        if len(joints) == 1 and _covered(film, joint) >= CROP_COVERED:
             return [JointCrop(None, film)]
         box = crop_of(joint.box, aspect)
         crops.append(JointCrop(joint.side, cut_out(film, box), joint, box))

@@ -64,7 +64,7 @@ def real_films(data: Path, table: Path, seed: int) -> dict[str, list[BoxedFilm]]
         small = resize_knee(image, tuple(round(side * scale) for side in image.shape))
         scaled = {side: tuple(v * scale for v in box) for side, box in boxes.items()}
         films.append(BoxedFilm.of(small, scaled, str(path.relative_to(data))))
-        persons.append(person_of(path))
+        persons.append(person_of(path.stem))
     known = sorted(set(persons))
     if len(known) < FEWEST_PERSONS:
         raise InputError(f"{table}: films of {len(known)} persons, where training, validation and "
