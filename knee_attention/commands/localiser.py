@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
                         help="folder of the results (default: runs/localiser)")
     parser.add_argument("--films", type=positive_number, metavar="N",
                         help="phantoms to learn from (default: 600)")
-    parser.add_argument("--epochs", type=positive_number, metavar="N", help="(default: 24)")
+    parser.add_argument("--epochs", type=positive_number, metavar="N", help="(default: 20)")
     parser.add_argument("--steps", type=positive_number, metavar="N",
                         help="batches an epoch (default: 64)")
     parser.add_argument("--batch-size", type=positive_number, metavar="N", help="(default: 16)")

@@ -6,10 +6,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from knee_attention.films.image_files import to_grey
-from knee_attention.films.joints import LINE_BELOW_MIDDLE, THRESHOLD, Box, Joint
+from knee_attention.films.joints import (
+    CROP_COVERED,
+    LINE_BELOW_MIDDLE,
+    THRESHOLD,
+    Box,
+    Joint,
+    covered,
+)
 from knee_attention.films.legs import find_gap, split_at
 from knee_attention.films.localiser import shipped_localiser
 from knee_attention.films.polarity import bone_bright
+from knee_attention.films.radiograph import cut_out
 
 SQUARE_SIDE = 0.92
 """Of the square crop, in parts of the joint box: the mean of the public set's crops of the four
@@ -18,11 +26,6 @@ knees whose boxes are known (0.87, 0.93, 0.93, 0.96; section 11)."""
 ANTONY_ASPECT = 1.5
 """Width over height of Antony's crop, 300 by 200 pixels (section 3); the mean of his boxes was
 about 1.6 (section 7). It is as wide as the joint box, and its middle is that of the joint line."""
-
-CROP_COVERED = 0.5
-"""A joint box that covers this part of an image tells that the image is a crop of the joint. In a
-half film it covers a fifth."""
-
 
 @dataclass(frozen=True)
 class JointCrop:
@@ -65,26 +68,6 @@ def crop_of(joint_box: Box, aspect: str) -> tuple[int, int, int, int]:
     return round(middle[0] - size[0] / 2), round(middle[1] - size[1] / 2), *size
 
 
-def cut_out(film: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
-    """A part of a film; what lies beyond it has the film's darkest grey.
-
-    Args:
-        film: `(height, width)` array.
-        box: left, top, width and height in pixels.
-
-    Returns:
-        `(box[3], box[2])`, of the film's dtype.
-    """
-    left, top, width, height = box
-    cut = np.full((height, width), film.min(), film.dtype)
-    rows = slice(max(top, 0), max(min(top + height, film.shape[0]), 0))
-    columns = slice(max(left, 0), max(min(left + width, film.shape[1]), 0))
-    inside = film[rows, columns]
-    down, across = rows.start - top, columns.start - left
-    cut[down : down + inside.shape[0], across : across + inside.shape[1]] = inside
-    return cut
-
-
 def joint_crops(film: np.ndarray, view: str = "auto", aspect: str = "square") -> list[JointCrop]:
     """Find the knee joints of a film, and cut them out.
 
@@ -115,7 +98,7 @@ def joint_crops(film: np.ndarray, view: str = "auto", aspect: str = "square") ->
         raise ValueError(f"a single knee joint, where two are expected ({_scores(joints)})")
     crops = []
     for joint in joints:
-        if len(joints) == 1 and _covered(film, joint) >= CROP_COVERED:
+        if len(joints) == 1 and covered(joint.box, film.shape) >= CROP_COVERED:
             return [JointCrop(None, film)]
         box = crop_of(joint.box, aspect)
         crops.append(JointCrop(joint.side, cut_out(film, box), joint, box))
@@ -141,14 +124,6 @@ def _in_each_half(film: np.ndarray, column: int) -> list[Joint]:
             left, *others = joint.box
             joints.append(replace(joint, box=(left + start, *others), side=side))
     return joints
-
-
-def _covered(film: np.ndarray, joint: Joint) -> float:
-    """The part of a film that a joint box covers."""
-    area = 1.0
-    for start, size, whole in zip(joint.box[:2], joint.box[2:], film.shape[::-1], strict=True):
-        area *= max(0.0, min(start + size, whole) - max(start, 0)) / whole
-    return area
 
 
 def _turned(film: np.ndarray) -> str:

@@ -34,6 +34,10 @@ OTHER_JOINT = 0.4
 THRESHOLD = 0.5
 """A joint whose score is lower counts as not found."""
 
+CROP_COVERED = 0.5
+"""A joint box that covers this part of an image tells that the image is a crop of the joint. In
+half a film it covers a fifth."""
+
 SHARED_COLUMNS = 0.5
 """Two joints share at most this part of the narrower one's columns: they stand side by side."""
 
@@ -142,6 +146,14 @@ def _mean_inside(line_map: np.ndarray, line: Box) -> float:
     rows = slice(max(0, round(top)), max(1, round(top + height)))
     columns = slice(max(0, round(left)), max(1, round(left + width)))
     return float(line_map[rows, columns].mean())
+
+
+def covered(box: Box, shape: tuple[int, int]) -> float:
+    """The part of an image of some height and width that a box covers."""
+    area = 1.0
+    for start, size, whole in zip(box[:2], box[2:], shape[::-1], strict=True):
+        area *= max(0.0, min(start + size, whole) - max(start, 0)) / whole
+    return area
 
 
 def jaccard(one: Sequence[float], other: Sequence[float]) -> float:

@@ -7,11 +7,11 @@ import numpy as np
 from knee_attention.datasets.knees import Dataset, Knees, in_threads
 from knee_attention.datasets.layout import SPLITS
 from knee_attention.films.cutting import Cutting
-from knee_attention.films.joint_crops import crop_of, cut_out
+from knee_attention.films.joint_crops import crop_of
 from knee_attention.films.joints import box_around
 from knee_attention.films.legs import split_knees
 from knee_attention.films.preparation import Preparation
-from knee_attention.films.radiograph import resize_knee
+from knee_attention.films.radiograph import cut_out, resize_knee
 from knee_attention.kl import GRADES
 from knee_attention.phantoms.anatomy import SIDES
 from knee_attention.phantoms.film import PhantomFilm, phantom_film

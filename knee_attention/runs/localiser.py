@@ -52,7 +52,7 @@ class LocaliserRun:
     data: str | None = None
     boxes: str | None = None
     films: int = 600
-    epochs: int = 24
+    epochs: int = 20
     steps: int = 64
     batch_size: int = 16
     learning_rate: float = 2e-3

@@ -9,16 +9,16 @@ import cv2
 import numpy as np
 
 from knee_attention.films.joints import Box, line_of
-from knee_attention.films.localiser import localiser_input
+from knee_attention.films.localiser import AFAR, NEAR, localiser_input
 from knee_attention.options import LOCALISER_SIDE
 from knee_attention.phantoms.strangers import STRANGERS, stranger
 from knee_attention.phantoms.variation import smooth_noise, varied
 
-KINDS = {"film": 0.34, "half": 0.28, "band": 0.2, "leg": 0.06, "turned": 0.05, "shaft": 0.04,
-         "stranger": 0.03}  # fmt: skip
-"""What an image of training shows, and how often: a whole film, a half, a close band of one joint,
-a film with one leg; and without a joint to be found, a film that is turned or upside down, thigh or
-calf alone, something else."""
+KINDS = {"film": 0.26, "half": 0.2, "near": 0.2, "band": 0.06, "crop": 0.08, "leg": 0.04,
+         "turned": 0.05, "shaft": 0.04, "stranger": 0.07}  # fmt: skip
+"""What an image of training shows, and how often: a whole film, a half, what a second look shows,
+a close band of one joint, a crop seen from afar, a film with one leg; and without a joint to be
+found, a film that is turned or upside down, thigh or calf alone, something else."""
 
 AHEAD = 6
 """Batches that are drawn before they are asked for."""
@@ -92,7 +92,7 @@ class LocaliserViews:
         if kind == "stranger":
             size = tuple(int(side) for side in rng.integers(160, 257, 2))
             image = stranger(rng.choice(list(STRANGERS)), size, rng)
-            square = localiser_input(varied(image, rng))[0]
+            square = localiser_input(varied(image, rng), rng.choice([1.0, rng.uniform(1, 3)]))[0]
             return square, np.zeros_like(square)
         film = self.films[rng.integers(len(self.films))]
         return film_view(film, str(kind), rng)
@@ -109,7 +109,8 @@ def film_view(
     if kind == "turned":
         image = np.ascontiguousarray(np.rot90(image, rng.integers(1, 4)))
     image = varied(image, rng)
-    square, scale, border = localiser_input(image)
+    reach = AFAR * rng.uniform(0.8, 1.2) if kind == "crop" else 1.0
+    square, scale, border = localiser_input(image, reach)
     lines = np.zeros_like(square)
     if kind in ("turned", "shaft"):
         return square, lines
@@ -152,7 +153,11 @@ def _window(film: BoxedFilm, kind: str, rng) -> Box:
         low, high = _joints_span(film, 0.32)
         above = low - tall if rng.random() < 0.5 and low > 0.8 * side else high
         return middle - rng.uniform(0.3, 0.7) * wide, above, wide, tall
-    wide = rng.uniform(0.95, 2.0) * side
+    if kind == "near":
+        size = NEAR * rng.uniform(0.8, 1.2) * side
+        off = rng.uniform(-0.2, 0.2, 2) * side
+        return middle + off[0] - size / 2, line + off[1] - size / 2, size, size
+    wide = (rng.uniform(0.85, 1.5) if kind == "crop" else rng.uniform(1.2, 2.2)) * side
     tall = wide * float(np.exp(rng.uniform(np.log(0.5), np.log(2.0))))
     tall = max(tall, 0.7 * side)
     centre = middle + rng.uniform(-0.15, 0.15) * wide, line + rng.uniform(-0.18, 0.18) * tall
