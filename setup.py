@@ -43,6 +43,7 @@ setup(
     package_data={
         "knee_attention": ["py.typed"],
         "knee_attention.evidence.report": ["page.css"],
+        "knee_attention.films": ["localiser.onnx"],
         "knee_attention.grading.web": ["page/*"],
     },
     install_requires=(HERE / "requirements.txt").read_text(encoding="utf-8").split(),

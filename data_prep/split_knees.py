@@ -6,15 +6,23 @@ Every film FILMS/<id>.png becomes KNEES/<id>_R.png (the image's left half, the p
 and KNEES/<id>_L.png. KNEES also gets knees.csv, cutting.json, which says how they were cut, and
 excluded.csv with a reason for every other file. The same command goes on where a killed one
 stopped.
+
+    python data_prep/split_knees.py FILMS KNEES --crop joint --contact-sheet cuts.png
+
+writes crops of the joints instead: squares like those of the public set, or --aspect antony. A film
+of which both joints are not found is excluded. knees.csv also has each joint's score and its place
+on the film.
 """
 
 import argparse
 import os
 from collections import defaultdict
+from dataclasses import asdict
 from pathlib import Path
 
 from knee_attention.errors import InputError
 from knee_attention.options import (
+    CROPS,
     EQUALIZATIONS,
     FITS,
     KNEE_SIZE,
@@ -23,6 +31,10 @@ from knee_attention.options import (
     SPLIT_METHODS,
 )
 from knee_attention.startup import command_line
+
+SIZES = {"half": KNEE_SIZE, "square": (224, 224), "antony": (200, 300)}
+"""Height and width of a knee in pixels by what is cut out: the paper's, the public set's, and that
+of Antony's networks (section 3)."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -45,12 +57,23 @@ def _parser() -> argparse.ArgumentParser:
         help="cut in the gap between the legs, or in the middle as the paper does (default: auto)",
     )
     parser.add_argument(
+        "--crop",
+        choices=("half", "joint"),
+        default="half",
+        help="halves of films as the paper has them, or crops of the joints (default: half)",
+    )
+    parser.add_argument(
+        "--aspect",
+        choices=CROPS[1:],
+        help="of a crop: square as in the public set, or wider than high as Antony's networks take "
+        "it (default: square)",
+    )
+    parser.add_argument(
         "--size",
         type=int,
         nargs=2,
-        default=KNEE_SIZE,
         metavar=("HEIGHT", "WIDTH"),
-        help="of a knee in pixels (default: 320 224)",
+        help="of a knee in pixels (default: 320 224; of crops 224 224, antony 200 300)",
     )
     parser.add_argument(
         "--fit",
@@ -79,7 +102,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _split(options: argparse.Namespace) -> None:
-    if min(options.size) < SMALLEST_SIDE or options.workers < 1:
+    if options.aspect and options.crop != "joint":
+        raise InputError("--aspect is that of crops: it needs --crop joint")
+    crop = (options.aspect or "square") if options.crop == "joint" else "half"
+    size = tuple(options.size or SIZES[crop])
+    if min(size) < SMALLEST_SIDE or options.workers < 1:
         raise InputError(f"--size needs at least {SMALLEST_SIDE} pixels, --workers at least 1")
     if options.contact_sheet and options.contact_sheet.suffix.lower() not in (".png", ".jpg"):
         raise InputError(f"{options.contact_sheet}: a contact sheet is a .png or .jpg file")
@@ -88,7 +115,7 @@ def _split(options: argparse.Namespace) -> None:
     from knee_attention.films.cutting import Cutting, write_cutting
     from knee_attention.preparation.accounts import visible_files
     from knee_attention.preparation.contact_sheets import contact_sheets, page_files
-    from knee_attention.preparation.film_to_knees import KNEE_COLUMNS, Cutter
+    from knee_attention.preparation.film_to_knees import BOX_COLUMNS, KNEE_COLUMNS, Cutter
     from knee_attention.preparation.journal import Journal
     from knee_attention.preparation.pairing import subjects_of_films
     from knee_attention.preparation.tables import write_excluded
@@ -104,10 +131,11 @@ def _split(options: argparse.Namespace) -> None:
         by_id[source.stem].append(source)
     ambiguous = {source for same in by_id.values() if len(same) > 1 for source in same}
 
-    names = ("split", "size", "fit", "equalize", "flip_left")
-    choices = {name: getattr(options, name) for name in names}
-    cutting = Cutting(**{**choices, "size": tuple(options.size)})
-    journal = Journal(options.knees / ".journal.jsonl", {**choices, "polarity": options.polarity})
+    cutting = Cutting(options.split, size, options.fit, options.equalize, options.flip_left, crop)
+    begun = {**asdict(cutting), "polarity": options.polarity}
+    if crop == "half":
+        del begun["crop"]  # the journals of earlier versions do not know it
+    journal = Journal(options.knees / ".journal.jsonl", begun)
     write_cutting(options.knees, cutting)
     cutter = Cutter(options.knees, cutting, options.polarity)
     distinct = [source for source in sources if source not in ambiguous]
@@ -117,7 +145,8 @@ def _split(options: argparse.Namespace) -> None:
 
     subjects = subjects_of_films(options.films / "images.csv")
     rows = [{**row, "subject": subjects.get(row["id"], "")} for row in account.rows]
-    write_table(options.knees / "knees.csv", KNEE_COLUMNS, rows)
+    columns = KNEE_COLUMNS if crop == "half" else [*KNEE_COLUMNS, *BOX_COLUMNS]
+    write_table(options.knees / "knees.csv", columns, rows)
     write_excluded(options.knees / "excluded.csv", account.excluded)
     if account.written:
         account.removed, account.elsewhere = journal.remove_stale(options.films, account.rows)

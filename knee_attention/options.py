@@ -10,6 +10,10 @@ POLARITIES = ("auto", "as-is")
 SPLIT_METHODS = ("auto", "middle")
 """Where a film of both knees is cut: in the gap between the legs, or in the middle (section 4)."""
 
+CROPS = ("half", "square", "antony")
+"""What is cut out of a film for a knee: half of the film (the paper's), or its joint alone, as the
+public set has it or as Antony's networks take it (section 7)."""
+
 FITS = ("stretch", "pad")
 """How a knee is brought to a size: stretched (the paper's), or with its proportions, on black."""
 
@@ -18,6 +22,9 @@ EQUALIZATIONS = ("hist", "clahe", "none")
 
 KNEE_SIZE = (320, 224)
 """Height and width of a prepared knee in pixels (section 4)."""
+
+LOCALISER_SIDE = 256
+"""Height and width in pixels of what the joint localiser takes (section 7)."""
 
 SMALLEST_SIDE = 16
 """An image narrower or lower than this many pixels holds no knee."""
@@ -32,6 +39,14 @@ def add_polarity(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--polarity", choices=POLARITIES, default="auto",
                         help="turn photographic negatives, or leave every image as it is "
                         "(default: auto)")
+
+
+def add_crop(parser: argparse.ArgumentParser) -> None:
+    """Declare `--crop`, for a model whose file does not say what its knees showed."""
+    parser.add_argument("--crop", choices=("auto", *CROPS), default="auto",
+                        help="what the model learnt from, where its file does not say: halves of "
+                        "films, or crops of joints (square: those of the public set), which are "
+                        "then cut out of a film (default: auto, halves)")
 
 
 def positive_number(text: str) -> int:

@@ -98,6 +98,9 @@ def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | No
         "cosine: falls to nothing over --epochs", paper.schedule, choices=CHOICES["schedule"])
     add("--polarity", "auto turns photographic negatives; as-is leaves every image alone",
         paper.polarity, choices=CHOICES["polarity"])
+    add("--crop", "what the knees of --data show, where the data do not say: halves of films, or "
+        "crops of the joint (square: the public set's); of phantoms this is cut out", paper.crop,
+        choices=CHOICES["crop"])
     add("--limit", "at most N knees a split, each grade in its share; for trying", metavar="N",
         type=positive_number)
     add("--seed", "initial weights, order, augmentation, phantoms and --limit follow from it",

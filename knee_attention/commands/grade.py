@@ -16,7 +16,7 @@ from pathlib import Path
 
 from knee_attention.errors import ImageError, InputError
 from knee_attention.files import keep_inputs, make_folder, written_whole
-from knee_attention.options import add_polarity
+from knee_attention.options import add_crop, add_polarity
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +36,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--view", choices=("auto", "bilateral", "single"), default="auto",
                         help="what the images show (default: auto, two legs are recognised)")
     add_polarity(parser)
+    add_crop(parser)
     parser.add_argument("--batch-size", type=int, default=32, metavar="N",
                         help="knees graded at once (default: 32)")
 
@@ -62,7 +63,7 @@ def run(options: argparse.Namespace) -> None:
     written = [*pictures, *(file for pair in reports for file in pair)]
     keep_inputs(files, [*written, options.csv] if options.csv else written)
     start_for(options.model)
-    grader = load_grader(options.model, options.polarity)
+    grader = load_grader(options.model, options.polarity, options.crop)
     report_files = _reporting(grader, options) if reports else None
     synthetic = bool(grader.description.get("synthetic"))
     with ExitStack() as stack:

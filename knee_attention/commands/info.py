@@ -11,6 +11,10 @@ ABOUT_RESULTS = {"accuracy": "accuracy", "kappa_quadratic": "quadratic kappa",
                  "mean_absolute_error": "MAE"}
 
 
+_CROPS = {None: None, "half": None, "square": "square crops of the joint",
+          "antony": "Antony's crops of the joint"}  # fmt: skip
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `info`."""
     parser.add_argument("model", metavar="MODEL", type=Path,
@@ -70,10 +74,11 @@ def _description(path: Path) -> dict:
 def _cutting(known: dict) -> str | None:
     cutting = known.get("cutting")
     if not cutting:
-        return None
+        return _CROPS[(known.get("preparation") or {}).get("crop")]
     height, width = cutting["size"]
     mirrored = ", left knees mirrored" if cutting["flip_left"] else ""
-    return (f"cut by {cutting['split']}, {height}x{width}, fit {cutting['fit']}, "
+    shown = _CROPS[cutting.get("crop", "half")] or f"cut by {cutting['split']}"
+    return (f"{shown}, {height}x{width}, fit {cutting['fit']}, "
             f"equalised {cutting['equalize']}{mirrored}")
 
 

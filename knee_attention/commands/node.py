@@ -16,7 +16,7 @@ import warnings
 from pathlib import Path
 
 from knee_attention.errors import InputError
-from knee_attention.options import add_polarity, positive_number
+from knee_attention.options import add_crop, add_polarity, positive_number
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -38,6 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--queue-limit", type=positive_number, default=1000, metavar="N",
                         help="films that may wait; a further one is refused (default: 1000)")
     add_polarity(parser)
+    add_crop(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace) -> None:
     _log_to_stderr()
     log = logging.getLogger(__name__)
     start_for(options.model)
-    grader = load_grader(options.model, options.polarity)
+    grader = load_grader(options.model, options.polarity, options.crop)
     algorithm = Algorithm.of(grader)
     archive = Archive(*options.send_to)
     node = Node(grader, algorithm, archive, options.queue, options.ae_title, options.queue_limit)

@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 from knee_attention.errors import InputError
-from knee_attention.options import add_polarity, count, positive_number
+from knee_attention.options import add_crop, add_polarity, count, positive_number
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--most-mb", type=positive_number, default=64, metavar="N",
                         help="refuse larger films (default: 64)")
     add_polarity(parser)
+    add_crop(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -38,6 +39,6 @@ def run(options: argparse.Namespace) -> None:
         start_for(options.model)
         from knee_attention.grading.grader import load_grader
 
-        return load_grader(options.model, options.polarity)
+        return load_grader(options.model, options.polarity, options.crop)
 
     serve(load, options.host, options.port, options.name, options.most_mb * 1_000_000)

@@ -1,5 +1,7 @@
 """Pictures of single knees, drawn with OpenCV alone because they must be quick."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -7,6 +9,9 @@ HEIGHT = 480
 """Of a knee in a picture, in pixels: small inputs are enlarged."""
 
 BORDER, CAPTION = 8, 36
+
+FOUND, TRUE = (255, 209, 79), (90, 220, 90)
+"""Colours of boxes, blue, green, red."""
 
 OPACITY = 0.55
 """Of a mask that is laid over a film."""
@@ -48,6 +53,39 @@ def overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     film = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
     colours = np.ascontiguousarray(mask_colours(mask, image.shape)[..., :3])
     return cv2.addWeighted(colours, OPACITY, film, 1 - OPACITY, 0)
+
+
+def film_with_boxes(
+    film: np.ndarray, found: Sequence[Sequence[float]], true: Sequence[Sequence[float]] = (),
+    caption: str = "",
+) -> np.ndarray:
+    """A film with joint boxes drawn on it, and a line of text beneath if there is one.
+
+    Args:
+        film: `(height, width)` uint8, or `(height, width, 3)` in blue, green and red.
+        found: left, top, width and height of boxes drawn in blue.
+        true: boxes drawn in green.
+        caption: ASCII text.
+
+    Returns:
+        `(HEIGHT[ + 24], width, 3)` uint8, blue, green, red.
+    """
+    scale = HEIGHT / film.shape[0]
+    size = (max(1, round(film.shape[1] * scale)), HEIGHT)
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    picture = cv2.resize(film, size, interpolation=interpolation)
+    if picture.ndim == 2:
+        picture = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
+    for boxes, colour in ((true, TRUE), (found, FOUND)):
+        for left, top, width, height in boxes:
+            corners = np.array([(left, top), (left + width, top + height)]) * scale
+            start, end = np.round(corners).astype(int).tolist()
+            cv2.rectangle(picture, start, end, colour, 2, cv2.LINE_AA)
+    if caption:
+        picture = cv2.copyMakeBorder(picture, 0, 24, 0, 0, cv2.BORDER_CONSTANT)
+        cv2.putText(picture, caption, (6, HEIGHT + 17), cv2.FONT_HERSHEY_SIMPLEX, 0.45,
+                    (255, 255, 255), 1, cv2.LINE_AA)
+    return picture
 
 
 def captioned(image: np.ndarray, mask: np.ndarray | None, caption: str) -> np.ndarray:

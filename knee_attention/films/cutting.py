@@ -10,6 +10,7 @@ from knee_attention.errors import InputError
 from knee_attention.files import read_json, write_json
 from knee_attention.films.radiograph import prepare_knee
 from knee_attention.options import (
+    CROPS,
     EQUALIZATIONS,
     FITS,
     KNEE_SIZE,
@@ -32,6 +33,8 @@ class Cutting:
         fit: `"stretch"` or `"pad"`.
         equalize: `"hist"`, `"clahe"` or `"none"`.
         flip_left: mirror left knees, so that they look like right ones.
+        crop: `"half"` of a film, or a crop of the joint: `"square"` or `"antony"`, as
+            `joint_crops.crop_of` has them.
     """
 
     split: str = "auto"
@@ -39,6 +42,7 @@ class Cutting:
     fit: str = "stretch"
     equalize: str = "hist"
     flip_left: bool = False
+    crop: str = "half"
 
     def __post_init__(self):
         known = (
@@ -46,6 +50,7 @@ class Cutting:
             and self.fit in FITS
             and self.equalize in EQUALIZATIONS
             and type(self.flip_left) is bool
+            and self.crop in CROPS
         )
         sides_fit = len(self.size) == 2 and all(
             type(side) is int and SMALLEST_SIDE <= side <= LARGEST_SIDE for side in self.size
@@ -55,7 +60,8 @@ class Cutting:
                              f"pixels. Received: {self}")
 
     def knee(self, half: np.ndarray, side: str | None) -> np.ndarray:
-        """A half of a film as `split_knees.py` writes it, `(height, width)` uint8.
+        """A half of a film, or a crop of a joint, as `split_knees.py` writes it, `(height, width)`
+        uint8.
 
         Raises:
             ValueError: no image, or its side is not known and left knees are mirrored.

@@ -78,6 +78,29 @@ def _begins_as_dicom(content: bytes) -> bool:
     return content[128:132] == b"DICM"
 
 
+def grey_image(image: np.ndarray, view: str = "auto") -> np.ndarray:
+    """An image as grey values, if it may show a knee.
+
+    Args:
+        image: `(height, width[, channels])`.
+        view: one of `VIEWS`.
+
+    Returns:
+        `(height, width)`, of the same dtype.
+
+    Raises:
+        ValueError: no image, a small or a blank one, or an unknown view.
+    """
+    if view not in VIEWS:
+        raise ValueError(f"expected a view of {', '.join(VIEWS)}. Received: {view!r}")
+    image = to_grey(image)
+    if min(image.shape) < SMALLEST_SIDE:
+        raise ValueError(f"the image has {image.shape[1]}x{image.shape[0]} pixels, too few")
+    if image.min() == image.max():
+        raise ValueError("the image is blank")
+    return image
+
+
 def knees_of(
     image: np.ndarray, view: str = "auto", split: str = "auto"
 ) -> dict[str | None, np.ndarray]:
@@ -97,13 +120,7 @@ def knees_of(
         ValueError: no image, a small or a blank one; a single knee, or none, where two are
             expected; or an unknown view.
     """
-    if view not in VIEWS:
-        raise ValueError(f"expected a view of {', '.join(VIEWS)}. Received: {view!r}")
-    image = to_grey(image)
-    if min(image.shape) < SMALLEST_SIDE:
-        raise ValueError(f"the image has {image.shape[1]}x{image.shape[0]} pixels, too few")
-    if image.min() == image.max():
-        raise ValueError("the image is blank")
+    image = grey_image(image, view)
     if view == "single":
         return {None: image}
     try:

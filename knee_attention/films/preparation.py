@@ -4,7 +4,7 @@ to the films that it grades.
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -12,7 +12,10 @@ import numpy as np
 from knee_attention.errors import InputError
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.radiograph import prepare_knee
-from knee_attention.options import EQUALIZATIONS, FITS
+from knee_attention.options import CROPS, EQUALIZATIONS, FITS
+
+_IN_WORDS = {"half": "halves of films", "square": "square crops of joints",
+             "antony": "Antony's crops of joints"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -26,20 +29,51 @@ class Preparation:
         cutting: how films became knees, None where that is not known.
         fit: how a knee is brought to the network's size, `"stretch"` or `"pad"`.
         equalization: what is done to a knee of that size, `"hist"`, `"clahe"` or `"none"`.
+        crop: what the knees show where no cutting tells, `"half"` of a film or a crop of the joint,
+            `"square"` or `"antony"`; None where nobody has said.
 
     Raises:
-        InputError: an unknown `fit` or `equalization`.
+        InputError: an unknown `fit`, `equalization` or `crop`, or a crop that is not the cutting's.
     """
 
     cutting: Cutting | None = None
     fit: str = "stretch"
     equalization: str = "hist"
+    crop: str | None = None
 
     def __post_init__(self):
+        if self.crop not in (None, *CROPS):
+            raise InputError(f"expected a crop of {', '.join(CROPS)}. Received: {self.crop!r}")
+        if self.cutting and self.crop not in (None, self.cutting.crop):
+            raise InputError(f"knees that are said to be {_IN_WORDS[self.crop]} were cut as "
+                             f"{_IN_WORDS[self.cutting.crop]}, their record says")
         if self.fit not in FITS or self.equalization not in EQUALIZATIONS:
             raise InputError(f"expected a fit of {', '.join(FITS)} and an equalization of "
                              f"{', '.join(EQUALIZATIONS)}. Received: {self.fit!r} and "
                              f"{self.equalization!r}")
+
+    @property
+    def known_crop(self) -> str | None:
+        """What the knees show as far as that is known: the cutting's word, else `crop`."""
+        return self.cutting.crop if self.cutting else self.crop
+
+    @property
+    def shows_joints(self) -> bool:
+        """Whether the knees are crops of joints; where nobody has said they are halves of films."""
+        return self.known_crop not in (None, "half")
+
+    def told(self, crop: str) -> "Preparation":
+        """The same where somebody says what the knees show: a crop, or `"auto"`, nothing new.
+
+        Raises:
+            InputError: their record says otherwise.
+        """
+        if crop == "auto":
+            return self
+        if self.crop not in (None, crop):
+            raise InputError(f"knees that are said to be {_IN_WORDS[crop]} are "
+                             f"{_IN_WORDS[self.crop]}, their record says")
+        return replace(self, crop=crop)
 
     @property
     def split(self) -> str:
@@ -62,11 +96,11 @@ class Preparation:
         return prepare_knee(knee, size, self.fit, self.equalization)
 
     def half(self, half: np.ndarray, side: str | None, size: tuple[int, int]) -> np.ndarray:
-        """Half of a film as the network takes it: cut like the knees of the data set, if it is
-        known how, and then prepared like these.
+        """Half of a film, or a crop of a joint, as the network takes it: cut like the knees of the
+        data set, if it is known how, and then prepared like these.
 
         Args:
-            half: `(height, width[, channels])`, any dtype, bone bright.
+            half: `(height, width[, channels])`, any dtype, bone bright; what `known_crop` says.
             side: the patient's, `"R"` or `"L"`; None where it is not known.
             size: height and width of the network's input in pixels.
 
@@ -91,10 +125,10 @@ class Preparation:
 
     def described(self) -> dict:
         """The two entries of a model's description that `recorded` reads again."""
-        return {
-            "cutting": asdict(self.cutting) if self.cutting else None,
-            "preparation": {"fit": self.fit, "equalization": self.equalization},
-        }
+        said = {"fit": self.fit, "equalization": self.equalization}
+        if self.crop:
+            said["crop"] = self.crop
+        return {"cutting": asdict(self.cutting) if self.cutting else None, "preparation": said}
 
     @classmethod
     def recorded(cls, description: Mapping, source: str | os.PathLike) -> "Preparation":
@@ -108,25 +142,28 @@ class Preparation:
         if not said:
             return cls(known)
         try:
-            if len(said) == 2:
-                return cls(known, said["fit"], said["equalization"])
+            return cls(known, **{"fit": said["fit"], "equalization": said["equalization"], **said})
         except (KeyError, TypeError, InputError):
-            pass
-        raise InputError(f"{source}: its knees were prepared in a way that is not known here "
-                         f"({said!r})")
+            raise InputError(f"{source}: its knees were prepared in a way that is not known here "
+                             f"({said!r})") from None
 
     def differences(self, other: "Preparation") -> list[str]:
         """What another preparation does in another way, in words; empty where it does nothing.
 
-        Where one of the cuttings is not known, the cuttings do not count. Neither does the size of
-        the stored knees where both are stretched, as the network's own size is what they end at.
+        Where one of the cuttings is not known, the cuttings do not count but for what they cut out,
+        if that is known of both. Neither does the size of the stored knees where both are
+        stretched, as the network's own size is what they end at.
         """
-        sets = [(self.described()["preparation"], other.described()["preparation"])]
+        sets = [
+            tuple({"fit": one.fit, "equalization": one.equalization} for one in (self, other))
+        ]
         if self.cutting and other.cutting:
             own, its = asdict(self.cutting), asdict(other.cutting)
             if own["fit"] == its["fit"] == "stretch":
                 its["size"] = own["size"]
             sets.insert(0, (own, its))
+        elif self.known_crop and other.known_crop:
+            sets.insert(0, ({"crop": self.known_crop}, {"crop": other.known_crop}))
         return [
             f"{name} {value}, not {its[name]}"
             for own, its in sets

@@ -63,6 +63,26 @@ def _look_up(table: np.ndarray, grey: np.ndarray) -> np.ndarray:
     return np.take(table, grey)
 
 
+def cut_out(film: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
+    """A part of a film; what lies beyond it has the film's darkest grey.
+
+    Args:
+        film: `(height, width)` array.
+        box: left, top, width and height in pixels.
+
+    Returns:
+        `(box[3], box[2])`, of the film's dtype.
+    """
+    left, top, width, height = box
+    cut = np.full((height, width), film.min(), film.dtype)
+    rows = slice(max(top, 0), max(min(top + height, film.shape[0]), 0))
+    columns = slice(max(left, 0), max(min(left + width, film.shape[1]), 0))
+    inside = film[rows, columns]
+    down, across = rows.start - top, columns.start - left
+    cut[down : down + inside.shape[0], across : across + inside.shape[1]] = inside
+    return cut
+
+
 def resize_knee(
     knee: np.ndarray, size: tuple[int, int] = KNEE_SIZE, fit: str = "stretch"
 ) -> np.ndarray:

@@ -14,10 +14,11 @@ from knee_attention.errors import ImageError, InputError
 from knee_attention.evidence.ensemble import classifying, ensemble
 from knee_attention.evidence.pictures import at_image_size
 from knee_attention.evidence.regression import as_probabilities
-from knee_attention.films.inputs import FileInMemory, files_to_open, knees_of, open_image
+from knee_attention.films.inputs import FileInMemory, files_to_open, open_image
 from knee_attention.films.names import side_of
 from knee_attention.films.polarity import bone_bright
 from knee_attention.films.preparation import Preparation
+from knee_attention.films.prepared import Place, PreparedKnee, prepared_knees
 from knee_attention.kl import GRADES, OSTEOARTHRITIS
 
 RESEARCH_ONLY = "Research use only, not a medical device."
@@ -35,6 +36,8 @@ class GradedKnee:
         chosen: the output that grades, chosen on validation.
         low_masks: `{branch: (h, w)}` attention masks in 0-1, at the branch's own resolution.
         turned: whether the image was a photographic negative.
+        place: where on its film the joint was cut out, for a model of crops; None for half a film,
+            or a knee that was given as one.
     """
 
     side: str | None
@@ -43,6 +46,12 @@ class GradedKnee:
     chosen: str
     low_masks: dict[str, np.ndarray] = field(repr=False)
     turned: bool = False
+    place: Place | None = field(default=None, repr=False)
+
+    @property
+    def box(self) -> tuple[int, int, int, int] | None:
+        """What was cut out: left, top, width and height in pixels of the film."""
+        return self.place.box if self.place else None
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -86,27 +95,32 @@ class GradedKnee:
         return next((self.masks[branch] for branch in branches if branch in self.low_masks), None)
 
 
-def load_grader(path: str | os.PathLike, polarity: str = "auto") -> "Grader":
+def load_grader(
+    path: str | os.PathLike, polarity: str = "auto", crop: str = "auto"
+) -> "Grader":
     """Load a saved model to grade with.
 
     Args:
         path: an `.h5`, `.keras` or `.onnx` file of this project, or the folder of a run. With
             `.onnx` neither Keras nor TensorFlow is imported.
         polarity: `"auto"` turns photographic negatives, `"as-is"` takes every image as it is.
+        crop: what the knees showed that the model learnt from, where its file does not say:
+            `"half"`, `"square"` or `"antony"`; `"auto"` takes halves of films then.
 
     It may be called in any thread and leaves the process as it is. What TensorFlow writes to
     standard error while it is imported, the variable `TF_CPP_MIN_LOG_LEVEL=2` holds back.
 
     Raises:
-        InputError: no such file, a damaged one, or no model of this project.
+        InputError: no such file, a damaged one, no model of this project, or one whose file says
+            otherwise of its knees.
     """
     if Path(path).suffix.lower() == ".onnx":
         from knee_attention.networks.files.onnx_network import OnnxNetwork
 
-        return Grader(OnnxNetwork(path), polarity)
+        return Grader(OnnxNetwork(path), polarity, crop)
     from knee_attention.grading.keras_network import KerasNetwork
 
-    return Grader(KerasNetwork(path), polarity)
+    return Grader(KerasNetwork(path), polarity, crop)
 
 
 class Grader:
@@ -115,7 +129,7 @@ class Grader:
     Args:
         network: from `(n, height, width, 1)` float32 knees to the outputs' probabilities and
             `<branch>_mask`s by name; with the `path` and the `description` of its file.
-        polarity: `"auto"` turns photographic negatives, `"as-is"` takes every image as it is.
+        polarity, crop: as `load_grader` takes them.
 
     Example:
 
@@ -123,14 +137,14 @@ class Grader:
     ...     print(knee.side, knee.grade, knee.probabilities)
     """
 
-    def __init__(self, network, polarity: str = "auto"):
+    def __init__(self, network, polarity: str = "auto", crop: str = "auto"):
         self.network = network
         self.polarity = polarity
         self.description = network.description
         self.outputs = list(self.description["outputs"])
         self.chosen = self.description.get("chosen") or self.outputs[0]
         self.image_size = tuple(self.description["image_size"])
-        self.preparation = Preparation.recorded(self.description, "the model")
+        self.preparation = Preparation.recorded(self.description, "the model").told(crop)
         if self.chosen not in self.outputs:
             raise InputError(f"a damaged model file: it names an output it lacks ({self.chosen!r})")
 
@@ -149,7 +163,8 @@ class Grader:
             The right and the left knee of a film, or one knee.
 
         Raises:
-            ImageError: it cannot be read, or shows one knee where two are expected.
+            ImageError: it cannot be read, shows one knee where two are expected, or, for a model of
+                crops, no knee joint.
         """
         # No threads for one image: OpenCV keeps a little of every thread that ever used it.
         [(_, graded)] = self._grade_batch([(image, self._prepare(image, view))])
@@ -196,29 +211,22 @@ class Grader:
     def _begin(self, pool: ThreadPoolExecutor, view: str, image) -> tuple[object, Future]:
         return image, pool.submit(self._prepare, image, view)
 
-    def _prepare(self, image, view: str) -> list[tuple] | ImageError:
+    def _prepare(self, image, view: str) -> list[tuple[PreparedKnee, bool]] | ImageError:
+        """Each knee, and whether the image was a negative."""
         is_array = isinstance(image, np.ndarray)
-        name = "the image" if is_array else image
         try:
-            pixels = image if is_array else open_image(image)
-            pixels, turned = bone_bright(pixels, self.polarity)
-            knees = knees_of(pixels, view, self.preparation.split)
-            if None in knees:
-                side = None if is_array else side_of(str(image))
-                knee = self.preparation.single(knees[None], side, self.image_size)
-                return [(side, knee, turned)]
-            return [
-                (side, self.preparation.half(half, side, self.image_size), turned)
-                for side, half in knees.items()
-            ]
+            pixels, turned = bone_bright(image if is_array else open_image(image), self.polarity)
+            side = None if is_array else side_of(str(image))
+            knees = prepared_knees(pixels, view, side, self.preparation, self.image_size)
+            return [(knee, turned) for knee in knees]
         except ImageError as error:
             return error
         except (ValueError, TypeError) as error:
-            return ImageError(name, str(error))
+            return ImageError("the image" if is_array else image, str(error))
 
     def _grade_batch(self, waiting: list[tuple]) -> Iterator[tuple]:
         readable = [knees for _, knees in waiting if not isinstance(knees, ImageError)]
-        prepared = [knee for knees in readable for _, knee, _ in knees]
+        prepared = [knee.image for knees in readable for knee, _ in knees]
         values = {}
         if prepared:
             values = self.network(np.stack(prepared)[..., np.newaxis].astype(np.float32))
@@ -228,12 +236,12 @@ class Grader:
                 yield image, knees
                 continue
             graded = []
-            for side, knee, turned in knees:
-                graded.append(self._graded(side, knee, turned, values, position))
+            for knee, turned in knees:
+                graded.append(self._graded(knee, turned, values, position))
                 position += 1
             yield image, graded
 
-    def _graded(self, side, knee, turned, values, position) -> GradedKnee:
+    def _graded(self, knee: PreparedKnee, turned: bool, values, position: int) -> GradedKnee:
         branches = {
             name: as_probabilities(values[name][position : position + 1])[0]
             for name in self.outputs
@@ -243,4 +251,6 @@ class Grader:
             for name, value in values.items()
             if name.endswith("_mask")
         }
-        return GradedKnee(side, knee, branches, self.chosen, masks, turned)
+        return GradedKnee(
+            knee.side, knee.image, branches, self.chosen, masks, turned, knee.place
+        )

@@ -4,6 +4,7 @@ import numpy as np
 
 from knee_attention.evidence.pictures import captioned
 from knee_attention.grading.grader import GradedKnee
+from knee_attention.grading.places import film_panel
 from knee_attention.kl import GRADES
 
 SIDES = {"R": "right knee", "L": "left knee", None: "knee"}
@@ -17,6 +18,9 @@ def knee_row(file: str, knee: GradedKnee, synthetic: bool) -> dict:
         file: the film, as the user names it.
         knee: what the model says.
         synthetic: whether the model learnt from phantoms alone.
+
+    `box` is what was cut out of the film for a model of crops, left, top, width and height in
+    pixels of the film; None for half a film, or a crop that was given.
     """
     return {
         "file": file,
@@ -26,6 +30,7 @@ def knee_row(file: str, knee: GradedKnee, synthetic: bool) -> dict:
         "oa_probability": knee.oa_probability,
         "chosen": knee.chosen,
         "turned": knee.turned,
+        "box": list(knee.box) if knee.box else None,
         "synthetic_model": synthetic,
         **{
             f"{name}_p{grade}": float(value)
@@ -40,17 +45,19 @@ def columns(outputs: list[str]) -> list[str]:
     reason why a film was not graded.
     """
     shares = [f"{name}_p{grade}" for name in (*outputs, "ensemble") for grade in GRADES]
-    return ["file", "side", "grade", "expected_grade", "oa_probability", "chosen", "turned",
+    return ["file", "side", "grade", "expected_grade", "oa_probability", "chosen", "turned", "box",
             "synthetic_model", *shares, "error"]  # fmt: skip
 
 
 def film_picture(knees: list[GradedKnee], synthetic: bool) -> np.ndarray:
     """Every knee of a film beside the chosen branch's attention over it, with its grade beneath.
+    Where joints were cut out, the film stands before them, with their boxes and the attention
+    inside.
 
     Returns:
         `(height, width, 3)` uint8, blue, green, red.
     """
-    panels = []
+    panels = [film_panel(knees)] if knees[0].place else []
     for knee in knees:
         share = knee.probabilities[knee.grade]
         caption = f"{SIDES[knee.side]}: KL {knee.grade} (P {share:.2f} by {knee.chosen})"

@@ -7,11 +7,14 @@ import numpy as np
 from knee_attention.datasets.knees import Dataset, Knees, in_threads
 from knee_attention.datasets.layout import SPLITS
 from knee_attention.films.cutting import Cutting
+from knee_attention.films.joint_crops import crop_of
+from knee_attention.films.joints import box_around
 from knee_attention.films.legs import split_knees
 from knee_attention.films.preparation import Preparation
-from knee_attention.films.radiograph import resize_knee
+from knee_attention.films.radiograph import cut_out, resize_knee
 from knee_attention.kl import GRADES
-from knee_attention.phantoms.film import phantom_film
+from knee_attention.phantoms.anatomy import SIDES
+from knee_attention.phantoms.film import PhantomFilm, phantom_film
 
 PHANTOM_FILMS = {"train": 300, "validation": 40, "test": 100}
 
@@ -21,6 +24,7 @@ def phantom_dataset(
     limit: int | None = None,
     seed: int = 0,
     wanted: tuple[str, ...] = SPLITS,
+    crop: str = "auto",
 ) -> Dataset:
     """Phantom films of every split, through the same splitting and preparation as real ones.
 
@@ -29,9 +33,12 @@ def phantom_dataset(
         limit: at most this many knees a split, rounded up to whole films; grades in equal parts.
         seed: decides everything about the films.
         wanted: the splits to draw.
+        crop: what is cut out of a film for a knee: `"half"` of it (also by `"auto"`), or its joint
+            where the film has it in truth, `"square"` or `"antony"`.
     """
+    crop = "half" if crop == "auto" else crop
     # Not equalised when cut, because the network's input is equalised in any case.
-    preparation = Preparation(Cutting("middle", tuple(size), equalize="none"))
+    preparation = Preparation(Cutting("middle", tuple(size), equalize="none", crop=crop))
     splits = {}
     for split in wanted:
         count = PHANTOM_FILMS[split]
@@ -53,12 +60,18 @@ def phantom_dataset(
         def draw(film, grades=grades, seeds=seeds, images=images, masks=masks) -> None:
             right, left = grades[film]
             phantom = phantom_film((int(right), int(left)), int(seeds[film]))
-            knees = split_knees(phantom.image, preparation.split)
-            for position, (side, knee) in enumerate(knees.items(), start=2 * film):
-                images[position] = preparation.half(knee, side, size)
+            for position, side in enumerate(SIDES, start=2 * film):
                 mask = phantom.masks[side].astype(np.uint8) * 255
-                mask = split_knees(mask, preparation.split)[side]
+                knee, mask = (_part(image, phantom, side, crop) for image in (phantom.image, mask))
+                images[position] = preparation.half(knee, side, size)
                 masks[position] = resize_knee(mask, size) > 127
 
         in_threads(draw, count, f"drawing phantom films, {split}")
     return Dataset(splits, synthetic=True, preparation=preparation)
+
+
+def _part(image: np.ndarray, phantom: PhantomFilm, side: str, crop: str) -> np.ndarray:
+    """What is cut out of a phantom's film, or of a mask of its size, for one knee."""
+    if crop == "half":
+        return split_knees(image, "middle")[side]
+    return cut_out(image, crop_of(box_around(phantom.boxes[side]), crop))

@@ -34,7 +34,8 @@ class Account:
         earlier = f" ({self.earlier} of them by an earlier run)" if self.earlier else ""
         lines = [f"found     {self.found:>7}", f"written   {self.written:>7}{earlier}"]
         lines.append(f"excluded  {len(self.excluded):>7}")
-        reasons = Counter(reason for _, reason in self.excluded)
+        # A score of each film's own would make a line of each film.
+        reasons = Counter(reason.partition(" (score ")[0] for _, reason in self.excluded)
         lines += [f"  {count:>7}  {reason}" for reason, count in reasons.most_common()]
         if self.removed:
             lines.append(f"removed   {self.removed:>7} whose source is gone or excluded now")

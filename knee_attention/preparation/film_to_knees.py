@@ -8,6 +8,7 @@ import numpy as np
 from knee_attention.errors import ImageError
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.image_files import is_image_file, read_radiograph, write_image
+from knee_attention.films.joint_crops import joint_crops
 from knee_attention.films.legs import split_knees
 from knee_attention.films.names import knee_name
 from knee_attention.films.polarity import bone_bright
@@ -15,6 +16,10 @@ from knee_attention.options import SMALLEST_SIDE
 
 KNEE_COLUMNS = ["id", "subject", "side", "file", "source", "turned"]
 """Columns of the table that goes with a folder of knees."""
+
+BOX_COLUMNS = ["score", "x", "y", "width", "height"]
+"""Further columns where the knees are crops of joints: how clearly the joint was found, and what
+was cut out, in pixels of the film."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Cutter:
 
         Returns:
             One row per knee: id, side, file, and `turned`, which is "yes" where a photographic
-            negative became a positive.
+            negative became a positive; of crops also the columns `BOX_COLUMNS`.
 
         Raises:
             ImageError: no film of two knees can be read from the file.
@@ -48,19 +53,39 @@ class Cutter:
         height, width = film.shape
         if height < SMALLEST_SIDE or width < 2 * SMALLEST_SIDE:
             raise ImageError(source, f"too small for a film: {width}x{height} pixels")
-        try:
-            halves = split_knees(film, self.cutting.split)
-        except ValueError:
-            blank = film.min() == film.max()
-            reason = "the image is blank" if blank else "a single knee, or none: not cut"
-            raise ImageError(source, reason) from None
-        knees = {side: self.cutting.knee(half, side) for side, half in halves.items()}
+        if film.min() == film.max():
+            raise ImageError(source, "the image is blank")
+        part_of = self._halves if self.cutting.crop == "half" else self._crops
+        parts, found = part_of(source, film)
+        knees = {side: self.cutting.knee(part, side) for side, part in parts.items()}
         if not any(knee.any() for knee in knees.values()):
             raise ImageError(source, "the image is blank")
         return [
-            {**self._write(source.stem, side, knee), "turned": "yes" if turned else ""}
+            {
+                **self._write(source.stem, side, knee),
+                "turned": "yes" if turned else "",
+                **found.get(side, {}),
+            }
             for side, knee in knees.items()
         ]
+
+    def _halves(self, source: Path, film: np.ndarray) -> tuple[dict, dict]:
+        try:
+            return split_knees(film, self.cutting.split), {}
+        except ValueError:
+            raise ImageError(source, "a single knee, or none: not cut") from None
+
+    def _crops(self, source: Path, film: np.ndarray) -> tuple[dict, dict]:
+        """Crops by side, and what the table of knees says of each."""
+        try:
+            crops = joint_crops(film, "bilateral", self.cutting.crop)
+        except ValueError as error:
+            raise ImageError(source, str(error)) from None
+        found = {
+            crop.side: dict(zip(BOX_COLUMNS, (f"{crop.joint.score:.3f}", *crop.box), strict=True))
+            for crop in crops
+        }
+        return {crop.side: crop.image for crop in crops}, found
 
     def _write(self, film: str, side: str, knee: np.ndarray) -> dict:
         name = f"{knee_name(film, side)}.png"

@@ -30,7 +30,8 @@ class Journal:
             lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
             begun = self._read(lines)
             if begun not in (None, options):
-                changed = sorted(key for key in options if begun.get(key) != options[key])
+                both = options.keys() | begun.keys()
+                changed = sorted(key for key in both if begun.get(key) != options.get(key))
                 raise InputError(
                     f"{path.parent} was begun with another {' and '.join(changed)}; "
                     "repeat the options, or choose another folder"

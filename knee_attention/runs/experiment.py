@@ -9,7 +9,7 @@ from knee_attention.errors import InputError
 from knee_attention.networks.architecture import check_architecture
 from knee_attention.networks.backbones import BACKBONES, imagenet_source
 from knee_attention.networks.fusions import outputs_of, variant_of
-from knee_attention.options import KNEE_SIZE, POLARITIES
+from knee_attention.options import CROPS, KNEE_SIZE, POLARITIES
 
 CHOICES = {
     "precision": ("auto", "float32", "mixed_bfloat16", "mixed_float16"),
@@ -17,6 +17,7 @@ CHOICES = {
     "augment": ("flips", "strong"),
     "schedule": ("plateau", "cosine"),
     "polarity": POLARITIES,
+    "crop": ("auto", *CROPS),
 }
 """What those attributes of an `Experiment` may be that have few values."""
 
@@ -50,6 +51,9 @@ class Experiment:
         schedule: `plateau` (the paper's), or `cosine`: the rate falls along half a cosine to
             nothing over `epochs`.
         polarity: `auto` turns photographic negatives, `as-is` leaves every image as it is.
+        crop: what the knees show, where the data do not say: `half` of a film, or a crop of the
+            joint, `square` (the public set's) or `antony`; `auto`, what the data say, else halves.
+            Of phantoms this is cut out.
         limit: at most this many knees a split; None for all.
         seed: what the initial weights, the order of the knees, their augmentation, phantoms and
             the choice of a limit follow from; 0 to 2^32 - 1.
@@ -74,6 +78,7 @@ class Experiment:
     augment: str = "flips"
     schedule: str = "plateau"
     polarity: str = "auto"
+    crop: str = "auto"
     limit: int | None = None
     seed: int = 0
 

@@ -9,6 +9,7 @@ from knee_attention.datasets.joint_masks import joint_masks
 from knee_attention.datasets.knees import Knees
 from knee_attention.errors import InputError
 from knee_attention.films.image_files import read_image
+from knee_attention.films.preparation import Preparation
 from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.runs.saved_model import SavedModel
 
@@ -23,6 +24,7 @@ class KneeSource:
         limit: at most this many knees.
         seed: of the phantoms, and of what the limit keeps.
         polarity: `auto` turns photographic negatives, `as-is` takes every image as it is.
+        crop: what is cut out of phantoms.
         masks: a folder of joint masks; only knees with a mask are taken, and these are theirs.
     """
 
@@ -31,6 +33,7 @@ class KneeSource:
     limit: int | None
     seed: int
     polarity: str = "auto"
+    crop: str = "auto"
     masks: Path | None = None
     _prepared: dict[tuple[int, int], Knees] = field(default_factory=dict)
 
@@ -46,7 +49,7 @@ class KneeSource:
             if self.data:
                 dataset = load_dataset(self.data, *asked, self.polarity)
             else:
-                dataset = phantom_dataset(*asked)
+                dataset = phantom_dataset(*asked, crop=self.crop)
             for error in dataset.unreadable:
                 print(f"left out {error}")
             knees = dataset.splits[self.split]
@@ -87,4 +90,5 @@ def knee_source(
         limit = saved.experiment.get("limit") if limit is None else limit
     if masks and data is None:
         raise InputError("--masks are those of real knees: name these with --data")
-    return KneeSource(data, split, limit, seed, polarity, masks)
+    crop = Preparation.recorded(saved.description, saved.given).known_crop or "auto"
+    return KneeSource(data, split, limit, seed, polarity, crop, masks)

@@ -102,7 +102,8 @@ def with_mistakes(runs: list[ReportedRun], count: int) -> list[ReportedRun]:
     reported = []
     for run in runs:
         setting = run.experiment
-        asked = (setting["data"], run.split, setting["limit"], setting["seed"])
+        asked = (setting["data"], run.split, setting["limit"], setting["seed"],
+                 setting.get("polarity", "auto"), setting.get("crop", "auto"))
         source = sources.setdefault(asked, KneeSource(*asked))
         worst = worst_mistakes(run.predictions, run.chosen, count)
         run = dataclasses.replace(run, mistakes=worst)

@@ -1,6 +1,7 @@
 """From an experiment to its run folder: data, model, training, results."""
 
 import time
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from knee_attention import device
 from knee_attention.datasets.batches import KneeBatches
-from knee_attention.datasets.dataset import load_dataset
+from knee_attention.datasets.dataset import load_dataset, preparation_of
 from knee_attention.datasets.knees import Dataset
 from knee_attention.errors import InputError
 from knee_attention.networks.files import weights as stored
@@ -58,6 +59,7 @@ def _run(experiment: Experiment, place: Run, anew: bool, pdf: bool) -> dict:
         experiment.limit,
         experiment.seed if draws else 0,
         experiment.polarity,
+        experiment.crop,
     )
     precision = device.choose_precision(experiment.precision)
     keras.utils.set_random_seed(experiment.seed)
@@ -89,12 +91,15 @@ def _run(experiment: Experiment, place: Run, anew: bool, pdf: bool) -> dict:
 
 @lru_cache(maxsize=1)
 def _load(
-    data: str | None, image_size: tuple[int, int], limit: int | None, seed: int, polarity: str
+    data: str | None, image_size: tuple[int, int], limit: int | None, seed: int, polarity: str,
+    crop: str,
 ) -> Dataset:
     """The knees; kept for the next experiment on the same, as Table 1 has them in a row."""
     if data is None:
-        return phantom_dataset(image_size, limit, seed)
-    return load_dataset(data, image_size, limit, seed, polarity=polarity)
+        return phantom_dataset(image_size, limit, seed, crop=crop)
+    told = preparation_of(data).told(crop)  # before all knees are read for nothing
+    dataset = load_dataset(data, image_size, limit, seed, polarity=polarity)
+    return replace(dataset, preparation=told)
 
 
 def _build(experiment: Experiment, images, precision: str) -> keras.Model:

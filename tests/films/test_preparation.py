@@ -14,7 +14,8 @@ KNEE = np.random.default_rng(0).integers(0, 255, (80, 56), dtype=np.uint8)
 
 
 def test_a_preparation_is_read_as_it_was_described():
-    for preparation in (Preparation(), Preparation(PAD, "pad", "clahe"), Preparation(Cutting())):
+    for preparation in (Preparation(), Preparation(PAD, "pad", "clahe"), Preparation(Cutting()),
+                        Preparation(crop="square"), Preparation(Cutting(crop="antony"))):
         assert Preparation.recorded(preparation.described(), "a model") == preparation
     assert Preparation.recorded({"name": "old"}, "a model") == Preparation()
 
@@ -46,6 +47,9 @@ def test_half_a_film_is_cut_whatever_its_size_and_a_knee_of_the_set_s_size_is_no
         (Preparation(Cutting(flip_left=True)), Preparation(Cutting("middle")),
          ["split auto, not middle", "flip_left True, not False"]),
         (Preparation(), Preparation(equalization="none"), ["equalization hist, not none"]),
+        (Preparation(Cutting()), Preparation(Cutting(crop="square")), ["crop half, not square"]),
+        (Preparation(Cutting()), Preparation(crop="square"), ["crop half, not square"]),
+        (Preparation(), Preparation(crop="square"), []),
     ],
 )
 def test_known_preparations_that_disagree_are_refused(first, second, differences):
@@ -63,3 +67,17 @@ def test_an_unknown_way_is_refused():
     for unknown in ({"fit": "crop"}, {"equalization": "gamma"}):
         with pytest.raises(InputError, match="expected a fit of stretch, pad"):
             Preparation(**unknown)
+
+
+def test_what_knees_show_is_known_by_the_cutting_else_by_what_is_said():
+    assert not Preparation().shows_joints and Preparation().known_crop is None
+    assert Preparation(crop="square").shows_joints and not Preparation(crop="half").shows_joints
+    assert Preparation(Cutting(crop="antony")).known_crop == "antony"
+    assert Preparation().told("auto") == Preparation()
+    assert Preparation().told("square") == Preparation(crop="square")
+    assert Preparation(Cutting()).told("half").known_crop == "half"
+    for known in (Preparation(Cutting()), Preparation(crop="half")):
+        with pytest.raises(InputError, match="are said to be square crops of joints"):
+            known.told("square")
+    with pytest.raises(InputError, match="expected a crop of half, square, antony"):
+        Preparation(crop="round")

@@ -41,11 +41,12 @@ class Algorithm:
             grader: as `load_grader` gave it.
             view: as the grader is asked.
         """
-        path = grader.network.path
+        path, crop = grader.network.path, grader.preparation.known_crop
+        cut_out = (f"crop {crop}",) if grader.preparation.shows_joints else ()
         return cls(
             model=grader.description.get("name") or path.name,
             digest=hashlib.sha256(path.read_bytes()).hexdigest(),
-            settings=(f"polarity {grader.polarity}", f"view {view}"),
+            settings=(f"polarity {grader.polarity}", f"view {view}", *cut_out),
             synthetic=bool(grader.description.get("synthetic")),
         )
 

@@ -9,6 +9,7 @@ from pydicom import Dataset
 from knee_attention.errors import ImageError
 from knee_attention.files import written_whole
 from knee_attention.films.inputs import FileInMemory
+from knee_attention.films.prepared import Place
 from knee_attention.grading.dicom.algorithm import Algorithm
 from knee_attention.grading.dicom.capture import capture
 from knee_attention.grading.dicom.source import source_of
@@ -41,12 +42,15 @@ def reports_of(
         film: the DICOM file, on a disk or in memory.
         knees: of that film, as they were graded.
         algorithm: what graded them.
-        joints: by side, left, top, right, bottom of the joint on the upright film in pixels.
+        joints: by side, left, top, right, bottom of the joint on the upright film in pixels; by
+            default what was cut out for a model of crops.
 
     Raises:
         ImageError: the film is no readable DICOM file, names no study, or its header breaks the
             standard in a way that no report can take over.
     """
+    if joints is None:
+        joints = {knee.side: _corners(knee.place) for knee in knees if knee.place}
     try:
         source = source_of(film)
         return Reports(
@@ -57,6 +61,13 @@ def reports_of(
         raise
     except Exception:  # of a damaged header highdicom and pydicom complain in many ways
         raise ImageError(film, "its header cannot be taken over into a report") from None
+
+
+def _corners(place: Place) -> Box:
+    """What was cut out, as far as it lies on the film."""
+    left, top, width, height = place.box
+    down, across = (round(side / place.scale) for side in place.film.shape)
+    return max(left, 0), max(top, 0), min(left + width, across), min(top + height, down)
 
 
 def file_content(report: Dataset) -> bytes:

@@ -14,6 +14,7 @@ from knee_attention.evidence.pictures import mask_colours
 from knee_attention.films.image_files import encoded_picture
 from knee_attention.films.inputs import FileInMemory
 from knee_attention.grading.grader import RESEARCH_ONLY, GradedKnee, Grader
+from knee_attention.grading.places import seen_around
 from knee_attention.grading.rows import film_picture, knee_row
 
 
@@ -38,19 +39,28 @@ def _rows(film: FileInMemory, grader: Grader) -> Response:
 
 
 def _view(film: FileInMemory, grader: Grader) -> Response:
-    """The rows, each with the knee as the model saw it and every branch's mask in colour, the more
-    opaque the higher it is; PNG files of one size, in base64."""
+    """The rows, each with a picture of the knee and every branch's mask in colour, the more opaque
+    the higher it is; PNG files of one size, in base64. The picture is the knee as the model saw it;
+    where its joint was cut out, it also shows what lies around, and `box` is in its pixels."""
     return JSONResponse([
         {
             **_row(film, knee, grader),
-            "picture": _base64(knee.image),
-            "masks": {
-                branch: _base64(mask_colours(mask, knee.image.shape))
-                for branch, mask in knee.low_masks.items()
-            },
+            "box": box,
+            "picture": _base64(picture),
+            "masks": {branch: _base64(mask) for branch, mask in masks.items()},
         }
         for knee in grader.grade(film)
+        for picture, box, masks in [_shown(knee)]
     ])
+
+
+def _shown(knee: GradedKnee) -> tuple[np.ndarray, list[int] | None, dict[str, np.ndarray]]:
+    if knee.place:
+        return seen_around(knee)
+    masks = {
+        branch: mask_colours(mask, knee.image.shape) for branch, mask in knee.low_masks.items()
+    }
+    return knee.image, None, masks
 
 
 def _picture(film: FileInMemory, grader: Grader) -> Response:

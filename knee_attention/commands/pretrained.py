@@ -1,0 +1,35 @@
+"""The command line of `experiments/make_pretrained.py`."""
+
+import argparse
+from pathlib import Path
+
+from knee_attention.errors import InputError
+from knee_attention.grading.pretrained import FOLDER
+from knee_attention.options import CROPS
+from knee_attention.startup import command_line, start_keras
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Write a pretrained model and print its card.
+
+    Args:
+        arguments: the command line without the program; by default the process's own.
+    """
+    parser = argparse.ArgumentParser(
+        description="Make the model that ships with the package from a finished run on real knees: "
+        "in half its size, calibrated on the run's validation split, with its card.",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a finished run")
+    parser.add_argument("--name", required=True, help="of the model, such as kneekl-vgg16-multiloss")
+    parser.add_argument("--output", type=Path, default=FOLDER, metavar="DIR",
+                        help="the folder to write to (default: the package's own)")
+    parser.add_argument("--crop", choices=("auto", *CROPS), default="auto",
+                        help="what the knees show, where the run does not say it (default: auto)")
+    options = parser.parse_args(arguments)
+    with command_line("make_pretrained.py"):
+        if Path(options.name).name != options.name:
+            raise InputError(f"{options.name}: expected a name, without a folder")
+        start_keras()
+        from knee_attention.runs.pretrained import make_pretrained
+
+        print(make_pretrained(options.run, options.name, options.output, options.crop))

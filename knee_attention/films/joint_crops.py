@@ -1,0 +1,136 @@
+"""From a film to crops of its knee joints."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from knee_attention.films.image_files import to_grey
+from knee_attention.films.joints import (
+    CROP_COVERED,
+    LINE_BELOW_MIDDLE,
+    THRESHOLD,
+    Box,
+    Joint,
+    covered,
+)
+from knee_attention.films.legs import find_gap, split_at
+from knee_attention.films.localiser import shipped_localiser
+from knee_attention.films.polarity import bone_bright
+from knee_attention.films.radiograph import cut_out
+
+SQUARE_SIDE = 0.92
+"""Of the square crop, in parts of the joint box: the mean of the public set's crops of the four
+knees whose boxes are known (0.87, 0.93, 0.93, 0.96; section 11)."""
+
+ANTONY_ASPECT = 1.5
+"""Width over height of Antony's crop, 300 by 200 pixels (section 3); the mean of his boxes was
+about 1.6 (section 7). It is as wide as the joint box, and its middle is that of the joint line."""
+
+@dataclass(frozen=True)
+class JointCrop:
+    """A knee joint, cut out of a film.
+
+    Attributes:
+        side: the patient's, `"R"` or `"L"`; None where it is not known.
+        image: `(height, width)`, the crop, of the film's dtype.
+        joint: where the joint was found on the film; None where the film was a crop already and is
+            taken as it is.
+        box: what was cut out: left, top, width and height in pixels of the film; None for a crop.
+    """
+
+    side: str | None
+    image: np.ndarray
+    joint: Joint | None = None
+    box: tuple[int, int, int, int] | None = None
+
+
+def crop_of(joint_box: Box, aspect: str) -> tuple[int, int, int, int]:
+    """The part of a film that is cut out around a joint box.
+
+    Args:
+        joint_box: left, top, width and height of the joint box.
+        aspect: `"square"`, as the crops of the public set, or `"antony"`.
+
+    Returns:
+        Left, top, width and height in whole pixels; it may reach beyond the film.
+    """
+    left, top, width, height = joint_box
+    middle = left + width / 2, top + height / 2
+    if aspect == "square":
+        across = down = SQUARE_SIDE * width
+    elif aspect == "antony":
+        across, down = width, width / ANTONY_ASPECT
+        middle = middle[0], middle[1] + LINE_BELOW_MIDDLE * height
+    else:
+        raise ValueError(f"expected an aspect 'square' or 'antony'. Received: {aspect!r}")
+    size = max(1, round(across)), max(1, round(down))
+    return round(middle[0] - size[0] / 2), round(middle[1] - size[1] / 2), *size
+
+
+def joint_crops(film: np.ndarray, view: str = "auto", aspect: str = "square") -> list[JointCrop]:
+    """Find the knee joints of a film, and cut them out.
+
+    Args:
+        film: `(height, width[, channels])`, any dtype, bone bright: a film of both knees, half of
+            one, or a crop of a joint.
+        view: `"bilateral"`, a film of both knees; `"single"`, one knee; or `"auto"`.
+        aspect: as `crop_of` takes it.
+
+    Returns:
+        The right and the left knee of a film; or one knee of unknown side.
+
+    Raises:
+        ValueError: no image, or not the joints that are expected: it says how many were found,
+            their score, the threshold, and whether the film seems to be turned.
+    """
+    film = to_grey(np.asarray(film))
+    localiser = shipped_localiser()
+    joints = localiser.joints(film, 1 if view == "single" else 2)
+    gap = None if view == "single" else find_gap(film)
+    if _found(joints) == 1 and gap:
+        joints = _in_each_half(film, gap.column)
+    if not _found(joints):
+        raise ValueError(f"no knee joint found ({_scores(joints)}{_turned(film)})")
+    if _found(joints) == 1 and gap:
+        raise ValueError(f"a knee joint was found in one of two legs ({_scores(joints)})")
+    if len(joints) == 1 and view == "bilateral":
+        raise ValueError(f"a single knee joint, where two are expected ({_scores(joints)})")
+    crops = []
+    for joint in joints:
+        if len(joints) == 1 and covered(joint.box, film.shape) >= CROP_COVERED:
+            return [JointCrop(None, film)]
+        box = crop_of(joint.box, aspect)
+        crops.append(JointCrop(joint.side, cut_out(film, box), joint, box))
+    return crops
+
+
+def _found(joints: Sequence[Joint]) -> int:
+    return sum(joint.score >= THRESHOLD for joint in joints)
+
+
+def _scores(joints: Sequence[Joint]) -> str:
+    lowest = min((joint.score for joint in joints), default=0.0)
+    return f"score {lowest:.2f}, the threshold is {THRESHOLD:.2f}"
+
+
+def _in_each_half(film: np.ndarray, column: int) -> list[Joint]:
+    """The joints of the halves of a film in which together only one was found, in its pixels."""
+    half = film.shape[1] // 2
+    joints = []
+    for side, image in split_at(film, column).items():
+        start = column if side == "L" else column - half
+        for joint in shipped_localiser().joints(image, 1):
+            left, *others = joint.box
+            joints.append(replace(joint, box=(left + start, *others), side=side))
+    return joints
+
+
+def _turned(film: np.ndarray) -> str:
+    """What to say of a film on which a joint is found once it is turned; else nothing."""
+    names = {1: "by 90 degrees clockwise", 2: "upside down", 3: "by 90 degrees anticlockwise"}
+    for quarters, name in names.items():
+        upright, _ = bone_bright(np.ascontiguousarray(np.rot90(film, quarters)))
+        if _found(shipped_localiser().joints(upright)):
+            return f"; it seems to be turned {name}"
+    return ""

@@ -1,0 +1,100 @@
+"""From an image to what a network takes of each knee on it, and where on the film that lies."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from knee_attention.films.inputs import grey_image, knees_of
+from knee_attention.films.joint_crops import joint_crops
+from knee_attention.films.preparation import Preparation
+from knee_attention.films.radiograph import to_uint8
+
+PICTURE_HEIGHT = 960
+"""At most so many rows of a film are kept to be looked at."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where on its film a knee was cut out.
+
+    Attributes:
+        box: left, top, width and height in pixels of the film; it may reach beyond it.
+        film: `(height, width)` uint8, the film to look at, bone bright, at most 960 rows.
+        scale: pixels of `film` for one of the film itself.
+        mirrored: whether the network saw the knee mirrored.
+        whole: whether the network's image is the box and nothing else; padded ones hold more.
+    """
+
+    box: tuple[int, int, int, int]
+    film: np.ndarray
+    scale: float
+    mirrored: bool
+    whole: bool
+
+
+@dataclass(frozen=True)
+class PreparedKnee:
+    """A knee as a network takes it.
+
+    Attributes:
+        side: the patient's, `"R"` or `"L"`; None where it is not known.
+        image: `(height, width)` uint8 of the network's size.
+        place: where its joint was cut out; None for half a film, or a knee that was given as one.
+    """
+
+    side: str | None
+    image: np.ndarray
+    place: Place | None = None
+
+
+def prepared_knees(
+    image: np.ndarray, view: str, side: str | None, preparation: Preparation, size: tuple[int, int]
+) -> list[PreparedKnee]:
+    """The knees of an image as a network takes them.
+
+    Args:
+        image: `(height, width[, channels])`, bone bright: a film of both knees, half of one, or a
+            knee.
+        view: `"bilateral"`, `"single"`, or `"auto"`, which finds out.
+        side: the side of a single knee, where it is known.
+        preparation: how the network's knees were made. If they were crops of joints, the joints
+            are found and cut out, unless the image is such a crop.
+        size: height and width of the network's input in pixels.
+
+    Returns:
+        The right and the left knee of a film, or one knee.
+
+    Raises:
+        ValueError: no image, a blank or a small one, one knee where two are expected, or, where
+            joints are needed, none.
+    """
+    if preparation.shows_joints:
+        return _joints(grey_image(image, view), view, side, preparation, size)
+    knees = knees_of(image, view, preparation.split)
+    if None in knees:
+        return [PreparedKnee(side, preparation.single(knees[None], side, size))]
+    return [
+        PreparedKnee(known, preparation.half(half, known, size)) for known, half in knees.items()
+    ]
+
+
+def _joints(
+    film: np.ndarray, view: str, side: str | None, preparation: Preparation, size: tuple[int, int]
+) -> list[PreparedKnee]:
+    crops = joint_crops(film, view, preparation.known_crop)
+    if crops[0].box is None:
+        return [PreparedKnee(side, preparation.single(film, side, size))]
+    picture = to_uint8(film)
+    scale = min(1.0, PICTURE_HEIGHT / len(picture))
+    if scale < 1:
+        picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    cutting = preparation.cutting
+    whole = preparation.fit == "stretch" and (cutting is None or cutting.fit == "stretch")
+    knees = []
+    for crop in crops:
+        known = crop.side or side
+        mirrored = cutting is not None and cutting.flip_left and known == "L"
+        place = Place(crop.box, picture, scale, mirrored, whole)
+        knees.append(PreparedKnee(known, preparation.half(crop.image, known, size), place))
+    return knees

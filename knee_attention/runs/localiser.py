@@ -1,0 +1,187 @@
+"""Train the joint localiser and measure it: a run folder like that of every experiment."""
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import pandas as pd
+from tqdm import tqdm
+
+from knee_attention import device
+from knee_attention.errors import InputError
+from knee_attention.files import written_whole
+from knee_attention.films.localiser import Localiser
+from knee_attention.networks.files.localiser_onnx import export_localiser
+from knee_attention.networks.localiser import build_localiser, convolution_weights, line_loss
+from knee_attention.runs.environment import environment
+from knee_attention.runs.localiser_films import phantom_films, real_films
+from knee_attention.runs.localiser_results import results_of, write_evidence
+from knee_attention.runs.localiser_views import BoxedFilm, LocaliserViews
+from knee_attention.runs.run_folder import Run
+
+MODEL = "localiser.onnx"
+"""The trained network in a run's folder."""
+
+PHANTOMS = {"validation": 40, "test": 200}
+VALIDATION_BATCHES = 8
+VALIDATION_SEED = 2**31
+"""Far from the seeds of the training, whose views it must not repeat."""
+
+
+@dataclass(frozen=True)
+class LocaliserRun:
+    """A training of the localiser; none of its numbers is published (section 13).
+
+    Attributes:
+        data: a folder of films; None for phantoms.
+        boxes: the table of their joint boxes.
+        films: phantoms to draw for training.
+        epochs: of `steps` batches each; the rate falls along half a cosine over them.
+        steps: batches an epoch.
+        batch_size: images a batch.
+        learning_rate: that of Adam at the start.
+        precision: a Keras dtype policy, or `auto`.
+        seed: what weights, films and their variations follow from.
+
+    Raises:
+        InputError: films without boxes, or boxes without films.
+    """
+
+    data: str | None = None
+    boxes: str | None = None
+    films: int = 600
+    epochs: int = 20
+    steps: int = 64
+    batch_size: int = 16
+    learning_rate: float = 2e-3
+    precision: str = "auto"
+    seed: int = 0
+
+    name = "localiser"
+    weights = None
+
+    def __post_init__(self):
+        if bool(self.data) != bool(self.boxes):
+            raise InputError("--data needs --boxes, a table of the joints on those films, and "
+                             "--boxes needs --data")
+
+    @property
+    def origin(self) -> str:
+        """What its films are called in titles."""
+        return "synthetic phantoms" if self.data is None else Path(self.data).name
+
+    def as_json(self) -> dict:
+        """All of this as `experiment.json` holds it."""
+        return {"name": self.name, **dataclasses.asdict(self)}
+
+
+def run_localiser(asked: LocaliserRun, output: Path, overwrite: bool = False) -> dict:
+    """Train, export and measure a localiser; continue it if it was killed.
+
+    Args:
+        asked: what to run.
+        output: its folder.
+        overwrite: begin anew in a folder that holds a run.
+
+    Returns:
+        the content of the run's `results.json`.
+
+    Raises:
+        InputError: films, boxes or a folder that cannot be used.
+    """
+    place = Run(output)
+    place.refuse_overlap(asked, overwrite)
+    with place.claimed():
+        anew = overwrite and place.begun
+        results = None if anew else place.results_of(asked)
+        if results:
+            print(f"{output}: finished before; --overwrite runs it again")
+            return results
+        began = time.perf_counter()
+        films = _films(asked)
+        if anew:
+            place.clear()
+        place.begin(asked, [])
+        precision = device.choose_precision(asked.precision)
+        keras.utils.set_random_seed(asked.seed)
+        model = build_localiser(precision)
+        print(f"localiser, {asked.origin}: {len(films['train'])} films, "
+              f"{convolution_weights(model):,} weights in convolutions, {precision}, "
+              f"{device.describe_device()}; {output}")
+        history = _train(model, films, asked, place)
+        export_localiser(model, place.folder / MODEL)
+        measured = results_of(Localiser(place.folder / MODEL), films["test"])
+        results = {
+            "name": asked.name,
+            "synthetic": asked.data is None,
+            "parameters": model.count_params(),
+            "convolution_weights": convolution_weights(model),
+            "epochs": len(history),
+            "films": len(films["test"]),
+            "split": "test",
+            "test": measured.summary(),
+        }
+        write_evidence(measured, f"localiser, {asked.origin}, test", place.folder)
+        place.finish(results, environment(precision, history, time.perf_counter() - began))
+        return results
+
+
+def _films(asked: LocaliserRun) -> dict[str, list[BoxedFilm]]:
+    if asked.data:
+        return real_films(Path(asked.data), Path(asked.boxes), asked.seed)
+    counts = {"train": asked.films, **PHANTOMS}
+    return {split: phantom_films(count, split, asked.seed) for split, count in counts.items()}
+
+
+def _train(
+    model: keras.Model, films: dict[str, list[BoxedFilm]], asked: LocaliserRun, place: Run
+) -> list[dict]:
+    """Fit the model; every epoch leaves its weights and a row of the history in the folder."""
+    last = asked.epochs * asked.steps
+    rate = keras.optimizers.schedules.CosineDecay(asked.learning_rate, last)
+    model.compile(
+        optimizer=keras.optimizers.Adam(rate),
+        loss=line_loss,
+        jit_compile=device.choose_jit_compile(),
+    )
+    state = place.folder / "checkpoint.weights.h5"
+    rows = _resume(model, state, place.history)
+    views = LocaliserViews(films["train"], asked.batch_size, asked.seed)
+    held_out = LocaliserViews(films["validation"], asked.batch_size, VALIDATION_SEED)
+    held_out = list(held_out.batches(0, VALIDATION_BATCHES))
+    batches = views.batches(len(rows) * asked.steps, last)
+    for epoch in range(len(rows), asked.epochs):
+        began = time.perf_counter()
+        title = f"epoch {epoch + 1} of {asked.epochs}"
+        losses = [
+            float(model.train_on_batch(*next(batches)))
+            for _ in tqdm(range(asked.steps), desc=title, disable=None)
+        ]
+        validation = sum(float(model.test_on_batch(*batch)) for batch in held_out)
+        rows.append({
+            "epoch": epoch + 1,
+            "seconds": round(time.perf_counter() - began, 2),
+            "loss": sum(losses) / len(losses),
+            "val_loss": validation / len(held_out),
+        })
+        print(f"{title}: " + ", ".join(f"{k} {v:.4g}" for k, v in rows[-1].items() if k != "epoch"),
+              flush=True)
+        with written_whole(state) as beside:
+            model.save_weights(beside)
+        with written_whole(place.history) as beside:
+            pd.DataFrame(rows).to_csv(beside, index=False)
+    state.unlink(missing_ok=True)
+    return rows
+
+
+def _resume(model: keras.Model, state: Path, history: Path) -> list[dict]:
+    """Put a killed training's state back: weights, moments and the count of steps."""
+    if not (state.exists() and history.exists()):
+        return []
+    model.optimizer.build(model.trainable_variables)
+    model.load_weights(state)
+    rows = pd.read_csv(history).to_dict("records")
+    print(f"continuing after epoch {len(rows)}")
+    return rows

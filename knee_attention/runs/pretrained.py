@@ -1,0 +1,115 @@
+"""From a finished run to a model that ships with the package, and its card."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from knee_attention.datasets.dataset import load_dataset
+from knee_attention.datasets.knees import Knees
+from knee_attention.errors import InputError
+from knee_attention.evidence.calibration import best_temperature, tempered
+from knee_attention.evidence.ensemble import classifying
+from knee_attention.evidence.evaluation import split_results
+from knee_attention.evidence.metrics import expected_calibration_error
+from knee_attention.evidence.model_card import model_card
+from knee_attention.evidence.predictions import Predictions
+from knee_attention.files import written_whole
+from knee_attention.films.likeness import likeness, typical_knee
+from knee_attention.films.preparation import Preparation
+from knee_attention.networks.files.half_size import write_half_size
+from knee_attention.networks.files.model_files import load_model, read_description, save_model
+from knee_attention.runs.measure import measure
+from knee_attention.runs.run_folder import Run
+
+SILENT = 0.95
+"""Of the validation knees this share counts as like the training knees."""
+
+
+def make_pretrained(run: Path, name: str, folder: Path, crop: str = "auto") -> str:
+    """Write `<name>.h5`, of half the size and calibrated on validation, and its card `<name>.md`.
+
+    The model file says besides what every model says: `temperatures`, by which the grader divides
+    each output's values before the softmax, and `typical_knee`, the `grey` levels (16x16) of the
+    mean training knee and the `least` likeness to it that is not worth a remark.
+
+    Args:
+        run: the folder of a finished run on a data set that is still where it was.
+        name: of the model.
+        folder: to write to.
+        crop: what the set's knees show, if neither the set nor the run says it.
+
+    Returns:
+        the card.
+
+    Raises:
+        InputError: no finished run, one of phantoms, or its data are not there.
+    """
+    place = Run(run)
+    experiment, results = place.read_experiment(), place.read_results()
+    if experiment["data"] is None:
+        raise InputError(f"{run}: a run of synthetic phantoms; what ships has seen real knees")
+    dataset = load_dataset(
+        experiment["data"],
+        tuple(experiment["image_size"]),
+        wanted=("train", "validation"),
+        polarity=experiment["polarity"],
+    )
+    knees = dataset.splits["validation"]
+    model = load_model(place.model)
+    predictions = measure(model, knees).predictions
+    calibration = _calibrated(predictions)
+    typical, least, share = _typical(dataset.splits["train"], knees)
+    said = read_description(place.model)
+    said |= Preparation.recorded(said, place.model).told(crop).described()
+    said |= {
+        "name": name,
+        "temperatures": {output: values["temperature"] for output, values in calibration.items()},
+        "typical_knee": {"grey": typical.tolist(), "least": least},
+        "experiment": said["experiment"] | {"data": Path(experiment["data"]).name},
+    }
+    path = folder / f"{name}.h5"
+    with tempfile.TemporaryDirectory() as temporary:
+        whole = Path(temporary) / "model.h5"
+        save_model(model, whole, said)
+        write_half_size(whole, path)
+    rounded = measure(load_model(path), knees).predictions
+    chosen = results["chosen"]
+    grades, others = (known.of(chosen).argmax(axis=1) for known in (predictions, rounded))
+    reached = {
+        "knees": len(knees),
+        "subjects": len(set(predictions.subjects)),
+        "chosen": chosen,
+        "outputs": split_results(predictions),
+    }
+    checks = {
+        "least_likeness": least,
+        "share": share,
+        "changed": int((grades != others).sum()),
+        "megabytes": path.stat().st_size / 1e6,
+    }
+    card = model_card(name, experiment, reached, calibration, checks)
+    with written_whole(folder / f"{name}.md") as beside:
+        beside.write_text(card, encoding="utf-8")
+    return card
+
+
+def _calibrated(predictions: Predictions) -> dict[str, dict[str, float]]:
+    """Of every output its temperature, and the calibration error `before` and `after`."""
+    found = {}
+    for output, values in classifying(predictions.probabilities).items():
+        temperature = round(best_temperature(predictions.grades, values), 4)
+        before, after = (
+            expected_calibration_error(predictions.grades, said)
+            for said in (values, tempered(values, temperature))
+        )
+        found[output] = {"temperature": temperature, "before": before, "after": after}
+    return found
+
+
+def _typical(training: Knees, validation: Knees) -> tuple[np.ndarray, float, float]:
+    """The typical training knee, the least likeness that is silent, and for what share it is."""
+    typical = typical_knee([training.images[place] for place in range(len(training))])
+    found = [likeness(validation.images[place], typical) for place in range(len(validation))]
+    least = float(np.floor(100 * np.quantile(found, 1 - SILENT)) / 100)
+    return typical, least, float(np.mean(np.array(found) >= least))

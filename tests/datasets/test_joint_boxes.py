@@ -1,0 +1,79 @@
+"""Tables of joint boxes, ours and the public one."""
+
+import pytest
+
+from knee_attention.datasets.joint_boxes import person_of, read_joint_boxes
+from knee_attention.errors import InputError
+
+HEADER = "file,side,x1,y1,x2,y2\n"
+
+
+@pytest.fixture
+def films(tmp_path):
+    folder = tmp_path / "films"
+    (folder / "deeper").mkdir(parents=True)
+    (folder / "9000099.jpg").touch()
+    (folder / "deeper" / "0.C.2_9000296_20040729_00175004_001.png").touch()
+    return folder
+
+
+@pytest.fixture
+def read(films, tmp_path):
+    def read(text):
+        table = tmp_path / "boxes.csv"
+        table.write_text(text)
+        return read_joint_boxes(table, films, lambda path: (100, 200))
+
+    return read
+
+
+def test_our_table(read, films):
+    found = read(HEADER + "9000099.jpg,R,10,20,60,80\n9000099.jpg,l,100,20,150.5,80\n\n")
+    assert found == {films / "9000099.jpg": {"R": (10, 20, 50, 60), "L": (100, 20, 50.5, 60)}}
+
+
+def test_the_public_table_has_parts_of_the_film_and_the_left_knee_first(read, films):
+    row = "{number},/train/{name}.h5,0.5,0.2,0.75,0.8,0.1,0.2,0.35,0.8\n"
+    here = row.format(number=0, name="0.C.2_9000296_20040729_00175004_001")
+    elsewhere = row.format(number=1, name="0.C.2_9999999_20040729_00175004_001")
+    found = read(",path,x1,y1,x2,y2,x1.1,y1.1,x2.1,y2.1\n" + here + elsewhere)
+    [(path, boxes)] = found.items()
+    assert path.name.startswith("0.C.2_9000296")
+    assert boxes["L"] == pytest.approx((100, 20, 50, 60))
+    assert boxes["R"] == pytest.approx((20, 20, 50, 60))
+    by_person = read(row.format(number=0, name="0.C.2_9000099_20040729_00175004_001"))
+    assert list(by_person) == [films / "9000099.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("nowhere.jpg,R,1,1,9,9\n", "line 2: there is no film 'nowhere.jpg'"),
+        ("9000099.jpg,X,1,1,9,9\n", "line 2: the side is R or L"),
+        ("9000099.jpg,R,1,1,9,9\n9000099.jpg,R,2,2,8,8\n", "line 3: a second box for side R"),
+        ("9000099.jpg,R,1,1,1,9\n", "a box without area"),
+        ("9000099.jpg,R,9,9,1,1\n", "a box without area"),
+        ("9000099.jpg,R,-1,1,9,9\n", "reaches beyond 9000099.jpg, which has 200x100 pixels"),
+        ("9000099.jpg,R,1,1,201,9\n", "reaches beyond"),
+        ("9000099.jpg,R,1,1,nan,9\n", "expected 4 numbers"),
+        ("9000099.jpg,R,1,1\n", "expected 4 numbers"),
+        ("", "none of its films"),
+    ],
+)
+def test_bad_rows_are_named(read, rows, said):
+    with pytest.raises(InputError, match=said):
+        read(HEADER + rows)
+
+
+def test_what_is_no_such_table_is_refused(read, films, tmp_path):
+    with pytest.raises(InputError, match="expected the columns file, side"):
+        read("a,b\n1,2\n")
+    with pytest.raises(InputError, match="expected the columns"):
+        read("")
+    with pytest.raises(InputError, match="No such file"):
+        read_joint_boxes(tmp_path / "no.csv", films, lambda path: (1, 1))
+
+
+def test_persons():
+    assert person_of("0.C.2_9000296_20040729_00175004_001") == "9000296"
+    assert person_of("a film") == "a film"

@@ -1,0 +1,132 @@
+"""The localiser that ships with the package: phantoms, real films, and what is no knee."""
+
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from knee_attention.errors import InputError
+from knee_attention.films.joint_crops import joint_crops
+from knee_attention.films.joints import THRESHOLD, box_around, jaccard
+from knee_attention.films.localiser import SHIPPED, Localiser, localiser_input, shipped_localiser
+from knee_attention.films.polarity import bone_bright
+from knee_attention.phantoms.film import phantom_film
+from knee_attention.phantoms.strangers import STRANGERS, stranger
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+real = pytest.mark.skipif(not (DATA / "radiographs").is_dir(), reason="no real films here")
+
+
+def real_boxes():
+    path = DATA / "radiographs" / "joint_boxes.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_input_keeps_the_proportions_and_is_equalised():
+    film = phantom_film((1, 2), seed=5, height=300).image
+    square, scale, (left, top) = localiser_input(film)
+    height, width = film.shape
+    assert square.shape == (256, 256) and square.dtype == np.uint8
+    assert scale == 256 / width and left == 0 and top == (256 - round(height * scale)) // 2
+    assert not square[:top].any() and square[top:-top].max() == 255
+    sixteen = localiser_input(film.astype(np.uint16) * 257)[0]
+    np.testing.assert_array_equal(square, sixteen)
+
+
+def test_it_is_small():
+    assert SHIPPED.stat().st_size < 1_000_000
+
+
+@pytest.mark.parametrize("seed", [9001, 9002, 9003])
+def test_the_joints_of_a_phantom_film_are_found(seed):
+    phantom = phantom_film((seed % 5, 3), seed=seed)
+    joints = shipped_localiser().joints(phantom.image)
+    assert [joint.side for joint in joints] == ["R", "L"]
+    for joint in joints:
+        assert joint.score >= THRESHOLD
+        assert jaccard(joint.box, box_around(phantom.boxes[joint.side])) > 0.75
+
+
+def test_one_leg_has_one_joint():
+    phantom = phantom_film((0, 3), seed=9004)
+    half = phantom.image[:, : phantom.image.shape[1] // 2]
+    [joint] = shipped_localiser().joints(half, most=1)
+    assert joint.side is None
+    assert jaccard(joint.box, box_around(phantom.boxes["R"])) > 0.75
+
+
+@pytest.mark.parametrize("kind", STRANGERS)
+def test_what_is_no_knee_has_no_joint(kind):
+    rng = np.random.default_rng(77)
+    for _ in range(5):
+        image = stranger(kind, (300, 240), rng)
+        assert all(joint.score < THRESHOLD for joint in shipped_localiser().joints(image))
+
+
+def test_a_file_that_is_no_localiser_is_refused(tmp_path):
+    (tmp_path / "words.onnx").write_text("words")
+    with pytest.raises(InputError, match="no localiser"):
+        Localiser(tmp_path / "words.onnx")
+    with pytest.raises(InputError, match="No such file"):
+        Localiser(tmp_path / "nowhere.onnx")
+
+
+@real
+@pytest.mark.parametrize("negative", [False, True])
+@pytest.mark.parametrize("row", real_boxes(), ids=lambda row: f"{row['file']}-{row['side']}")
+def test_the_joints_of_real_films_are_found(row, negative):
+    film = cv2.imread(str(DATA / "radiographs" / row["file"]), cv2.IMREAD_GRAYSCALE)
+    film, turned = bone_bright(~film if negative else film)
+    assert turned == negative
+    joints = {joint.side: joint for joint in shipped_localiser().joints(film)}
+    x1, y1, x2, y2 = (float(row[name]) for name in ("x1", "y1", "x2", "y2"))
+    left, top, width, height = joints[row["side"]].box
+    assert jaccard((left, top, width, height), (x1, y1, x2 - x1, y2 - y1)) >= 0.6
+    apart = left + width / 2 - (x1 + x2) / 2, top + height / 2 - (y1 + y2) / 2
+    assert np.hypot(*apart) <= 0.1 * (x2 - x1)
+
+
+PUBLIC_CROPS = {
+    ("9000099", "L"): (553, 243, 279), ("9000099", "R"): (155, 247, 260),
+    ("9000296", "L"): (393, 148, 163), ("9000296", "R"): (85, 137.5, 169),
+}  # fmt: skip
+"""Left, top and side of the public set's crops on these films, by template matching over scales
+(correlation .97 and more)."""
+
+
+@real
+@pytest.mark.parametrize("film_id", ["9000099", "9000296"])
+def test_the_square_crop_lies_where_the_public_set_has_it(film_id):
+    film = cv2.imread(str(DATA / "radiographs" / f"{film_id}.jpg"), cv2.IMREAD_GRAYSCALE)
+    for crop in joint_crops(film, "bilateral"):
+        x, y, side = PUBLIC_CROPS[film_id, crop.side]
+        left, top, width, height = crop.box
+        assert width == height and abs(width - side) <= 0.08 * side
+        assert abs(left + width / 2 - x - side / 2) <= 0.08 * side
+        assert abs(top + height / 2 - y - side / 2) <= 0.08 * side
+
+
+HALF_FILMS = {
+    "half_film_KL0": (0.4, 0.5), "half_film_KL2": (0.55, 0.5), "half_film_KL4": (0.43, 0.55),
+}  # fmt: skip
+"""About where the middle of the joint line is, in parts of width and height, by eye."""
+
+
+@real
+@pytest.mark.parametrize("negative", [False, True])
+@pytest.mark.parametrize("name", HALF_FILMS)
+def test_the_joints_of_real_half_films_are_found(name, negative):
+    film = cv2.imread(str(DATA / "half_films" / f"{name}.jpg"), cv2.IMREAD_GRAYSCALE)
+    film, turned = bone_bright(~film if negative else film)
+    assert turned == negative
+    [joint] = shipped_localiser().joints(film, most=1)
+    assert joint.score >= THRESHOLD
+    left, top, width, height = joint.box
+    place = (left + width / 2) / film.shape[1], (top + 0.59 * height) / film.shape[0]
+    assert place == pytest.approx(HALF_FILMS[name], abs=0.04)
+    assert 0.4 < width / film.shape[1] < 0.7
