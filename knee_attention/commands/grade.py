@@ -16,14 +16,16 @@ from pathlib import Path
 
 from knee_attention.errors import ImageError, InputError
 from knee_attention.files import keep_inputs, make_folder, written_whole
+from knee_attention.networks.files.pretrained import DEFAULT
 from knee_attention.options import add_crop, add_polarity
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `grade`."""
     parser.add_argument("images", nargs="+", metavar="FILE|DIR", help="films, knees, or folders")
-    parser.add_argument("--model", required=True, type=Path, metavar="FILE",
-                        help="an .h5, .keras or .onnx file, or the folder of a run")
+    parser.add_argument("--model", default=Path(DEFAULT), type=Path, metavar="FILE",
+                        help="an .h5, .keras or .onnx file, the folder of a run, or a model that "
+                        f"ships with the package (default: {DEFAULT})")
     parser.add_argument("--csv", type=Path, metavar="FILE",
                         help="also write every output's probabilities to a table")
     parser.add_argument("--overlay", type=Path, metavar="DIR",
@@ -54,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
     from knee_attention.films.image_files import write_picture
     from knee_attention.films.inputs import files_to_open
     from knee_attention.grading.grader import RESEARCH_ONLY, load_grader
-    from knee_attention.grading.rows import columns, film_picture, knee_row
+    from knee_attention.grading.rows import SIDES, columns, film_picture, knee_row
     from knee_attention.startup import start_for
 
     files = files_to_open(options.images)
@@ -94,6 +96,9 @@ def run(options: argparse.Namespace) -> None:
                 shown = json.dumps(row) if options.json else _line(row)
                 progress.write(shown, file=sys.stdout)
                 write(row)
+                if knee.unlike:
+                    progress.write(f"{file}: its {SIDES[knee.side]} is unlike those that the model "
+                                   f"learnt from (likeness {knee.likeness:.2f})", file=sys.stderr)
             if pictures:
                 write_picture(pictures[position], film_picture(knees, synthetic))
             if reports:

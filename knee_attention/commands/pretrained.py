@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from knee_attention.errors import InputError
-from knee_attention.grading.pretrained import FOLDER
+from knee_attention.networks.files.pretrained import DEFAULT, FOLDER
 from knee_attention.options import CROPS
 from knee_attention.startup import command_line, start_keras
 
@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> None:
         "in half its size, calibrated on the run's validation split, with its card.",
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a finished run")
-    parser.add_argument("--name", required=True, help="of the model, such as kneekl-vgg16-multiloss")
+    parser.add_argument("--name", default=DEFAULT, help=f"of the model (default: {DEFAULT})")
     parser.add_argument("--output", type=Path, default=FOLDER, metavar="DIR",
                         help="the folder to write to (default: the package's own)")
     parser.add_argument("--crop", choices=("auto", *CROPS), default="auto",

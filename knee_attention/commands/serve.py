@@ -7,14 +7,15 @@ this machine alone unless `--host` says otherwise.
 import argparse
 from pathlib import Path
 
-from knee_attention.errors import InputError
+from knee_attention.networks.files.pretrained import DEFAULT
 from knee_attention.options import add_crop, add_polarity, count, positive_number
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `serve`."""
-    parser.add_argument("model", nargs="?", type=Path, metavar="MODEL",
-                        help="an .h5, .keras or .onnx file, or the folder of a run")
+    parser.add_argument("model", nargs="?", default=Path(DEFAULT), type=Path, metavar="MODEL",
+                        help="an .h5, .keras or .onnx file, the folder of a run, or a model that "
+                        f"ships with the package (default: {DEFAULT})")
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
                         help="address to listen at (default: 127.0.0.1, this machine alone)")
     parser.add_argument("--port", type=count, default=8000, metavar="N",
@@ -30,8 +31,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Serve until Ctrl-C."""
-    if options.model is None:
-        raise InputError("no model is named: an .h5, .keras or .onnx file, or the folder of a run")
     from knee_attention.grading.web.server import serve
     from knee_attention.startup import start_for
 

@@ -78,8 +78,8 @@ def model_card(
         "## Confidence",
         "",
         *(
-            f"- {output}: divided by a temperature of {values['temperature']:.3f}, which lowers the "
-            f"expected calibration error from {values['before']:.3f} to {values['after']:.3f}"
+            f"- {output}: divided by a temperature of {values['temperature']:.3f}, which lowers "
+            f"the expected calibration error from {values['before']:.3f} to {values['after']:.3f}"
             for output, values in calibration.items()
         ),
         f"- A knee whose likeness to the mean training knee (correlation at 16x16 pixels) is below "
@@ -90,8 +90,8 @@ def model_card(
         "",
         "## Not tested on",
         "",
-        "Other sources than the Osteoarthritis Initiative's fixed-flexion films of persons of 45 to "
-        "79 years; lying or lateral views; prostheses, fractures, implants, children; other "
+        "Other sources than the Osteoarthritis Initiative's fixed-flexion films of persons of 45 "
+        "to 79 years; lying or lateral views; prostheses, fractures, implants, children; other "
         "detectors. Whole films are cut to the joint by a localiser that learnt from synthetic "
         "films alone. Doubtful osteoarthritis, grade 1, is rarely told from grades 0 and 2.",
         "",

@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from knee_attention.errors import ImageError, InputError
+from knee_attention.evidence.calibration import tempered
 from knee_attention.evidence.ensemble import classifying, ensemble
 from knee_attention.evidence.pictures import at_image_size
 from knee_attention.evidence.regression import as_probabilities
 from knee_attention.films.inputs import FileInMemory, files_to_open, open_image
+from knee_attention.films.likeness import likeness
 from knee_attention.films.names import side_of
 from knee_attention.films.polarity import bone_bright
 from knee_attention.films.preparation import Preparation
@@ -38,6 +40,9 @@ class GradedKnee:
         turned: whether the image was a photographic negative.
         place: where on its film the joint was cut out, for a model of crops; None for half a film,
             or a knee that was given as one.
+        likeness: to the knees that the model learnt from, as `films.likeness` has it; None where
+            the model's file does not say how these look.
+        unlike: whether that is less than for 95 of 100 knees of its validation set.
     """
 
     side: str | None
@@ -47,6 +52,8 @@ class GradedKnee:
     low_masks: dict[str, np.ndarray] = field(repr=False)
     turned: bool = False
     place: Place | None = field(default=None, repr=False)
+    likeness: float | None = None
+    unlike: bool = False
 
     @property
     def box(self) -> tuple[int, int, int, int] | None:
@@ -101,8 +108,9 @@ def load_grader(
     """Load a saved model to grade with.
 
     Args:
-        path: an `.h5`, `.keras` or `.onnx` file of this project, or the folder of a run. With
-            `.onnx` neither Keras nor TensorFlow is imported.
+        path: an `.h5`, `.keras` or `.onnx` file of this project, the folder of a run, or the name
+            of a model that ships with the package, `"kneekl-vgg16-multiloss"`. With `.onnx`
+            neither Keras nor TensorFlow is imported.
         polarity: `"auto"` turns photographic negatives, `"as-is"` takes every image as it is.
         crop: what the knees showed that the model learnt from, where its file does not say:
             `"half"`, `"square"` or `"antony"`; `"auto"` takes halves of films then.
@@ -147,6 +155,8 @@ class Grader:
         self.preparation = Preparation.recorded(self.description, "the model").told(crop)
         if self.chosen not in self.outputs:
             raise InputError(f"a damaged model file: it names an output it lacks ({self.chosen!r})")
+        self._temperatures = self.description.get("temperatures", {})
+        self._typical = self.description.get("typical_knee")
 
     def grade(
         self, image: np.ndarray | FileInMemory | str | os.PathLike, view: str = "auto"
@@ -242,15 +252,21 @@ class Grader:
             yield image, graded
 
     def _graded(self, knee: PreparedKnee, turned: bool, values, position: int) -> GradedKnee:
-        branches = {
-            name: as_probabilities(values[name][position : position + 1])[0]
-            for name in self.outputs
-        }
+        branches = {}
+        for name in self.outputs:
+            said = as_probabilities(values[name][position : position + 1])
+            if name in self._temperatures:
+                said = tempered(said, self._temperatures[name])
+            branches[name] = said[0]
         masks = {
             name.removesuffix("_mask"): value[position]
             for name, value in values.items()
             if name.endswith("_mask")
         }
+        alike, unlike = None, False
+        if self._typical:
+            alike = likeness(knee.image, np.array(self._typical["grey"]))
+            unlike = alike < self._typical["least"]
         return GradedKnee(
-            knee.side, knee.image, branches, self.chosen, masks, turned, knee.place
+            knee.side, knee.image, branches, self.chosen, masks, turned, knee.place, alike, unlike
         )

@@ -28,7 +28,7 @@ def film_panel(knees: list[GradedKnee]) -> np.ndarray:
     """
     film = cv2.cvtColor(knees[0].place.film, cv2.COLOR_GRAY2BGR)
     for knee in knees:
-        if knee.place.whole:
+        if knee.place.whole and knee.mask is not None:
             colours = _on_film(knee.mask, knee.place)
             inside = colours[..., 3:] > 0
             film = np.where(inside, _blend(film, colours[..., :3]), film)

@@ -19,6 +19,9 @@ def knee_row(file: str, knee: GradedKnee, synthetic: bool) -> dict:
         knee: what the model says.
         synthetic: whether the model learnt from phantoms alone.
 
+    `likeness` is that to the knees which the model learnt from, -1 to 1, None where its file does
+    not say how they look, and `unlike` whether it is less than usual.
+
     `box` is what was cut out of the film for a model of crops, left, top, width and height in
     pixels of the film; None for half a film, or a crop that was given.
     """
@@ -31,6 +34,8 @@ def knee_row(file: str, knee: GradedKnee, synthetic: bool) -> dict:
         "chosen": knee.chosen,
         "turned": knee.turned,
         "box": list(knee.box) if knee.box else None,
+        "likeness": knee.likeness,
+        "unlike": knee.unlike,
         "synthetic_model": synthetic,
         **{
             f"{name}_p{grade}": float(value)
@@ -46,7 +51,7 @@ def columns(outputs: list[str]) -> list[str]:
     """
     shares = [f"{name}_p{grade}" for name in (*outputs, "ensemble") for grade in GRADES]
     return ["file", "side", "grade", "expected_grade", "oa_probability", "chosen", "turned", "box",
-            "synthetic_model", *shares, "error"]  # fmt: skip
+            "likeness", "unlike", "synthetic_model", *shares, "error"]  # fmt: skip
 
 
 def film_picture(knees: list[GradedKnee], synthetic: bool) -> np.ndarray:

@@ -15,6 +15,7 @@ No standard scheme has a code for the Kellgren-Lawrence grade. The private schem
 | USE, RESEARCH | Intended use: Research use only, not a medical device | an evaluation, its value |
 | DATA, PHANTOMS | Training data: Synthetic phantoms; says nothing about real knees | the same |
 | POLARITY, NEGATIVE | Polarity: Photographic negative, turned before grading | the same |
+| LIKENESS, UNLIKE | Likeness to the training data: Unlike the knees it learnt from | the same |
 """
 
 from pydicom.sr.coding import Code
@@ -50,6 +51,10 @@ PHANTOMS = (
 NEGATIVE = (
     private("POLARITY", "Polarity"),
     private("NEGATIVE", "Photographic negative, turned before grading"),
+)
+UNLIKE = (
+    private("LIKENESS", "Likeness to the training data"),
+    private("UNLIKE", "Unlike the knees it learnt from"),
 )
 
 

@@ -137,4 +137,6 @@ def _evaluations(knee: GradedKnee, algorithm: Algorithm) -> list[QualitativeEval
         pairs.append(ours.PHANTOMS)
     if knee.turned:
         pairs.append(ours.NEGATIVE)
+    if knee.unlike:
+        pairs.append(ours.UNLIKE)
     return [QualitativeEvaluation(*pair) for pair in pairs]

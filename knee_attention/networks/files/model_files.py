@@ -20,6 +20,7 @@ import numpy as np
 from knee_attention.errors import InputError
 from knee_attention.files import RUN_MODEL, open_hdf5, written_whole
 from knee_attention.networks.files.graphs import graph_description
+from knee_attention.networks.files.pretrained import model_path
 from knee_attention.networks.model import build_model
 
 DESCRIPTION = "knee_attention"
@@ -200,12 +201,13 @@ def _refuse_inflated(file: h5py.File, path: Path) -> None:
 
 
 def existing_model_file(path: str | os.PathLike) -> Path:
-    """The path, if it leads to a file that may be a model; of a run's folder, its `model.h5`.
+    """The path, if it leads to a file that may be a model; of a run's folder, its `model.h5`; of a
+    name in `pretrained/`, the file that ships with the package.
 
     Raises:
         InputError: nothing there, a folder, an empty file, or a pointer left by Git LFS.
     """
-    path = Path(path)
+    path = model_path(path)
     if path.is_dir():
         path = path / RUN_MODEL
     if not path.is_file():

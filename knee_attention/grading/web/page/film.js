@@ -25,10 +25,11 @@ export async function knownFilm(name, rows, downloads) {
   const article = fromTemplate("film");
   const part = (selector) => article.querySelector(selector);
   part(".name").textContent = name;
-  if (rows.some((row) => row.turned)) {
-    part(".remark").textContent = "A photographic negative, turned before grading";
-    part(".remark").hidden = false;
-  }
+  const remarks = rows.filter((row) => row.unlike).map((row) =>
+    `${sideOf(row)}: unlike those that the model learnt from`);
+  if (rows.some((row) => row.turned)) remarks.unshift("A photographic negative, turned before grading");
+  part(".remark").textContent = remarks.join(". ");
+  part(".remark").hidden = remarks.length === 0;
   const { chosen, masks } = rows[0];
   for (const branch of Object.keys(masks)) {
     part(".branch").append(new Option(branch, branch, branch === chosen, branch === chosen));

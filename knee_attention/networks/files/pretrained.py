@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-FOLDER = Path(__file__).parents[1] / "pretrained"
+FOLDER = Path(__file__).parents[2] / "pretrained"
 DEFAULT = "kneekl-vgg16-multiloss"
 """What `grade` and `serve` take where no model is named."""
 
