@@ -78,7 +78,7 @@ def model_card(
         "## Confidence",
         "",
         *(
-            f"- {output}: divided by a temperature of {values['temperature']:.3f}, which lowers "
+            f"- {output}: divided by a temperature of {values['temperature']:.3f}, which takes "
             f"the expected calibration error from {values['before']:.3f} to {values['after']:.3f}"
             for output, values in calibration.items()
         ),

@@ -1,0 +1,76 @@
+"""From a run to a model that ships: smaller, calibrated, known by name, and with a card."""
+
+import numpy as np
+import pytest
+from conftest import blob_knee
+
+from knee_attention.commands.cli import main
+from knee_attention.commands.pretrained import main as make_pretrained
+from knee_attention.evidence.calibration import tempered
+from knee_attention.grading.grader import load_grader
+from knee_attention.networks.files import pretrained
+from knee_attention.networks.files.model_files import read_description
+from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.run import run
+
+
+@pytest.fixture
+def shipped(knee_folder, tmp_path, monkeypatch):
+    """A run, and the model of the name `small` made of it, where shipped models lie."""
+    experiment = Experiment(
+        "antony_clsf", ("att1", "att2"), "multi_loss", (1.0, 0.8), data=str(knee_folder),
+        image_size=(96, 96), epochs=1, batch_size=10, precision="float32",
+    )  # fmt: skip
+    run(experiment, tmp_path / "run")
+    folder = tmp_path / "pretrained"
+    monkeypatch.setattr(pretrained, "FOLDER", folder)
+    folder.mkdir()
+    make_pretrained([str(tmp_path / "run"), "--name", "small", "--output", str(folder),
+                     "--crop", "half"])  # fmt: skip
+    return tmp_path / "run", folder
+
+
+def test_it_grades_by_its_name_with_calibrated_probabilities(shipped, tmp_path, monkeypatch):
+    place, folder = shipped
+    knee = blob_knee(3, np.random.default_rng(5))
+    before, after = (load_grader(path).grade(knee, "single")[0]
+                     for path in (place, "small"))  # fmt: skip
+    assert (folder / "small.h5").stat().st_size < 0.62 * (place / "model.h5").stat().st_size
+    said = read_description("small")
+    assert said["name"] == "small" and said["preparation"]["crop"] == "half"
+    assert "/" not in said["experiment"]["data"]
+    for output, values in before.branches.items():
+        expected = tempered(values[np.newaxis], said["temperatures"][output])[0]
+        np.testing.assert_allclose(after.branches[output], expected, atol=5e-3)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small").write_bytes(b"no model")  # what lies there is what is named
+    with pytest.raises(Exception, match="no readable model file"):
+        load_grader("small")
+
+
+def test_a_knee_unlike_the_training_knees_is_said_to_be(shipped, tmp_path, capsys):
+    import cv2
+
+    grader = load_grader("small")
+    alike, = grader.grade(blob_knee(2, np.random.default_rng(7)), "single")
+    noise = np.random.default_rng(7).integers(0, 256, (96, 96)).astype(np.uint8)
+    unlike, = grader.grade(noise, "single")
+    assert not alike.unlike and unlike.unlike and unlike.likeness < alike.likeness
+    cv2.imwrite(str(tmp_path / "noise.png"), noise)
+    main(["grade", str(tmp_path / "noise.png"), "--model", "small", "--view", "single"])
+    assert "is unlike those that the model learnt from" in capsys.readouterr().err
+
+
+def test_the_card_says_what_was_measured(shipped):
+    _, folder = shipped
+    card = (folder / "small.md").read_text()
+    assert card.startswith("# small\n") and "CC BY 4.0" in card and "Research use only" in card
+    assert "10 knees of 5 persons" in card and card.count("divided by a temperature") == 2
+
+
+def test_a_run_of_phantoms_does_not_ship(tmp_path, capsys):
+    experiment = Experiment("antony_clsf", image_size=(96, 96), epochs=1, limit=10, batch_size=10)
+    run(experiment, tmp_path / "run")
+    with pytest.raises(SystemExit) as ended:
+        make_pretrained([str(tmp_path / "run"), "--output", str(tmp_path)])
+    assert ended.value.code == 2 and "synthetic phantoms" in capsys.readouterr().err
