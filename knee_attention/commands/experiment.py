@@ -57,7 +57,8 @@ def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | No
     Args:
         parser: to add them to.
         output: the default folder.
-        phantom: the setting on phantoms for the help; None where it differs between experiments.
+        phantom: the setting on phantoms for the help; None for a command of many experiments,
+            between which it differs.
     """
     paper = Experiment()
 
@@ -82,8 +83,13 @@ def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | No
         nargs=2, action=_Size, metavar=("H", "W"))
     add("--precision", "auto takes what is fastest on this device", paper.precision,
         choices=CHOICES["precision"])
-    add("--weights", "scratch, imagenet, or an .h5/.keras file of the same backbone",
-        paper.weights, metavar="scratch|imagenet|FILE")
+    if phantom:
+        add("--weights", "scratch, imagenet, or an .h5/.keras file of the same backbone",
+            paper.weights, metavar="scratch|imagenet|FILE")
+    else:
+        add("--weights", "scratch, imagenet, an .h5/.keras file, or the output folder of another "
+            "such command: each run starts from the model of the run of its name there",
+            paper.weights, metavar="scratch|imagenet|FILE|DIR")
     add("--batch-norm", "precise: statistics re-estimated before each validation; moving: Keras' "
         "moving averages, the paper's letter", paper.batch_norm, choices=CHOICES["batch_norm"])
     add("--augment", "flips: left to right, the paper's; strong: also turned, shifted, zoomed and "

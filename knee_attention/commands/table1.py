@@ -9,6 +9,7 @@ from knee_attention.commands.many_runs import add_queue_options, take_queue_opti
 from knee_attention.errors import InputError
 from knee_attention.options import positive_number
 from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.many_runs import begun_with_namesakes
 from knee_attention.runs.table1 import print_published, shared_options, write_table
 from knee_attention.startup import command_line
 
@@ -41,11 +42,13 @@ def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
             for experiment in experiments
             if not only or experiment.name in only
         }
+        identity = shared_options(cells)
+        cells = begun_with_namesakes(cells)
 
         def write(failed: dict[str, str]) -> None:
             write_table(cells, failed, output)
 
-        failed = work_through(cells, output, asked, shared_options(cells), write, overwrite, pdf)
+        failed = work_through(cells, output, asked, identity, write, overwrite, pdf)
         if failed is None:
             return
         print((output / "table1.md").read_text(encoding="utf-8"))

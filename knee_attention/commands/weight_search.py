@@ -9,6 +9,7 @@ from knee_attention.commands.experiment import add_options, with_options
 from knee_attention.commands.many_runs import add_queue_options, take_queue_options, work_through
 from knee_attention.errors import InputError
 from knee_attention.options import positive_number
+from knee_attention.runs.many_runs import begun_with_namesakes
 from knee_attention.runs.weight_search import GRID, cells_of, write_search
 from knee_attention.startup import command_line
 
@@ -33,7 +34,7 @@ def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
         grid = _grid(grid)
         experiment = with_options(experiments[backbone], options)
         output = output or Path("runs") / f"weight_search_{backbone}"
-        cells = cells_of(experiment, grid, seeds)
+        cells = begun_with_namesakes(cells_of(experiment, grid, seeds))
         # The weights of the experiment itself are of no account: each cell has its own.
         identity = replace(experiment, loss_weights=(1.0, 1.0), seed=0).as_json()
         identity["data"] = experiment.origin  # its place may differ between machines

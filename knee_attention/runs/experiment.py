@@ -20,6 +20,9 @@ CHOICES = {
 }
 """What those attributes of an `Experiment` may be that have few values."""
 
+NAMED_WEIGHTS = ("scratch", "imagenet")
+"""Weights to start from that are no file's."""
+
 COUNTS = ("epochs", "batch_size", "patience")
 """Its attributes that are whole numbers from 1."""
 

@@ -5,19 +5,44 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from knee_attention.errors import InputError
 from knee_attention.files import make_folder
-from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.experiment import NAMED_WEIGHTS, Experiment
 from knee_attention.runs.progress import Status
 from knee_attention.runs.queue import Queue
+from knee_attention.runs.run_folder import Run
 
 Cells = dict[str, Experiment]
 """What is run, by the name of its folder."""
 
 POLL = 2.0
 """Seconds between two looks at what the workers have done."""
+
+
+def begun_with_namesakes(cells: Cells) -> Cells:
+    """The same cells; where the weights to start from are a folder, which another such command
+    wrote its runs to, each starts from the model of the run of its own name.
+
+    Raises:
+        InputError: there is no such file or folder, or it lacks one of the models.
+    """
+    found = {}
+    for cell, experiment in cells.items():
+        if experiment.weights not in NAMED_WEIGHTS:
+            weights = Path(experiment.weights)
+            if not weights.exists():
+                raise InputError(f"{weights}: no such file or folder to start from")
+            if weights.is_dir():
+                model = Run(weights / cell).model
+                if not model.is_file():
+                    raise InputError(f"{weights}: no finished run {cell} to start from (it has no "
+                                     f"{model.relative_to(weights)})")
+                experiment = replace(experiment, weights=str(model))
+        found[cell] = experiment
+    return found
 
 
 def run_cell(experiment: Experiment, folder: Path, overwrite: bool = False, pdf: bool = False

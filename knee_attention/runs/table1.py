@@ -106,6 +106,8 @@ def _shared_options(run: Run, experiment: Experiment) -> dict:
                          f"{experiment.name}")
     # On phantoms every backbone has a small setting of its own.
     own = experiment.phantom_setting if held.get("data") is None else {}
+    # Each may have started from a model of its own, all of them of one folder.
+    held["weights"] = Path(str(held.get("weights"))).name
     return {name: held.get(name) for name in SHARED_OPTIONS if name not in own}
 
 

@@ -8,8 +8,12 @@ import pandas as pd
 import pytest
 
 from knee_attention.commands.table1 import main
+from knee_attention.errors import InputError
 from knee_attention.files import write_json
+from knee_attention.networks.files.weights import read_weights
 from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.many_runs import begun_with_namesakes
+from knee_attention.runs.run_folder import Run
 from knee_attention.runs.table1 import write_table
 
 SPEC = importlib.util.spec_from_file_location(
@@ -94,3 +98,49 @@ def test_an_output_that_is_a_file_is_refused_at_once(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(scripts(), ["--output", str(tmp_path / "file")])
     assert "not a folder" in capsys.readouterr().err
+
+
+def test_every_run_starts_from_its_namesake_of_another_table(tmp_path):
+    for cell in ("vgg16_att0", "vgg16_att0-seed1"):
+        (tmp_path / cell).mkdir()
+        (tmp_path / cell / "model.h5").touch()
+    experiment = Experiment(weights=str(tmp_path))
+    cells = dict.fromkeys(("vgg16_att0", "vgg16_att0-seed1"), experiment)
+    assert {cell: e.weights for cell, e in begun_with_namesakes(cells).items()} == {
+        cell: str(tmp_path / cell / "model.h5") for cell in cells
+    }
+    one = Experiment(weights=str(tmp_path / "vgg16_att0" / "model.h5"))
+    assert begun_with_namesakes({"vgg16_att1": one}) == {"vgg16_att1": one}
+    with pytest.raises(InputError, match="no finished run vgg16_att1 to start from"):
+        begun_with_namesakes({"vgg16_att1": experiment})
+
+
+def test_a_folder_that_is_called_scratch_is_not_meant(tmp_path, monkeypatch):
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.chdir(tmp_path)
+    cells = {"vgg16_att0": Experiment()}
+    assert begun_with_namesakes(cells) == cells
+
+
+@pytest.mark.parametrize("weights", [".", "none.h5"])
+def test_weights_that_are_not_there_are_told_before_anything_runs(tmp_path, capsys, weights):
+    with pytest.raises(SystemExit) as ended:
+        main(scripts(), ["--output", str(tmp_path / "out"), "--weights", str(tmp_path / weights)])
+    assert ended.value.code == 2 and "to start from" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_table_of_larger_images_starts_from_one_of_small_images(tmp_path, capsys):
+    small, large = tmp_path / "small", tmp_path / "large"
+    main(scripts(), ["--output", str(small), "--only", *NAMES, *QUICK])
+    options = [*QUICK, "--image-size", "112", "112", "--learning-rate", "1e-20"]
+    main(scripts(), ["--output", str(large), "--only", *NAMES, *options, "--weights", str(small)])
+    assert "multi-loss" in capsys.readouterr().out
+    for name in NAMES:
+        held = Run(large / name).read_experiment()
+        assert held["weights"] == str(small / name / "model.h5")
+        ours, theirs = (read_weights(folder / name / "model.h5") for folder in (large, small))
+        np.testing.assert_allclose(ours["conv3"][0], theirs["conv3"][0], atol=1e-6)
+    main(scripts(), ["--from", str(large)])
+    assert "Antony clsf." in capsys.readouterr().out
