@@ -10,8 +10,9 @@ from knee_attention.errors import InputError
 from knee_attention.files import make_folder
 from knee_attention.options import positive_number
 from knee_attention.runs.many_runs import Cells, run_by_workers, run_from, run_in_turn
-from knee_attention.runs.queue import Queue, local_storage
+from knee_attention.runs.queue import Queue
 from knee_attention.runs.run_folder import Run
+from knee_attention.runs.storage import local_storage
 from knee_attention.startup import start_keras
 
 
