@@ -4,7 +4,7 @@ import argparse
 import runpy
 from pathlib import Path
 
-from knee_attention.commands.experiment import add_options, with_options
+from knee_attention.commands.experiment import add_options, take_manner, with_options
 from knee_attention.commands.many_runs import add_queue_options, take_queue_options, work_through
 from knee_attention.errors import InputError
 from knee_attention.options import positive_number
@@ -24,8 +24,8 @@ def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
     experiments = [runpy.run_path(str(script))["EXPERIMENT"] for script in scripts]
     options = vars(_parser(experiments).parse_args(arguments))
     asked = take_queue_options(options)
-    output, overwrite, pdf, seeds, only, published = (
-        options.pop(name) for name in ("output", "overwrite", "pdf", "seeds", "only", "published")
+    output, seeds, only, published = (
+        options.pop(name) for name in ("output", "seeds", "only", "published")
     )
     if published:
         with command_line("run_table1.py"):
@@ -33,6 +33,7 @@ def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
         return
     output = output or Path("runs/table1")
     with command_line("run_table1.py"):
+        manner = take_manner(options)
         first = options["seed"] or 0
         cells = {
             _folder_name(experiment, seed, first): with_options(
@@ -42,13 +43,13 @@ def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
             for experiment in experiments
             if not only or experiment.name in only
         }
-        identity = shared_options(cells)
+        identity = {"command": "run_table1.py", **shared_options(cells)}
         cells = begun_with_namesakes(cells)
 
         def write(failed: dict[str, str]) -> None:
             write_table(cells, failed, output)
 
-        failed = work_through(cells, output, asked, identity, write, overwrite, pdf)
+        failed = work_through(cells, output, asked, identity, write, manner)
         if failed is None:
             return
         print((output / "table1.md").read_text(encoding="utf-8"))
