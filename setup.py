@@ -11,7 +11,8 @@ DICOM = ["pydicom>=3.0", "pylibjpeg>=2.0", "pylibjpeg-openjpeg>=2.4"]
 DICOM_JPEG = [*DICOM, "pylibjpeg-libjpeg>=2.3"]  # GPLv3, which nobody should get unasked
 DICOM_OUT = [*DICOM, "highdicom>=0.28", "pynetdicom>=3.0"]
 ONNX = ["onnx>=1.17", "onnxruntime>=1.20"]
-SWEEP = ["optuna>=5"]
+SWEEP = ["optuna>=5", "psycopg[binary]>=3.2"]
+TENSORBOARD = ["tensorboard>=2.18"]
 SERVE = ["starlette>=0.40", "uvicorn>=0.30"]
 
 
@@ -52,7 +53,7 @@ setup(
         "test": [
             "pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "hypothesis>=6.100",
             "ruff>=0.9", "mypy>=1.15", "selenium>=4.20", "tf_keras>=2.18",
-            *DICOM_JPEG, *DICOM_OUT, *ONNX, *SERVE, *SWEEP,
+            *DICOM_JPEG, *DICOM_OUT, *ONNX, *SERVE, *SWEEP, *TENSORBOARD,
         ],
         "dicom": DICOM,
         "dicom-jpeg": DICOM_JPEG,
@@ -60,6 +61,7 @@ setup(
         "onnx": ONNX,
         "serve": SERVE,
         "sweep": SWEEP,
+        "tensorboard": TENSORBOARD,
         "jax": [
             "jax[cuda12]>=0.4.35; platform_system == 'Linux'",
             "jax>=0.4.35; platform_system != 'Linux'",

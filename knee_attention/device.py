@@ -27,9 +27,11 @@ def choose_precision(asked: str) -> str:
     return "mixed_bfloat16" if cpu_has_bfloat16() else "float32"
 
 
-def choose_jit_compile() -> bool:
-    """Whether to compile with XLA: JAX knows nothing else, TensorFlow gains on GPUs alone."""
-    return keras.backend.backend() == "jax" or bool(gpus())
+def choose_jit_compile(devices: int = 1) -> bool:
+    """Whether to compile with XLA: JAX knows nothing else, TensorFlow gains on GPUs alone, and
+    cannot compile a step that several devices share.
+    """
+    return keras.backend.backend() == "jax" or (bool(gpus()) and devices == 1)
 
 
 def cpu_has_bfloat16() -> bool:

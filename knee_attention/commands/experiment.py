@@ -7,6 +7,7 @@ from pathlib import Path
 
 from knee_attention.options import positive_number, rate, seed_number
 from knee_attention.runs.experiment import CHOICES, Experiment
+from knee_attention.runs.manner import Manner
 from knee_attention.startup import command_line, start_keras
 
 
@@ -24,15 +25,16 @@ def main(experiment: Experiment, arguments: list[str] | None = None) -> None:
     )
     add_options(parser, f"runs/{experiment.name}", experiment.phantom_setting)
     options = vars(parser.parse_args(arguments))
-    output, overwrite, pdf = (options.pop(name) for name in ("output", "overwrite", "pdf"))
+    output = options.pop("output")
     with command_line(Path(sys.argv[0]).name):
+        manner = take_manner(options)
         experiment = with_options(experiment, options)
         start_keras()
         from knee_attention.evidence.result_lines import results_table
         from knee_attention.runs.run import run
 
         output = output or Path("runs") / experiment.name
-        results = run(experiment, output, overwrite, pdf)
+        results = run(experiment, output, manner)
         print(f"\nmodel, predictions and figures: {output}\n\n{results_table(results)}")
 
 
@@ -107,10 +109,27 @@ def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | No
         paper.seed, type=seed_number, metavar="N")
     parser.add_argument("--overwrite", action="store_true", help="begin a finished run anew")
     parser.add_argument("--pdf", action="store_true", help="also draw figures as PDF")
+    add("--devices", "GPUs of this machine that share each batch", 1, type=_devices,
+        metavar="N|all")
+    parser.add_argument("--tensorboard", action="store_true",
+                        help="also write what TensorBoard shows, into the folder of the run")
+
+
+def take_manner(options: dict) -> Manner:
+    """Take what says how a run is done, and not what is run, out of a command's options.
+
+    Raises:
+        InputError: something that it needs is not installed.
+    """
+    return Manner(**{field.name: options.pop(field.name) for field in dataclasses.fields(Manner)})
 
 
 def _shown(value) -> str:
     return " ".join(map(str, value)) if isinstance(value, tuple) else f"{value:g}"
+
+
+def _devices(text: str) -> int | str:
+    return text if text == "all" else positive_number(text)
 
 
 class _Size(argparse.Action):

@@ -4,14 +4,18 @@ import argparse
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 
 from knee_attention.errors import InputError
 from knee_attention.files import make_folder
 from knee_attention.options import positive_number
+from knee_attention.runs.manner import PLAIN, Manner
 from knee_attention.runs.many_runs import Cells, run_by_workers, run_from, run_in_turn
-from knee_attention.runs.queue import Queue, local_storage
+from knee_attention.runs.queue import Queue
 from knee_attention.runs.run_folder import Run
+from knee_attention.runs.storage import local_storage
 from knee_attention.startup import start_keras
 
 
@@ -41,8 +45,7 @@ def work_through(
     asked: argparse.Namespace,
     identity: dict,
     after: Callable[[dict[str, str]], None],
-    overwrite: bool = False,
-    pdf: bool = False,
+    manner: Manner = PLAIN,
 ) -> dict[str, str] | None:
     """Do the runs of a table or a search as the command line asks for it.
 
@@ -52,8 +55,7 @@ def work_through(
         asked: as `take_queue_options` gives it.
         identity: what every command on this queue has to agree in.
         after: writes what is known, given what failed so far.
-        overwrite: run finished cells again; not from a queue.
-        pdf: also draw figures as PDF.
+        manner: how the runs are done; from a queue none is done anew.
 
     Returns:
         `{cell: reason}` of the failed runs; None where only the status was asked for, or this
@@ -64,23 +66,24 @@ def work_through(
     """
     if output.exists() and not output.is_dir():
         raise InputError(f"{output}: not a folder")
-    Run(output).refuse_overlap(next(iter(cells.values())), overwrite)
+    Run(output).refuse_overlap(next(iter(cells.values())), manner.overwrite)
     queued = asked.workers or asked.storage or asked.status or asked.retry_failed or asked.worker
     if not queued:
-        start_keras()
-        return run_in_turn(cells, output, overwrite, pdf, after)
-    if overwrite:
+        _started(cells, manner)
+        return run_in_turn(cells, output, manner, after)
+    if manner.overwrite:
         raise InputError("--overwrite runs in this process alone; remove the output folder, or "
                          "leave out the options of the queue")
     queue = _opened(cells, output, asked, identity)
     if asked.status:
         print(queue.status())
         return None
+    _see_what_is_done(queue, output)
     if asked.retry_failed and not asked.worker:
         print(f"put back into the queue: {', '.join(queue.retry_failed()) or 'nothing'}")
     if asked.worker or not asked.workers:
-        start_keras()
-        run_from(queue, cells, output, pdf)
+        _started(cells, manner)
+        run_from(queue, cells, output, manner)
         failed = None if asked.worker else queue.status().failed
     else:
         worker = [sys.executable, *sys.argv, "--worker"]
@@ -90,10 +93,30 @@ def work_through(
     return failed
 
 
+def _started(cells: Cells, manner: Manner) -> None:
+    """Import Keras, and see that there are the devices before any run fails for want of them."""
+    start_keras()
+    from knee_attention.runs.parallel import find_devices, refuse_uneven
+
+    devices = len(find_devices(manner.devices))
+    for experiment in cells.values():
+        refuse_uneven(experiment.batch_size, devices)
+
+
 def _opened(cells: Cells, output: Path, asked: argparse.Namespace, identity: dict) -> Queue:
     # Its heartbeats are marked as experimental, at every call.
     warnings.filterwarnings("ignore", message=".*experimental", module="knee_attention|optuna")
     if not asked.storage:
         make_folder(output)
     storage = asked.storage or local_storage(output)
+    with suppress(metadata.PackageNotFoundError):  # used from a clone without being installed
+        identity = {**identity, "version": metadata.version("knee_attention")}
     return Queue(storage, output.name, identity, cells)
+
+
+def _see_what_is_done(queue: Queue, output: Path) -> None:
+    missing = [cell for cell in queue.status().done if not Run(output / cell).finished]
+    if missing:
+        raise InputError(f"{output}: lacks {missing[0]}, which is finished as the queue has it; "
+                         "all who work at a queue need the same output folder, and a run that was "
+                         "removed needs a queue of its own (--storage)")

@@ -4,7 +4,7 @@ import argparse
 import runpy
 from pathlib import Path
 
-from knee_attention.commands.experiment import add_options, with_options
+from knee_attention.commands.experiment import add_options, take_manner, with_options
 from knee_attention.commands.many_runs import add_queue_options, take_queue_options, work_through
 from knee_attention.errors import InputError
 from knee_attention.options import positive_number
@@ -25,8 +25,8 @@ def main(number: int, scripts: list[Path], arguments: list[str] | None = None) -
     experiments = [runpy.run_path(str(script))["EXPERIMENT"] for script in scripts]
     options = vars(_parser(number, experiments).parse_args(arguments))
     asked = take_queue_options(options)
-    output, overwrite, pdf, seeds, only, published = (
-        options.pop(name) for name in ("output", "overwrite", "pdf", "seeds", "only", "published")
+    output, seeds, only, published = (
+        options.pop(name) for name in ("output", "seeds", "only", "published")
     )
     if published:
         with command_line(f"run_table{number}.py"):
@@ -34,6 +34,7 @@ def main(number: int, scripts: list[Path], arguments: list[str] | None = None) -
         return
     output = output or Path(f"runs/table{number}")
     with command_line(f"run_table{number}.py"):
+        manner = take_manner(options)
         first = options["seed"] or 0
         cells = {
             _folder_name(experiment, seed, first): with_options(
@@ -43,13 +44,13 @@ def main(number: int, scripts: list[Path], arguments: list[str] | None = None) -
             for experiment in experiments
             if not only or experiment.name in only
         }
-        identity = shared_options(cells)
+        identity = {"command": f"run_table{number}.py", **shared_options(cells)}
         cells = begun_with_namesakes(cells)
 
         def write(failed: dict[str, str]) -> None:
             write_table(number, cells, failed, output)
 
-        failed = work_through(cells, output, asked, identity, write, overwrite, pdf)
+        failed = work_through(cells, output, asked, identity, write, manner)
         if failed is None:
             return
         print((output / f"table{number}.md").read_text(encoding="utf-8"))

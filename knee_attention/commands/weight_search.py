@@ -5,7 +5,7 @@ import runpy
 from dataclasses import replace
 from pathlib import Path
 
-from knee_attention.commands.experiment import add_options, with_options
+from knee_attention.commands.experiment import add_options, take_manner, with_options
 from knee_attention.commands.many_runs import add_queue_options, take_queue_options, work_through
 from knee_attention.errors import InputError
 from knee_attention.options import positive_number
@@ -27,10 +27,11 @@ def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
     }
     options = vars(_parser(list(experiments)).parse_args(arguments))
     asked = take_queue_options(options)
-    output, overwrite, pdf, seeds, grid, backbone = (
-        options.pop(name) for name in ("output", "overwrite", "pdf", "seeds", "grid", "backbone")
+    output, seeds, grid, backbone = (
+        options.pop(name) for name in ("output", "seeds", "grid", "backbone")
     )
     with command_line("run_weight_search.py"):
+        manner = take_manner(options)
         grid = _grid(grid)
         experiment = with_options(experiments[backbone], options)
         output = output or Path("runs") / f"weight_search_{backbone}"
@@ -38,11 +39,12 @@ def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
         # The weights of the experiment itself are of no account: each cell has its own.
         identity = replace(experiment, loss_weights=(1.0, 1.0), seed=0).as_json()
         identity["data"] = experiment.origin  # its place may differ between machines
+        identity["command"] = "run_weight_search.py"
 
         def write(failed: dict[str, str]) -> None:
-            write_search(cells, failed, output, pdf)
+            write_search(cells, failed, output, manner.pdf)
 
-        failed = work_through(cells, output, asked, identity, write, overwrite, pdf)
+        failed = work_through(cells, output, asked, identity, write, manner)
         if failed is None:
             return
         print((output / "weight_search.md").read_text(encoding="utf-8"))

@@ -1,6 +1,6 @@
 """Knees in batches, as Keras takes them."""
 
-from math import ceil
+from math import ceil, gcd
 
 import keras
 import numpy as np
@@ -25,9 +25,13 @@ class KneeBatches(keras.utils.PyDataset):
         training: shuffle, and flip half of the knees left to right.
         seed: decides everything drawn.
         augment: `flips`, or `strong`: also distort each knee as `augmentation.py` says.
+        devices: number of devices that share each batch.
 
     Yields:
-        `(batch, height, width, 1)` uint8 and `{output: (batch,) int64}`.
+        `(batch, height, width, 1)` uint8 and `{output: (batch,) int64}`; for several devices also
+        the knees' weights, `(batch,)` float32. A batch that cannot be shared evenly holds all of
+        its knees several times, each time by so much less weight: its means, batch statistics
+        included, are as they were, and no knee is invented or left out.
     """
 
     def __init__(
@@ -38,6 +42,7 @@ class KneeBatches(keras.utils.PyDataset):
         training: bool = False,
         seed: int = 0,
         augment: str = "flips",
+        devices: int = 1,
     ):
         super().__init__()
         self.knees = knees
@@ -46,6 +51,7 @@ class KneeBatches(keras.utils.PyDataset):
         self.training = training
         self.seed = seed
         self.augment = augment
+        self.devices = devices
         self.start(0)
 
     def start(self, epoch: int) -> None:
@@ -65,6 +71,13 @@ class KneeBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         positions = self.order[index * self.batch_size : (index + 1) * self.batch_size]
+        if self.devices == 1:
+            return self._batch(positions)
+        times = self.devices // gcd(self.devices, len(positions))
+        positions = np.tile(positions, times)
+        return *self._batch(positions), np.full(len(positions), 1 / times, np.float32)
+
+    def _batch(self, positions: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         grades = self.knees.grades[positions]
         return self.seen(positions)[..., np.newaxis], dict.fromkeys(self.outputs, grades)
 

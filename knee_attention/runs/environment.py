@@ -13,13 +13,14 @@ PACKAGES = ("knee_attention", "keras", "tensorflow", "jax", "numpy", "opencv-pyt
             "scikit-learn", "h5py", "pandas", "matplotlib")
 
 
-def environment(precision: str, history: list[dict], seconds: float) -> dict:
+def environment(precision: str, history: list[dict], seconds: float, devices: int = 1) -> dict:
     """What `environment.json` holds: versions, commit, device, precision, command, times.
 
     Args:
         precision: the Keras dtype policy of the model.
         history: one dict an epoch, with its `seconds`.
         seconds: wall time of the whole run.
+        devices: number of devices that shared its batches.
     """
     versions = {"python": sys.version.split()[0]}
     for package in PACKAGES:
@@ -32,6 +33,7 @@ def environment(precision: str, history: list[dict], seconds: float) -> dict:
         "commit": _commit(),
         "backend": keras.backend.backend(),
         "device": device.describe_device(),
+        "devices": devices,
         "precision": precision,
         "command": sys.argv,
         "training_seconds": round(sum(row["seconds"] for row in history), 1),

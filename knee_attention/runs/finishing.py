@@ -24,6 +24,7 @@ def finish(
     history: list[dict],
     run: Run,
     pdf: bool = False,
+    devices: int = 1,
 ) -> dict:
     """Choose the branch on validation, measure on test; save the model, then tables and figures.
 
@@ -34,14 +35,15 @@ def finish(
         history: one dict an epoch.
         run: whose folder receives all this.
         pdf: also draw the figures as PDF.
+        devices: number of devices that share the model's batches.
 
     Returns:
         the content of `results.json`: no times, so that the same seed gives the same results.
     """
-    validation = measure(model, dataset.splits["validation"])
+    validation = measure(model, dataset.splits["validation"], devices)
     split, reported = "validation", validation
     if "test" in dataset.splits:
-        split, reported = "test", measure(model, dataset.splits["test"])
+        split, reported = "test", measure(model, dataset.splits["test"], devices)
     chosen = evaluation.better_branch(validation.predictions)
     results = {
         "name": experiment.name,

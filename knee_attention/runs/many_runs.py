@@ -11,6 +11,7 @@ from pathlib import Path
 from knee_attention.errors import InputError
 from knee_attention.files import make_folder
 from knee_attention.runs.experiment import NAMED_WEIGHTS, Experiment
+from knee_attention.runs.manner import Manner
 from knee_attention.runs.progress import Status
 from knee_attention.runs.queue import Queue
 from knee_attention.runs.run_folder import Run
@@ -45,15 +46,14 @@ def begun_with_namesakes(cells: Cells) -> Cells:
     return found
 
 
-def run_cell(experiment: Experiment, folder: Path, overwrite: bool = False, pdf: bool = False
-             ) -> float:
+def run_cell(experiment: Experiment, folder: Path, manner: Manner) -> float:
     """Run one experiment, or continue it; gives its validation loss, weighted as in training."""
     import keras
 
     from knee_attention.runs.run import run
 
     try:
-        results = run(experiment, folder, overwrite, pdf)
+        results = run(experiment, folder, manner)
     finally:
         keras.backend.clear_session()
         gc.collect()
@@ -65,15 +65,14 @@ def run_cell(experiment: Experiment, folder: Path, overwrite: bool = False, pdf:
 
 
 def run_in_turn(
-    cells: Cells, output: Path, overwrite: bool, pdf: bool, after: Callable[[dict[str, str]], None]
+    cells: Cells, output: Path, manner: Manner, after: Callable[[dict[str, str]], None]
 ) -> dict[str, str]:
     """Run every cell that is not finished yet in this process.
 
     Args:
         cells: what to run.
         output: the folder of their folders.
-        overwrite: run finished ones again.
-        pdf: also draw figures as PDF.
+        manner: how to; with `overwrite` finished ones are run again.
         after: called after each cell with what failed so far.
 
     Returns:
@@ -84,7 +83,7 @@ def run_in_turn(
         minutes = (time.monotonic() - began) / 60
         print(f"\n[{number + 1}/{len(cells)}] {cell}, {minutes:.0f} min so far")
         try:
-            run_cell(experiment, output / cell, overwrite, pdf)
+            run_cell(experiment, output / cell, manner)
         except Exception as error:  # out of memory, a full disk: the others may still succeed
             failed[cell] = (str(error).splitlines() or [type(error).__name__])[0]
             print(f"{cell} failed: {failed[cell]}")
@@ -92,9 +91,9 @@ def run_in_turn(
     return failed
 
 
-def run_from(queue: Queue, cells: Cells, output: Path, pdf: bool) -> None:
+def run_from(queue: Queue, cells: Cells, output: Path, manner: Manner) -> None:
     """Be a worker: take cells from the queue until all are done."""
-    queue.work(lambda cell: run_cell(cells[cell], output / cell, pdf=pdf))
+    queue.work(lambda cell: run_cell(cells[cell], output / cell, manner))
 
 
 def run_by_workers(queue: Queue, command: list[str], count: int, output: Path) -> Status:

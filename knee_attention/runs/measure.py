@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from knee_attention import device
-from knee_attention.datasets.batches import KneeBatches
+from knee_attention.datasets.batches import EVALUATION_BATCH, KneeBatches
 from knee_attention.datasets.knees import Knees
 from knee_attention.evidence.evaluation import split_results
 from knee_attention.evidence.localisation import localisation, widened
@@ -67,18 +67,20 @@ class Measured:
         return {branch: score for branch, score in scores.items() if score is not None}
 
 
-def measure(model: keras.Model, knees: Knees) -> Measured:
+def measure(model: keras.Model, knees: Knees, devices: int = 1) -> Measured:
     """Let a model see every knee once.
 
     Args:
         model: from prepared knees to its outputs, as `build_model` makes it.
         knees: at the model's image size.
+        devices: number of devices that share the model's batches.
     """
     network = with_masks(model)
     # A model that was loaded, not trained, would let Keras choose XLA, which is slow on a CPU.
-    network.jit_compile = device.choose_jit_compile()
-    batches = KneeBatches(knees, model.output_names)
+    network.jit_compile = device.choose_jit_compile(devices)
+    batches = KneeBatches(knees, model.output_names, EVALUATION_BATCH * devices, devices=devices)
     values = network.predict(batches, verbose=1 if sys.stdout.isatty() else 0)
+    values = {name: value[: len(knees)] for name, value in values.items()}
     probabilities = {name: as_probabilities(values[name]) for name in model.output}
     subjects = own_subjects(knees.files, knees.subjects)
     predictions = Predictions(knees.files, subjects, knees.grades, probabilities)

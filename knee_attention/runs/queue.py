@@ -8,19 +8,16 @@ taken again. A run's folder is named by its cell, so that whoever takes it conti
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from knee_attention.errors import InputError
 from knee_attention.runs.progress import Running, Status
+from knee_attention.runs.storage import connected, problems_told, without_password
 
 HEARTBEAT, GRACE = 60, 180
 """Seconds between a worker's signs of life, and after which it is taken for dead."""
-
-LONG_WAIT = {"timeout": 60}
-"""Seconds that SQLite lets a transaction wait for another."""
 
 MOST_DEATHS = 3
 """A cell at which so many workers died is given up."""
@@ -67,7 +64,7 @@ class Queue:
         self._optuna = optuna
         self._heartbeat, self._grace = heartbeat, timedelta(seconds=grace)
         self.cells = list(cells)
-        self._database = self._connected(storage, heartbeat, grace)
+        self._database = connected(storage, heartbeat, grace, MOST_DEATHS)
         self._study = self._opened(storage, name, identity)
         status = self.status()
         held = {*status.done, *status.waiting, *(running.cell for running in status.running)}
@@ -76,24 +73,8 @@ class Queue:
             if cell not in held and status.failed.get(cell, INTERRUPTED) == INTERRUPTED:
                 self._enqueue(cell)
 
-    def _connected(self, storage: str, heartbeat: int, grace: int):
-        storages = self._optuna.storages
-        with _problems_told(storage):
-            database = storages.RDBStorage(
-                storage,
-                engine_kwargs={"connect_args": LONG_WAIT} if storage.startswith("sqlite") else None,
-                heartbeat_interval=heartbeat,
-                grace_period=grace,
-                heartbeat_stale_trial_callback=storages.RetryHeartbeatStaleTrialCallback(
-                    max_retry=MOST_DEATHS
-                ),
-            )
-            if database.engine.dialect.name == "sqlite":
-                _have_writers_wait(database.engine)
-        return database
-
     def _opened(self, storage: str, name: str, identity: dict):
-        with _problems_told(storage):
+        with problems_told(storage):
             study = self._optuna.create_study(
                 study_name=name, storage=self._database, load_if_exists=True
             )
@@ -104,7 +85,7 @@ class Queue:
         different = [key for key in identity if held.get(key) != identity[key]]
         if different:
             key = different[0]
-            raise InputError(f"{_without_password(storage)}: holds a queue with another {key} "
+            raise InputError(f"{without_password(storage)}: holds a queue with another {key} "
                              f"({held.get(key)!r}, not {identity[key]!r}); repeat the options, or "
                              "choose another --output or --storage")
         return study
@@ -171,10 +152,13 @@ class Queue:
             raise
 
     def _is_taken(self, cell: str, number: int) -> bool:
+        """Of what was enqueued twice the first counts, also while it waits: of two workers that
+        look at the same moment, both cannot have the later one.
+        """
         states = self._optuna.trial.TrialState
         return any(
             other.user_attrs[CELL] == cell and other.number < number
-            for other in self._trials(states.RUNNING, states.COMPLETE)
+            for other in self._trials(states.WAITING, states.RUNNING, states.COMPLETE)
         )
 
     def retry_failed(self) -> list[str]:
@@ -206,47 +190,3 @@ class Queue:
             elif states.FAIL in found:
                 status.failed[cell] = found[states.FAIL].user_attrs.get(REASON, INTERRUPTED)
         return status
-
-
-@contextmanager
-def _problems_told(storage: str) -> Iterator[None]:
-    """Turn what a database cannot do into one sentence, without its password."""
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except (SQLAlchemyError, ImportError, OSError, RuntimeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{_without_password(storage)}: no usable storage ({reason})") from None
-
-
-def _have_writers_wait(engine) -> None:
-    """Let a transaction on SQLite take its lock before it reads, not before it writes.
-
-    SQLite knows no SELECT FOR UPDATE: two workers would read that a cell waits, and both take it.
-    """
-    from sqlalchemy import event
-
-    @event.listens_for(engine, "connect")
-    def leave_transactions_alone(connection, record):
-        connection.isolation_level = None
-
-    @event.listens_for(engine, "begin")
-    def begin(connection):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    engine.dispose()
-
-
-def local_storage(folder: Path) -> str:
-    """The database of a queue that only processes of this machine work through."""
-    return f"sqlite:///{(folder / 'queue.db').absolute()}"
-
-
-def _without_password(storage: str) -> str:
-    from sqlalchemy.engine import make_url
-
-    try:
-        return make_url(storage).render_as_string(hide_password=True)
-    except Exception:  # no address at all
-        return storage

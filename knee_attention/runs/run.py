@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from knee_attention import device
-from knee_attention.datasets.batches import KneeBatches
+from knee_attention.datasets.batches import EVALUATION_BATCH, KneeBatches
 from knee_attention.datasets.dataset import load_dataset, preparation_of
 from knee_attention.datasets.knees import Dataset
 from knee_attention.errors import InputError
@@ -19,37 +19,41 @@ from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.runs.environment import environment
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.finishing import draw_augmentation, finish
+from knee_attention.runs.manner import PLAIN, Manner
+from knee_attention.runs.parallel import find_devices, refuse_uneven, shared_by
 from knee_attention.runs.run_folder import Run
 from knee_attention.runs.training import compile_model, train
 
 
-def run(experiment: Experiment, output: Path, overwrite: bool = False, pdf: bool = False) -> dict:
+def run(experiment: Experiment, output: Path, manner: Manner = PLAIN) -> dict:
     """Train, evaluate and save one experiment; continue it if it was killed.
 
     Args:
         experiment: what to run.
         output: its folder.
-        overwrite: begin anew in a folder that holds a run.
-        pdf: also draw the figures as PDF.
+        manner: how to.
 
     Returns:
         the content of the run's `results.json`.
 
     Raises:
-        InputError: data, weights or folder that cannot be used.
+        InputError: data, weights, folder or devices that cannot be used.
     """
     place = Run(output)
-    place.refuse_overlap(experiment, overwrite)
+    place.refuse_overlap(experiment, manner.overwrite)
+    devices = find_devices(manner.devices)
+    refuse_uneven(experiment.batch_size, len(devices))
     with place.claimed():
-        anew = overwrite and place.begun
+        anew = manner.overwrite and place.begun
         results = None if anew else place.results_of(experiment)
         if results:
             print(f"{output}: finished before; --overwrite runs it again")
             return results
-        return _run(experiment, place, anew, pdf)
+        with shared_by(devices):
+            return _run(experiment, place, anew, manner, len(devices))
 
 
-def _run(experiment: Experiment, place: Run, anew: bool, pdf: bool) -> dict:
+def _run(experiment: Experiment, place: Run, anew: bool, manner: Manner, devices: int) -> dict:
     began = time.perf_counter()
     # Where nothing is drawn the seed changes no knee: one loading serves all seeds.
     draws = experiment.data is None or experiment.limit is not None
@@ -64,10 +68,11 @@ def _run(experiment: Experiment, place: Run, anew: bool, pdf: bool) -> dict:
     precision = device.choose_precision(experiment.precision)
     keras.utils.set_random_seed(experiment.seed)
     model = _build(experiment, dataset.splits["train"].images, precision)
+    jit_compile = device.choose_jit_compile(devices)
     compile_model(
-        model, experiment.output_weights, experiment.learning_rate, device.choose_jit_compile()
+        model, experiment.output_weights, experiment.learning_rate, jit_compile, devices
     )
-    _announce(experiment, model, dataset, precision, place)
+    _announce(experiment, model, dataset, precision, devices, place)
     if anew:  # only now, when nothing is in the way of the new run
         place.clear()
     place.begin(experiment, dataset.turned)
@@ -80,12 +85,16 @@ def _run(experiment: Experiment, place: Run, anew: bool, pdf: bool) -> dict:
         training=True,
         seed=experiment.seed,
         augment=experiment.augment,
+        devices=devices,
     )
-    validation = KneeBatches(dataset.splits["validation"], outputs)
-    history = train(model, training, validation, experiment, place)
-    results = finish(experiment, model, dataset, history, place, pdf)
-    draw_augmentation(training, experiment, place, pdf)
-    place.finish(results, environment(precision, history, time.perf_counter() - began))
+    validation = KneeBatches(
+        dataset.splits["validation"], outputs, EVALUATION_BATCH * devices, devices=devices
+    )
+    history = train(model, training, validation, experiment, place, manner.tensorboard)
+    results = finish(experiment, model, dataset, history, place, manner.pdf, devices)
+    draw_augmentation(training, experiment, place, manner.pdf)
+    seconds = time.perf_counter() - began
+    place.finish(results, environment(precision, history, seconds, devices))
     return results
 
 
@@ -132,18 +141,25 @@ def _build(experiment: Experiment, images, precision: str) -> keras.Model:
 
 
 def _announce(
-    experiment: Experiment, model: keras.Model, dataset: Dataset, precision: str, place: Run
+    experiment: Experiment,
+    model: keras.Model,
+    dataset: Dataset,
+    precision: str,
+    devices: int,
+    place: Run,
 ) -> None:
     splits = ", ".join(
         f"{split} {len(knees)} ({' '.join(map(str, knees.grade_counts()))})"
         for split, knees in dataset.splits.items()
     )
+    shared = f", batches shared by {devices} devices" if devices > 1 else ""
     print(
         f"{experiment.name} | {model.count_params():,} parameters | "
         f"{'synthetic phantoms' if dataset.synthetic else experiment.data}: {splits} by KL 0-4 | "
         f"{experiment.image_size[0]}x{experiment.image_size[1]}, batch {experiment.batch_size}, "
         f"lr {experiment.learning_rate:g}, at most {experiment.epochs} epochs | "
-        f"{precision} on {device.describe_device()}, {keras.backend.backend()} | {place.folder}",
+        f"{precision} on {device.describe_device()}, {keras.backend.backend()}{shared} | "
+        f"{place.folder}",
         flush=True,
     )
     if "test" not in dataset.splits:

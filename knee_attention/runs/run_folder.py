@@ -31,6 +31,7 @@ class Run:
         history: losses and accuracies, one row an epoch.
         turned: the photographic negatives among the images, if there are any.
         unreadable: the images that were left out, if there are any.
+        tensorboard: the folder of what TensorBoard shows, where that was asked for.
         model, keras_model: the trained network, twice.
         predictions_file: every knee's probabilities, of the split that is reported.
         results_file: what the network reaches; the last file of a run.
@@ -45,6 +46,7 @@ class Run:
         self.history = self.folder / "history.csv"
         self.turned = self.folder / "turned.csv"
         self.unreadable = self.folder / "unreadable.csv"
+        self.tensorboard = self.folder / "tensorboard"
         self.model = self.folder / RUN_MODEL
         self.keras_model = self.folder / "model.keras"
         self.predictions_file = self.folder / "predictions.csv"

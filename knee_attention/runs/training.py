@@ -10,6 +10,7 @@ from knee_attention.kl import GRADES, REGRESSION
 from knee_attention.runs.batch_statistics import PreciseBatchNorm
 from knee_attention.runs.checkpoint import Checkpoint
 from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.parallel import common_statistics
 from knee_attention.runs.run_folder import Run
 
 MONITOR = "val_loss"
@@ -25,6 +26,7 @@ def compile_model(
     loss_weights: dict[str, float],
     learning_rate: float,
     jit_compile: bool,
+    devices: int = 1,
 ) -> None:
     """Adam, and one categorical cross-entropy for each output; of a regression the squared error.
 
@@ -33,8 +35,9 @@ def compile_model(
         loss_weights: output name -> weight of its loss.
         learning_rate: of Adam.
         jit_compile: whether XLA compiles the training step.
+        devices: number of devices that share each batch, whose knees then have weights.
     """
-    losses = dict.fromkeys(loss_weights, "sparse_categorical_crossentropy")
+    losses = dict.fromkeys(loss_weights, keras.losses.SparseCategoricalCrossentropy)
     metrics = {
         name: [
             keras.metrics.SparseCategoricalAccuracy("accuracy"),
@@ -43,17 +46,18 @@ def compile_model(
         for name in loss_weights
     }
     if REGRESSION in loss_weights:
-        losses[REGRESSION] = "mean_squared_error"
+        losses[REGRESSION] = keras.losses.MeanSquaredError
         metrics[REGRESSION] = [
             keras.metrics.MeanMetricWrapper(rounds_to, "accuracy"),
             keras.metrics.MeanSquaredError(MEAN_LOSS),
         ]
+    reduction = "sum_over_batch_size" if devices == 1 else "mean_with_sample_weight"
     model.compile(
         optimizer=keras.optimizers.Adam(learning_rate, *ADAM_BETAS),
-        loss=losses,
+        loss={name: kind(reduction=reduction) for name, kind in losses.items()},
         loss_weights=dict(loss_weights),
-        metrics=metrics,
         jit_compile=jit_compile,
+        **{"metrics" if devices == 1 else "weighted_metrics": metrics},
     )
 
 
@@ -69,6 +73,7 @@ def train(
     validation: KneeBatches,
     experiment: Experiment,
     run: Run,
+    tensorboard: bool = False,
 ) -> list[dict]:
     """Fit a compiled model until validation loss stops falling; its best weights are put back.
 
@@ -84,6 +89,7 @@ def train(
         experiment: says how many epochs, with what patience and schedule, and whether batch
             statistics are estimated anew before each validation.
         run: its folder receives the state and the history after each epoch.
+        tensorboard: also write what TensorBoard shows; a continued training adds to it.
 
     Returns:
         one dict an epoch: its number, seconds, learning rate, and every loss and accuracy.
@@ -100,25 +106,28 @@ def train(
     checkpoint.restore(model)
     callbacks = [
         keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: training.start(epoch)),
-        NamedLogs(training.outputs),
+        NamedLogs(training.outputs, experiment.output_weights if training.devices > 1 else None),
         rate,
         stopping,
-        checkpoint,
     ]
+    if tensorboard:
+        callbacks.append(keras.callbacks.TensorBoard(run.tensorboard, write_graph=False))
+    callbacks.append(checkpoint)
     if experiment.batch_norm == "precise":
         callbacks.insert(0, PreciseBatchNorm(training))
     done = len(checkpoint.rows)
     if done:
         print(f"continuing after epoch {done}")
-    model.fit(
-        training,
-        validation_data=validation,
-        initial_epoch=epochs if checkpoint.finished else done,
-        epochs=epochs,
-        callbacks=callbacks,
-        shuffle=False,  # the batches shuffle themselves, by epoch and seed
-        verbose=1 if sys.stdout.isatty() else 2,
-    )
+    with common_statistics(model, training.devices):
+        model.fit(
+            training,
+            validation_data=validation,
+            initial_epoch=epochs if checkpoint.finished else done,
+            epochs=epochs,
+            callbacks=callbacks,
+            shuffle=False,  # the batches shuffle themselves, by epoch and seed
+            verbose=1 if sys.stdout.isatty() else 2,
+        )
     return checkpoint.rows
 
 
@@ -139,11 +148,17 @@ class NamedLogs(keras.callbacks.Callback):
 
     Keras takes an output's loss for the mean over batches, as if the last, smaller one were whole;
     the same loss that it measures as a metric is the mean over knees.
+
+    Args:
+        outputs: names of the model's outputs.
+        loss_weights: of the outputs, where knees have weights, which Keras leaves out of account
+            in the mean of the whole loss; it is then put together anew.
     """
 
-    def __init__(self, outputs: list[str]):
+    def __init__(self, outputs: list[str], loss_weights: dict[str, float] | None = None):
         super().__init__()
         self.outputs = outputs
+        self.loss_weights = loss_weights
 
     def on_epoch_end(self, epoch, logs=None):
         several = len(self.outputs) > 1
@@ -152,3 +167,8 @@ class NamedLogs(keras.callbacks.Callback):
                 given = f"{prefix}{output}_" if several else prefix
                 logs[f"{prefix}{output}_accuracy"] = logs.pop(f"{given}accuracy")
                 logs[f"{prefix}{output}_loss"] = logs.pop(f"{given}{MEAN_LOSS}")
+            if self.loss_weights:
+                logs[f"{prefix}loss"] = sum(
+                    weight * logs[f"{prefix}{output}_loss"]
+                    for output, weight in self.loss_weights.items()
+                )

@@ -8,7 +8,8 @@ from collections import Counter
 import pytest
 
 from knee_attention.errors import InputError
-from knee_attention.runs.queue import Queue, local_storage
+from knee_attention.runs.queue import Queue
+from knee_attention.runs.storage import local_storage
 
 pytest.importorskip("optuna")
 CELLS = [f"cell{number}" for number in range(6)]

@@ -1,11 +1,13 @@
 """The search's cells, from its command line on."""
 
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from knee_attention.commands import many_runs, table1
 from knee_attention.commands.weight_search import main
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.weight_search import GRID, cells_of
@@ -27,13 +29,59 @@ def test_every_pair_of_weights_is_a_cell_and_further_seeds_come_behind():
 @pytest.mark.parametrize(
     ("grid", "message"),
     [(["0.5"], "two different"), (["0.5", "0.5"], "two different"), (["0", "1"], "above 0"),
-     (["0.5", "1.1"], "at most 1"), (["0.5", "nan"], "at most 1")],
+     (["0.5", "1.1"], "at most 1"), (["0.5", "nan"], "at most 1"),
+     (["0.5", "much"], "invalid float value: 'much'")],
 )  # fmt: skip
 def test_a_grid_that_is_none_is_told(tmp_path, capsys, grid, message):
     with pytest.raises(SystemExit) as ended:
         main(SCRIPTS, ["--output", str(tmp_path / "search"), "--grid", *grid])
     assert ended.value.code == 2 and message in capsys.readouterr().err
     assert not (tmp_path / "search").exists()
+
+
+@pytest.fixture
+def refused(capsys):
+    """The one sentence with which a command on a queue ends."""
+
+    def run(command, *options):
+        with pytest.raises(SystemExit) as ended:
+            command(*options)
+        said = capsys.readouterr().err.strip()
+        assert ended.value.code == 2 and len(said.splitlines()) == 1
+        return said
+
+    return run
+
+
+def test_a_queue_is_of_one_command_with_one_set_of_options(tmp_path, monkeypatch, refused):
+    pytest.importorskip("optuna")
+    queued = ["--output", str(tmp_path / "queued"), "--status"]
+    main(SCRIPTS, [*queued, *QUICK])
+    assert "another epochs (1, not 2)" in refused(main, SCRIPTS, [*queued, *QUICK, "--epochs", "2"])
+    weights = [*queued, *QUICK, "--weights", str(SCRIPTS[0])]
+    assert "another weights ('scratch', not" in refused(main, SCRIPTS, weights)
+    said = refused(table1.main, SCRIPTS, queued)
+    assert "another command ('run_weight_search.py', not 'run_table1.py')" in said
+    monkeypatch.setattr(metadata, "version", lambda package: "99.0")
+    assert "another version (" in refused(main, SCRIPTS, [*queued, *QUICK])
+
+
+def test_a_storage_that_cannot_be_reached_is_told(tmp_path, refused):
+    pytest.importorskip("psycopg")
+    storage = "postgresql://user:secret@127.0.0.1:1/none"
+    options = ["--output", str(tmp_path / "queued"), *QUICK, "--storage", storage]
+    said = refused(main, SCRIPTS, options)
+    assert "user:***@127.0.0.1:1/none: no usable storage" in said and "secret" not in said
+
+
+def test_an_output_without_what_the_queue_has_finished_is_told(tmp_path, monkeypatch, refused):
+    """As on a machine that does not see the others' folder."""
+    pytest.importorskip("optuna")
+    storage = ["--storage", f"sqlite:///{tmp_path / 'queue.db'}"]
+    monkeypatch.setattr(many_runs, "run_from", lambda queue, *_: queue.work(lambda cell: 1.0))
+    main(SCRIPTS, ["--output", str(tmp_path / "here" / "search"), *QUICK, *storage])
+    options = ["--output", str(tmp_path / "there" / "search"), *QUICK, *storage]
+    assert "lacks w0.5-0.5, which is finished" in refused(main, SCRIPTS, options)
 
 
 @pytest.mark.slow
@@ -52,6 +100,3 @@ def test_workers_and_one_process_find_the_same(tmp_path, capsys, monkeypatch):
         assert ours.read_bytes() == theirs.read_bytes()
     tables = [pd.read_csv(tmp_path / kind / "weight_search.csv") for kind in ("queued", "alone")]
     pd.testing.assert_frame_equal(*tables)
-    with pytest.raises(SystemExit):
-        main(SCRIPTS, [*queued, "--status", "--epochs", "2"])
-    assert "another epochs (1, not 2)" in capsys.readouterr().err

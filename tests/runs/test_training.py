@@ -1,4 +1,5 @@
 import csv
+import sys
 
 import h5py
 import keras
@@ -9,6 +10,7 @@ from knee_attention.datasets.batches import KneeBatches
 from knee_attention.datasets.knees import Knees
 from knee_attention.errors import InputError
 from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.manner import Manner
 from knee_attention.runs.run_folder import Run
 from knee_attention.runs.training import compile_model, train
 
@@ -225,3 +227,28 @@ def test_a_state_of_another_precision_is_said(tmp_path):
     model.optimizer = keras.optimizers.LossScaleOptimizer(model.optimizer)
     with pytest.raises(InputError, match="start again with --overwrite"):
         fit(tmp_path, 2, model)
+
+
+def test_tensorboard_gets_every_epoch_once_also_of_a_continued_training(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util.tensor_util import make_ndarray
+
+    for epochs in (2, 3):
+        experiment, run = Experiment(epochs=epochs), Run(tmp_path)
+        history = train(tiny_model(), tiny_batches(training=True), tiny_batches(), experiment, run,
+                        tensorboard=True)  # fmt: skip
+    for split, prefix in (("train", ""), ("validation", "val_")):
+        shown = EventAccumulator(str(run.tensorboard / split)).Reload()
+        for name in ("loss", "att1_loss", "att0_accuracy"):
+            points = shown.Tensors(f"epoch_{name}")
+            assert [point.step for point in points] == [0, 1, 2]
+            values = [float(make_ndarray(point.tensor_proto)) for point in points]
+            np.testing.assert_allclose(values, [row[f"{prefix}{name}"] for row in history])
+
+
+def test_without_tensorboard_the_command_to_install_it_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    assert not Manner().tensorboard
+    with pytest.raises(InputError, match=r'pip install "knee_attention\[tensorboard\]"'):
+        Manner(tensorboard=True)

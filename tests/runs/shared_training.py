@@ -1,0 +1,102 @@
+"""A training by one device and the same by two virtual ones; prints how far apart they end.
+
+    python shared_training.py FOLDER BACKBONE precise|moving
+
+Run as a process of its own, because the devices have to be there before the backend begins.
+"""
+
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+
+import keras
+import numpy as np
+
+from knee_attention import device
+from knee_attention.datasets.batches import KneeBatches
+from knee_attention.datasets.knees import Knees
+from knee_attention.networks.model import build_model
+from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.measure import measure
+from knee_attention.runs.parallel import find_devices, shared_by
+from knee_attention.runs.run_folder import Run
+from knee_attention.runs.training import compile_model, train
+
+SIDE = {"vgg16": 64, "antony_clsf": 96}
+LEARNING_RATE = {"vgg16": 1e-5, "antony_clsf": 1e-4}
+
+
+def two_devices() -> list[str]:
+    """Two parts of the CPU, as if they were devices."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        [cpu] = tf.config.list_physical_devices("CPU")
+        parts = [tf.config.LogicalDeviceConfiguration() for _ in range(2)]
+        tf.config.set_logical_device_configuration(cpu, parts)
+    return find_devices(2)
+
+
+def knees(count: int, side: int) -> Knees:
+    """Pictures of bright and dark squares: noise would leave deep features all but constant."""
+    generator = np.random.default_rng(count)
+    grades = generator.integers(5, size=count)
+    squares = generator.integers(0, 255, (count, 8, 8)).astype(np.uint8)
+    images = np.kron(squares, np.ones((1, side // 8, side // 8), np.uint8))
+    return Knees(images, grades, [f"{n}R" for n in range(count)], [""] * count)
+
+
+def trained(
+    experiment: Experiment, devices: list[str], folder: Path, stops: tuple[int, ...]
+) -> dict:
+    """Two epochs of five steps, of which the last has three knees; maybe in two goes."""
+    count, weights = len(devices), experiment.output_weights
+    training, validation = (knees(number, experiment.image_size[0]) for number in (19, 11))
+    with shared_by(devices):
+        for epochs in stops:
+            keras.utils.set_random_seed(0)
+            model = build_model(experiment.backbone, experiment.branches, experiment.fusion,
+                                experiment.image_size, precision="float32")  # fmt: skip
+            compile_model(model, weights, experiment.learning_rate,
+                          device.choose_jit_compile(count), count)  # fmt: skip
+            # Adam divides gradients by their size: a step is as large where a gradient is nothing
+            # but rounding, unless that is below its epsilon.
+            model.optimizer.epsilon = 1e-3
+            batches = KneeBatches(training, list(weights), 4, training=True, devices=count)
+            shown = KneeBatches(validation, list(weights), 4, devices=count)
+            history = train(model, batches, shown, replace(experiment, epochs=epochs), Run(folder))
+        seen = measure(model, validation, count)
+        model.save(folder / "model.keras")
+    return {
+        # No accuracies: where two grades are all but equally probable, rounding decides.
+        "losses": [value for row in history for name, value in row.items() if "loss" in name],
+        "probabilities": list(seen.predictions.probabilities.values()),
+        "masks": list(seen.masks.values()),
+        "trainable": [weight.numpy() for weight in model.trainable_weights],
+        "statistics": [weight.numpy() for weight in model.non_trainable_weights],
+        "names": [weight.path for weight in model.weights],
+    }
+
+
+def main(folder: Path, backbone: str, batch_norm: str) -> None:
+    devices, side = two_devices(), SIDE[backbone]
+    experiment = Experiment(backbone, ("att0", "att1"), "multi_loss", (1.0, 0.8),
+                            image_size=(side, side), batch_norm=batch_norm,
+                            learning_rate=LEARNING_RATE[backbone])  # fmt: skip
+    one = trained(experiment, devices[:1], folder / "one", (2,))
+    two = trained(experiment, devices, folder / "two", (1, 2))
+    found = {"same names": one.pop("names") == two.pop("names")}
+    for kind, values in one.items():
+        pairs = zip(values, two[kind], strict=True)
+        found[kind] = max(float(np.abs(ours - theirs).max()) for ours, theirs in pairs)
+    loaded = keras.saving.load_model(folder / "two" / "model.keras")
+    found["synchronized"] = any(getattr(layer, "synchronized", False) for layer in loaded.layers)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:])
