@@ -65,7 +65,7 @@ def _antony_extended(images, pool: int = 3):
 _ANTONY_PHANTOMS = {
     "image_size": (160, 112), "epochs": 8, "batch_size": 8, "learning_rate": 5e-4
 }  # fmt: skip
-_BASELINE_PHANTOMS = {**_ANTONY_PHANTOMS, "image_size": (96, 96)}
+_BASELINE_PHANTOMS = {**_ANTONY_PHANTOMS, "image_size": (96, 144), "crop": "antony"}
 
 BACKBONES = {
     "vgg16": Backbone(

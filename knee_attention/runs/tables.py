@@ -10,7 +10,8 @@ from knee_attention.runs.many_runs import Cells
 from knee_attention.runs.run_folder import Run
 
 SHARED_OPTIONS = ("data", "image_size", "epochs", "batch_size", "learning_rate", "patience",
-                  "weights", "batch_norm", "augment", "schedule", "polarity", "limit")  # fmt: skip
+                  "weights", "batch_norm", "augment", "schedule", "polarity", "crop",
+                  "limit")  # fmt: skip
 """Options in which all runs of one table agree."""
 
 
