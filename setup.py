@@ -42,7 +42,7 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["knee_attention", "knee_attention.*"]),
     package_data={
-        "knee_attention": ["py.typed"],
+        "knee_attention": ["py.typed", "pretrained/*"],
         "knee_attention.evidence.report": ["page.css"],
         "knee_attention.films": ["localiser.onnx"],
         "knee_attention.grading.web": ["page/*"],

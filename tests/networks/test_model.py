@@ -18,7 +18,8 @@ def variant(backbone, name):
     return SINGLES.get(name) or (pair, name)
 
 
-TWENTY = list(itertools.product(BACKBONES, [*SINGLES, "early_fusion", "multi_loss"]))
+ATTENTIVE = [name for name, backbone in BACKBONES.items() if backbone.taps]
+TWENTY = list(itertools.product(ATTENTIVE, [*SINGLES, "early_fusion", "multi_loss"]))
 
 
 def count(weights):
