@@ -79,7 +79,7 @@ def _once_tables_are_made(connect: Callable):
         try:
             return connect()
         except (IntegrityError, ProgrammingError, OperationalError) as error:
-            if "already exists" not in str(error):
+            if not isinstance(error, IntegrityError) and "already exists" not in str(error):
                 raise
             time.sleep(patience)
     return connect()
