@@ -128,3 +128,17 @@ def test_a_storage_that_cannot_be_used_is_told(storage):
     with pytest.raises(InputError, match="no usable storage") as told:
         Queue(storage, "table", {}, CELLS)
     assert "secret" not in str(told.value) and "\n" not in str(told.value)
+
+
+def test_a_storage_that_is_lost_in_the_midst_is_told(tmp_path):
+    queue = open_queue(tmp_path)
+
+    def lose(cell):
+        for file in tmp_path.glob("queue.db*"):
+            file.write_bytes(b"no database any more" * 500)
+        return 1.0
+
+    with pytest.raises(InputError, match="no usable storage"):
+        queue.work(lose)
+    with pytest.raises(InputError, match="no usable storage"):
+        queue.status()
