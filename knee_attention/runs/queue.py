@@ -61,11 +61,11 @@ class Queue:
             raise InputError('several workers need Optuna: pip install "knee_attention[sweep]"'
                              ) from None
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._optuna = optuna
+        self._optuna, self._storage = optuna, storage
         self._heartbeat, self._grace = heartbeat, timedelta(seconds=grace)
         self.cells = list(cells)
         self._database = connected(storage, heartbeat, grace, MOST_DEATHS)
-        self._study = self._opened(storage, name, identity)
+        self._study = self._opened(name, identity)
         status = self.status()
         held = {*status.done, *status.waiting, *(running.cell for running in status.running)}
         for cell in self.cells:
@@ -73,8 +73,8 @@ class Queue:
             if cell not in held and status.failed.get(cell, INTERRUPTED) == INTERRUPTED:
                 self._enqueue(cell)
 
-    def _opened(self, storage: str, name: str, identity: dict):
-        with problems_told(storage):
+    def _opened(self, name: str, identity: dict):
+        with problems_told(self._storage):
             study = self._optuna.create_study(
                 study_name=name, storage=self._database, load_if_exists=True
             )
@@ -85,7 +85,7 @@ class Queue:
         different = [key for key in identity if held.get(key) != identity[key]]
         if different:
             key = different[0]
-            raise InputError(f"{without_password(storage)}: holds a queue with another {key} "
+            raise InputError(f"{without_password(self._storage)}: holds a queue with another {key} "
                              f"({held.get(key)!r}, not {identity[key]!r}); repeat the options, or "
                              "choose another --output or --storage")
         return study
@@ -94,7 +94,8 @@ class Queue:
         self._study.enqueue_trial({}, user_attrs={CELL: cell})
 
     def _trials(self, *states):
-        trials = self._study.get_trials(deepcopy=False, states=states or None)
+        with problems_told(self._storage):
+            trials = self._study.get_trials(deepcopy=False, states=states or None)
         return [trial for trial in trials if trial.user_attrs.get(CELL) in self.cells]
 
     def work(self, do: Callable[[str], float]) -> None:
@@ -105,17 +106,26 @@ class Queue:
         Args:
             do: does a cell and gives its validation loss; what it raises is kept as the reason
                 of a failure.
+
+        Raises:
+            InputError: the storage cannot be reached any more.
         """
+        with problems_told(self._storage):
+            while self._work_once(do):
+                pass
+
+    def _work_once(self, do: Callable[[str], float]) -> bool:
+        """Take a cell, or wait for the others a while; gives whether there is something left."""
         states = self._optuna.trial.TrialState
-        while True:
-            self._optuna.storages.fail_stale_trials(self._study)
-            self._give_up_stillborn()
-            if self._trials(states.WAITING):
-                self._take(do)
-            elif self._trials(states.RUNNING):
-                time.sleep(min(self._heartbeat, 5))
-            else:
-                return
+        self._optuna.storages.fail_stale_trials(self._study)
+        self._give_up_stillborn()
+        if self._trials(states.WAITING):
+            self._take(do)
+        elif self._trials(states.RUNNING):
+            time.sleep(min(self._heartbeat, 5))
+        else:
+            return False
+        return True
 
     def _give_up_stillborn(self) -> None:
         """Put back what workers took that died before their first sign of life: Optuna tells a
@@ -135,6 +145,10 @@ class Queue:
         except AssertionError:
             # Silent for longer than the grace, as a sleeping laptop is, this worker was taken for
             # dead: its cell is somebody else's, and Optuna takes no answer any more.
+            return
+        except UnboundLocalError:
+            # Optuna falls over itself where it cannot write an answer. Either the next look at the
+            # storage tells why, or the cell is taken again and found to be finished.
             return
 
     def _do(self, trial, do: Callable[[str], float]) -> float:

@@ -31,12 +31,15 @@ def connected(storage: str, heartbeat: int, grace: int, most_deaths: int):
     """
     from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 
-    waits = {"connect_args": LONG_WAIT} if storage.startswith("sqlite") else None
+    # While a run lasts for hours, a network may give up the connection.
+    options = {"pool_pre_ping": True}
+    if storage.startswith("sqlite"):
+        options = {"connect_args": LONG_WAIT}
     with problems_told(storage):
         database = _once_tables_are_made(
             lambda: RDBStorage(
                 _with_driver(storage),
-                engine_kwargs=waits,
+                engine_kwargs=options,
                 heartbeat_interval=heartbeat,
                 grace_period=grace,
                 heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(
@@ -52,11 +55,14 @@ def connected(storage: str, heartbeat: int, grace: int, most_deaths: int):
 @contextmanager
 def problems_told(storage: str) -> Iterator[None]:
     """Turn what a database cannot do into one sentence, without its password."""
+    from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (SQLAlchemyError, ImportError, OSError, RuntimeError) as error:
+    except (
+        SQLAlchemyError, StorageInternalError, ImportError, OSError, RuntimeError
+    ) as error:  # fmt: skip
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"{without_password(storage)}: no usable storage ({reason})") from None
 
@@ -79,7 +85,7 @@ def _once_tables_are_made(connect: Callable):
         try:
             return connect()
         except (IntegrityError, ProgrammingError, OperationalError) as error:
-            if "already exists" not in str(error):
+            if not isinstance(error, IntegrityError) and "already exists" not in str(error):
                 raise
             time.sleep(patience)
     return connect()

@@ -58,6 +58,13 @@ def test_two_workers_do_every_cell_once_although_one_is_killed(tmp_path):
     assert status.done == CELLS and not status.running and not status.waiting
 
 
+def test_workers_may_begin_at_the_same_moment(tmp_path):
+    """The first of them makes the tables, each of them enqueues."""
+    workers = [start_worker(tmp_path) for _ in range(4)]
+    assert [worker.wait(timeout=120) for worker in workers] == [0] * 4
+    assert done(tmp_path) == Counter(CELLS)
+
+
 def test_a_worker_that_dies_before_its_first_sign_of_life_loses_no_cell(tmp_path):
     import optuna
 
@@ -121,3 +128,17 @@ def test_a_storage_that_cannot_be_used_is_told(storage):
     with pytest.raises(InputError, match="no usable storage") as told:
         Queue(storage, "table", {}, CELLS)
     assert "secret" not in str(told.value) and "\n" not in str(told.value)
+
+
+def test_a_storage_that_is_lost_in_the_midst_is_told(tmp_path):
+    queue = open_queue(tmp_path)
+
+    def lose(cell):
+        for file in tmp_path.glob("queue.db*"):
+            file.write_bytes(b"no database any more" * 500)
+        return 1.0
+
+    with pytest.raises(InputError, match="no usable storage"):
+        queue.work(lose)
+    with pytest.raises(InputError, match="no usable storage"):
+        queue.status()

@@ -145,7 +145,8 @@ def test_a_search_from_two_places(storage, tmp_path):
     commands = []
     for name in ("here", "there"):
         (tmp_path / name).mkdir()
-        commands.append(subprocess.Popen(command, cwd=tmp_path / name, stdout=subprocess.DEVNULL))
+        with open(tmp_path / f"{name}.log", "wb") as log:
+            commands.append(subprocess.Popen(command, cwd=tmp_path / name, stdout=log, stderr=log))
     assert [command.wait(timeout=280) for command in commands] == [0, 0]
     said = (tmp_path / "search" / "weight_search.md").read_text()
     assert "4 of 4 trainings" in said and "failed" not in said

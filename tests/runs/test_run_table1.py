@@ -1,6 +1,7 @@
 """All experiments in one go: what fails is passed over, what is finished is taken."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,20 @@ def test_a_failed_run_is_said_and_a_second_call_does_only_what_is_missing(tmp_pa
     assert "<table" in (output / "table1.html").read_text()
     text = (output / "table1.md").read_text()
     assert "failed" not in text and "against its best single branch, att1" in text
+
+
+@pytest.mark.slow
+def test_two_workers_write_the_table_of_one_process(tmp_path, monkeypatch):
+    pytest.importorskip("optuna")
+    options = ["--only", *NAMES, *QUICK]
+    script = SPEC.origin
+    monkeypatch.setattr(sys, "argv", [script, "--output", str(tmp_path / "queued"), *options,
+                                      "--workers", "2"])  # fmt: skip
+    main(scripts(), sys.argv[1:])
+    main(scripts(), ["--output", str(tmp_path / "alone"), *options])
+    ours, theirs = (pd.read_csv(tmp_path / kind / "table1.csv") for kind in ("queued", "alone"))
+    assert len(ours) == 3
+    pd.testing.assert_frame_equal(*(table.drop(columns="minutes") for table in (ours, theirs)))
 
 
 def test_runs_that_are_not_there_yet_are_named(tmp_path):
