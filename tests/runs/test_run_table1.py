@@ -73,8 +73,8 @@ def test_two_workers_write_the_table_of_one_process(tmp_path, monkeypatch):
     script = SPEC.origin
     monkeypatch.setattr(sys, "argv", [script, "--output", str(tmp_path / "queued"), *options,
                                       "--workers", "2"])  # fmt: skip
-    main(scripts(), sys.argv[1:])
-    main(scripts(), ["--output", str(tmp_path / "alone"), *options])
+    main(1, scripts(), sys.argv[1:])
+    main(1, scripts(), ["--output", str(tmp_path / "alone"), *options])
     ours, theirs = (pd.read_csv(tmp_path / kind / "table1.csv") for kind in ("queued", "alone"))
     assert len(ours) == 3
     pd.testing.assert_frame_equal(*(table.drop(columns="minutes") for table in (ours, theirs)))
