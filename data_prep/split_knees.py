@@ -17,7 +17,6 @@ on the film.
 import argparse
 import os
 from collections import defaultdict
-from dataclasses import asdict
 from pathlib import Path
 
 from knee_attention.errors import InputError
@@ -132,9 +131,7 @@ def _split(options: argparse.Namespace) -> None:
     ambiguous = {source for same in by_id.values() if len(same) > 1 for source in same}
 
     cutting = Cutting(options.split, size, options.fit, options.equalize, options.flip_left, crop)
-    begun = {**asdict(cutting), "polarity": options.polarity}
-    if crop == "half":
-        del begun["crop"]  # the journals of earlier versions do not know it
+    begun = {**cutting.described(), "polarity": options.polarity}
     journal = Journal(options.knees / ".journal.jsonl", begun)
     write_cutting(options.knees, cutting)
     cutter = Cutter(options.knees, cutting, options.polarity)

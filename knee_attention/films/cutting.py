@@ -72,6 +72,15 @@ class Cutting:
         knee = prepare_knee(half, self.size, self.fit, self.equalize)
         return knee[:, ::-1] if self.flip_left and side == "L" else knee
 
+    def described(self) -> dict:
+        """What `recorded` reads again. Of halves it says what it said before there were crops, so
+        that what was made then counts as made in this way.
+        """
+        record = asdict(self)
+        if self.crop == "half":
+            del record["crop"]
+        return record
+
     @classmethod
     def read(cls, folder: Path) -> "Cutting | None":
         """What a folder of knees says of their cutting; None where it says nothing.
@@ -84,7 +93,7 @@ class Cutting:
 
     @classmethod
     def recorded(cls, record: dict, source: str | os.PathLike) -> "Cutting":
-        """The cutting that `asdict` of one once described, in a file called `source`.
+        """The cutting that one once `described`, in a file called `source`.
 
         Raises:
             InputError: it describes another kind of cutting.
@@ -99,6 +108,6 @@ class Cutting:
 def write_cutting(folder: Path, cutting: Cutting | None) -> None:
     """Leave in a folder of knees how they were cut, or nothing where that is not known."""
     if cutting:
-        write_json(folder / CUTTING, asdict(cutting))
+        write_json(folder / CUTTING, cutting.described())
     else:
         (folder / CUTTING).unlink(missing_ok=True)

@@ -128,7 +128,7 @@ class Preparation:
         said = {"fit": self.fit, "equalization": self.equalization}
         if self.crop:
             said["crop"] = self.crop
-        return {"cutting": asdict(self.cutting) if self.cutting else None, "preparation": said}
+        return {"cutting": self.cutting.described() if self.cutting else None, "preparation": said}
 
     @classmethod
     def recorded(cls, description: Mapping, source: str | os.PathLike) -> "Preparation":

@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +45,7 @@ def write_hdf5(
         raise InputError(f"{path}: expected knees of one size. Received: {sizes}")
     identity = [[row["file"], row["subject"], row["pixels"]] for row in rows]
     if cutting:
-        identity.append(asdict(cutting))
+        identity.append(cutting.described())
     fingerprint = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     try:
         remove_remains(path.parent.glob(f".*.{glob.escape(path.name[-KEPT_OF_NAME:])}"))
@@ -59,7 +58,7 @@ def write_hdf5(
         ):
             file.attrs.update(format=FORMAT, fingerprint=fingerprint)
             if cutting:
-                file.attrs["cutting"] = json.dumps(asdict(cutting))
+                file.attrs["cutting"] = json.dumps(cutting.described())
             shape = (len(rows), *shapes[0])
             images = file.create_dataset("images", shape, np.uint8, chunks=(1, *shapes[0]))
             for index, row in enumerate(tqdm(rows, desc=path.name)):

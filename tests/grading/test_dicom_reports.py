@@ -63,7 +63,7 @@ def knee_row(group):
 def bright_knee_model(monkeypatch, tmp_path):
     """A model file for `grade`, which grades as `BrightKnee` does."""
 
-    def load(path, polarity):
+    def load(path, polarity, crop):
         grader = bright_knee_grader()
         grader.network.path = path
         return grader

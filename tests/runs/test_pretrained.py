@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from conftest import blob_knee
 
 from knee_attention.commands.cli import main
 from knee_attention.commands.pretrained import main as make_pretrained
@@ -12,6 +11,13 @@ from knee_attention.networks.files import pretrained
 from knee_attention.networks.files.model_files import read_description
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.run import run
+
+
+def knee(grade: int, seed: int) -> np.ndarray:
+    """A picture as those of `knee_folder`: its bright bar is the wider the higher the grade."""
+    image = np.random.default_rng(seed).integers(0, 60, (96, 96)).astype(np.uint8)
+    image[46 - 3 * grade : 50 + 3 * grade, 10:-10] = 200
+    return image
 
 
 @pytest.fixture
@@ -32,8 +38,7 @@ def shipped(knee_folder, tmp_path, monkeypatch):
 
 def test_it_grades_by_its_name_with_calibrated_probabilities(shipped, tmp_path, monkeypatch):
     place, folder = shipped
-    knee = blob_knee(3, np.random.default_rng(5))
-    before, after = (load_grader(path).grade(knee, "single")[0]
+    before, after = (load_grader(path).grade(knee(3, 5), "single")[0]
                      for path in (place, "small"))  # fmt: skip
     assert (folder / "small.h5").stat().st_size < 0.62 * (place / "model.h5").stat().st_size
     said = read_description("small")
@@ -52,7 +57,7 @@ def test_a_knee_unlike_the_training_knees_is_said_to_be(shipped, tmp_path, capsy
     import cv2
 
     grader = load_grader("small")
-    alike, = grader.grade(blob_knee(2, np.random.default_rng(7)), "single")
+    alike, = grader.grade(knee(2, 7), "single")
     noise = np.random.default_rng(7).integers(0, 256, (96, 96)).astype(np.uint8)
     unlike, = grader.grade(noise, "single")
     assert not alike.unlike and unlike.unlike and unlike.likeness < alike.likeness

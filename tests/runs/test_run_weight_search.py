@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from knee_attention.commands import many_runs, table1
+from knee_attention.commands import many_runs, tables
 from knee_attention.commands.weight_search import main
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.weight_search import GRID, cells_of
@@ -60,7 +60,7 @@ def test_a_queue_is_of_one_command_with_one_set_of_options(tmp_path, monkeypatch
     assert "another epochs (1, not 2)" in refused(main, SCRIPTS, [*queued, *QUICK, "--epochs", "2"])
     weights = [*queued, *QUICK, "--weights", str(SCRIPTS[0])]
     assert "another weights ('scratch', not" in refused(main, SCRIPTS, weights)
-    said = refused(table1.main, SCRIPTS, queued)
+    said = refused(tables.main, 1, SCRIPTS, queued)
     assert "another command ('run_weight_search.py', not 'run_table1.py')" in said
     monkeypatch.setattr(metadata, "version", lambda package: "99.0")
     assert "another version (" in refused(main, SCRIPTS, [*queued, *QUICK])
