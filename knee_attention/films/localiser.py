@@ -28,9 +28,9 @@ def localiser_input(
     """A film as the localiser takes it, in training and afterwards: shrunk with its proportions,
     equalised by tiles, and centred on black.
 
-    One histogram of the whole film, as for the grading networks, hides the bone's edges in films
-    with saturated fields: on 9000099 a network that was trained on either found the left joint a
-    fifth too narrow, by tiles a twentieth.
+    One histogram of the whole film, as for the grading networks, hides the bone's edges where
+    fields are saturated: a network that learnt from such films found the left joint of the OAI film
+    9000099 a fifth too narrow, and of the same film equalised by tiles a twentieth.
 
     Args:
         film: `(height, width[, channels])`, any dtype, bone bright.

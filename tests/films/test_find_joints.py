@@ -12,6 +12,7 @@ from knee_attention.films.joint_crops import joint_crops
 from knee_attention.films.joints import THRESHOLD, box_around, jaccard
 from knee_attention.films.localiser import SHIPPED, Localiser, localiser_input, shipped_localiser
 from knee_attention.films.polarity import bone_bright
+from knee_attention.films.radiograph import equalize, resize_knee, to_uint8
 from knee_attention.phantoms.film import phantom_film
 from knee_attention.phantoms.strangers import STRANGERS, stranger
 
@@ -33,7 +34,12 @@ def test_the_input_keeps_the_proportions_and_is_equalised():
     height, width = film.shape
     assert square.shape == (256, 256) and square.dtype == np.uint8
     assert scale == 256 / width and left == 0 and top == (256 - round(height * scale)) // 2
-    assert not square[:top].any() and square[top:-top].max() == 255
+    inside = square[top : top + round(height * scale)]
+    assert not square[:top].any() and not square[top + len(inside) :].any()
+    small = resize_knee(to_uint8(film), inside.shape)
+    np.testing.assert_array_equal(inside, equalize(small, "clahe"))
+    afar, smaller, _ = localiser_input(film, 2.0)
+    assert smaller == scale / 2 and not afar[:, :64].any() and afar[:, 64:-64].any()
     sixteen = localiser_input(film.astype(np.uint16) * 257)[0]
     np.testing.assert_array_equal(square, sixteen)
 
