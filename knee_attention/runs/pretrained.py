@@ -66,7 +66,8 @@ def make_pretrained(run: Path, name: str, folder: Path, crop: str = "auto") -> s
         "name": name,
         "temperatures": {output: values["temperature"] for output, values in calibration.items()},
         "typical_knee": {"grey": typical.tolist(), "least": least},
-        "experiment": said["experiment"] | {"data": Path(experiment["data"]).name},
+        "experiment": said["experiment"]
+        | {name: Path(experiment[name]).name for name in ("data", "weights")},
     }
     path = folder / f"{name}.h5"
     with tempfile.TemporaryDirectory() as temporary:

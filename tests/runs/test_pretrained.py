@@ -43,7 +43,7 @@ def test_it_grades_by_its_name_with_calibrated_probabilities(shipped, tmp_path, 
     assert (folder / "small.h5").stat().st_size < 0.62 * (place / "model.h5").stat().st_size
     said = read_description("small")
     assert said["name"] == "small" and said["preparation"]["crop"] == "half"
-    assert "/" not in said["experiment"]["data"]
+    assert not any("/" in said["experiment"][name] for name in ("data", "weights"))
     for output, values in before.branches.items():
         expected = tempered(values[np.newaxis], said["temperatures"][output])[0]
         np.testing.assert_allclose(after.branches[output], expected, atol=5e-3)
