@@ -1,6 +1,6 @@
 """The model that ships with the package, made from a finished run on real knees.
 
-    python experiments/make_pretrained.py runs/vgg16_multiloss
+    python experiments/make_pretrained.py runs/vgg16_multiloss --about "Public knees, CC BY 4.0"
 
 Writes the model in half its size, calibrated on the run's validation split, and its card.
 """

@@ -11,10 +11,6 @@ ABOUT_RESULTS = {"accuracy": "accuracy", "kappa_quadratic": "quadratic kappa",
                  "mean_absolute_error": "MAE"}
 
 
-_CROPS = {None: None, "half": None, "square": "square crops of the joint",
-          "antony": "Antony's crops of the joint"}  # fmt: skip
-
-
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `info`."""
     parser.add_argument("model", metavar="MODEL", type=Path,
@@ -72,12 +68,15 @@ def _description(path: Path) -> dict:
 
 
 def _cutting(known: dict) -> str | None:
+    from knee_attention.films.preparation import CROPS_IN_WORDS
+
     cutting = known.get("cutting")
     if not cutting:
-        return _CROPS[(known.get("preparation") or {}).get("crop")]
+        return CROPS_IN_WORDS.get((known.get("preparation") or {}).get("crop"))
     height, width = cutting["size"]
     mirrored = ", left knees mirrored" if cutting["flip_left"] else ""
-    shown = _CROPS[cutting.get("crop", "half")] or f"cut by {cutting['split']}"
+    crop = cutting.get("crop", "half")
+    shown = f"cut by {cutting['split']}" if crop == "half" else CROPS_IN_WORDS[crop]
     return (f"{shown}, {height}x{width}, fit {cutting['fit']}, "
             f"equalised {cutting['equalize']}{mirrored}")
 

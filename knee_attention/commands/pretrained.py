@@ -20,6 +20,8 @@ def main(arguments: list[str] | None = None) -> None:
         "in half its size, calibrated on the run's validation split, with its card.",
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a finished run")
+    parser.add_argument("--about", required=True, metavar="TEXT",
+                        help="what its training set is, with licence and citation, for the card")
     parser.add_argument("--name", default=DEFAULT, help=f"of the model (default: {DEFAULT})")
     parser.add_argument("--output", type=Path, default=FOLDER, metavar="DIR",
                         help="the folder to write to (default: the package's own)")
@@ -32,4 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
         start_keras()
         from knee_attention.runs.pretrained import make_pretrained
 
-        print(make_pretrained(options.run, options.name, options.output, options.crop))
+        card = make_pretrained(
+            options.run, options.name, options.about, options.output, options.crop
+        )
+        print(card)

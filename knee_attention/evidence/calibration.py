@@ -5,6 +5,8 @@ Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", ICM
 
 import numpy as np
 
+from knee_attention.evidence.ensemble import before_softmax, softmax
+
 LEAST, MOST = 0.1, 10.0
 """Between these the temperature is looked for."""
 
@@ -21,9 +23,7 @@ def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     Returns:
         `(n, 5)` float64, rows summing to one.
     """
-    scores = np.log(np.maximum(probabilities.astype(np.float64), 1e-12)) / temperature
-    scores = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return scores / scores.sum(axis=1, keepdims=True)
+    return softmax(before_softmax(probabilities) / temperature)
 
 
 def best_temperature(grades: np.ndarray, probabilities: np.ndarray) -> float:

@@ -15,15 +15,23 @@ def classifying(outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 def ensemble(probabilities: list[np.ndarray]) -> np.ndarray:
     """Average outputs before the softmax (section 4, the authors' future work).
 
-    Logarithms of probabilities are the pre-softmax values up to a constant a row, which the
-    softmax takes out again.
-
     Args:
         probabilities: arrays `(n, 5)`, one an output.
 
     Returns:
         `(n, 5)` probabilities.
     """
-    scores = np.mean([np.log(np.maximum(p, 1e-12)) for p in probabilities], axis=0)
+    return softmax(np.mean([before_softmax(values) for values in probabilities], axis=0))
+
+
+def before_softmax(probabilities: np.ndarray) -> np.ndarray:
+    """Values `(n, 5)` of which `softmax` makes these probabilities: their logarithms, which are the
+    network's own up to a constant a row.
+    """
+    return np.log(np.maximum(probabilities.astype(np.float64), 1e-12))
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """Probabilities `(n, 5)` of such values."""
     scores = np.exp(scores - scores.max(axis=1, keepdims=True))
     return scores / scores.sum(axis=1, keepdims=True)

@@ -19,20 +19,20 @@ COLUMNS = {
     "oa_auc": "osteoarthritis AUC",
 }
 
-DATA = (
-    "Knee Osteoarthritis Severity Grading Dataset, P. Chen, Mendeley Data 56rmx5bjcr, CC BY 4.0: "
-    "crops of single knee joints from the baseline films of the Osteoarthritis Initiative, with "
-    "their central Kellgren-Lawrence readings. Photographic negatives among them were turned."
-)
-
 
 def model_card(
-    name: str, experiment: Mapping, results: Mapping, calibration: Mapping, checks: Mapping
+    name: str,
+    about: str,
+    experiment: Mapping,
+    results: Mapping,
+    calibration: Mapping,
+    checks: Mapping,
 ) -> str:
     """The card in Markdown.
 
     Args:
         name: of the model.
+        about: what its training set is, with licence and citation.
         experiment: what it was trained with, as `Experiment.as_json` has it.
         results: on the validation split: `knees`, `subjects`, `chosen`, and under `outputs` what
             `split_results` gives.
@@ -54,7 +54,7 @@ def model_card(
         "",
         "## Trained on",
         "",
-        f"{DATA} Its training split, weights from {_origin(experiment)}; batches of "
+        f"{about.rstrip('.')}. Its training split, weights from {_origin(experiment)}; batches of "
         f"{experiment['batch_size']}, at most {experiment['epochs']} epochs, Adam at "
         f"{experiment['learning_rate']:g} ({experiment['schedule']}), augmentation "
         f"{experiment['augment']}, loss weights {_numbers(experiment['loss_weights'])}, seed "
@@ -90,10 +90,9 @@ def model_card(
         "",
         "## Not tested on",
         "",
-        "Other sources than the Osteoarthritis Initiative's fixed-flexion films of persons of 45 "
-        "to 79 years; lying or lateral views; prostheses, fractures, implants, children; other "
-        "detectors. Whole films are cut to the joint by a localiser that learnt from synthetic "
-        "films alone. Doubtful osteoarthritis, grade 1, is rarely told from grades 0 and 2.",
+        "Knees of any other source; lying or lateral views; prostheses, fractures, implants, "
+        "children; other detectors. Whole films are cut to the joint by a localiser that learnt "
+        "from synthetic films alone.",
         "",
     ]
     return "\n".join(lines)
@@ -102,7 +101,7 @@ def model_card(
 def _origin(experiment: Mapping) -> str:
     if experiment["weights"] in ("scratch", "imagenet"):
         return experiment["weights"]
-    return "the same network at a smaller image size, which was trained from scratch"
+    return "another training of the same network"
 
 
 def _numbers(values) -> str:

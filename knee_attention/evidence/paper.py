@@ -46,6 +46,13 @@ PAPER_TABLE_2 = {
 """Test accuracy in %, loss, Cohen's kappa, and parameters with those of the localiser, by backbone
 and variant, and output (paper, Table 2)."""
 
+TABLE_2_TITLES = {
+    ("antony_clsf_baseline", "baseline"): "Antony classification",
+    ("antony_joint_baseline", "baseline"): "Antony joint classification and regression",
+    ("vgg16", "multiloss"): "VGG-16 multi-loss",
+}
+"""The rows of Table 2."""
+
 BACKBONE_TITLES = {
     "antony_clsf": "Antony clsf.",
     "antony_extended": "Antony extended",

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from knee_attention.evidence.finished_run import FinishedRun
-from knee_attention.evidence.paper import PAPER_TABLE_2
+from knee_attention.evidence.paper import PAPER_TABLE_2, TABLE_2_TITLES
 from knee_attention.evidence.tables import (
     Finished,
     accuracy_cells,
@@ -19,13 +19,6 @@ from knee_attention.kl import GRADES, REGRESSION
 
 BESIDE = ("balanced_accuracy", "kappa", "kappa_linear", "kappa_quadratic", "mean_absolute_error")
 
-TITLES = {
-    ("antony_clsf_baseline", "baseline"): "Antony classification",
-    ("antony_joint_baseline", "baseline"): "Antony joint classification and regression",
-    ("vgg16", "multiloss"): "VGG-16 multi-loss",
-}
-"""The rows, in the paper's order."""
-
 
 def rows(finished: Finished) -> pd.DataFrame:
     """One row for every output of the three networks.
@@ -39,7 +32,7 @@ def rows(finished: Finished) -> pd.DataFrame:
         `paper` (accuracy), `paper_loss`, `paper_kappa`, `paper_parameters`.
     """
     found = []
-    for key in TITLES:
+    for key in TABLE_2_TITLES:
         for output in finished[key][0].predictions.probabilities if key in finished else ():
             found.append(_row(key, output, finished[key]))
     return pd.DataFrame(found)
@@ -72,12 +65,13 @@ def claims(finished: Finished) -> list[str]:
     network: differences of accuracy on the same knees with their paired intervals.
     """
     sentences = []
-    *baselines, attention = TITLES
+    *baselines, attention = TABLE_2_TITLES
     multi = finished.get(attention)
     for key in baselines:
         rival = finished.get(key)
         if multi and rival and same_knees([*multi, *rival]):
-            sentences.append(f"{TITLES[attention]} against {TITLES[key]}: {compared(multi, rival)}")
+            ours, theirs = TABLE_2_TITLES[attention], TABLE_2_TITLES[key]
+            sentences.append(f"{ours} against {theirs}: {compared(multi, rival)}")
     sentences.append("the paper counts the localiser, which has 212,769 weights, into the "
                      "parameters of Antony's pipelines; here they are the network's alone")
     return sentences
@@ -89,7 +83,7 @@ def as_text(table: pd.DataFrame) -> pd.DataFrame:
     for _, row in table.iterrows():
         squared = " (squared error)" if row["output"] == REGRESSION else ""
         text.append({
-            "model": TITLES[row["backbone"], row["variant"]],
+            "model": TABLE_2_TITLES[row["backbone"], row["variant"]],
             "output": row["output"],
             **accuracy_cells(row),
             "balanced, %": cell(row, "balanced_accuracy", 1, 100),
@@ -101,8 +95,7 @@ def as_text(table: pd.DataFrame) -> pd.DataFrame:
             "paper, kappa": cell(row, "paper_kappa", 2),
             "MAE": cell(row, "mean_absolute_error", 2),
             "parameters": f"{row['parameters']:,}",
-            "paper, parameters": cell(row, "paper_parameters", 2, 1e-6) and
-            f"{row['paper_parameters'] / 1e6:.2f} M",
+            "paper, millions": cell(row, "paper_parameters", 2, 1e-6),
             "minutes": cell(row, "minutes", 1),
         })  # fmt: skip
     return without_empty_columns(text)

@@ -1,5 +1,7 @@
 """Whether a knee looks like those that a network learnt from: coarsely, and without a network."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -16,11 +18,11 @@ def coarse(knee: np.ndarray) -> np.ndarray:
     return cv2.resize(knee.astype(np.float32), (GRID, GRID), interpolation=cv2.INTER_AREA)
 
 
-def typical_knee(knees: np.ndarray) -> np.ndarray:
+def typical_knee(knees: Sequence[np.ndarray]) -> np.ndarray:
     """The mean of prepared knees and their mirror images.
 
     Args:
-        knees: `(n, height, width)` uint8.
+        knees: each `(height, width)` uint8.
 
     Returns:
         `(16, 16)` uint8.

@@ -14,8 +14,8 @@ from knee_attention.films.cutting import Cutting
 from knee_attention.films.radiograph import prepare_knee
 from knee_attention.options import CROPS, EQUALIZATIONS, FITS
 
-_IN_WORDS = {"half": "halves of films", "square": "square crops of joints",
-             "antony": "Antony's crops of joints"}  # fmt: skip
+CROPS_IN_WORDS = {"half": "halves of films", "square": "square crops of joints",
+                  "antony": "Antony's crops of joints"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Preparation:
         if self.crop not in (None, *CROPS):
             raise InputError(f"expected a crop of {', '.join(CROPS)}. Received: {self.crop!r}")
         if self.cutting and self.crop not in (None, self.cutting.crop):
-            raise InputError(f"knees that are said to be {_IN_WORDS[self.crop]} were cut as "
-                             f"{_IN_WORDS[self.cutting.crop]}, their record says")
+            raise InputError(f"knees that are said to be {CROPS_IN_WORDS[self.crop]} were cut as "
+                             f"{CROPS_IN_WORDS[self.cutting.crop]}, their record says")
         if self.fit not in FITS or self.equalization not in EQUALIZATIONS:
             raise InputError(f"expected a fit of {', '.join(FITS)} and an equalization of "
                              f"{', '.join(EQUALIZATIONS)}. Received: {self.fit!r} and "
@@ -71,8 +71,8 @@ class Preparation:
         if crop == "auto":
             return self
         if self.crop not in (None, crop):
-            raise InputError(f"knees that are said to be {_IN_WORDS[crop]} are "
-                             f"{_IN_WORDS[self.crop]}, their record says")
+            raise InputError(f"knees that are said to be {CROPS_IN_WORDS[crop]} are "
+                             f"{CROPS_IN_WORDS[self.crop]}, their record says")
         return replace(self, crop=crop)
 
     @property

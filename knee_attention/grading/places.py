@@ -11,7 +11,7 @@ from knee_attention.evidence.pictures import (
     mask_colours,
 )
 from knee_attention.films.prepared import Place
-from knee_attention.grading.grader import GradedKnee
+from knee_attention.grading.graded_knee import GradedKnee
 
 AROUND = 0.5
 """How far the view of one knee reaches beyond its box, in parts of the box."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from knee_attention.evidence.pictures import captioned
-from knee_attention.grading.grader import GradedKnee
+from knee_attention.grading.graded_knee import GradedKnee
 from knee_attention.grading.places import film_panel
 from knee_attention.kl import GRADES
 

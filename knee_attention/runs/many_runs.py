@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from knee_attention.errors import InputError
 from knee_attention.files import make_folder
@@ -15,6 +16,9 @@ from knee_attention.runs.manner import Manner
 from knee_attention.runs.progress import Status
 from knee_attention.runs.queue import Queue
 from knee_attention.runs.run_folder import Run
+
+if TYPE_CHECKING:  # pandas, which the command lines do not wait for
+    from knee_attention.evidence.finished_run import FinishedRun
 
 Cells = dict[str, Experiment]
 """What is run, by the name of its folder."""
@@ -44,6 +48,25 @@ def begun_with_namesakes(cells: Cells) -> Cells:
                 experiment = replace(experiment, weights=str(model))
         found[cell] = experiment
     return found
+
+
+def finished_of(cells: Cells, failed: dict[str, str], output: Path) -> "dict[str, FinishedRun]":
+    """The finished runs of those cells whose folders hold these very experiments.
+
+    Args:
+        cells: what to look for.
+        failed: `{cell: reason}`; those that cannot be read are added.
+        output: the folder of their folders.
+    """
+    finished = {}
+    for cell, experiment in cells.items():
+        run = Run(output / cell)
+        try:
+            if run.finished and run.read_experiment() == experiment.as_json():
+                finished[cell] = run.read()
+        except InputError as error:
+            failed[cell] = str(error)
+    return finished
 
 
 def run_cell(experiment: Experiment, folder: Path, manner: Manner) -> float:

@@ -26,7 +26,7 @@ SILENT = 0.95
 """Of the validation knees this share counts as like the training knees."""
 
 
-def make_pretrained(run: Path, name: str, folder: Path, crop: str = "auto") -> str:
+def make_pretrained(run: Path, name: str, about: str, folder: Path, crop: str = "auto") -> str:
     """Write `<name>.h5`, of half the size and calibrated on validation, and its card `<name>.md`.
 
     The model file says besides what every model says: `temperatures`, by which the grader divides
@@ -36,6 +36,7 @@ def make_pretrained(run: Path, name: str, folder: Path, crop: str = "auto") -> s
     Args:
         run: the folder of a finished run on a data set that is still where it was.
         name: of the model.
+        about: what its training set is, with licence and citation, for the card.
         folder: to write to.
         crop: what the set's knees show, if neither the set nor the run says it.
 
@@ -89,7 +90,7 @@ def make_pretrained(run: Path, name: str, folder: Path, crop: str = "auto") -> s
         "changed": int((grades != others).sum()),
         "megabytes": path.stat().st_size / 1e6,
     }
-    card = model_card(name, experiment, reached, calibration, checks)
+    card = model_card(name, about, experiment, reached, calibration, checks)
     with written_whole(folder / f"{name}.md") as beside:
         beside.write_text(card, encoding="utf-8")
     return card

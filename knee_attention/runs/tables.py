@@ -6,7 +6,7 @@ from pathlib import Path
 
 from knee_attention.errors import InputError
 from knee_attention.runs.experiment import Experiment
-from knee_attention.runs.many_runs import Cells
+from knee_attention.runs.many_runs import Cells, finished_of
 from knee_attention.runs.run_folder import Run
 
 SHARED_OPTIONS = ("data", "image_size", "epochs", "batch_size", "learning_rate", "patience",
@@ -47,7 +47,10 @@ def write_table(number: int, cells: Cells, failed: dict[str, str], output: Path)
     from knee_attention.files import written_whole
 
     rules = _rules_of(number)
-    finished = _finished(cells, failed, output)
+    finished = {}
+    for cell, training in finished_of(cells, failed, output).items():
+        key = (cells[cell].backbone, cells[cell].variant)
+        finished.setdefault(key, []).append(training)
     table = rules.rows(finished)
     waiting = {experiment.name for cell, experiment in cells.items() if cell not in failed}
     heading = _heading(number, finished, next(iter(cells.values())).data)
@@ -131,24 +134,6 @@ def _refuse_different(options: dict[Path, dict]) -> None:
             if held[name] != shared[name]:
                 raise InputError(f"{run}: no run of one table with {first.name}, its {name} is "
                                  f"{held[name]!r} and not {shared[name]!r}")
-
-
-def _finished(cells: Cells, failed: dict[str, str], output: Path) -> dict:
-    """`{(backbone, variant): trainings}` of the runs whose folders hold these very experiments."""
-    finished = {}
-    for cell, experiment in cells.items():
-        run = Run(output / cell)
-        if not run.finished:
-            continue
-        try:
-            if run.read_experiment() != experiment.as_json():
-                continue
-            training = run.read()
-        except InputError as error:
-            failed[cell] = str(error)
-            continue
-        finished.setdefault((experiment.backbone, experiment.variant), []).append(training)
-    return finished
 
 
 def _heading(number: int, finished: dict, data: str | None) -> str:

@@ -3,11 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from knee_attention.errors import InputError
 from knee_attention.files import written_whole
 from knee_attention.runs.experiment import Experiment
-from knee_attention.runs.many_runs import Cells
-from knee_attention.runs.run_folder import Run
+from knee_attention.runs.many_runs import Cells, finished_of
 
 GRID = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """The weights that the paper tried for each loss."""
@@ -45,14 +43,8 @@ def write_search(cells: Cells, failed: dict[str, str], output: Path, pdf: bool =
     from knee_attention.evidence.heat_maps import heat_maps
 
     found = {}
-    for cell, experiment in cells.items():
-        run = Run(output / cell)
-        if not run.finished:
-            continue
-        try:
-            found.setdefault(experiment.loss_weights, []).append(run.read())
-        except InputError as error:
-            failed[cell] = str(error)
+    for cell, training in finished_of(cells, failed, output).items():
+        found.setdefault(cells[cell].loss_weights, []).append(training)
     table = weight_search.weight_table(found)
     first = next(iter(cells.values()))
     lines = [f"{first.name}, {first.origin}: {len(table)} of {len(cells)} trainings", ""]

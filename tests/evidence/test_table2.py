@@ -53,7 +53,7 @@ def test_the_loss_of_a_regression_is_its_squared_error(finished):
     assert joint["loss"]["regression"] == pytest.approx(np.mean(inside**2))
     text = table2.as_text(table2.rows(finished)).set_index("output")
     assert text["loss"]["regression"].endswith("(squared error)")
-    assert text["paper, parameters"].tolist() == ["5.77 M", "", "7.70 M", ""]
+    assert text["paper, millions"].tolist() == ["5.77", "", "7.70", ""]
 
 
 def test_the_claim_is_a_paired_difference(finished):

@@ -32,7 +32,7 @@ def shipped(knee_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(pretrained, "FOLDER", folder)
     folder.mkdir()
     make_pretrained([str(tmp_path / "run"), "--name", "small", "--output", str(folder),
-                     "--crop", "half"])  # fmt: skip
+                     "--crop", "half", "--about", "Drawn bars, CC0"])  # fmt: skip
     return tmp_path / "run", folder
 
 
@@ -69,7 +69,8 @@ def test_a_knee_unlike_the_training_knees_is_said_to_be(shipped, tmp_path, capsy
 def test_the_card_says_what_was_measured(shipped):
     _, folder = shipped
     card = (folder / "small.md").read_text()
-    assert card.startswith("# small\n") and "CC BY 4.0" in card and "Research use only" in card
+    assert card.startswith("# small\n") and "Research use only" in card
+    assert "Drawn bars, CC0. Its training split" in card
     assert "10 knees of 5 persons" in card and card.count("divided by a temperature") == 2
 
 
@@ -77,5 +78,5 @@ def test_a_run_of_phantoms_does_not_ship(tmp_path, capsys):
     experiment = Experiment("antony_clsf", image_size=(96, 96), epochs=1, limit=10, batch_size=10)
     run(experiment, tmp_path / "run")
     with pytest.raises(SystemExit) as ended:
-        make_pretrained([str(tmp_path / "run"), "--output", str(tmp_path)])
+        make_pretrained([str(tmp_path / "run"), "--about", "", "--output", str(tmp_path)])
     assert ended.value.code == 2 and "synthetic phantoms" in capsys.readouterr().err

@@ -7,7 +7,8 @@ from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from knee_attention.grading.dicom.algorithm import PRODUCT, Algorithm
-from knee_attention.grading.grader import RESEARCH_ONLY, GradedKnee
+from knee_attention.grading.graded_knee import GradedKnee
+from knee_attention.grading.grader import RESEARCH_ONLY
 from knee_attention.grading.rows import film_picture
 
 SERIES_NUMBER = 9902

@@ -14,7 +14,7 @@ from knee_attention.grading.dicom.algorithm import Algorithm
 from knee_attention.grading.dicom.capture import capture
 from knee_attention.grading.dicom.source import source_of
 from knee_attention.grading.dicom.structured_report import Box, structured_report
-from knee_attention.grading.grader import GradedKnee
+from knee_attention.grading.graded_knee import GradedKnee
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from starlette.responses import JSONResponse, Response
 from knee_attention.evidence.pictures import mask_colours
 from knee_attention.films.image_files import encoded_picture
 from knee_attention.films.inputs import FileInMemory
-from knee_attention.grading.grader import RESEARCH_ONLY, GradedKnee, Grader
+from knee_attention.grading.graded_knee import GradedKnee
+from knee_attention.grading.grader import RESEARCH_ONLY, Grader
 from knee_attention.grading.places import seen_around
 from knee_attention.grading.rows import film_picture, knee_row
 

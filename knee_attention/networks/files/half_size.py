@@ -5,6 +5,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from knee_attention.errors import InputError
 from knee_attention.files import open_hdf5, written_whole
 
 
@@ -18,7 +19,7 @@ def write_half_size(source: Path, path: Path) -> None:
         path: the file to write.
 
     Raises:
-        ValueError: a number is too large for float16.
+        InputError: a number is too large for float16.
     """
     with open_hdf5(source) as whole, written_whole(path) as beside, h5py.File(beside, "w") as half:
         half.attrs.update(whole.attrs)
@@ -29,7 +30,7 @@ def write_half_size(source: Path, path: Path) -> None:
                 return
             rounded = np.asarray(thing).astype(np.float16)
             if not np.isfinite(rounded).all():
-                raise ValueError(f"{source}: {name} holds numbers that float16 cannot hold")
+                raise InputError(f"{source}: {name} holds numbers that float16 cannot hold")
             half[name] = rounded
 
         whole.visititems(copy)

@@ -5,9 +5,8 @@ import os
 import keras
 import numpy as np
 
-from knee_attention.errors import InputError
 from knee_attention.files import written_whole
-from knee_attention.networks.files.onnx_export import IR_VERSION, OPSET
+from knee_attention.networks.files.onnx_export import IR_VERSION, OPSET, onnx_package
 from knee_attention.networks.localiser import STAGES, STRIDE
 from knee_attention.options import LOCALISER_SIDE
 
@@ -25,11 +24,7 @@ def export_localiser(model: keras.Model, path: str | os.PathLike) -> None:
     Raises:
         InputError: the package onnx is not installed, or the file cannot be written.
     """
-    try:
-        import onnx
-    except ImportError:
-        raise InputError('export needs the package onnx: pip install "knee_attention[onnx]"'
-                         ) from None
+    onnx = onnx_package()
     helper, arrays, nodes = onnx.helper, {}, []
 
     def add(kind: str, inputs: list[str], output: str, **options) -> str:

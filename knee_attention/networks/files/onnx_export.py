@@ -32,11 +32,7 @@ def export_onnx(model, path: str | os.PathLike, description: Mapping) -> None:
     Raises:
         InputError: the package onnx is not installed, or the file cannot be written.
     """
-    try:
-        import onnx
-    except ImportError:
-        raise InputError('export needs the package onnx: pip install "knee_attention[onnx]"'
-                         ) from None
+    onnx = onnx_package()
     graph = _Graph()
     graph.add("Transpose", ["knee"], graph.name_of(model.input), perm=[0, 3, 1, 2])
     for layer in model.layers:
@@ -73,6 +69,20 @@ def export_onnx(model, path: str | os.PathLike, description: Mapping) -> None:
     onnx.checker.check_model(written)
     with written_whole(path) as beside:
         onnx.save(written, beside)
+
+
+def onnx_package():
+    """The package onnx, which only those need who export.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        import onnx
+    except ImportError:
+        raise InputError('export needs the package onnx: pip install "knee_attention[onnx]"'
+                         ) from None
+    return onnx
 
 
 class _Graph:

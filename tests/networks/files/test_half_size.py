@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from knee_attention.errors import InputError
 from knee_attention.networks.files.half_size import write_half_size
 from knee_attention.networks.files.model_files import load_model, read_description, save_model
 from knee_attention.networks.model import build_model
@@ -32,6 +33,6 @@ def test_what_float16_cannot_hold_is_refused(saved, tmp_path):
     model, path = saved
     model.get_layer("att1_norm").moving_variance.assign(np.full(96, 1e6, np.float32))
     save_model(model, path, {})
-    with pytest.raises(ValueError, match="moving_variance"):
+    with pytest.raises(InputError, match="moving_variance"):
         write_half_size(path, tmp_path / "half.h5")
     assert not (tmp_path / "half.h5").exists()
