@@ -129,8 +129,11 @@ def _in_each_half(film: np.ndarray, column: int) -> list[Joint]:
 def _turned(film: np.ndarray) -> str:
     """What to say of a film on which a joint is found once it is turned; else nothing."""
     names = {1: "by 90 degrees clockwise", 2: "upside down", 3: "by 90 degrees anticlockwise"}
+    scores = {}
     for quarters, name in names.items():
+        # Which borders show the beam, and so whether bone is bright, is told of upright films.
         upright, _ = bone_bright(np.ascontiguousarray(np.rot90(film, quarters)))
-        if _found(shipped_localiser().joints(upright)):
-            return f"; it seems to be turned {name}"
-    return ""
+        scores[name] = sum(joint.score for joint in shipped_localiser().joints(upright)
+                           if joint.score >= THRESHOLD)
+    likeliest = max(scores, key=scores.get)
+    return f"; it seems to be turned {likeliest}" if scores[likeliest] else ""

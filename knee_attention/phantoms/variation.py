@@ -23,9 +23,9 @@ def varied(film: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """
     grey = film.astype(np.float32) / 255
     for change, share in (
-        (_texture, 0.7), (_girth, 0.6), (_tissue, 0.5), (_edges, 0.7), (_uneven, 0.7),
-        (_exposed, 1.0), (_bars, 0.4), (_spots, 0.4), (_blurred, 0.5), (_grain, 0.7),
-        (_tiles, 0.2), (_collimated, 0.5), (_patches, 0.5),
+        (_texture, 0.7), (_tissue, 0.5), (_edges, 0.7), (_uneven, 0.7), (_exposed, 1.0),
+        (_bars, 0.4), (_spots, 0.4), (_blurred, 0.5), (_grain, 0.7), (_collimated, 0.5),
+        (_patches, 0.5),
     ):  # fmt: skip
         if rng.random() < share:
             grey = change(grey, rng)
@@ -54,14 +54,6 @@ def _texture(grey: GREY, rng) -> GREY:
         cells = max(2, height // int(cell * rng.uniform(1, 2))), max(2, width // cell)
         noise += rng.uniform(0, 0.05) * smooth_noise(grey.shape, cells, rng)
     return grey * (1 + noise)
-
-
-def _girth(grey: GREY, rng) -> GREY:
-    """Thicker legs: what is bright is spread to the sides, paler than it was."""
-    reach = 2 * int(rng.uniform(0.01, 0.1) * max(grey.shape)) + 1
-    spread = cv2.dilate(grey, np.ones((1, reach), np.uint8))
-    soft = cv2.blur(cv2.GaussianBlur(spread, (0, 0), 2), (max(1, reach // 2), 1))
-    return np.maximum(grey, np.float32(rng.uniform(0.25, 0.75)) * soft)
 
 
 def _tissue(grey: GREY, rng) -> GREY:
@@ -143,13 +135,6 @@ def _grain(grey: GREY, rng) -> GREY:
         lines = rng.standard_normal(grey.shape[1]).astype(np.float32)
         grey = grey + np.float32(rng.uniform(0, 0.06)) * lines
     return grey
-
-
-def _tiles(grey: GREY, rng) -> GREY:
-    """Equalised by tiles, as some archives keep their films."""
-    tiles = (int(rng.integers(2, 9)),) * 2
-    small = np.round(255 * grey.clip(0, 1)).astype(np.uint8)
-    return cv2.createCLAHE(rng.uniform(1, 5), tiles).apply(small).astype(np.float32) / 255
 
 
 def _collimated(grey: GREY, rng) -> GREY:

@@ -9,16 +9,16 @@ import cv2
 import numpy as np
 
 from knee_attention.films.joints import Box, line_of
-from knee_attention.films.localiser import AFAR, NEAR, localiser_input
+from knee_attention.films.localiser import AFAR, localiser_input
 from knee_attention.options import LOCALISER_SIDE
 from knee_attention.phantoms.strangers import STRANGERS, stranger
 from knee_attention.phantoms.variation import smooth_noise, varied
 
-KINDS = {"film": 0.26, "half": 0.2, "near": 0.2, "band": 0.06, "crop": 0.08, "leg": 0.04,
-         "turned": 0.05, "shaft": 0.04, "stranger": 0.07}  # fmt: skip
-"""What an image of training shows, and how often: a whole film, a half, what a second look shows,
-a close band of one joint, a crop seen from afar, a film with one leg; and without a joint to be
-found, a film that is turned or upside down, thigh or calf alone, something else."""
+KINDS = {"film": 0.3, "half": 0.24, "band": 0.13, "crop": 0.1, "leg": 0.04, "turned": 0.07,
+         "shaft": 0.04, "stranger": 0.08}  # fmt: skip
+"""What an image of training shows, and how often: a whole film, a half, a close band of one joint,
+a crop seen from afar, a film with one leg; and without a joint to be found, a film that is turned
+or upside down, thigh or calf alone, something else."""
 
 AHEAD = 6
 """Batches that are drawn before they are asked for."""
@@ -103,7 +103,8 @@ def film_view(
 ) -> tuple[np.ndarray, np.ndarray]:
     """A part of a film of some kind, varied: `(256, 256)` uint8, and its map, 0 or 1."""
     hidden = str(rng.choice(list(film.boxes))) if kind == "leg" and len(film.boxes) > 1 else None
-    window = _window(film, kind, rng)
+    shown = str(rng.choice(["film", "half"])) if kind == "turned" else kind
+    window = _window(film, shown, rng)
     flip = rng.random() < 0.5
     image, place = _cut(film, window, hidden, flip, rng)
     if kind == "turned":
@@ -133,7 +134,7 @@ def _window(film: BoxedFilm, kind: str, rng) -> Box:
     side = film.side
     x, y, across, down = film.boxes[str(rng.choice(list(film.boxes)))]
     middle, line = x + across / 2, y + down / 2
-    if kind in ("film", "leg", "turned"):
+    if kind in ("film", "leg"):
         cut = rng.uniform(-0.06, 0.06, 4) * (width, height, width, height)
         cut[[1, 3]] += rng.uniform(0, 0.8, 2) * side * (rng.random(2) < 0.4)
         low, high = _joints_span(film, 0.75)
@@ -153,10 +154,6 @@ def _window(film: BoxedFilm, kind: str, rng) -> Box:
         low, high = _joints_span(film, 0.32)
         above = low - tall if rng.random() < 0.5 and low > 0.8 * side else high
         return middle - rng.uniform(0.3, 0.7) * wide, above, wide, tall
-    if kind == "near":
-        size = NEAR * rng.uniform(0.8, 1.2) * side
-        off = rng.uniform(-0.2, 0.2, 2) * side
-        return middle + off[0] - size / 2, line + off[1] - size / 2, size, size
     wide = (rng.uniform(0.85, 1.5) if kind == "crop" else rng.uniform(1.2, 2.2)) * side
     tall = wide * float(np.exp(rng.uniform(np.log(0.5), np.log(2.0))))
     tall = max(tall, 0.7 * side)
