@@ -33,7 +33,7 @@ from knee_attention.startup import command_line
 
 SIZES = {"half": KNEE_SIZE, "square": (224, 224), "antony": (200, 300)}
 """Height and width of a knee in pixels by what is cut out: the paper's, the public set's, and that
-of Antony's networks (section 3)."""
+of Antony's networks."""
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -2,7 +2,7 @@
 
     python experiments/run_localiser.py
 
-trains it on synthetic films, in less than 15 minutes on two cores. --install puts the network into
+trains it on synthetic films, in a quarter of an hour on two cores. --install puts the network into
 the package, where split_knees.py --crop joint and grading take it from. With real films:
 
     python experiments/run_localiser.py --data FILMS --boxes joint_boxes.csv

@@ -12,7 +12,7 @@ SPLIT_METHODS = ("auto", "middle")
 
 CROPS = ("half", "square", "antony")
 """What is cut out of a film for a knee: half of the film (the paper's), or its joint alone, as the
-public set has it or as Antony's networks take it (section 7)."""
+public set has it or as Antony's networks take it."""
 
 FITS = ("stretch", "pad")
 """How a knee is brought to a size: stretched (the paper's), or with its proportions, on black."""
@@ -24,7 +24,7 @@ KNEE_SIZE = (320, 224)
 """Height and width of a prepared knee in pixels (section 4)."""
 
 LOCALISER_SIDE = 256
-"""Height and width in pixels of what the joint localiser takes (section 7)."""
+"""Height and width in pixels of what the joint localiser takes."""
 
 SMALLEST_SIDE = 16
 """An image narrower or lower than this many pixels holds no knee."""

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from knee_attention.errors import InputError
 from knee_attention.options import positive_number, rate, seed_number
+from knee_attention.runs.experiment import CHOICES
+from knee_attention.runs.localiser.setting import LocaliserRun
+from knee_attention.runs.run_folder import Run
 from knee_attention.startup import command_line, start_keras
-
-PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -22,14 +23,14 @@ def main(arguments: list[str] | None = None) -> None:
         start_keras()
         from knee_attention.films.joints import THRESHOLD
         from knee_attention.films.localiser import SHIPPED
-        from knee_attention.runs.localiser import MODEL, LocaliserRun, run_localiser
+        from knee_attention.runs.localiser.run import run_localiser
 
         given = {name: value for name, value in options.items() if value is not None}
         results = run_localiser(LocaliserRun(**given), output, overwrite)
         print(_told(results, THRESHOLD))
         print(f"network, joints.csv and figures: {output}")
         if install:
-            shutil.copyfile(output / MODEL, SHIPPED)
+            shutil.copyfile(Run(output).localiser, SHIPPED)
             print(f"installed: {SHIPPED}")
 
 
@@ -59,14 +60,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, metavar="DIR", default=Path("runs/localiser"),
                         help="folder of the results (default: runs/localiser)")
     parser.add_argument("--films", type=positive_number, metavar="N",
-                        help="phantoms to learn from (default: 600)")
-    parser.add_argument("--epochs", type=positive_number, metavar="N", help="(default: 20)")
+                        help=f"phantoms to learn from (default: {LocaliserRun.films})")
+    parser.add_argument("--epochs", type=positive_number, metavar="N",
+                        help=f"(default: {LocaliserRun.epochs})")
     parser.add_argument("--steps", type=positive_number, metavar="N",
-                        help="batches an epoch (default: 64)")
-    parser.add_argument("--batch-size", type=positive_number, metavar="N", help="(default: 16)")
+                        help=f"batches an epoch (default: {LocaliserRun.steps})")
+    parser.add_argument("--batch-size", type=positive_number, metavar="N",
+                        help=f"(default: {LocaliserRun.batch_size})")
     parser.add_argument("--learning-rate", type=rate, metavar="X",
-                        help="of Adam, at the start (default: 0.002)")
-    parser.add_argument("--precision", choices=PRECISIONS, help="of training (default: auto)")
+                        help=f"of Adam, at the start (default: {LocaliserRun.learning_rate:g})")
+    parser.add_argument("--precision", choices=CHOICES["precision"],
+                        help="of training (default: auto)")
     parser.add_argument("--seed", type=seed_number, metavar="N", help="(default: 0)")
     parser.add_argument("--overwrite", action="store_true", help="begin a finished run anew")
     parser.add_argument("--install", action="store_true",

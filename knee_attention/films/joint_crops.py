@@ -21,11 +21,12 @@ from knee_attention.films.radiograph import cut_out
 
 SQUARE_SIDE = 0.92
 """Of the square crop, in parts of the joint box: the mean of the public set's crops of the four
-knees whose boxes are known (0.87, 0.93, 0.93, 0.96; section 11)."""
+knees whose boxes are known (0.87, 0.93, 0.93, 0.96)."""
 
 ANTONY_ASPECT = 1.5
-"""Width over height of Antony's crop, 300 by 200 pixels (section 3); the mean of his boxes was
-about 1.6 (section 7). It is as wide as the joint box, and its middle is that of the joint line."""
+"""Width over height of Antony's crop, 300 by 200 pixels, which is what his networks take. It is as
+wide as the joint box, and its middle is that of the joint line."""
+
 
 @dataclass(frozen=True)
 class JointCrop:

@@ -1,4 +1,4 @@
-"""The fully convolutional network that marks joint lines (Antony et al. 2017; section 7).
+"""The fully convolutional network that marks joint lines (Antony et al., MLDM 2017).
 
 Its 212,769 convolution weights are those of the paper's Table 2. What is not published there is
 ours: the loss, and that an image is brought to 256x256 with its proportions (`films/localiser.py`).

@@ -28,11 +28,14 @@ class Run:
         folder: the folder.
         experiment_file: what is run; the first file of a run.
         checkpoint: the state of a training after its last epoch, until the run is finished.
+        weights_checkpoint: the same of a training of the joint localiser.
         history: losses and accuracies, one row an epoch.
         turned: the photographic negatives among the images, if there are any.
         unreadable: the images that were left out, if there are any.
         tensorboard: the folder of what TensorBoard shows, where that was asked for.
         model, keras_model: the trained network, twice.
+        localiser: the trained joint localiser, instead of these.
+        joints: the true and the found joint boxes, of a localiser.
         predictions_file: every knee's probabilities, of the split that is reported.
         results_file: what the network reaches; the last file of a run.
         environment_file: versions, device, command and times.
@@ -43,12 +46,15 @@ class Run:
         self.folder = Path(folder)
         self.experiment_file = self.folder / "experiment.json"
         self.checkpoint = self.folder / "checkpoint.h5"
+        self.weights_checkpoint = self.folder / "checkpoint.weights.h5"
         self.history = self.folder / "history.csv"
         self.turned = self.folder / "turned.csv"
         self.unreadable = self.folder / "unreadable.csv"
         self.tensorboard = self.folder / "tensorboard"
         self.model = self.folder / RUN_MODEL
         self.keras_model = self.folder / "model.keras"
+        self.localiser = self.folder / "localiser.onnx"
+        self.joints = self.folder / "joints.csv"
         self.predictions_file = self.folder / "predictions.csv"
         self.results_file = self.folder / "results.json"
         self.environment_file = self.folder / "environment.json"

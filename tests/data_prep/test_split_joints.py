@@ -7,6 +7,7 @@ from films_on_disk import account_of, read_rows, write_films
 
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.image_files import read_image
+from knee_attention.films.joints import THRESHOLD
 from knee_attention.films.radiograph import cut_out, prepare_knee
 from knee_attention.phantoms.film import phantom_film
 from knee_attention.phantoms.strangers import stranger
@@ -63,7 +64,7 @@ def test_a_film_whose_joints_are_not_found_is_left_out_with_the_reason(films, tm
     assert "it seems to be turned by 90 degrees anticlockwise" in reasons["turned.png"]
     for name in ("chest.png", "hand.png"):
         assert reasons[name].startswith("no knee joint found (score 0.")
-        assert "the threshold is 0.50" in reasons[name]
+        assert f"the threshold is {THRESHOLD:.2f}" in reasons[name]
     assert reasons["blank.png"] == "the image is blank"
     assert "      3  no knee joint found" in printed
     boxes = {row["id"]: row["x"] for row in read_rows(tmp_path / "knees" / "knees.csv")}

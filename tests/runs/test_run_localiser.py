@@ -12,10 +12,11 @@ from knee_attention.errors import InputError
 from knee_attention.files import read_json
 from knee_attention.films.joints import box_around, line_of
 from knee_attention.phantoms.film import phantom_film
-from knee_attention.runs import localiser
-from knee_attention.runs.localiser import LocaliserRun, run_localiser
-from knee_attention.runs.localiser_films import phantom_films, real_films
-from knee_attention.runs.localiser_views import KINDS, BoxedFilm, LocaliserViews, film_view
+from knee_attention.runs.localiser import run as localiser
+from knee_attention.runs.localiser.films import phantom_films, real_films
+from knee_attention.runs.localiser.run import run_localiser
+from knee_attention.runs.localiser.setting import LocaliserRun
+from knee_attention.runs.localiser.views import KINDS, BoxedFilm, LocaliserViews, film_view
 
 pytest.importorskip("onnx")
 SMALL = LocaliserRun(films=4, epochs=2, steps=2, batch_size=2, precision="float32")
@@ -56,7 +57,7 @@ def test_a_view_without_a_joint_to_find_has_an_empty_map(films, kind):
 
 def test_a_box_comes_to_lie_where_the_film_shows_it(monkeypatch):
     """A film that is bright on its joint lines alone stays so in every view."""
-    from knee_attention.runs import localiser_views
+    from knee_attention.runs.localiser import views as localiser_views
 
     monkeypatch.setattr(localiser_views, "varied", lambda image, rng: image)
     image, boxes = np.full((500, 600), 60, np.uint8), {"R": (60, 150, 170, 170)}

@@ -1,8 +1,6 @@
 """Train the joint localiser and measure it: a run folder like that of every experiment."""
 
-import dataclasses
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -10,71 +8,21 @@ import pandas as pd
 from tqdm import tqdm
 
 from knee_attention import device
-from knee_attention.errors import InputError
 from knee_attention.files import written_whole
 from knee_attention.films.localiser import Localiser
 from knee_attention.networks.files.localiser_onnx import export_localiser
 from knee_attention.networks.localiser import build_localiser, convolution_weights, line_loss
 from knee_attention.runs.environment import environment
-from knee_attention.runs.localiser_films import phantom_films, real_films
-from knee_attention.runs.localiser_results import results_of, write_evidence
-from knee_attention.runs.localiser_views import BoxedFilm, LocaliserViews
+from knee_attention.runs.localiser.films import phantom_films, real_films
+from knee_attention.runs.localiser.results import results_of, write_evidence
+from knee_attention.runs.localiser.setting import LocaliserRun
+from knee_attention.runs.localiser.views import BoxedFilm, LocaliserViews
 from knee_attention.runs.run_folder import Run
-
-MODEL = "localiser.onnx"
-"""The trained network in a run's folder."""
 
 PHANTOMS = {"validation": 40, "test": 200}
 VALIDATION_BATCHES = 8
 VALIDATION_SEED = 2**31
 """Far from the seeds of the training, whose views it must not repeat."""
-
-
-@dataclass(frozen=True)
-class LocaliserRun:
-    """A training of the localiser; none of its numbers is published (section 13).
-
-    Attributes:
-        data: a folder of films; None for phantoms.
-        boxes: the table of their joint boxes.
-        films: phantoms to draw for training.
-        epochs: of `steps` batches each; the rate falls along half a cosine over them.
-        steps: batches an epoch.
-        batch_size: images a batch.
-        learning_rate: that of Adam at the start.
-        precision: a Keras dtype policy, or `auto`.
-        seed: what weights, films and their variations follow from.
-
-    Raises:
-        InputError: films without boxes, or boxes without films.
-    """
-
-    data: str | None = None
-    boxes: str | None = None
-    films: int = 600
-    epochs: int = 20
-    steps: int = 64
-    batch_size: int = 16
-    learning_rate: float = 2e-3
-    precision: str = "auto"
-    seed: int = 0
-
-    name = "localiser"
-    weights = None
-
-    def __post_init__(self):
-        if bool(self.data) != bool(self.boxes):
-            raise InputError("--data needs --boxes, a table of the joints on those films, and "
-                             "--boxes needs --data")
-
-    @property
-    def origin(self) -> str:
-        """What its films are called in titles."""
-        return "synthetic phantoms" if self.data is None else Path(self.data).name
-
-    def as_json(self) -> dict:
-        """All of this as `experiment.json` holds it."""
-        return {"name": self.name, **dataclasses.asdict(self)}
 
 
 def run_localiser(asked: LocaliserRun, output: Path, overwrite: bool = False) -> dict:
@@ -111,8 +59,8 @@ def run_localiser(asked: LocaliserRun, output: Path, overwrite: bool = False) ->
               f"{convolution_weights(model):,} weights in convolutions, {precision}, "
               f"{device.describe_device()}; {output}")
         history = _train(model, films, asked, place)
-        export_localiser(model, place.folder / MODEL)
-        measured = results_of(Localiser(place.folder / MODEL), films["test"])
+        export_localiser(model, place.localiser)
+        measured = results_of(Localiser(place.localiser), films["test"])
         results = {
             "name": asked.name,
             "synthetic": asked.data is None,
@@ -123,7 +71,7 @@ def run_localiser(asked: LocaliserRun, output: Path, overwrite: bool = False) ->
             "split": "test",
             "test": measured.summary(),
         }
-        write_evidence(measured, f"localiser, {asked.origin}, test", place.folder)
+        write_evidence(measured, f"localiser, {asked.origin}, test", place)
         place.finish(results, environment(precision, history, time.perf_counter() - began))
         return results
 
@@ -146,7 +94,7 @@ def _train(
         loss=line_loss,
         jit_compile=device.choose_jit_compile(),
     )
-    state = place.folder / "checkpoint.weights.h5"
+    state = place.weights_checkpoint
     rows = _resume(model, state, place.history)
     views = LocaliserViews(films["train"], asked.batch_size, asked.seed)
     held_out = LocaliserViews(films["validation"], asked.batch_size, VALIDATION_SEED)

@@ -12,7 +12,7 @@ from knee_attention.films.joints import box_around
 from knee_attention.films.polarity import bone_bright
 from knee_attention.films.radiograph import resize_knee, to_uint8
 from knee_attention.phantoms.film import phantom_film
-from knee_attention.runs.localiser_views import BoxedFilm
+from knee_attention.runs.localiser.views import BoxedFilm
 
 LONGEST_SIDE = 768
 """Films are kept at this size, three times that of the localiser's input."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,7 +11,8 @@ from knee_attention.files import write_table
 from knee_attention.films.image_files import write_picture
 from knee_attention.films.joints import THRESHOLD, Joint, jaccard
 from knee_attention.films.localiser import Localiser
-from knee_attention.runs.localiser_views import BoxedFilm
+from knee_attention.runs.localiser.views import BoxedFilm
+from knee_attention.runs.run_folder import Run
 
 GOOD = 0.75
 """A joint counts as well localised from this Jaccard index on (Antony et al. 2017)."""
@@ -90,7 +90,7 @@ def results_of(localiser: Localiser, films: Sequence[BoxedFilm]) -> LocaliserRes
     return LocaliserResults(joints)
 
 
-def write_evidence(results: LocaliserResults, title: str, folder: Path) -> None:
+def write_evidence(results: LocaliserResults, title: str, run: Run) -> None:
     """Write `joints.csv`, a row a joint, and pictures of found (blue) and true (green) boxes:
     `figures/found.png`, and the worst in `figures/failures.png`."""
     rows = []
@@ -105,7 +105,7 @@ def write_evidence(results: LocaliserResults, title: str, folder: Path) -> None:
                     "found_x1": round(u, 1), "found_y1": round(v, 1), "found_x2": round(u + w, 1),
                     "found_y2": round(v + h, 1)}
         rows.append(row)
-    write_table(folder / "joints.csv", COLUMNS, rows)
+    write_table(run.joints, COLUMNS, rows)
     by_film: dict[str, list[Localised]] = {}
     for joint in results.joints:
         by_film.setdefault(joint.film.name, []).append(joint)
@@ -114,7 +114,7 @@ def write_evidence(results: LocaliserResults, title: str, folder: Path) -> None:
     failed = [joints for joints in worst if min(joint.jaccard for joint in joints) < GOOD]
     pictures = {"found": films[:SHOWN], "failures": (failed or worst)[:SHOWN]}
     for name, shown in pictures.items():
-        write_picture(folder / "figures" / f"{name}.png", _page(shown, f"{title}, {name}"))
+        write_picture(run.figure(name), _page(shown, f"{title}, {name}"))
 
 
 def _page(films: Sequence[Sequence[Localised]], title: str) -> np.ndarray:
