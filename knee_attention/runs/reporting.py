@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from itertools import repeat
 from pathlib import Path
 
 import cv2
@@ -131,8 +132,8 @@ def _drawn(run: ReportedRun, source: KneeSource) -> ReportedRun:
         masks=None,
     )
     masks = measure(model, shown).masks
-    branch = run.chosen if run.chosen in masks else next(iter(masks))
-    pictures = map(_beside_its_mask, shown.images, masks[branch])
+    branch = run.chosen if run.chosen in masks else next(iter(masks), None)  # a baseline has none
+    pictures = map(_beside_its_mask, shown.images, masks.get(branch, repeat(None)))
     mistakes = tuple(
         mistake if place is None else dataclasses.replace(mistake, picture=next(pictures))
         for mistake, place in zip(run.mistakes, found, strict=True)
@@ -141,6 +142,8 @@ def _drawn(run: ReportedRun, source: KneeSource) -> ReportedRun:
     return dataclasses.replace(run, mistakes=mistakes, branch=branch, unshown=missing)
 
 
-def _beside_its_mask(image: np.ndarray, mask: np.ndarray) -> bytes:
-    pair = np.hstack([cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), overlay(image, mask)])
-    return _webp(pair, PHOTOGRAPH)
+def _beside_its_mask(image: np.ndarray, mask: np.ndarray | None) -> bytes:
+    picture = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    if mask is not None:
+        picture = np.hstack([picture, overlay(image, mask)])
+    return _webp(picture, PHOTOGRAPH)

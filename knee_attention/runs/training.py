@@ -62,8 +62,10 @@ def compile_model(
 
 
 def rounds_to(grades, values):
-    """Whether a regression's values, rounded and kept from 0 to 4, are the true grades."""
-    rounded = keras.ops.clip(keras.ops.round(values), GRADES[0], GRADES[-1])
+    """Whether a regression's values `(batch, 1)`, rounded and kept from 0 to 4, are the true grades
+    `(batch,)`.
+    """
+    rounded = keras.ops.clip(keras.ops.round(values[:, 0]), GRADES[0], GRADES[-1])
     return keras.ops.equal(keras.ops.cast(grades, rounded.dtype), rounded)
 
 

@@ -140,6 +140,15 @@ def test_every_figure_and_every_mistake_is_a_picture(page, runs):
         assert np.ptp(under_mask.astype(int), axis=2).mean() > 20
 
 
+def test_a_baseline_is_reported_without_attention(tmp_path):
+    asked = {**SMALL, "backbone": "antony_joint_baseline", "branches": (), "fusion": "joint"}
+    run(Experiment(**asked, loss_weights=(0.5, 0.5), limit=10), tmp_path / "joint")
+    report(tmp_path / "joint", "-o", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "regression" in page and "knees are graded wrong" in page
+    assert "the attention of" not in page and "masks were not measured" not in page
+
+
 def test_the_pictures_are_of_the_worst_mistakes_while_the_data_are_there(knee_folder, tmp_path):
     run(Experiment(**SMALL, branches=("att1",), data=str(knee_folder)), tmp_path / "run")
     path = tmp_path / "report.html"

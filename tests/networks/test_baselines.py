@@ -47,13 +47,15 @@ def test_both_losses_count_by_half_and_are_measured(small_knees):
     entropy = -np.log(values["kl"][np.arange(len(grades)), grades]).mean()
     assert logs["regression_mean_loss"] == pytest.approx(squared, rel=1e-4)
     assert logs["kl_mean_loss"] == pytest.approx(entropy, rel=1e-4)
+    right = (np.clip(np.round(values["regression"][:, 0]), 0, 4) == grades).mean()
+    assert logs["regression_accuracy"] == pytest.approx(right)
     assert logs["loss"] == pytest.approx((squared + entropy) / 2, rel=1e-4)
 
 
 def test_a_regression_is_right_where_it_rounds_to_the_grade():
     values = np.array([[-0.7], [0.6], [2.4], [5.2], [3.4]], np.float32)
-    right = rounds_to(np.array([[0], [1], [3], [4], [3]]), values)
-    assert np.asarray(right).ravel().tolist() == [True, True, False, True, True]
+    right = rounds_to(np.array([0, 1, 3, 4, 3]), values)
+    assert np.asarray(right).tolist() == [True, True, False, True, True]
 
 
 @pytest.mark.parametrize(

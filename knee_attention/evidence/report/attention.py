@@ -38,7 +38,10 @@ def attention_scores(runs: list[ReportedRun]) -> Markup:
             f"{run.expert_masks['data']}" for run in drawn
         )
         parts.append(element("p", f"Joints that experts drew ({counts}).", class_="note"))
-    missing = [run.label for run in runs if run not in known and run not in drawn]
+    missing = [
+        run.label for run in runs
+        if run.experiment["branches"] and run not in known and run not in drawn
+    ]  # fmt: skip
     if missing:
         parts.append(
             element("p", f"{', '.join(missing)}: where the joint lies in these knees is not known, "

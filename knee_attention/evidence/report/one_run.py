@@ -56,7 +56,7 @@ def mistakes(run: ReportedRun) -> Markup:
     said += "; these are those with the highest cross-entropy."
     pictured = [mistake for mistake in run.mistakes if mistake.picture]
     others = [mistake for mistake in run.mistakes if not mistake.picture]
-    if pictured:
+    if pictured and run.branch:
         said += (f" Beside each knee the attention of {run.branch}, dark where it is lowest and "
                  "yellow where it is highest.")
     parts = [element("p", said)]
