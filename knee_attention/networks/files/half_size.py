@@ -28,7 +28,8 @@ def write_half_size(source: Path, path: Path) -> None:
             if isinstance(thing, h5py.Group):
                 half.require_group(name).attrs.update(thing.attrs)
                 return
-            rounded = np.asarray(thing).astype(np.float16)
+            with np.errstate(over="ignore"):  # told below, by a sentence
+                rounded = np.asarray(thing).astype(np.float16)
             if not np.isfinite(rounded).all():
                 raise InputError(f"{source}: {name} holds numbers that float16 cannot hold")
             half[name] = rounded
