@@ -46,19 +46,34 @@ def cpu_has_bfloat16() -> bool:
 def _gpu_capability() -> tuple[int, int]:
     """CUDA compute capability of the first GPU; (0, 0) where there is none to ask for."""
     if keras.backend.backend() == "jax":
-        import jax
-
-        text = str(getattr(jax.devices()[0], "compute_capability", "0.0"))
+        text = str(getattr(_first_of_jax(), "compute_capability", "0.0"))
         return tuple(int(part) for part in text.split(".")[:2])
+    return _first_of_tensorflow().get("compute_capability", (0, 0))
+
+
+def _gpu_name() -> str | None:
+    """What the maker calls the first GPU, where the backend knows."""
+    if keras.backend.backend() == "jax":
+        return getattr(_first_of_jax(), "device_kind", None)
+    return _first_of_tensorflow().get("device_name")
+
+
+def _first_of_jax():
+    import jax
+
+    return jax.devices()[0]
+
+
+def _first_of_tensorflow() -> dict:
     import tensorflow as tf
 
-    details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
-    return details.get("compute_capability", (0, 0))
+    return tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
 
 
 def describe_device() -> str:
-    """The device in a few words, such as `2-core CPU` or `1 GPU`."""
+    """The device in a few words, such as `2-core CPU` or `1 GPU (NVIDIA H100 80GB HBM3)`."""
     found = gpus()
     if found:
-        return f"{len(found)} GPU" + ("s" if len(found) > 1 else "")
+        count, name = f"{len(found)} GPU" + ("s" if len(found) > 1 else ""), _gpu_name()
+        return f"{count} ({name})" if name else count
     return f"{os.cpu_count()}-core CPU ({platform.machine()})"
