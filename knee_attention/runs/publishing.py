@@ -78,9 +78,11 @@ def _copy(run: Run, found: FinishedRun, beside: Run) -> None:
 
 
 def _local(value):
-    """A value without the path of a machine."""
-    is_path = isinstance(value, str) and (os.sep in value or "\\" in value)
-    return Path(value.replace("\\", "/")).name if is_path else value
+    """A value without the path of a machine; a run's model keeps the name of its run."""
+    if not isinstance(value, str) or not (os.sep in value or "\\" in value):
+        return value
+    *_, folder, name = ("", *value.replace("\\", "/").rstrip("/").split("/"))
+    return f"{folder}/{name}" if name == Run(Path()).model.name and folder else name
 
 
 def _write_rounded(source: Path, predictions: Predictions, path: Path) -> None:
