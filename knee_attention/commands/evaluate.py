@@ -8,6 +8,9 @@ of their values before the softmax), and the first against the others, knee by k
 With --masks it is the attention that is measured: on the knees whose joint somebody drew, exactly
 and with the joint half a cell of each branch's grid wider, because the joint space is thinner than
 such a cell. A run's folder keeps that as expert_masks.json, and the report shows it.
+
+With --flips a model grades each knee by itself and its mirror image together, which is not the
+paper's way. --pictures draws where each model looks, on a knee of each grade and where it is wrong.
 """
 
 from pathlib import Path
@@ -15,14 +18,16 @@ from pathlib import Path
 from knee_attention.datasets.layout import SPLITS
 from knee_attention.errors import InputError
 from knee_attention.files import make_folder, write_json
+from knee_attention.networks.files.pretrained import model_path
 from knee_attention.options import add_polarity, positive_number, seed_number
 from knee_attention.runs.run_folder import Run
 
 
 def add_options(parser) -> None:
     """The options of `evaluate`."""
-    parser.add_argument("model", metavar="MODEL", type=Path,
-                        help="model.h5, model.keras or the folder of a finished run")
+    parser.add_argument("model", metavar="MODEL", type=model_path,
+                        help="model.h5, model.keras, the folder of a finished run, or the name "
+                        "of the model that ships")
     parser.add_argument("--data", metavar="DIR|FILE.h5",
                         help="folder train|validation|test/<grade>/<image>, or .h5 of "
                         "make_dataset.py (default: the phantoms the model was trained on)")
@@ -30,11 +35,16 @@ def add_options(parser) -> None:
     parser.add_argument("--limit", type=positive_number, metavar="N",
                         help="at most N knees, each grade in its share")
     add_polarity(parser)
-    parser.add_argument("--with", dest="others", nargs="+", type=Path, default=[],
+    parser.add_argument("--with", dest="others", nargs="+", type=model_path, default=[],
                         metavar="RUN_OR_MODEL", help="further models, to join and to compare")
     parser.add_argument("--masks", type=Path, metavar="DIR",
                         help="measure attention on the knees that have a mask of their name there, "
                         "joint above 127")
+    parser.add_argument("--flips", action="store_true",
+                        help="grade each knee by itself and its mirror image together")
+    parser.add_argument("--pictures", type=Path, metavar="DIR",
+                        help="draw there where the models look, on a knee of each grade and on "
+                        "their worst mistakes")
     parser.add_argument("--output", type=Path, metavar="DIR",
                         help="write predictions.csv and results.json there")
     parser.add_argument("--seed", type=seed_number, metavar="N",
@@ -48,6 +58,8 @@ def run(options) -> None:
             raise InputError(f"{path}: no such model file or run")
     if options.output:
         _ready_output(options.output)
+    if options.pictures:
+        make_folder(options.pictures)
     from knee_attention.startup import start_keras
 
     start_keras()
@@ -63,7 +75,7 @@ def run(options) -> None:
         options.masks,
     )
     models = [
-        comparison.measure_saved(model, source, label)
+        comparison.measure_saved(model, source, label, options.flips)
         for model, label in zip(saved, labels, strict=True)
     ]
     compared = comparison.compare(models) if len(models) > 1 else None
@@ -76,6 +88,11 @@ def run(options) -> None:
         for model, label in zip(saved, labels, strict=True):
             if model.description.get("synthetic"):
                 print(f"{label} was trained on synthetic phantoms")
+    if options.pictures:
+        for model in models:
+            origin = f"{model.label}, {Path(source.title).name} {source.split} split"
+            files = comparison.draw(model, origin, options.pictures)
+            print(f"pictures: {', '.join(map(str, files))}")
     if options.output:
         _write(options.output, models, compared)
     elif not source.masks:
@@ -126,7 +143,8 @@ def _text(models: list, compared: dict | None, title: str) -> str:
     if any(model.chosen == ENSEMBLE for model in models):
         legend += "; the ensemble where a file does not say"
     lines = [
-        f"{first['knees']} {first['split']} knees of {first['subjects']} persons ({title}); "
+        f"{first['knees']} {first['split']} knees of {first['subjects']} persons ({title}"
+        f"{', each and its mirror image' if 'flips' in first else ''}); "
         "in brackets 95% intervals over persons",
         "",
         result_lines.metrics_table(rows),

@@ -58,6 +58,34 @@ def learning_curves(
     save(figure, path, pdf)
 
 
+def several_learning_curves(histories: dict[str, list[dict]], path: Path) -> None:
+    """Loss and accuracy of several networks over the epochs, a column each (paper, figures 4 to 8).
+
+    Args:
+        histories: title -> one dict an epoch, as `training.train` returns them.
+        path: the PNG file.
+    """
+    figure = Figure(figsize=(2.9 * len(histories), 4.6), layout="constrained")
+    panels = figure.subplots(2, len(histories), sharex=True, sharey="row", squeeze=False)
+    for column, (title, history) in zip(panels.T, histories.items(), strict=True):
+        column[0].set_title(title, fontsize=10)
+        epochs = [row["epoch"] for row in history]
+        accuracies = [name for name in history[0] if name.endswith("_accuracy")]
+        outputs = [name.removesuffix("_accuracy") for name in accuracies if name[:4] != "val_"]
+        for axes, quantity in zip(column, ("loss", "accuracy"), strict=True):
+            for output, colour in zip(outputs, COLOURS, strict=False):
+                for prefix, name, style in (("", "training", "--"), ("val_", "validation", "-")):
+                    values = [row[f"{prefix}{output}_{quantity}"] for row in history]
+                    axes.plot(epochs, values, style, color=colour, linewidth=1.4,
+                              label=f"{output} {name}")
+            _plain(axes)
+        column[1].legend(fontsize=7, frameon=False)
+        column[1].set_xlabel("epoch")
+    panels[0, 0].set_ylabel("loss")
+    panels[1, 0].set_ylabel("accuracy")
+    save(figure, path)
+
+
 def confusion_matrix(
     confusion: list[list[int]], title: str, path: Path, pdf: bool = False
 ) -> None:

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from knee_attention.evidence.figures import COLOURS, entitle, save
+from knee_attention.evidence.localisation import localisation
 from knee_attention.evidence.pictures import OPACITY, at_image_size
 from knee_attention.kl import GRADES
 
@@ -23,11 +24,14 @@ def mask_panels(
     title: str,
     path: Path,
     pdf: bool = False,
+    joints: list[np.ndarray] | None = None,
 ) -> None:
     """A row a knee, as in the paper's figures 3 to 8: the knee, each branch's mask, alone at its
     own resolution and laid over the knee, and the probabilities of the grades.
 
-    Every mask is coloured from its lowest to its highest value, which are written above it.
+    Every mask is coloured from its lowest to its highest value, which are written above it; where
+    the joint is known, it is outlined, and how much more attention lies on it than off it is
+    written there as well.
 
     Args:
         images: `(n, height, width)` uint8.
@@ -37,6 +41,7 @@ def mask_panels(
         title: run, data and whether they are synthetic.
         path: the PNG file.
         pdf: also write it as PDF, beside the PNG.
+        joints: each knee's joint, `(height, width)` bool at any size, where they are known.
     """
     count, height, width = images.shape
     names = ["knee", *(name for branch in masks for name in (branch, f"{branch} over knee"))]
@@ -47,15 +52,20 @@ def mask_panels(
     rows = figure.subplots(count, len(names), squeeze=False)
     for position, row in enumerate(rows):
         image, grade = images[position], int(grades[position])
-        _picture(row[0], image)
+        joint = joints[position] if joints else None
+        _picture(row[0], image, joint)
         row[0].set_ylabel(f"KL {grade}", rotation=0, labelpad=20, va="center")
         for index, branch in enumerate(masks):
             mask = masks[branch][position]
             alone, over = row[1 + 2 * index : 3 + 2 * index]
             alone.imshow(mask, cmap=HEAT, aspect="auto")
             alone.set(xticks=[], yticks=[], box_aspect=height / width)
-            alone.set_title(f"{mask.min():.2f} to {mask.max():.2f}", fontsize=7, pad=2)
-            _picture(over, image)
+            numbers = f"{mask.min():.2f} to {mask.max():.2f}"
+            scores = joints and localisation([mask], [joint])
+            if scores:
+                numbers += f", on / off {scores['inside_over_outside']:.1f}"
+            alone.set_title(numbers, fontsize=7, pad=2)
+            _picture(over, image, joint)
             over.imshow(at_image_size(mask, (height, width)), cmap=HEAT, alpha=OPACITY)
         _probabilities(row[-1], grade, probabilities[position], height / width)
     for axes, name in zip(rows[0], names, strict=True):
@@ -98,8 +108,11 @@ def augmentation_panels(
     save(figure, path, pdf)
 
 
-def _picture(axes: Axes, image: np.ndarray) -> None:
+def _picture(axes: Axes, image: np.ndarray, joint: np.ndarray | None = None) -> None:
     axes.imshow(image, cmap="gray", vmin=0, vmax=255)
+    if joint is not None and joint.any() and not joint.all():
+        axes.contour(at_image_size(joint.astype(np.float32), image.shape), [0.5],
+                     colors="white", linewidths=0.8)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
 

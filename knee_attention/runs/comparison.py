@@ -1,15 +1,22 @@
 """Saved models measured on the same knees: one by one, together, and against each other."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+import numpy as np
+
+from knee_attention.evidence import panels
 from knee_attention.evidence.ensemble import ensemble
-from knee_attention.evidence.evaluation import measured
+from knee_attention.evidence.evaluation import measured, one_of_each_grade
 from knee_attention.evidence.intervals import paired_differences
 from knee_attention.evidence.predictions import ENSEMBLE, Predictions
 from knee_attention.networks.files.model_files import load_model
 from knee_attention.runs.knee_source import KneeSource
-from knee_attention.runs.measure import measure
+from knee_attention.runs.measure import Measured, both_ways, measure, mirrored
 from knee_attention.runs.saved_model import SavedModel
+
+MOST_MISTAKES = 6
+"""In a picture of them."""
 
 
 @dataclass(frozen=True)
@@ -21,18 +28,26 @@ class MeasuredModel:
         predictions: of every output.
         chosen: the output that stands for it.
         results: as `results.json` holds them.
+        measured: its knees, with its masks of them.
     """
 
     label: str
     predictions: Predictions
     chosen: str
     results: dict
+    measured: Measured
 
 
-def measure_saved(saved: SavedModel, source: KneeSource, label: str) -> MeasuredModel:
-    """Load a model and measure it."""
+def measure_saved(
+    saved: SavedModel, source: KneeSource, label: str, flips: bool = False
+) -> MeasuredModel:
+    """Load a model and measure it; with `flips` by each knee and its mirror image together."""
     model = load_model(saved.path)
-    found = measure(model, source.knees(saved.image_size))
+    knees = source.knees(saved.image_size)
+    found = measure(model, knees)
+    if flips:
+        mirror = measure(model, mirrored(knees)).predictions
+        found = replace(found, predictions=both_ways(found.predictions, mirror))
     chosen = saved.chosen(found.predictions)
     results = {
         **saved.identity(),
@@ -41,11 +56,43 @@ def measure_saved(saved: SavedModel, source: KneeSource, label: str) -> Measured
         "limit": source.limit,
         "seed": source.seed,
         "parameters": model.count_params(),
+        **({"flips": True} if flips else {}),
         **found.results(source.split, chosen),
     }
     if source.masks:
         results["localisation_widened"] = found.localisation(tolerant=True)
-    return MeasuredModel(label, found.predictions, chosen, results)
+    return MeasuredModel(label, found.predictions, chosen, results, found)
+
+
+def draw(model: MeasuredModel, title: str, folder: Path) -> list[Path]:
+    """Draw what a model looks at: `<label>-masks.png`, a knee of each grade, and where it was
+    wrong `<label>-mistakes.png`, the knees furthest from their grade, the surest mistake first.
+
+    Returns:
+        the files.
+    """
+    known, probabilities = model.predictions, model.predictions.of(model.chosen)
+    distance = np.abs(probabilities.argmax(axis=1) - known.grades)
+    worst = np.lexsort((probabilities[np.arange(len(known)), known.grades], -distance))
+    shown = {
+        "masks": one_of_each_grade(known.grades),
+        "mistakes": worst[:MOST_MISTAKES][distance[worst[:MOST_MISTAKES]] > 0],
+    }
+    knees, files = model.measured.knees, []
+    joints = knees.masks
+    for what, places in shown.items():
+        if len(places):
+            files.append(folder / f"{Path(model.label).name}-{what}.png")
+            panels.mask_panels(
+                knees.images[places],
+                {branch: masks[places] for branch, masks in model.measured.masks.items()},
+                known.grades[places],
+                probabilities[places],
+                f"{title}, P of {model.chosen}",
+                files[-1],
+                joints=None if joints is None else [joints[place] for place in places],
+            )
+    return files
 
 
 def joined(models: list[MeasuredModel]) -> Predictions:

@@ -1,7 +1,7 @@
 """A model meets knees and becomes results: the one way, for a training's end and for `evaluate`."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -9,10 +9,12 @@ import numpy as np
 from knee_attention import device
 from knee_attention.datasets.batches import EVALUATION_BATCH, KneeBatches
 from knee_attention.datasets.knees import Knees
+from knee_attention.evidence.ensemble import ensemble
 from knee_attention.evidence.evaluation import split_results
 from knee_attention.evidence.localisation import localisation, widened
 from knee_attention.evidence.predictions import Predictions, own_subjects
 from knee_attention.evidence.regression import as_probabilities
+from knee_attention.kl import REGRESSION
 from knee_attention.networks.masks import masks_among, with_masks
 
 
@@ -65,6 +67,25 @@ class Measured:
                 joints = [widened(joint, masks.shape[1:]) for joint in joints]
             scores[branch] = localisation(masks, joints)
         return {branch: score for branch, score in scores.items() if score is not None}
+
+
+def mirrored(knees: Knees) -> Knees:
+    """The same knees, left and right exchanged; where their joints are is left out."""
+    images = knees.images[np.arange(len(knees))][:, :, ::-1]
+    return replace(knees, images=images, masks=None)
+
+
+def both_ways(plain: Predictions, mirror: Predictions) -> Predictions:
+    """What a model says of knees and of their mirror images, as one: the mean before the softmax,
+    of a regression the mean.
+    """
+    probabilities = {
+        name: (plain.of(name) + mirror.of(name)) / 2
+        if name == REGRESSION
+        else ensemble([plain.of(name), mirror.of(name)])
+        for name in plain.probabilities
+    }
+    return replace(plain, probabilities=probabilities)
 
 
 def measure(model: keras.Model, knees: Knees, devices: int = 1) -> Measured:

@@ -1,6 +1,7 @@
 """Runs as they are kept beside the code: what was run and what it found, without the weights."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -58,6 +59,22 @@ def publish(run: Path, to: Path, overwrite: bool = False) -> Path:
     finally:
         shutil.rmtree(beside.folder, ignore_errors=True)
     return target
+
+
+def read_published(folder: Path) -> dict[str, list[FinishedRun]]:
+    """The published runs of a folder by name; `<name>-seed<N>` is a further training of `<name>`.
+
+    Raises:
+        InputError: no such folder, none in it, or a damaged one.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    found = {}
+    for place in sorted(path for path in folder.iterdir() if Run(path).finished):
+        found.setdefault(re.sub(r"-seed\d+$", "", place.name), []).append(Run(place).read())
+    if not found:
+        raise InputError(f"{folder}: no published run")
+    return found
 
 
 def _kept(run: Run) -> list[Path]:

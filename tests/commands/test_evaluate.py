@@ -12,6 +12,7 @@ from knee_attention.datasets.dataset import load_dataset
 from knee_attention.evidence.ensemble import ensemble
 from knee_attention.evidence.predictions import read_predictions
 from knee_attention.networks.files.model_files import load_model
+from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.measure import measure
 from knee_attention.runs.run import run
@@ -144,3 +145,36 @@ def test_what_cannot_be_measured_gets_one_sentence(runs, knee_folder, tmp_path, 
     assert "nothing.h5" in refused("evaluate", tmp_path / "nothing.h5")
     assert "holds no run" in refused("evaluate", tmp_path)
     assert "holds a run" in refused("evaluate", runs / "one", "--output", runs / "two")
+
+
+def test_with_flips_a_knee_and_its_mirror_image_count_alike(runs, tmp_path, capsys):
+    evaluate(runs / "two", "--flips", "--output", tmp_path / "both")
+    evaluate(runs / "two", "--output", tmp_path / "plain")
+    assert "each and its mirror image" in capsys.readouterr().out
+    both, plain = (
+        read_predictions(tmp_path / name / "predictions.csv") for name in ("both", "plain")
+    )
+    model = load_model(runs / "two" / "model.h5")
+    knees = phantom_dataset((96, 96), 10, 0, ("test",)).splits["test"]
+    mirror = model.predict(knees.images[:, :, ::-1, np.newaxis], verbose=0)
+    for output in ("att1", "att2"):
+        expected = ensemble([plain.of(output), mirror[output].astype(float)])
+        np.testing.assert_allclose(both.of(output), expected, atol=1e-5)
+    assert results(tmp_path / "both")["flips"] and "flips" not in results(tmp_path / "plain")
+
+
+def test_it_draws_where_each_model_looks_and_where_it_is_wrong(runs, tmp_path):
+    evaluate(runs / "two", "--with", runs / "one", "--pictures", tmp_path / "pictures")
+    drawn = {path.name for path in (tmp_path / "pictures").iterdir()}
+    assert {"antony_clsf_multiloss-masks.png", "antony_clsf_att1-masks.png"} <= drawn
+    wrong = {name for name in drawn if name.endswith("-mistakes.png")}
+    assert len(wrong) == 2  # nobody grades ten knees right after one epoch
+    assert all(cv2.imread(str(tmp_path / "pictures" / name)).size for name in drawn)
+
+
+def test_the_model_that_ships_is_known_by_its_name(knee_folder, capsys):
+    main(["info", "kneekl-vgg16-multiloss"])
+    assert "vgg16" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        evaluate("kneekl-vgg16-multilos", "--data", knee_folder)
+    assert "no such model file or run" in capsys.readouterr().err

@@ -10,10 +10,13 @@ import pandas as pd
 import pytest
 
 from knee_attention.commands.cli import main
+from knee_attention.commands.findings import main as findings
 from knee_attention.commands.tables import main as tables
+from knee_attention.errors import InputError
 from knee_attention.evidence.paper import PAPER_TABLE_1
 from knee_attention.evidence.predictions import read_predictions
 from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.publishing import read_published
 from knee_attention.runs.run import run
 
 SCRIPTS = [
@@ -81,6 +84,34 @@ def test_no_path_of_a_machine_is_published(knee_folder, tmp_path, monkeypatch):
         assert str(tmp_path) not in path.read_text(encoding="utf-8"), path.name
     experiment = json.loads((tmp_path / "results" / "run" / "experiment.json").read_text())
     assert experiment["data"] == "knees"
+
+
+def test_a_run_that_started_from_another_names_it(runs, tmp_path):
+    """Of a model's path its run remains, so that the results say where the weights come from."""
+    shutil.copytree(runs / "antony_clsf_att1", tmp_path / "later")
+    path = tmp_path / "later" / "experiment.json"
+    weights = str(tmp_path / "first" / "model.h5")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"weights": weights}))
+    publish(tmp_path / "later", "--to", tmp_path / "results")
+    kept = json.loads((tmp_path / "results" / "later" / "experiment.json").read_text())
+    assert kept["weights"] == "first/model.h5"
+
+
+def test_published_trainings_are_read_by_the_name_without_their_seed(published, tmp_path):
+    found = read_published(published)
+    assert {name: len(runs) for name, runs in found.items()}["antony_clsf_multiloss"] == 2
+    with pytest.raises(InputError, match="no published run"):
+        read_published(tmp_path)
+    with pytest.raises(InputError, match="no such folder"):
+        read_published(tmp_path / "nowhere")
+
+
+def test_findings_of_published_runs_are_printed_and_drawn(published, tmp_path, capsys):
+    findings(["--from", str(published), "--curves", str(tmp_path / "curves.png")])
+    assert (tmp_path / "curves.png").stat().st_size > 10_000
+    with pytest.raises(SystemExit):
+        findings(["--from", str(tmp_path / "nowhere")])
+    assert "findings.py: " in capsys.readouterr().err
 
 
 def test_the_table_of_published_runs_is_that_of_the_runs(runs, published, capsys):

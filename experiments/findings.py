@@ -1,0 +1,9 @@
+"""What the published runs of a data set find together, beyond Tables 1 and 2.
+
+    python experiments/findings.py --from experiments/results/kneekl224
+"""
+
+from knee_attention.commands.findings import main
+
+if __name__ == "__main__":
+    main()

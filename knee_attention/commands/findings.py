@@ -1,0 +1,85 @@
+"""The command line of `experiments/findings.py`."""
+
+import argparse
+from pathlib import Path
+
+from knee_attention.errors import InputError
+from knee_attention.startup import command_line
+
+MULTILOSS = "vgg16_multiloss"
+BESIDE = {
+    f"{MULTILOSS}-224": "VGG-16 multi-loss at 224x224",
+    f"{MULTILOSS}-rate1e-4": "VGG-16 multi-loss at half the learning rate",
+    f"{MULTILOSS}-flips": "VGG-16 multi-loss with flips alone",
+}
+"""Runs that no table has, by the name they are published under."""
+
+COMPARED = ("difference on the same knees", "accuracy", "quadratic kappa")
+ATTENTION = ("branch", "on / off the joint space", "highest point on it",
+             "half a cell wider: on / off", "highest point on it")
+BEYOND = ("what", "accuracy", "balanced", "quadratic kappa", "recall of grades 0 to 4")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Print what published runs find beyond the tables, and draw the learning curves.
+
+    Args:
+        arguments: the command line without the program; by default the process's own.
+    """
+    parser = argparse.ArgumentParser(
+        description="Print what the published runs of a data set find together, beyond Tables 1 "
+        "and 2: deeper against shallower branches, attention on joint spaces that experts drew, "
+        "ensembles, and other ways from probabilities to a grade. Needs no data and no weights.",
+    )
+    parser.add_argument("--from", dest="published", type=Path, required=True, metavar="DIR",
+                        help="of published runs, such as experiments/results/kneekl224")
+    parser.add_argument("--curves", type=Path, metavar="FILE.png",
+                        help="draw the learning curves of the multi-loss experiments there")
+    options = parser.parse_args(arguments)
+    with command_line("findings.py"):
+        from knee_attention.runs.publishing import read_published
+
+        runs = read_published(options.published)
+        print(findings_of(runs), end="")
+        if options.curves:
+            _draw_curves(runs, options.published, options.curves)
+
+
+def findings_of(runs: dict) -> str:
+    """What `findings.py` prints of such runs, in Markdown."""
+    from knee_attention.evidence import findings
+    from knee_attention.evidence.paper import BACKBONE_TITLES
+
+    compared = findings.comparisons(runs, BACKBONE_TITLES, BESIDE)
+    blocks = [(COMPARED, compared), (ATTENTION, findings.attention(runs))]
+    beyond, best = [], None
+    for name, title in ((MULTILOSS, "VGG-16 multi-loss"), *BESIDE.items()):
+        if len(runs.get(name, [])) > 1:
+            best = findings.together(runs[name])
+            beyond += findings.beyond(title, runs[name])
+    blocks.append((BEYOND, beyond))
+    if best:
+        blocks.append((("the last ensemble, graded by", *BEYOND[1:]), findings.rules(best)))
+    return "\n".join(_table(heading, rows) for heading, rows in blocks if rows)
+
+
+def _table(heading: tuple[str, ...], rows: list[list[str]]) -> str:
+    lines = [heading, ["---"] * len(heading), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _draw_curves(runs: dict, folder: Path, path: Path) -> None:
+    import pandas as pd
+
+    from knee_attention.evidence.figures import several_learning_curves
+    from knee_attention.evidence.paper import BACKBONE_TITLES
+    from knee_attention.runs.run_folder import Run
+
+    shown = {}
+    for backbone, title in BACKBONE_TITLES.items():
+        name = f"{backbone}_multiloss"
+        if name in runs:
+            shown[title] = pd.read_csv(Run(folder / name).history).to_dict("records")
+    if not shown:
+        raise InputError(f"{folder}: no multi-loss run to draw")
+    several_learning_curves(shown, path)

@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score
+
+from knee_attention.evidence.decision import RULES, cut_expectation, said_of_others
+from knee_attention.kl import GRADES
+
+WEIGHED, CUTS = list(RULES)[1:]
+
+
+@pytest.fixture
+def shy_of_grade_1():
+    """Knees of 200 persons whose grade 1 is seldom the most probable one, and their persons."""
+    generator = np.random.default_rng(0)
+    frequencies = np.array([0.5, 0.1, 0.2, 0.15, 0.05])
+    grades = generator.choice(5, 400, p=frequencies)
+    seen = grades + generator.normal(0, 0.5, 400)
+    near = frequencies * np.exp(-np.subtract.outer(seen, GRADES) ** 2)
+    return grades, near / near.sum(axis=1, keepdims=True), [str(knee // 2) for knee in range(400)]
+
+
+def test_the_paper_s_rule_is_the_most_probable_grade(shy_of_grade_1):
+    grades, values, subjects = shy_of_grade_1
+    said = said_of_others(next(iter(RULES.values())), grades, values, subjects)
+    np.testing.assert_array_equal(said, values.argmax(axis=1))
+
+
+@pytest.mark.parametrize("rule, measure", [
+    (WEIGHED, balanced_accuracy_score),
+    (CUTS, lambda truth, said: cohen_kappa_score(truth, said, weights="quadratic")),
+])  # fmt: skip
+def test_a_rule_brings_what_it_is_made_for_to_persons_it_has_not_seen(
+    shy_of_grade_1, rule, measure
+):
+    grades, values, subjects = shy_of_grade_1
+    said = said_of_others(RULES[rule], grades, values, subjects)
+    assert measure(grades, said) > measure(grades, values.argmax(axis=1))
+    assert (said[grades == 1] == 1).mean() > (values.argmax(axis=1)[grades == 1] == 1).mean()
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_nobody_s_own_grade_is_learnt_from(shy_of_grade_1, rule):
+    """Whatever the grades of the last persons are, it changes nothing of what is said of them."""
+    grades, values, subjects = shy_of_grade_1
+    order = np.argsort(np.array(subjects, int), kind="stable")
+    first = said_of_others(RULES[rule], grades[order], values[order], subjects)
+    for person in ("0", "77", "199"):
+        own = np.array(subjects) == person
+        other = np.where(own, (grades + 2) % 5, grades)
+        np.testing.assert_array_equal(
+            said_of_others(RULES[rule], other, values, subjects)[own], first[own]
+        )
+
+
+def test_cuts_stay_in_order_even_where_a_grade_is_missing():
+    grades = np.array([0, 0, 2, 2, 4, 4] * 5)
+    values = np.eye(5)[grades] * 0.9
+    said = cut_expectation(grades, values)(values)
+    np.testing.assert_array_equal(said, grades)
