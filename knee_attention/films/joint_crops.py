@@ -13,6 +13,7 @@ from knee_attention.films.joints import (
     Box,
     Joint,
     covered,
+    jaccard,
 )
 from knee_attention.films.legs import find_gap, split_at
 from knee_attention.films.localiser import shipped_localiser
@@ -22,6 +23,14 @@ from knee_attention.films.radiograph import cut_out
 SQUARE_SIDE = 0.92
 """Of the square crop, in parts of the joint box: the mean of the public set's crops of the four
 knees whose boxes are known (0.87, 0.93, 0.93, 0.96)."""
+
+CLOSER = 1.3
+"""A joint is looked at a second time, from as near as this multiple of its box shows it. So near,
+the joints of 409 crops of the public set are found 2% too small; on the two real films whose boxes
+are known the first look makes the crops 5 to 17% too small, the second 0 to 15%."""
+
+SAME_JOINT = 0.5
+"""The Jaccard index at least of the box of the first look and that of the second."""
 
 ANTONY_ASPECT = 1.5
 """Width over height of Antony's crop, 300 by 200 pixels, which is what his networks take. It is as
@@ -97,6 +106,10 @@ def joint_crops(film: np.ndarray, view: str = "auto", aspect: str = "square") ->
         raise ValueError(f"a knee joint was found in one of two legs ({_scores(joints)})")
     if len(joints) == 1 and view == "bilateral":
         raise ValueError(f"a single knee joint, where two are expected ({_scores(joints)})")
+    if len(joints) == 2:
+        joints = _of_one_size([_looked_closer(film, joint) for joint in joints])
+    elif covered(joints[0].box, film.shape) < CROP_COVERED:
+        joints = [_looked_closer(film, joints[0])]
     crops = []
     for joint in joints:
         if len(joints) == 1 and covered(joint.box, film.shape) >= CROP_COVERED:
@@ -104,6 +117,33 @@ def joint_crops(film: np.ndarray, view: str = "auto", aspect: str = "square") ->
         box = crop_of(joint.box, aspect)
         crops.append(JointCrop(joint.side, cut_out(film, box), joint, box))
     return crops
+
+
+def _looked_closer(film: np.ndarray, joint: Joint) -> Joint:
+    """The joint with its box as a second look from nearby has it, if that shows the same joint."""
+    left, top, width, height = map(round, resized(joint.box, CLOSER))
+    for closer in shipped_localiser().joints(cut_out(film, (left, top, width, height)), 1):
+        box = (closer.box[0] + left, closer.box[1] + top, *closer.box[2:])
+        if closer.score >= THRESHOLD and jaccard(box, joint.box) >= SAME_JOINT:
+            return replace(joint, box=box)
+    return joint
+
+
+def _of_one_size(joints: Sequence[Joint]) -> list[Joint]:
+    """Both joints of a film with boxes of the larger one's size: a person's knees differ little,
+    and where the film is over-exposed a joint is found too small.
+    """
+    side = max(joint.box[2] for joint in joints)
+    return [replace(joint, box=resized(joint.box, side / joint.box[2])) for joint in joints]
+
+
+def resized(box: Box, factor: float) -> Box:
+    """A box of another size around the same middle."""
+    left, top, width, height = box
+    return (
+        left + (1 - factor) / 2 * width, top + (1 - factor) / 2 * height,
+        factor * width, factor * height,
+    )  # fmt: skip
 
 
 def _found(joints: Sequence[Joint]) -> int:

@@ -106,10 +106,7 @@ PUBLIC_CROPS = {
 
 
 @real
-@pytest.mark.parametrize("film_id", [
-    pytest.param("9000099", marks=pytest.mark.xfail(reason="its left crop is 16% too small")),
-    "9000296",
-])  # fmt: skip
+@pytest.mark.parametrize("film_id", ["9000099", "9000296"])
 def test_the_square_crop_lies_where_the_public_set_has_it(film_id):
     film = cv2.imread(str(DATA / "radiographs" / f"{film_id}.jpg"), cv2.IMREAD_GRAYSCALE)
     for crop in joint_crops(film, "bilateral"):

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from knee_attention.films.joint_crops import crop_of, joint_crops
-from knee_attention.films.joints import box_around, jaccard
+from knee_attention.films.joint_crops import crop_of, joint_crops, resized
+from knee_attention.films.joints import Joint, box_around, jaccard
+from knee_attention.films.localiser import shipped_localiser
 from knee_attention.films.radiograph import cut_out
 from knee_attention.phantoms.film import phantom_film
 from knee_attention.phantoms.strangers import stranger
@@ -44,6 +45,27 @@ def test_a_film_gives_the_crops_of_both_knees(phantom, aspect):
         true = crop_of(box_around(phantom.boxes[crop.side]), aspect)
         assert jaccard(crop.box, true) > 0.75
         np.testing.assert_array_equal(crop.image, cut_out(phantom.image, crop.box))
+
+
+def test_both_knees_of_a_film_are_cut_at_one_size(phantom):
+    right, left = joint_crops(phantom.image)
+    assert right.box[2:] == left.box[2:]
+
+
+def test_a_second_look_is_taken_only_if_it_shows_the_same_joint(phantom, monkeypatch):
+    class Localiser:
+        """Its second looks find something small in the corner of what they are shown."""
+
+        def joints(self, image, most=2):
+            if image.shape != phantom.image.shape:
+                return [Joint((0, 0, 20, 20), 0.99)]
+            return shipped_localiser().joints(image, most)
+
+    monkeypatch.setattr("knee_attention.films.joint_crops.shipped_localiser", Localiser)
+    first = shipped_localiser().joints(phantom.image)
+    largest = max(joint.box[2] for joint in first)
+    for crop, joint in zip(joint_crops(phantom.image), first, strict=True):
+        assert crop.joint.box == pytest.approx(resized(joint.box, largest / joint.box[2]))
 
 
 def test_half_a_film_gives_one_crop_and_a_crop_itself(phantom):
