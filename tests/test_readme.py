@@ -47,4 +47,4 @@ def test_the_paper_s_table_is_the_package_s():
     for row in PAPER_TABLE_1.values():
         for cell in row.values():
             for accuracy in cell.values():
-                assert f"{accuracy:g}" in README
+                assert f"({accuracy:.1f})" in README

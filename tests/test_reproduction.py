@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from knee_attention.commands import findings
+from knee_attention.evidence import table1
 from knee_attention.runs.publishing import read_published
 
 ROOT = Path(__file__).parents[1]
@@ -33,6 +34,20 @@ def test_each_line_of_the_findings_is_computed_again(text):
     rows = findings.findings_of(read_published(PUBLISHED)).splitlines()
     assert len(rows) > 20
     assert not [row for row in rows if row not in text]
+
+
+def test_the_readme_s_table_is_that_of_the_published_runs():
+    """A cell is our accuracy and in brackets the paper's, the outputs of a multi-loss in a row."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = {}
+    for trainings in read_published(PUBLISHED).values():
+        results = trainings[0].results
+        found.setdefault((results["backbone"], results["variant"]), trainings)
+    table = table1.rows(found)
+    assert len(table) > 20
+    for row in table.to_dict("records"):
+        said = f"{100 * row['accuracy']:.1f} ({100 * row['paper']:.1f})"
+        assert said in readme, (row["backbone"], row["variant"], row["output"], said)
 
 
 def test_the_readme_s_numbers_are_those_of_the_card():
