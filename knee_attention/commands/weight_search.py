@@ -27,15 +27,16 @@ def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
     }
     options = vars(_parser(list(experiments)).parse_args(arguments))
     asked = take_queue_options(options)
-    output, seeds, grid, backbone = (
-        options.pop(name) for name in ("output", "seeds", "grid", "backbone")
+    output, seeds, grid, repeated, backbone = (
+        options.pop(name) for name in ("output", "seeds", "grid", "repeat", "backbone")
     )
     with command_line("run_weight_search.py"):
         manner = take_manner(options)
         grid = _grid(grid)
+        repeated = _repeated(repeated, grid, seeds)
         experiment = with_options(experiments[backbone], options)
         output = output or Path("runs") / f"weight_search_{backbone}"
-        cells = begun_with_namesakes(cells_of(experiment, grid, seeds))
+        cells = begun_with_namesakes(cells_of(experiment, grid, seeds, repeated))
         # The weights of the experiment itself are of no account: each cell has its own.
         identity = replace(experiment, loss_weights=(1.0, 1.0), seed=0).as_json()
         identity["data"] = experiment.origin  # its place may differ between machines
@@ -67,6 +68,10 @@ def _parser(backbones: list[str]) -> argparse.ArgumentParser:
                         "0.1)")
     parser.add_argument("--seeds", type=positive_number, default=1, metavar="N",
                         help="trainings of each cell, from --seed on (default: 1)")
+    parser.add_argument("--repeat", nargs=2, type=float, action="append", default=[],
+                        metavar=("W0", "W1"),
+                        help="train this pair of weights alone --seeds times, all others once; may "
+                        "be given several times")
     add_options(parser, "runs/weight_search_<backbone>", None)
     add_queue_options(parser)
     return parser
@@ -79,3 +84,13 @@ def _grid(weights: list[float]) -> list[float]:
     if not all(0 < weight <= 1 for weight in grid):
         raise InputError("--grid: a weight of a loss lies above 0 and is at most 1")
     return grid
+
+
+def _repeated(pairs: list[list[float]], grid: list[float], seeds: int) -> list[tuple[float, float]]:
+    for pair in pairs:
+        if not set(pair) <= set(grid):
+            raise InputError(f"--repeat {pair[0]:g} {pair[1]:g}: no cell of the grid "
+                             f"{', '.join(f'{weight:g}' for weight in grid)}")
+    if pairs and seeds == 1:
+        raise InputError("--repeat says which cells --seeds trains several times; give that too")
+    return [tuple(pair) for pair in pairs]

@@ -1,5 +1,6 @@
 """The search for the weights of a multi-loss (paper, section 3.3): its cells and its results."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,19 +12,27 @@ GRID = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """The weights that the paper tried for each loss."""
 
 
-def cells_of(experiment: Experiment, grid: list[float], seeds: int) -> Cells:
+def cells_of(
+    experiment: Experiment,
+    grid: list[float],
+    seeds: int,
+    repeated: Sequence[tuple[float, float]] = (),
+) -> Cells:
     """A cell for every pair of weights and every seed, in the order of their names.
 
     Args:
         experiment: one of two branches with a loss each.
         grid: the weights that each loss takes.
         seeds: trainings of each pair, from the experiment's seed on.
+        repeated: if there are any, of these pairs alone; of all others one.
     """
     cells = {}
     for seed in range(experiment.seed, experiment.seed + seeds):
         further = "" if seed == experiment.seed else f"-seed{seed}"
         for w0 in grid:
             for w1 in grid:
+                if further and repeated and (w0, w1) not in repeated:
+                    continue
                 cells[f"w{w0:g}-{w1:g}{further}"] = replace(
                     experiment, loss_weights=(w0, w1), seed=seed
                 )

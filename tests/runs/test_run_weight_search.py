@@ -26,6 +26,22 @@ def test_every_pair_of_weights_is_a_cell_and_further_seeds_come_behind():
     assert list(cells)[:2] == ["w0.5-0.5", "w0.5-0.6"]
 
 
+def test_further_seeds_may_be_those_of_some_cells_alone():
+    cells = cells_of(MULTI, GRID, 3, [(1.0, 0.8), (0.5, 0.5)])
+    assert len(cells) == 36 + 2 * 2
+    further = {name for name in cells if "seed" in name}
+    assert further == {"w1-0.8-seed1", "w1-0.8-seed2", "w0.5-0.5-seed1", "w0.5-0.5-seed2"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["--seeds", "2", "--repeat", "1", "0.85"], "--repeat 1 0.85: no cell of the grid 0.5, 1"),
+     (["--repeat", "1", "0.5"], "give that too")],
+)  # fmt: skip
+def test_a_cell_that_cannot_be_repeated_is_told(tmp_path, refused, options, message):
+    assert message in refused(main, SCRIPTS, ["--output", str(tmp_path / "s"), *QUICK, *options])
+
+
 @pytest.mark.parametrize(
     ("grid", "message"),
     [(["0.5"], "two different"), (["0.5", "0.5"], "two different"), (["0", "1"], "above 0"),
