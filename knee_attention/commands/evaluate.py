@@ -91,6 +91,8 @@ def run(options) -> None:
     if options.pictures:
         for model in models:
             origin = f"{model.label}, {Path(source.title).name} {source.split} split"
+            if options.flips:
+                origin += ", graded with their mirror images"
             files = comparison.draw(model, origin, options.pictures)
             print(f"pictures: {', '.join(map(str, files))}")
     if options.output:
@@ -168,7 +170,8 @@ def _attention_text(models: list, source) -> str:
     lines = [f"attention on {models[0].results['knees']} {source.split} knees of {source.title} "
              f"that have a mask in {source.masks}"]
     for title, key in (("exactly", "localisation"),
-                       ("joint half a cell of the branch's grid wider", "localisation_widened")):
+                       ("joint half a cell of the branch's grid wider", "localisation_widened"),
+                       ("the mean of a branch's masks in place of each", "localisation_averaged")):
         rows = {
             f"{model.label} {branch}": scores
             for model in models
@@ -190,6 +193,7 @@ def _keep_with_runs(saved: list, models: list) -> None:
                 "knees": results["knees"],
                 "exact": results["localisation"],
                 "widened": results["localisation_widened"],
+                "averaged": results["localisation_averaged"],
             })
             print(f"\nkept with the run: {path}")
 

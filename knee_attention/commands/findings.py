@@ -15,9 +15,10 @@ BESIDE = {
 """Runs that no table has, by the name they are published under."""
 
 COMPARED = ("difference on the same knees", "accuracy", "quadratic kappa")
-ATTENTION = ("branch", "on / off the joint space", "highest point on it",
-             "half a cell wider: on / off", "highest point on it")
+ATTENTION = ("branch", "on / off the joint space", "by the mean of its masks",
+             "highest point on it", "half a cell wider: on / off", "highest point on it")
 BEYOND = ("what", "accuracy", "balanced", "quadratic kappa", "recall of grades 0 to 4")
+AGAINST = ("difference of accuracy", "of quadratic kappa")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -50,16 +51,21 @@ def findings_of(runs: dict) -> str:
     from knee_attention.evidence import findings
     from knee_attention.evidence.paper import BACKBONE_TITLES
 
-    compared = findings.comparisons(runs, BACKBONE_TITLES, BESIDE)
-    blocks = [(COMPARED, compared), (ATTENTION, findings.attention(runs))]
-    beyond, best = [], None
-    for name, title in ((MULTILOSS, "VGG-16 multi-loss"), *BESIDE.items()):
-        if len(runs.get(name, [])) > 1:
-            best = findings.together(runs[name])
-            beyond += findings.beyond(title, runs[name])
-    blocks.append((BEYOND, beyond))
-    if best:
-        blocks.append((("the last ensemble, graded by", *BEYOND[1:]), findings.rules(best)))
+    pairs = findings.pairs_of(BACKBONE_TITLES)
+    pairs |= {f"{title} - as in the table": (name, MULTILOSS) for name, title in BESIDE.items()}
+    blocks = [(COMPARED, findings.comparisons(runs, pairs)),
+              (ATTENTION, findings.attention(runs))]  # fmt: skip
+    repeated = {
+        title: runs[name]
+        for name, title in ((MULTILOSS, "VGG-16 multi-loss"), *BESIDE.items())
+        if len(runs.get(name, [])) > 1
+    }
+    blocks.append((BEYOND, [
+        row for title, trainings in repeated.items() for row in findings.beyond(title, trainings)
+    ]))  # fmt: skip
+    for title, trainings in repeated.items():
+        heading = (f"{title}, all branches of all, graded by", *BEYOND[1:], *AGAINST)
+        blocks.append((heading, findings.rules(findings.together(trainings))))
     return "\n".join(_table(heading, rows) for heading, rows in blocks if rows)
 
 

@@ -1,5 +1,7 @@
 """What the runs of one data set find together: the paper's claims, and what goes beyond it."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from knee_attention.evidence.decision import RULES, said_of_others
@@ -7,8 +9,10 @@ from knee_attention.evidence.ensemble import ensemble
 from knee_attention.evidence.evaluation import measured
 from knee_attention.evidence.finished_run import FinishedRun
 from knee_attention.evidence.intervals import paired_differences
+from knee_attention.evidence.metrics import grade_metrics
 from knee_attention.evidence.predictions import ENSEMBLE, Predictions, common_knees
 from knee_attention.evidence.result_lines import with_interval
+from knee_attention.evidence.tables import CHOSEN, by_chosen
 from knee_attention.kl import GRADES, REGRESSION
 
 Runs = dict[str, list[FinishedRun]]
@@ -20,7 +24,7 @@ DEEPER = (("att1", "att0"), ("att2", "att1"))
 METRICS = ("accuracy", "balanced_accuracy", "kappa_quadratic")
 
 
-def comparisons(runs: Runs, backbones: dict[str, str], beside: dict[str, str]) -> list[list[str]]:
+def comparisons(runs: Runs, pairs: dict[str, tuple[str, str]]) -> list[list[str]]:
     """Differences that the tables do not show, on the same knees, with paired intervals.
 
     Each training takes part by the output that validation chose, and the means over trainings are
@@ -28,37 +32,50 @@ def comparisons(runs: Runs, backbones: dict[str, str], beside: dict[str, str]) -
 
     Args:
         runs: all there are.
-        backbones: `{backbone: title}`.
-        beside: `{name: title}` of runs besides the tables, each compared with VGG-16 multi-loss.
+        pairs: `{what: (name, name)}`, what is compared, the first minus the second.
 
     Returns:
         A row `[what, accuracy, quadratic kappa]` for each pair that is there.
     """
-    pairs = {
-        f"{title}: {deep} alone - {shallow} alone": (f"{backbone}_{deep}", f"{backbone}_{shallow}")
-        for backbone, title in backbones.items()
-        for deep, shallow in DEEPER
-    }
-    multiloss = "vgg16_multiloss"
-    pairs |= {f"{title} - as in the table": (name, multiloss) for name, title in beside.items()}
     rows = []
     for what, names in pairs.items():
         if all(name in runs for name in names):
-            found = paired_differences(
-                chosen_of(runs[names[0]]), ENSEMBLE, chosen_of(runs[names[1]]), ENSEMBLE
-            )["metrics"]
-            rows.append([what, *(
-                with_interval(found[name]["difference"], found[name]["interval"], "+")
-                for name in ("accuracy", "kappa_quadratic")
-            )])  # fmt: skip
+            first, second = ([by_chosen(run) for run in runs[name]] for name in names)
+            rows.append([what, *_differences(first, second, CHOSEN)])
     return rows
 
 
-def chosen_of(trainings: list[FinishedRun]) -> list[Predictions]:
-    """The predictions of each training's chosen output, under one name."""
+def pairs_of(backbones: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """What to compare within each backbone: deeper branches with shallower ones, multi-loss with
+    its shallowest branch, and single branches with the same backbone's baseline.
+
+    Args:
+        backbones: `{backbone: title}`.
+    """
+    pairs = {}
+    for backbone, title in backbones.items():
+        alone = {f"{title}: {deep} alone - {shallow} alone": (deep, shallow)
+                 for deep, shallow in DEEPER}  # fmt: skip
+        alone |= {f"{title}: multi-loss - {branch} alone": ("multiloss", branch)
+                  for branch in ("att0", "att1")}  # fmt: skip
+        pairs |= {
+            what: tuple(f"{backbone}_{name}" for name in names) for what, names in alone.items()
+        }
+        pairs |= {
+            f"{title}: {branch} alone - without attention": (
+                f"{backbone}_{branch}", f"{backbone}_baseline"
+            )
+            for branch in ("att0", "att1", "att2")
+        }  # fmt: skip
+    return pairs
+
+
+def _differences(first: list[Predictions], second: list[Predictions], output: str) -> list[str]:
+    """Accuracy and quadratic kappa, first minus second, as text with their intervals."""
+    found = paired_differences(first, output, second, output)["metrics"]
     return [
-        Predictions(known.files, known.subjects, known.grades, {ENSEMBLE: known.of(run.chosen)})
-        for run, known in ((run, run.predictions) for run in trainings)
+        with_interval(found[name]["difference"], found[name]["interval"], "+")
+        for name in ("accuracy", "kappa_quadratic")
     ]
 
 
@@ -81,15 +98,13 @@ def beyond(title: str, trainings: list[FinishedRun]) -> list[list[str]]:
     Returns:
         rows `[what, accuracy, balanced accuracy, quadratic kappa, recall of each grade]`.
     """
-    alone = [_numbers(one.grades, one.of(ENSEMBLE)) for one in chosen_of(trainings)]
-    branches = [together([run]) for run in trainings]
-    joined = [_numbers(one.grades, one.of(ENSEMBLE)) for one in branches]
+    alone = [_numbers(by_chosen(run), CHOSEN) for run in trainings]
+    joined = [_numbers(together([run]), ENSEMBLE) for run in trainings]
     count = len(trainings)
-    every = together(trainings)
     return [
-        [f"{title}, one output, mean of {count}", *_cells(np.mean(alone, axis=0))],
-        [f"{title}, both branches, mean of {count}", *_cells(np.mean(joined, axis=0))],
-        [f"{title}, both branches of {count}", *_with_intervals(every)],
+        [f"{title}, the chosen branch, mean of {count}", *_cells(np.mean(alone, axis=0))],
+        [f"{title}, all branches, mean of {count}", *_cells(np.mean(joined, axis=0))],
+        [f"{title}, all branches of all {count}", *_with_intervals(together(trainings))],
     ]
 
 
@@ -97,44 +112,53 @@ def attention(runs: Runs) -> list[list[str]]:
     """How attention lies on joint spaces that experts drew, for the runs that were asked.
 
     Returns:
-        rows `[what, on over off the joint space, highest point on it]`, and both again with the
-        joint space half a cell wider; of a uniform mask first.
+        rows `[what, on over off the joint space, the same of the mean of its masks, highest point
+        on it, on over off with the joint space half a cell wider, highest point on that]`; of a
+        uniform mask first.
     """
-    found, uniform = [], None
-    for name, trainings in runs.items():
-        for run in trainings:
-            for branch, exact in (run.expert_masks or {"exact": {}})["exact"].items():
-                wide = run.expert_masks["widened"][branch]
-                uniform = uniform or exact
-                seed = f", seed {run.experiment['seed']}" if len(trainings) > 1 else ""
-                found.append([
-                    f"{name}{seed}: {branch}",
-                    f"{exact['inside_over_outside']:.2f}",
-                    f"{exact['pointing_game']:.1%}",
-                    f"{wide['inside_over_outside']:.2f}",
-                    f"{wide['pointing_game']:.1%} (uniform {wide['pointing_game_uniform']:.1%})",
-                ])
-    if uniform:
-        share = f"{uniform['pointing_game_uniform']:.1%}"
-        found.insert(0, ["a uniform mask", "1.00", share, "1.00", ""])
+    asked = [
+        (f"{name}, seed {run.experiment['seed']}" if len(trainings) > 1 else name, run.expert_masks)
+        for name, trainings in runs.items()
+        for run in trainings
+        if run.expert_masks
+    ]
+    found = []
+    for name, known in asked:
+        for branch, exact in known["exact"].items():
+            wide, averaged = known["widened"][branch], known["averaged"][branch]
+            found.append([
+                f"{name}: {branch}",
+                f"{exact['inside_over_outside']:.2f}",
+                f"{averaged['inside_over_outside']:.2f}",
+                f"{exact['pointing_game']:.1%}",
+                f"{wide['inside_over_outside']:.2f}",
+                f"{wide['pointing_game']:.1%} (uniform {wide['pointing_game_uniform']:.1%})",
+            ])
+    if asked:
+        share = f"{exact['pointing_game_uniform']:.1%}"
+        found.insert(0, ["a uniform mask", "1.00", "1.00", share, "1.00", ""])
     return found
 
 
 def rules(known: Predictions) -> list[list[str]]:
-    """What each rule says of persons it has not learnt from; rows as `beyond` gives them."""
-    grades, values = known.grades, known.of(ENSEMBLE)
-    found = []
+    """What each rule says of persons it has not learnt from.
+
+    Returns:
+        rows as `beyond` gives them, with the paired differences of accuracy and quadratic kappa to
+        the first rule behind.
+    """
+    found, first = [], None
     for title, learn in RULES.items():
-        said = said_of_others(learn, grades, values, known.subjects)
-        sure = np.eye(len(GRADES))[said]
-        found.append([title, *_with_intervals(
-            Predictions(known.files, known.subjects, grades, {ENSEMBLE: sure})
-        )])  # fmt: skip
+        said = said_of_others(learn, known.grades, known.of(ENSEMBLE), known.subjects)
+        sure = replace(known, probabilities={ENSEMBLE: np.eye(len(GRADES))[said]})
+        against = _differences([sure], [first], ENSEMBLE) if first else ["", ""]
+        first = first or sure
+        found.append([title, *_with_intervals(sure), *against])
     return found
 
 
-def _numbers(grades: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    found = measured(grades, probabilities, [""] * len(grades))
+def _numbers(known: Predictions, output: str) -> np.ndarray:
+    found = grade_metrics(known.grades, known.of(output))
     return np.array([*(found[name] for name in METRICS), *_recalls(found)])
 
 

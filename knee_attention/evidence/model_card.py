@@ -4,6 +4,7 @@ After Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
 """
 
 from collections.abc import Mapping
+from pathlib import PurePath
 
 from knee_attention.evidence.paper import CITATION
 from knee_attention.evidence.result_lines import with_interval
@@ -54,7 +55,7 @@ def model_card(
         "",
         "## Trained on",
         "",
-        f"{about.rstrip('.')}. Its training split, weights from {_origin(experiment)}; batches of "
+        f"{about.rstrip('.')}. Its training split, {_origin(experiment)}; batches of "
         f"{experiment['batch_size']}, at most {experiment['epochs']} epochs, Adam at "
         f"{experiment['learning_rate']:g} ({experiment['schedule']}), augmentation "
         f"{experiment['augment']}, loss weights {_numbers(experiment['loss_weights'])}, seed "
@@ -62,8 +63,9 @@ def model_card(
         "",
         f"## Reached on validation: {results['knees']} knees of {results['subjects']} persons",
         "",
-        "The same knees chose its epoch, its grading branch and its temperature, so a test set "
-        "will show a little less. In brackets 95% intervals by bootstrap over persons.",
+        "The same knees chose its epoch, its learning rate, its grading branch and its "
+        "temperature, so a test set will show a little less. In brackets 95% intervals by "
+        "bootstrap over persons.",
         "",
         "| | " + " | ".join(COLUMNS.values()) + " |",
         "|---" * (len(COLUMNS) + 1) + "|",
@@ -78,8 +80,9 @@ def model_card(
         "## Confidence",
         "",
         *(
-            f"- {output}: divided by a temperature of {values['temperature']:.3f}, which takes "
-            f"the expected calibration error from {values['before']:.3f} to {values['after']:.3f}"
+            f"- {output}: divided by a temperature of {values['temperature']:.3f}, that of the "
+            "lowest cross-entropy; the expected calibration error goes from "
+            f"{values['before']:.3f} to {values['after']:.3f}"
             for output, values in calibration.items()
         ),
         f"- A knee whose likeness to the mean training knee (correlation at 16x16 pixels) is below "
@@ -100,8 +103,8 @@ def model_card(
 
 def _origin(experiment: Mapping) -> str:
     if experiment["weights"] in ("scratch", "imagenet"):
-        return experiment["weights"]
-    return "another training of the same network"
+        return f"weights from {experiment['weights']}"
+    return f"going on from the weights of {PurePath(experiment['weights']).parent.name}"
 
 
 def _numbers(values) -> str:

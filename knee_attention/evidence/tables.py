@@ -69,8 +69,8 @@ def compared(first: list[FinishedRun], second: list[FinishedRun]) -> str:
     its paired interval, in words.
     """
     found = paired_differences(
-        [_by_chosen(training) for training in first], CHOSEN,
-        [_by_chosen(training) for training in second], CHOSEN,
+        [by_chosen(training) for training in first], CHOSEN,
+        [by_chosen(training) for training in second], CHOSEN,
     )["metrics"]["accuracy"]  # fmt: skip
     if found is None:
         return "a single person has no interval"
@@ -84,7 +84,7 @@ def compared(first: list[FinishedRun], second: list[FinishedRun]) -> str:
     return f"{with_interval(found['difference'], found['interval'], '+')}, {verdict}"
 
 
-def _by_chosen(training: FinishedRun) -> Predictions:
+def by_chosen(training: FinishedRun) -> Predictions:
     """The predictions of the output that validation chose, under the name `chosen`."""
     known = training.predictions
     values = {CHOSEN: known.of(training.chosen)}
@@ -104,6 +104,7 @@ def accuracy_cells(row: pd.Series) -> dict[str, str]:
     difference = row["accuracy"] - row["paper"]
     return {
         "accuracy, %": accuracy,
+        "trainings": f"{row['trainings']}" if row["trainings"] > 1 else "",
         "± trainings": cell(row, "spread", 1, 100),
         "paper, %": cell(row, "paper", 1, 100),
         "difference": "" if pd.isna(difference) else f"{100 * difference:+.1f}",

@@ -46,7 +46,7 @@ class PreciseBatchNorm(keras.callbacks.Callback):
         estimate_statistics(self.model, images, self.statistics_of)
 
 
-Statistics = Callable[[np.ndarray], tuple[list, list]]
+StatisticsPass = Callable[[np.ndarray], tuple[list, list]]
 """From a batch to the means and the variances that each batch normalisation sees in it."""
 
 
@@ -55,11 +55,13 @@ def normalisations_of(model: keras.Model) -> list[keras.layers.BatchNormalizatio
     return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
 
 
-def statistics_pass(model: keras.Model) -> Statistics:
-    """A forward pass of the model in training mode that gives the batch's statistics.
+def statistics_pass(model: keras.Model) -> StatisticsPass:
+    """A forward pass of the model in training mode that gives the batch's statistics, if it runs
+    while the momenta of the batch normalisations are 0.
 
-    To be called while the momenta are 0. On JAX it is compiled, once for every shape of a batch:
-    by itself JAX runs one operation after the other, which on a GPU takes longer than to train.
+    On JAX it is compiled, once for every shape of a batch, with the momenta of that moment: by
+    itself JAX runs one operation after the other, which on a GPU takes longer than to train. The
+    states of dropout are then those of the training, for every batch; no normalisation lies behind.
     """
     means = [layer.moving_mean for layer in normalisations_of(model)]
     variances = [layer.moving_variance for layer in normalisations_of(model)]
@@ -89,7 +91,7 @@ def statistics_pass(model: keras.Model) -> Statistics:
 
 
 def estimate_statistics(
-    model: keras.Model, images: Iterable[np.ndarray], statistics_of: Statistics | None = None
+    model: keras.Model, images: Iterable[np.ndarray], statistics_of: StatisticsPass | None = None
 ) -> None:
     """Set the moving mean and variance of every batch normalisation to those of `images`.
 

@@ -1,5 +1,6 @@
 """Saved models measured on the same knees: one by one, together, and against each other."""
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from knee_attention.evidence.intervals import paired_differences
 from knee_attention.evidence.predictions import ENSEMBLE, Predictions
 from knee_attention.networks.files.model_files import load_model
 from knee_attention.runs.knee_source import KneeSource
-from knee_attention.runs.measure import Measured, both_ways, measure, mirrored
+from knee_attention.runs.measure import Measured, both_ways, measure
 from knee_attention.runs.saved_model import SavedModel
 
 MOST_MISTAKES = 6
@@ -46,7 +47,7 @@ def measure_saved(
     knees = source.knees(saved.image_size)
     found = measure(model, knees)
     if flips:
-        mirror = measure(model, mirrored(knees)).predictions
+        mirror = measure(model, knees, mirrored=True).predictions
         found = replace(found, predictions=both_ways(found.predictions, mirror))
     chosen = saved.chosen(found.predictions)
     results = {
@@ -61,6 +62,7 @@ def measure_saved(
     }
     if source.masks:
         results["localisation_widened"] = found.localisation(tolerant=True)
+        results["localisation_averaged"] = found.localisation(averaged=True)
     return MeasuredModel(label, found.predictions, chosen, results, found)
 
 
@@ -82,7 +84,8 @@ def draw(model: MeasuredModel, title: str, folder: Path) -> list[Path]:
     joints = knees.masks
     for what, places in shown.items():
         if len(places):
-            files.append(folder / f"{Path(model.label).name}-{what}.png")
+            name = "-".join(Path(model.label).parts).strip(f"-{os.sep}")
+            files.append(folder / f"{name}-{what}.png")
             panels.mask_panels(
                 knees.images[places],
                 {branch: masks[places] for branch, masks in model.measured.masks.items()},

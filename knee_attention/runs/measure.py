@@ -54,25 +54,25 @@ class Measured:
             results["localisation"] = self.localisation()
         return results
 
-    def localisation(self, tolerant: bool = False) -> dict[str, dict[str, float]]:
+    def localisation(
+        self, tolerant: bool = False, averaged: bool = False
+    ) -> dict[str, dict[str, float]]:
         """How every branch's attention lies to the joints, as `evidence.localisation` has it.
 
         Args:
             tolerant: take each joint half a cell of the branch's grid wider.
+            averaged: take the mean of a branch's masks for every knee, which shows how much of it
+                owes to where joints lie in images anyway.
         """
         scores = {}
         for branch, masks in self.masks.items():
             joints = self.knees.masks
+            if averaged:
+                masks = np.broadcast_to(masks.mean(axis=0), masks.shape)
             if tolerant:
                 joints = [widened(joint, masks.shape[1:]) for joint in joints]
             scores[branch] = localisation(masks, joints)
         return {branch: score for branch, score in scores.items() if score is not None}
-
-
-def mirrored(knees: Knees) -> Knees:
-    """The same knees, left and right exchanged; where their joints are is left out."""
-    images = knees.images[np.arange(len(knees))][:, :, ::-1]
-    return replace(knees, images=images, masks=None)
 
 
 def both_ways(plain: Predictions, mirror: Predictions) -> Predictions:
@@ -88,18 +88,22 @@ def both_ways(plain: Predictions, mirror: Predictions) -> Predictions:
     return replace(plain, probabilities=probabilities)
 
 
-def measure(model: keras.Model, knees: Knees, devices: int = 1) -> Measured:
+def measure(
+    model: keras.Model, knees: Knees, devices: int = 1, mirrored: bool = False
+) -> Measured:
     """Let a model see every knee once.
 
     Args:
         model: from prepared knees to its outputs, as `build_model` makes it.
         knees: at the model's image size.
         devices: number of devices that share the model's batches.
+        mirrored: show it every knee with left and right exchanged; so are the masks.
     """
     network = with_masks(model)
     # A model that was loaded, not trained, would let Keras choose XLA, which is slow on a CPU.
     network.jit_compile = device.choose_jit_compile(devices)
     batches = KneeBatches(knees, model.output_names, EVALUATION_BATCH * devices, devices=devices)
+    batches.flipped[:] = mirrored
     values = network.predict(batches, verbose=1 if sys.stdout.isatty() else 0)
     values = {name: value[: len(knees)] for name, value in values.items()}
     probabilities = {name: as_probabilities(values[name]) for name in model.output}

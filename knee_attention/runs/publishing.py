@@ -11,7 +11,7 @@ import pandas as pd
 from knee_attention.errors import InputError
 from knee_attention.evidence.finished_run import FinishedRun
 from knee_attention.evidence.predictions import Predictions
-from knee_attention.files import make_folder, write_json, written_whole
+from knee_attention.files import RUN_MODEL, make_folder, write_json, written_whole
 from knee_attention.runs.run_folder import Run
 
 PROBABILITY = "{:.4f}"
@@ -61,6 +61,11 @@ def publish(run: Path, to: Path, overwrite: bool = False) -> Path:
     return target
 
 
+def without_seed(folder: str) -> str:
+    """The name of an experiment, from that of the folder of one of its trainings."""
+    return re.sub(r"-seed\d+$", "", folder)
+
+
 def read_published(folder: Path) -> dict[str, list[FinishedRun]]:
     """The published runs of a folder by name; `<name>-seed<N>` is a further training of `<name>`.
 
@@ -71,7 +76,7 @@ def read_published(folder: Path) -> dict[str, list[FinishedRun]]:
         raise InputError(f"{folder}: no such folder")
     found = {}
     for place in sorted(path for path in folder.iterdir() if Run(path).finished):
-        found.setdefault(re.sub(r"-seed\d+$", "", place.name), []).append(Run(place).read())
+        found.setdefault(without_seed(place.name), []).append(Run(place).read())
     if not found:
         raise InputError(f"{folder}: no published run")
     return found
@@ -98,8 +103,9 @@ def _local(value):
     """A value without the path of a machine; a run's model keeps the name of its run."""
     if not isinstance(value, str) or not (os.sep in value or "\\" in value):
         return value
-    *_, folder, name = ("", *value.replace("\\", "/").rstrip("/").split("/"))
-    return f"{folder}/{name}" if name == Run(Path()).model.name and folder else name
+    path = Path(value.replace("\\", "/"))
+    is_of_run = path.name == RUN_MODEL and Run(path.parent).begun
+    return f"{path.parent.name}/{path.name}" if is_of_run else path.name
 
 
 def _write_rounded(source: Path, predictions: Predictions, path: Path) -> None:

@@ -1,12 +1,12 @@
 """The experiments of one of the paper's tables on one data set, and that table with ours."""
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from knee_attention.errors import InputError
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.many_runs import Cells, finished_of
+from knee_attention.runs.publishing import without_seed
 from knee_attention.runs.run_folder import Run
 
 SHARED_OPTIONS = ("data", "image_size", "epochs", "batch_size", "learning_rate", "patience",
@@ -94,7 +94,7 @@ def print_published(number: int, folder: Path, experiments: list[Experiment]) ->
     known = {experiment.name: experiment for experiment in experiments}
     finished, others, options = {}, [], {}
     for place in sorted(path for path in folder.iterdir() if path.is_dir()):
-        experiment = known.get(re.sub(r"-seed\d+$", "", place.name))
+        experiment = known.get(without_seed(place.name))
         if experiment is None:
             others.append(place.name)
             continue
@@ -142,8 +142,8 @@ def _heading(number: int, finished: dict, data: str | None) -> str:
     results = next(iter(finished.values()))[0].results
     origin = "synthetic phantoms" if data is None else Path(data).name
     return (f"{results['knees']} {results['split']} knees ({origin}); in brackets 95% intervals "
-            f"over persons; paper: Table {number}, test accuracy on OAI and MOST films, other "
-            "knees than these")
+            f"over persons; paper: Table {number}, test accuracy on its own choice of OAI "
+            "and MOST films")
 
 
 def _missing(wanted: Iterable[str], finished: dict) -> list[str]:

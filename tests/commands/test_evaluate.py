@@ -167,6 +167,8 @@ def test_it_draws_where_each_model_looks_and_where_it_is_wrong(runs, tmp_path):
     evaluate(runs / "two", "--with", runs / "one", "--pictures", tmp_path / "pictures")
     drawn = {path.name for path in (tmp_path / "pictures").iterdir()}
     assert {"antony_clsf_multiloss-masks.png", "antony_clsf_att1-masks.png"} <= drawn
+    evaluate(runs / "one", "--with", runs / "other", "--pictures", tmp_path / "namesakes")
+    assert len(list((tmp_path / "namesakes").glob("*-masks.png"))) == 2
     wrong = {name for name in drawn if name.endswith("-mistakes.png")}
     assert len(wrong) == 2  # nobody grades ten knees right after one epoch
     assert all(cv2.imread(str(tmp_path / "pictures" / name)).size for name in drawn)

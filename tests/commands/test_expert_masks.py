@@ -59,6 +59,8 @@ def test_every_branch_is_scored_on_the_knees_that_have_a_mask(
         assert kept["exact"][branch] == pytest.approx(localisation(masks[branch], joints))
         wider = [widened(joint, masks[branch].shape[1:]) for joint in joints]
         assert kept["widened"][branch] == pytest.approx(localisation(masks[branch], wider))
+        mean = np.repeat(masks[branch].mean(axis=0)[np.newaxis], 2, axis=0)
+        assert kept["averaged"][branch] == pytest.approx(localisation(mean, joints))
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert results["localisation"] == kept["exact"]
     page = tmp_path / "report.html"

@@ -90,11 +90,12 @@ def test_a_run_that_started_from_another_names_it(runs, tmp_path):
     """Of a model's path its run remains, so that the results say where the weights come from."""
     shutil.copytree(runs / "antony_clsf_att1", tmp_path / "later")
     path = tmp_path / "later" / "experiment.json"
-    weights = str(tmp_path / "first" / "model.h5")
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"weights": weights}))
-    publish(tmp_path / "later", "--to", tmp_path / "results")
-    kept = json.loads((tmp_path / "results" / "later" / "experiment.json").read_text())
-    assert kept["weights"] == "first/model.h5"
+    for folder, said in (("antony_clsf_att1", "antony_clsf_att1/model.h5"), ("ann", "model.h5")):
+        weights = str(runs / folder / "model.h5")
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"weights": weights}))
+        publish(tmp_path / "later", "--to", tmp_path / "results", "--overwrite")
+        kept = json.loads((tmp_path / "results" / "later" / "experiment.json").read_text())
+        assert kept["weights"] == said
 
 
 def test_published_trainings_are_read_by_the_name_without_their_seed(published, tmp_path):
@@ -108,6 +109,7 @@ def test_published_trainings_are_read_by_the_name_without_their_seed(published, 
 
 def test_findings_of_published_runs_are_printed_and_drawn(published, tmp_path, capsys):
     findings(["--from", str(published), "--curves", str(tmp_path / "curves.png")])
+    assert "Antony clsf.: multi-loss - att1 alone | " in capsys.readouterr().out
     assert (tmp_path / "curves.png").stat().st_size > 10_000
     with pytest.raises(SystemExit):
         findings(["--from", str(tmp_path / "nowhere")])

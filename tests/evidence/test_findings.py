@@ -26,17 +26,18 @@ def training(seed, outputs=("att0",), expert=None):
 
 def test_deeper_branches_are_compared_where_both_were_trained():
     runs = {"vgg16_att0": [training(0)], "vgg16_att1": [training(1), training(2)]}
-    [row] = findings.comparisons(runs, {"vgg16": "VGG-16", "resnet50": "ResNet-50"}, {})
+    pairs = findings.pairs_of({"vgg16": "VGG-16", "resnet50": "ResNet-50"})
+    [row] = findings.comparisons(runs, pairs)
     deep, shallow = ([grade_metrics(one.predictions.grades, one.predictions.of("att0"))["accuracy"]
                       for one in runs[name]] for name in ("vgg16_att1", "vgg16_att0"))
     assert row[0] == "VGG-16: att1 alone - att0 alone"
     assert row[1].startswith(f"{np.mean(deep) - np.mean(shallow):+.3f} [")
 
 
-def test_a_run_besides_the_tables_is_compared_with_multi_loss():
-    runs = {"vgg16_multiloss": [training(0)], "vgg16_multiloss-224": [training(0)]}
-    [row] = findings.comparisons(runs, {}, {"vgg16_multiloss-224": "larger"})
-    assert row == ["larger - as in the table", "+0.000 [+0.000, +0.000]", "+0.000 [+0.000, +0.000]"]
+def test_a_run_beside_itself_differs_by_nothing():
+    runs = {"one": [training(0)], "same": [training(0)]}
+    [row] = findings.comparisons(runs, {"one - same": ("one", "same"), "no": ("one", "none")})
+    assert row == ["one - same", "+0.000 [+0.000, +0.000]", "+0.000 [+0.000, +0.000]"]
 
 
 def test_all_outputs_of_all_trainings_count_alike_in_their_ensemble():
@@ -58,8 +59,8 @@ def test_a_regression_is_no_member():
 def test_rows_beyond_the_paper_say_what_they_are_made_of():
     trainings = [training(seed, ("att0", "att1")) for seed in range(3)]
     rows = findings.beyond("net", trainings)
-    assert [row[0] for row in rows] == ["net, one output, mean of 3", "net, both branches, mean of "
-                                       "3", "net, both branches of 3"]
+    assert [row[0] for row in rows] == ["net, the chosen branch, mean of 3",
+                                       "net, all branches, mean of 3", "net, all branches of all 3"]
     alone = np.mean([grade_metrics(one.predictions.grades, one.predictions.of("att1"))["accuracy"]
                      for one in trainings])
     assert rows[0][1] == f"{alone:.3f}"
@@ -68,20 +69,21 @@ def test_rows_beyond_the_paper_say_what_they_are_made_of():
 
 def test_rules_are_rows_of_the_same_columns():
     rows = findings.rules(findings.together([training(0), training(1)]))
-    assert len(rows) == 3 and all(len(row) == 5 for row in rows)
+    assert len(rows) == 3 and all(len(row) == 7 for row in rows)
+    assert rows[0][5:] == ["", ""] and rows[1][5].startswith(("+", "-"))
 
 
 def test_attention_is_shown_of_the_runs_that_were_asked():
-    expert = {"exact": {"att0": SCORES}, "widened": {"att0": SCORES}}
+    expert = {name: {"att0": SCORES} for name in ("exact", "widened", "averaged")}
     rows = findings.attention({"asked": [training(0, expert=expert)], "other": [training(1)]})
-    assert rows == [["a uniform mask", "1.00", "10.0%", "1.00", ""],
-                    ["asked: att0", "2.50", "50.0%", "2.50", "50.0% (uniform 10.0%)"]]
+    assert rows == [["a uniform mask", "1.00", "1.00", "10.0%", "1.00", ""],
+                    ["asked: att0", "2.50", "2.50", "50.0%", "2.50", "50.0% (uniform 10.0%)"]]
     assert findings.attention({"other": [training(1)]}) == []
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_further_training_is_named_by_its_seed(count):
-    expert = {"exact": {"att0": SCORES}, "widened": {"att0": SCORES}}
+    expert = {name: {"att0": SCORES} for name in ("exact", "widened", "averaged")}
     trainings = [training(seed, expert=expert) for seed in range(count)]
     names = [row[0] for row in findings.attention({"net": trainings})[1:]]
     assert names == (["net: att0"] if count == 1 else ["net, seed 0: att0", "net, seed 1: att0"])
