@@ -1,6 +1,7 @@
 """The cells of a table or a search: one after the other, or by several workers from a queue."""
 
 import gc
+import re
 import signal
 import subprocess
 import time
@@ -25,6 +26,11 @@ Cells = dict[str, Experiment]
 
 POLL = 2.0
 """Seconds between two looks at what the workers have done."""
+
+
+def without_seed(folder: str) -> str:
+    """The name of an experiment, from that of the folder of one of its trainings."""
+    return re.sub(r"-seed\d+$", "", folder)
 
 
 def begun_with_namesakes(cells: Cells) -> Cells:

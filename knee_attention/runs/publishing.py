@@ -1,7 +1,6 @@
 """Runs as they are kept beside the code: what was run and what it found, without the weights."""
 
 import os
-import re
 import shutil
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from knee_attention.errors import InputError
 from knee_attention.evidence.finished_run import FinishedRun
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.files import RUN_MODEL, make_folder, write_json, written_whole
+from knee_attention.runs.many_runs import without_seed
 from knee_attention.runs.run_folder import Run
 
 PROBABILITY = "{:.4f}"
@@ -59,11 +59,6 @@ def publish(run: Path, to: Path, overwrite: bool = False) -> Path:
     finally:
         shutil.rmtree(beside.folder, ignore_errors=True)
     return target
-
-
-def without_seed(folder: str) -> str:
-    """The name of an experiment, from that of the folder of one of its trainings."""
-    return re.sub(r"-seed\d+$", "", folder)
 
 
 def read_published(folder: Path) -> dict[str, list[FinishedRun]]:

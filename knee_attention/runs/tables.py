@@ -5,8 +5,7 @@ from pathlib import Path
 
 from knee_attention.errors import InputError
 from knee_attention.runs.experiment import Experiment
-from knee_attention.runs.many_runs import Cells, finished_of
-from knee_attention.runs.publishing import without_seed
+from knee_attention.runs.many_runs import Cells, finished_of, without_seed
 from knee_attention.runs.run_folder import Run
 
 SHARED_OPTIONS = ("data", "image_size", "epochs", "batch_size", "learning_rate", "patience",
