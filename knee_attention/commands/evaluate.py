@@ -139,6 +139,8 @@ def _text(models: list, compared: dict | None, title: str) -> str:
             rows[f"{model.label} {output}{mark}"] = metrics
         for branch, scores in model.results.get("localisation", {}).items():
             attention[f"{model.label} {branch}"] = scores
+            averaged = model.results["localisation_averaged"][branch]
+            attention[f"{model.label} {branch}, mean of its masks"] = averaged
     if compared:
         rows["all together"] = compared[ENSEMBLE]
     legend = "* chosen by validation loss"

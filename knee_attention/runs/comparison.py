@@ -62,6 +62,7 @@ def measure_saved(
     }
     if source.masks:
         results["localisation_widened"] = found.localisation(tolerant=True)
+    if "localisation" in results:
         results["localisation_averaged"] = found.localisation(averaged=True)
     return MeasuredModel(label, found.predictions, chosen, results, found)
 

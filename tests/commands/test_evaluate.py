@@ -51,6 +51,9 @@ def test_a_saved_model_gives_its_run_s_own_numbers(runs, tmp_path, capsys, file)
     ).read_bytes()
     shown = capsys.readouterr().out
     assert "10 test knees of 5 persons (synthetic phantoms)" in shown
+    for branch, scores in now["localisation_averaged"].items():
+        [line] = [line for line in shown.splitlines() if f"{branch}, mean of its masks" in line]
+        assert f"{scores['inside_over_outside']:.2f} (uniform" in line
     low, high = then["test"]["att1"]["intervals"]["accuracy"]
     assert f"{then['test']['att1']['accuracy']:.3f} [{low:.3f}, {high:.3f}]" in shown
 
