@@ -4,12 +4,11 @@ import argparse
 from pathlib import Path
 
 from knee_attention.errors import InputError
-from knee_attention.networks.files.pretrained import model_path
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `export`."""
-    parser.add_argument("model", metavar="MODEL", type=model_path,
+    parser.add_argument("model", metavar="MODEL", type=Path,
                         help="an .h5 or .keras file, or the folder of a run")
     parser.add_argument("output", type=Path, metavar="OUT.onnx", help="the file to write")
 

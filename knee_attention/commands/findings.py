@@ -50,6 +50,7 @@ def findings_of(runs: dict) -> str:
     """What `findings.py` prints of such runs, in Markdown."""
     from knee_attention.evidence import findings
     from knee_attention.evidence.paper import BACKBONE_TITLES
+    from knee_attention.evidence.tables import markdown_rows
 
     pairs = findings.pairs_of(BACKBONE_TITLES)
     pairs |= {f"{title} - as in the table": (name, MULTILOSS) for name, title in BESIDE.items()}
@@ -66,12 +67,7 @@ def findings_of(runs: dict) -> str:
     for title, trainings in repeated.items():
         heading = (f"{title}, all branches of all, graded by", *BEYOND[1:], *AGAINST)
         blocks.append((heading, findings.rules(findings.together(trainings))))
-    return "\n".join(_table(heading, rows) for heading, rows in blocks if rows)
-
-
-def _table(heading: tuple[str, ...], rows: list[list[str]]) -> str:
-    lines = [heading, ["---"] * len(heading), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return "\n".join(markdown_rows(heading, rows) for heading, rows in blocks if rows)
 
 
 def _draw_curves(runs: dict, folder: Path, path: Path) -> None:

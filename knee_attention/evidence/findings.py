@@ -125,11 +125,12 @@ def attention(runs: Runs) -> list[list[str]]:
     found = []
     for name, known in asked:
         for branch, exact in known["exact"].items():
-            wide, averaged = known["widened"][branch], known["averaged"][branch]
+            wide = known["widened"][branch]
+            averaged = known.get("averaged", {}).get(branch)  # runs measured before lack it
             found.append([
                 f"{name}: {branch}",
                 f"{exact['inside_over_outside']:.2f}",
-                f"{averaged['inside_over_outside']:.2f}",
+                f"{averaged['inside_over_outside']:.2f}" if averaged else "",
                 f"{exact['pointing_game']:.1%}",
                 f"{wide['inside_over_outside']:.2f}",
                 f"{wide['pointing_game']:.1%} (uniform {wide['pointing_game_uniform']:.1%})",

@@ -1,5 +1,7 @@
 """What the paper's tables with ours beside them have in common."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -119,9 +121,14 @@ def without_empty_columns(rows: list[dict]) -> pd.DataFrame:
 
 def as_markdown(heading: str, text: pd.DataFrame, notes: list[str]) -> str:
     """A table of text in Markdown, under a sentence and above a list of notes."""
-    cells = [list(text.columns), ["---"] * len(text.columns), *text.to_numpy().tolist()]
-    lines = ["| " + " | ".join(line) + " |" for line in cells]
-    return "\n".join([heading, "", *lines, "", *(f"- {note}" for note in notes)]) + "\n"
+    table = markdown_rows(list(text.columns), text.to_numpy().tolist())
+    return f"{heading}\n\n{table}\n" + "".join(f"- {note}\n" for note in notes)
+
+
+def markdown_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Cells of text as a table in Markdown, a line a row."""
+    cells = [columns, ["---"] * len(columns), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in cells)
 
 
 def as_html(title: str, heading: str, text: pd.DataFrame, notes: list[str]) -> str:

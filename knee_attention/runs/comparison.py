@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from knee_attention.evidence import panels
 from knee_attention.evidence.ensemble import ensemble
 from knee_attention.evidence.evaluation import measured, one_of_each_grade
 from knee_attention.evidence.intervals import paired_differences
 from knee_attention.evidence.predictions import ENSEMBLE, Predictions
 from knee_attention.networks.files.model_files import load_model
+from knee_attention.runs.finishing import draw_masks
 from knee_attention.runs.knee_source import KneeSource
 from knee_attention.runs.measure import Measured, both_ways, measure
 from knee_attention.runs.saved_model import SavedModel
@@ -26,17 +26,20 @@ class MeasuredModel:
 
     Attributes:
         label: its name, or where several share that, the path as the user gave it.
-        predictions: of every output.
+        measured: the knees, its predictions and its masks of them.
         chosen: the output that stands for it.
         results: as `results.json` holds them.
-        measured: its knees, with its masks of them.
     """
 
     label: str
-    predictions: Predictions
+    measured: Measured
     chosen: str
     results: dict
-    measured: Measured
+
+    @property
+    def predictions(self) -> Predictions:
+        """Of every output."""
+        return self.measured.predictions
 
 
 def measure_saved(
@@ -64,7 +67,7 @@ def measure_saved(
         results["localisation_widened"] = found.localisation(tolerant=True)
     if "localisation" in results:
         results["localisation_averaged"] = found.localisation(averaged=True)
-    return MeasuredModel(label, found.predictions, chosen, results, found)
+    return MeasuredModel(label, found, chosen, results)
 
 
 def draw(model: MeasuredModel, title: str, folder: Path) -> list[Path]:
@@ -81,21 +84,12 @@ def draw(model: MeasuredModel, title: str, folder: Path) -> list[Path]:
         "masks": one_of_each_grade(known.grades),
         "mistakes": worst[:MOST_MISTAKES][distance[worst[:MOST_MISTAKES]] > 0],
     }
-    knees, files = model.measured.knees, []
-    joints = knees.masks
+    files = []
     for what, places in shown.items():
         if len(places):
             name = "-".join(Path(model.label).parts).strip(f"-{os.sep}")
             files.append(folder / f"{name}-{what}.png")
-            panels.mask_panels(
-                knees.images[places],
-                {branch: masks[places] for branch, masks in model.measured.masks.items()},
-                known.grades[places],
-                probabilities[places],
-                f"{title}, P of {model.chosen}",
-                files[-1],
-                joints=None if joints is None else [joints[place] for place in places],
-            )
+            draw_masks(model.measured, places, model.chosen, title, files[-1])
     return files
 
 

@@ -1,5 +1,7 @@
 """What a finished training leaves in its folder: predictions, results, figures, models."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 
@@ -87,19 +89,28 @@ def draw_augmentation(
     )
 
 
+def draw_masks(
+    measured: Measured, places: np.ndarray, chosen: str, title: str, path: Path, pdf: bool = False
+) -> None:
+    """Draw what a model looks at in the knees at these places, their joints outlined if known."""
+    knees, joints = measured.knees, measured.knees.masks
+    panels.mask_panels(
+        knees.images[places],
+        {branch: masks[places] for branch, masks in measured.masks.items()},
+        knees.grades[places],
+        measured.predictions.of(chosen)[places],
+        f"{title}, P of {chosen}",
+        path,
+        pdf,
+        None if joints is None else [joints[place] for place in places],
+    )
+
+
 def _draw_split(measured: Measured, chosen: str, title: str, run: Run, pdf: bool) -> None:
     """The masks of a knee of each grade, the confusion matrix and the reliability diagram."""
     knees, probabilities = measured.knees, measured.predictions.of(chosen)
     shown = evaluation.one_of_each_grade(knees.grades)
-    panels.mask_panels(
-        knees.images[shown],
-        {branch: masks[shown] for branch, masks in measured.masks.items()},
-        knees.grades[shown],
-        probabilities[shown],
-        f"{title} split, P of {chosen}",
-        run.figure("masks"),
-        pdf,
-    )
+    draw_masks(measured, shown, chosen, f"{title} split", run.figure("masks"), pdf)
     title = f"{title}\n{chosen}, {len(knees)} knees"
     confusion = grade_metrics(knees.grades, probabilities)["confusion"]
     figures.confusion_matrix(confusion, title, run.figure("confusion_matrix"), pdf)
