@@ -16,19 +16,16 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-
-import numpy as np
+from pathlib import Path
 
 from knee_attention.startup import command_line
 
+NETWORKS = Path(__file__).with_name("benchmark_networks.py")
 MODELS = {
     "auto": "ours, --precision auto",
     "float32": "ours, float32",
     "keras2": "literal Keras 2 model",
 }
-CONVOLUTION_CHANNELS, CONVOLUTION_SIZE, CONVOLUTION_LAYERS = 128, (80, 56), 4
 QUANTITIES = {
     "training": "training",
     "inference": "inference",
@@ -46,8 +43,6 @@ SHOWN = {
     "convolution": "3x3 convolution {:.0f} GFLOP/s",
     "gflop": "a forward pass of an image {:.1f} GFLOP",
 }
-ONE_KNEE_STEPS = 20
-BATCHES_AN_EPOCH = 8
 TRAINING_PASSES = 3
 """A training step costs a forward pass and two of the same size backward."""
 
@@ -66,13 +61,8 @@ def main() -> None:
                         help="films to split; 0 leaves splitting out (default: 1000)")
     parser.add_argument("--workers", type=int, default=2, metavar="N",
                         help="processes that split films (default: 2)")
-    parser.add_argument("--only", choices=MODELS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if options.only:
-        for measurement in measure(options):
-            print(json.dumps(measurement), flush=True)
-        return
     with command_line("benchmark.py"):
         measure_networks(options)
         if options.films:
@@ -109,8 +99,7 @@ def measure_splitting(options: argparse.Namespace) -> None:
 
 def in_own_process(model: str, options: argparse.Namespace) -> dict | None:
     """One model's measurements; None, with a word about it, where it cannot be measured."""
-    command = [sys.executable, __file__, "--only", model,
-               "--image-size", *map(str, options.image_size),
+    command = [sys.executable, NETWORKS, model, "--image-size", *map(str, options.image_size),
                "--batch-size", str(options.batch_size), "--steps", str(options.steps)]
     measured = {}
     with tempfile.TemporaryFile("w+") as errors:
@@ -137,143 +126,6 @@ def better(before: dict | None, now: dict) -> dict:
         for key, value in before.items()
         if isinstance(value, float)
     }
-
-
-def measure(options: argparse.Namespace) -> Iterator[tuple[str, float | str]]:
-    """The names of `SHOWN` and their values, one after the other as they are measured."""
-    import resource
-
-    height, width = options.image_size
-    count = options.batch_size
-    generator = np.random.default_rng(0)
-    grades = generator.integers(5, size=count)
-    images = generator.integers(0, 256, (count, height, width, 1), dtype=np.uint8)
-    if options.only == "keras2":
-        images = np.repeat(images, 3, axis=-1).astype(np.float32)
-        targets = [np.eye(5, dtype=np.float32)[grades]] * 2
-        precision, build = "float32", keras2_model
-    else:
-        from knee_attention.device import choose_precision
-
-        targets = dict.fromkeys(("att0", "att1"), grades)
-        precision, build = choose_precision(options.only), our_model
-
-    yield "precision", precision
-    began = time.perf_counter()
-    model = build((height, width), precision)
-    model.train_on_batch(images, targets)
-    yield "first_step", time.perf_counter() - began
-    step = fastest(lambda: model.train_on_batch(images, targets), options.steps)
-    yield "training", count / step
-    if options.only != "keras2":
-        yield "augmentation", cost_of_augmentation(model, images[..., 0], grades, options.steps)
-    yield "memory", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    yield "inference", count / fastest_inference(model, images, options.steps)
-    yield "one_knee", 1 / fastest_inference(model, images[:1], ONE_KNEE_STEPS)
-    if options.only != "keras2":
-        yield "convolution", convolution_rate(precision)
-        yield "gflop", convolution_gflop(model)
-
-
-def cost_of_augmentation(model, images: np.ndarray, grades: np.ndarray, rounds: int) -> float:
-    """How much longer an epoch of strongly augmented knees takes than one of flipped ones.
-
-    Both are trained through `fit` in turn, and the fastest epoch of each counts.
-    """
-    from knee_attention.datasets.batches import KneeBatches
-    from knee_attention.datasets.knees import Knees
-
-    repeated = np.tile(np.arange(len(images)), BATCHES_AN_EPOCH)
-    names = [str(number) for number in range(len(repeated))]
-    knees = Knees(images[repeated], grades[repeated], names, names)
-    seconds = {"flips": [], "strong": []}
-    for _ in range(rounds + 1):
-        for augment, taken in seconds.items():
-            batches = KneeBatches(knees, ["att0", "att1"], len(images), True, 0, augment)
-            began = time.perf_counter()
-            model.fit(batches, verbose=0, shuffle=False)
-            taken.append(time.perf_counter() - began)
-    return min(seconds["strong"]) / min(seconds["flips"]) - 1
-
-
-def our_model(size: tuple[int, int], precision: str):
-    """VGG-16 multi-loss of this package, compiled as experiments compile it."""
-    from knee_attention.device import choose_jit_compile
-    from knee_attention.networks.model import build_model
-    from knee_attention.runs.training import compile_model
-
-    model = build_model("vgg16", ("att0", "att1"), "multi_loss", size, precision=precision)
-    compile_model(model, {"att0": 1.0, "att1": 0.8}, 1e-5, choose_jit_compile())
-    return model
-
-
-def keras2_model(size: tuple[int, int], precision: str):
-    """The same network as the original code builds it, with the layers of Keras 2."""
-    import tf_keras
-    from tf_keras import layers
-
-    network = tf_keras.applications.VGG16(
-        include_top=False, weights=None, input_shape=(*size, 3)
-    )
-    outputs = []
-    for tap in ("block3_pool", "block4_pool"):
-        features = layers.BatchNormalization()(network.get_layer(tap).output)
-        x = layers.Conv2D(64, 1, activation="relu", padding="same")(features)
-        x = layers.Conv2D(16, 1, activation="relu", padding="same")(x)
-        mask = layers.LocallyConnected2D(1, 1, activation="sigmoid", padding="valid")(x)
-        ones = layers.Conv2D(
-            features.shape[-1], 1, use_bias=False, trainable=False, kernel_initializer="ones"
-        )
-        masked = layers.multiply([ones(mask), features])
-        averages = [layers.GlobalAveragePooling2D()(volume) for volume in (masked, ones(mask))]
-        vector = layers.Lambda(lambda pair: pair[0] / pair[1])(averages)
-        outputs.append(layers.Dense(5, activation="softmax")(vector))
-    model = tf_keras.Model(network.input, outputs)
-    model.compile(
-        tf_keras.optimizers.Adam(1e-5), "categorical_crossentropy", loss_weights=[1.0, 0.8]
-    )
-    return model
-
-
-def convolution_gflop(model) -> float:
-    """Billions of multiplications and additions of a forward pass of one image."""
-    import keras
-
-    total = 0
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Conv2D):
-            _, height, width, _ = layer.output.shape
-            total += 2 * height * width * int(np.prod(layer.kernel.shape))
-    return total / 1e9
-
-
-def convolution_rate(precision: str) -> float:
-    """GFLOP/s of a stack of plain 3x3 convolutions, this machine's own ceiling."""
-    import keras
-
-    keras.config.set_dtype_policy(precision)
-    shape = (16, *CONVOLUTION_SIZE, CONVOLUTION_CHANNELS)
-    model = keras.Sequential([keras.Input(shape[1:])])
-    for _ in range(CONVOLUTION_LAYERS):
-        model.add(keras.layers.Conv2D(CONVOLUTION_CHANNELS, 3, padding="same", use_bias=False))
-    images = keras.ops.cast(np.ones(shape, np.float32), model.compute_dtype)
-    return shape[0] * convolution_gflop(model) / fastest_inference(model, images, 8)
-
-
-def fastest_inference(model, images, times: int) -> float:
-    """Seconds of the fastest of several predictions, after a first one that compiles."""
-    model.predict_on_batch(images)
-    return fastest(lambda: model.predict_on_batch(images), times)
-
-
-def fastest(work: Callable[[], object], times: int) -> float:
-    """Seconds of the fastest of several runs."""
-    taken = []
-    for _ in range(times):
-        began = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - began)
-    return min(taken)
 
 
 def table(best: dict[str, dict], options: argparse.Namespace) -> str:

@@ -11,7 +11,6 @@ pytest.importorskip("pynetdicom")
 from dicom_files import write_dicom  # noqa: E402
 from pydicom import dcmread, dcmwrite  # noqa: E402
 from pydicom.uid import (  # noqa: E402
-    Comprehensive3DSRStorage,
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -23,7 +22,8 @@ from pydicom.uid import (  # noqa: E402
     RLELossless,
     SecondaryCaptureImageStorage,
 )
-from pynetdicom import AE, evt  # noqa: E402
+from pynetdicom import AE  # noqa: E402
+from stand_in_archive import StandIn  # noqa: E402
 from study_films import (  # noqa: E402
     BrightKnee,
     bright_knee_grader,
@@ -44,41 +44,6 @@ from knee_attention.grading.node.node import Node, transfer_syntaxes  # noqa: E4
 ALGORITHM = Algorithm("bright knee", "0" * 64, ("polarity auto", "view auto"))
 COMPRESSED = {RLELossless, JPEG2000Lossless, JPEGLSLossless}
 UNCOMPRESSED = {ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian}
-
-
-class StandIn:
-    """An archive that keeps what it is sent, and answers as it is told to."""
-
-    def __init__(self, status=0, kinds=(Comprehensive3DSRStorage, SecondaryCaptureImageStorage)):
-        self.received, self.status, self.port = [], status, free_port()
-        self._entity = AE(ae_title="ARCHIVE")
-        for kind in kinds:
-            self._entity.add_supported_context(kind)
-
-    def start(self):
-        handlers = [(evt.EVT_C_STORE, self._receive)]
-        self._server = self._entity.start_server(
-            ("127.0.0.1", self.port), block=False, evt_handlers=handlers
-        )
-
-    def stop(self):
-        self._server.shutdown()
-
-    def _receive(self, event):
-        if self.status == 0:
-            dataset = event.dataset
-            dataset.file_meta = event.file_meta
-            self.received.append(dataset)
-        return self.status
-
-    def films(self):
-        """SOPInstanceUIDs of the films that the received objects are about."""
-        return sorted(
-            (one.SourceImageSequence[0] if one.Modality == "OT" else
-             one.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
-             .ReferencedSOPSequence[0]).ReferencedSOPInstanceUID
-            for one in self.received
-        )  # fmt: skip
 
 
 @pytest.fixture

@@ -1,0 +1,131 @@
+
+import cv2
+import h5py
+import numpy as np
+import pytest
+
+from knee_attention.datasets.dataset import load_dataset
+from knee_attention.datasets.hdf5 import FORMAT
+from knee_attention.errors import InputError
+from knee_attention.films.legs import split_knees
+from knee_attention.films.radiograph import prepare_knee
+from knee_attention.phantoms.film import phantom_film
+from knee_attention.preparation.verification import verify
+
+SIZE = (96, 96)
+
+
+def write_hdf5(path, folder_dataset, root):
+    """The same knees as one HDF5 file."""
+    images, grades, ids, sides, subjects, splits = [], [], [], [], [], []
+    for split, knees in folder_dataset.splits.items():
+        for file, grade, subject in zip(knees.files, knees.grades, knees.subjects, strict=True):
+            images.append(cv2.imread(str(root / file), cv2.IMREAD_UNCHANGED))
+            grades.append(grade)
+            stem = file.rsplit("/", 1)[1].removesuffix(".png")
+            ids.append(stem[:-1])
+            sides.append(stem[-1])
+            subjects.append(subject)
+            splits.append(split)
+    with h5py.File(path, "w") as file:
+        file.attrs["format"] = FORMAT
+        file.create_dataset("images", data=np.stack(images), chunks=(1, *SIZE))
+        file["grades"] = np.array(grades, np.int8)
+        for name, values in (("ids", ids), ("sides", sides), ("subjects", subjects),
+                             ("splits", splits)):
+            file.create_dataset(name, data=values, dtype=h5py.string_dtype())
+
+
+@pytest.mark.parametrize("limit", [None, 9])
+def test_hdf5_gives_the_same_knees_as_the_folder(knee_folder, tmp_path, limit):
+    write_hdf5(tmp_path / "knees.h5", load_dataset(knee_folder, SIZE), knee_folder)
+    folder = load_dataset(knee_folder, SIZE, limit)
+    stored = load_dataset(tmp_path / "knees.h5", SIZE, limit)
+    for split, knees in folder.splits.items():
+        ours = stored.splits[split]
+        positions = np.array([3, 0, 7])
+        np.testing.assert_array_equal(ours.images[positions], knees.images[positions])
+        np.testing.assert_array_equal(ours.grades, knees.grades)
+        assert ours.subjects == knees.subjects
+        assert ours.images.shape == knees.images.shape
+
+
+def test_negatives_in_an_hdf5_file_are_turned(tmp_path):
+    film = phantom_film((1, 3), 5, 256).image
+    right = prepare_knee(split_knees(film, "auto")["R"], SIZE)
+    for split in ("train", "validation"):
+        (tmp_path / split / "1").mkdir(parents=True)
+        for name, knee in (("1R", right), ("2R", ~right), ("3R", right)):
+            cv2.imwrite(str(tmp_path / split / "1" / f"{split}{name}.png"), knee)
+    write_hdf5(tmp_path / "knees.h5", load_dataset(tmp_path, SIZE), tmp_path)
+    knees = load_dataset(tmp_path / "knees.h5", SIZE).splits["train"]
+    assert knees.turned == ["train2_R"]
+    for image in knees.images[np.arange(3)]:
+        np.testing.assert_array_equal(image, prepare_knee(right, SIZE))
+    as_is = load_dataset(tmp_path / "knees.h5", SIZE, polarity="as-is").splits["train"]
+    np.testing.assert_array_equal(as_is.images[np.array([1])][0], prepare_knee(~right, SIZE))
+
+
+def test_files_that_are_no_data_set_are_refused(tmp_path):
+    (tmp_path / "text.h5").write_text("no hdf5")
+    with pytest.raises(InputError, match="not an HDF5 file"):
+        load_dataset(tmp_path / "text.h5", SIZE)
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["weights"] = [1.0]
+    for read in (lambda path: load_dataset(path, SIZE), verify):
+        with pytest.raises(InputError, match="its attribute format is not 'knee_attention"):
+            read(tmp_path / "other.h5")
+    (tmp_path / "knees.zip").write_bytes(b"PK")
+    with pytest.raises(InputError, match="expected a data folder or an .h5 file"):
+        load_dataset(tmp_path / "knees.zip", SIZE)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("subjects", None, "lacks subjects"),
+        ("grades", np.full(40, 5, np.int8), "grades other than 0 to 4"),
+        ("grades", np.zeros(39, np.int8), "several lengths"),
+        ("splits", ["val"] * 40, "splits other than train, validation, test"),
+        ("ids", np.zeros(40), "not an HDF5 file, or a damaged one"),
+    ],
+)
+def test_loader_and_verifier_refuse_the_same_columns(
+    knee_folder, tmp_path, column, values, message
+):
+    path = tmp_path / "knees.h5"
+    write_hdf5(path, load_dataset(knee_folder, SIZE), knee_folder)
+    with h5py.File(path, "a") as file:
+        del file[column]
+        if values is not None:
+            file[column] = values
+    for read in (lambda: load_dataset(path, SIZE), lambda: verify(path)):
+        with pytest.raises(InputError, match=message):
+            read()
+
+
+def test_a_damaged_image_in_an_hdf5_file_is_named(knee_folder, tmp_path):
+    path = tmp_path / "knees.h5"
+    write_hdf5(path, load_dataset(knee_folder, SIZE), knee_folder)
+    with h5py.File(path, "a") as file:
+        images = file["images"][:]
+        del file["images"]
+        file.create_dataset("images", data=images, chunks=(1, *SIZE), compression="gzip")
+        place, length = (getattr(file["images"].id.get_chunk_info(0), name)
+                         for name in ("byte_offset", "size"))  # fmt: skip
+    content = bytearray(path.read_bytes())
+    content[place : place + length] = bytes(length)
+    path.write_bytes(content)
+    for read in (lambda: load_dataset(path, SIZE), lambda: verify(path)):
+        with pytest.raises(InputError, match="knees.h5: a damaged file, its image 0"):
+            read()
+
+
+def test_what_lies_in_other_files_is_not_read(knee_folder, tmp_path, elsewhere):
+    path = tmp_path / "knees.h5"
+    write_hdf5(path, load_dataset(knee_folder, SIZE), knee_folder)
+    with h5py.File(path, "a") as file:
+        elsewhere(file, "images")
+    for read in (lambda: load_dataset(path, SIZE), lambda: verify(path)):
+        with pytest.raises(InputError, match="images lies in another file"):
+            read()
