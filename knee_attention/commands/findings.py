@@ -6,13 +6,20 @@ from pathlib import Path
 from knee_attention.errors import InputError
 from knee_attention.startup import command_line
 
-MULTILOSS = "vgg16_multiloss"
 BESIDE = {
-    f"{MULTILOSS}-224": "VGG-16 multi-loss at 224x224",
-    f"{MULTILOSS}-rate1e-4": "VGG-16 multi-loss at half the learning rate",
-    f"{MULTILOSS}-flips": "VGG-16 multi-loss with flips alone",
+    "vgg16_multiloss-224": "VGG-16 multi-loss at 224x224",
+    "vgg16_multiloss-rate1e-4": "VGG-16 multi-loss at half the learning rate",
+    "antony_clsf_multiloss-flips": "Antony clsf. multi-loss with flips alone",
+    "antony_clsf_multiloss-moving": "Antony clsf. multi-loss with moving batch statistics",
 }
-"""Runs that no table has, by the name they are published under."""
+"""Runs that no table has, by the name they are published under: that of the run which the table
+has, and what departs from it."""
+
+JOINED = {
+    "vgg16_multiloss": "VGG-16 multi-loss",
+    "vgg16_multiloss-224": BESIDE["vgg16_multiloss-224"],
+}
+"""What is shown as an ensemble, and by other rules."""
 
 COMPARED = ("difference on the same knees", "accuracy", "quadratic kappa")
 ATTENTION = ("branch", "on / off the joint space", "by the mean of its masks",
@@ -53,12 +60,15 @@ def findings_of(runs: dict) -> str:
     from knee_attention.evidence.tables import markdown_rows
 
     pairs = findings.pairs_of(BACKBONE_TITLES)
-    pairs |= {f"{title} - as in the table": (name, MULTILOSS) for name, title in BESIDE.items()}
+    pairs |= {
+        f"{title} - as in the table": (name, name.partition("-")[0])
+        for name, title in BESIDE.items()
+    }
     blocks = [(COMPARED, findings.comparisons(runs, pairs)),
               (ATTENTION, findings.attention(runs))]  # fmt: skip
     repeated = {
         title: runs[name]
-        for name, title in ((MULTILOSS, "VGG-16 multi-loss"), *BESIDE.items())
+        for name, title in JOINED.items()
         if len(runs.get(name, [])) > 1
     }
     blocks.append((BEYOND, [

@@ -65,16 +65,46 @@ def read_published(folder: Path) -> dict[str, list[FinishedRun]]:
     """The published runs of a folder by name; `<name>-seed<N>` is a further training of `<name>`.
 
     Raises:
-        InputError: no such folder, none in it, or a damaged one.
+        InputError: no such folder, none in it, a damaged one, or trainings of one name that differ
+            in more than their seed.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
-    found = {}
+    found, options = {}, {}
     for place in sorted(path for path in folder.iterdir() if Run(path).finished):
-        found.setdefault(without_seed(place.name), []).append(Run(place).read())
+        name, training = without_seed(place.name), Run(place).read()
+        found.setdefault(name, []).append(training)
+        held = with_weights_named(training.experiment)
+        options.setdefault(name, {})[place] = held | {"seed": None}
     if not found:
         raise InputError(f"{folder}: no published run")
+    for trainings in options.values():
+        refuse_different(trainings)
     return found
+
+
+def with_weights_named(experiment: dict) -> dict:
+    """The content of an experiment.json; of the weights it started from only the file's name, for
+    each training may have started from a model of its own.
+    """
+    return experiment | {"weights": Path(str(experiment.get("weights"))).name}
+
+
+def refuse_different(options: dict[Path, dict]) -> None:
+    """Refuse runs that are shown together and were not run alike.
+
+    Args:
+        options: of each run those that count.
+
+    Raises:
+        InputError: the options of one are not those of the first.
+    """
+    first, shared = next(iter(options.items()))
+    for run, held in options.items():
+        for name in shared:
+            if held.get(name) != shared[name]:
+                raise InputError(f"{run}: cannot be shown together with {first.name}, its {name} "
+                                 f"is {held.get(name)!r} and not {shared[name]!r}")
 
 
 def _kept(run: Run) -> list[Path]:

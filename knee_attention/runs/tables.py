@@ -6,6 +6,7 @@ from pathlib import Path
 from knee_attention.errors import InputError
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.many_runs import Cells, finished_of, without_seed
+from knee_attention.runs.publishing import refuse_different, with_weights_named
 from knee_attention.runs.run_folder import Run
 
 SHARED_OPTIONS = ("data", "image_size", "epochs", "batch_size", "learning_rate", "patience",
@@ -103,7 +104,7 @@ def print_published(number: int, folder: Path, experiments: list[Experiment]) ->
         options[place] = _shared_options(published, experiment)
     if not finished:
         raise InputError(f"{folder}: no published run of Table {number}")
-    _refuse_different(options)
+    refuse_different(options)
     rules = _rules_of(number)
     notes = [*rules.claims(finished), *_missing(known, finished)]
     if others:
@@ -115,24 +116,13 @@ def print_published(number: int, folder: Path, experiments: list[Experiment]) ->
 
 def _shared_options(run: Run, experiment: Experiment) -> dict:
     """What all runs of a table have in common, read from one of them."""
-    held = run.read_experiment()
+    held = with_weights_named(run.read_experiment())
     if held.get("name") != experiment.name:
         raise InputError(f"{run.folder}: holds a run of {held.get('name')}, not of "
                          f"{experiment.name}")
     # On phantoms every backbone has a small setting of its own.
     own = experiment.phantom_setting if held.get("data") is None else {}
-    # Each may have started from a model of its own, all of them of one folder.
-    held["weights"] = Path(str(held.get("weights"))).name
     return {name: held.get(name) for name in SHARED_OPTIONS if name not in own}
-
-
-def _refuse_different(options: dict[Path, dict]) -> None:
-    first, shared = next(iter(options.items()))
-    for run, held in options.items():
-        for name in shared:
-            if held[name] != shared[name]:
-                raise InputError(f"{run}: no run of one table with {first.name}, its {name} is "
-                                 f"{held[name]!r} and not {shared[name]!r}")
 
 
 def _heading(number: int, finished: dict, data: str | None) -> str:

@@ -107,6 +107,14 @@ def test_published_trainings_are_read_by_the_name_without_their_seed(published, 
         read_published(tmp_path / "nowhere")
 
 
+def test_trainings_of_one_name_differ_in_nothing_but_their_seed(published):
+    path = published / "antony_clsf_multiloss-seed1" / "experiment.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"weights": "elsewhere/other.h5"}))
+    with pytest.raises(InputError, match=r"seed1: cannot be shown .* its weights is 'other.h5' and "
+                                         "not 'scratch'"):
+        read_published(published)
+
+
 def test_findings_of_published_runs_are_printed_and_drawn(published, tmp_path, capsys):
     findings(["--from", str(published), "--curves", str(tmp_path / "curves.png")])
     assert "Antony clsf.: multi-loss - att1 alone | " in capsys.readouterr().out
