@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 
 from knee_attention.evidence.decision import RULES, said_of_others
-from knee_attention.evidence.ensemble import ensemble
+from knee_attention.evidence.ensemble import classifying, ensemble
 from knee_attention.evidence.evaluation import measured
 from knee_attention.evidence.finished_run import FinishedRun
 from knee_attention.evidence.intervals import paired_differences
 from knee_attention.evidence.metrics import grade_metrics
-from knee_attention.evidence.predictions import ENSEMBLE, Predictions, common_knees
+from knee_attention.evidence.predictions import ENSEMBLE, Predictions, common_to_all
 from knee_attention.evidence.result_lines import with_interval
 from knee_attention.evidence.tables import CHOSEN, by_chosen
-from knee_attention.kl import GRADES, REGRESSION
+from knee_attention.kl import GRADES
 
 Runs = dict[str, list[FinishedRun]]
 """The trainings of each experiment, by the name of its folder without the seed."""
@@ -81,12 +81,10 @@ def _differences(first: list[Predictions], second: list[Predictions], output: st
 
 def together(trainings: list[FinishedRun]) -> Predictions:
     """All classifying outputs of all trainings as one: the mean before the softmax."""
-    knees = trainings[0].predictions
+    known = common_to_all([run.predictions for run in trainings])
+    knees = known[0]
     members = [
-        values
-        for run in trainings
-        for output, values in common_knees(knees, run.predictions)[1].probabilities.items()
-        if output != REGRESSION
+        values for one in known for values in classifying(one.probabilities).values()
     ]
     return Predictions(knees.files, knees.subjects, knees.grades, {ENSEMBLE: ensemble(members)})
 

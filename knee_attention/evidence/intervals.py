@@ -14,7 +14,7 @@ import numpy as np
 
 from knee_attention.evidence import metrics
 from knee_attention.evidence.metrics import SCALARS
-from knee_attention.evidence.predictions import Predictions, common_knees
+from knee_attention.evidence.predictions import Predictions, common_to_all
 from knee_attention.kl import GRADES, OSTEOARTHRITIS
 
 LEVEL = 0.95
@@ -63,8 +63,8 @@ def paired_differences(
     Each resample draws the same persons for both, so what makes a knee hard for both cancels.
 
     Args:
-        first, second: their predictions; knees are matched by file. For a list, several trainings
-            on the same knees, means over them are compared.
+        first, second: their predictions; knees are matched by file, and those that all have
+            count. For a list, several trainings, means over them are compared.
         first_output, second_output: an output of each, or `"ensemble"`.
         resamples: number of resamples.
         seed: decides what is drawn.
@@ -79,10 +79,12 @@ def paired_differences(
     first, second = (
         [given] if isinstance(given, Predictions) else given for given in (first, second)
     )
-    knees, _ = common_knees(first[0], second[0])
+    known = common_to_all([*first, *second])
+    knees = known[0]
     pair = [
-        np.stack([common_knees(knees, training)[1].of(output) for training in trainings])
-        for trainings, output in ((first, first_output), (second, second_output))
+        np.stack([training.of(output) for training in trainings])
+        for trainings, output in ((known[: len(first)], first_output),
+                                  (known[len(first) :], second_output))
     ]
     weights = draws(knees.subjects, resamples, seed)
     estimates = [_means(knees.grades, values, np.ones((1, len(knees)))) for values in pair]

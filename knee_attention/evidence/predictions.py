@@ -42,10 +42,15 @@ class Predictions:
 
     def with_ensemble(self) -> dict[str, np.ndarray]:
         """The probabilities and, where several outputs classify, those of their ensemble."""
-        members = list(classifying(self.probabilities).values())
-        if len(members) < 2:
+        if len(classifying(self.probabilities)) < 2:
             return dict(self.probabilities)
-        return {**self.probabilities, ENSEMBLE: ensemble(members)}
+        return {**self.probabilities, ENSEMBLE: self.together()}
+
+    def together(self) -> np.ndarray:
+        """The `(n, 5)` probabilities of all outputs that classify, as one: the mean before the
+        softmax; of a single one its own.
+        """
+        return ensemble(list(classifying(self.probabilities).values()))
 
     def of(self, output: str) -> np.ndarray:
         """The `(n, 5)` probabilities of an output, or of the `ensemble` of all.
@@ -95,6 +100,18 @@ def common_knees(first: Predictions, second: Predictions) -> tuple[Predictions, 
     return first, second
 
 
+def common_to_all(tables: list[Predictions]) -> list[Predictions]:
+    """Each table's predictions of the knees that all of them share, in the order of the first.
+
+    Raises:
+        InputError: as `common_knees` does.
+    """
+    shared = tables[0]
+    for table in tables[1:]:
+        shared, _ = common_knees(shared, table)
+    return [common_knees(shared, table)[1] for table in tables]
+
+
 def write_predictions(predictions: Predictions, chosen: str, path: str | os.PathLike) -> None:
     """Write one row a knee, whole or not at all.
 
@@ -119,18 +136,7 @@ def read_predictions(path: str | os.PathLike) -> Predictions:
             probabilities that are no numbers, outside 0-1, or that do not sum to one.
     """
     path = Path(path)
-    try:
-        table = pd.read_csv(
-            path,
-            dtype=object,  # as text; pandas' own kind of text holds UTF-8 alone
-            keep_default_na=False,
-            encoding_errors=ANY_NAME,
-            engine="python",
-        ).fillna("")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
-        raise InputError(f"{path}: not a table of predictions ({error})") from None
+    table = read_table_of_predictions(path)
     outputs = _outputs(table, path)
     if table.empty:
         raise InputError(f"{path}: it holds no knee")
@@ -147,6 +153,26 @@ def read_predictions(path: str | os.PathLike) -> Predictions:
         grades.astype(np.int64),
         {name: _probabilities(table, name, path) for name in outputs},
     )
+
+
+def read_table_of_predictions(path: Path) -> pd.DataFrame:
+    """The cells of a `predictions.csv` as text, whatever bytes a file's name holds.
+
+    Raises:
+        InputError: no such file, or no table.
+    """
+    try:
+        return pd.read_csv(
+            path,
+            dtype=object,  # as text; pandas' own kind of text holds UTF-8 alone
+            keep_default_na=False,
+            encoding_errors=ANY_NAME,
+            engine="python",
+        ).fillna("")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
+        raise InputError(f"{path}: not a table of predictions ({error})") from None
 
 
 def _outputs(table: pd.DataFrame, path: Path) -> list[str]:

@@ -98,7 +98,7 @@ def results_table(results: dict) -> str:
     ]
     for name, metrics in results[split].items():
         label = name + ("*" if name == results["chosen"] else "")
-        row = [metrics[key] for key in INTERVALS_OF]
+        row = [metrics[key] for key in RESULT_COLUMNS]
         cells = "".join("          -" if cell is None else f"{cell:11.3f}" for cell in row)
         accuracy = f"{paper[name]:11.3f}" if name in paper else f"{'-':>11}"
         lines.append(f"{label:12}{cells}{accuracy}")

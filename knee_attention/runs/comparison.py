@@ -99,7 +99,7 @@ def joined(models: list[MeasuredModel]) -> Predictions:
     A model of several branches counts once, with the mean of its branches.
     """
     knees = models[0].predictions
-    own = [list(model.predictions.with_ensemble().values())[-1] for model in models]
+    own = [model.predictions.together() for model in models]
     return Predictions(knees.files, knees.subjects, knees.grades, {ENSEMBLE: ensemble(own)})
 
 

@@ -5,14 +5,18 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from knee_attention.errors import InputError
 from knee_attention.evidence.finished_run import FinishedRun
-from knee_attention.evidence.predictions import Predictions
+from knee_attention.evidence.predictions import (
+    ANY_NAME,
+    Predictions,
+    read_table_of_predictions,
+)
 from knee_attention.files import RUN_MODEL, make_folder, write_json, written_whole
 from knee_attention.runs.many_runs import without_seed
 from knee_attention.runs.run_folder import Run
+from knee_attention.runs.tables import refuse_different, with_weights_named
 
 PROBABILITY = "{:.4f}"
 """Digits of a published probability; the metrics hardly notice."""
@@ -83,30 +87,6 @@ def read_published(folder: Path) -> dict[str, list[FinishedRun]]:
     return found
 
 
-def with_weights_named(experiment: dict) -> dict:
-    """The content of an experiment.json; of the weights it started from only the file's name, for
-    each training may have started from a model of its own.
-    """
-    return experiment | {"weights": Path(str(experiment.get("weights"))).name}
-
-
-def refuse_different(options: dict[Path, dict]) -> None:
-    """Refuse runs that are shown together and were not run alike.
-
-    Args:
-        options: of each run those that count.
-
-    Raises:
-        InputError: the options of one are not those of the first.
-    """
-    first, shared = next(iter(options.items()))
-    for run, held in options.items():
-        for name in shared:
-            if held.get(name) != shared[name]:
-                raise InputError(f"{run}: cannot be shown together with {first.name}, its {name} "
-                                 f"is {held.get(name)!r} and not {shared[name]!r}")
-
-
 def _kept(run: Run) -> list[Path]:
     """The files of a published run; turned knees and drawn joints are added where there are any."""
     return [run.experiment_file, run.environment_file, run.history, run.predictions_file,
@@ -134,9 +114,9 @@ def _local(value):
 
 
 def _write_rounded(source: Path, predictions: Predictions, path: Path) -> None:
-    table = pd.read_csv(source, dtype=str, keep_default_na=False)
+    table = read_table_of_predictions(source)
     for output, values in predictions.probabilities.items():
         for grade, column in enumerate(np.moveaxis(values, 1, 0)):
             table[f"{output}_p{grade}"] = [PROBABILITY.format(value) for value in column]
     with written_whole(path) as beside:
-        table.to_csv(beside, index=False)
+        table.to_csv(beside, index=False, errors=ANY_NAME)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from knee_attention.errors import InputError
+from knee_attention.evidence.ensemble import classifying
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.networks.files.model_files import read_description
 from knee_attention.networks.fusions import variant_of
@@ -46,9 +47,9 @@ class SavedModel:
 
     def chosen(self, predictions: Predictions) -> str:
         """The output validation chose; where nobody knows, the ensemble, never a test's best."""
-        outputs = list(predictions.with_ensemble())
+        outputs = predictions.with_ensemble()
         named = self.description.get("chosen")
-        return named if named in outputs else outputs[-1]
+        return named if named in outputs else list(classifying(outputs))[-1]
 
 
 def open_saved(given: str | Path) -> SavedModel:

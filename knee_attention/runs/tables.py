@@ -6,7 +6,6 @@ from pathlib import Path
 from knee_attention.errors import InputError
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.many_runs import Cells, finished_of, without_seed
-from knee_attention.runs.publishing import refuse_different, with_weights_named
 from knee_attention.runs.run_folder import Run
 
 SHARED_OPTIONS = ("data", "image_size", "epochs", "batch_size", "learning_rate", "patience",
@@ -123,6 +122,30 @@ def _shared_options(run: Run, experiment: Experiment) -> dict:
     # On phantoms every backbone has a small setting of its own.
     own = experiment.phantom_setting if held.get("data") is None else {}
     return {name: held.get(name) for name in SHARED_OPTIONS if name not in own}
+
+
+def with_weights_named(experiment: dict) -> dict:
+    """The content of an experiment.json; of the weights it started from only the file's name, for
+    each training may have started from a model of its own.
+    """
+    return experiment | {"weights": Path(str(experiment.get("weights"))).name}
+
+
+def refuse_different(options: dict[Path, dict]) -> None:
+    """Refuse runs that are shown together and were not run alike.
+
+    Args:
+        options: of each run those that count.
+
+    Raises:
+        InputError: the options of one are not those of the first.
+    """
+    first, shared = next(iter(options.items()))
+    for run, held in options.items():
+        for name in shared:
+            if held.get(name) != shared[name]:
+                raise InputError(f"{run}: cannot be shown together with {first.name}, its {name} "
+                                 f"is {held.get(name)!r} and not {shared[name]!r}")
 
 
 def _heading(number: int, finished: dict, data: str | None) -> str:

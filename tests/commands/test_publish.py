@@ -1,6 +1,7 @@
 """`knee-attention publish`, and the table that is made from published runs alone."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -216,3 +217,14 @@ def test_folders_without_a_run_of_the_table(tmp_path, capsys):
         with pytest.raises(SystemExit):
             shown_table(folder, capsys)
         assert said in capsys.readouterr().err
+
+
+def test_a_knee_of_any_name_is_published(runs, tmp_path):
+    named = tmp_path / "antony_clsf_att1"
+    shutil.copytree(runs / "antony_clsf_att1", named)
+    table = (named / "predictions.csv").read_bytes()
+    known = read_predictions(named / "predictions.csv")
+    (named / "predictions.csv").write_bytes(table.replace(known.files[0].encode(), b"kn\xe9e.png"))
+    publish(named, "--to", tmp_path / "results")
+    found = read_predictions(tmp_path / "results" / "antony_clsf_att1" / "predictions.csv")
+    assert found.files == [os.fsdecode(b"kn\xe9e.png"), *known.files[1:]]

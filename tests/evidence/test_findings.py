@@ -34,6 +34,17 @@ def test_deeper_branches_are_compared_where_both_were_trained():
     assert row[1].startswith(f"{np.mean(deep) - np.mean(shallow):+.3f} [")
 
 
+def test_trainings_on_different_knees_are_compared_on_those_they_share():
+    """As --limit draws them, by the seed."""
+    odd = training(1)
+    places = np.arange(0, KNEES, 2)
+    other = FinishedRun(odd.experiment, odd.results, {}, odd.predictions.take(places), None)
+    runs = {"vgg16_att0": [training(0), other], "vgg16_att1": [training(2)]}
+    [row] = findings.comparisons(runs, findings.pairs_of({"vgg16": "VGG-16"}))
+    assert row[1].count("[") == 1
+    assert len(findings.together(runs["vgg16_att0"])) == len(places)
+
+
 def test_a_run_beside_itself_differs_by_nothing():
     runs = {"one": [training(0)], "same": [training(0)]}
     [row] = findings.comparisons(runs, {"one - same": ("one", "same"), "no": ("one", "none")})

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,6 +8,7 @@ from knee_attention.errors import InputError
 from knee_attention.evidence.ensemble import ensemble
 from knee_attention.evidence.predictions import (
     Predictions,
+    common_to_all,
     read_predictions,
     write_predictions,
 )
@@ -122,3 +125,19 @@ def test_what_is_no_table_is_refused(tmp_path):
             read_predictions(path)
     with pytest.raises(InputError, match=str(tmp_path)):
         read_predictions(tmp_path)
+
+
+def test_a_regression_is_no_part_of_what_several_outputs_say_together():
+    sure = np.eye(5)[[0, 4, 2]]
+    joint = replace(KNEES, probabilities={"kl": GOOD, "regression": sure})
+    np.testing.assert_allclose(joint.together(), GOOD)
+    both = replace(KNEES, probabilities={"att0": GOOD, "regression": sure, "att1": POOR})
+    np.testing.assert_array_equal(both.together(), ensemble([GOOD, POOR]))
+
+
+def test_of_several_tables_the_knees_remain_that_all_have():
+    first, second, third = (KNEES.take(np.array(places)) for places in ([0, 1], [2, 1], [1, 0, 2]))
+    for table in common_to_all([first, second, third]):
+        assert table.files == ["4/1R.png"] and table.grades.tolist() == [4]
+    with pytest.raises(InputError, match="no knee in common"):
+        common_to_all([first, third, KNEES.take(np.array([2]))])

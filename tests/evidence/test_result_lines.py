@@ -1,7 +1,13 @@
 import numpy as np
 
 from knee_attention.evidence.evaluation import measured
-from knee_attention.evidence.result_lines import difference_table, metrics_table, with_interval
+from knee_attention.evidence.result_lines import (
+    RESULT_COLUMNS,
+    difference_table,
+    metrics_table,
+    results_table,
+    with_interval,
+)
 
 
 def test_a_number_stands_with_its_interval():
@@ -24,3 +30,13 @@ def test_an_undefined_difference_says_so():
     assert difference_table({"a - b": pair}).splitlines()[1] == (
         "a - b       +0.100 [+0.000, +0.200]  undefined  +0.100 [+0.000, +0.200]"
     )
+
+
+def test_every_number_of_a_run_stands_below_its_title():
+    metrics = measured(np.arange(5), np.eye(5)[[0, 1, 2, 3, 0]], list("abcde"))
+    results = {"name": "vgg16_att0", "backbone": "vgg16", "variant": "att0", "split": "test",
+               "knees": 5, "synthetic": True, "chosen": "att0", "test": {"att0": metrics}}
+    _, titles, row, *_ = results_table(results).splitlines()
+    assert titles.split() == ["output", *RESULT_COLUMNS.values(), "paper"]
+    shown = [f"{metrics[name]:.3f}" for name in RESULT_COLUMNS]
+    assert row.split() == ["att0*", *shown, "0.622"]
