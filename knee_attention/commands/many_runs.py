@@ -5,6 +5,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from knee_attention.files import make_folder
 from knee_attention.options import positive_number
 from knee_attention.runs.manner import PLAIN, Manner
 from knee_attention.runs.many_runs import Cells, run_by_workers, run_from, run_in_turn
+from knee_attention.runs.progress import Status
 from knee_attention.runs.queue import Queue
 from knee_attention.runs.run_folder import Run
-from knee_attention.runs.storage import local_storage
+from knee_attention.runs.storage import local_queue, local_storage
 from knee_attention.startup import start_keras
 
 
@@ -74,10 +76,10 @@ def work_through(
     if manner.overwrite:
         raise InputError("--overwrite runs in this process alone; remove the output folder, or "
                          "leave out the options of the queue")
-    queue = _opened(cells, output, asked, identity)
     if asked.status:
-        print(queue.status())
+        print(_status(cells, output, asked, identity))
         return None
+    queue = _opened(cells, output, asked, identity)
     _see_what_is_done(queue, output)
     if asked.retry_failed and not asked.worker:
         print(f"put back into the queue: {', '.join(queue.retry_failed()) or 'nothing'}")
@@ -93,6 +95,17 @@ def work_through(
     return failed
 
 
+def refuse_failed(failed: dict[str, str], cells: Cells, asked: argparse.Namespace) -> None:
+    """End a command some of whose runs failed, after all that is known was shown.
+
+    Raises:
+        InputError: some did; it says how to try them again.
+    """
+    if failed:
+        again = "--retry-failed" if asked.workers or asked.storage else "the same command"
+        raise InputError(f"{len(failed)} of {len(cells)} runs failed; {again} tries them again")
+
+
 def _started(cells: Cells, manner: Manner) -> None:
     """Import Keras, and see that there are the devices before any run fails for want of them."""
     start_keras()
@@ -103,7 +116,23 @@ def _started(cells: Cells, manner: Manner) -> None:
         refuse_uneven(experiment.batch_size, devices)
 
 
-def _opened(cells: Cells, output: Path, asked: argparse.Namespace, identity: dict) -> Queue:
+def _status(cells: Cells, output: Path, asked: argparse.Namespace, identity: dict) -> Status:
+    """Where the runs stand, by the queue and, what ran without one, by its folder."""
+    if asked.storage or local_queue(output).exists():
+        status = _opened(cells, output, asked, identity, only_look=True).status()
+    else:
+        status = Status(waiting=list(cells))
+    finished = [cell for cell in status.waiting if Run(output / cell).finished]
+    return replace(
+        status,
+        done=status.done + finished,
+        waiting=[cell for cell in status.waiting if cell not in finished],
+    )
+
+
+def _opened(
+    cells: Cells, output: Path, asked: argparse.Namespace, identity: dict, only_look: bool = False
+) -> Queue:
     # Its heartbeats are marked as experimental, at every call.
     warnings.filterwarnings("ignore", message=".*experimental", module="knee_attention|optuna")
     if not asked.storage:
@@ -111,7 +140,7 @@ def _opened(cells: Cells, output: Path, asked: argparse.Namespace, identity: dic
     storage = asked.storage or local_storage(output)
     with suppress(metadata.PackageNotFoundError):  # used from a clone without being installed
         identity = {**identity, "version": metadata.version("knee_attention")}
-    return Queue(storage, output.name, identity, cells)
+    return Queue(storage, output.name, identity, cells, only_look=only_look)
 
 
 def _see_what_is_done(queue: Queue, output: Path) -> None:

@@ -5,8 +5,12 @@ import runpy
 from pathlib import Path
 
 from knee_attention.commands.experiment import add_options, take_manner, with_options
-from knee_attention.commands.many_runs import add_queue_options, take_queue_options, work_through
-from knee_attention.errors import InputError
+from knee_attention.commands.many_runs import (
+    add_queue_options,
+    refuse_failed,
+    take_queue_options,
+    work_through,
+)
 from knee_attention.options import positive_number
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.many_runs import begun_with_namesakes
@@ -55,9 +59,7 @@ def main(number: int, scripts: list[Path], arguments: list[str] | None = None) -
             return
         print((output / f"table{number}.md").read_text(encoding="utf-8"))
         print(f"table{number}.csv, .md and .html: {output}")
-        if failed:
-            again = "--retry-failed" if asked.workers or asked.storage else "the same command"
-            raise InputError(f"{len(failed)} of {len(cells)} runs failed; {again} tries them again")
+        refuse_failed(failed, cells, asked)
 
 
 def _folder_name(experiment: Experiment, seed: int, first: int) -> str:

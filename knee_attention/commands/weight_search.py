@@ -6,7 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from knee_attention.commands.experiment import add_options, take_manner, with_options
-from knee_attention.commands.many_runs import add_queue_options, take_queue_options, work_through
+from knee_attention.commands.many_runs import (
+    add_queue_options,
+    refuse_failed,
+    take_queue_options,
+    work_through,
+)
 from knee_attention.errors import InputError
 from knee_attention.options import positive_number
 from knee_attention.runs.many_runs import begun_with_namesakes
@@ -50,9 +55,7 @@ def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
             return
         print((output / "weight_search.md").read_text(encoding="utf-8"))
         print(f"weight_search.csv, .md and .png: {output}")
-        if failed:
-            raise InputError(f"{len(failed)} of {len(cells)} runs failed; --retry-failed tries "
-                             "them again")
+        refuse_failed(failed, cells, asked)
 
 
 def _parser(backbones: list[str]) -> argparse.ArgumentParser:

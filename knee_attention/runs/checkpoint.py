@@ -19,8 +19,9 @@ STOPPING_STATE = ("best", "wait", "best_epoch", "stopped_epoch")
 class Checkpoint(keras.callbacks.Callback):
     """Save everything an unbroken training depends on after each epoch, and the history as CSV.
 
-    That is: the model's weights, the optimizer's variables (with the learning rate), the best
-    weights so far, what the two patient callbacks count, and the rows of the history. It must
+    That is: the model's weights, the states that its dropout draws from, the optimizer's variables
+    (with the learning rate), the best weights so far, what the two patient callbacks count, and the
+    rows of the history. It must
     come last among the callbacks, because it reads and sets the others' state.
 
     Args:
@@ -62,7 +63,10 @@ class Checkpoint(keras.callbacks.Callback):
                 model.set_weights(_read(file["weights"]))
                 values = _read(file["optimizer"])
                 best_weights = _read(file["best_weights"])
+                drawing = _read(file["drawing"]) if "drawing" in file else []
             for variable, value in zip(model.optimizer.variables, values, strict=True):
+                variable.assign(value)
+            for variable, value in zip(_drawing(model), drawing, strict=bool(drawing)):
                 variable.assign(value)
             self.finished = state["finished"]
         except (OSError, KeyError, ValueError) as error:
@@ -98,14 +102,19 @@ class Checkpoint(keras.callbacks.Callback):
             file.attrs["state"] = json.dumps(state)
             file["history"] = json.dumps(self.rows)
             _write(file.create_group("weights"), self.model.get_weights())
-            _write(
-                file.create_group("optimizer"),
-                [keras.ops.convert_to_numpy(v) for v in self.model.optimizer.variables],
-            )
+            for name, variables in (("optimizer", self.model.optimizer.variables),
+                                    ("drawing", _drawing(self.model))):
+                _write(file.create_group(name), map(keras.ops.convert_to_numpy, variables))
             _write(file.create_group("best_weights"), self.stopping.best_weights)
         with written_whole(self.path) as beside:
             beside.write_bytes(content.getbuffer())
         write_table(self.history_path, list(self.rows[0]), self.rows)
+
+
+def _drawing(model: keras.Model) -> list[keras.Variable]:
+    """The states of the model's random generators, which are none of its weights."""
+    weights = {id(weight) for weight in model.weights}
+    return [state for state in model.non_trainable_variables if id(state) not in weights]
 
 
 def _write(group: h5py.Group, arrays) -> None:

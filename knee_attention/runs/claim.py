@@ -1,4 +1,4 @@
-"""One process at a time works in a run's folder."""
+"""One process at a time works in a folder: that of a run, or the queue of a node."""
 
 import os
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ CLAIM = ".claim"
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Make a run's folder, unless it is there, and keep others out until the block ends.
+    """Make a folder, unless it is there, and keep others out until the block ends.
 
     What a killed process had begun to write is removed, and in the end the folder too, if it was
     made here and stayed empty.
@@ -60,7 +60,7 @@ def _locked(folder: Path) -> TextIO:
                 file.seek(0)
                 process = file.read().strip()
             raise InputError(f"{folder}: process {process} is working there; choose another "
-                             "--output, or wait") from None
+                             "folder, or wait") from None
         except OSError:  # a file system without locks
             return file
         with suppress(FileNotFoundError):

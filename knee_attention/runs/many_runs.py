@@ -68,7 +68,7 @@ def finished_of(cells: Cells, failed: dict[str, str], output: Path) -> "dict[str
     for cell, experiment in cells.items():
         run = Run(output / cell)
         try:
-            if run.finished and run.read_experiment() == experiment.as_json():
+            if run.finished and not run.different_from(experiment):
                 finished[cell] = run.read()
         except InputError as error:
             failed[cell] = str(error)

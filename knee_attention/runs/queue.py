@@ -38,6 +38,7 @@ class Queue:
             agree.
         cells: names of the cells, in the order in which they are taken. Those that are not in the
             queue yet are added.
+        only_look: leave the queue as it is.
         heartbeat: seconds between signs of life.
         grace: seconds after which a silent worker is taken for dead.
 
@@ -54,6 +55,7 @@ class Queue:
         cells: Iterable[str],
         heartbeat: int = HEARTBEAT,
         grace: int = GRACE,
+        only_look: bool = False,
     ):
         try:
             import optuna
@@ -65,16 +67,21 @@ class Queue:
         self._heartbeat, self._grace = heartbeat, timedelta(seconds=grace)
         self.cells = list(cells)
         self._database = connected(storage, heartbeat, grace, MOST_DEATHS)
-        self._study = self._opened(name, identity)
-        status = self.status()
-        held = {*status.done, *status.waiting, *(running.cell for running in status.running)}
+        self._study = self._opened(name, identity, only_look)
+        if only_look:
+            return
+        held = {trial.user_attrs[CELL] for trial in self._trials()}
+        failed = self.status().failed
         for cell in self.cells:
             # What was interrupted failed without a reason, and is taken up again.
-            if cell not in held and status.failed.get(cell, INTERRUPTED) == INTERRUPTED:
+            if cell not in held or failed.get(cell) == INTERRUPTED:
                 self._enqueue(cell)
 
-    def _opened(self, name: str, identity: dict):
+    def _opened(self, name: str, identity: dict, only_look: bool):
+        """The queue in the database; None where there is none yet and none is to be made."""
         with problems_told(self._storage):
+            if only_look and name not in self._optuna.get_all_study_names(self._database):
+                return None
             study = self._optuna.create_study(
                 study_name=name, storage=self._database, load_if_exists=True
             )
@@ -94,6 +101,8 @@ class Queue:
         self._study.enqueue_trial({}, user_attrs={CELL: cell})
 
     def _trials(self, *states):
+        if self._study is None:
+            return []
         with problems_told(self._storage):
             trials = self._study.get_trials(deepcopy=False, states=states or None)
         return [trial for trial in trials if trial.user_attrs.get(CELL) in self.cells]
@@ -199,8 +208,8 @@ class Queue:
                 trial = found[states.RUNNING]
                 worker = trial.user_attrs.get(WORKER, "a worker that has just begun")
                 status.running.append(Running(cell, worker, trial.datetime_start))
-            elif states.WAITING in found:
-                status.waiting.append(cell)
-            elif states.FAIL in found:
+            elif states.FAIL in found and states.WAITING not in found:
                 status.failed[cell] = found[states.FAIL].user_attrs.get(REASON, INTERRUPTED)
+            else:
+                status.waiting.append(cell)
         return status

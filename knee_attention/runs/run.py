@@ -14,7 +14,7 @@ from knee_attention.datasets.dataset import load_dataset, preparation_of
 from knee_attention.datasets.knees import Dataset
 from knee_attention.errors import InputError
 from knee_attention.networks.files import weights as stored
-from knee_attention.networks.model import IMAGENET_MEAN, build_model
+from knee_attention.networks.model import build_model
 from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.runs.environment import environment
 from knee_attention.runs.experiment import Experiment
@@ -90,10 +90,11 @@ def _run(experiment: Experiment, place: Run, anew: bool, manner: Manner, devices
     validation = KneeBatches(
         dataset.splits["validation"], outputs, EVALUATION_BATCH * devices, devices=devices
     )
+    before = place.seconds_trained()
     history = train(model, training, validation, experiment, place, manner.tensorboard)
     results = finish(experiment, model, dataset, history, place, manner.pdf, devices)
     draw_augmentation(training, experiment, place, manner.pdf)
-    seconds = time.perf_counter() - began
+    seconds = before + time.perf_counter() - began
     place.finish(results, environment(precision, history, seconds, devices))
     return results
 
@@ -113,17 +114,21 @@ def _load(
 
 def _build(experiment: Experiment, images, precision: str) -> keras.Model:
     """The model with its pixel normalisation and, where asked for, weights from elsewhere."""
-    given, normalisation = None, {}
     if experiment.weights == "imagenet":
         given = stored.imagenet_weights(experiment.backbone)
-        normalisation = {"channels": 3, "pixel_mean": IMAGENET_MEAN, "pixel_deviation": 1.0}
+        normalisation = stored.IMAGENET_PIXELS
     else:
-        sample = images[np.linspace(0, len(images) - 1, min(len(images), 1000)).astype(int)]
-        normalisation["pixel_mean"] = round(float(sample.mean()), 2)
-        normalisation["pixel_deviation"] = round(float(sample.std()), 2) or 1.0
+        given = None
         if experiment.weights != "scratch":
             given = stored.read_weights(experiment.weights)
-            normalisation["channels"] = stored.input_channels(given)
+        if given and stored.input_channels(given) == 3:
+            normalisation = stored.pixels_of_colour(experiment.weights)
+        else:
+            sample = images[np.linspace(0, len(images) - 1, min(len(images), 1000)).astype(int)]
+            normalisation = {
+                "pixel_mean": round(float(sample.mean()), 2),
+                "pixel_deviation": round(float(sample.std()), 2) or 1.0,
+            }
     try:
         model = build_model(
             experiment.backbone,

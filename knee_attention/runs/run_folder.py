@@ -1,5 +1,6 @@
 """A run's folder: the one place where its files are named, read and written."""
 
+import csv
 import os
 import shutil
 from collections.abc import Iterable
@@ -96,10 +97,18 @@ class Run:
         write_predictions(predictions, chosen, self.predictions_file)
 
     def finish(self, results: dict, environment: dict) -> None:
-        """Keep what was found and on what; the checkpoint has had its day."""
+        """Keep what was found and on what; the checkpoints have had their day."""
         write_json(self.environment_file, environment)
         write_json(self.results_file, results)
-        self.checkpoint.unlink(missing_ok=True)
+        for state in (self.checkpoint, self.weights_checkpoint):
+            state.unlink(missing_ok=True)
+
+    def seconds_trained(self) -> float:
+        """How long the epochs took that lie behind, of a training that was killed."""
+        if not (self.checkpoint.exists() or self.weights_checkpoint.exists()):
+            return 0.0
+        with self.history.open(newline="", encoding="utf-8") as file:
+            return sum(float(row["seconds"]) for row in csv.DictReader(file))
 
     def clear(self) -> None:
         """Remove what the folder holds; the folder stays, as it may be a link to elsewhere.
@@ -144,16 +153,11 @@ class Run:
                 raise InputError(f"{self.folder}: holds other files and no run; choose another "
                                  "--output")
             return None
-        # A run of an earlier version lacks the options that came later; it ran as their defaults
-        # say.
-        before, now = Experiment().as_json() | read_json(self.experiment_file), experiment.as_json()
-        different = [name for name in now if before[name] != now[name]]
+        different = self.different_from(experiment)
         if different:
-            name = different[0]
-            raise InputError(
-                f"{self.folder}: holds another experiment ({name} {before[name]!r}, not "
-                f"{now[name]!r}); choose another --output, or --overwrite"
-            )
+            name, (before, now) = next(iter(different.items()))
+            raise InputError(f"{self.folder}: holds another experiment ({name} {before!r}, not "
+                             f"{now!r}); choose another --output, or --overwrite")
         if not self.finished:
             return None
         results = read_json(self.results_file)
@@ -161,6 +165,18 @@ class Run:
             raise InputError(f"{self.results_file}: a damaged file or that of another run; "
                              "--overwrite runs this one again")
         return results
+
+    def different_from(self, experiment: Experiment) -> dict[str, tuple]:
+        """The options in which the folder's run is another one: `{name: (held, asked for)}`.
+
+        A run of an earlier version lacks options that came later; it ran as their defaults say.
+        """
+        held = type(experiment)().as_json() | self.read_experiment()
+        return {
+            name: (held.get(name), value)
+            for name, value in experiment.as_json().items()
+            if held.get(name) != value
+        }
 
     def read_experiment(self) -> dict:
         """What was run, as `Experiment.as_json` has it.

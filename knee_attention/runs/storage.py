@@ -12,9 +12,14 @@ LONG_WAIT = {"timeout": 60}
 """Seconds that SQLite lets a transaction wait for another."""
 
 
+def local_queue(folder: Path) -> Path:
+    """The file of a queue that only processes of this machine work through."""
+    return folder / "queue.db"
+
+
 def local_storage(folder: Path) -> str:
-    """The database of a queue that only processes of this machine work through."""
-    return f"sqlite:///{(folder / 'queue.db').absolute()}"
+    """The database in that file."""
+    return f"sqlite:///{local_queue(folder).absolute()}"
 
 
 def connected(storage: str, heartbeat: int, grace: int, most_deaths: int):

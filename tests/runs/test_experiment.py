@@ -206,6 +206,8 @@ def test_a_killed_run_continues_and_ends_as_an_unbroken_one(finished, tmp_path):
     whole = pd.read_csv(tmp_path / "whole" / "history.csv")
     pd.testing.assert_frame_equal(history.drop(columns="seconds"), whole.drop(columns="seconds"))
     assert results_of(folder) == results_of(tmp_path / "whole")
+    times = json.loads((folder / "environment.json").read_text())
+    assert times["wall_seconds"] > times["training_seconds"]
 
 
 def test_a_folder_with_negatives_trains_as_its_mended_copy(tmp_path):

@@ -151,3 +151,21 @@ def test_a_folder_edited_by_hand_is_told(begun, name, content):
     (begun / name).write_text(content)
     with pytest.raises(InputError, match=f"{name}: a damaged file"):
         Run(begun).results_of(QUICK)
+
+
+def test_a_run_of_an_earlier_version_is_the_same_as_one_with_the_defaults(tmp_path):
+    run = Run(tmp_path)
+    run.begin(QUICK, [])
+    held = read_json(run.experiment_file)
+    write_json(run.experiment_file, {name: held[name] for name in held if name != "crop"})
+    assert run.different_from(QUICK) == {}
+    other = dataclasses.replace(QUICK, epochs=2, crop="square")
+    assert run.different_from(other) == {"epochs": (1, 2), "crop": ("auto", "square")}
+
+
+def test_the_epochs_before_a_kill_count_for_the_time_of_the_run(tmp_path):
+    run = Run(tmp_path)
+    run.history.write_text("epoch,seconds\n1,2.5\n2,1.5\n")
+    assert run.seconds_trained() == 0  # nothing is there to be continued
+    run.checkpoint.touch()
+    assert run.seconds_trained() == 4

@@ -1,6 +1,7 @@
 """A training of the localiser: its views, its folder, how it goes on, what it refuses."""
 
 import json
+import sys
 
 import cv2
 import numpy as np
@@ -12,11 +13,13 @@ from knee_attention.errors import InputError
 from knee_attention.files import read_json
 from knee_attention.films.joints import box_around, line_of
 from knee_attention.phantoms.film import phantom_film
+from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.localiser import run as localiser
 from knee_attention.runs.localiser.films import phantom_films, real_films
 from knee_attention.runs.localiser.run import run_localiser
 from knee_attention.runs.localiser.setting import LocaliserRun
 from knee_attention.runs.localiser.views import KINDS, BoxedFilm, LocaliserViews, film_view
+from knee_attention.runs.run_folder import Run
 
 pytest.importorskip("onnx")
 SMALL = LocaliserRun(films=4, epochs=2, steps=2, batch_size=2, precision="float32")
@@ -125,6 +128,52 @@ def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(tmp_path, monkeypatch)
         for name in ("whole", "killed")
     ]
     np.testing.assert_allclose(*histories, rtol=1e-3)
+
+
+def test_a_training_outlives_an_export_that_fails(tmp_path, monkeypatch):
+    def fail(*_):
+        raise InputError("the disk is full")
+
+    with monkeypatch.context() as patch, pytest.raises(InputError, match="the disk is full"):
+        patch.setattr(localiser, "export_localiser", fail)
+        run_localiser(SMALL, tmp_path / "run")
+    trained = (tmp_path / "run" / "history.csv").read_text()
+    run_localiser(SMALL, tmp_path / "run")
+    assert (tmp_path / "run" / "history.csv").read_text() == trained
+    assert not (tmp_path / "run" / "checkpoint.weights.h5").exists()
+
+
+def test_an_epoch_whose_state_was_not_written_is_trained_again(tmp_path, monkeypatch):
+    """The history is written first, the state after it."""
+    run_localiser(SMALL, tmp_path / "whole")
+    real_save, saved = localiser.keras.Model.save_weights, []
+
+    def save_first(model, path):
+        if saved:
+            raise KeyboardInterrupt
+        saved.append(path)
+        real_save(model, path)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(localiser.keras.Model, "save_weights", save_first)
+        run_localiser(SMALL, tmp_path / "killed")
+    assert len(pd.read_csv(tmp_path / "killed" / "history.csv")) == 2
+    run_localiser(SMALL, tmp_path / "killed")
+    losses = [pd.read_csv(tmp_path / name / "history.csv")["loss"] for name in ("whole", "killed")]
+    np.testing.assert_allclose(*losses, rtol=1e-3)
+
+
+def test_a_folder_of_another_kind_of_run_is_refused(tmp_path):
+    Run(tmp_path).begin(Experiment(), [])
+    with pytest.raises(InputError, match="holds another experiment .name 'vgg16_att0'"):
+        run_localiser(SMALL, tmp_path)
+
+
+def test_what_could_not_be_kept_is_not_trained(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(InputError, match="needs the package onnx"):
+        run_localiser(SMALL, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.fixture

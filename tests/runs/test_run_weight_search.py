@@ -71,8 +71,9 @@ def refused(capsys):
 
 def test_a_queue_is_of_one_command_with_one_set_of_options(tmp_path, monkeypatch, refused):
     pytest.importorskip("optuna")
+    monkeypatch.setattr(many_runs, "run_from", lambda *_: None)
+    main(SCRIPTS, ["--output", str(tmp_path / "queued"), "--worker", *QUICK])
     queued = ["--output", str(tmp_path / "queued"), "--status"]
-    main(SCRIPTS, [*queued, *QUICK])
     assert "another epochs (1, not 2)" in refused(main, SCRIPTS, [*queued, *QUICK, "--epochs", "2"])
     weights = [*queued, *QUICK, "--weights", str(SCRIPTS[0])]
     assert "another weights ('scratch', not" in refused(main, SCRIPTS, weights)
@@ -80,6 +81,23 @@ def test_a_queue_is_of_one_command_with_one_set_of_options(tmp_path, monkeypatch
     assert "another command ('run_weight_search.py', not 'run_table1.py')" in said
     monkeypatch.setattr(metadata, "version", lambda package: "99.0")
     assert "another version (" in refused(main, SCRIPTS, [*queued, *QUICK])
+
+
+def test_the_status_changes_nothing_and_knows_what_ran_without_a_queue(tmp_path, capsys):
+    optuna = pytest.importorskip("optuna")
+    status = ["--output", str(tmp_path / "search"), "--status", *QUICK]
+    main(SCRIPTS, status)
+    assert "done 0, running 0, waiting 4, failed 0" in capsys.readouterr().out
+    assert not (tmp_path / "search").exists()
+    storage = tmp_path / "elsewhere.db"
+    main(SCRIPTS, [*status, "--storage", f"sqlite:///{storage}"])
+    assert optuna.get_all_study_names(f"sqlite:///{storage}") == []
+    done = tmp_path / "search" / "w0.5-1"
+    done.mkdir(parents=True)
+    (done / "results.json").write_text("{}")
+    capsys.readouterr()
+    main(SCRIPTS, status)
+    assert "done 1, running 0, waiting 3, failed 0" in capsys.readouterr().out
 
 
 def test_a_storage_that_cannot_be_reached_is_told(tmp_path, refused):

@@ -17,12 +17,14 @@ from knee_attention.runs.training import compile_model, train
 OUTPUTS = ["att0", "att1"]
 
 
-def tiny_model(learning_rate=1e-2, outputs=OUTPUTS, normalise=True):
+def tiny_model(learning_rate=1e-2, outputs=OUTPUTS, normalise=True, dropout=0.0):
     """Two heads on a 4x4 picture, normalised or not."""
     keras.utils.set_random_seed(0)
     knees = keras.Input((4, 4, 1))
     x = keras.layers.BatchNormalization()(knees) if normalise else knees
     x = keras.layers.Flatten()(x)
+    if dropout:
+        x = keras.layers.Dropout(dropout)(x)
     heads = {name: keras.layers.Dense(5, activation="softmax", name=name)(x) for name in outputs}
     model = keras.Model(knees, heads)
     compile_model(model, dict(zip(outputs, (1.0, 0.8), strict=False)), learning_rate, False)
@@ -132,16 +134,20 @@ def test_adam_has_the_paper_s_betas():
     assert (optimizer.beta_1, optimizer.beta_2) == (0.9, 0.999)
 
 
-@pytest.mark.parametrize("augment", ["flips", "strong"])
-@pytest.mark.parametrize("schedule", ["plateau", "cosine"])
-def test_a_continued_training_equals_an_unbroken_one(tmp_path, monkeypatch, augment, schedule):
+@pytest.mark.parametrize(("augment", "schedule", "dropout"), [
+    ("flips", "plateau", 0), ("flips", "cosine", 0),
+    ("strong", "plateau", 0), ("strong", "cosine", 0.5),
+])  # fmt: skip
+def test_a_continued_training_equals_an_unbroken_one(
+    tmp_path, monkeypatch, augment, schedule, dropout
+):
     options = {"augment": augment, "schedule": schedule}
-    unbroken, model = fit(tmp_path / "unbroken", 4, **options)
+    unbroken, model = fit(tmp_path / "unbroken", 4, tiny_model(dropout=dropout), **options)
     monkeypatch.setattr(KneeBatches, "start", interrupt_before_epoch(2))
     with pytest.raises(KeyboardInterrupt):
-        fit(tmp_path / "broken", 4, **options)
+        fit(tmp_path / "broken", 4, tiny_model(dropout=dropout), **options)
     monkeypatch.undo()
-    continued, again = fit(tmp_path / "broken", 4, **options)
+    continued, again = fit(tmp_path / "broken", 4, tiny_model(dropout=dropout), **options)
     assert without_seconds(continued) == without_seconds(unbroken)
     for ours, theirs in zip(again.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)

@@ -10,8 +10,12 @@ import numpy as np
 from knee_attention.errors import InputError
 from knee_attention.networks.backbones import BACKBONES, imagenet_source
 from knee_attention.networks.files.graphs import attention_branches
-from knee_attention.networks.files.model_files import layer_weights, load_model
+from knee_attention.networks.files.model_files import layer_weights, load_model, read_description
 from knee_attention.networks.layers import LocallyConnected2D
+from knee_attention.networks.model import IMAGENET_MEAN
+
+IMAGENET_PIXELS = {"channels": 3, "pixel_mean": IMAGENET_MEAN, "pixel_deviation": 1.0}
+"""How the weights of keras-applications want their pixels, as `build_model` takes it."""
 
 
 def read_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
@@ -61,6 +65,24 @@ def input_channels(weights: dict[str, list[np.ndarray]]) -> int:
         if backbone.first_convolution in weights:
             return weights[backbone.first_convolution][0].shape[2]
     return 1
+
+
+def pixels_of_colour(path: str | os.PathLike) -> dict:
+    """How a network of three channels wants its pixels, as `build_model` takes it: as its file says
+    or, where that is no model of this project, as the weights of keras-applications do.
+
+    A network that goes on elsewhere keeps this. Grey ones are normalised by the images they go on
+    with, which ImageNet's weights, for pixels that are not divided by anything, would not survive.
+    """
+    try:
+        known = read_description(path)
+    except InputError:
+        return IMAGENET_PIXELS
+    return {
+        "channels": known["channels"],
+        "pixel_mean": tuple(known["pixel_mean"]),
+        "pixel_deviation": known["pixel_deviation"],
+    }
 
 
 def set_weights_by_layer(

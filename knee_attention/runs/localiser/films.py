@@ -54,7 +54,7 @@ def real_films(data: Path, table: Path, seed: int) -> dict[str, list[BoxedFilm]]
     images = {}
 
     def size_of(path: Path) -> tuple[int, int]:
-        images[path] = to_uint8(bone_bright(open_image(path))[0])
+        images[path] = to_uint8(bone_bright(open_image(path)[0])[0])
         return images[path].shape
 
     films, persons = [], []

@@ -11,6 +11,7 @@ from knee_attention import device
 from knee_attention.files import written_whole
 from knee_attention.films.localiser import Localiser
 from knee_attention.networks.files.localiser_onnx import export_localiser
+from knee_attention.networks.files.onnx_export import onnx_package
 from knee_attention.networks.localiser import build_localiser, convolution_weights, line_loss
 from knee_attention.runs.environment import environment
 from knee_attention.runs.localiser.films import phantom_films, real_films
@@ -37,8 +38,9 @@ def run_localiser(asked: LocaliserRun, output: Path, overwrite: bool = False) ->
         the content of the run's `results.json`.
 
     Raises:
-        InputError: films, boxes or a folder that cannot be used.
+        InputError: films, boxes or a folder that cannot be used, or onnx is not installed.
     """
+    onnx_package()  # asked for before anything is trained that could not be kept
     place = Run(output)
     place.refuse_overlap(asked, overwrite)
     with place.claimed():
@@ -58,6 +60,7 @@ def run_localiser(asked: LocaliserRun, output: Path, overwrite: bool = False) ->
         print(f"localiser, {asked.origin}: {len(films['train'])} films, "
               f"{convolution_weights(model):,} weights in convolutions, {precision}, "
               f"{device.describe_device()}; {output}")
+        before = place.seconds_trained()
         history = _train(model, films, asked, place)
         export_localiser(model, place.localiser)
         measured = results_of(Localiser(place.localiser), films["test"])
@@ -72,7 +75,8 @@ def run_localiser(asked: LocaliserRun, output: Path, overwrite: bool = False) ->
             "test": measured.summary(),
         }
         write_evidence(measured, f"localiser, {asked.origin}, test", place)
-        place.finish(results, environment(precision, history, time.perf_counter() - began))
+        seconds = before + time.perf_counter() - began
+        place.finish(results, environment(precision, history, seconds))
         return results
 
 
@@ -95,7 +99,7 @@ def _train(
         jit_compile=device.choose_jit_compile(),
     )
     state = place.weights_checkpoint
-    rows = _resume(model, state, place.history)
+    rows = _resume(model, state, place.history, asked.steps)
     views = LocaliserViews(films["train"], asked.batch_size, asked.seed)
     held_out = LocaliserViews(films["validation"], asked.batch_size, VALIDATION_SEED)
     held_out = list(held_out.batches(0, VALIDATION_BATCHES))
@@ -116,20 +120,21 @@ def _train(
         })
         print(f"{title}: " + ", ".join(f"{k} {v:.4g}" for k, v in rows[-1].items() if k != "epoch"),
               flush=True)
-        with written_whole(state) as beside:
-            model.save_weights(beside)
         with written_whole(place.history) as beside:
             pd.DataFrame(rows).to_csv(beside, index=False)
-    state.unlink(missing_ok=True)
+        with written_whole(state) as beside:
+            model.save_weights(beside)
     return rows
 
 
-def _resume(model: keras.Model, state: Path, history: Path) -> list[dict]:
-    """Put a killed training's state back: weights, moments and the count of steps."""
+def _resume(model: keras.Model, state: Path, history: Path, steps: int) -> list[dict]:
+    """Put a killed training's state back: weights, moments and the count of steps, which says how
+    many rows of the history it has.
+    """
     if not (state.exists() and history.exists()):
         return []
     model.optimizer.build(model.trainable_variables)
     model.load_weights(state)
-    rows = pd.read_csv(history).to_dict("records")
+    rows = pd.read_csv(history).to_dict("records")[: int(model.optimizer.iterations) // steps]
     print(f"continuing after epoch {len(rows)}")
     return rows

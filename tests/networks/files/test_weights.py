@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from knee_attention.errors import InputError
+from knee_attention.networks.files.model_files import save_model
 from knee_attention.networks.files.weights import (
+    IMAGENET_PIXELS,
     input_channels,
+    pixels_of_colour,
     read_weights,
     resize_mask_weights,
     set_weights_by_layer,
@@ -111,3 +114,16 @@ def test_what_holds_no_weights_is_refused(tmp_path):
     (tmp_path / "text.keras").write_text("no zip")
     with pytest.raises(InputError, match="(Git LFS pointer|no readable model file)"):
         read_weights(tmp_path / "text.keras")
+
+
+def test_a_network_of_three_channels_goes_on_with_the_pixels_it_learnt_from(notop, tmp_path):
+    assert pixels_of_colour(notop[0]) == IMAGENET_PIXELS
+    assert IMAGENET_PIXELS["pixel_deviation"] == 1
+    before = build_model("antony_clsf", ("att1",), "single", (96, 96), 3, (10.0, 20.0, 30.0), 4.0)
+    save_model(before, tmp_path / "model.h5", {})
+    found = pixels_of_colour(tmp_path / "model.h5")
+    after = build_model("antony_clsf", ("att1",), "single", (128, 96), **found)
+    for model in (before, after):
+        pixels = model.get_layer("pixels")
+        assert pixels.scale == pytest.approx(0.25)
+        assert pixels.offset == pytest.approx([-2.5, -5.0, -7.5])
