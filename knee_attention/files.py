@@ -43,7 +43,8 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     beside = path.with_name(f".{os.getpid()}.{path.name[-KEPT_OF_NAME:]}")
     try:
         yield beside
-        with beside.open("r+b") as file:
+        # What was made read-only, as a link to such a file is, cannot be opened to write.
+        with beside.open("r+b" if os.access(beside, os.W_OK) else "rb") as file:
             os.fsync(file.fileno())
         os.replace(beside, path)
     except OSError as error:
@@ -180,12 +181,14 @@ def write_table(path: Path, columns: list[str], rows: Iterable[dict]) -> None:
     Raises:
         InputError: the file cannot be written there.
     """
-    with written_whole(path) as beside, _open_table(beside) as file:
+    with written_whole(path) as beside, open_table(beside) as file:
         writer = csv.DictWriter(file, columns, restval="", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
 
 
-def _open_table(path: Path) -> TextIO:
-    """A file's name may hold bytes that are no UTF-8; they are written as they are."""
+def open_table(path: Path) -> TextIO:
+    """A CSV file to write. A file's name may hold bytes that are no UTF-8; they are written as they
+    are.
+    """
     return path.open("w", newline="", encoding="utf-8", errors="surrogateescape")

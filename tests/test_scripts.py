@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from knee_attention.commands.experiment import main
 from knee_attention.evidence.paper import PAPER_TABLE_1, PAPER_TABLE_2
 from knee_attention.runs.experiment import Experiment
 
@@ -67,3 +68,11 @@ def test_help_answers_in_under_a_second():
                    "--image-size", "--precision", "--weights", "--batch-norm", "--limit",
                    "--seed", "--overwrite", "--pdf"):  # fmt: skip
         assert option in shown
+
+
+def test_help_says_what_is_trained(capsys):
+    for name, words in (("vgg16_multiloss", "branches att0, att1, multi loss"),
+                        ("antony_clsf_baseline", "no attention, dense")):  # fmt: skip
+        with pytest.raises(SystemExit):
+            main(script(name).EXPERIMENT, ["--help"])
+        assert words in " ".join(capsys.readouterr().out.split())

@@ -5,6 +5,7 @@ import dataclasses
 import sys
 from pathlib import Path
 
+from knee_attention.networks.fusions import described
 from knee_attention.options import positive_number, rate, seed_number
 from knee_attention.runs.experiment import CHOICES, Experiment
 from knee_attention.runs.manner import Manner
@@ -19,9 +20,9 @@ def main(experiment: Experiment, arguments: list[str] | None = None) -> None:
         arguments: the command line without the program; by default the process's own.
     """
     parser = argparse.ArgumentParser(
-        description=f"Train, evaluate and save {experiment.name}: branches "
-        f"{', '.join(experiment.branches)}, {experiment.fusion.replace('_', ' ')}. Without --data "
-        "it draws synthetic knee radiographs and takes a small setting.",
+        description=f"Train, evaluate and save {experiment.name}: "
+        f"{described(experiment.branches, experiment.fusion)}. Without --data it draws synthetic "
+        "knee radiographs and takes a small setting.",
     )
     add_options(parser, f"runs/{experiment.name}", experiment.phantom_setting)
     options = vars(parser.parse_args(arguments))

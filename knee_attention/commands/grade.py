@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from knee_attention.errors import ImageError, InputError
-from knee_attention.files import keep_inputs, make_folder, written_whole
+from knee_attention.files import keep_inputs, make_folder, open_table, written_whole
 from knee_attention.networks.files.pretrained import DEFAULT
 from knee_attention.options import add_crop, add_polarity
 
@@ -155,7 +155,7 @@ def _table(path: Path, columns: list[str]) -> Iterator[Callable[[dict], object]]
     """A CSV file that takes rows and appears whole when all are there."""
     with ExitStack() as stack:
         beside = stack.enter_context(written_whole(path))
-        file = stack.enter_context(beside.open("w", newline="", encoding="utf-8"))
+        file = stack.enter_context(open_table(beside))
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         yield writer.writerow

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from knee_attention.files import RUN_MODEL
 from knee_attention.networks.files.pretrained import model_path
+from knee_attention.networks.fusions import described
 
 ABOUT_TRAINING = ("data", "epochs", "batch_size", "learning_rate", "weights", "batch_norm", "limit",
                   "seed")
@@ -28,7 +29,7 @@ def run(options: argparse.Namespace) -> None:
         ("name", known.get("name")),
         ("imported from", known.get("imported_from")),
         ("backbone", known["backbone"]),
-        ("branches", f"{', '.join(known['branches'])} ({known['fusion'].replace('_', ' ')})"),
+        ("architecture", described(known["branches"], known["fusion"])),
         ("outputs", ", ".join(known["outputs"])),
         ("grades by", known.get("chosen")),
         ("films", _cutting(known)),

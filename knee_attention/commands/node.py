@@ -51,6 +51,7 @@ def run(options: argparse.Namespace) -> None:
         raise InputError("a node needs pynetdicom and highdicom: pip install "
                          '"knee_attention[dicom-out]"') from None
     from knee_attention.grading.grader import RESEARCH_ONLY, load_grader
+    from knee_attention.runs.claim import claimed
     from knee_attention.startup import start_for
 
     warnings.simplefilter("ignore")  # of odd headers they would quote what these hold
@@ -60,17 +61,20 @@ def run(options: argparse.Namespace) -> None:
     grader = load_grader(options.model, options.polarity, options.crop)
     algorithm = Algorithm.of(grader)
     archive = Archive(*options.send_to)
-    node = Node(grader, algorithm, archive, options.queue, options.ae_title, options.queue_limit)
-    node.start(options.host, options.port)
-    log.info("%s listens on %s:%d, grades by %s, reports to %s. %s", options.ae_title, options.host,
-             options.port, algorithm.model, archive, RESEARCH_ONLY)
-    if options.host not in LOOPBACK:
-        log.warning("whoever reaches %s:%d can send films: DICOM knows no passwords", options.host,
-                    options.port)
-    try:
-        threading.Event().wait()
-    finally:
-        node.stop()
+    with claimed(options.queue):
+        node = Node(
+            grader, algorithm, archive, options.queue, options.ae_title, options.queue_limit
+        )
+        node.start(options.host, options.port)
+        log.info("%s listens on %s:%d, grades by %s, reports to %s. %s", options.ae_title,
+                 options.host, options.port, algorithm.model, archive, RESEARCH_ONLY)
+        if options.host not in LOOPBACK:
+            log.warning("whoever reaches %s:%d can send films: DICOM knows no passwords",
+                        options.host, options.port)
+        try:
+            threading.Event().wait()
+        finally:
+            node.stop()
 
 
 def _log_to_stderr() -> None:

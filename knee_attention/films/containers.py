@@ -31,6 +31,18 @@ LONGEST_HEADER = 2**16
 PORTION = 2**22
 """Bytes that are unpacked at a time."""
 
+DAMAGED = (struct.error, OverflowError)
+"""What a damaged file is noticed by, which decoding will refuse."""
+
+
+def is_known(content: bytes | mmap.mmap) -> bool:
+    """Whether a file begins as a PNG, JPEG, WebP, TIFF or BMP file. OpenCV decodes others, but of
+    them nobody says here beforehand how large they are.
+    """
+    if content[:4] == b"RIFF":
+        return content[8:12] == b"WEBP"
+    return content[:2] in (b"\x89P", b"\xff\xd8", b"II", b"MM", b"BM")
+
 
 def is_truncated(content: mmap.mmap) -> bool:
     """Whether a PNG or JPEG file breaks off: OpenCV decodes it to a half-grey image."""
@@ -81,7 +93,7 @@ def pixels_declared(content: bytes | mmap.mmap) -> int:
     """
     try:
         return max((width * height for width, height in _sizes(content)), default=0)
-    except struct.error:  # a damaged file, which decoding will refuse
+    except DAMAGED:
         return 0
 
 
@@ -153,7 +165,7 @@ def _tiff_pages(content) -> Iterator[dict[int, int]]:
                 place += step
             yield page
             (place,) = struct.unpack_from(order + offset, content, place)
-    except struct.error:  # a damaged file, which decoding will refuse
+    except DAMAGED:
         return
 
 

@@ -38,6 +38,8 @@ class Header:
         view: ViewPosition.
         equipment: ManufacturerModelName.
         uid: SOPInstanceUID, one per image.
+        side: R or L of an image of one side, as ImageLaterality (PS3.3 C.8.11.2) has it, else
+            Laterality (C.7.3.1); None where neither does.
         spacing: mm per pixel between rows and between columns: ImagerPixelSpacing (PS3.3
             C.8.11.7.1.1), at the detector, else PixelSpacing.
     """
@@ -50,6 +52,7 @@ class Header:
     view: str
     equipment: str
     uid: str
+    side: str | None
     spacing: tuple[float, float] | None
 
 
@@ -86,6 +89,7 @@ def read_header(path: Path, content: bytes | None = None) -> Header:
         view=_text(dataset, "ViewPosition"),
         equipment=_text(dataset, "ManufacturerModelName"),
         uid=_text(dataset, "SOPInstanceUID"),
+        side=_side(dataset),
         spacing=_spacing(dataset),
     )
 
@@ -132,6 +136,11 @@ def _text(dataset, keyword: str) -> str:
     text = "" if value is None else str(value)
     # A damaged header can run on; what is read here has at most 64 characters (PS3.5 6.2).
     return "".join(letter if letter.isprintable() else " " for letter in text[:64]).strip()
+
+
+def _side(dataset) -> str | None:
+    said = _text(dataset, "ImageLaterality") or _text(dataset, "Laterality")
+    return said if said in ("R", "L") else None
 
 
 def _spacing(dataset) -> tuple[float, float] | None:

@@ -10,7 +10,12 @@ import numpy as np
 
 from knee_attention.errors import ImageError
 from knee_attention.files import written_whole
-from knee_attention.films.containers import is_truncated, pixels_declared, white_is_zero
+from knee_attention.films.containers import (
+    is_known,
+    is_truncated,
+    pixels_declared,
+    white_is_zero,
+)
 
 ANY_DEPTH_AND_COLOUR = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
 """As the file stores it, but turned the way its Exif orientation says."""
@@ -79,6 +84,8 @@ def read_image(path: str | os.PathLike, content: bytes | None = None) -> np.ndar
     content = _mapped(path) if content is None else content
     if not content:
         raise ImageError(path, "the file is empty")
+    if not is_known(content):
+        raise ImageError(path, "not an image, or a damaged one")
     check_pixels(path, pixels_declared(content))
     if is_truncated(content):
         raise ImageError(path, "the image is truncated")

@@ -17,6 +17,7 @@ from knee_attention.films.image_files import (
     to_grey,
 )
 from knee_attention.films.legs import split_knees
+from knee_attention.films.names import side_of
 from knee_attention.options import SMALLEST_SIDE
 
 VIEWS = ("auto", "bilateral", "single")
@@ -38,11 +39,12 @@ class FileInMemory:
         return self.name
 
 
-def open_image(image: str | os.PathLike | FileInMemory) -> np.ndarray:
+def open_image(image: str | os.PathLike | FileInMemory) -> tuple[np.ndarray, str | None]:
     """Read an image file or a DICOM radiograph, known by its content.
 
     Returns:
-        `(height, width)` uint8 or uint16, bone bright.
+        `(height, width)` uint8 or uint16, bone bright; and the side it shows, if it shows one: R or
+        L as a DICOM header says it, else as the file's name does, else None.
 
     Raises:
         ImageError: missing, damaged, too large, no image, or no radiograph.
@@ -52,12 +54,12 @@ def open_image(image: str | os.PathLike | FileInMemory) -> np.ndarray:
     if not in_memory:
         check_regular(path)
     if not (_begins_as_dicom(content) if in_memory else is_dicom(path)):
-        return read_radiograph(path, content)
+        return read_radiograph(path, content), side_of(path)
     try:
         from knee_attention.films import dicom
 
-        dicom.read_header(path, content)
-        return dicom.read_film(path, content)
+        header = dicom.read_header(path, content)
+        return dicom.read_film(path, content), header.side or side_of(path)
     except ModuleNotFoundError:
         reason = 'a DICOM file needs pydicom: pip install "knee_attention[dicom]"'
         raise ImageError(path, reason) from None

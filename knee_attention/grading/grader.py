@@ -14,7 +14,6 @@ from knee_attention.evidence.calibration import tempered
 from knee_attention.evidence.regression import as_probabilities
 from knee_attention.films.inputs import FileInMemory, files_to_open, open_image
 from knee_attention.films.likeness import likeness
-from knee_attention.films.names import side_of
 from knee_attention.films.polarity import bone_bright
 from knee_attention.films.preparation import Preparation
 from knee_attention.films.prepared import PreparedKnee, prepared_knees
@@ -147,8 +146,8 @@ class Grader:
         """Each knee, and whether the image was a negative."""
         is_array = isinstance(image, np.ndarray)
         try:
-            pixels, turned = bone_bright(image if is_array else open_image(image), self.polarity)
-            side = None if is_array else side_of(str(image))
+            pixels, side = (image, None) if is_array else open_image(image)
+            pixels, turned = bone_bright(pixels, self.polarity)
             knees = prepared_knees(pixels, view, side, self.preparation, self.image_size)
             return [(knee, turned) for knee in knees]
         except ImageError as error:

@@ -80,6 +80,12 @@ def variant_of(fusion: str, branches: Sequence[str]) -> str:
     return FUSIONS[fusion].variant or branches[0]
 
 
+def described(branches: Sequence[str], fusion: str) -> str:
+    """In words: `branches att0, att1, multi loss`, or `no attention, dense`."""
+    attention = f"branches {', '.join(branches)}" if branches else "no attention"
+    return f"{attention}, {fusion.replace('_', ' ')}"
+
+
 def fusion_of(layers: Container[str], branches: Sequence[str]) -> str:
     """The fusion of a network, told by its layers.
 

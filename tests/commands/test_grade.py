@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from contextlib import suppress
@@ -97,6 +98,14 @@ def test_json_lines_hold_nothing_else(trained, tmp_path, capsys):
     assert [row["synthetic_model"] for row in rows] == [False, False]
     assert sum(rows[0][f"ensemble_p{k}"] for k in range(5)) == pytest.approx(1)
     assert "not a medical device" in shown.err
+
+
+def test_a_film_of_any_name_has_its_row(trained, tmp_path):
+    name = os.fsdecode(b"M\xfcller.png")
+    cv2.imwrite(str(tmp_path / "film.png"), phantom_film((0, 4), seed=3, height=256).image)
+    (tmp_path / "film.png").rename(tmp_path / name)
+    grade(tmp_path / name, "--model", trained / "model.h5", "--csv", tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_bytes().count(b"M\xfcller.png") == 2
 
 
 def test_turned_negatives_are_counted_and_marked(trained, tmp_path, capsys):
@@ -235,7 +244,7 @@ def test_info_says_how_a_model_came_to_be(trained, knees, capsys):
     for name in names:
         main(["info", str(trained / name)])
         said = capsys.readouterr().out
-        for part in ("antony_clsf_multiloss", "att1, att2 (multi loss)", "96x96 grey", str(knees),
+        for part in ("antony_clsf_multiloss", "branches att1, att2, multi loss", "96x96 grey", str(knees),
                      "test knees", "accuracy", "hist"):  # fmt: skip
             assert part in said, name
 

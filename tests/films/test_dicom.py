@@ -26,6 +26,7 @@ from pydicom.uid import (  # noqa: E402
 
 from knee_attention.errors import ImageError  # noqa: E402
 from knee_attention.films.dicom import read_film, read_header  # noqa: E402
+from knee_attention.films.inputs import open_image  # noqa: E402
 
 STORED = np.random.default_rng(0).integers(100, 4000, (40, 56)).astype(np.uint16)
 
@@ -213,3 +214,16 @@ def test_reading_in_threads_leaves_the_warning_filters_alone(tmp_path):
         sys.setswitchinterval(switched)
     assert warnings.filters == before
     np.testing.assert_array_equal(films[0], STORED)
+
+
+@pytest.mark.parametrize(("elements", "name", "side"), [
+    ({"ImageLaterality": "R"}, "exam_L.dcm", "R"),
+    ({"Laterality": "L"}, "1.2.3", "L"),
+    ({"ImageLaterality": "L", "Laterality": "R"}, "1.2.3", "L"),
+    ({"ImageLaterality": "B"}, "1.2.3", None),
+    ({"ImageLaterality": "U"}, "exam_R.dcm", "R"),
+    ({}, "exam_L.dcm", "L"),
+])  # fmt: skip
+def test_the_header_says_the_side_before_the_name_does(tmp_path, elements, name, side):
+    pixels, found = open_image(write_dicom(tmp_path / name, STORED, **elements))
+    assert pixels.shape == STORED.shape and found == side

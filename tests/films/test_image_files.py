@@ -183,6 +183,20 @@ def test_what_says_too_many_pixels_is_refused_whatever_it_holds(tmp_path):
             open_image(FileInMemory(path.name, header))
 
 
+def test_a_format_that_does_not_say_its_size_here_is_not_decoded(tmp_path):
+    bitmap = tmp_path / "film.png"
+    bitmap.write_bytes(b"P4 11000 11000\n" + bytes(11000 * 11000 // 8))
+    with pytest.raises(ImageError, match="not an image"):
+        read_image(bitmap)
+
+
+def test_a_tiff_whose_pages_lie_beyond_all_files_is_damaged(tmp_path):
+    path = tmp_path / "film.tif"
+    path.write_bytes(b"II" + struct.pack("<HHHQ", 43, 8, 0, 2**64 - 16) + bytes(64))
+    with pytest.raises(ImageError, match="not an image, or a damaged one"):
+        read_image(path)
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"BM", b"RIFF\0\0\0\0WEBP", b"\xff\xd8\xff", b"II*\0" * 9]
 )
@@ -194,6 +208,7 @@ def test_what_breaks_off_says_no_size(content):
 def test_a_file_in_memory_is_read_as_one_on_a_disk(tmp_path, suffix):
     path = tmp_path / f"film.{suffix}"
     cv2.imwrite(str(path), MARKED)
+    content = path.read_bytes()
     np.testing.assert_array_equal(
-        open_image(FileInMemory("elsewhere", path.read_bytes())), open_image(path)
+        open_image(FileInMemory("elsewhere", content))[0], open_image(path)[0]
     )

@@ -15,6 +15,7 @@ from knee_attention.commands.cli import main
 from knee_attention.errors import ImageError, InputError
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.image_files import read_image
+from knee_attention.films.inputs import FileInMemory
 from knee_attention.films.joints import box_around, jaccard
 from knee_attention.films.preparation import Preparation
 from knee_attention.films.radiograph import cut_out
@@ -248,3 +249,14 @@ def test_a_report_says_where_the_joint_is(grader, phantom, tmp_path):
         left, top, width, height = knee.box
         assert corners.min(axis=0).tolist() == [left, top]
         assert corners.max(axis=0).tolist() == [left + width, top + height]
+
+
+def test_what_the_page_gets_names_the_box_on_the_film_and_in_its_picture(phantom, tmp_path):
+    answers = pytest.importorskip("knee_attention.grading.web.answers")
+    film = FileInMemory("film.png", cv2.imencode(".png", phantom.image)[1].tobytes())
+    grader = Grader(Uniform(SQUARE))
+    bodies = (answers.ANSWERS[form](film, grader).body for form in ("json", "view"))
+    rows, views = map(json.loads, bodies)
+    for row, view in zip(rows, views, strict=True):
+        assert view["box"] == row["box"] != view["box_in_picture"]
+        assert set(view) - set(row) == {"box_in_picture", "picture", "masks"}

@@ -40,6 +40,7 @@ from knee_attention.grading.dicom.algorithm import Algorithm  # noqa: E402
 from knee_attention.grading.grader import Grader  # noqa: E402
 from knee_attention.grading.node.archive import Archive  # noqa: E402
 from knee_attention.grading.node.node import Node, transfer_syntaxes  # noqa: E402
+from knee_attention.runs.claim import claimed  # noqa: E402
 
 ALGORITHM = Algorithm("bright knee", "0" * 64, ("polarity auto", "view auto"))
 COMPRESSED = {RLELossless, JPEG2000Lossless, JPEGLSLossless}
@@ -237,6 +238,28 @@ def test_a_film_that_comes_twice_is_one_to_the_archive(node, archive, tmp_path):
         assert send(port, film) == [0]
         until(lambda count=count: len(archive.received) == count)
     assert len({one.SOPInstanceUID for one in archive.received}) == 2
+
+
+def test_a_film_that_fails_for_no_fault_of_its_own_is_kept(node, archive, tmp_path, caplog):
+    class OutOfMemory(BrightKnee):
+        def __call__(self, images):
+            raise MemoryError
+
+    film = study_film(tmp_path / "film.dcm")
+    send(node(grader=Grader(OutOfMemory())), film)
+    until(lambda: "not graded, MemoryError; kept in refused" in caplog.text)
+    [kept] = (tmp_path / "queue" / "refused").iterdir()
+    assert kept.name == f"{sop(film)}.dcm" and sop(kept) == sop(film)
+    until(lambda: waiting(tmp_path, "films") == 0)
+
+
+def test_two_nodes_do_not_work_in_one_folder(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with claimed(tmp_path / "node"), pytest.raises(SystemExit) as ended:
+        main(["node", "kneekl-vgg16-multiloss", "--send-to", "ARCHIVE@127.0.0.1:1",
+              "--port", str(free_port())])
+    assert ended.value.code == 2
+    assert "is working there; choose another folder" in capsys.readouterr().err
 
 
 @pytest.mark.slow

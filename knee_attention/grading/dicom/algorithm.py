@@ -17,7 +17,8 @@ NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "knee_attention/grading/dicom")
 
 @dataclass(frozen=True)
 class Algorithm:
-    """A model and how it was asked: what the content of a report depends on besides the film.
+    """A model and how it was asked: what the content of a report depends on besides the film and,
+    of a single knee whose header names no side, the name of its file.
 
     Attributes:
         model: the model's name.

@@ -18,7 +18,9 @@ from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts
 from pynetdicom.sop_class import Verification
 
 from knee_attention.errors import ImageError, InputError
+from knee_attention.files import make_folder
 from knee_attention.films.dicom import Header, read_header
+from knee_attention.films.inputs import FileInMemory
 from knee_attention.grading.dicom.algorithm import PRODUCT, Algorithm
 from knee_attention.grading.dicom.reports import file_content, reports_of
 from knee_attention.grading.grader import Grader
@@ -64,7 +66,7 @@ def transfer_syntaxes() -> list[str]:
 
 def objection(header: Header) -> str | None:
     """Why a radiograph is not graded, or None: it is the node's own, shows no knee, or not from the
-    front. The body part decides where it is named, else the description of the series."""
+    front. Either its body part or the description of its series has to name a knee."""
     if header.equipment == PRODUCT:
         return "made by this software"
     if not re.search(KNEE, f"{header.body_part} {header.series}", re.IGNORECASE):
@@ -101,12 +103,13 @@ class Node:
         title: str = "KNEEATT", limit: int = 1000,
     ):  # fmt: skip
         self.grader, self.algorithm, self.title = grader, algorithm, title
+        self.refused = folder / "refused"
         self.films = Spool(folder / "films", limit)
         self.reports = Spool(folder / "reports", 2 * limit)
         folder.chmod(0o700)
         self._film_came, self._report_came = threading.Event(), threading.Event()
         self._ended = threading.Event()
-        sender = Sender(archive, title, self.reports, folder / "refused")
+        sender = Sender(archive, title, self.reports, self.refused)
         self._threads = [
             threading.Thread(target=self._grade_until_ended),
             threading.Thread(target=sender.send_until, args=(self._ended, self._report_came)),
@@ -178,12 +181,17 @@ class Node:
                 log.error("film %s: waits, %s", waiting[0].stem, error)
                 self._ended.wait(PAUSE)
                 continue
-            waiting[0].unlink()
+            waiting[0].unlink(missing_ok=True)
 
-    def _report(self, film: Path) -> str:
-        """Grade a film and have its report wait for the archive; what became of it."""
+    def _report(self, path: Path) -> str:
+        """Grade a film and have its report wait for the archive; what became of it.
+
+        A film that cannot be graded is done with. What fails for another reason, such as want of
+        memory, is not the film's fault, and it is kept where the archive's refusals are.
+        """
         try:
-            reason = objection(read_header(film))
+            film = FileInMemory(path.name, path.read_bytes())
+            reason = objection(read_header(path, film.content))
             if reason:
                 return f"left out, {reason}"
             knees = self.grader.grade(film)
@@ -191,7 +199,9 @@ class Node:
         except ImageError as error:
             return f"not graded, {error.reason}"
         except Exception as error:  # one film must not end the node, whatever it does to a library
-            return f"not graded, {type(error).__name__}"
+            make_folder(self.refused)
+            path.replace(self.refused / path.name)
+            return f"not graded, {type(error).__name__}; kept in {self.refused.name}"
         for report in (made.report, made.picture):
             self.reports.put(report.SOPInstanceUID, file_content(report))
         self._report_came.set()

@@ -42,11 +42,12 @@ def _rows(film: FileInMemory, grader: Grader) -> Response:
 def _view(film: FileInMemory, grader: Grader) -> Response:
     """The rows, each with a picture of the knee and every branch's mask in colour, the more opaque
     the higher it is; PNG files of one size, in base64. The picture is the knee as the model saw it;
-    where its joint was cut out, it also shows what lies around, and `box` is in its pixels."""
+    where its joint was cut out, it also shows what lies around, and `box_in_picture` is the box in
+    its pixels."""
     return JSONResponse([
         {
             **_row(film, knee, grader),
-            "box": box,
+            "box_in_picture": box,
             "picture": _base64(picture),
             "masks": {branch: _base64(mask) for branch, mask in masks.items()},
         }

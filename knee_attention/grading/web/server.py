@@ -47,6 +47,7 @@ def serve(
         raise InputError('the server needs Starlette and uvicorn: pip install '
                          '"knee_attention[serve]"') from None
     with _listening(host, port) as listening, ThreadPoolExecutor(1) as pool:
+        _say_where(*listening.getsockname()[:2])  # before loading, which may hold back stderr
         grader = pool.submit(load)
         app = application(grader, names, most_bytes or MOST_BYTES)
         server = uvicorn.Server(
@@ -70,8 +71,6 @@ def serve(
                 server.should_exit = True
 
         grader.add_done_callback(end_without_model)
-        address, port = listening.getsockname()[:2]
-        _say_where(address, port)
         try:
             server.run(sockets=[listening])
         except KeyboardInterrupt:

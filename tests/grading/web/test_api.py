@@ -19,7 +19,9 @@ from pydicom import dcmread
 from servers import serving
 
 from knee_attention.commands.cli import main
+from knee_attention.errors import InputError
 from knee_attention.films.image_files import PICTURE
+from knee_attention.grading.web import server
 from knee_attention.grading.web.app import PAGE
 from knee_attention.phantoms.film import phantom_film
 
@@ -256,3 +258,17 @@ def test_a_film_leaves_nothing_on_the_disk(model, tmp_path, monkeypatch):
         film = cv2.imencode(".png", phantom_film((1, 2), seed=1, height=256).image)[1].tobytes()
         assert urlopen(Request(f"http://{address}/grade", film)).status == 200
         assert not list(tmp_path.iterdir())
+
+
+def test_where_it_listens_is_said_before_a_model_loads(monkeypatch):
+    """Loading Keras holds back what is written to stderr, the warning among it."""
+    steps = []
+
+    def load():
+        steps.append("loaded")
+        raise InputError("no model")
+
+    monkeypatch.setattr(server, "_say_where", lambda *_: steps.append("said"))
+    with pytest.raises(InputError, match="no model"):
+        server.serve(load, "127.0.0.1", 0)
+    assert steps == ["said", "loaded"]

@@ -116,7 +116,7 @@ def test_a_box_is_drawn_where_the_answer_names_one(page, film):
         "const ask = window.fetch; window.fetch = async (...asked) => {"
         "const answer = await ask(...asked); if (!String(asked[0]).includes('as=view')) "
         "return answer; const rows = await answer.json();"
-        "for (const row of rows) row.box = [20, 30, 40, 25];"
+        "for (const row of rows) row.box_in_picture = [20, 30, 40, 25];"
         "return new Response(JSON.stringify(rows)); }"
     )
     page.choose(film)

@@ -37,7 +37,7 @@ export async function knownFilm(name, rows, downloads) {
   // A baseline has no attention to show.
   const looks = Object.keys(masks).length > 0;
   for (const control of [".branch", ".opacity"]) part(control).parentElement.hidden = !looks;
-  part(".boxes").hidden = !rows.some((row) => row.box);
+  part(".boxes").hidden = !rows.some((row) => row.box_in_picture);
   part(".downloads").append(...downloads);
 
   const canvases = [];
@@ -87,10 +87,10 @@ function draw({ canvas, row, film, masks }, branch, opacity, withBox) {
     pen.drawImage(masks[branch], 0, 0, canvas.width, canvas.height);
     pen.globalAlpha = 1;
   }
-  if (row.box && withBox) {
+  if (row.box_in_picture && withBox) {
     pen.strokeStyle = "#4fd1ff";
     pen.lineWidth = canvas.width / 150;
-    pen.strokeRect(...row.box.map((value) => value * scale));
+    pen.strokeRect(...row.box_in_picture.map((value) => value * scale));
   }
   const attention = branch ? `, with the attention of ${branch} at ${percent(opacity)} over it` : "";
   canvas.setAttribute("aria-label", `${sideOf(row)}, graded KL ${row.grade}${attention}`);

@@ -1,5 +1,5 @@
 // The page's answers as files: the columns of `knee-attention grade --csv`.
-const PICTURES = ["picture", "masks"];
+const PICTURES = ["picture", "masks", "box_in_picture"];
 
 export function table(rows) {
   const graded = rows.find((row) => !row.error) ?? { file: "" };
@@ -11,7 +11,7 @@ export function table(rows) {
 function cell(value) {
   if (value === null || value === undefined) return "";
   if (typeof value === "boolean") return value ? "True" : "False";
-  const text = String(value);
+  const text = Array.isArray(value) ? `[${value.join(", ")}]` : String(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
