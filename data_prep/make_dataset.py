@@ -15,6 +15,7 @@ import os
 from pathlib import Path
 
 from knee_attention.errors import InputError
+from knee_attention.options import positive_number, seed_number
 from knee_attention.startup import command_line
 
 
@@ -43,24 +44,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--validation", type=float, default=0.1, help="share of the rest for validation"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the draw")
+    parser.add_argument("--seed", type=seed_number, default=0, help="of the draw")
     parser.add_argument(
         "--by-knee", action="store_true", help="split knees, not subjects: the paper's letter"
     )
     parser.add_argument(
-        "--folds", type=int, default=1, metavar="K", help="K sets for cross-validation"
+        "--folds", type=positive_number, default=1, metavar="K", help="K sets for cross-validation"
     )
     parser.add_argument("--copy", action="store_true", help="copy files instead of linking them")
     parser.add_argument("--verify", type=Path, metavar="PATH", help="check a finished set")
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes to use")
+    parser.add_argument(
+        "--workers", type=positive_number, default=os.cpu_count(), help="processes to use"
+    )
     return parser
 
 
 def _make(options: argparse.Namespace) -> None:
     if not (0 < options.test < 1 and 0 < options.validation < 1):
         raise InputError("--test and --validation are shares between 0 and 1")
-    if options.folds < 1 or options.workers < 1:
-        raise InputError("--folds and --workers need to be at least 1")
     if options.h5 and options.h5.suffix.lower() not in (".h5", ".hdf5"):
         raise InputError(f"{options.h5}: the name of an HDF5 file ends in .h5 or .hdf5")
 
@@ -108,7 +109,12 @@ def _make(options: argparse.Namespace) -> None:
               " as a person of its own, so give a column subject if a person has several films")
     knees = [{**row, "subject": row["subject"] or row["id"]} for row in knees]
 
-    sets = split_rows(knees, **choices)
+    try:
+        sets = split_rows(knees, **choices)
+    except InputError:
+        if not any((folder / MANIFEST).exists() for folder, _ in places):
+            journal.path.unlink()  # nothing is placed yet, and other options may be tried
+        raise
     for (folder, h5), rows in zip(places, sets, strict=True):
         placed, removed = place(folder, rows, options.copy)
         write_cutting(folder, cutting)

@@ -22,7 +22,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("tables", type=Path, nargs="+", help="tables of one cohort or of several")
     parser.add_argument("labels", type=Path, help="the file to write, e.g. labels.csv")
-    parser.add_argument("--visit", metavar="V00", help="take this visit alone (default: all)")
+    parser.add_argument("--visit", metavar="V00", help="take this visit alone; the films then have "
+                        "to be of it too (default: all)")
     options = parser.parse_args(arguments)
     with command_line("make_labels.py"):
         _make_labels(options.tables, options.labels, options.visit)
@@ -45,9 +46,7 @@ def _make_labels(tables: list[Path], labels: Path, visit: str | None) -> None:
     if labels.exists() and not _made_of(readings, read_table(labels)):
         raise InputError(f"{labels}: is there already and was not made of the tables before it; "
                          "the file to write is named last")
-    if visit:
-        readings = [reading for reading in readings if reading.visit == visit]
-    grades = choose_grades(readings)
+    grades = choose_grades(readings, visit)
     if not grades.labels:
         raise InputError(f"none of {len(readings)} readings is a grade from 0 to 4")
 

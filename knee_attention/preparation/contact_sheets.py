@@ -64,5 +64,6 @@ def _cell(name: str, right: Path, left: Path) -> np.ndarray:
     cut = np.full((CELL_HEIGHT, 3), 255, np.uint8)
     cell = np.pad(np.hstack([knees[0], cut, knees[1]]), ((4, 20), (4, 4)))
     place = (6, CELL_HEIGHT + 18)
-    cv2.putText(cell, name, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, 255, 1, cv2.LINE_AA)
+    shown = name.encode("utf-8", "replace").decode()  # OpenCV crashes on bytes that are no text
+    cv2.putText(cell, shown, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, 255, 1, cv2.LINE_AA)
     return cell

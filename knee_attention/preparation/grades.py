@@ -43,23 +43,26 @@ def _grade(text: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def choose_grades(readings: Iterable[Reading]) -> Grades:
+def choose_grades(readings: Iterable[Reading], visit: str | None = None) -> Grades:
     """Choose one grade for every knee: the first of `PROJECTS` that graded it.
 
     Args:
         readings: in any order; a knee may have several.
+        visit: where only films of this visit are at hand: no other is read, nor named in `visits`.
 
     Returns:
         The labels, sorted by id and side, and every reading that is not among them.
     """
-    readings = list(readings)
+    grades, knees = Grades(), {}
+    others = [reading for reading in readings if visit and reading.visit != visit]
+    grades.excluded += [(_name(reading), f"another visit than {visit}") for reading in others]
+    readings = [reading for reading in readings if not visit or reading.visit == visit]
     visits_of_film, visits_of_subject = defaultdict(set), defaultdict(set)
     for reading in readings:
         visits_of_film[reading.id].add(reading.visit)
         if reading.grade:
             visits = {reading.visit, *reading.visits.split(";")} - {""}
             visits_of_subject[reading.subject or reading.id] |= visits
-    grades, knees = Grades(), {}
     for reading in readings:
         reason = _unusable(reading)
         if not reason and len(visits_of_film[reading.id]) > 1:

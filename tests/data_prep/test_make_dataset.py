@@ -155,6 +155,8 @@ def test_bad_usage_is_one_sentence(prepared, tmp_path, run):
     (tmp_path / "other.csv").write_text("id,side,kl\nX,R,1\n")
     for arguments, sentence in (
         ((knees, labels, tmp_path / "a", "--test", 1.5), "between 0 and 1"),
+        ((knees, labels, tmp_path / "a", "--seed", -1), "from 0 to 2^32 - 1"),
+        ((knees, labels, tmp_path / "a", "--folds", 0), "from 1"),
         ((knees, tmp_path / "two.csv", tmp_path / "b"), "too few subjects"),
         ((knees, tmp_path / "other.csv", tmp_path / "c"), "has a label"),
         (("--verify", tmp_path / "nowhere"), "does not exist"),
@@ -162,6 +164,18 @@ def test_bad_usage_is_one_sentence(prepared, tmp_path, run):
     ):
         code, printed = run("make_dataset", *arguments)
         assert code == 2 and sentence in printed.splitlines()[-1]
+
+
+def test_options_that_no_set_can_be_made_with_do_not_bind_the_folder(prepared, tmp_path, run):
+    (tmp_path / "two.csv").write_text("id,side,kl\nS000,R,1\nS001,R,1\n")
+    few = (prepared / "knees", tmp_path / "two.csv", tmp_path / "set")
+    code, printed = run("make_dataset", *few, "--test", 0.4)
+    assert code == 2 and "too few subjects" in printed.splitlines()[-1]
+    made = (prepared / "knees", prepared / "labels.csv", tmp_path / "set")
+    code, printed = run("make_dataset", *made)
+    assert code == 0, printed
+    code, printed = run("make_dataset", *made, "--test", 0.5)
+    assert code == 2 and "was begun with another test" in printed
 
 
 def test_neither_labels_nor_foreign_files_are_written_over(prepared, tmp_path, run):

@@ -193,3 +193,14 @@ def test_a_table_whose_output_was_forgotten_stays_as_it_is(tmp_path, run):
         assert second.read_bytes() == before
     code, printed = run("make_labels", first, tmp_path / "V00.csv", first)
     assert code == 2 and f"{first}: is read here, and would be written over" in printed
+
+
+def test_readings_of_other_visits_than_the_one_asked_for_are_listed(tmp_path, run):
+    table = tmp_path / "grades.csv"
+    table.write_text("id,side,visit,subject,kl\nA,R,V0,P,2\nB,R,V5,P,3\nC,R,V5,Q,1\n")
+    code, printed = run("make_labels", table, tmp_path / "labels.csv", "--visit", "V0")
+    assert code == 0 and account_of(printed) == (3, 1, 2)
+    [label] = read_rows(tmp_path / "labels.csv")
+    assert (label["id"], label["visits"]) == ("A", "V0")
+    reasons = [row["reason"] for row in read_rows(tmp_path / "excluded.csv")]
+    assert reasons == ["another visit than V0"] * 2

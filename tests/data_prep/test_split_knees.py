@@ -179,3 +179,12 @@ def test_negatives_are_turned_counted_and_listed(films, tmp_path, run):
     )
     code, printed = run("split_knees", films, tmp_path / "as-is", "--polarity", "as-is")
     assert code == 0 and "negatives turned" not in printed
+
+
+def test_a_film_whose_name_is_no_text_is_drawn_too(films, tmp_path, run):
+    odd = tmp_path / "odd" / os.fsdecode(b"M\xfcller.png")
+    odd.parent.mkdir()
+    odd.write_bytes(next(films.glob("*.png")).read_bytes())
+    code, printed = run("split_knees", odd.parent, tmp_path / "out", "--contact-sheet",
+                        tmp_path / "sheet.png")
+    assert code == 0 and (tmp_path / "sheet.png").stat().st_size > 1000, printed
