@@ -45,7 +45,7 @@ class Knee:
     sclerosis: tuple[float, float]  # 0 none ... 1 marked
     depression: tuple[float, float]
     tibia_shift: float  # towards lateral
-    cortex: float  # thickness of the shafts' walls relative to what phantom.py draws
+    cortex: float  # thickness of the shafts' walls relative to what film.py draws
     marrow: float  # density of the shafts' inside relative to the spongy bone of their ends
     valgus: float  # slope of the femoral shaft towards lateral, mm per mm
     notch: float  # height of the intercondylar notch, 1 = as in the tables

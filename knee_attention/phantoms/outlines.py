@@ -1,6 +1,6 @@
 """What a phantom knee looks like: outlines of bone and skin, dense bone, edges seen through it.
 
-All are in the knee's own frame, in millimetres (module phantom_anatomy).
+All are in the knee's own frame, in millimetres (module anatomy).
 """
 
 import numpy as np
