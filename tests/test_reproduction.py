@@ -4,15 +4,17 @@ import re
 import runpy
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from knee_attention.commands import findings
-from knee_attention.evidence import table1
+from knee_attention.evidence import table1, weight_search
 from knee_attention.evidence.paper import PAPER_TABLE_1, paper_accuracies
 from knee_attention.runs.publishing import read_published
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED = ROOT / "experiments" / "results" / "kneekl224"
+SEARCH = PUBLISHED.with_name("kneekl224-weight-search")
 pytestmark = pytest.mark.skipif(not PUBLISHED.is_dir(), reason="not in this distribution")
 
 
@@ -35,6 +37,18 @@ def test_each_line_of_the_findings_is_computed_again(text):
     rows = findings.findings_of(read_published(PUBLISHED)).splitlines()
     assert len(rows) > 20
     assert not [row for row in rows if row not in text]
+
+
+def test_the_search_is_that_of_its_published_runs_and_told_in_its_own_words(text):
+    found = {}
+    for trainings in read_published(SEARCH).values():
+        weights = tuple(trainings[0].experiment["loss_weights"])
+        found[weights] = sorted(trainings, key=lambda training: training.experiment["seed"])
+    table = weight_search.weight_table(found)
+    pd.testing.assert_frame_equal(table, pd.read_csv(SEARCH / "weight_search.csv"))
+    words = " ".join(text.split())
+    for measure in ("att2_loss", "accuracy"):
+        assert weight_search.sentence(table, measure) in words
 
 
 @pytest.mark.parametrize(("variant", "title"), [

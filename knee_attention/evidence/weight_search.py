@@ -58,29 +58,32 @@ def best_of(table: pd.DataFrame, measure: str) -> Weights:
     return means.idxmax() if measure.endswith("accuracy") else means.idxmin()
 
 
+def sentence(table: pd.DataFrame, measure: str) -> str:
+    """How far the paper's choice is from the best by one measure, and how much it varies."""
+    cells = table.groupby(["w0", "w1"])[measure]
+    means, spreads = cells.mean(), cells.std().dropna()
+    w0, w1 = best_of(table, measure)
+    best = means.loc[(w0, w1)]
+    name = measure.replace("_", " ")
+    said = f"The best validation {name} is {best:.3f}, at w0 {w0:g} and w1 {w1:g}"
+    if PAPER_CHOICE in means.index:
+        paper = means.loc[PAPER_CHOICE]
+        said += f"; the paper's 1.0 and 0.8 have {paper:.3f}, {abs(paper - best):.3f} off"
+    if len(spreads):
+        said += (f". It varies by {spreads.mean():.3f} (standard deviation) over seeds and by "
+                 f"{means.std():.3f} over the cells")
+    return f"{said}."
+
+
 def paragraph(table: pd.DataFrame) -> str:
-    """How far the paper's choice is from the best, and whether seeds matter more than weights.
+    """How far the paper's choice is from the best by every measure, and whether seeds matter more
+    than weights.
 
     Args:
         table: as `weight_table` gives it.
     """
-    means = table.groupby(["w0", "w1"])[measures(table)].mean()
-    spread = table.groupby(["w0", "w1"])[measures(table)].std()
     sentences = ["The weighted loss is another measure in every cell; the branches' own compare."]
-    for measure in measures(table):
-        w0, w1 = best_of(table, measure)
-        said = measure.replace("_", " ")
-        best = means.loc[(w0, w1), measure]
-        sentence = f"The best validation {said} is {best:.3f}, at w0 {w0:g} and w1 {w1:g}"
-        if PAPER_CHOICE in means.index:
-            paper = means.loc[PAPER_CHOICE, measure]
-            sentence += f"; the paper's 1.0 and 0.8 have {paper:.3f}, {abs(paper - best):.3f} off"
-        seeds = spread[measure].dropna()
-        if len(seeds):
-            over_cells = means[measure].std()
-            sentence += (f". It varies by {seeds.mean():.3f} (standard deviation) over seeds and "
-                         f"by {over_cells:.3f} over the cells")
-        sentences.append(sentence + ".")
-    if spread.isna().all(axis=None):
+    sentences += [sentence(table, measure) for measure in measures(table)]
+    if not table.duplicated(["w0", "w1"]).any():
         sentences.append("With one seed a cell nobody can tell chance from weights.")
     return " ".join(sentences)

@@ -21,8 +21,8 @@ class Checkpoint(keras.callbacks.Callback):
 
     That is: the model's weights, the states that its dropout draws from, the optimizer's variables
     (with the learning rate), the best weights so far, what the two patient callbacks count, and the
-    rows of the history. It must
-    come last among the callbacks, because it reads and sets the others' state.
+    rows of the history. It must come last among the callbacks, because it reads and sets the
+    others' state.
 
     Args:
         path: the file of the state.

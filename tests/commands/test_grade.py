@@ -244,8 +244,8 @@ def test_info_says_how_a_model_came_to_be(trained, knees, capsys):
     for name in names:
         main(["info", str(trained / name)])
         said = capsys.readouterr().out
-        for part in ("antony_clsf_multiloss", "branches att1, att2, multi loss", "96x96 grey", str(knees),
-                     "test knees", "accuracy", "hist"):  # fmt: skip
+        for part in ("antony_clsf_multiloss", "branches att1, att2, multi loss", "96x96 grey",
+                     str(knees), "test knees", "accuracy", "hist"):  # fmt: skip
             assert part in said, name
 
 
