@@ -7,6 +7,9 @@ import argparse
 POLARITIES = ("auto", "as-is")
 """What to do about photographic negatives: turn them, or leave every image as it is."""
 
+VIEWS = ("auto", "bilateral", "single", "crop")
+"""What an image shows: both knees, one, or the crop of a joint; or that is to be found out."""
+
 SPLIT_METHODS = ("auto", "middle")
 """Where a film of both knees is cut: in the gap between the legs, or in the middle (section 4)."""
 

@@ -9,6 +9,9 @@ With --masks it is the attention that is measured: on the knees whose joint some
 and with the joint half a cell of each branch's grid wider, because the joint space is thinner than
 such a cell. A run's folder keeps that as expert_masks.json, and the report shows it.
 
+Probabilities are those of the network itself: what `grade` divides them by, the temperature in the
+file of the model that ships, changes no grade and is left out here.
+
 With --flips a model grades each knee by itself and its mirror image together, which is not the
 paper's way. --pictures draws where each model looks, on a knee of each grade and where it is wrong.
 """

@@ -17,7 +17,7 @@ from pathlib import Path
 from knee_attention.errors import ImageError, InputError
 from knee_attention.files import keep_inputs, make_folder, open_table, written_whole
 from knee_attention.networks.files.pretrained import DEFAULT
-from knee_attention.options import add_crop, add_polarity
+from knee_attention.options import VIEWS, add_crop, add_polarity
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -35,8 +35,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         "and a Secondary Capture Image")
     parser.add_argument("--json", action="store_true",
                         help="print one JSON object a knee and line instead of the table")
-    parser.add_argument("--view", choices=("auto", "bilateral", "single"), default="auto",
-                        help="what the images show (default: auto, two legs are recognised)")
+    parser.add_argument("--view", choices=VIEWS, default="auto",
+                        help="what the images show; crop: joints that are cut out already "
+                        "(default: auto, which finds out)")
     add_polarity(parser)
     add_crop(parser)
     parser.add_argument("--batch-size", type=int, default=32, metavar="N",

@@ -18,9 +18,7 @@ from knee_attention.films.image_files import (
 )
 from knee_attention.films.legs import split_knees
 from knee_attention.films.names import side_of
-from knee_attention.options import SMALLEST_SIDE
-
-VIEWS = ("auto", "bilateral", "single")
+from knee_attention.options import SMALLEST_SIDE, VIEWS
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ def grey_image(image: np.ndarray, view: str = "auto") -> np.ndarray:
 
     Args:
         image: `(height, width[, channels])`.
-        view: one of `VIEWS`.
+        view: one of `options.VIEWS`.
 
     Returns:
         `(height, width)`, of the same dtype.
@@ -111,8 +109,9 @@ def knees_of(
     Args:
         image: `(height, width[, channels])`, bone bright; the patient's left knee is on the
             image's right.
-        view: `"bilateral"`, a film of both knees; `"single"`, one knee; or `"auto"`: both if the
-            image has a gap between two legs, as `split_knees` finds it, whatever its shape.
+        view: `"bilateral"`, a film of both knees; `"single"` or `"crop"`, one knee; or `"auto"`:
+            both if the image has a gap between two legs, as `split_knees` finds it, whatever its
+            shape.
         split: where to cut a film, as `split_knees` takes it.
 
     Returns:
@@ -123,7 +122,7 @@ def knees_of(
             expected; or an unknown view.
     """
     image = grey_image(image, view)
-    if view == "single":
+    if view in ("single", "crop"):
         return {None: image}
     try:
         halves = split_knees(image, "auto")

@@ -32,6 +32,9 @@ are known the first look makes the crops 5 to 17% too small, the second 0 to 15%
 SAME_JOINT = 0.5
 """The Jaccard index at least of the box of the first look and that of the second."""
 
+PUBLIC_CROP = 300
+"""Pixels a side that a crop of the public sets has at most: they are squares of 224 or 299."""
+
 ANTONY_ASPECT = 1.5
 """Width over height of Antony's crop, 300 by 200 pixels, which is what his networks take. It is as
 wide as the joint box, and its middle is that of the joint line."""
@@ -84,7 +87,8 @@ def joint_crops(film: np.ndarray, view: str = "auto", aspect: str = "square") ->
     Args:
         film: `(height, width[, channels])`, any dtype, bone bright: a film of both knees, half of
             one, or a crop of a joint.
-        view: `"bilateral"`, a film of both knees; `"single"`, one knee; or `"auto"`.
+        view: `"bilateral"`, a film of both knees; `"single"`, one knee; `"crop"`, the crop of a
+            joint, which is taken as it is; or `"auto"`.
         aspect: as `crop_of` takes it.
 
     Returns:
@@ -96,6 +100,8 @@ def joint_crops(film: np.ndarray, view: str = "auto", aspect: str = "square") ->
     """
     film = to_grey(np.asarray(film))
     localiser = shipped_localiser()
+    if view == "crop" or (view != "bilateral" and _is_public_crop(film)):
+        return [JointCrop(None, film)]
     joints = localiser.joints(film, 1 if view == "single" else 2)
     gap = None if view == "single" else find_gap(film)
     if _found(joints) == 1 and gap:
@@ -117,6 +123,17 @@ def joint_crops(film: np.ndarray, view: str = "auto", aspect: str = "square") ->
         box = crop_of(joint.box, aspect)
         crops.append(JointCrop(joint.side, cut_out(film, box), joint, box))
     return crops
+
+
+def _is_public_crop(film: np.ndarray) -> bool:
+    """Whether an image is a small square that shows a joint from afar, as the public sets' crops
+    do. Where osteoarthritis is severe, the looks from nearby, which tell how large the joint is,
+    find none or specks.
+    """
+    height, width = film.shape
+    return height == width <= PUBLIC_CROP and any(
+        joint.score >= THRESHOLD for joint in shipped_localiser().from_afar(film)
+    )
 
 
 def _looked_closer(film: np.ndarray, joint: Joint) -> Joint:

@@ -17,7 +17,7 @@ SHIPPED = Path(__file__).with_name("localiser.onnx")
 """Made by `experiments/run_localiser.py`."""
 
 
-AFAR = 2.5
+AFAR, FARTHER = 2.5, 3.5
 """The reach of a look at what may be a crop of a joint: one that fills the 256 pixels is larger
 than the 66 that the network sees at once."""
 
@@ -102,6 +102,16 @@ class Localiser:
             if fills and crop.score > max((joint.score for joint in joints), default=0):
                 joints = [crop]
         return joints
+
+    def from_afar(self, film: np.ndarray) -> list[Joint]:
+        """The joint that a crop shows, as looks from two distances have it, whatever its score; of
+        a severely diseased joint its box may be wrong.
+
+        Args:
+            film: as `joints` takes it.
+        """
+        grey = to_uint8(film)
+        return [joint for reach in (AFAR, FARTHER) for joint in self._seen(grey, 1, reach)]
 
     def _seen(self, grey: np.ndarray, most: int, reach: float = 1.0) -> list[Joint]:
         """The joints as one look at an image shows them."""

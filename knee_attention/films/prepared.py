@@ -56,7 +56,7 @@ def prepared_knees(
     Args:
         image: `(height, width[, channels])`, bone bright: a film of both knees, half of one, or a
             knee.
-        view: `"bilateral"`, `"single"`, or `"auto"`, which finds out.
+        view: one of `options.VIEWS`.
         side: the side of a single knee, where it is known.
         preparation: how the network's knees were made. If they were crops of joints, the joints
             are found and cut out, unless the image is such a crop.

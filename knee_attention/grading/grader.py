@@ -88,7 +88,7 @@ class Grader:
             image: a path of a PNG, JPEG, WebP, TIFF, BMP or DICOM file of 8 or 16 bits, such a file
                 in memory, or its pixels `(height, width[, channels])`: a film of both knees, a
                 single knee, or one prepared already.
-            view: `"bilateral"`, `"single"`, or `"auto"`, which finds out.
+            view: one of `options.VIEWS`; `"auto"` finds out.
 
         Returns:
             The right and the left knee of a film, or one knee.
@@ -111,7 +111,7 @@ class Grader:
         Args:
             images: as `grade` takes them, or a folder; they are read as they are needed, in
                 threads.
-            view: `"bilateral"`, `"single"`, or `"auto"`, which finds out.
+            view: one of `options.VIEWS`; `"auto"` finds out.
             batch_size: knees a batch.
 
         Yields:

@@ -5,8 +5,8 @@ import pytest
 
 from knee_attention.films.joint_crops import crop_of, joint_crops, resized
 from knee_attention.films.joints import Joint, box_around, jaccard
-from knee_attention.films.localiser import shipped_localiser
-from knee_attention.films.radiograph import cut_out
+from knee_attention.films.localiser import Localiser, shipped_localiser
+from knee_attention.films.radiograph import cut_out, resize_knee
 from knee_attention.phantoms.film import phantom_film
 from knee_attention.phantoms.strangers import stranger
 
@@ -103,3 +103,24 @@ def test_one_leg_is_no_film_of_two_knees(phantom):
 def test_a_turned_film_is_said_to_be_turned(phantom, quarters, said):
     with pytest.raises(ValueError, match=said):
         joint_crops(np.rot90(phantom.image, quarters))
+
+
+def test_a_small_square_with_a_joint_is_a_crop_whatever_it_looks_like_from_nearby(monkeypatch):
+    """As the public sets' crops of severe osteoarthritis, in which the near look finds specks."""
+    phantom = phantom_film((4, 0), seed=9011)
+    [right, _] = joint_crops(phantom.image)
+    monkeypatch.setattr(Localiser, "joints", lambda *_: [])
+    for side in (224, 299):
+        [crop] = joint_crops(resize_knee(right.image, (side, side)))
+        assert crop.box is None and crop.image.shape == (side, side)
+    with pytest.raises(ValueError, match="no knee joint found"):
+        joint_crops(resize_knee(right.image, (400, 400)))
+    for kind in ("chest", "hand"):
+        with pytest.raises(ValueError, match="no knee joint found"):
+            joint_crops(stranger(kind, (224, 224), np.random.default_rng(3)))
+
+
+def test_what_is_said_to_be_a_crop_is_taken_as_it_is():
+    image = stranger("shapes", (500, 400), np.random.default_rng(3))
+    [crop] = joint_crops(image, "crop")
+    assert crop.box is None and crop.image is image
