@@ -14,6 +14,7 @@ import os
 from pathlib import Path
 
 from knee_attention.errors import InputError
+from knee_attention.options import as_path
 from knee_attention.startup import command_line
 
 
@@ -28,8 +29,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("tree", type=Path, help="folder with DICOM files, at any depth")
-    parser.add_argument("films", type=Path, help="folder the PNGs go to")
+    parser.add_argument("tree", type=as_path, help="folder with DICOM files, at any depth")
+    parser.add_argument("films", type=as_path, help="folder the PNGs go to")
     parser.add_argument(
         "--series",
         metavar="REGEX",
@@ -57,7 +58,7 @@ def _convert(options: argparse.Namespace) -> None:
         raise InputError('DICOM needs pydicom: pip install "knee_attention[dicom]"') from None
 
     from knee_attention.files import write_table
-    from knee_attention.preparation.accounts import visible_files
+    from knee_attention.preparation.accounts import refuse_other_images, visible_files
     from knee_attention.preparation.dicom_trees import (
         IMAGE_COLUMNS,
         Converter,
@@ -66,7 +67,7 @@ def _convert(options: argparse.Namespace) -> None:
         name_films,
         read_contents,
     )
-    from knee_attention.preparation.journal import Journal
+    from knee_attention.preparation.journal import JOURNAL, Journal
     from knee_attention.preparation.tables import write_excluded
     from knee_attention.preparation.workers import work_through
 
@@ -78,13 +79,14 @@ def _convert(options: argparse.Namespace) -> None:
 
     surveyor = Surveyor(contents, wanted)
     listings = {str(path): ", ".join(surveyor.listing(path).values()) for path in sources}
+    refuse_other_images(options.films)
     journal = Journal(options.films / ".headers.jsonl", patterns, listings)
     survey = work_through(sources, surveyor, journal, options.workers, "headers")
     films, copies = name_films(survey.rows)
 
     ids = {film["source"]: film["id"] for film in films}
     converter = Converter(options.films, ids, options.bits)
-    journal = Journal(options.films / ".journal.jsonl", {"bits": options.bits}, ids)
+    journal = Journal(options.films / JOURNAL, {"bits": options.bits}, ids)
     paths = [Path(film["source"]) for film in films]
     account = work_through(paths, converter, journal, options.workers, "films")
     account.found = len(sources) + len(unreadable)

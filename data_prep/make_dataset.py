@@ -15,7 +15,7 @@ import os
 from pathlib import Path
 
 from knee_attention.errors import InputError
-from knee_attention.options import positive_number, seed_number
+from knee_attention.options import as_path, positive_number, seed_number
 from knee_attention.startup import command_line
 
 
@@ -36,10 +36,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("knees", type=Path, nargs="?", help="folder split_knees.py wrote")
-    parser.add_argument("labels", type=Path, nargs="?", help="table make_labels.py wrote")
-    parser.add_argument("dataset", type=Path, nargs="?", help="folder the training set goes to")
-    parser.add_argument("--h5", type=Path, metavar="FILE", help="also write one HDF5 file")
+    parser.add_argument("knees", type=as_path, nargs="?", help="folder split_knees.py wrote")
+    parser.add_argument("labels", type=as_path, nargs="?", help="table make_labels.py wrote")
+    parser.add_argument("dataset", type=as_path, nargs="?", help="folder the training set goes to")
+    parser.add_argument("--h5", type=as_path, metavar="FILE", help="also write one HDF5 file")
     parser.add_argument("--test", type=float, default=0.3, help="share of the test set")
     parser.add_argument(
         "--validation", type=float, default=0.1, help="share of the rest for validation"
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         "--folds", type=positive_number, default=1, metavar="K", help="K sets for cross-validation"
     )
     parser.add_argument("--copy", action="store_true", help="copy files instead of linking them")
-    parser.add_argument("--verify", type=Path, metavar="PATH", help="check a finished set")
+    parser.add_argument("--verify", type=as_path, metavar="PATH", help="check a finished set")
     parser.add_argument(
         "--workers", type=positive_number, default=os.cpu_count(), help="processes to use"
     )
@@ -73,7 +73,7 @@ def _make(options: argparse.Namespace) -> None:
     from knee_attention.preparation.grade_tables import readings_of
     from knee_attention.preparation.grades import choose_grades
     from knee_attention.preparation.hdf5_sets import write_hdf5
-    from knee_attention.preparation.journal import Journal
+    from knee_attention.preparation.journal import JOURNAL, Journal
     from knee_attention.preparation.pairing import pair, read_knee, subjects_of_films
     from knee_attention.preparation.tables import read_table, write_excluded
     from knee_attention.preparation.training_sets import place, split_rows
@@ -90,7 +90,13 @@ def _make(options: argparse.Namespace) -> None:
     sources = [path for path in files if path.name not in own_files]
     choices = {name: getattr(options, name) for name in ("test", "validation", "seed", "by_knee")}
     choices["folds"] = options.folds
-    journal = Journal(options.dataset / ".journal.jsonl", choices)
+    journal = Journal(options.dataset / JOURNAL, choices)
+
+    def forget() -> None:
+        """Let other options be tried, if nothing is placed by these."""
+        if not any((folder / MANIFEST).exists() for folder, _ in places):
+            journal.path.unlink()
+
     account = work_through(sources, read_knee, journal, options.workers, "knees")
     subjects = subjects_of_films(options.knees / "knees.csv")
     knees, unpaired, unused = pair(account.rows, grades.labels, subjects)
@@ -101,6 +107,7 @@ def _make(options: argparse.Namespace) -> None:
     print(f"labels    {len(knees) + len(unused):>7}, of which {len(unused)} are not used")
     write_excluded(options.dataset / "excluded.csv", account.excluded + unused)
     if not knees:
+        forget()
         raise InputError(f"no knee of {options.knees} has a label in {options.labels}")
     films = {row["id"] for row in knees}
     strangers = {row["id"] for row in knees if not row["subject"]}
@@ -112,11 +119,10 @@ def _make(options: argparse.Namespace) -> None:
     try:
         sets = split_rows(knees, **choices)
     except InputError:
-        if not any((folder / MANIFEST).exists() for folder, _ in places):
-            journal.path.unlink()  # nothing is placed yet, and other options may be tried
+        forget()
         raise
     for (folder, h5), rows in zip(places, sets, strict=True):
-        placed, removed = place(folder, rows, options.copy)
+        placed, removed = place(folder, rows, options.copy, options.knees)
         write_cutting(folder, cutting)
         counts = _show_counts(rows, str(folder))
         cleared = f", {removed} of an earlier run removed" if removed else ""

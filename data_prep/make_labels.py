@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 
 from knee_attention.errors import InputError
+from knee_attention.options import as_path
 from knee_attention.startup import command_line
 
 
@@ -20,8 +21,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("tables", type=Path, nargs="+", help="tables of one cohort or of several")
-    parser.add_argument("labels", type=Path, help="the file to write, e.g. labels.csv")
+    parser.add_argument(
+        "tables", type=as_path, nargs="+", help="tables of one cohort or of several"
+    )
+    parser.add_argument("labels", type=as_path, help="the file to write, e.g. labels.csv")
     parser.add_argument("--visit", metavar="V00", help="take this visit alone; the films then have "
                         "to be of it too (default: all)")
     options = parser.parse_args(arguments)
@@ -46,6 +49,10 @@ def _make_labels(tables: list[Path], labels: Path, visit: str | None) -> None:
     if labels.exists() and not _made_of(readings, read_table(labels)):
         raise InputError(f"{labels}: is there already and was not made of the tables before it; "
                          "the file to write is named last")
+    visits = {reading.visit for reading in readings}
+    if visit and visit not in visits:
+        raise InputError(f"no reading is of visit {visit}; there are "
+                         f"{', '.join(sorted(visits - {''})) or 'none that name one'}")
     grades = choose_grades(readings, visit)
     if not grades.labels:
         raise InputError(f"none of {len(readings)} readings is a grade from 0 to 4")

@@ -17,7 +17,6 @@ on the film.
 import argparse
 import os
 from collections import defaultdict
-from pathlib import Path
 
 from knee_attention.errors import InputError
 from knee_attention.options import (
@@ -28,6 +27,7 @@ from knee_attention.options import (
     POLARITIES,
     SMALLEST_SIDE,
     SPLIT_METHODS,
+    as_path,
 )
 from knee_attention.startup import command_line
 
@@ -47,8 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("films", type=Path, help="folder of radiographs, both knees on each")
-    parser.add_argument("knees", type=Path, help="folder the knees go to")
+    parser.add_argument("films", type=as_path, help="folder of radiographs, both knees on each")
+    parser.add_argument("knees", type=as_path, help="folder the knees go to")
     parser.add_argument(
         "--split",
         choices=SPLIT_METHODS,
@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         help="turn photographic negatives, or leave every film as it is (default: auto)",
     )
     parser.add_argument(
-        "--contact-sheet", type=Path, metavar="FILE", help="draw all cuts on a page to look at"
+        "--contact-sheet", type=as_path, metavar="FILE", help="draw all cuts on a page to look at"
     )
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes to use")
     return parser
@@ -112,10 +112,10 @@ def _split(options: argparse.Namespace) -> None:
 
     from knee_attention.files import keep_inputs, write_table
     from knee_attention.films.cutting import Cutting, write_cutting
-    from knee_attention.preparation.accounts import visible_files
+    from knee_attention.preparation.accounts import refuse_other_images, visible_files
     from knee_attention.preparation.contact_sheets import contact_sheets, page_files
     from knee_attention.preparation.film_to_knees import BOX_COLUMNS, KNEE_COLUMNS, Cutter
-    from knee_attention.preparation.journal import Journal
+    from knee_attention.preparation.journal import JOURNAL, Journal
     from knee_attention.preparation.pairing import subjects_of_films
     from knee_attention.preparation.tables import write_excluded
     from knee_attention.preparation.workers import work_through
@@ -132,7 +132,8 @@ def _split(options: argparse.Namespace) -> None:
 
     cutting = Cutting(options.split, size, options.fit, options.equalize, options.flip_left, crop)
     begun = {**cutting.described(), "polarity": options.polarity}
-    journal = Journal(options.knees / ".journal.jsonl", begun)
+    refuse_other_images(options.knees)
+    journal = Journal(options.knees / JOURNAL, begun)
     write_cutting(options.knees, cutting)
     cutter = Cutter(options.knees, cutting, options.polarity)
     distinct = [source for source in sources if source not in ambiguous]

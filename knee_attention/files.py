@@ -151,12 +151,19 @@ def files_below(folder: Path, output: Path | None = None) -> list[Path]:
 
     Linked folders are followed, after the folder itself; no folder is listed twice, none that
     `folder` lies in, and not `output`.
+
+    Raises:
+        InputError: a folder cannot be read.
     """
     seen = {str(parent) for parent in folder.resolve().parents}
     seen |= {os.path.realpath(output)} if output else set()
     files, to_list = [], [folder]
+
+    def refuse(error: OSError):
+        raise InputError(f"{error.filename}: {error.strerror}; what lies there would be missing")
+
     for start in to_list:
-        for place, folders, names in os.walk(start):
+        for place, folders, names in os.walk(start, onerror=refuse):
             if os.path.realpath(place) in seen:
                 folders.clear()
                 continue
@@ -171,7 +178,7 @@ def files_below(folder: Path, output: Path | None = None) -> list[Path]:
 def remove_remains(paths: Iterable[Path]) -> None:
     """Remove those files that a killed run had begun: they have names `written_whole` gives."""
     for path in paths:
-        if re.match(r"\.\d+\..+", path.name):
+        if re.match(r"\.\d+\..+", path.name) and not path.is_dir():
             path.unlink(missing_ok=True)
 
 

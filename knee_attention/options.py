@@ -3,6 +3,7 @@ to the same words and limits.
 """
 
 import argparse
+from pathlib import Path
 
 POLARITIES = ("auto", "as-is")
 """What to do about photographic negatives: turn them, or leave every image as it is."""
@@ -50,6 +51,19 @@ def add_crop(parser: argparse.ArgumentParser) -> None:
                         help="what the model learnt from, where its file does not say: halves of "
                         "films, or crops of joints (square: those of the public set), which are "
                         "then cut out of a film (default: auto, halves)")
+
+
+def named(text: str) -> str:
+    """A name or an address, for argparse: no empty text, as of a shell's variable that is not set.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("expected a name, not an empty text")
+    return text
+
+
+def as_path(text: str) -> Path:
+    """A file or a folder, for argparse: an empty text would be the working directory."""
+    return Path(named(text))
 
 
 def positive_number(text: str) -> int:

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from knee_attention.errors import InputError
-from knee_attention.files import keep_inputs, read_json, write_json, written_whole
+from knee_attention.files import (
+    files_below,
+    keep_inputs,
+    read_json,
+    remove_remains,
+    write_json,
+    written_whole,
+)
 
 
 def test_a_disk_that_is_full_is_one_sentence_and_leaves_nothing(tmp_path, full_disk):
@@ -75,3 +82,26 @@ def test_a_backend_that_is_not_there_is_one_sentence(tmp_path, backend):
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert f"KERAS_BACKEND is {backend!r}" in done.stderr.strip().splitlines()[-1]
+
+
+def test_a_folder_that_cannot_be_read_is_said_and_not_passed_over(tmp_path, monkeypatch):
+    (tmp_path / "open").mkdir()
+    (tmp_path / "shut").mkdir()
+    (tmp_path / "open" / "film.png").touch()
+    real = os.scandir
+
+    def scandir(place):
+        if Path(place).name == "shut":
+            raise PermissionError(13, "Permission denied", str(place))
+        return real(place)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(InputError, match="shut: Permission denied; what lies there would be"):
+        files_below(tmp_path)
+
+
+def test_no_folder_is_taken_for_the_remains_of_a_killed_run(tmp_path):
+    (tmp_path / ".123.run").mkdir()
+    (tmp_path / ".123.half.png").touch()
+    remove_remains(list(tmp_path.iterdir()))
+    assert [path.name for path in tmp_path.iterdir()] == [".123.run"]

@@ -16,13 +16,14 @@ With --flips a model grades each knee by itself and its mirror image together, w
 paper's way. --pictures draws where each model looks, on a knee of each grade and where it is wrong.
 """
 
+import sys
 from pathlib import Path
 
 from knee_attention.datasets.layout import SPLITS
 from knee_attention.errors import InputError
 from knee_attention.files import make_folder, write_json
 from knee_attention.networks.files.pretrained import model_path
-from knee_attention.options import add_polarity, positive_number, seed_number
+from knee_attention.options import add_polarity, as_path, named, positive_number, seed_number
 from knee_attention.runs.run_folder import Run
 
 
@@ -31,7 +32,7 @@ def add_options(parser) -> None:
     parser.add_argument("model", metavar="MODEL", type=model_path,
                         help="model.h5, model.keras, the folder of a finished run, or the name "
                         "of the model that ships")
-    parser.add_argument("--data", metavar="DIR|FILE.h5",
+    parser.add_argument("--data", type=named, metavar="DIR|FILE.h5",
                         help="folder train|validation|test/<grade>/<image>, or .h5 of "
                         "make_dataset.py (default: the phantoms the model was trained on)")
     parser.add_argument("--split", choices=SPLITS, default="test", help="(default: test)")
@@ -40,15 +41,15 @@ def add_options(parser) -> None:
     add_polarity(parser)
     parser.add_argument("--with", dest="others", nargs="+", type=model_path, default=[],
                         metavar="RUN_OR_MODEL", help="further models, to join and to compare")
-    parser.add_argument("--masks", type=Path, metavar="DIR",
+    parser.add_argument("--masks", type=as_path, metavar="DIR",
                         help="measure attention on the knees that have a mask of their name there, "
                         "joint above 127")
     parser.add_argument("--flips", action="store_true",
                         help="grade each knee by itself and its mirror image together")
-    parser.add_argument("--pictures", type=Path, metavar="DIR",
+    parser.add_argument("--pictures", type=as_path, metavar="DIR",
                         help="draw there where the models look, on a knee of each grade and on "
                         "their worst mistakes")
-    parser.add_argument("--output", type=Path, metavar="DIR",
+    parser.add_argument("--output", type=as_path, metavar="DIR",
                         help="write predictions.csv and results.json there")
     parser.add_argument("--seed", type=seed_number, metavar="N",
                         help="of phantoms and --limit (default: that of the training)")
@@ -82,6 +83,8 @@ def run(options) -> None:
         for model, label in zip(saved, labels, strict=True)
     ]
     compared = comparison.compare(models) if len(models) > 1 else None
+    if options.output:
+        _write(options.output, models, compared)
     if source.masks:
         print(_attention_text(models, source))
         _keep_with_runs(saved, models)
@@ -98,9 +101,7 @@ def run(options) -> None:
                 origin += ", graded with their mirror images"
             files = comparison.draw(model, origin, options.pictures)
             print(f"pictures: {', '.join(map(str, files))}")
-    if options.output:
-        _write(options.output, models, compared)
-    elif not source.masks:
+    if not options.output and not source.masks:
         print("\nevery metric, every knee: --output DIR")
 
 
@@ -192,15 +193,19 @@ def _keep_with_runs(saved: list, models: list) -> None:
         if origin.given.is_dir():
             path = Run(origin.given).expert_masks_file
             results = model.results
-            write_json(path, {
+            kept = {
                 "data": Path(results["data"]).name,
                 "split": results["split"],
                 "knees": results["knees"],
                 "exact": results["localisation"],
                 "widened": results["localisation_widened"],
                 "averaged": results["localisation_averaged"],
-            })
-            print(f"\nkept with the run: {path}")
+            }
+            try:
+                write_json(path, kept)
+                print(f"\nkept with the run: {path}")
+            except InputError as error:  # a run that may only be read is measured all the same
+                print(f"not kept with the run: {error}", file=sys.stderr)
 
 
 def _write(output: Path, models: list, compared: dict | None) -> None:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from knee_attention.networks.fusions import described
-from knee_attention.options import positive_number, rate, seed_number
+from knee_attention.options import as_path, positive_number, rate, seed_number
 from knee_attention.runs.experiment import CHOICES, Experiment
 from knee_attention.runs.manner import Manner
 from knee_attention.startup import command_line, start_keras
@@ -75,7 +75,7 @@ def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | No
 
     add("--data", "folder train|validation|test/<grade>/<image>, or .h5 of make_dataset.py",
         "synthetic phantoms", metavar="DIR|FILE.h5", type=_data)
-    add("--output", "folder of the results", output, metavar="DIR", type=Path)
+    add("--output", "folder of the results", output, metavar="DIR", type=as_path)
     add("--epochs", "at most this many", default("epochs"), type=positive_number, metavar="N")
     add("--batch-size", "knees a step", default("batch_size"), type=positive_number, metavar="N")
     add("--learning-rate", "of Adam, at the start", default("learning_rate"), type=rate,
@@ -141,4 +141,4 @@ class _Size(argparse.Action):
 
 
 def _data(text: str) -> str:
-    return str(Path(text).absolute())
+    return str(as_path(text).absolute())

@@ -6,16 +6,16 @@ may change places.
 """
 
 import argparse
-from pathlib import Path
 
 from knee_attention.errors import InputError
+from knee_attention.options import as_path
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `export`."""
-    parser.add_argument("model", metavar="MODEL", type=Path,
+    parser.add_argument("model", metavar="MODEL", type=as_path,
                         help="an .h5 or .keras file, or the folder of a run")
-    parser.add_argument("output", type=Path, metavar="OUT.onnx", help="the file to write")
+    parser.add_argument("output", type=as_path, metavar="OUT.onnx", help="the file to write")
 
 
 def run(options: argparse.Namespace) -> None:

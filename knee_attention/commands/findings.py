@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from knee_attention.errors import InputError
+from knee_attention.options import as_path
 from knee_attention.startup import command_line
 
 BESIDE = {
@@ -39,12 +40,14 @@ def main(arguments: list[str] | None = None) -> None:
         "and 2: deeper against shallower branches, attention on joint spaces that experts drew, "
         "ensembles, and other ways from probabilities to a grade. Needs no data and no weights.",
     )
-    parser.add_argument("--from", dest="published", type=Path, required=True, metavar="DIR",
+    parser.add_argument("--from", dest="published", type=as_path, required=True, metavar="DIR",
                         help="of published runs, such as experiments/results/kneekl224")
-    parser.add_argument("--curves", type=Path, metavar="FILE.png",
+    parser.add_argument("--curves", type=as_path, metavar="FILE.png",
                         help="draw the learning curves of the multi-loss experiments there")
     options = parser.parse_args(arguments)
     with command_line("findings.py"):
+        if options.curves and options.curves.suffix.lower() != ".png":
+            raise InputError(f"{options.curves}: the name of a picture ends in .png")
         from knee_attention.runs.publishing import read_published
 
         runs = read_published(options.published)

@@ -17,20 +17,20 @@ from pathlib import Path
 from knee_attention.errors import ImageError, InputError
 from knee_attention.files import keep_inputs, make_folder, open_table, written_whole
 from knee_attention.networks.files.pretrained import DEFAULT
-from knee_attention.options import VIEWS, add_crop, add_polarity
+from knee_attention.options import VIEWS, add_crop, add_polarity, as_path
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `grade`."""
     parser.add_argument("images", nargs="+", metavar="FILE|DIR", help="films, knees, or folders")
-    parser.add_argument("--model", default=Path(DEFAULT), type=Path, metavar="FILE",
+    parser.add_argument("--model", default=Path(DEFAULT), type=as_path, metavar="FILE",
                         help="an .h5, .keras or .onnx file, the folder of a run, or a model that "
                         f"ships with the package (default: {DEFAULT})")
-    parser.add_argument("--csv", type=Path, metavar="FILE",
+    parser.add_argument("--csv", type=as_path, metavar="FILE",
                         help="also write every output's probabilities to a table")
-    parser.add_argument("--overlay", type=Path, metavar="DIR",
+    parser.add_argument("--overlay", type=as_path, metavar="DIR",
                         help="also draw every knee with the chosen branch's attention")
-    parser.add_argument("--dicom", type=Path, metavar="DIR",
+    parser.add_argument("--dicom", type=as_path, metavar="DIR",
                         help="also report every DICOM film in its own study: a structured report "
                         "and a Secondary Capture Image")
     parser.add_argument("--json", action="store_true",
@@ -65,6 +65,7 @@ def run(options: argparse.Namespace) -> None:
     reports = _report_files(files, options.dicom) if options.dicom else []
     written = [*pictures, *(file for pair in reports for file in pair)]
     keep_inputs(files, [*written, options.csv] if options.csv else written)
+    _refuse_other_images(pictures)
     start_for(options.model)
     grader = load_grader(options.model, options.polarity, options.crop)
     report_files = _reporting(grader, options) if reports else None
@@ -164,14 +165,29 @@ def _table(path: Path, columns: list[str]) -> Iterator[Callable[[dict], object]]
 
 def _named_after(files: list[Path], folder: Path, suffix: str) -> list[Path]:
     """A file in a folder for every file; of files of one name the further ones get a number."""
+    from knee_attention.films.image_files import IMAGE_SUFFIXES
+
     taken = {}
     for file in files:
-        name, times = file.stem, 1
+        # A DICOM file is often named by its UID, whose last number is no suffix.
+        known = file.suffix.lower() in {*IMAGE_SUFFIXES, ".dcm", ".dicom"}
+        stem = file.stem if known else file.name
+        name, times = stem, 1
         while name in taken:
             times += 1
-            name = f"{file.stem}-{times}"
+            name = f"{stem}-{times}"
         taken[name] = folder / f"{name}{suffix}"
     return list(taken.values())
+
+
+def _refuse_other_images(pictures: list[Path]) -> None:
+    """Keep pictures from replacing images that are none, such as films beside those graded."""
+    from knee_attention.films.image_files import is_picture
+
+    for path in pictures:
+        if path.exists() and not is_picture(path):
+            raise InputError(f"{path}: is there and no picture of an earlier grading; choose "
+                             "another --overlay")
 
 
 def _report_files(files: list[Path], folder: Path) -> list[tuple[Path, Path]]:
@@ -180,13 +196,13 @@ def _report_files(files: list[Path], folder: Path) -> list[tuple[Path, Path]]:
     Raises:
         InputError: an image is no DICOM file.
     """
-    from knee_attention.films.inputs import is_dicom
+    from knee_attention.films.inputs import REPORT_SUFFIXES, is_dicom
 
     other = next((file for file in files if file.is_file() and not is_dicom(file)), None)
     if other:
         raise InputError(f"{other}: no DICOM file, so there is no patient and no study to report "
                          "it under; leave out --dicom, or give DICOM files alone")
-    return list(zip(_named_after(files, folder, "_sr.dcm"), _named_after(files, folder, "_sc.dcm"),
+    return list(zip(*(_named_after(files, folder, suffix) for suffix in REPORT_SUFFIXES),
                     strict=True))
 
 

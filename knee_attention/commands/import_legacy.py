@@ -5,19 +5,19 @@ is executed: the graph is built anew and the code of Lambda layers is not loaded
 """
 
 import argparse
-from pathlib import Path
 
 from knee_attention.errors import InputError
 from knee_attention.files import keep_inputs
 from knee_attention.networks.backbones import BACKBONES
 from knee_attention.networks.fusions import FUSED_OUTPUT
+from knee_attention.options import as_path
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `import-legacy`."""
-    parser.add_argument("old", type=Path, metavar="OLD.h5",
+    parser.add_argument("old", type=as_path, metavar="OLD.h5",
                         help="weights or a whole model of Keras 2, such as weights.hdf5")
-    parser.add_argument("new", type=Path, metavar="NEW.h5",
+    parser.add_argument("new", type=as_path, metavar="NEW.h5",
                         help="the file to write, .h5 or .keras")
     parser.add_argument("--backbone", required=True, metavar="NAME",
                         help=f"one of {', '.join(BACKBONES)}")

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from knee_attention.errors import InputError
-from knee_attention.options import positive_number, rate, seed_number
+from knee_attention.options import as_path, positive_number, rate, seed_number
 from knee_attention.runs.experiment import CHOICES
 from knee_attention.runs.localiser.setting import LocaliserRun
 from knee_attention.runs.run_folder import Run
@@ -53,11 +53,11 @@ def _parser() -> argparse.ArgumentParser:
         "films. The same command goes on where a killed one stopped."
     )
     parser.add_argument("--data", metavar="DIR", help="films of both knees (default: synthetic)",
-                        type=lambda text: str(Path(text).absolute()))
-    parser.add_argument("--boxes", metavar="FILE", type=lambda text: str(Path(text).absolute()),
+                        type=lambda text: str(as_path(text).absolute()))
+    parser.add_argument("--boxes", metavar="FILE", type=lambda text: str(as_path(text).absolute()),
                         help="their joint boxes: a CSV file with the columns file, side, x1, y1, "
                         "x2, y2 in pixels, or the public table of OAI films")
-    parser.add_argument("--output", type=Path, metavar="DIR", default=Path("runs/localiser"),
+    parser.add_argument("--output", type=as_path, metavar="DIR", default=Path("runs/localiser"),
                         help="folder of the results (default: runs/localiser)")
     parser.add_argument("--films", type=positive_number, metavar="N",
                         help=f"phantoms to learn from (default: {LocaliserRun.films})")

@@ -16,24 +16,24 @@ import warnings
 from pathlib import Path
 
 from knee_attention.errors import InputError
-from knee_attention.options import add_crop, add_polarity, positive_number
+from knee_attention.options import add_crop, add_polarity, as_path, named, positive_number
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `node`."""
-    parser.add_argument("model", metavar="MODEL", type=Path,
+    parser.add_argument("model", metavar="MODEL", type=as_path,
                         help="an .h5, .keras or .onnx file, or the folder of a run")
     parser.add_argument("--send-to", required=True, type=_archive, metavar="TITLE@HOST:PORT",
                         help="the archive that takes the reports")
     parser.add_argument("--ae-title", default="KNEEATT", type=_title, metavar="TITLE",
                         help="the node's AE title (default: KNEEATT)")
-    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
+    parser.add_argument("--host", type=named, default="127.0.0.1", metavar="ADDRESS",
                         help="where to listen; 0.0.0.0 is every network (default: 127.0.0.1)")
     parser.add_argument("--port", type=_port, default=11112, metavar="N",
                         help="where to listen (default: 11112)")
-    parser.add_argument("--queue", type=Path, default=Path("node"), metavar="DIR",
+    parser.add_argument("--queue", type=as_path, default=Path("node"), metavar="DIR",
                         help="where films and reports wait (default: node)")
     parser.add_argument("--queue-limit", type=positive_number, default=1000, metavar="N",
                         help="films that may wait; a further one is refused (default: 1000)")
@@ -47,6 +47,7 @@ def run(options: argparse.Namespace) -> None:
         from knee_attention.grading.dicom.algorithm import Algorithm
         from knee_attention.grading.node.archive import Archive
         from knee_attention.grading.node.node import Node
+        from knee_attention.grading.node.spool import refuse_other_folder
     except ModuleNotFoundError:
         raise InputError("a node needs pynetdicom and highdicom: pip install "
                          '"knee_attention[dicom-out]"') from None
@@ -61,6 +62,7 @@ def run(options: argparse.Namespace) -> None:
     grader = load_grader(options.model, options.polarity, options.crop)
     algorithm = Algorithm.of(grader)
     archive = Archive(*options.send_to)
+    refuse_other_folder(options.queue)
     with claimed(options.queue):
         node = Node(
             grader, algorithm, archive, options.queue, options.ae_title, options.queue_limit

@@ -6,14 +6,15 @@ from such folders alone.
 """
 
 import argparse
-from pathlib import Path
+
+from knee_attention.options import as_path
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `publish`."""
-    parser.add_argument("runs", nargs="+", metavar="RUN", type=Path,
+    parser.add_argument("runs", nargs="+", metavar="RUN", type=as_path,
                         help="folder of a finished run")
-    parser.add_argument("--to", required=True, metavar="DIR", type=Path,
+    parser.add_argument("--to", required=True, metavar="DIR", type=as_path,
                         help="where published runs are gathered, "
                         "such as experiments/results/<data set>")
     parser.add_argument("--overwrite", action="store_true",

@@ -13,16 +13,16 @@ from typing import TextIO
 
 from knee_attention.errors import InputError
 from knee_attention.files import written_whole
-from knee_attention.options import count
+from knee_attention.options import as_path, count
 
 SUFFIXES = (".html", ".htm")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `report`."""
-    parser.add_argument("runs", nargs="+", metavar="RUN", type=Path,
+    parser.add_argument("runs", nargs="+", metavar="RUN", type=as_path,
                         help="folder of a finished run")
-    parser.add_argument("-o", "--output", type=Path, default=Path("report.html"),
+    parser.add_argument("-o", "--output", type=as_path, default=Path("report.html"),
                         metavar="FILE.html", help="the page to write (default: report.html)")
     parser.add_argument("--mistakes", type=count, default=8, metavar="N",
                         help="show a run's N worst mistakes (default: 8)")

@@ -8,15 +8,15 @@ import argparse
 from pathlib import Path
 
 from knee_attention.networks.files.pretrained import DEFAULT
-from knee_attention.options import add_crop, add_polarity, count, positive_number
+from knee_attention.options import add_crop, add_polarity, as_path, count, named, positive_number
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `serve`."""
-    parser.add_argument("model", nargs="?", default=Path(DEFAULT), type=Path, metavar="MODEL",
+    parser.add_argument("model", nargs="?", default=Path(DEFAULT), type=as_path, metavar="MODEL",
                         help="an .h5, .keras or .onnx file, the folder of a run, or a model that "
                         f"ships with the package (default: {DEFAULT})")
-    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
+    parser.add_argument("--host", type=named, default="127.0.0.1", metavar="ADDRESS",
                         help="address to listen at (default: 127.0.0.1, this machine alone)")
     parser.add_argument("--port", type=count, default=8000, metavar="N",
                         help="port to listen at; 0 takes a free one (default: 8000)")

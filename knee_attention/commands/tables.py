@@ -11,7 +11,7 @@ from knee_attention.commands.many_runs import (
     take_queue_options,
     work_through,
 )
-from knee_attention.options import positive_number
+from knee_attention.options import as_path, positive_number
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.many_runs import begun_with_namesakes
 from knee_attention.runs.tables import print_published, shared_options, write_table
@@ -74,7 +74,7 @@ def _parser(number: int, experiments: list[Experiment]) -> argparse.ArgumentPars
         "fails is said and passed over. Without --data: synthetic phantoms, in a small setting.",
     )
     add_options(parser, f"runs/table{number}", None)
-    parser.add_argument("--from", dest="published", type=Path, metavar="DIR",
+    parser.add_argument("--from", dest="published", type=as_path, metavar="DIR",
                         help="run nothing; print the table of the runs published in DIR")
     parser.add_argument("--seeds", type=positive_number, default=1, metavar="N",
                         help="trainings of each experiment, from --seed on (default: 1)")

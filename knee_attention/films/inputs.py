@@ -20,6 +20,12 @@ from knee_attention.films.legs import split_knees
 from knee_attention.films.names import side_of
 from knee_attention.options import SMALLEST_SIDE, VIEWS
 
+REPORT_SUFFIXES = ("_sr.dcm", "_sc.dcm")
+"""Of the structured report and the Secondary Capture Image that `grade --dicom` writes."""
+
+HEADER_BYTES = 2**14
+"""In so many a DICOM file names its equipment."""
+
 
 @dataclass(frozen=True)
 class FileInMemory:
@@ -72,6 +78,14 @@ def is_dicom(path: Path) -> bool:
             return _begins_as_dicom(file.read(132))
     except OSError:
         return False
+
+
+def is_own_report(path: Path) -> bool:
+    """Whether a DICOM file is one that `grade --dicom` made, by its name and its header."""
+    if not path.name.endswith(REPORT_SUFFIXES):
+        return False
+    with path.open("rb") as file:
+        return b"knee_attention" in file.read(HEADER_BYTES)
 
 
 def _begins_as_dicom(content: bytes) -> bool:
@@ -136,7 +150,7 @@ def knees_of(
 def files_to_open(given: Iterable[str | os.PathLike]) -> list[Path]:
     """The files to open: those named, and of folders what looks like an image or a DICOM inside.
 
-    Pictures that were drawn of knees earlier and lie in a folder are passed over.
+    Pictures and reports that were made of knees earlier and lie in a folder are passed over.
 
     Raises:
         InputError: an empty name, or no image in a folder.
@@ -146,12 +160,13 @@ def files_to_open(given: Iterable[str | os.PathLike]) -> list[Path]:
         if not os.fspath(name):
             raise InputError("expected a file or a folder. Received: an empty name")
         place = Path(name)
-        if not place.is_dir():
+        if not os.path.isdir(place):  # of a place that may not be looked at it does not fail
             files.append(place)
             continue
         found = [
             path for path in files_below(place)
-            if (is_image_file(path) and not is_picture(path)) or is_dicom(path)
+            if (is_image_file(path) and not is_picture(path))
+            or (is_dicom(path) and not is_own_report(path))
         ]  # fmt: skip
         if not found:
             raise InputError(f"{place}: no images in this folder")

@@ -10,12 +10,17 @@ import numpy as np
 from knee_attention.films.image_files import to_grey
 from knee_attention.options import KNEE_SIZE, SMALLEST_SIDE
 
+FEW, WORTH, SAMPLED_ROWS = 1e-4, 2 / 3, 512
+"""This part of an image's pixels at either end is left out of its range where the others lie within
+this part of it; asked of so many rows at least, for it takes time."""
+
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
     """Grey values with the image's own range stretched over 0-255, rounded exactly.
 
     The result does not depend on how many bits the same film was stored with: an image and its
-    multiple give the same bytes.
+    multiple give the same bytes. Of more than 8 bits a few pixels far from all others, such as a
+    marker that is burnt in, do not count for the range.
 
     Args:
         image: `(height, width[, channels])`, any integer or float dtype.
@@ -36,15 +41,35 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
         grey = grey.astype(np.uint8)
     if np.issubdtype(grey.dtype, np.floating) and not np.isfinite(grey).all():
         raise ValueError("expected finite grey values. Received: NaN or infinity")
-    lowest, highest = grey.min(), grey.max()
+    lowest, highest = _grey_range(grey)
     if lowest == highest:
         return np.zeros(grey.shape, np.uint8)
     if grey.dtype == np.uint8 and lowest == 0 and highest == 255:
         return grey
+    if lowest > grey.min() or highest < grey.max():
+        grey = np.clip(grey, lowest, highest)
     if grey.dtype in (np.uint8, np.uint16):
         return _look_up(_stretch_table(int(lowest), int(highest)), grey)
     values, span = grey.astype(np.float64), float(highest) - float(lowest)
     return np.floor((values - float(lowest)) * 255 / span + 0.5).astype(np.uint8)
+
+
+def _grey_range(grey: np.ndarray) -> tuple[float, float]:
+    """The darkest and the brightest value of an image, as it is spread to 0-255.
+
+    Of more than 8 bits, a few pixels may lie far from all others, such as a marker that is burnt
+    in; they would leave a handful of grey values for the bone. Where they do, nearly all pixels
+    decide, and no other image is changed by it.
+    """
+    lowest, highest = grey.min(), grey.max()
+    if grey.dtype != np.uint8:
+        step = max(1, min(grey.shape) // SAMPLED_ROWS)
+        nearly_all = np.quantile(grey[::step, ::step], (FEW, 1 - FEW), method="nearest")
+        if 0 < float(nearly_all[1]) - float(nearly_all[0]) < WORTH * (
+            float(highest) - float(lowest)
+        ):
+            lowest, highest = nearly_all
+    return lowest, highest
 
 
 def _stretch_table(lowest: int, highest: int) -> np.ndarray:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from knee_attention.errors import InputError
 from knee_attention.files import files_below
+from knee_attention.films.image_files import is_image_file
+from knee_attention.preparation.journal import JOURNAL
 
 
 @dataclass
@@ -45,7 +47,8 @@ class Account:
 
 
 def visible_files(folder: Path, output: Path) -> list[Path]:
-    """Every file below a folder, sorted, without hidden ones and without what the work writes.
+    """Every file below a folder, sorted, without hidden ones, without what the work writes, and
+    without what such a work wrote earlier to a folder in it.
 
     Args:
         folder: where to look.
@@ -59,6 +62,21 @@ def visible_files(folder: Path, output: Path) -> list[Path]:
     if folder.resolve() == output.resolve():
         raise InputError(f"{folder} cannot be both what is read and where it is written")
     files = files_below(folder, output)
+    written = {file.parent for file in folder.rglob(JOURNAL)} - {folder}
+    files = [file for file in files if not written & set(file.parents)] if written else files
     if not files:
         raise InputError(f"{folder} holds no files")
     return files
+
+
+def refuse_other_images(output: Path) -> None:
+    """Keep a folder's own images from being written over.
+
+    Raises:
+        InputError: the folder holds images, and no run that is to be continued.
+    """
+    begun = (output / JOURNAL).exists() or not output.is_dir()
+    other = None if begun else next(filter(is_image_file, output.iterdir()), None)
+    if other:
+        raise InputError(f"{output}: holds images, {other.name} among them, and no earlier run; "
+                         "choose another folder")

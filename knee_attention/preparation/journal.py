@@ -7,6 +7,9 @@ from pathlib import Path
 
 from knee_attention.errors import InputError
 
+JOURNAL = ".journal.jsonl"
+"""What a journal's file is called."""
+
 
 class Journal:
     """The outcome of every source, a line each, so that a killed run goes on where it was.

@@ -79,7 +79,9 @@ def _with_file(row: dict, split: str) -> dict:
     return {**row, "split": split, "file": place_of(split, row["kl"], name)}
 
 
-def place(folder: Path, rows: Sequence[dict], copy: bool = False) -> tuple[int, int]:
+def place(
+    folder: Path, rows: Sequence[dict], copy: bool = False, origin: Path | None = None
+) -> tuple[int, int]:
     """Put the knees where their rows say, by hard links where possible, and write manifest.csv.
 
     The manifest is written before the knees, so that a killed run is one whose knees are known.
@@ -89,6 +91,7 @@ def place(folder: Path, rows: Sequence[dict], copy: bool = False) -> tuple[int, 
             manifest of an earlier run has and the rows have not is removed.
         rows: one of the lists `split_rows` gives.
         copy: copy instead of linking.
+        origin: the folder of the knees; what an earlier run took from elsewhere is not removed.
 
     Returns:
         How many knees had not been there, and how many were removed.
@@ -108,6 +111,13 @@ def place(folder: Path, rows: Sequence[dict], copy: bool = False) -> tuple[int, 
             f"{folder} holds {len(strangers)} knees that are not of this split, "
             f"{strangers[0]} among them; choose another folder"
         )
+    sources = [earlier[name].get("source") for name in others] if origin else []
+    if any(source and not Path(os.path.abspath(source)).is_relative_to(os.path.abspath(origin))
+           for source in sources):  # fmt: skip
+        raise InputError(
+            f"{folder} holds {len(others)} knees that would be removed, of another folder than "
+            f"{origin}; choose another folder"
+        )
     remove_remains(folder.glob("*/*/.*"))
     new = 0
     try:
@@ -116,7 +126,7 @@ def place(folder: Path, rows: Sequence[dict], copy: bool = False) -> tuple[int, 
         write_table(folder / MANIFEST, MANIFEST_COLUMNS, rows)
         for row in tqdm(rows, desc=folder.name):
             target = folder / row["file"]
-            if not _same_file(Path(row["source"]), target):
+            if not _same_file(Path(row["source"]), target, copy):
                 new += 1
                 with written_whole(target) as beside:
                     _link_or_copy(row["source"], beside, copy)
@@ -125,10 +135,12 @@ def place(folder: Path, rows: Sequence[dict], copy: bool = False) -> tuple[int, 
     return new, len(others)
 
 
-def _same_file(source: Path, target: Path) -> bool:
+def _same_file(source: Path, target: Path, copied: bool) -> bool:
     if not target.exists():
         return False
-    return target.samefile(source) or target.read_bytes() == source.read_bytes()
+    if target.samefile(source):
+        return not copied
+    return target.read_bytes() == source.read_bytes()
 
 
 def _link_or_copy(source: str, target: Path, copy: bool) -> None:

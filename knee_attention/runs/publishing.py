@@ -48,8 +48,10 @@ def publish(run: Path, to: Path, overwrite: bool = False) -> Path:
     target = to / run.folder.resolve().name
     if target.resolve() == run.folder.resolve():
         raise InputError(f"{run.folder}: is published already")
-    if target.exists() and not overwrite:
-        raise InputError(f"{target}: published before; --overwrite replaces it")
+    if target.exists():
+        _refuse_other_folder(target)
+        if not overwrite:
+            raise InputError(f"{target}: published before; --overwrite replaces it")
     make_folder(to)
     beside = Run(to / f".{os.getpid()}.{target.name}")
     try:
@@ -88,9 +90,24 @@ def read_published(folder: Path) -> dict[str, list[FinishedRun]]:
 
 
 def _kept(run: Run) -> list[Path]:
-    """The files of a published run; turned knees and drawn joints are added where there are any."""
+    """The files of every published run."""
     return [run.experiment_file, run.environment_file, run.history, run.predictions_file,
             run.results_file]  # fmt: skip
+
+
+def _kept_where_there(run: Run) -> list[Path]:
+    """Those of some: turned knees, and attention on joints that experts drew."""
+    return [run.turned, run.expert_masks_file]
+
+
+def _refuse_other_folder(target: Path) -> None:
+    """Keep `--overwrite` from removing what is no published run, such as a run with its model."""
+    published = Run(target)
+    known = {*_kept(published), *_kept_where_there(published)}
+    others = () if target.is_symlink() or not target.is_dir() else set(target.iterdir()) - known
+    if others or not published.finished or target.is_symlink():
+        raise InputError(f"{target}: is there and is no published run"
+                         + (f", it holds {min(others).name}" if others else ""))
 
 
 def _copy(run: Run, found: FinishedRun, beside: Run) -> None:
@@ -99,7 +116,7 @@ def _copy(run: Run, found: FinishedRun, beside: Run) -> None:
     command = [_local(word) for word in found.environment.get("command", [])]
     write_json(beside.environment_file, {**found.environment, "command": command})
     _write_rounded(run.predictions_file, found.predictions, beside.predictions_file)
-    for path in (run.history, run.results_file, run.turned, run.expert_masks_file):
+    for path in (run.history, run.results_file, *_kept_where_there(run)):
         if path.is_file():
             shutil.copyfile(path, beside.folder / path.name)
 

@@ -8,6 +8,7 @@ import pytest
 
 from knee_attention.commands.cli import main
 from knee_attention.datasets.dataset import load_dataset
+from knee_attention.errors import InputError
 from knee_attention.evidence.localisation import localisation, widened
 from knee_attention.networks.files.model_files import load_model
 from knee_attention.runs.experiment import Experiment
@@ -66,6 +67,21 @@ def test_every_branch_is_scored_on_the_knees_that_have_a_mask(
     page = tmp_path / "report.html"
     main(["report", str(trained), "-o", str(page)])
     assert "joints that experts drew" in page.read_text(encoding="utf-8")
+
+
+def test_a_run_that_may_only_be_read_is_measured_all_the_same(
+    trained, knee_folder, tmp_path, capsys, monkeypatch
+):
+    def refuse(path, content):
+        raise InputError(f"{path} cannot be written: Read-only file system")
+
+    write_mask(tmp_path / "masks" / "train00R.png")
+    monkeypatch.setattr("knee_attention.commands.evaluate.write_json", refuse)
+    main(["evaluate", str(trained), "--data", str(knee_folder), "--split", "train",
+          "--masks", str(tmp_path / "masks")])
+    shown = capsys.readouterr()
+    assert "attention on 1 train knees" in shown.out
+    assert "not kept with the run" in shown.err and "Read-only" in shown.err
 
 
 def test_half_a_cell_of_the_grid_is_added_on_every_side():

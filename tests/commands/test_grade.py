@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 
 from knee_attention.commands.cli import main
+from knee_attention.commands.grade import _named_after
 from knee_attention.evidence.pictures import captioned
 from knee_attention.grading.grader import load_grader
 from knee_attention.phantoms.film import phantom_film
@@ -98,6 +100,37 @@ def test_json_lines_hold_nothing_else(trained, tmp_path, capsys):
     assert [row["synthetic_model"] for row in rows] == [False, False]
     assert sum(rows[0][f"ensemble_p{k}"] for k in range(5)) == pytest.approx(1)
     assert "not a medical device" in shown.err
+
+
+def test_a_picture_replaces_no_radiograph(trained, tmp_path, refused):
+    film = tmp_path / "film.png"
+    cv2.imwrite(str(film), phantom_film((0, 4), seed=3, height=256).image)
+    (tmp_path / "more").mkdir()
+    other = tmp_path / "more" / "film.png"
+    other.write_bytes(film.read_bytes())
+    said = refused("grade", film, "--model", trained / "model.h5", "--overlay", tmp_path / "more")
+    assert "no picture of an earlier grading" in said
+    assert other.read_bytes() == film.read_bytes()
+    for _ in range(2):  # its own pictures it draws again
+        grade(film, "--model", trained / "model.h5", "--overlay", tmp_path / "pictures")
+
+
+def test_a_uid_has_no_suffix_to_lose():
+    uids = [Path(f"in/1.2.840.{number}") for number in (1001, 1002)]
+    named = _named_after([*uids, Path("in/a.dcm"), Path("in/b.PNG"), Path("on/a.dcm")],
+                         Path("out"), "_sr.dcm")  # fmt: skip
+    assert [path.name for path in named] == [
+        "1.2.840.1001_sr.dcm", "1.2.840.1002_sr.dcm", "a_sr.dcm", "b_sr.dcm", "a-2_sr.dcm",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", [
+    ("film.png", "--model", ""), ("film.png", "--csv", ""), ("film.png", "--overlay", ""), ("",),
+])  # fmt: skip
+def test_an_empty_name_is_not_the_working_directory(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["grade", *arguments])
+    assert ended.value.code == 2 and "empty" in capsys.readouterr().err
 
 
 def test_a_film_of_any_name_has_its_row(trained, tmp_path):

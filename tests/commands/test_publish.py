@@ -120,9 +120,11 @@ def test_findings_of_published_runs_are_printed_and_drawn(published, tmp_path, c
     findings(["--from", str(published), "--curves", str(tmp_path / "curves.png")])
     assert "Antony clsf.: multi-loss - att1 alone | " in capsys.readouterr().out
     assert (tmp_path / "curves.png").stat().st_size > 10_000
-    with pytest.raises(SystemExit):
-        findings(["--from", str(tmp_path / "nowhere")])
-    assert "findings.py: " in capsys.readouterr().err
+    for arguments, said in ((["--from", str(tmp_path / "nowhere")], "no such folder"),
+                            (["--from", str(published), "--curves", "c.txt"], "ends in .png")):
+        with pytest.raises(SystemExit):
+            findings(arguments)
+        assert f"{said}" in capsys.readouterr().err
 
 
 def test_the_table_of_published_runs_is_that_of_the_runs(runs, published, capsys):
@@ -163,11 +165,29 @@ def test_on_phantoms_every_backbone_has_its_own_setting(published, capsys):
 def test_published_twice_only_when_asked_for(runs, published, refused):
     run_folder = runs / "antony_clsf_att1"
     assert "published before" in refused("publish", run_folder, "--to", published)
-    (published / "antony_clsf_att1" / "left over.txt").write_text("")
+    history = published / "antony_clsf_att1" / "history.csv"
+    history.write_text("other")
     publish(run_folder, "--to", published, "--overwrite")
-    assert not (published / "antony_clsf_att1" / "left over.txt").exists()
+    assert history.read_text() != "other"
     assert "published already" in refused("publish", published / "antony_clsf_att1", "--to",
                                           published, "--overwrite")  # fmt: skip
+
+
+def test_overwriting_removes_nothing_but_what_was_published(runs, tmp_path, refused):
+    run_folder = runs / "antony_clsf_att1"
+    trained = tmp_path / "trained" / "antony_clsf_att1"
+    shutil.copytree(run_folder, trained)
+    said = refused("publish", run_folder, "--to", trained.parent, "--overwrite")
+    assert "is there and is no published run, it holds figures" in said
+    own = tmp_path / "own" / "antony_clsf_att1"
+    own.mkdir(parents=True)
+    (own / "diary.txt").write_text("dear")
+    said = refused("publish", run_folder, "--to", own.parent, "--overwrite")
+    assert "it holds diary.txt" in said
+    (tmp_path / "link").mkdir()
+    (tmp_path / "link" / "antony_clsf_att1").symlink_to(trained)
+    refused("publish", run_folder, "--to", tmp_path / "link", "--overwrite")
+    assert (trained / "model.h5").exists() and (own / "diary.txt").exists()
 
 
 def test_what_is_no_finished_run_is_not_published(runs, tmp_path, refused):

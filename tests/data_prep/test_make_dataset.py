@@ -166,9 +166,36 @@ def test_bad_usage_is_one_sentence(prepared, tmp_path, run):
         assert code == 2 and sentence in printed.splitlines()[-1]
 
 
+def test_the_set_of_other_knees_is_not_replaced(prepared, tmp_path, run):
+    out = tmp_path / "set"
+    assert run("make_dataset", prepared / "knees", prepared / "labels.csv", out)[0] == 0
+    lines = (prepared / "labels.csv").read_text().replace("S0", "T0").replace("P", "Q")
+    (tmp_path / "other.csv").write_text(lines)
+    (tmp_path / "other").mkdir()
+    for path in (prepared / "knees").glob("*.png"):
+        (tmp_path / "other" / path.name.replace("S0", "T0")).write_bytes(path.read_bytes())
+    code, printed = run("make_dataset", tmp_path / "other", tmp_path / "other.csv", out)
+    assert code == 2 and "60 knees that would be removed" in printed.splitlines()[-1]
+    assert len(list(out.glob("*/*/*.png"))) == 60
+
+
+def test_links_become_copies_when_copies_are_asked_for(prepared, tmp_path, run):
+    arguments = (prepared / "knees", prepared / "labels.csv", tmp_path / "set")
+    run("make_dataset", *arguments)
+    code, printed = run("make_dataset", *arguments, "--copy")
+    assert code == 0 and "60 knees placed, 0 were there" in printed
+    assert {path.stat().st_nlink for path in (tmp_path / "set").glob("*/*/*.png")} == {1}
+    code, printed = run("make_dataset", *arguments, "--copy")
+    assert code == 0 and "0 knees placed, 60 were there" in printed
+
+
 def test_options_that_no_set_can_be_made_with_do_not_bind_the_folder(prepared, tmp_path, run):
     (tmp_path / "two.csv").write_text("id,side,kl\nS000,R,1\nS001,R,1\n")
     few = (prepared / "knees", tmp_path / "two.csv", tmp_path / "set")
+    (tmp_path / "other.csv").write_text("id,side,kl\nX,R,1\n")
+    strange = (prepared / "knees", tmp_path / "other.csv", tmp_path / "set")
+    code, printed = run("make_dataset", *strange, "--test", 0.2)
+    assert code == 2 and "has a label" in printed.splitlines()[-1]
     code, printed = run("make_dataset", *few, "--test", 0.4)
     assert code == 2 and "too few subjects" in printed.splitlines()[-1]
     made = (prepared / "knees", prepared / "labels.csv", tmp_path / "set")

@@ -204,3 +204,5 @@ def test_readings_of_other_visits_than_the_one_asked_for_are_listed(tmp_path, ru
     assert (label["id"], label["visits"]) == ("A", "V0")
     reasons = [row["reason"] for row in read_rows(tmp_path / "excluded.csv")]
     assert reasons == ["another visit than V0"] * 2
+    code, printed = run("make_labels", table, tmp_path / "labels.csv", "--visit", "v0")
+    assert code == 2 and "no reading is of visit v0; there are V0, V5" in printed

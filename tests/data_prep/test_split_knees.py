@@ -123,6 +123,21 @@ def test_knees_may_lie_among_the_films(films, run):
         assert code == 0 and account_of(printed) == (3, 3, 0)
 
 
+def test_what_an_earlier_run_wrote_among_the_films_is_no_film(films, tmp_path, run):
+    run("split_knees", films, films / "knees")
+    code, printed = run("split_knees", films, tmp_path / "middle", "--split", "middle")
+    assert code == 0 and account_of(printed) == (3, 3, 0)
+
+
+def test_a_folder_with_images_of_its_own_is_not_written_to(films, tmp_path, run):
+    own = tmp_path / "own" / "S000_R.png"
+    own.parent.mkdir()
+    own.write_bytes(b"mine")
+    code, printed = run("split_knees", films, own.parent)
+    assert code == 2 and "holds images, S000_R.png among them" in printed.splitlines()[-1]
+    assert [path.name for path in own.parent.iterdir()] == [own.name]
+
+
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 def test_a_contact_sheet_among_the_films_is_no_film(films, tmp_path, run, suffix):
     sheet = films / f"cuts{suffix}"

@@ -82,17 +82,17 @@ def placed(tmp_path, run):
     for index in range(12):
         for side in "RL":
             knee = rng.integers(0, 256, (40, 28)).astype(np.uint8)
-            write_image(tmp_path / "knees" / f"S{index:02d}_{side}.png", knee)
+            write_image(tmp_path / "prepared" / f"S{index:02d}_{side}.png", knee)
             lines.append(f"S{index:02d},P{index},{side},{index % 5}")
     (tmp_path / "labels.csv").write_text("\n".join(lines))
-    arguments = (tmp_path / "knees", tmp_path / "labels.csv", tmp_path / "set")
+    arguments = (tmp_path / "prepared", tmp_path / "labels.csv", tmp_path / "set")
     assert run("make_dataset", *arguments)[0] == 0
     return tmp_path, arguments
 
 
 def test_knees_that_are_gone_leave_the_training_set(placed, run):
     folder, arguments = placed
-    (folder / "knees" / "S03_R.png").unlink()
+    (folder / "prepared" / "S03_R.png").unlink()
     code, printed = run("make_dataset", *arguments)
     assert code == 0, printed
     assert "of an earlier run removed" in printed

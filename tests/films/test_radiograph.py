@@ -19,6 +19,25 @@ def test_to_uint8_stretches_the_films_own_range_rounding_half_up():
         np.testing.assert_array_equal(to_uint8(halves.astype(dtype)), to_uint8(halves))
 
 
+@pytest.mark.parametrize("value", [0, 65535])
+def test_a_few_pixels_far_from_all_others_do_not_spoil_a_film(value):
+    """Such as a marker that is burnt in; a film whose ends are far but many is as it was."""
+    film = np.random.default_rng(0).integers(20_000, 24_000, (400, 300)).astype(np.uint16)
+    plain = to_uint8(film)
+    marked = film.copy()
+    marked[:3, :3] = value
+    found = to_uint8(marked)
+    assert abs(found[9:].astype(int) - plain[9:]).max() <= 1
+    assert (found[:3, :3] == (0 if value == 0 else 255)).all()
+    for dtype in (np.int32, np.float32):
+        np.testing.assert_array_equal(to_uint8(marked.astype(dtype)), found)
+    marked[:40, :40] = value
+    low, high = int(marked.min()), int(marked.max())
+    np.testing.assert_array_equal(
+        to_uint8(marked), np.floor((marked - float(low)) * 255 / (high - low) + 0.5)
+    )
+
+
 def test_to_uint8_names_what_it_cannot_take():
     assert not to_uint8(np.full((20, 20), 9, np.uint16)).any()
     with pytest.raises(ValueError, match="16 pixels"):

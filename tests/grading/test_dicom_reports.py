@@ -17,6 +17,7 @@ from knee_attention.commands import grade as command  # noqa: E402
 from knee_attention.commands.cli import main  # noqa: E402
 from knee_attention.errors import InputError  # noqa: E402
 from knee_attention.films.dicom import read_dataset, read_film  # noqa: E402
+from knee_attention.films.inputs import files_to_open  # noqa: E402
 from knee_attention.films.orientation import stored_box  # noqa: E402
 from knee_attention.grading.dicom.algorithm import Algorithm  # noqa: E402
 from knee_attention.grading.dicom.reports import (  # noqa: E402
@@ -256,3 +257,12 @@ def test_without_highdicom_the_command_says_what_to_install(tmp_path, monkeypatc
     options = command.argparse.Namespace(model=tmp_path, view="auto")
     with pytest.raises(InputError, match=r'--dicom needs highdicom: pip install .*\[dicom-out\]'):
         command._reporting(bright_knee_grader(), options)
+
+
+def test_reports_in_a_folder_of_films_are_passed_over(tmp_path):
+    film = study_film(tmp_path / "film.dcm")
+    named_alike = study_film(tmp_path / "patient_sc.dcm")
+    made = reports_of(film, bright_knee_grader().grade(film), ALGORITHM)
+    write_report(tmp_path / "film_sr.dcm", made.report)
+    write_report(tmp_path / "film_sc.dcm", made.picture)
+    assert files_to_open([tmp_path]) == [film, named_alike]

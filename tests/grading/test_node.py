@@ -253,6 +253,20 @@ def test_a_film_that_fails_for_no_fault_of_its_own_is_kept(node, archive, tmp_pa
     until(lambda: waiting(tmp_path, "films") == 0)
 
 
+def test_a_folder_of_the_user_s_films_is_no_queue(tmp_path, capsys):
+    film = study_film(tmp_path / "share" / "films" / "patient.dcm")
+    remains = tmp_path / "share" / ".123.unfinished.png"
+    remains.touch()
+    mode = film.parents[1].stat().st_mode
+    with pytest.raises(SystemExit):
+        main(["node", "kneekl-vgg16-multiloss", "--send-to", "ARCHIVE@127.0.0.1:1",
+              "--port", str(free_port()), "--queue", str(tmp_path / "share")])
+    assert "holds other files than the queue of a node" in capsys.readouterr().err
+    with pytest.raises(InputError, match="holds other files"):
+        Node(bright_knee_grader(), ALGORITHM, Archive("A", "127.0.0.1", 1), tmp_path / "share")
+    assert film.exists() and remains.exists() and film.parents[1].stat().st_mode == mode
+
+
 def test_two_nodes_do_not_work_in_one_folder(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with claimed(tmp_path / "node"), pytest.raises(SystemExit) as ended:

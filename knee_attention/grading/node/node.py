@@ -25,7 +25,7 @@ from knee_attention.grading.dicom.algorithm import PRODUCT, Algorithm
 from knee_attention.grading.dicom.reports import file_content, reports_of
 from knee_attention.grading.grader import Grader
 from knee_attention.grading.node.archive import Archive, Sender
-from knee_attention.grading.node.spool import Spool
+from knee_attention.grading.node.spool import QUEUES, REFUSED, Spool, refuse_other_folder
 
 RADIOGRAPHS = {
     ComputedRadiographyImageStorage,
@@ -95,7 +95,7 @@ class Node:
         limit: how many films may wait.
 
     Raises:
-        InputError: the folder cannot be made.
+        InputError: the folder cannot be made, or holds something else.
     """
 
     def __init__(
@@ -103,9 +103,11 @@ class Node:
         title: str = "KNEEATT", limit: int = 1000,
     ):  # fmt: skip
         self.grader, self.algorithm, self.title = grader, algorithm, title
-        self.refused = folder / "refused"
-        self.films = Spool(folder / "films", limit)
-        self.reports = Spool(folder / "reports", 2 * limit)
+        refuse_other_folder(folder)
+        self.refused = folder / REFUSED
+        self.films, self.reports = (
+            Spool(folder / name, limit * share) for name, share in QUEUES.items()
+        )
         folder.chmod(0o700)
         self._film_came, self._report_came = threading.Event(), threading.Event()
         self._ended = threading.Event()

@@ -3,7 +3,27 @@
 import threading
 from pathlib import Path
 
+from knee_attention.errors import InputError
 from knee_attention.files import make_folder, remove_remains, written_whole
+
+QUEUES = {"films": 1, "reports": 2}
+"""The folders of a node's queue, and how many files a film has in each."""
+
+REFUSED = "refused"
+"""That of films and reports that nobody takes."""
+
+
+def refuse_other_folder(folder: Path) -> None:
+    """Keep a node away from folders that are none of its own: it removes what it has graded.
+
+    Raises:
+        InputError: the folder holds something else than the queue of a node.
+    """
+    held = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    held.discard(".claim")
+    if held and not set(QUEUES) <= held <= {*QUEUES, REFUSED}:
+        raise InputError(f"{folder}: holds other files than the queue of a node; choose another "
+                         "--queue")
 
 
 class Spool:

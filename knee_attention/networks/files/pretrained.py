@@ -12,7 +12,12 @@ def model_path(given: str | os.PathLike) -> Path:
     """The file of a model that ships with the package, if that is what is named; else the path.
 
     A file or folder of that name in the working directory comes first.
+
+    Raises:
+        ValueError: an empty name.
     """
+    if not os.fspath(given):
+        raise ValueError("expected the name of a model. Received: an empty text")
     shipped = FOLDER / f"{given}.h5"
     if Path(given).exists() or Path(given).name != str(given) or not shipped.is_file():
         return Path(given)
