@@ -45,6 +45,22 @@ def test_onnxruntime_computes_what_keras_does(tmp_path, backbone, fusion):
     assert network.description == description(model)
 
 
+def test_a_network_of_bfloat16_is_computed_in_float32(tmp_path):
+    mixed, whole = (
+        build_model("antony_clsf", ("att1", "att2"), "multi_loss", (96, 96), precision=precision)
+        for precision in ("mixed_bfloat16", "float32")
+    )
+    shaken(mixed)
+    whole.set_weights(mixed.get_weights())
+    export_onnx(mixed, tmp_path / "model.onnx", description(mixed))
+    knees = np.random.default_rng(1).integers(0, 256, (3, 96, 96, 1)).astype(np.float32)
+    values = OnnxNetwork(tmp_path / "model.onnx")(knees)
+    for output, expected in whole.predict(knees, verbose=0).items():
+        np.testing.assert_allclose(values[output], expected, atol=1e-5)
+    for output, expected in mixed.predict(knees, verbose=0).items():
+        np.testing.assert_allclose(values[output], expected, atol=0.05)
+
+
 @pytest.mark.parametrize(("kind", "fusion"), [("clsf", "dense"), ("joint", "joint")])
 def test_baselines_are_exported(tmp_path, kind, fusion):
     model = build_model(f"antony_{kind}_baseline", (), fusion, (128, 96))
