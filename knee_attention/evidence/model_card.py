@@ -28,6 +28,7 @@ def model_card(
     results: Mapping,
     calibration: Mapping,
     checks: Mapping,
+    of_joints: bool,
 ) -> str:
     """The card in Markdown.
 
@@ -41,14 +42,16 @@ def model_card(
             calibration errors.
         checks: `least_likeness`, the `share` of validation knees above it, `changed` predictions
             by rounding to float16 and `megabytes`.
+        of_joints: whether its knees are crops of joints, and not halves of films.
     """
+    shown = "a crop of a knee joint" if of_joints else "half a film of both knees"
     height, width = experiment["image_size"]
     outputs = results["outputs"]
     chosen = outputs[results["chosen"]]
     lines = [
         f"# {name}",
         "",
-        f"Kellgren-Lawrence grades 0 to 4 from a crop of a knee joint, {height}x{width} pixels: "
+        f"Kellgren-Lawrence grades 0 to 4 from {shown}, {height}x{width} pixels: "
         f"{experiment['name']} of {CITATION}",
         "",
         "**Research use only, not a medical device.** It must not decide about a patient.",
@@ -94,8 +97,9 @@ def model_card(
         "## Not tested on",
         "",
         "Knees of any other source; lying or lateral views; prostheses, fractures, implants, "
-        "children; other detectors. Whole films are cut to the joint by a localiser that learnt "
-        "from synthetic films alone.",
+        "children; other detectors."
+        + (" Whole films are cut to the joint by a localiser that learnt from synthetic films "
+           "alone." if of_joints else ""),
         "",
     ]
     return "\n".join(lines)

@@ -62,7 +62,8 @@ def make_pretrained(run: Path, name: str, about: str, folder: Path, crop: str = 
     calibration = _calibrated(predictions)
     typical, least, share = _typical(dataset.splits["train"], knees)
     said = read_description(place.model)
-    said |= Preparation.recorded(said, place.model).told(crop).described()
+    preparation = Preparation.recorded(said, place.model).told(crop)
+    said |= preparation.described()
     said |= {
         "name": name,
         "temperatures": {output: values["temperature"] for output, values in calibration.items()},
@@ -90,7 +91,9 @@ def make_pretrained(run: Path, name: str, about: str, folder: Path, crop: str = 
         "changed": int((grades != others).sum()),
         "megabytes": path.stat().st_size / 1e6,
     }
-    card = model_card(name, about, experiment, reached, calibration, checks)
+    card = model_card(
+        name, about, experiment, reached, calibration, checks, preparation.shows_joints
+    )
     with written_whole(folder / f"{name}.md") as beside:
         beside.write_text(card, encoding="utf-8")
     return card
