@@ -86,7 +86,7 @@ def _make(options: argparse.Namespace) -> None:
     grades = choose_grades(readings_of(read_table(options.labels)))
     own_files = {"knees.csv", "excluded.csv", CUTTING}
     cutting = Cutting.read(options.knees)
-    files = visible_files(options.knees, options.dataset)
+    files = visible_files(options.knees, options.dataset, MANIFEST)
     sources = [path for path in files if path.name not in own_files]
     choices = {name: getattr(options, name) for name in ("test", "validation", "seed", "by_knee")}
     choices["folds"] = options.folds

@@ -111,7 +111,7 @@ def _split(options: argparse.Namespace) -> None:
         raise InputError(f"{options.contact_sheet}: a contact sheet is a .png or .jpg file")
 
     from knee_attention.files import keep_inputs, write_table
-    from knee_attention.films.cutting import Cutting, write_cutting
+    from knee_attention.films.cutting import CUTTING, Cutting, write_cutting
     from knee_attention.preparation.accounts import refuse_other_images, visible_files
     from knee_attention.preparation.contact_sheets import contact_sheets, page_files
     from knee_attention.preparation.film_to_knees import BOX_COLUMNS, KNEE_COLUMNS, Cutter
@@ -121,7 +121,7 @@ def _split(options: argparse.Namespace) -> None:
     from knee_attention.preparation.workers import work_through
 
     own_tables = {"images.csv", "excluded.csv"}
-    files = visible_files(options.films, options.knees)
+    files = visible_files(options.films, options.knees, CUTTING)
     sources = [path for path in files if path.name not in own_tables]
     if options.contact_sheet:
         keep_inputs(files, page_files(options.contact_sheet, len(sources)))

@@ -93,6 +93,7 @@ def run(options: argparse.Namespace) -> None:
                 continue
             if any(knee.turned for knee in knees):
                 turned += 1
+                progress.write(f"{file}: a photographic negative, turned", file=sys.stderr)
             for knee in knees:
                 row = knee_row(str(file), knee, synthetic)
                 shown = json.dumps(row) if options.json else _line(row)
@@ -114,7 +115,7 @@ def run(options: argparse.Namespace) -> None:
         print(f"every probability: {options.csv}", file=remarks)
     if options.overlay:
         print(f"pictures: {options.overlay}", file=remarks)
-    if options.dicom:
+    if options.dicom and unreported < len(files) - failed:
         print(f"DICOM reports: {options.dicom}", file=remarks)
     if turned:
         print(f"photographic negatives, turned before grading: {turned} of {len(files)} files",

@@ -48,18 +48,23 @@ def joint_masks(
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder of masks")
     places = {id_and_side(file): place for place, file in enumerate(files)}
-    found, left_out = {}, []
-    for path in sorted(filter(is_image_file, folder.iterdir())):
+    found, left_out, strangers = {}, [], []
+    paths = sorted(filter(is_image_file, folder.iterdir()))
+    for path in paths:
         try:
             place = places[id_and_side(path)]
             found[place] = _joint(path, image_shape(place))
         except KeyError:
-            left_out.append(ImageError(path, "no knee of this name among those measured"))
+            strangers.append(path)
         except ImageError as error:
             left_out.append(error)
+    if strangers:
+        more = f", nor of {len(strangers) - 1} more" if strangers[1:] else ""
+        reason = f"no knee of this name{more} among those measured"
+        left_out.append(ImageError(strangers[0], reason))
     if not found:
         reason = f" (the first: {left_out[0]})" if left_out else ""
-        raise InputError(f"{folder}: none of its {len(left_out)} masks can be used{reason}")
+        raise InputError(f"{folder}: none of its {len(paths)} masks can be used{reason}")
     positions = sorted(found)
     return JointMasks(np.array(positions), [found[place] for place in positions], left_out)
 

@@ -25,7 +25,7 @@ def heat_maps(
     Args:
         grids: `{measure: values}`, rows `w1` from the highest, columns `w0`; NaN where nothing is
             known. Measures whose name ends in `loss` are the better the lower.
-        marked: `w0` and `w1` of the paper's cell, which gets a dashed frame; the best one gets a
+        marked: `w0` and `w1` of the paper's cell, which gets a dashed frame; the best ones get a
             whole one.
         title: experiment, data and split.
         path: the PNG file.
@@ -59,7 +59,8 @@ def _heat_map(
     axes.set(title=measure, xlabel="w0", ylabel="w1",
              xticks=range(grid.shape[1]), xticklabels=[f"{weight:g}" for weight in grid.columns],
              yticks=range(grid.shape[0]), yticklabels=[f"{weight:g}" for weight in grid.index])
-    _frame(axes, *np.unravel_index(np.nanargmax(good), good.shape), "-")
+    for row, column in np.argwhere(good == np.nanmax(good)):
+        _frame(axes, row, column, "-")
     w0, w1 = marked
     if w0 in grid.columns and w1 in grid.index:
         _frame(axes, grid.index.get_loc(w1), grid.columns.get_loc(w0), "--")

@@ -108,6 +108,8 @@ def captioned(image: np.ndarray, mask: np.ndarray | None, caption: str) -> np.nd
         shown, BORDER, CAPTION + BORDER, BORDER, BORDER, cv2.BORDER_CONSTANT
     )
     place = (BORDER, BORDER + HEIGHT + CAPTION - 10)
-    white = (255, 255, 255)
-    cv2.putText(picture, caption, place, cv2.FONT_HERSHEY_SIMPLEX, 0.7, white, 1, cv2.LINE_AA)
+    font, white = cv2.FONT_HERSHEY_SIMPLEX, (255, 255, 255)
+    (length, _), _ = cv2.getTextSize(caption, font, 1, 1)
+    size = min(0.7, (shown.shape[1] - BORDER) / max(length, 1))
+    cv2.putText(picture, caption, place, font, size, white, 1, cv2.LINE_AA)
     return picture

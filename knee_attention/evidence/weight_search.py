@@ -52,20 +52,23 @@ def grid_of(table: pd.DataFrame, measure: str) -> pd.DataFrame:
     return means.sort_index(ascending=False)
 
 
-def best_of(table: pd.DataFrame, measure: str) -> Weights:
-    """The weights at which a measure is best on the mean over seeds."""
+def best_of(table: pd.DataFrame, measure: str) -> list[Weights]:
+    """The weights at which a measure is best on the mean over seeds; accuracies may tie."""
     means = table.groupby(["w0", "w1"])[measure].mean()
-    return means.idxmax() if measure.endswith("accuracy") else means.idxmin()
+    best = means.max() if measure.endswith("accuracy") else means.min()
+    return list(means.index[means == best])
 
 
 def sentence(table: pd.DataFrame, measure: str) -> str:
     """How far the paper's choice is from the best by one measure, and how much it varies."""
     cells = table.groupby(["w0", "w1"])[measure]
     means, spreads = cells.mean(), cells.std().dropna()
-    w0, w1 = best_of(table, measure)
+    (w0, w1), *others = best_of(table, measure)
     best = means.loc[(w0, w1)]
     name = measure.replace("_", " ")
     said = f"The best validation {name} is {best:.3f}, at w0 {w0:g} and w1 {w1:g}"
+    if others:
+        said += f", and at {len(others)} other{'s' if len(others) > 1 else ''}"
     if PAPER_CHOICE in means.index:
         paper = means.loc[PAPER_CHOICE]
         said += f"; the paper's 1.0 and 0.8 have {paper:.3f}, {abs(paper - best):.3f} off"

@@ -21,6 +21,9 @@ AFAR, FARTHER = 2.5, 3.5
 """The reach of a look at what may be a crop of a joint: one that fills the 256 pixels is larger
 than the 66 that the network sees at once."""
 
+SMALLEST_BOX = 1 / 6
+"""Of the shorter side of a film; on films of both knees a joint box has a quarter and more."""
+
 
 def localiser_input(
     film: np.ndarray, reach: float = 1.0
@@ -83,7 +86,8 @@ class Localiser:
             return self._network.forward()[0, 0].copy()
 
     def joints(self, film: np.ndarray, most: int = 2) -> list[Joint]:
-        """The joints on a film, in pixels of the film, whatever their score.
+        """The joints on a film, in pixels of the film, whatever their score; none that is too small
+        for a knee.
 
         Args:
             film: `(height, width[, channels])`, any dtype, bone bright.
@@ -96,7 +100,8 @@ class Localiser:
             ValueError: no image, or one too small for a knee.
         """
         grey = to_uint8(film)
-        joints = self._seen(grey, most)
+        least = SMALLEST_BOX * min(grey.shape)
+        joints = [joint for joint in self._seen(grey, most) if joint.box[2] >= least]
         for crop in self._seen(grey, 1, AFAR):
             fills = covered(crop.box, grey.shape) >= CROP_COVERED
             if fills and crop.score > max((joint.score for joint in joints), default=0):

@@ -68,5 +68,7 @@ def film_picture(knees: list[GradedKnee], synthetic: bool) -> np.ndarray:
         caption = f"{SIDES[knee.side]}: KL {knee.grade} (P {share:.2f} by {knee.chosen})"
         if synthetic:
             caption += ", synthetic model"
+        if knee.unlike:
+            caption += ", unlike the training knees"
         panels.append(captioned(knee.image, knee.mask, caption))
     return np.hstack(panels)

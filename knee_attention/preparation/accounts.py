@@ -46,13 +46,14 @@ class Account:
         return "\n".join(lines)
 
 
-def visible_files(folder: Path, output: Path) -> list[Path]:
+def visible_files(folder: Path, output: Path, record: str | None = None) -> list[Path]:
     """Every file below a folder, sorted, without hidden ones, without what the work writes, and
     without what such a work wrote earlier to a folder in it.
 
     Args:
         folder: where to look.
         output: the folder the work writes to; it may lie in `folder`.
+        record: a file that such a work, and no other, leaves in the folder that it writes to.
 
     Raises:
         InputError: no such folder, or it holds no file, or it is the output itself.
@@ -62,8 +63,8 @@ def visible_files(folder: Path, output: Path) -> list[Path]:
     if folder.resolve() == output.resolve():
         raise InputError(f"{folder} cannot be both what is read and where it is written")
     files = files_below(folder, output)
-    written = {file.parent for file in folder.rglob(JOURNAL)} - {folder}
-    files = [file for file in files if not written & set(file.parents)] if written else files
+    written = {file.parent for file in files if file.name == record} - {folder}
+    files = [file for file in files if not written & set(file.parents)]
     if not files:
         raise InputError(f"{folder} holds no files")
     return files

@@ -15,7 +15,7 @@ from knee_attention.files import make_folder
 from knee_attention.runs.experiment import NAMED_WEIGHTS, Experiment
 from knee_attention.runs.manner import Manner
 from knee_attention.runs.progress import Status
-from knee_attention.runs.queue import Queue
+from knee_attention.runs.queue import GRACE, Queue
 from knee_attention.runs.run_folder import Run
 
 if TYPE_CHECKING:  # pandas, which the command lines do not wait for
@@ -142,9 +142,12 @@ def run_by_workers(queue: Queue, command: list[str], count: int, output: Path) -
     from tqdm import tqdm
 
     make_folder(output)
+    status = queue.status()
     logs = [output / f"worker{number + 1}.log" for number in range(count)]
     workers = [_started(command, log) for log in logs]
-    status = queue.status()
+    if status.running:
+        print(f"held by workers: {len(status.running)}; what dead ones held is taken again after "
+              f"{GRACE / 60:.0f} minutes", flush=True)
     try:
         done = len(status.done)
         with tqdm(total=len(queue.cells), initial=done, desc="runs", disable=None) as progress:

@@ -1,6 +1,8 @@
 """Runs as they are kept beside the code: what was run and what it found, without the weights."""
 
+import glob
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -53,18 +55,39 @@ def publish(run: Path, to: Path, overwrite: bool = False) -> Path:
         if not overwrite:
             raise InputError(f"{target}: published before; --overwrite replaces it")
     make_folder(to)
-    beside = Run(to / f".{os.getpid()}.{target.name}")
+    _refuse_other_data(found.experiment, to)
+    _remove_remains(target)
+    beside, before = (to / f".{os.getpid()}.{kind}.{target.name}" for kind in ("new", "old"))
     try:
-        beside.folder.mkdir()
-        _copy(run, found, beside)
+        beside.mkdir()
+        _copy(run, found, Run(beside))
         if target.exists():
-            shutil.rmtree(target)
-        beside.folder.rename(target)
+            target.rename(before)
+        beside.rename(target)
     except OSError as error:
         raise InputError(f"{target} cannot be written: {error.strerror}") from None
     finally:
-        shutil.rmtree(beside.folder, ignore_errors=True)
+        _remove_remains(target)
     return target
+
+
+def _refuse_other_data(experiment: dict, to: Path) -> None:
+    """No table can show runs on two sets of data."""
+    for place in to.glob("[!.]*"):
+        if Run(place).finished:
+            held = Run(place).read_experiment().get("data")
+            if _local(held) != _local(experiment.get("data")):
+                raise InputError(f"{to}: holds runs on {held or 'synthetic phantoms'}; choose "
+                                 "another --to")
+
+
+def _remove_remains(target: Path) -> None:
+    """Remove what was begun beside a published run, and what it replaced; a killed process leaves
+    that behind.
+    """
+    for place in target.parent.glob(f".*.{glob.escape(target.name)}"):
+        if re.fullmatch(r"\.\d+\.(new|old)", place.name.removesuffix(f".{target.name}")):
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def read_published(folder: Path) -> dict[str, list[FinishedRun]]:
@@ -77,7 +100,8 @@ def read_published(folder: Path) -> dict[str, list[FinishedRun]]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     found, options = {}, {}
-    for place in sorted(path for path in folder.iterdir() if Run(path).finished):
+    places = (path for path in folder.glob("[!.]*") if Run(path).finished)
+    for place in sorted(places):
         name, training = without_seed(place.name), Run(place).read()
         found.setdefault(name, []).append(training)
         held = with_weights_named(training.experiment)

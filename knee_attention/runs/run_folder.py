@@ -105,7 +105,8 @@ class Run:
 
     def seconds_trained(self) -> float:
         """How long the epochs took that lie behind, of a training that was killed."""
-        if not (self.checkpoint.exists() or self.weights_checkpoint.exists()):
+        begun = self.checkpoint.exists() or self.weights_checkpoint.exists()
+        if not (begun and self.history.exists()):
             return 0.0
         with self.history.open(newline="", encoding="utf-8") as file:
             return sum(float(row["seconds"]) for row in csv.DictReader(file))

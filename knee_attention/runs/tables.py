@@ -92,7 +92,7 @@ def print_published(number: int, folder: Path, experiments: list[Experiment]) ->
         raise InputError(f"{folder}: no such folder")
     known = {experiment.name: experiment for experiment in experiments}
     finished, others, options = {}, [], {}
-    for place in sorted(path for path in folder.iterdir() if path.is_dir()):
+    for place in sorted(path for path in folder.glob("[!.]*") if path.is_dir()):
         experiment = known.get(without_seed(place.name))
         if experiment is None:
             others.append(place.name)
@@ -145,7 +145,11 @@ def refuse_different(options: dict[Path, dict]) -> None:
         for name in shared:
             if held.get(name) != shared[name]:
                 raise InputError(f"{run}: cannot be shown together with {first.name}, its {name} "
-                                 f"is {held.get(name)!r} and not {shared[name]!r}")
+                                 f"is {_shown(held.get(name))} and not {_shown(shared[name])}")
+
+
+def _shown(option) -> str:
+    return "not given" if option is None else repr(option)
 
 
 def _heading(number: int, finished: dict, data: str | None) -> str:

@@ -173,6 +173,23 @@ def test_published_twice_only_when_asked_for(runs, published, refused):
                                           published, "--overwrite")  # fmt: skip
 
 
+def test_runs_on_other_data_are_not_published_beside(runs, published, tmp_path, refused):
+    other = tmp_path / "antony_clsf_att2"
+    shutil.copytree(runs / "antony_clsf_att1", other)
+    path = other / "experiment.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"data": "/somewhere/knees"}))
+    assert "holds runs on synthetic phantoms" in refused("publish", other, "--to", published)
+
+
+def test_a_publication_that_was_killed_is_repeated_and_leaves_nothing(runs, published):
+    kept = published / "antony_clsf_att1"
+    shutil.copytree(kept, published / ".123.new.antony_clsf_att1")
+    kept.rename(published / ".123.old.antony_clsf_att1")
+    assert "antony_clsf_att1" not in read_published(published)
+    publish(runs / "antony_clsf_att1", "--to", published)
+    assert not list(published.glob(".*")) and kept.is_dir()
+
+
 def test_overwriting_removes_nothing_but_what_was_published(runs, tmp_path, refused):
     run_folder = runs / "antony_clsf_att1"
     trained = tmp_path / "trained" / "antony_clsf_att1"

@@ -129,6 +129,15 @@ def test_what_an_earlier_run_wrote_among_the_films_is_no_film(films, tmp_path, r
     assert code == 0 and account_of(printed) == (3, 3, 0)
 
 
+def test_films_that_an_earlier_step_wrote_to_a_folder_are_films(films, tmp_path, run):
+    """As dicom_to_png.py writes them, a folder a visit."""
+    (films / "V06").mkdir()
+    (films / "V06" / ".journal.jsonl").write_text('{"options": {"bits": 16}}')
+    (films / "S001.png").rename(films / "V06" / "S001.png")
+    code, printed = run("split_knees", films, tmp_path / "knees")
+    assert code == 0 and account_of(printed) == (3, 3, 0)
+
+
 def test_a_folder_with_images_of_its_own_is_not_written_to(films, tmp_path, run):
     own = tmp_path / "own" / "S000_R.png"
     own.parent.mkdir()

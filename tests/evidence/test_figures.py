@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from knee_attention.evidence import figures, panels
+from knee_attention.evidence.pictures import captioned
 
 
 def inked(path):
@@ -81,3 +82,11 @@ def test_a_loss_that_was_no_number_does_not_stop_the_drawing(tmp_path):
     ]
     figures.learning_curves(history, ["att0"], "run", tmp_path / "curves.png")
     assert inked(tmp_path / "curves.png") > 0.01
+
+
+def test_a_caption_fits_below_a_narrow_picture():
+    """A knee without attention has one panel."""
+    picture = captioned(np.zeros((320, 224), np.uint8), None, "right knee: KL 3 (P 0.58 by kl), syn"
+                        "thetic model")  # fmt: skip
+    drawn = np.flatnonzero(picture.max(axis=(0, 2)))
+    assert drawn[-1] < picture.shape[1] - 8 and len(drawn) > 200

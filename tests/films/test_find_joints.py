@@ -136,3 +136,12 @@ def test_the_joints_of_real_half_films_are_found(name, negative):
     place = (left + width / 2) / film.shape[1], (top + 0.59 * height) / film.shape[0]
     assert place == pytest.approx(HALF_FILMS[name], abs=0.04)
     assert 0.4 < width / film.shape[1] < 0.7
+
+
+@real
+@pytest.mark.parametrize("turned", [cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_90_COUNTERCLOCKWISE])
+def test_no_speck_of_a_sideways_film_is_taken_for_a_joint(turned):
+    """Its polarity is judged wrongly, so that nothing on it looks like a knee."""
+    film = cv2.imread(str(DATA / "radiographs" / "9000099.jpg"), cv2.IMREAD_GRAYSCALE)
+    with pytest.raises(ValueError, match="no knee joint found"):
+        joint_crops(bone_bright(cv2.rotate(film, turned))[0])

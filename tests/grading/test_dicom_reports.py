@@ -266,3 +266,10 @@ def test_reports_in_a_folder_of_films_are_passed_over(tmp_path):
     write_report(tmp_path / "film_sr.dcm", made.report)
     write_report(tmp_path / "film_sc.dcm", made.picture)
     assert files_to_open([tmp_path]) == [film, named_alike]
+
+
+@pytest.mark.parametrize("said", ["YES", "NO", None])
+def test_what_is_burnt_into_the_film_is_burnt_into_its_picture(tmp_path, said):
+    film = study_film(tmp_path / "film.dcm", BurnedInAnnotation=said)
+    picture = reports_of(film, bright_knee_grader().grade(film), ALGORITHM).picture
+    assert picture.get("BurnedInAnnotation") == said

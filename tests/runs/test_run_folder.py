@@ -169,3 +169,5 @@ def test_the_epochs_before_a_kill_count_for_the_time_of_the_run(tmp_path):
     assert run.seconds_trained() == 0  # nothing is there to be continued
     run.checkpoint.touch()
     assert run.seconds_trained() == 4
+    run.history.unlink()  # as a kill right after the first checkpoint leaves it
+    assert run.seconds_trained() == 0

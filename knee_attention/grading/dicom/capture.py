@@ -47,7 +47,9 @@ def capture(source: Dataset, knees: list[GradedKnee], algorithm: Algorithm) -> S
     image.PatientOrientation = None
     sides = {knee.side for knee in knees}
     image.Laterality = sides.pop() if len(sides) == 1 else None
-    image.BurnedInAnnotation = "NO"  # nothing in the picture names the patient
+    # What is drawn here names no patient; what is burnt into the film shows in the picture too.
+    if "BurnedInAnnotation" in source:
+        image.BurnedInAnnotation = source.BurnedInAnnotation
     image.DerivationDescription = f"Attention over the knees, {algorithm.version}. {RESEARCH_ONLY}"
     film = Dataset()
     film.ReferencedSOPClassUID = source.SOPClassUID

@@ -32,7 +32,7 @@ has to understand them: they are blank where a film lacks them or breaks their f
 FURTHER = (
     "IssuerOfPatientID", "OtherPatientIDs", "PatientComments", "PatientIdentityRemoved",
     "DeidentificationMethod", "DeidentificationMethodCodeSequence", "PatientAge",
-    "StudyDescription", "PatientOrientation", "Rows", "Columns",
+    "StudyDescription", "BurnedInAnnotation", "PatientOrientation", "Rows", "Columns",
 )  # fmt: skip
 """Where a film has them. The last three say where on it a joint lies."""
 

@@ -15,6 +15,7 @@ from pydicom.uid import (
 from pynetdicom import AE
 from pynetdicom.association import Association
 
+from knee_attention.errors import InputError
 from knee_attention.files import make_folder
 from knee_attention.grading.node.spool import Spool
 
@@ -83,7 +84,7 @@ class Sender:
             came.clear()
             try:
                 self._send_waiting()
-            except Away as reason:
+            except (Away, InputError, OSError) as reason:
                 if not pause:
                     log.warning("archive %s: %s; %d objects wait for it", self.archive, reason,
                                 len(self.reports.waiting()))
@@ -99,9 +100,12 @@ class Sender:
         waiting = self.reports.waiting()
         if not waiting:
             return
-        association = self._entity.associate(
-            self.archive.host, self.archive.port, ae_title=self.archive.title
-        )
+        try:
+            association = self._entity.associate(
+                self.archive.host, self.archive.port, ae_title=self.archive.title
+            )
+        except (OSError, UnicodeError) as error:  # nobody knows its name, for the moment
+            raise Away(getattr(error, "strerror", None) or error) from None
         if not association.is_established:
             rejected = association.is_rejected
             raise Away("it refuses the connection" if rejected else "it does not answer")

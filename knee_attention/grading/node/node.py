@@ -179,11 +179,10 @@ class Node:
                 continue
             try:
                 log.info("film %s: %s", waiting[0].stem, self._report(waiting[0]))
-            except InputError as error:
+                waiting[0].unlink(missing_ok=True)
+            except (InputError, OSError) as error:
                 log.error("film %s: waits, %s", waiting[0].stem, error)
                 self._ended.wait(PAUSE)
-                continue
-            waiting[0].unlink(missing_ok=True)
 
     def _report(self, path: Path) -> str:
         """Grade a film and have its report wait for the archive; what became of it.

@@ -12,6 +12,9 @@ QUEUES = {"films": 1, "reports": 2}
 REFUSED = "refused"
 """That of films and reports that nobody takes."""
 
+NOBODYS = {".claim", "lost+found", ".DS_Store"}
+"""What may lie beside them: the claim of a run, and what systems leave in any folder."""
+
 
 def refuse_other_folder(folder: Path) -> None:
     """Keep a node away from folders that are none of its own: it removes what it has graded.
@@ -20,8 +23,12 @@ def refuse_other_folder(folder: Path) -> None:
         InputError: the folder holds something else than the queue of a node.
     """
     held = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    held.discard(".claim")
-    if held and not set(QUEUES) <= held <= {*QUEUES, REFUSED}:
+    held -= NOBODYS
+    others = held - {*QUEUES, REFUSED}
+    if not others and not set(QUEUES) <= held:
+        # A node that was killed at its start left the first of its folders, empty.
+        others = {name for name in held if any((folder / name).iterdir())}
+    if others:
         raise InputError(f"{folder}: holds other files than the queue of a node; choose another "
                          "--queue")
 

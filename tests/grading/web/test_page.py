@@ -140,6 +140,19 @@ def test_what_cannot_be_graded_is_said_beside_what_can(page, film, tmp_path):
     assert page.driver.find_element(By.ID, "status").aria_role == "status"
 
 
+def test_clear_ends_what_waits(page, film, tmp_path):
+    films = [tmp_path / f"{number}.png" for number in range(6)]
+    for path in films:
+        path.write_bytes(film.read_bytes())
+    page.driver.find_element(By.ID, "files").send_keys("\n".join(map(str, films)))
+    page.until(lambda: page.all(".film"))
+    page.click("#clear")
+    time.sleep(1.5)  # longer than the film takes that was being graded
+    assert page.all(".film") == [] and page.text("#status") == "Cleared."
+    page.choose(film)
+    assert len(page.all(".film")) == 1 and "film.png: right knee KL" in page.text("#status")
+
+
 def test_a_name_is_text_and_no_markup(page, film, tmp_path):
     name = "<img src=x onerror=alert(1)>.png"
     (tmp_path / name).write_bytes(film.read_bytes())

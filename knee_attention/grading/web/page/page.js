@@ -5,6 +5,8 @@ import { download, table } from "./table.js";
 const byId = (id) => document.getElementById(id);
 const rows = [];
 const waiting = [];
+const MOST_SENTENCES = 5;
+let times = 0; // that the page was cleared
 let model = null;
 let working = false;
 
@@ -26,18 +28,23 @@ async function ask(file, form) {
 }
 
 async function grade(file) {
+  const begun = times;
+  const show = (article, more) => {
+    if (begun !== times) return;
+    byId("films").prepend(article);
+    rows.push(...more);
+  };
   try {
     if (model && file.size > model.most_bytes) {
       throw new Error(`larger than ${model.most_bytes / 1e6} MB, the most that is taken`);
     }
     const knees = await (await ask(file, "view")).json();
     const article = await knownFilm(file.name, knees, await downloadsOf(file));
-    byId("films").prepend(article);
-    rows.push(...knees);
+    // What the table needs not, the pictures, is not kept twice.
+    show(article, knees.map(({ picture, masks, ...row }) => row));
     return `${file.name}: ${knees.map(inWords).join(", ")}.`;
   } catch (error) {
-    byId("films").prepend(refusedFilm(file.name, error.message));
-    rows.push({ file: file.name, error: error.message });
+    show(refusedFilm(file.name, error.message), [{ file: file.name, error: error.message }]);
     return `${file.name} was not graded: ${error.message}.`;
   }
 }
@@ -73,19 +80,36 @@ async function take(files) {
   if (working) return;
   working = true;
   await loaded;
-  const said = [];
+  let said = [];
   while (waiting.length) {
     const file = waiting.shift();
+    const begun = times;
     say(`Grading ${file.name}${waiting.length ? `, ${waiting.length} more` : ""} …`);
-    said.push(await grade(file));
-    byId("table").disabled = byId("clear").disabled = false;
+    byId("clear").disabled = false;
+    const sentence = await grade(file);
+    if (begun !== times) {
+      said = [];
+      continue;
+    }
+    said.push(sentence);
+    byId("table").disabled = false;
   }
-  say(said.join(" "));
+  if (said.length > MOST_SENTENCES) {
+    const refused = said.filter((sentence) => sentence.includes(" was not graded: ")).length;
+    say(`${said.length - refused} files graded, ${refused} refused.`);
+  } else if (said.length) {
+    say(said.join(" "));
+  }
   working = false;
 }
 
 async function example(address, name) {
-  const content = await (await fetch(address)).blob();
+  const answer = await fetch(address).catch(() => null);
+  if (!answer?.ok) {
+    say("The server does not answer.");
+    return;
+  }
+  const content = await answer.blob();
   await take([new File([content], name, { type: "image/png" })]);
 }
 
@@ -119,8 +143,9 @@ function listen() {
     download(new Blob([table(rows)], { type: "text/csv" }), "grades.csv");
   });
   byId("clear").addEventListener("click", () => {
+    times += 1;
     byId("films").replaceChildren();
-    rows.length = 0;
+    rows.length = waiting.length = 0;
     byId("table").disabled = byId("clear").disabled = true;
     say("Cleared.");
     byId("files").focus();
