@@ -317,7 +317,8 @@ def test_500_damaged_films(node, archive, tmp_path):
         for n, syntax in enumerate((None, RLELossless))
     ]
     films = tmp_path / "queue" / "films"
-    films.mkdir(parents=True)
+    for folder in (films, films.with_name("reports")):
+        folder.mkdir(parents=True)
     for kind, content in enumerate(whole):
         for number, damaged in enumerate(mutations(content, 250)):
             (films / f"1.{kind}.{number}.dcm").write_bytes(damaged)
