@@ -14,7 +14,7 @@ import os
 from pathlib import Path
 
 from knee_attention.errors import InputError
-from knee_attention.options import as_path
+from knee_attention.options import as_path, positive_number
 from knee_attention.startup import command_line
 
 
@@ -45,13 +45,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--bits", type=int, choices=(8, 16), default=16, help="of the PNGs (default: 16)"
     )
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes to use")
+    parser.add_argument(
+        "--workers", type=positive_number, default=os.cpu_count(), help="processes to use"
+    )
     return parser
 
 
 def _convert(options: argparse.Namespace) -> None:
-    if options.workers < 1:
-        raise InputError("--workers needs to be at least 1")
     try:
         import pydicom  # noqa: F401
     except ImportError:

@@ -122,7 +122,7 @@ def _make(options: argparse.Namespace) -> None:
         forget()
         raise
     for (folder, h5), rows in zip(places, sets, strict=True):
-        placed, removed = place(folder, rows, options.copy, options.knees)
+        placed, removed = place(folder, rows, options.knees, options.copy)
         write_cutting(folder, cutting)
         counts = _show_counts(rows, str(folder))
         cleared = f", {removed} of an earlier run removed" if removed else ""

@@ -28,6 +28,7 @@ from knee_attention.options import (
     SMALLEST_SIDE,
     SPLIT_METHODS,
     as_path,
+    positive_number,
 )
 from knee_attention.startup import command_line
 
@@ -96,7 +97,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--contact-sheet", type=as_path, metavar="FILE", help="draw all cuts on a page to look at"
     )
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes to use")
+    parser.add_argument(
+        "--workers", type=positive_number, default=os.cpu_count(), help="processes to use"
+    )
     return parser
 
 
@@ -105,8 +108,8 @@ def _split(options: argparse.Namespace) -> None:
         raise InputError("--aspect is that of crops: it needs --crop joint")
     crop = (options.aspect or "square") if options.crop == "joint" else "half"
     size = tuple(options.size or SIZES[crop])
-    if min(size) < SMALLEST_SIDE or options.workers < 1:
-        raise InputError(f"--size needs at least {SMALLEST_SIDE} pixels, --workers at least 1")
+    if min(size) < SMALLEST_SIDE:
+        raise InputError(f"--size needs at least {SMALLEST_SIDE} pixels")
     if options.contact_sheet and options.contact_sheet.suffix.lower() not in (".png", ".jpg"):
         raise InputError(f"{options.contact_sheet}: a contact sheet is a .png or .jpg file")
 

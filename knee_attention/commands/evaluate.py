@@ -22,14 +22,14 @@ from pathlib import Path
 from knee_attention.datasets.layout import SPLITS
 from knee_attention.errors import InputError
 from knee_attention.files import make_folder, write_json
-from knee_attention.networks.files.pretrained import model_path
+from knee_attention.networks.files.pretrained import model_named
 from knee_attention.options import add_polarity, as_path, named, positive_number, seed_number
 from knee_attention.runs.run_folder import Run
 
 
 def add_options(parser) -> None:
     """The options of `evaluate`."""
-    parser.add_argument("model", metavar="MODEL", type=model_path,
+    parser.add_argument("model", metavar="MODEL", type=model_named,
                         help="model.h5, model.keras, the folder of a finished run, or the name "
                         "of the model that ships")
     parser.add_argument("--data", type=named, metavar="DIR|FILE.h5",
@@ -39,7 +39,7 @@ def add_options(parser) -> None:
     parser.add_argument("--limit", type=positive_number, metavar="N",
                         help="at most N knees, each grade in its share")
     add_polarity(parser)
-    parser.add_argument("--with", dest="others", nargs="+", type=model_path, default=[],
+    parser.add_argument("--with", dest="others", nargs="+", type=model_named, default=[],
                         metavar="RUN_OR_MODEL", help="further models, to join and to compare")
     parser.add_argument("--masks", type=as_path, metavar="DIR",
                         help="measure attention on the knees that have a mask of their name there, "

@@ -17,7 +17,7 @@ from pathlib import Path
 from knee_attention.errors import ImageError, InputError
 from knee_attention.files import keep_inputs, make_folder, open_table, written_whole
 from knee_attention.networks.files.pretrained import DEFAULT
-from knee_attention.options import VIEWS, add_crop, add_polarity, as_path
+from knee_attention.options import VIEWS, add_crop, add_polarity, as_path, positive_number
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -40,14 +40,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         "(default: auto, which finds out)")
     add_polarity(parser)
     add_crop(parser)
-    parser.add_argument("--batch-size", type=int, default=32, metavar="N",
+    parser.add_argument("--batch-size", type=positive_number, default=32, metavar="N",
                         help="knees graded at once (default: 32)")
 
 
 def run(options: argparse.Namespace) -> None:
     """Grade every image, print a line a knee, and write what else is asked for."""
-    if options.batch_size < 1:
-        raise InputError("--batch-size needs at least 1")
     if options.csv and options.csv.is_dir():
         raise InputError(f"{options.csv} cannot be written: it is a folder")
     if options.csv and options.csv.suffix.lower() != ".csv":

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from knee_attention.files import RUN_MODEL
-from knee_attention.networks.files.pretrained import model_path
+from knee_attention.networks.files.pretrained import model_named
 from knee_attention.networks.fusions import described
 
 ABOUT_TRAINING = ("data", "epochs", "batch_size", "learning_rate", "weights", "batch_norm", "limit",
@@ -15,7 +15,7 @@ ABOUT_RESULTS = {"accuracy": "accuracy", "kappa_quadratic": "quadratic kappa",
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `info`."""
-    parser.add_argument("model", metavar="MODEL", type=model_path,
+    parser.add_argument("model", metavar="MODEL", type=model_named,
                         help="an .h5, .keras or .onnx file, or the folder of a run")
 
 

@@ -20,6 +20,9 @@ from knee_attention.films.legs import split_knees
 from knee_attention.films.names import side_of
 from knee_attention.options import SMALLEST_SIDE, VIEWS
 
+PRODUCT = "knee_attention"
+"""Manufacturer and model name of every DICOM object made here; its own are known by them."""
+
 REPORT_SUFFIXES = ("_sr.dcm", "_sc.dcm")
 """Of the structured report and the Secondary Capture Image that `grade --dicom` writes."""
 
@@ -60,10 +63,11 @@ def open_image(image: str | os.PathLike | FileInMemory) -> tuple[np.ndarray, str
     if not (_begins_as_dicom(content) if in_memory else is_dicom(path)):
         return read_radiograph(path, content), side_of(path)
     try:
-        from knee_attention.films import dicom
+        from knee_attention.films.dicom.header import read_header
+        from knee_attention.films.dicom.pixels import read_film
 
-        header = dicom.read_header(path, content)
-        return dicom.read_film(path, content), header.side or side_of(path)
+        header = read_header(path, content)
+        return read_film(path, content), header.side or side_of(path)
     except ModuleNotFoundError:
         reason = 'a DICOM file needs pydicom: pip install "knee_attention[dicom]"'
         raise ImageError(path, reason) from None
@@ -85,7 +89,7 @@ def is_own_report(path: Path) -> bool:
     if not path.name.endswith(REPORT_SUFFIXES):
         return False
     with path.open("rb") as file:
-        return b"knee_attention" in file.read(HEADER_BYTES)
+        return PRODUCT.encode() in file.read(HEADER_BYTES)
 
 
 def _begins_as_dicom(content: bytes) -> bool:

@@ -41,35 +41,32 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
         grey = grey.astype(np.uint8)
     if np.issubdtype(grey.dtype, np.floating) and not np.isfinite(grey).all():
         raise ValueError("expected finite grey values. Received: NaN or infinity")
-    lowest, highest = _grey_range(grey)
+    grey, lowest, highest = _without_strays(grey)
     if lowest == highest:
         return np.zeros(grey.shape, np.uint8)
     if grey.dtype == np.uint8 and lowest == 0 and highest == 255:
         return grey
-    if lowest > grey.min() or highest < grey.max():
-        grey = np.clip(grey, lowest, highest)
     if grey.dtype in (np.uint8, np.uint16):
         return _look_up(_stretch_table(int(lowest), int(highest)), grey)
     values, span = grey.astype(np.float64), float(highest) - float(lowest)
     return np.floor((values - float(lowest)) * 255 / span + 0.5).astype(np.uint8)
 
 
-def _grey_range(grey: np.ndarray) -> tuple[float, float]:
-    """The darkest and the brightest value of an image, as it is spread to 0-255.
+def _without_strays(grey: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """An image, its darkest and its brightest value.
 
     Of more than 8 bits, a few pixels may lie far from all others, such as a marker that is burnt
-    in; they would leave a handful of grey values for the bone. Where they do, nearly all pixels
-    decide, and no other image is changed by it.
+    in; they would leave a handful of grey values for the bone. Where they do, they get the value of
+    the nearest of the others, and no other image is changed.
     """
     lowest, highest = grey.min(), grey.max()
-    if grey.dtype != np.uint8:
-        step = max(1, min(grey.shape) // SAMPLED_ROWS)
-        nearly_all = np.quantile(grey[::step, ::step], (FEW, 1 - FEW), method="nearest")
-        if 0 < float(nearly_all[1]) - float(nearly_all[0]) < WORTH * (
-            float(highest) - float(lowest)
-        ):
-            lowest, highest = nearly_all
-    return lowest, highest
+    if grey.dtype == np.uint8:
+        return grey, lowest, highest
+    step = max(1, min(grey.shape) // SAMPLED_ROWS)
+    low, high = np.quantile(grey[::step, ::step], (FEW, 1 - FEW), method="nearest")
+    if 0 < float(high) - float(low) < WORTH * (float(highest) - float(lowest)):
+        return np.clip(grey, low, high), low, high
+    return grey, lowest, highest
 
 
 def _stretch_table(lowest: int, highest: int) -> np.ndarray:

@@ -12,7 +12,8 @@ from itertools import count
 from pathlib import Path
 
 from knee_attention.errors import ImageError, InputError
-from knee_attention.films.dicom import Header, read_film, read_header
+from knee_attention.films.dicom.header import Header, read_header
+from knee_attention.films.dicom.pixels import read_film
 from knee_attention.films.image_files import check_regular, write_image
 from knee_attention.films.radiograph import to_uint8
 from knee_attention.preparation.grade_tables import film_id

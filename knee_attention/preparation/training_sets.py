@@ -79,9 +79,7 @@ def _with_file(row: dict, split: str) -> dict:
     return {**row, "split": split, "file": place_of(split, row["kl"], name)}
 
 
-def place(
-    folder: Path, rows: Sequence[dict], copy: bool = False, origin: Path | None = None
-) -> tuple[int, int]:
+def place(folder: Path, rows: Sequence[dict], origin: Path, copy: bool) -> tuple[int, int]:
     """Put the knees where their rows say, by hard links where possible, and write manifest.csv.
 
     The manifest is written before the knees, so that a killed run is one whose knees are known.
@@ -90,8 +88,8 @@ def place(
         folder: the training set's folder; what lies in place already stays as it is, and what the
             manifest of an earlier run has and the rows have not is removed.
         rows: one of the lists `split_rows` gives.
-        copy: copy instead of linking.
         origin: the folder of the knees; what an earlier run took from elsewhere is not removed.
+        copy: copy instead of linking.
 
     Returns:
         How many knees had not been there, and how many were removed.
@@ -111,7 +109,7 @@ def place(
             f"{folder} holds {len(strangers)} knees that are not of this split, "
             f"{strangers[0]} among them; choose another folder"
         )
-    sources = [earlier[name].get("source") for name in others] if origin else []
+    sources = (earlier[name].get("source") for name in others)
     if any(source and not Path(os.path.abspath(source)).is_relative_to(os.path.abspath(origin))
            for source in sources):  # fmt: skip
         raise InputError(

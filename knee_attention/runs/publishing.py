@@ -56,7 +56,6 @@ def publish(run: Path, to: Path, overwrite: bool = False) -> Path:
             raise InputError(f"{target}: published before; --overwrite replaces it")
     make_folder(to)
     _refuse_other_data(found.experiment, to)
-    _remove_remains(target)
     beside, before = (to / f".{os.getpid()}.{kind}.{target.name}" for kind in ("new", "old"))
     try:
         beside.mkdir()
@@ -65,9 +64,12 @@ def publish(run: Path, to: Path, overwrite: bool = False) -> Path:
             target.rename(before)
         beside.rename(target)
     except OSError as error:
+        if before.exists() and not target.exists():
+            before.rename(target)
         raise InputError(f"{target} cannot be written: {error.strerror}") from None
     finally:
-        _remove_remains(target)
+        shutil.rmtree(beside, ignore_errors=True)
+    _remove_remains(target)
     return target
 
 
@@ -82,9 +84,7 @@ def _refuse_other_data(experiment: dict, to: Path) -> None:
 
 
 def _remove_remains(target: Path) -> None:
-    """Remove what was begun beside a published run, and what it replaced; a killed process leaves
-    that behind.
-    """
+    """Remove what a published run replaced, and what a process that was killed left beside it."""
     for place in target.parent.glob(f".*.{glob.escape(target.name)}"):
         if re.fullmatch(r"\.\d+\.(new|old)", place.name.removesuffix(f".{target.name}")):
             shutil.rmtree(place, ignore_errors=True)

@@ -246,7 +246,6 @@ def test_what_cannot_be_is_said_before_grading(trained, knees, tmp_path, refused
         ((knees, "--model", model, "--csv", tmp_path / "file" / "x.csv"), "cannot be written"),
         ((knees, "--model", model, "--csv", tmp_path / "empty"), "it is a folder"),
         ((knees, "--model", model, "--overlay", tmp_path / "file"), "it is a file"),
-        ((knees, "--model", model, "--batch-size", 0), "at least 1"),
         ((knees, "--model", model, "--csv", tmp_path / "film.jpg"), "a table ends in .csv"),
         (("", "--model", model), "an empty name"),
     ]:

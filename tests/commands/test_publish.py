@@ -17,6 +17,7 @@ from knee_attention.errors import InputError
 from knee_attention.evidence.paper import PAPER_TABLE_1
 from knee_attention.evidence.predictions import read_predictions
 from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.publishing import publish as publish_run
 from knee_attention.runs.publishing import read_published
 from knee_attention.runs.run import run
 
@@ -188,6 +189,22 @@ def test_a_publication_that_was_killed_is_repeated_and_leaves_nothing(runs, publ
     assert "antony_clsf_att1" not in read_published(published)
     publish(runs / "antony_clsf_att1", "--to", published)
     assert not list(published.glob(".*")) and kept.is_dir()
+
+
+def test_a_publication_that_fails_leaves_what_was_there(runs, published, monkeypatch):
+    kept = published / "antony_clsf_att1"
+    before = (kept / "history.csv").read_bytes()
+    rename = Path.rename
+
+    def fail(path, target):
+        if ".new." in path.name:
+            raise OSError(5, "Input/output error")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(InputError, match="cannot be written: Input/output error"):
+        publish_run(runs / "antony_clsf_att1", published, overwrite=True)
+    assert (kept / "history.csv").read_bytes() == before and not list(published.glob(".*"))
 
 
 def test_overwriting_removes_nothing_but_what_was_published(runs, tmp_path, refused):

@@ -2,7 +2,10 @@ import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from knee_attention.films.image_files import write_image
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,3 +28,17 @@ def run(capsys) -> Callable[..., tuple[int, str]]:
         return code, captured.out + captured.err
 
     return run
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """Thirty small knees-to-be of 15 subjects and their labels; a knee's pixels are its own."""
+    folder = tmp_path_factory.mktemp("prepared")
+    lines, rng = ["id,subject,side,kl"], np.random.default_rng(0)
+    for index in range(30):
+        for side in "RL":
+            knee = rng.integers(0, 256, (40, 28)).astype(np.uint8)
+            write_image(folder / "knees" / f"S{index:03d}_{side}.png", knee)
+            lines.append(f"S{index:03d},P{index // 2:02d},{side},{index % 5}")
+    (folder / "labels.csv").write_text("\n".join(lines), encoding="utf-8")
+    return folder

@@ -1,28 +1,10 @@
-import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
 
 import h5py
 import numpy as np
-import pytest
 from films_on_disk import account_of, read_rows, write_films
 
 from knee_attention.films.image_files import read_image, write_image
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
-    """Thirty small knees-to-be of 15 subjects and their labels; a knee's pixels are its own."""
-    folder = tmp_path_factory.mktemp("prepared")
-    lines, rng = ["id,subject,side,kl"], np.random.default_rng(0)
-    for index in range(30):
-        for side in "RL":
-            knee = rng.integers(0, 256, (40, 28)).astype(np.uint8)
-            write_image(folder / "knees" / f"S{index:03d}_{side}.png", knee)
-            lines.append(f"S{index:03d},P{index // 2:02d},{side},{index % 5}")
-    (folder / "labels.csv").write_text("\n".join(lines), encoding="utf-8")
-    return folder
 
 
 def test_a_training_set(prepared, tmp_path, run):
@@ -149,36 +131,6 @@ def test_verify_finds_every_fault(prepared, tmp_path, run):
     assert "the same image 2 times" in printed
 
 
-def test_bad_usage_is_one_sentence(prepared, tmp_path, run):
-    knees, labels = prepared / "knees", prepared / "labels.csv"
-    (tmp_path / "two.csv").write_text("id,side,kl\nS000,R,1\nS001,R,1\n")
-    (tmp_path / "other.csv").write_text("id,side,kl\nX,R,1\n")
-    for arguments, sentence in (
-        ((knees, labels, tmp_path / "a", "--test", 1.5), "between 0 and 1"),
-        ((knees, labels, tmp_path / "a", "--seed", -1), "from 0 to 2^32 - 1"),
-        ((knees, labels, tmp_path / "a", "--folds", 0), "from 1"),
-        ((knees, tmp_path / "two.csv", tmp_path / "b"), "too few subjects"),
-        ((knees, tmp_path / "other.csv", tmp_path / "c"), "has a label"),
-        (("--verify", tmp_path / "nowhere"), "does not exist"),
-        (("--verify", knees), "is no training set"),
-    ):
-        code, printed = run("make_dataset", *arguments)
-        assert code == 2 and sentence in printed.splitlines()[-1]
-
-
-def test_the_set_of_other_knees_is_not_replaced(prepared, tmp_path, run):
-    out = tmp_path / "set"
-    assert run("make_dataset", prepared / "knees", prepared / "labels.csv", out)[0] == 0
-    lines = (prepared / "labels.csv").read_text().replace("S0", "T0").replace("P", "Q")
-    (tmp_path / "other.csv").write_text(lines)
-    (tmp_path / "other").mkdir()
-    for path in (prepared / "knees").glob("*.png"):
-        (tmp_path / "other" / path.name.replace("S0", "T0")).write_bytes(path.read_bytes())
-    code, printed = run("make_dataset", tmp_path / "other", tmp_path / "other.csv", out)
-    assert code == 2 and "60 knees that would be removed" in printed.splitlines()[-1]
-    assert len(list(out.glob("*/*/*.png"))) == 60
-
-
 def test_links_become_copies_when_copies_are_asked_for(prepared, tmp_path, run):
     arguments = (prepared / "knees", prepared / "labels.csv", tmp_path / "set")
     run("make_dataset", *arguments)
@@ -187,60 +139,6 @@ def test_links_become_copies_when_copies_are_asked_for(prepared, tmp_path, run):
     assert {path.stat().st_nlink for path in (tmp_path / "set").glob("*/*/*.png")} == {1}
     code, printed = run("make_dataset", *arguments, "--copy")
     assert code == 0 and "0 knees placed, 60 were there" in printed
-
-
-def test_options_that_no_set_can_be_made_with_do_not_bind_the_folder(prepared, tmp_path, run):
-    (tmp_path / "two.csv").write_text("id,side,kl\nS000,R,1\nS001,R,1\n")
-    few = (prepared / "knees", tmp_path / "two.csv", tmp_path / "set")
-    (tmp_path / "other.csv").write_text("id,side,kl\nX,R,1\n")
-    strange = (prepared / "knees", tmp_path / "other.csv", tmp_path / "set")
-    code, printed = run("make_dataset", *strange, "--test", 0.2)
-    assert code == 2 and "has a label" in printed.splitlines()[-1]
-    code, printed = run("make_dataset", *few, "--test", 0.4)
-    assert code == 2 and "too few subjects" in printed.splitlines()[-1]
-    made = (prepared / "knees", prepared / "labels.csv", tmp_path / "set")
-    code, printed = run("make_dataset", *made)
-    assert code == 0, printed
-    code, printed = run("make_dataset", *made, "--test", 0.5)
-    assert code == 2 and "was begun with another test" in printed
-
-
-def test_neither_labels_nor_foreign_files_are_written_over(prepared, tmp_path, run):
-    (tmp_path / "set").mkdir()
-    content = (prepared / "labels.csv").read_bytes()
-    with h5py.File(tmp_path / "model.h5", "w") as file:
-        file["weights"] = [1.0]
-    model = (tmp_path / "model.h5").read_bytes()
-    for labels, h5, sentence in (
-        (tmp_path / "labels.h5", tmp_path / "labels.h5", "would be written over"),
-        (tmp_path / "set" / "manifest.csv", tmp_path / "set.h5", "would be written over"),
-        (tmp_path / "labels.csv", tmp_path / "labels.csv", "ends in .h5 or .hdf5"),
-        (tmp_path / "labels.csv", tmp_path / "model.h5", "is there already and no training set"),
-    ):
-        labels.write_bytes(content)
-        code, printed = run("make_dataset", prepared / "knees", labels, tmp_path / "set",
-                            "--h5", h5)  # fmt: skip
-        assert code == 2 and sentence in printed.splitlines()[-1], printed
-        assert labels.read_bytes() == content
-    assert (tmp_path / "model.h5").read_bytes() == model
-
-
-def test_a_disk_that_is_full_ends_in_one_sentence(prepared, tmp_path):
-    """In a process of its own: HDF5 used to crash when it ended."""
-    pytest.importorskip("resource")
-    code = (
-        "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (60000, 60000));"
-        "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
-    )
-    script = Path(__file__).parents[2] / "data_prep" / "make_dataset.py"
-    arguments = [prepared / "knees", prepared / "labels.csv", tmp_path / "set", "--workers", 1,
-                 "--h5", tmp_path / "set.h5"]  # fmt: skip
-    done = subprocess.run([sys.executable, "-c", code, script, *map(str, arguments)],
-                          capture_output=True, text=True)  # fmt: skip
-    assert done.returncode == 2, done.stderr
-    said = done.stderr.strip().splitlines()[-1]
-    assert said == f"make_dataset.py: {tmp_path / 'set.h5'} cannot be written: File too large"
-    assert not list(tmp_path.glob("*.h5")) and not list(tmp_path.glob(".*.h5"))
 
 
 def test_pixels_that_changed_are_written_anew(prepared, tmp_path, run):
@@ -256,25 +154,6 @@ def test_pixels_that_changed_are_written_anew(prepared, tmp_path, run):
         names = file["ids"].asstr()[:] + file["sides"].asstr()[:]
         [knee] = file["images"][:][names == "S003R"]
     assert (knee == 7).all()
-
-
-def test_subjects_need_a_table_with_ids(prepared, tmp_path, run):
-    for path in (prepared / "knees").iterdir():
-        write_image(tmp_path / "knees" / path.name, read_image(path))
-    table = tmp_path / "knees" / "knees.csv"
-    table.write_text("subject,file\nP1,S001_R.png\n")
-    code, printed = run("make_dataset", tmp_path / "knees", prepared / "labels.csv", tmp_path / "a")
-    assert code == 2 and f"{table}: expected a column id" in printed.splitlines()[-1]
-
-
-def test_h5_needs_knees_of_one_size(prepared, tmp_path, run):
-    (tmp_path / "knees").mkdir()
-    for path in (prepared / "knees").iterdir():
-        (tmp_path / "knees" / path.name).write_bytes(path.read_bytes())
-    write_image(tmp_path / "knees" / "S000_R.png", np.arange(900, dtype=np.uint16).reshape(30, 30))
-    arguments = (tmp_path / "knees", prepared / "labels.csv", tmp_path / "set")
-    code, printed = run("make_dataset", *arguments, "--h5", tmp_path / "set.h5")
-    assert code == 2 and "one size. Received: 30x30, 40x28" in printed
 
 
 def test_a_training_set_says_how_its_knees_were_cut(tmp_path, run):

@@ -53,7 +53,8 @@ def test_what_the_loader_refuses_the_verifier_tells(knee_folder):
 @pytest.mark.parametrize("folder", ["train/9", "test/0/more"])
 def test_no_set_is_placed_where_the_loader_would_refuse_it(knee_folder, folder):
     (knee_folder / folder).mkdir()
-    for read in (lambda: load_dataset(knee_folder, SIZE), lambda: place(knee_folder, [])):
+    for read in (lambda: load_dataset(knee_folder, SIZE),
+                 lambda: place(knee_folder, [], knee_folder, copy=False)):  # fmt: skip
         with pytest.raises(InputError, match="grade folder"):
             read()
     assert any("grade folder" in fault for fault in verify(knee_folder)[1])

@@ -25,7 +25,8 @@ from pydicom.uid import (  # noqa: E402
 )
 
 from knee_attention.errors import ImageError  # noqa: E402
-from knee_attention.films.dicom import read_film, read_header  # noqa: E402
+from knee_attention.films.dicom.header import read_header  # noqa: E402
+from knee_attention.films.dicom.pixels import read_film  # noqa: E402
 from knee_attention.films.inputs import open_image  # noqa: E402
 
 STORED = np.random.default_rng(0).integers(100, 4000, (40, 56)).astype(np.uint16)

@@ -16,7 +16,8 @@ from study_films import bright_knee_grader, study_film  # noqa: E402
 from knee_attention.commands import grade as command  # noqa: E402
 from knee_attention.commands.cli import main  # noqa: E402
 from knee_attention.errors import InputError  # noqa: E402
-from knee_attention.films.dicom import read_dataset, read_film  # noqa: E402
+from knee_attention.films.dicom.header import read_dataset  # noqa: E402
+from knee_attention.films.dicom.pixels import read_film  # noqa: E402
 from knee_attention.films.inputs import files_to_open  # noqa: E402
 from knee_attention.films.orientation import stored_box  # noqa: E402
 from knee_attention.grading.dicom.algorithm import Algorithm  # noqa: E402

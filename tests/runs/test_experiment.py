@@ -282,22 +282,3 @@ def test_what_cannot_be_run_is_one_sentence(capsys, finished, knee_folder, tmp_p
     said = refused(capsys, vgg16, "--data", knee_folder, *out, "--weights", finished / "model.h5")
     assert "another architecture" in said and "block1_conv1" in said
     assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--image-size", "32", "32"], "at least 96 pixels"),
-        (["--image-size", "96", "4097"], "at most 4096 pixels"),
-        (["--precision", "float8"], "invalid choice: 'float8'"),
-        (["--epochs", "0"], "whole number from 1"),
-        (["--learning-rate", "-1"], "number above 0"),
-        (["--seed", "x"], "invalid"),
-        (["--weights", "none.h5"], "no such model file"),
-    ],
-)
-def test_bad_options_are_one_sentence(capsys, knee_folder, tmp_path, arguments, message):
-    with pytest.raises(SystemExit) as ended:
-        main(SMALL, ["--data", str(knee_folder), "--output", str(tmp_path / "run"), *arguments])
-    assert ended.value.code == 2
-    assert message in capsys.readouterr().err

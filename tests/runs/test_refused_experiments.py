@@ -9,6 +9,7 @@ from knee_attention.errors import InputError
 from knee_attention.networks.model import build_model
 from knee_attention.runs.experiment import CHOICES, Experiment
 
+ANTONY = Experiment("antony_clsf", ("att1", "att2"), "multi_loss", (1.0, 0.8))
 PAIR = {"branches": ("att0", "att1"), "fusion": "multi_loss", "loss_weights": (1.0, 0.8)}
 
 
@@ -90,3 +91,23 @@ def test_a_command_says_so_before_it_looks_at_the_data(command, capsys, tmp_path
     said = capsys.readouterr().err.strip()
     assert said.endswith("at least 64 pixels a side for vgg16. Received: 32x32")
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--image-size", "32", "32"], "at least 96 pixels"),
+        (["--image-size", "96", "4097"], "at most 4096 pixels"),
+        (["--precision", "float8"], "invalid choice: 'float8'"),
+        (["--epochs", "0"], "whole number from 1"),
+        (["--learning-rate", "-1"], "number above 0"),
+        (["--seed", "x"], "invalid"),
+        (["--weights", "none.h5"], "no such model file"),
+    ],
+)
+def test_bad_options_are_one_sentence(capsys, knee_folder, tmp_path, arguments, message):
+    with pytest.raises(SystemExit) as ended:
+        place = ["--data", str(knee_folder), "--output", str(tmp_path / "run")]
+        experiment.main(ANTONY, [*place, *arguments])
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err

@@ -7,10 +7,8 @@ from importlib import metadata
 
 from pydicom import Dataset
 
+from knee_attention.films.inputs import PRODUCT
 from knee_attention.grading.grader import Grader
-
-PRODUCT = "knee_attention"
-"""Manufacturer and model name of every object made here; by them the node knows its own."""
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "knee_attention/grading/dicom")
 

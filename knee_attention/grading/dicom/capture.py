@@ -6,7 +6,8 @@ from highdicom.sc import SCImage
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from knee_attention.grading.dicom.algorithm import PRODUCT, Algorithm
+from knee_attention.films.inputs import PRODUCT
+from knee_attention.grading.dicom.algorithm import Algorithm
 from knee_attention.grading.graded_knee import GradedKnee
 from knee_attention.grading.grader import RESEARCH_ONLY
 from knee_attention.grading.rows import film_picture

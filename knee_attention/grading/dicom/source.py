@@ -8,7 +8,7 @@ from pydicom.uid import UID
 from pydicom.valuerep import DA, TM
 
 from knee_attention.errors import ImageError
-from knee_attention.films.dicom import read_dataset
+from knee_attention.films.dicom.header import read_dataset
 from knee_attention.films.inputs import FileInMemory
 
 UTF_8 = "ISO_IR 192"

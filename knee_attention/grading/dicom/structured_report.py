@@ -22,9 +22,10 @@ from highdicom.sr import (
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
+from knee_attention.films.inputs import PRODUCT
 from knee_attention.films.orientation import stored_box
 from knee_attention.grading.dicom import codes as ours
-from knee_attention.grading.dicom.algorithm import PRODUCT, Algorithm
+from knee_attention.grading.dicom.algorithm import Algorithm
 from knee_attention.grading.graded_knee import GradedKnee
 from knee_attention.grading.grader import RESEARCH_ONLY
 from knee_attention.grading.rows import SIDES

@@ -19,9 +19,9 @@ from pynetdicom.sop_class import Verification
 
 from knee_attention.errors import ImageError, InputError
 from knee_attention.files import make_folder
-from knee_attention.films.dicom import Header, read_header
-from knee_attention.films.inputs import FileInMemory
-from knee_attention.grading.dicom.algorithm import PRODUCT, Algorithm
+from knee_attention.films.dicom.header import Header, read_header
+from knee_attention.films.inputs import PRODUCT, FileInMemory
+from knee_attention.grading.dicom.algorithm import Algorithm
 from knee_attention.grading.dicom.reports import file_content, reports_of
 from knee_attention.grading.grader import Grader
 from knee_attention.grading.node.archive import Archive, Sender

@@ -12,9 +12,6 @@ QUEUES = {"films": 1, "reports": 2}
 REFUSED = "refused"
 """That of films and reports that nobody takes."""
 
-NOBODYS = {".claim", "lost+found", ".DS_Store"}
-"""What may lie beside them: the claim of a run, and what systems leave in any folder."""
-
 
 def refuse_other_folder(folder: Path) -> None:
     """Keep a node away from folders that are none of its own: it removes what it has graded.
@@ -22,8 +19,8 @@ def refuse_other_folder(folder: Path) -> None:
     Raises:
         InputError: the folder holds something else than the queue of a node.
     """
-    held = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    held -= NOBODYS
+    # What is hidden, as a claim is, and what a file system leaves at its root, is nobody's work.
+    held = {path.name for path in folder.glob("[!.]*")} - {"lost+found"}
     others = held - {*QUEUES, REFUSED}
     if not others and not set(QUEUES) <= held:
         # A node that was killed at its start left the first of its folders, empty.

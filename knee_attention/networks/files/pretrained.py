@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from knee_attention.options import named
+
 FOLDER = Path(__file__).parents[2] / "pretrained"
 DEFAULT = "kneekl-vgg16-multiloss"
 """What `grade` and `serve` take where no model is named."""
@@ -12,13 +14,13 @@ def model_path(given: str | os.PathLike) -> Path:
     """The file of a model that ships with the package, if that is what is named; else the path.
 
     A file or folder of that name in the working directory comes first.
-
-    Raises:
-        ValueError: an empty name.
     """
-    if not os.fspath(given):
-        raise ValueError("expected the name of a model. Received: an empty text")
     shipped = FOLDER / f"{given}.h5"
     if Path(given).exists() or Path(given).name != str(given) or not shipped.is_file():
         return Path(given)
     return shipped
+
+
+def model_named(text: str) -> Path:
+    """`model_path` of what a command line names, which is not nothing."""
+    return model_path(named(text))

@@ -40,8 +40,8 @@ async function grade(file) {
     }
     const knees = await (await ask(file, "view")).json();
     const article = await knownFilm(file.name, knees, await downloadsOf(file));
-    // What the table needs not, the pictures, is not kept twice.
-    show(article, knees.map(({ picture, masks, ...row }) => row));
+    // The table needs no pictures, which the article holds.
+    show(article, knees.map(({ picture, masks, box_in_picture, ...row }) => row));
     return `${file.name}: ${knees.map(inWords).join(", ")}.`;
   } catch (error) {
     show(refusedFilm(file.name, error.message), [{ file: file.name, error: error.message }]);

@@ -1,9 +1,7 @@
 // The page's answers as files: the columns of `knee-attention grade --csv`.
-const PICTURES = ["picture", "masks", "box_in_picture"];
-
 export function table(rows) {
   const graded = rows.find((row) => !row.error) ?? { file: "" };
-  const columns = [...Object.keys(graded).filter((name) => !PICTURES.includes(name)), "error"];
+  const columns = [...Object.keys(graded), "error"];
   const lines = rows.map((row) => columns.map((name) => cell(row[name])).join(","));
   return [columns.join(","), ...lines, ""].join("\r\n");
 }

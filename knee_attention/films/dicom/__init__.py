@@ -1,0 +1,1 @@
+"""A radiograph out of a DICOM file."""

@@ -1,0 +1,72 @@
+"""The folder that a node works in, and the sender that empties it."""
+
+import threading
+
+import pytest
+
+pytest.importorskip("highdicom")
+pytest.importorskip("pynetdicom")
+from study_films import (  # noqa: E402
+    bright_knee_grader,
+    free_port,
+    study_film,
+    until,
+)
+
+from knee_attention.commands.cli import main  # noqa: E402
+from knee_attention.errors import InputError  # noqa: E402
+from knee_attention.grading.dicom.algorithm import Algorithm  # noqa: E402
+from knee_attention.grading.node.archive import Archive, Sender  # noqa: E402
+from knee_attention.grading.node.node import Node  # noqa: E402
+from knee_attention.grading.node.spool import Spool, refuse_other_folder  # noqa: E402
+from knee_attention.runs.claim import claimed  # noqa: E402
+
+ALGORITHM = Algorithm("bright knee", "0" * 64, ("polarity auto", "view auto"))
+
+
+def test_a_folder_of_the_user_s_films_is_no_queue(tmp_path, capsys):
+    film = study_film(tmp_path / "share" / "films" / "patient.dcm")
+    remains = tmp_path / "share" / ".123.unfinished.png"
+    remains.touch()
+    mode = film.parents[1].stat().st_mode
+    with pytest.raises(SystemExit):
+        main(["node", "kneekl-vgg16-multiloss", "--send-to", "ARCHIVE@127.0.0.1:1",
+              "--port", str(free_port()), "--queue", str(tmp_path / "share")])
+    assert "holds other files than the queue of a node" in capsys.readouterr().err
+    with pytest.raises(InputError, match="holds other files"):
+        Node(bright_knee_grader(), ALGORITHM, Archive("A", "127.0.0.1", 1), tmp_path / "share")
+    assert film.exists() and remains.exists() and film.parents[1].stat().st_mode == mode
+
+
+def test_a_queue_that_was_only_half_made_is_gone_on_with(tmp_path):
+    (tmp_path / "films").mkdir()
+    for name in ("lost+found", "films"):
+        (tmp_path / name).mkdir(exist_ok=True)
+    refuse_other_folder(tmp_path)
+    (tmp_path / "films" / "1.2.3.dcm").touch()
+    with pytest.raises(InputError, match="holds other files"):
+        refuse_other_folder(tmp_path)
+    (tmp_path / "reports").mkdir()
+    refuse_other_folder(tmp_path)
+
+
+def test_an_archive_without_an_address_is_away(tmp_path, caplog):
+    spool = Spool(tmp_path / "reports", 9)
+    spool.put("1.2.3", b"a report")
+    ended, came = threading.Event(), threading.Event()
+    sender = Sender(Archive("PACS", "pacs.invalid", 104), "KNEEATT", spool, tmp_path / "refused")
+    thread = threading.Thread(target=sender.send_until, args=(ended, came), daemon=True)
+    thread.start()
+    until(lambda: "archive PACS@pacs.invalid:104: " in caplog.text)
+    assert thread.is_alive() and len(spool.waiting()) == 1
+    ended.set()
+    thread.join()
+
+
+def test_two_nodes_do_not_work_in_one_folder(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with claimed(tmp_path / "node"), pytest.raises(SystemExit) as ended:
+        main(["node", "kneekl-vgg16-multiloss", "--send-to", "ARCHIVE@127.0.0.1:1",
+              "--port", str(free_port())])
+    assert ended.value.code == 2
+    assert "is working there; choose another folder" in capsys.readouterr().err
