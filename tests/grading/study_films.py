@@ -1,5 +1,5 @@
-"""What tests of reports and of the node share: films of a study, a network that costs nothing, a
-sender of films, a port, and patience."""
+"""What tests of reports and of the node share: films of a study, a network that costs nothing and
+its name, a sender of films, a port, a look into a queue, and patience."""
 
 import socket
 import time
@@ -11,6 +11,7 @@ from pydicom import dcmread
 from pydicom.uid import generate_uid
 from pynetdicom import AE
 
+from knee_attention.grading.dicom.algorithm import Algorithm
 from knee_attention.grading.grader import Grader
 from knee_attention.phantoms.film import phantom_film
 
@@ -23,12 +24,19 @@ PATIENT = {
     "AccessionNumber": "A-1",
 }
 
+ALGORITHM = Algorithm("bright knee", "0" * 64, ("polarity auto", "view auto"))
+
 
 def study_film(path: Path, seed: int = 0, **elements) -> Path:
     """A phantom of both knees as a DICOM film; `elements` are further ones, None leaves out."""
     image = phantom_film((seed % 5, (seed + 2) % 5), seed=seed, height=256).image
     uids = {"StudyInstanceUID": generate_uid(), "SeriesInstanceUID": generate_uid()}
     return write_dicom(path, image.astype(np.uint16) * 16, **{**PATIENT, **uids, **elements})
+
+
+def sop(film: Path) -> str:
+    """The film's SOPInstanceUID."""
+    return dcmread(film).SOPInstanceUID
 
 
 class BrightKnee:
@@ -74,6 +82,11 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+def waiting(folder: Path, *names: str) -> int:
+    """How many files lie in these parts of the queue in a folder."""
+    return sum(len(list((folder / "queue" / name).glob("*"))) for name in names)
 
 
 def until(holds, seconds=60):

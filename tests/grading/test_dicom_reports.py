@@ -11,7 +11,7 @@ import pytest
 highdicom = pytest.importorskip("highdicom")
 pytest.importorskip("pynetdicom")
 from pydicom import dcmread  # noqa: E402
-from study_films import bright_knee_grader, study_film  # noqa: E402
+from study_films import ALGORITHM, bright_knee_grader, study_film  # noqa: E402
 
 from knee_attention.commands import grade as command  # noqa: E402
 from knee_attention.commands.cli import main  # noqa: E402
@@ -28,7 +28,6 @@ from knee_attention.grading.dicom.reports import (  # noqa: E402
 )
 from knee_attention.phantoms.film import phantom_film  # noqa: E402
 
-ALGORITHM = Algorithm("bright knee", "0" * 64, ("polarity auto", "view auto"))
 FILED_BY = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyID",
     "StudyDate", "StudyTime", "AccessionNumber",

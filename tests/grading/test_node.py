@@ -1,6 +1,5 @@
-"""The DICOM node: what it takes, what it leaves out, what it sends, and what is never lost."""
+"""The DICOM node: what it takes, what it leaves out, and what it answers."""
 
-import logging
 import threading
 
 import numpy as np
@@ -20,66 +19,28 @@ from pydicom.uid import (  # noqa: E402
     JPEGLosslessSV1,
     JPEGLSLossless,
     RLELossless,
-    SecondaryCaptureImageStorage,
 )
 from pynetdicom import AE  # noqa: E402
-from stand_in_archive import StandIn  # noqa: E402
 from study_films import (  # noqa: E402
+    ALGORITHM,
     BrightKnee,
     bright_knee_grader,
-    free_port,
     send,
+    sop,
     study_film,
     until,
+    waiting,
 )
 from test_fuzz import mutations  # noqa: E402
 
 from knee_attention.commands.cli import main  # noqa: E402
 from knee_attention.errors import InputError  # noqa: E402
-from knee_attention.grading.dicom.algorithm import Algorithm  # noqa: E402
 from knee_attention.grading.grader import Grader  # noqa: E402
 from knee_attention.grading.node.archive import Archive  # noqa: E402
 from knee_attention.grading.node.node import Node, transfer_syntaxes  # noqa: E402
 
-ALGORITHM = Algorithm("bright knee", "0" * 64, ("polarity auto", "view auto"))
 COMPRESSED = {RLELossless, JPEG2000Lossless, JPEGLSLossless}
 UNCOMPRESSED = {ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian}
-
-
-@pytest.fixture
-def archive():
-    stand_in = StandIn()
-    stand_in.start()
-    yield stand_in
-    stand_in.stop()
-
-
-@pytest.fixture
-def node(tmp_path, archive, caplog):
-    """Starts nodes that end with the test; gives a node's port."""
-    caplog.set_level(logging.INFO, "knee_attention")
-    started = []
-
-    def start(to=archive, grader=None, **options):
-        address = Archive("ARCHIVE", "127.0.0.1", to.port)
-        folder = tmp_path / "queue"
-        started.append(Node(grader or bright_knee_grader(), ALGORITHM, address, folder, **options))
-        port = free_port()
-        started[-1].start("127.0.0.1", port)
-        return port
-
-    yield start
-    for one in started:
-        one.stop()
-
-
-def waiting(tmp_path, *folders):
-    """How many files lie in the queue."""
-    return sum(len(list((tmp_path / "queue" / name).glob("*"))) for name in folders)
-
-
-def sop(film):
-    return dcmread(film).SOPInstanceUID
 
 
 def test_echo(node):
@@ -184,59 +145,6 @@ def test_a_full_disk_is_out_of_resources(node, archive, tmp_path, full_disk):
     assert waiting(tmp_path, "films") == 0
     assert send(port, film) == [0]
     until(lambda: len(archive.received) == 2)
-
-
-def test_what_waits_for_an_archive_that_is_away_is_sent_when_it_is_back(node, tmp_path, caplog):
-    away = StandIn()
-    films = [study_film(tmp_path / f"{n}.dcm", n) for n in range(3)]
-    assert send(node(away), *films) == [0] * 3
-    until(lambda: waiting(tmp_path, "reports") == 6)
-    assert caplog.text.count("does not answer") == 1
-    away.start()
-    until(lambda: len(away.received) == 6)
-    until(lambda: "takes objects again" in caplog.text)
-    away.stop()
-    assert away.films() == sorted([sop(film) for film in films] * 2)
-    assert waiting(tmp_path, "reports") == 0
-
-
-def test_an_archive_out_of_resources_is_asked_again(node, archive, tmp_path, caplog):
-    archive.status = 0xA700
-    send(node(), study_film(tmp_path / "film.dcm"))
-    until(lambda: "it is out of resources; 2 objects wait" in caplog.text)
-    archive.status = 0
-    until(lambda: len(archive.received) == 2)
-
-
-def test_what_an_archive_refuses_is_kept_and_said(node, archive, tmp_path, caplog):
-    archive.status = 0xC000
-    port = node()
-    send(port, study_film(tmp_path / "film.dcm"))
-    until(lambda: waiting(tmp_path, "refused") == 2)
-    assert caplog.text.count("status 0xc000; kept in") == 2
-    archive.status = 0
-    for path in (tmp_path / "queue" / "refused").iterdir():
-        path.replace(tmp_path / "queue" / "reports" / path.name)
-    send(port, study_film(tmp_path / "next.dcm", 1))
-    until(lambda: len(archive.received) == 4)
-
-
-def test_an_archive_without_a_kind_of_object_gets_the_other(node, tmp_path, caplog):
-    pictures = StandIn(kinds=(SecondaryCaptureImageStorage,))
-    pictures.start()
-    send(node(pictures), study_film(tmp_path / "film.dcm"))
-    until(lambda: len(pictures.received) == 1 and waiting(tmp_path, "refused") == 1)
-    pictures.stop()
-    assert "it takes no Comprehensive 3D SR Storage" in caplog.text
-
-
-def test_a_film_that_comes_twice_is_one_to_the_archive(node, archive, tmp_path):
-    film = study_film(tmp_path / "film.dcm")
-    port = node()
-    for count in (2, 4):
-        assert send(port, film) == [0]
-        until(lambda count=count: len(archive.received) == count)
-    assert len({one.SOPInstanceUID for one in archive.received}) == 2
 
 
 def test_a_film_that_fails_for_no_fault_of_its_own_is_kept(node, archive, tmp_path, caplog):

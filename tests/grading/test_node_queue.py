@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("highdicom")
 pytest.importorskip("pynetdicom")
 from study_films import (  # noqa: E402
+    ALGORITHM,
     bright_knee_grader,
     free_port,
     study_film,
@@ -15,13 +16,10 @@ from study_films import (  # noqa: E402
 
 from knee_attention.commands.cli import main  # noqa: E402
 from knee_attention.errors import InputError  # noqa: E402
-from knee_attention.grading.dicom.algorithm import Algorithm  # noqa: E402
 from knee_attention.grading.node.archive import Archive, Sender  # noqa: E402
 from knee_attention.grading.node.node import Node  # noqa: E402
 from knee_attention.grading.node.spool import Spool, refuse_other_folder  # noqa: E402
 from knee_attention.runs.claim import claimed  # noqa: E402
-
-ALGORITHM = Algorithm("bright knee", "0" * 64, ("polarity auto", "view auto"))
 
 
 def test_a_folder_of_the_user_s_films_is_no_queue(tmp_path, capsys):
