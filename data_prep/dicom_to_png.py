@@ -4,7 +4,8 @@
 
 Files are recognised by what is in them, so OAI's nameless 001 files, MOST's and any others will do.
 FILMS gets <id>.png, images.csv (id, subject, date, barcode, spacing in mm, size, bits, source), and
-excluded.csv with a reason for every other file. OAI's id is <subject>_<barcode>, as in the labels.
+excluded.csv with a reason for every other file. OAI's id is <subject>_<barcode> and MOST's, where
+its own folders are kept, <MOSTID>_V<visit>, as in the labels.
 The same command goes on where a killed one stopped. Compressed files need
 pip install "knee_attention[dicom]".
 """
@@ -68,7 +69,7 @@ def _convert(options: argparse.Namespace) -> None:
         read_contents,
     )
     from knee_attention.preparation.journal import JOURNAL, Journal
-    from knee_attention.preparation.tables import write_excluded
+    from knee_attention.preparation.tables import rows_kept, write_excluded
     from knee_attention.preparation.workers import work_through
 
     patterns = {name: getattr(options, name) for name in ("series", "body_part", "view")}
@@ -94,10 +95,11 @@ def _convert(options: argparse.Namespace) -> None:
 
     surveyed = {film["source"]: film for film in films}
     rows = [{**surveyed[row["source"]], **row} for row in account.rows]
-    write_table(options.films / "images.csv", IMAGE_COLUMNS, rows)
-    write_excluded(options.films / "excluded.csv", account.excluded)
     if account.written:
         account.removed, account.elsewhere = journal.remove_stale(options.tree, account.rows)
+    table = options.films / "images.csv"
+    write_table(table, IMAGE_COLUMNS, rows + rows_kept(table, rows))
+    write_excluded(options.films / "excluded.csv", account.excluded)
     print(account)
     without_spacing = sum(row["row_spacing_mm"] == "" for row in rows)
     if without_spacing:

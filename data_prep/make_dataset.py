@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("labels", type=as_path, nargs="?", help="table make_labels.py wrote")
     parser.add_argument("dataset", type=as_path, nargs="?", help="folder the training set goes to")
     parser.add_argument("--h5", type=as_path, metavar="FILE", help="also write one HDF5 file")
-    parser.add_argument("--test", type=float, default=0.3, help="share of the test set")
+    parser.add_argument("--test", type=float, help="share of the test set (default: 0.3)")
     parser.add_argument(
         "--validation", type=float, default=0.1, help="share of the rest for validation"
     )
@@ -60,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _make(options: argparse.Namespace) -> None:
+    if options.test is not None and options.folds > 1:
+        raise InputError("--test is the share of one set: of --folds each is a test set once")
+    options.test = 0.3 if options.test is None else options.test
     if not (0 < options.test < 1 and 0 < options.validation < 1):
         raise InputError("--test and --validation are shares between 0 and 1")
     if options.h5 and options.h5.suffix.lower() not in (".h5", ".hdf5"):
@@ -76,7 +79,7 @@ def _make(options: argparse.Namespace) -> None:
     from knee_attention.preparation.journal import JOURNAL, Journal
     from knee_attention.preparation.pairing import pair, read_knee, subjects_of_films
     from knee_attention.preparation.tables import read_table, write_excluded
-    from knee_attention.preparation.training_sets import place, split_rows
+    from knee_attention.preparation.training_sets import is_manifest, place, split_rows
     from knee_attention.preparation.workers import work_through
 
     places = _places(options)
@@ -85,8 +88,12 @@ def _make(options: argparse.Namespace) -> None:
     keep_inputs([options.labels], written)
     grades = choose_grades(readings_of(read_table(options.labels)))
     own_files = {"knees.csv", "excluded.csv", CUTTING}
-    cutting = Cutting.read(options.knees)
-    files = visible_files(options.knees, options.dataset, MANIFEST)
+    files = visible_files(options.knees, options.dataset, is_manifest)
+    cuttings = {Cutting.read(path.parent) for path in files if path.name == CUTTING}
+    if len(cuttings) > 1:
+        raise InputError(f"{options.knees} holds knees that were cut in {len(cuttings)} ways, as "
+                         f"each {CUTTING} says; make a set of each")
+    cutting = next(iter(cuttings), None)
     sources = [path for path in files if path.name not in own_files]
     choices = {name: getattr(options, name) for name in ("test", "validation", "seed", "by_knee")}
     choices["folds"] = options.folds
@@ -98,7 +105,7 @@ def _make(options: argparse.Namespace) -> None:
             journal.path.unlink()
 
     account = work_through(sources, read_knee, journal, options.workers, "knees")
-    subjects = subjects_of_films(options.knees / "knees.csv")
+    subjects = subjects_of_films(path for path in files if path.name == "knees.csv")
     knees, unpaired, unused = pair(account.rows, grades.labels, subjects)
     account.written, account.earlier = len(knees), 0  # what is placed already is said below
     account.excluded += unpaired

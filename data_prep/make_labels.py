@@ -39,11 +39,15 @@ def _make_labels(tables: list[Path], labels: Path, visit: str | None) -> None:
     from knee_attention.preparation.accounts import Account
     from knee_attention.preparation.grade_tables import readings_of
     from knee_attention.preparation.grades import LABEL_COLUMNS, choose_grades
+    from knee_attention.preparation.journal import JOURNAL
     from knee_attention.preparation.tables import read_table, write_excluded
 
     if labels.suffix.lower() != ".csv":
         raise InputError(f"{labels}: the labels go to a file that ends in .csv")
     excluded = labels.with_name("excluded.csv")
+    if (labels.parent / JOURNAL).exists():
+        raise InputError(f"{labels.parent} has the {excluded.name} of another step, which would be "
+                         "written over; choose another folder for the labels")
     keep_inputs(tables, [labels, excluded])
     readings = [reading for path in tables for reading in readings_of(read_table(path))]
     if labels.exists() and not _made_of(readings, read_table(labels)):

@@ -53,8 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--split",
         choices=SPLIT_METHODS,
-        default="auto",
-        help="cut in the gap between the legs, or in the middle as the paper does (default: auto)",
+        help="cut in the gap between the legs, or in the middle as the paper does, whatever a film "
+        "shows (default: auto)",
     )
     parser.add_argument(
         "--crop",
@@ -106,6 +106,8 @@ def _parser() -> argparse.ArgumentParser:
 def _split(options: argparse.Namespace) -> None:
     if options.aspect and options.crop != "joint":
         raise InputError("--aspect is that of crops: it needs --crop joint")
+    if options.split and options.crop == "joint":
+        raise InputError("--split is that of halves: --crop joint finds each joint by itself")
     crop = (options.aspect or "square") if options.crop == "joint" else "half"
     size = tuple(options.size or SIZES[crop])
     if min(size) < SMALLEST_SIDE:
@@ -115,26 +117,31 @@ def _split(options: argparse.Namespace) -> None:
 
     from knee_attention.files import keep_inputs, write_table
     from knee_attention.films.cutting import CUTTING, Cutting, write_cutting
+    from knee_attention.films.image_files import is_image_file
+    from knee_attention.films.localiser import fingerprint
     from knee_attention.preparation.accounts import refuse_other_images, visible_files
     from knee_attention.preparation.contact_sheets import contact_sheets, page_files
     from knee_attention.preparation.film_to_knees import BOX_COLUMNS, KNEE_COLUMNS, Cutter
     from knee_attention.preparation.journal import JOURNAL, Journal
     from knee_attention.preparation.pairing import subjects_of_films
-    from knee_attention.preparation.tables import write_excluded
+    from knee_attention.preparation.tables import rows_kept, write_excluded
     from knee_attention.preparation.workers import work_through
 
     own_tables = {"images.csv", "excluded.csv"}
-    files = visible_files(options.films, options.knees, CUTTING)
+    files = visible_files(options.films, options.knees, lambda file: file.name == CUTTING)
     sources = [path for path in files if path.name not in own_tables]
     if options.contact_sheet:
         keep_inputs(files, page_files(options.contact_sheet, len(sources)))
     by_id = defaultdict(list)
-    for source in sources:
+    for source in filter(is_image_file, sources):
         by_id[source.stem].append(source)
     ambiguous = {source for same in by_id.values() if len(same) > 1 for source in same}
 
-    cutting = Cutting(options.split, size, options.fit, options.equalize, options.flip_left, crop)
+    split = options.split or "auto"
+    cutting = Cutting(split, size, options.fit, options.equalize, options.flip_left, crop)
     begun = {**cutting.described(), "polarity": options.polarity}
+    if crop != "half":
+        begun["localiser"] = fingerprint()
     refuse_other_images(options.knees)
     journal = Journal(options.knees / JOURNAL, begun)
     write_cutting(options.knees, cutting)
@@ -144,13 +151,14 @@ def _split(options: argparse.Namespace) -> None:
     account.found = len(sources)
     account.excluded += [(str(path), "another film has the same id") for path in sorted(ambiguous)]
 
-    subjects = subjects_of_films(options.films / "images.csv")
+    subjects = subjects_of_films(path for path in files if path.name == "images.csv")
     rows = [{**row, "subject": subjects.get(row["id"], "")} for row in account.rows]
     columns = KNEE_COLUMNS if crop == "half" else [*KNEE_COLUMNS, *BOX_COLUMNS]
-    write_table(options.knees / "knees.csv", columns, rows)
-    write_excluded(options.knees / "excluded.csv", account.excluded)
     if account.written:
         account.removed, account.elsewhere = journal.remove_stale(options.films, account.rows)
+    table = options.knees / "knees.csv"
+    write_table(table, columns, rows + rows_kept(table, rows))
+    write_excluded(options.knees / "excluded.csv", account.excluded)
     print(account)
     if account.written == 0:
         raise InputError(f"no film of {options.films} could be split; single knees go to "

@@ -11,9 +11,12 @@ class ImageError(InputError):
     Args:
         path: the file, as the user would name it.
         reason: what is wrong with it, without the file's name.
+        passing: whether the reason may pass with the file as it is: a decoder that is not
+            installed, a disk that does not answer.
     """
 
-    def __init__(self, path, reason: str):
+    def __init__(self, path, reason: str, passing: bool = False):
         super().__init__(f"{path}: {reason}")
         self.path = str(path)
         self.reason = reason
+        self.passing = passing

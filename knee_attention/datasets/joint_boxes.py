@@ -72,10 +72,11 @@ def _ours(table: Path, films: Path, rows: list[dict]) -> dict[Path, dict]:
     found: dict[Path, dict] = {}
     for number, row in enumerate(rows, start=2):
         place = f"{table}, line {number}"
-        name, side = row["file"].strip(), str(row.get("side", "")).strip().upper()
+        name, side = (str(row.get(column) or "").strip() for column in ("file", "side"))
         path = films / name
         if not name or not path.is_file():
             raise InputError(f"{place}: there is no film {name!r} in {films}")
+        side = side.upper()
         if side not in ("R", "L"):
             raise InputError(f"{place}: the side is R or L. Received: {side!r}")
         if side in found.setdefault(path, {}):

@@ -112,7 +112,7 @@ def _mapped(path: Path) -> mmap.mmap:
         with path.open("rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
-        raise ImageError(path, error.strerror or "cannot be opened") from None
+        raise ImageError(path, error.strerror or "cannot be opened", passing=True) from None
     except ValueError:  # nothing can be mapped
         raise ImageError(path, "the file is empty") from None
 

@@ -1,5 +1,6 @@
 """Finds the knee joints on a film, by the trained network that ships with this package."""
 
+import hashlib
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -126,6 +127,11 @@ class Localiser:
             for joint in joints_on(self.line_map(square), most)
             for x, y, w, h in [joint.box]
         ]
+
+
+def fingerprint() -> str:
+    """What tells the localiser of this package from one that is installed in its place."""
+    return hashlib.sha256(SHIPPED.read_bytes()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=1)

@@ -1,6 +1,7 @@
 """An account of every file: found, written, and excluded by reason."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +22,7 @@ class Account:
         earlier: how many of those an earlier run had finished.
         excluded: (source, reason) of every other source.
         removed: outputs of an earlier run whose source is gone or excluded now.
-        elsewhere: outputs of an earlier run on another folder, left alone and in no table.
+        elsewhere: outputs of an earlier run on another folder, left alone and in the table still.
     """
 
     found: int
@@ -46,14 +47,17 @@ class Account:
         return "\n".join(lines)
 
 
-def visible_files(folder: Path, output: Path, record: str | None = None) -> list[Path]:
+def visible_files(
+    folder: Path, output: Path, is_record: Callable[[Path], bool] = lambda file: False
+) -> list[Path]:
     """Every file below a folder, sorted, without hidden ones, without what the work writes, and
     without what such a work wrote earlier to a folder in it.
 
     Args:
         folder: where to look.
         output: the folder the work writes to; it may lie in `folder`.
-        record: a file that such a work, and no other, leaves in the folder that it writes to.
+        is_record: whether a file is what such a work, and no other, leaves in the folder that it
+            writes to.
 
     Raises:
         InputError: no such folder, or it holds no file, or it is the output itself.
@@ -63,7 +67,7 @@ def visible_files(folder: Path, output: Path, record: str | None = None) -> list
     if folder.resolve() == output.resolve():
         raise InputError(f"{folder} cannot be both what is read and where it is written")
     files = files_below(folder, output)
-    written = {file.parent for file in files if file.name == record} - {folder}
+    written = {file.parent for file in files if is_record(file)} - {folder}
     files = [file for file in files if not written & set(file.parents)]
     if not files:
         raise InputError(f"{folder} holds no files")

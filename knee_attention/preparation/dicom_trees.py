@@ -1,14 +1,16 @@
 """The films in a tree of DICOM files: which to take, and what to call them.
 
 OAI's tree is `<visit>/0.C.2/<subject>/<yyyymmdd>/<series>/001`, with a contents.csv that names the
-series; series folders of X-rays have 8 digits and begin with 0. Any other tree does as well.
+series; series folders of X-rays have 8 digits and begin with 0. MOST's is
+`<MOSTID>_<letters>/V<visit>/<number>/PA<angle>/<number>` (github.com/Oulu-IMEDS/OAProgression,
+MOST_names.csv). Any other tree does as well.
 """
 
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 
 from knee_attention.errors import ImageError, InputError
@@ -121,7 +123,8 @@ class Surveyor:
         """Describe a film.
 
         Returns:
-            One row: subject, date, barcode, uid, bytes, row_spacing_mm, column_spacing_mm.
+            One row: subject, visit (MOST's), date, barcode, uid, bytes, row_spacing_mm,
+            column_spacing_mm.
 
         Raises:
             ImageError: no film, or one that is not wanted.
@@ -138,9 +141,12 @@ class Surveyor:
         if objection:
             raise ImageError(source, objection)
         rows, columns = header.spacing or ("", "")
+        most_id, visit = _most_visit(source)
+        subject = most_id or listed.get("PARTICIPANTID") or header.subject or _oai_subject(source)
         return [
             {
-                "subject": listed.get("PARTICIPANTID") or header.subject or _oai_subject(source),
+                "subject": subject,
+                "visit": visit,
                 "date": re.sub(r"\D", "", listed.get("STUDYDATE", "")) or header.date,
                 "barcode": listed.get("BARCODE") or _oai_barcode(source) or header.accession,
                 "row_spacing_mm": rows,
@@ -162,10 +168,19 @@ def _oai_subject(source: Path) -> str:
     return parts[0] if oai else ""
 
 
-def name_films(films: Sequence[dict]) -> tuple[list[dict], list[tuple[str, str]]]:
-    """Give every film an id: its subject, and its barcode or else its date.
+def _most_visit(source: Path) -> tuple[str, str]:
+    """MOSTID and visit by the folders a file lies in; blank where they are none of MOST's."""
+    for person, visit in pairwise(source.parts[:-1]):
+        known = re.fullmatch(r"(M\d{4,})_[A-Z]{4}", person)
+        if known and re.fullmatch(r"V\d", visit):
+            return known[1], visit
+    return "", ""
 
-    Films of one subject that share both are numbered in the order of their UIDs, which no copying
+
+def name_films(films: Sequence[dict]) -> tuple[list[dict], list[tuple[str, str]]]:
+    """Give every film an id: its subject, and its visit in MOST, its barcode or else its date.
+
+    Films of one subject that share these are numbered in the order of their UIDs, which no copying
     of files changes; a number that would make the id another film has is passed over. Of several
     files with one UID, copies of one image, the longest is taken.
 
@@ -184,7 +199,8 @@ def name_films(films: Sequence[dict]) -> tuple[list[dict], list[tuple[str, str]]
         if not film["subject"]:
             left_out.append((film["source"], "no subject: PatientID is blank"))
             continue
-        words = film_id(film["subject"], film["barcode"] or film["date"] or "film")
+        known = (film.get(name) for name in ("visit", "barcode", "date"))
+        words = film_id(film["subject"], next(filter(None, known), "film"))
         name = re.sub(r"[^\w.-]+", "-", words)
         films_of_name[name].append(film)
     named, taken = [], set(films_of_name)

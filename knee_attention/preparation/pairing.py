@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from knee_attention.errors import ImageError, InputError
@@ -36,18 +36,25 @@ def pixel_hash(image) -> str:
     return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
 
 
-def subjects_of_films(table: Path) -> dict[str, str]:
-    """The subject of each film's id, from a table with these two columns, if there is one.
+def subjects_of_films(tables: Iterable[Path]) -> dict[str, str]:
+    """The subject of each film's id, from tables with these two columns.
 
     Raises:
-        InputError: the table has no column of ids.
+        InputError: a table has no column of ids, or one film has two subjects.
     """
-    if not table.exists():
-        return {}
-    rows = read_table(table)
-    if "ID" not in rows[0]:
-        raise InputError(f"{table}: expected a column id, of films. Received: {', '.join(rows[0])}")
-    return {row["ID"]: row["SUBJECT"] for row in rows if row.get("SUBJECT")}
+    subjects = {}
+    for table in tables:
+        rows = read_table(table)
+        if "ID" not in rows[0]:
+            raise InputError(
+                f"{table}: expected a column id, of films. Received: {', '.join(rows[0])}"
+            )
+        for row in rows:
+            film, subject = row["ID"], row.get("SUBJECT")
+            if subject and subjects.setdefault(film, subject) != subject:
+                raise InputError(f"{table}: film {film} is of subject {subject}, but of "
+                                 f"{subjects[film]} in another row; correct one of them")
+    return subjects
 
 
 def pair(

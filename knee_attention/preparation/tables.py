@@ -1,5 +1,7 @@
 """Tables read from text or SAS files, and CSV files written whole or not at all."""
 
+import codecs
+import csv
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,7 +27,8 @@ def read_table(path: Path) -> list[dict[str, str]]:
         if path.suffix.lower() == ".sas7bdat":
             table = pandas.read_sas(path, encoding="latin-1").map(_sas_text)
         else:
-            with path.open(encoding="utf-8-sig", errors="replace") as file:
+            encoding = _encoding(path)
+            with path.open(encoding=encoding) as file:
                 header = file.readline()
             table = pandas.read_csv(
                 path,
@@ -33,8 +36,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
                 dtype=str,
                 keep_default_na=False,
                 index_col=False,
-                encoding="utf-8-sig",
-                encoding_errors="replace",
+                encoding=encoding,
             )
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
@@ -44,6 +46,32 @@ def read_table(path: Path) -> list[dict[str, str]]:
         raise InputError(f"{path} is a table without rows")
     table.columns = [str(name).strip().upper() for name in table.columns]
     return table.fillna("").map(str.strip).to_dict("records")
+
+
+def _encoding(path: Path) -> str:
+    """UTF-8, unless the file begins as UTF-16 does or is no UTF-8: old tables are of Latin 1."""
+    content = path.read_bytes()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return "latin-1"
+    return "utf-8-sig"
+
+
+def rows_kept(table: Path, rows: Iterable[dict]) -> list[dict]:
+    """The rows of an earlier `table` whose files are beside it still, and none of those of `rows`.
+    """
+    if not table.exists():
+        return []
+    new = {row["file"] for row in rows}
+    with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        earlier = [row for row in csv.DictReader(file) if row.get("file")]
+    return [
+        row for row in earlier
+        if row["file"] not in new and (table.parent / row["file"]).is_file()
+    ]  # fmt: skip
 
 
 def _sas_text(value: object) -> str:

@@ -21,6 +21,17 @@ MANIFEST_COLUMNS = ["id", "subject", "side", "kl", "split", "file", "cohort", "v
 """Columns of manifest.csv; `file` is relative to the folder it lies in."""
 
 
+def is_manifest(file: Path) -> bool:
+    """Whether a file is the manifest of a training set, by its name and its columns."""
+    if file.name != MANIFEST:
+        return False
+    try:
+        with file.open(encoding="utf-8", errors="replace") as lines:
+            return next(lines, "").strip().split(",") == MANIFEST_COLUMNS
+    except OSError:
+        return False
+
+
 def split_rows(
     knees: Sequence[dict],
     test: float = 0.3,
@@ -99,6 +110,7 @@ def place(folder: Path, rows: Sequence[dict], origin: Path, copy: bool) -> tuple
     """
     from tqdm import tqdm
 
+    rows = [{**row, "source": os.path.abspath(row["source"])} for row in rows]
     files = {row["file"] for row in rows}
     there = [file.name for split in SPLITS for file in graded_files(folder, split)]
     others = [name for name in there if name not in files]
@@ -144,7 +156,7 @@ def _same_file(source: Path, target: Path, copied: bool) -> bool:
 def _link_or_copy(source: str, target: Path, copy: bool) -> None:
     if not copy:
         try:
-            os.link(source, target)
+            os.link(os.path.realpath(source), target)  # a link itself would lead nowhere there
             return
         except OSError:  # another file system, or one without hard links
             pass

@@ -55,7 +55,8 @@ def work_through(
     attempts = in_parallel(partial(_attempt, work), to_do, workers)
     with tqdm(total=len(sources), initial=len(sources) - len(to_do), desc=title) as progress:
         for source, outcome in attempts:
-            journal.add(source, outcome)
+            if not outcome.pop("passing"):  # else the next run tries again
+                journal.add(source, outcome)
             outcomes[source] = outcome
             progress.update()
     journal.close()
@@ -70,9 +71,9 @@ def work_through(
 
 def _attempt(work: Work, source: Path) -> dict:
     try:
-        return {"rows": work(source), "reason": None}
+        return {"rows": work(source), "reason": None, "passing": False}
     except ImageError as error:
-        return {"rows": [], "reason": error.reason}
+        return {"rows": [], "reason": error.reason, "passing": error.passing}
 
 
 def in_parallel(function: Callable, items: list, workers: int) -> Iterator[tuple]:

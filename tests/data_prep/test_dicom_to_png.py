@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("pydicom")
 from dicom_files import lookup_table, write_dicom  # noqa: E402
 from films_on_disk import account_of, read_rows  # noqa: E402
+from pydicom import Dataset, dcmread  # noqa: E402
 from pydicom.uid import JPEG2000Lossless, RLELossless  # noqa: E402
 
 from knee_attention.films.dicom.pixels import read_film  # noqa: E402
@@ -148,6 +149,57 @@ def test_contents_csv_names_what_the_files_do_not(tmp_path, run):
     assert code == 0 and account_of(printed) == (2, 1, 1)
     (row,) = read_rows(tmp_path / "out" / "images.csv")
     assert (row["id"], row["date"]) == ("9000001_016600000001", "20040101")
+
+
+def test_the_visits_of_most_are_those_of_its_tables(tmp_path, run):
+    for number, folder in enumerate(("V0/14608/PA15", "V3/24608/PA15", "V5/34608/PA10")):
+        write_dicom(tmp_path / "most" / "M2320_HNSH" / folder / "1", STORED, PatientID="HNSH",
+                    StudyDate=f"200{number}0101", SeriesDescription=None)  # fmt: skip
+    films, labels = tmp_path / "films", tmp_path / "labels.csv"
+    assert run("dicom_to_png", tmp_path / "most", films)[0] == 0
+    rows = read_rows(films / "images.csv")
+    assert [(row["id"], row["subject"]) for row in rows] == [
+        (f"M2320_V{visit}", "M2320") for visit in (0, 3, 5)
+    ]
+    table = "MOSTID\tV0XRKL\tV0XLKL\tV3XRKL\tV3XLKL\nM2320\t0\t1\t2\t3\n"
+    (tmp_path / "MOSTV01235XRAY.txt").write_text(table)
+    run("make_labels", tmp_path / "MOSTV01235XRAY.txt", labels)
+    assert {row["id"] for row in read_rows(labels)} == {"M2320_V0", "M2320_V3"}
+
+
+def test_what_may_pass_is_tried_again(tmp_path, run, monkeypatch):
+    write_dicom(tmp_path / "tree" / "a", STORED, PatientID="A", compression=RLELossless)
+    write_dicom(tmp_path / "tree" / "b", STORED, PatientID="B")
+    whole = Dataset.pixel_array.fget
+
+    def decoded(dataset):
+        if dataset.file_meta.TransferSyntaxUID == RLELossless:
+            raise RuntimeError("missing dependencies")
+        return whole(dataset)
+
+    with monkeypatch.context() as without:
+        without.setattr(Dataset, "pixel_array", property(decoded))
+        code, printed = run("dicom_to_png", tmp_path / "tree", tmp_path / "films")
+    assert code == 0 and account_of(printed) == (2, 1, 1) and "needs a decoder" in printed
+    code, printed = run("dicom_to_png", tmp_path / "tree", tmp_path / "films")
+    assert code == 0 and account_of(printed) == (2, 2, 0)
+
+
+def test_films_of_an_earlier_tree_stay_in_the_table(tmp_path, run):
+    for name in ("A", "B"):
+        write_dicom(tmp_path / name / "1", STORED, PatientID=name)
+        run("dicom_to_png", tmp_path / name, tmp_path / "films")
+    rows = read_rows(tmp_path / "films" / "images.csv")
+    assert sorted(row["subject"] for row in rows) == ["A", "B"]
+
+
+def test_a_header_of_two_heights_is_one_file_left_out(tmp_path, run):
+    write_dicom(tmp_path / "tree" / "whole", STORED)
+    damaged = dcmread(write_dicom(tmp_path / "tree" / "damaged", STORED, PatientID="2"))
+    damaged.Rows = [40, 40]
+    damaged.save_as(tmp_path / "tree" / "damaged")
+    code, printed = run("dicom_to_png", tmp_path / "tree", tmp_path / "films")
+    assert code == 0 and account_of(printed) == (2, 1, 1)
 
 
 def test_copies_of_an_image_are_one_and_different_films_of_a_day_two(tmp_path, run):

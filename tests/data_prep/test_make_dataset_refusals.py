@@ -1,5 +1,7 @@
 """What no training set is made of, and what is not written over."""
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+from knee_attention.films.cutting import CUTTING, Cutting, write_cutting
 from knee_attention.films.image_files import read_image, write_image
 
 
@@ -19,6 +22,7 @@ def test_bad_usage_is_one_sentence(prepared, tmp_path, run):
         ((knees, labels, tmp_path / "a", "--test", 1.5), "between 0 and 1"),
         ((knees, labels, tmp_path / "a", "--seed", -1), "from 0 to 2^32 - 1"),
         ((knees, labels, tmp_path / "a", "--folds", 0), "from 1"),
+        ((knees, labels, tmp_path / "a", "--folds", 2, "--test", 0.1), "each is a test set once"),
         ((knees, tmp_path / "two.csv", tmp_path / "b"), "too few subjects"),
         ((knees, tmp_path / "other.csv", tmp_path / "c"), "has a label"),
         (("--verify", tmp_path / "nowhere"), "does not exist"),
@@ -39,6 +43,57 @@ def test_the_set_of_other_knees_is_not_replaced(prepared, tmp_path, run):
     code, printed = run("make_dataset", tmp_path / "other", tmp_path / "other.csv", out)
     assert code == 2 and "60 knees that would be removed" in printed.splitlines()[-1]
     assert len(list(out.glob("*/*/*.png"))) == 60
+
+
+def test_the_set_of_a_folder_of_the_same_name_elsewhere_is_not_replaced(
+    prepared, tmp_path, run, monkeypatch
+):
+    for place in ("here", "there"):
+        shutil.copytree(prepared, tmp_path / place)
+    for path in (tmp_path / "there" / "knees").glob("*.png"):
+        path.rename(path.with_name(path.name.replace("S0", "T0")))
+    labels = tmp_path / "there" / "labels.csv"
+    labels.write_text(labels.read_text().replace("S0", "T0"))
+    codes = []
+    for place in ("here", "there"):
+        monkeypatch.chdir(tmp_path / place)
+        code, printed = run("make_dataset", "knees", "labels.csv", "../set")
+        codes.append(code)
+    assert codes == [0, 2] and "60 knees that would be removed, of another folder" in printed
+
+
+def test_knees_that_were_cut_in_two_ways_are_no_set(prepared, tmp_path, run):
+    for number, name in enumerate(("a", "b")):
+        (tmp_path / "knees" / name).mkdir(parents=True)
+        write_cutting(tmp_path / "knees" / name, Cutting(size=(40, 28 + 4 * number)))
+    for path in (prepared / "knees").glob("*.png"):
+        shutil.copy(path, tmp_path / "knees" / "a")
+    made = (tmp_path / "knees", prepared / "labels.csv", tmp_path / "set")
+    code, printed = run("make_dataset", *made)
+    assert code == 2 and "were cut in 2 ways" in printed.splitlines()[-1]
+    (tmp_path / "knees" / "b" / CUTTING).unlink()
+    assert run("make_dataset", *made)[0] == 0
+    assert Cutting.read(tmp_path / "set") == Cutting(size=(40, 28))
+
+
+def test_a_manifest_of_the_user_s_own_hides_no_knees(prepared, tmp_path, run):
+    shutil.copytree(prepared / "knees", tmp_path / "knees" / "site")
+    (tmp_path / "knees" / "site" / "manifest.csv").write_text("name,size\n")
+    made = (tmp_path / "knees", prepared / "labels.csv", tmp_path / "knees" / "set")
+    for _ in range(2):  # the set that lies there is no source
+        code, printed = run("make_dataset", *made)
+        assert code == 0 and "written        60" in printed
+
+
+def test_knees_behind_links_are_placed_as_files(prepared, tmp_path, run):
+    (tmp_path / "knees").mkdir()
+    for path in (prepared / "knees").glob("*.png"):
+        (tmp_path / "knees" / path.name).symlink_to(os.path.relpath(path, tmp_path / "knees"))
+    made = (tmp_path / "knees", prepared / "labels.csv", tmp_path / "set")
+    assert run("make_dataset", *made)[0] == 0
+    placed = list((tmp_path / "set").glob("*/*/*.png"))
+    assert len(placed) == 60 and all(path.stat().st_size for path in placed)
+    assert not any(path.is_symlink() for path in placed)
 
 
 def test_options_that_no_set_can_be_made_with_do_not_bind_the_folder(prepared, tmp_path, run):

@@ -48,6 +48,20 @@ def test_the_oai_sample(tmp_path, run):
     assert "disagree: 2" in printed
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])
+def test_names_are_read_in_every_encoding_that_tables_come_in(tmp_path, encoding):
+    (tmp_path / "t.csv").write_text("id,side,kl\nMüller,R,3\n", encoding=encoding)
+    assert read_table(tmp_path / "t.csv") == [{"ID": "Müller", "SIDE": "R", "KL": "3"}]
+
+
+def test_the_account_of_another_step_is_not_written_over(tmp_path, run):
+    (tmp_path / "t.csv").write_text("id,side,kl\nA,R,3\n")
+    (tmp_path / "knees").mkdir()
+    (tmp_path / "knees" / ".journal.jsonl").touch()
+    code, printed = run("make_labels", tmp_path / "t.csv", tmp_path / "knees" / "labels.csv")
+    assert code == 2 and "has the excluded.csv of another step" in printed
+
+
 @here
 def test_the_most_sample(tmp_path, run):
     code, printed = run("make_labels", TABLES / "MOSTV01235XRAY.txt", tmp_path / "labels.csv")

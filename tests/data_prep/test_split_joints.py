@@ -71,10 +71,17 @@ def test_a_film_whose_joints_are_not_found_is_left_out_with_the_reason(films, tm
     assert boxes["good"] == boxes["negative"]
 
 
-def test_crops_and_halves_do_not_mix(films, tmp_path, run):
+def test_crops_and_halves_do_not_mix(films, tmp_path, run, monkeypatch):
     out = tmp_path / "knees"
     assert run("split_knees", films, out)[0] == 0
     code, printed = run("split_knees", films, out, "--crop", "joint")
-    assert code == 2 and "begun with another crop and size" in printed
+    assert code == 2 and "begun with another crop and localiser and size" in printed
     code, printed = run("split_knees", films, tmp_path / "other", "--aspect", "square")
     assert code == 2 and "--aspect is that of crops: it needs --crop joint" in printed
+    joint = ("--crop", "joint")
+    code, printed = run("split_knees", films, tmp_path / "other", *joint, "--split", "middle")
+    assert code == 2 and "--split is that of halves" in printed
+    run("split_knees", films, tmp_path / "crops", *joint)
+    monkeypatch.setattr("knee_attention.films.localiser.fingerprint", lambda: "another")
+    code, printed = run("split_knees", films, tmp_path / "crops", *joint)
+    assert code == 2 and "was begun with another localiser" in printed

@@ -31,6 +31,13 @@ def test_knees_are_the_cut_film_prepared(films, tmp_path, run):
     assert read_image(sheet).shape[1] > 3 * 200
 
 
+def test_a_file_beside_a_film_with_its_name_is_no_second_film(films, tmp_path, run):
+    for name in ("S000.txt", "S001.json"):
+        (films / name).write_text("words")
+    code, printed = run("split_knees", films, tmp_path / "knees")
+    assert code == 0 and account_of(printed) == (5, 3, 2) and "the same id" not in printed
+
+
 def test_options(films, tmp_path, run):
     out = tmp_path / "knees"
     options = "--split middle --size 64 96 --fit pad --equalize clahe --flip-left".split()

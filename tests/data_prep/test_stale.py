@@ -58,7 +58,11 @@ def test_knees_of_another_folder_stay_and_are_said(split, run):
     code, printed = run("split_knees", split / "others", split / "knees")
     assert code == 0 and "elsewhere       6" in printed and "removed" not in printed
     assert len(knees_in(split / "knees")) == 10
-    assert len(read_rows(split / "knees" / "knees.csv")) == 4
+    assert len(read_rows(split / "knees" / "knees.csv")) == 10
+    (split / "others" / "S004.png").unlink()
+    run("split_knees", split / "others", split / "knees")
+    files = [row["file"] for row in read_rows(split / "knees" / "knees.csv")]
+    assert sorted(files) == knees_in(split / "knees") and len(files) == 8
 
 
 def test_films_of_a_dicom_file_that_is_gone_go(tmp_path, run):

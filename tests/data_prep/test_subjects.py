@@ -114,3 +114,16 @@ def test_films_of_a_tree_keep_their_subjects(tmp_path, run):
     assert code == 0, printed
     for row in read_rows(tmp_path / "set" / "manifest.csv"):
         assert row["subject"] == f"P{int(row['id'][1:]) // 2}"
+
+
+def test_the_tables_of_folders_in_the_folder_hold_too(dated, run):
+    site = dated / "knees" / "site"
+    site.mkdir()
+    for path in list((dated / "knees").glob("*.*")):
+        path.rename(site / path.name)
+    code, printed = run("make_dataset", dated / "knees", dated / "labels.csv", dated / "set")
+    assert code == 0 and "no subject is known" not in printed
+    assert {len(names) for names in splits_by_person(dated / "set").values()} == {1}
+    (dated / "knees" / "knees.csv").write_text("id,subject\nfilm00,Q\n", encoding="utf-8")
+    code, printed = run("make_dataset", dated / "knees", dated / "labels.csv", dated / "set")
+    assert code == 2 and "film00 is of subject P0, but of Q in another row" in printed

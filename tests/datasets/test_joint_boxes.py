@@ -65,6 +65,11 @@ def test_bad_rows_are_named(read, rows, said):
         read(HEADER + rows)
 
 
+def test_a_row_that_ends_before_its_file_is_named(read):
+    with pytest.raises(InputError, match="line 2: there is no film ''"):
+        read("side,x1,y1,x2,y2,file\nR,1,2\n")
+
+
 def test_what_is_no_such_table_is_refused(read, films, tmp_path):
     with pytest.raises(InputError, match="expected the columns file, side"):
         read("a,b\n1,2\n")

@@ -122,7 +122,8 @@ def read_dataset(
         empty = not content if content is not None else path.stat().st_size == 0
         raise ImageError(path, "the file is empty" if empty else "no DICOM file") from None
     except OSError as error:
-        raise ImageError(path, f"cannot be read: {error.strerror or error}") from None
+        reason = f"cannot be read: {error.strerror or error}"
+        raise ImageError(path, reason, passing=True) from None
     except Exception:  # a damaged file can fail anywhere in the parser, with any exception
         raise ImageError(path, "a damaged or truncated DICOM file") from None
 

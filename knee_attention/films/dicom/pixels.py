@@ -55,33 +55,37 @@ def read_film(path: Path, content: bytes | None = None) -> np.ndarray:
 
 
 def _decode(dataset, path: Path) -> np.ndarray:
-    check_pixels(path, _pixels(dataset))
+    check_pixels(path, _pixels(dataset, path))
     try:
         pixels = dataset.pixel_array
     except Exception as error:  # decoders are plug-ins, which fail in ways of their own
-        raise ImageError(path, _why_undecodable(dataset, error)) from None
+        raise _undecodable(path, dataset, error) from None
     if pixels.ndim != 2:
         raise ImageError(path, "no grey image of one frame")
     return pixels
 
 
-def _why_undecodable(dataset, error: Exception) -> str:
+def _undecodable(path: Path, dataset, error: Exception) -> ImageError:
     """What pydicom's words come to: a decoder that is not installed, or damage."""
     from pydicom.uid import JPEG2000TransferSyntaxes
 
     # Pillow takes on JPEG Extended, and gives up at 12 bits.
     if "missing dependencies" not in str(error) and "12-bit precision" not in str(error):
-        return "a damaged or truncated DICOM file"
+        return ImageError(path, "a damaged or truncated DICOM file")
     syntax = dataset.file_meta.TransferSyntaxUID
     extra = "dicom" if syntax in JPEG2000TransferSyntaxes else "dicom-jpeg"
-    return f'{syntax.name} needs a decoder: pip install "knee_attention[{extra}]"'
+    reason = f'{syntax.name} needs a decoder: pip install "knee_attention[{extra}]"'
+    return ImageError(path, reason, passing=True)
 
 
-def _pixels(dataset) -> int:
+def _pixels(dataset, path: Path) -> int:
     """Pixels of the image by the header, or by the compressed data where those say more."""
     from pydicom.encaps import get_frame
 
-    stated = int(dataset.get("Rows") or 0) * int(dataset.get("Columns") or 0)
+    try:
+        stated = int(dataset.get("Rows") or 0) * int(dataset.get("Columns") or 0)
+    except TypeError:  # two numbers
+        raise ImageError(path, "a damaged or truncated DICOM file") from None
     try:
         compressed = dataset.file_meta.TransferSyntaxUID.is_encapsulated
         frame = get_frame(dataset.PixelData, 0, number_of_frames=1) if compressed else b""
