@@ -1,13 +1,16 @@
 """Several outputs as one. Here by itself, because grading a film needs no scikit-learn."""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import numpy as np
 
 from knee_attention.kl import REGRESSION
 
+T = TypeVar("T")
 
-def classifying(outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+
+def classifying(outputs: Mapping[str, T]) -> dict[str, T]:
     """The outputs that are probabilities: all but a regression."""
     return {name: values for name, values in outputs.items() if name != REGRESSION}
 

@@ -6,6 +6,10 @@ from knee_attention.evidence.ensemble import classifying
 from knee_attention.evidence.intervals import bootstrap_intervals
 from knee_attention.evidence.metrics import cross_entropy, grade_metrics
 from knee_attention.evidence.predictions import Predictions
+from knee_attention.kl import REGRESSION
+
+OF_PROBABILITIES = ("cross_entropy", "oa_auc", "expected_calibration_error")
+"""Metrics of the probabilities themselves, not of the most probable grade."""
 
 
 def better_branch(predictions: Predictions) -> str:
@@ -22,12 +26,18 @@ def split_results(predictions: Predictions) -> dict:
     """The metrics of every output and, where there are several, of their ensemble.
 
     Returns:
-        `{output: metrics}`: those of `grade_metrics`, and their `intervals` under that name.
+        `{output: metrics}`: those of `grade_metrics`, and their `intervals` under that name. Of a
+        regression, which says no probabilities, those that measure these are None.
     """
-    return {
+    results = {
         name: measured(predictions.grades, values, predictions.subjects)
         for name, values in predictions.with_ensemble().items()
     }
+    if REGRESSION in results:
+        unsaid = dict.fromkeys(OF_PROBABILITIES)
+        results[REGRESSION] |= unsaid
+        results[REGRESSION]["intervals"] |= unsaid
+    return results
 
 
 def measured(grades: np.ndarray, probabilities: np.ndarray, subjects: list[str]) -> dict:

@@ -7,8 +7,16 @@ Over 2,000 simulated sets of 50 to 200 persons the 95% intervals covered the tru
 Only the expected calibration error has none: noise alone makes it larger, in a resample more so
 than in the sample, and its interval covered the truth in 71% of 500 sets of 40 persons.
 
+Another seed makes another network: between two models of several trainings each, what their
+trainings differ by beyond what the knees explain is added to the interval. Over 400 simulated pairs
+of three trainings each on 413 persons the 95% intervals of the difference of accuracy covered the
+truth in 95 to 96% where that is 0 to 0.01 (a standard deviation), and in 90% at 0.02 and 0.03;
+persons alone covered it in 95 to 89%, and in 73 and 64%. Of a single training nothing can be known.
+
 Reference: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 8 and 13.
 """
+
+from itertools import combinations
 
 import numpy as np
 
@@ -60,7 +68,8 @@ def paired_differences(
 ) -> dict:
     """Differences between two models on the same knees, first minus second.
 
-    Each resample draws the same persons for both, so what makes a knee hard for both cancels.
+    Each resample draws the same persons for both, so what makes a knee hard for both cancels. Where
+    there are several trainings, their chance is added.
 
     Args:
         first, second: their predictions; knees are matched by file, and those that all have
@@ -87,16 +96,22 @@ def paired_differences(
                                   (known[len(first) :], second_output))
     ]
     weights = draws(knees.subjects, resamples, seed)
-    estimates = [_means(knees.grades, values, np.ones((1, len(knees)))) for values in pair]
-    drawn = [_means(knees.grades, values, weights) for values in pair]
+    once = np.ones((1, len(knees)))
+    estimates = [_of_each(knees.grades, values, once) for values in pair]
+    drawn = [_of_each(knees.grades, values, weights) for values in pair]
+    generator = np.random.default_rng([seed, 1])
     differences = dict.fromkeys(SCALARS)
     for name in drawn[0]:
-        difference = float(estimates[0][name][0] - estimates[1][name][0])
+        (first_is,), (second_is,) = (each[name].mean(axis=0) for each in estimates)
+        difference = float(first_is - second_is)
         if np.isfinite(difference) and len(set(knees.subjects)) > 1:
-            differences[name] = {
-                "difference": difference,
-                "interval": _interval(drawn[0][name] - drawn[1][name]),
-            }
+            chance = sum(
+                chance_of_training(each[name][:, 0], many[name])
+                for each, many in zip(estimates, drawn, strict=True)
+            )
+            values = drawn[0][name].mean(axis=0) - drawn[1][name].mean(axis=0)
+            values += generator.normal(0, np.sqrt(chance), resamples)
+            differences[name] = {"difference": difference, "interval": _interval(values)}
     return {
         "knees": len(knees),
         "subjects": len(set(knees.subjects)),
@@ -114,12 +129,41 @@ def draws(subjects: list[str], resamples: int, seed: int) -> np.ndarray:
     return counts.reshape(resamples, -1)[:, person_of_knee].astype(np.float64)
 
 
+def chance_of_training(values: np.ndarray, drawn: np.ndarray) -> float:
+    """The variance of the mean over trainings that comes of the trainings and not of the knees.
+
+    Trainings that are equally good differ on a sample of knees all the same, by what the resamples
+    of their differences show. The rest of their variance is their own.
+
+    Args:
+        values: `(trainings,)`, a metric of each.
+        drawn: `(trainings, resamples)`, the same in each resample.
+
+    Returns:
+        The variance, at least 0; 0 of a single training, of which nothing can be known.
+    """
+    if len(values) == 1:
+        return 0.0
+    of_knees = [np.nanvar(one - other) / 2 for one, other in combinations(drawn, 2)]
+    return max(0.0, np.var(values, ddof=1) - np.mean(of_knees)) / len(values)
+
+
+def _of_each(
+    grades: np.ndarray, trainings: np.ndarray, weights: np.ndarray
+) -> dict[str, np.ndarray]:
+    """`metrics_by_weight` of `(trainings, n, 5)` probabilities, `(trainings, resamples)` each."""
+    each = [metrics_by_weight(grades, values, weights) for values in trainings]
+    return {name: np.stack([one[name] for one in each]) for name in each[0]}
+
+
 def _means(
     grades: np.ndarray, trainings: np.ndarray, weights: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """`metrics_by_weight`, meant over the `(trainings, n, 5)` probabilities."""
-    each = [metrics_by_weight(grades, values, weights) for values in trainings]
-    return {name: np.mean([one[name] for one in each], axis=0) for name in each[0]}
+    """The same meant over the trainings, `(resamples,)`."""
+    return {
+        name: values.mean(axis=0)
+        for name, values in _of_each(grades, trainings, weights).items()
+    }
 
 
 def metrics_by_weight(

@@ -18,6 +18,7 @@ from knee_attention.evidence.tables import (
     mean,
     measured,
     same_knees,
+    unlike,
     without_empty_columns,
 )
 
@@ -81,7 +82,7 @@ def claims(finished: Finished) -> list[str]:
         for name, rival in rivals.items():
             if multi and rival and same_knees([*multi, *rival]):
                 sentences.append(f"{title}: {multiloss} against {name}: {compared(multi, rival)}")
-    return sentences
+    return sentences + unlike(finished)
 
 
 def _validation_loss(trainings: list[FinishedRun]) -> float:

@@ -13,6 +13,7 @@ from knee_attention.evidence.tables import (
     mean,
     measured,
     same_knees,
+    unlike,
     without_empty_columns,
 )
 from knee_attention.kl import GRADES, REGRESSION
@@ -72,6 +73,7 @@ def claims(finished: Finished) -> list[str]:
         if multi and rival and same_knees([*multi, *rival]):
             ours, theirs = TABLE_2_TITLES[attention], TABLE_2_TITLES[key]
             sentences.append(f"{ours} against {theirs}: {compared(multi, rival)}")
+    sentences += unlike(finished)
     sentences.append("the paper counts the localiser, which has 212,769 weights, into the "
                      "parameters of Antony's pipelines; here they are the network's alone")
     return sentences

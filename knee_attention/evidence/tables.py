@@ -68,7 +68,7 @@ def mean(values: list) -> float | None:
 
 def compared(first: list[FinishedRun], second: list[FinishedRun]) -> str:
     """The difference of accuracy on the same knees, each by the output that validation chose, with
-    its paired interval, in words.
+    its paired interval, in words. A single training is said: its own chance is not in the interval.
     """
     found = paired_differences(
         [by_chosen(training) for training in first], CHOSEN,
@@ -83,7 +83,16 @@ def compared(first: list[FinishedRun], second: list[FinishedRun]) -> str:
         verdict = "worse"
     else:
         verdict = "no difference can be told"
+    if min(len(first), len(second)) == 1:
+        verdict += f" (trainings: {len(first)} against {len(second)})"
     return f"{with_interval(found['difference'], found['interval'], '+')}, {verdict}"
+
+
+def unlike(finished: Finished) -> list[str]:
+    """A sentence on the experiments whose trainings saw different knees, if there are any."""
+    names = [t[0].results["name"] for t in finished.values() if not same_knees(t)]
+    return [f"no interval and no comparison of {', '.join(names)}: each training saw other knees, "
+            "as every seed draws its own phantoms"] if names else []
 
 
 def by_chosen(training: FinishedRun) -> Predictions:

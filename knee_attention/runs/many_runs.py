@@ -76,9 +76,12 @@ def finished_of(cells: Cells, failed: dict[str, str], output: Path) -> "dict[str
 
 
 def run_cell(experiment: Experiment, folder: Path, manner: Manner) -> float:
-    """Run one experiment, or continue it; gives its validation loss, weighted as in training."""
+    """Run one experiment, or continue it; gives its validation loss, weighted as in training, of
+    the outputs that have a cross-entropy: all but a regression.
+    """
     import keras
 
+    from knee_attention.evidence.ensemble import classifying
     from knee_attention.runs.run import run
 
     try:
@@ -89,7 +92,7 @@ def run_cell(experiment: Experiment, folder: Path, manner: Manner) -> float:
     losses = results["validation"]
     return sum(
         weight * losses[output]["cross_entropy"]
-        for output, weight in experiment.output_weights.items()
+        for output, weight in classifying(experiment.output_weights).items()
     )
 
 

@@ -158,8 +158,9 @@ def _heading(number: int, finished: dict, data: str | None) -> str:
     results = next(iter(finished.values()))[0].results
     origin = "synthetic phantoms" if data is None else Path(data).name
     return (f"{results['knees']} {results['split']} knees ({origin}); in brackets 95% intervals "
-            f"over persons; paper: Table {number}, test accuracy on its own choice of OAI "
-            "and MOST films")
+            "over persons, those of differences with the chance of training where there are "
+            f"several; paper: Table {number}, test accuracy on its own choice of OAI and MOST "
+            "films")
 
 
 def _missing(wanted: Iterable[str], finished: dict) -> list[str]:

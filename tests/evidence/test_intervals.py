@@ -6,6 +6,7 @@ import pytest
 from knee_attention.errors import InputError
 from knee_attention.evidence.intervals import (
     bootstrap_intervals,
+    chance_of_training,
     draws,
     metrics_by_weight,
     paired_differences,
@@ -178,3 +179,33 @@ def test_an_output_that_is_not_there_is_refused():
     knees = predictions(*persons(3, np.random.default_rng(0)))
     with pytest.raises(InputError, match="att7"):
         paired_differences(knees, "att0", knees, "att7")
+
+
+def test_what_trainings_differ_by_beyond_their_knees_makes_the_interval_wider():
+    generator = np.random.default_rng(4)
+    grades, probabilities, subjects = persons(200, generator)
+    worse = probabilities.copy()
+    spoiled = generator.choice(400, 80, replace=False)
+    worse[spoiled] = np.eye(5)[(grades[spoiled] + 1) % 5]
+    other = predictions(grades, persons(200, generator)[1], subjects)
+
+    def width(*trainings):
+        known = [predictions(grades, values, subjects) for values in trainings]
+        found = paired_differences(known, "att0", other, "att0")["metrics"]["accuracy"]
+        return found["interval"][1] - found["interval"][0]
+
+    assert width(probabilities, probabilities, probabilities) == pytest.approx(width(probabilities))
+    assert width(probabilities, probabilities, worse) > 1.5 * width(probabilities)
+
+
+def test_trainings_that_are_equally_good_differ_by_no_more_than_their_knees_explain():
+    """Simulated as the module's text has it: the chance found is that which is there."""
+    generator = np.random.default_rng(6)
+    knees, weights = 800, draws([str(k) for k in range(800)], 300, seed=0)
+    for own in (0, 0.03):
+        found = []
+        for _ in range(100):
+            right = generator.random((3, knees)) < 0.6 + generator.normal(0, own, (3, 1))
+            drawn = right.astype(float) @ weights.T / knees
+            found.append(chance_of_training(right.mean(axis=1), drawn))
+        assert np.mean(found) == pytest.approx(own**2 / 3, abs=8e-5)

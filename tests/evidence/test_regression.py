@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from knee_attention.evidence.evaluation import better_branch
+from knee_attention.evidence.evaluation import better_branch, split_results
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.evidence.regression import as_probabilities
 from knee_attention.kl import GRADES
@@ -26,3 +26,13 @@ def test_a_regression_is_in_no_ensemble_and_never_chosen():
     both = Predictions(["a", "b"], ["a", "b"], np.array([0, 1]), {"kl": flat, "regression": sure})
     assert list(both.with_ensemble()) == ["kl", "regression"]
     assert better_branch(both) == "kl"
+
+
+def test_what_measures_probabilities_is_undefined_for_a_regression():
+    grades, subjects = np.array([0, 1, 2, 4]), ["a", "a", "b", "b"]
+    values = {"kl": np.full((4, 5), 0.2), "regression": np.eye(5)[grades]}
+    results = split_results(Predictions([*"abcd"], subjects, grades, values))
+    for name in ("cross_entropy", "oa_auc", "expected_calibration_error"):
+        assert results["regression"][name] is results["regression"]["intervals"][name] is None
+        assert results["kl"][name] is not None
+    assert results["regression"]["accuracy"] == 1

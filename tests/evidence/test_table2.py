@@ -58,4 +58,5 @@ def test_the_loss_of_a_regression_is_its_squared_error(finished):
 
 def test_the_claim_is_a_paired_difference(finished):
     [claim, _] = table2.claims(finished)
-    assert "classification and regression: +0.333" in claim and claim.endswith("better")
+    assert "classification and regression: +0.333" in claim
+    assert claim.endswith("better (trainings: 1 against 1)")
