@@ -36,7 +36,7 @@ def build_model(
 
     Args:
         backbone: a key of `BACKBONES`.
-        branches: attention branches, from `"att0"` (shallowest) to `"att2"`.
+        branches: attention branches, from `"att0"` (shallowest) to `"att2"`, in any order.
         fusion: `"single"` (one branch), `"early_fusion"` or `"multi_loss"`; `"dense"` or `"joint"`
             of a baseline, which has no branches.
         image_size: height and width in pixels.
@@ -55,6 +55,7 @@ def build_model(
             large, another number of channels.
     """
     check_architecture(backbone, branches, fusion, image_size)
+    branches = tuple(sorted(branches))  # a file does not say in what order they were fused
     if channels not in (1, 3):
         raise ValueError(f"expected 1 or 3 channels. Received: {channels!r}")
     means = pixel_mean if isinstance(pixel_mean, tuple) else (pixel_mean,) * channels

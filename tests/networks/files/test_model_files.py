@@ -44,6 +44,16 @@ def test_a_model_comes_back_as_it_was(tmp_path, suffix, backbone, branches, fusi
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_fused_branches_come_back_in_whatever_order_they_were_given(tmp_path, suffix):
+    model = build_model("antony_clsf", ("att1", "att0"), "early_fusion", (96, 96))
+    model_files.save_model(model, tmp_path / f"model{suffix}", {})
+    again = model_files.load_model(tmp_path / f"model{suffix}")
+    knees = random_knees()
+    expected = model.predict(knees, verbose=0)["kl"]
+    np.testing.assert_allclose(again.predict(knees, verbose=0)["kl"], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
 def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, largest_file, suffix):
     model = build_model("antony_clsf", ("att0",), "single", (96, 96))
     with largest_file(100_000), pytest.raises(InputError, match="cannot be written: File too"):
