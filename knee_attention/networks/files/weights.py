@@ -149,13 +149,14 @@ def resize_mask_weights(
         grid: height and width of the other grid.
 
     Returns:
-        kernel and bias of that grid, of the same dtypes.
+        kernel and bias of that grid, float32.
     """
     kernel, bias = weights
     height, width, filters = bias.shape
     kernel = kernel.reshape(height, width, -1)
-    kernel, bias = (
-        cv2.resize(values, grid[::-1], interpolation=cv2.INTER_LINEAR).reshape(*grid, -1)
+    kernel, bias = (  # OpenCV resizes no float16, which a published file has
+        cv2.resize(values.astype(np.float32), grid[::-1], interpolation=cv2.INTER_LINEAR)
+        .reshape(*grid, -1)
         for values in (kernel, bias)
     )
     return [kernel.reshape(grid[0] * grid[1], -1, filters), bias]

@@ -65,6 +65,12 @@ def test_masks_are_resized_bilinearly_from_grid_to_grid():
     np.testing.assert_array_equal(same_bias, bias)
 
 
+def test_masks_of_half_precision_are_resized():
+    kernel, bias = np.ones((4, 16, 1), np.float16), np.ones((2, 2, 1), np.float16)
+    for values in resize_mask_weights([kernel, bias], (3, 4)):
+        assert values.dtype == np.float32 and (values == 1).all()
+
+
 def test_a_resized_model_looks_where_the_small_one_looked():
     small = build_model("antony_clsf", ("att1",), "single", (96, 96))
     generator = np.random.default_rng(0)
