@@ -160,6 +160,23 @@ def test_a_film_that_fails_for_no_fault_of_its_own_is_kept(node, archive, tmp_pa
     until(lambda: waiting(tmp_path, "films") == 0)
 
 
+@pytest.mark.parametrize("place", [
+    "pydicom.dcmread", "pydicom.dataset.Dataset.pixel_array", "pydicom.pixels.apply_voi_lut",
+    "knee_attention.grading.dicom.reports.capture",
+])  # fmt: skip
+def test_a_film_is_kept_wherever_memory_runs_out(
+    node, archive, tmp_path, caplog, monkeypatch, place
+):
+    def run_out(*_, **__):
+        raise MemoryError
+
+    film = study_film(tmp_path / "film.dcm")
+    monkeypatch.setattr(place, property(run_out) if place.endswith("pixel_array") else run_out)
+    send(node(), film)
+    until(lambda: "not graded, MemoryError; kept in refused" in caplog.text)
+    assert waiting(tmp_path, "refused") == 1
+
+
 @pytest.mark.slow
 def test_500_damaged_films(node, archive, tmp_path):
     """Each is graded or left out, and a whole one after them is graded."""

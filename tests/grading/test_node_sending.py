@@ -31,6 +31,17 @@ def test_an_archive_out_of_resources_is_asked_again(node, archive, tmp_path, cap
     until(lambda: len(archive.received) == 2)
 
 
+def test_what_there_is_no_memory_to_send_waits(node, archive, tmp_path, caplog, monkeypatch):
+    def run_out(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("knee_attention.grading.node.archive.dcmread", run_out)
+        send(node(), study_film(tmp_path / "film.dcm"))
+        until(lambda: "no memory to send an object" in caplog.text)
+    until(lambda: len(archive.received) == 2)
+
+
 def test_what_an_archive_refuses_is_kept_and_said(node, archive, tmp_path, caplog):
     archive.status = 0xC000
     port = node()

@@ -116,7 +116,7 @@ def read_dataset(
             dataset = dcmread(file, stop_before_pixels=stop_before_pixels)
             dataset.decode()
             return dataset
-    except ImageError:
+    except (ImageError, MemoryError):
         raise
     except InvalidDicomError:
         empty = not content if content is not None else path.stat().st_size == 0

@@ -44,6 +44,8 @@ def read_film(path: Path, content: bytes | None = None) -> np.ndarray:
         values = apply_modality_lut(stored, dataset)
         values = apply_voi_lut(values, dataset)
         low, high = _range(dataset, values)
+    except MemoryError:
+        raise
     except Exception:  # a malformed table or window, which pydicom meets with any exception
         raise ImageError(path, "a grey scale table or window that cannot be applied") from None
     if dataset.PhotometricInterpretation == "MONOCHROME1":
@@ -58,6 +60,8 @@ def _decode(dataset, path: Path) -> np.ndarray:
     check_pixels(path, _pixels(dataset, path))
     try:
         pixels = dataset.pixel_array
+    except MemoryError:
+        raise
     except Exception as error:  # decoders are plug-ins, which fail in ways of their own
         raise _undecodable(path, dataset, error) from None
     if pixels.ndim != 2:

@@ -57,7 +57,7 @@ def reports_of(
             structured_report(source, knees, algorithm, joints),
             capture(source, knees, algorithm),
         )
-    except ImageError:
+    except (ImageError, MemoryError):
         raise
     except Exception:  # of a damaged header highdicom and pydicom complain in many ways
         raise ImageError(film, "its header cannot be taken over into a report") from None

@@ -132,6 +132,8 @@ class Sender:
             answer = association.send_c_store(dataset)
         except RuntimeError:
             answer = None  # the association has ended
+        except MemoryError:
+            raise Away("no memory to send an object") from None
         except Exception as error:  # a file that is damaged must not keep the others back
             return f"a damaged file ({type(error).__name__})"
         if not answer:
