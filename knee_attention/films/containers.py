@@ -1,6 +1,7 @@
 """What the structure of an image file says, where OpenCV decodes without a word."""
 
 import mmap
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -12,12 +13,22 @@ PHOTOMETRIC_INTERPRETATION = 262
 IMAGE_WIDTH, IMAGE_LENGTH = 256, 257
 """TIFF 6.0, section 8: the tags of an image's columns and rows."""
 
-TIFF_NUMBERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
-"""The types of whole numbers in TIFF 6.0, section 2, and BigTIFF, as `struct` calls them."""
+TIFF_NUMBERS = {1: "B", 3: "H", 4: "I", 6: "B", 8: "H", 9: "I", 16: "Q", 17: "Q"}
+"""The types of whole numbers in TIFF 6.0, section 2, and BigTIFF, as `struct` calls them; those
+that have a sign are read without it, because what is asked for here is never negative."""
+
+MARKER = re.compile(rb"\xff[^\0\xff]")
+"""Of JPEG, found as libjpeg does, which passes over fill (ISO 10918-1 B.1.1.2) and stray bytes."""
 
 FRAMES = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 """JPEG markers of a frame, whose header says how large the image is (ISO 10918-1 B.2.2, and ISO
 14495-1 C.2.2 of JPEG-LS)."""
+
+WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8)})
+"""JPEG markers that nothing belongs to (ISO 10918-1 B.1.1.3) and an image goes on after."""
+
+SCAN, END = 0xDA, 0xD9
+"""JPEG markers that no frame follows."""
 
 SKIPPED_SEGMENTS = frozenset({*range(0xC0, 0xD0), *range(0xDB, 0xF0), 0xFE})
 """JPEG markers before the scan that have a length; thumbnails lie in E0 to EF."""
@@ -92,9 +103,10 @@ def pixels_declared(content: bytes | mmap.mmap) -> int:
         file does not say, or not in a way that is known here.
     """
     try:
-        return max((width * height for width, height in _sizes(content)), default=0)
+        pixels = [width * height for width, height in _sizes(content)]
     except DAMAGED:
         return 0
+    return max(pixels, default=0) if all(pixels) else 0
 
 
 def _sizes(content) -> Iterator[tuple[int, int]]:
@@ -117,18 +129,16 @@ def _sizes(content) -> Iterator[tuple[int, int]]:
 
 def _jpeg_sizes(content) -> Iterator[tuple[int, int]]:
     place = 2
-    while place + 9 <= len(content):
-        if content[place] != 0xFF:
+    while found := MARKER.search(content, place):
+        marker, place = content[found.start() + 1], found.end()
+        if marker in (SCAN, END):
             return
-        marker = content[place + 1]
-        if marker == 0xFF:  # fill before a marker, ISO 10918-1 B.1.1.2
-            place += 1
-            continue
         if marker in FRAMES:
-            height, width = struct.unpack_from(">HH", content, place + 5)
+            height, width = struct.unpack_from(">HH", content, place + 3)
             yield width, height
             return
-        place += 2 + struct.unpack_from(">H", content, place + 2)[0]
+        if marker not in WITHOUT_LENGTH:
+            place += struct.unpack_from(">H", content, place)[0]
 
 
 def _webp_size(content) -> tuple[int, int]:
@@ -159,9 +169,11 @@ def _tiff_pages(content) -> Iterator[dict[int, int]]:
             page = {}
             for _ in range(entries):
                 tag, kind = struct.unpack_from(order + "HH", content, place)
-                if kind in TIFF_NUMBERS:
+                form = TIFF_NUMBERS.get(kind, "")
+                # Of longer numbers an entry says where they are. libtiff takes a tag's first entry.
+                if form and struct.calcsize(form) <= struct.calcsize(offset) and tag not in page:
                     value = place + (12 if big else 8)
-                    (page[tag],) = struct.unpack_from(order + TIFF_NUMBERS[kind], content, value)
+                    (page[tag],) = struct.unpack_from(order + form, content, value)
                 place += step
             yield page
             (place,) = struct.unpack_from(order + offset, content, place)

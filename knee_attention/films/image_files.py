@@ -86,9 +86,12 @@ def read_image(path: str | os.PathLike, content: bytes | None = None) -> np.ndar
         raise ImageError(path, "the file is empty")
     if not is_known(content):
         raise ImageError(path, "not an image, or a damaged one")
-    check_pixels(path, pixels_declared(content))
+    pixels = pixels_declared(content)
+    check_pixels(path, pixels)
     if is_truncated(content):
         raise ImageError(path, "the image is truncated")
+    if not pixels:
+        raise ImageError(path, "not an image, or a damaged one")
     try:
         content_bytes = np.frombuffer(content, np.uint8)
         _, pages = cv2.imdecodemulti(content_bytes, ANY_DEPTH_AND_COLOUR, range=(0, 2))

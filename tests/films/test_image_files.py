@@ -158,6 +158,46 @@ def test_a_webp_file_with_transparency_and_a_big_tiff_say_their_size(tmp_path):
     assert pixels_declared((tmp_path / "film.tif").read_bytes()) == STAIRS.size
 
 
+@pytest.mark.parametrize("stray", [b"\0", b"\xff\x01", b"\xff\xd0", b"\xff\0", b"\xff\xff"])
+def test_what_stands_between_segments_does_not_hide_a_size(stray):
+    content = cv2.imencode(".jpg", STAIRS)[1].tobytes()
+    behind = 4 + struct.unpack_from(">H", content, 4)[0]
+    content = content[:behind] + stray + content[behind:]
+    assert read_image("film.jpg", content).shape == STAIRS.shape
+    assert pixels_declared(content) == STAIRS.size
+
+
+def with_width(path, kind: int) -> bytes:
+    """A TIFF file whose first entry, its width, is of another type."""
+    write_tiff(path, STAIRS, False)
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<H", content, 8 + STAIRS.size + 2 + 2, kind)
+    return bytes(content)
+
+
+@pytest.mark.parametrize("kind", [1, 3, 4, 6, 8, 9])
+def test_a_tiff_s_size_is_known_in_whatever_type_of_number_it_is(tmp_path, kind):
+    content = with_width(tmp_path / "film.tif", kind)
+    assert read_image("film.tif", content).shape == STAIRS.shape
+    assert pixels_declared(content) == STAIRS.size
+
+
+def test_an_image_that_does_not_say_its_size_is_not_decoded(tmp_path):
+    """The width is a fraction, or a number of 8 bytes, which lies elsewhere."""
+    for kind in (5, 16):
+        with pytest.raises(ImageError, match="film.tif: not an image, or a damaged one"):
+            read_image("film.tif", with_width(tmp_path / "film.tif", kind))
+
+
+def test_the_first_width_of_a_tiff_is_its_width(tmp_path):
+    """As libtiff has it: a second one hides no size."""
+    content = bytearray(with_width(tmp_path / "film.tif", 4))
+    last = 8 + STAIRS.size + 2 + 9 * 12
+    struct.pack_into("<HHII", content, last, 256, 4, 1, 1)
+    assert read_image("film.tif", bytes(content)).shape == STAIRS.shape
+    assert pixels_declared(bytes(content)) == STAIRS.size
+
+
 def test_the_second_page_of_a_tiff_counts(tmp_path):
     pages = [np.zeros((20, 30), np.uint8), np.zeros((700, 900), np.uint8)]
     cv2.imwritemulti(str(tmp_path / "film.tif"), pages)
