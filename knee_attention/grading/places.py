@@ -40,6 +40,9 @@ def film_panel(knees: list[GradedKnee]) -> np.ndarray:
 def seen_around(knee: GradedKnee) -> tuple[np.ndarray, list[int], dict[str, np.ndarray]]:
     """One knee with what lies around it on its film, as the page shows it.
 
+    Args:
+        knee: its place is whole; of a padded one the masks cover more than the box.
+
     Returns:
         the picture `(height, width)` uint8; the knee's box in its pixels; and the mask of every
         branch `(height, width, 4)` uint8 as `mask_colours` gives it, transparent outside the box.

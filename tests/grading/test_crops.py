@@ -1,5 +1,6 @@
 """A model that learnt from crops of joints is shown the joint, whatever it is given."""
 
+import base64
 import json
 import subprocess
 import sys
@@ -157,6 +158,23 @@ def test_the_page_is_given_the_box_in_pixels_of_its_picture(grader, phantom):
         outside = masks["att0"][..., 3].copy()
         outside[y : y + height, x : x + width] = 0
         assert not outside.any()
+
+
+def test_a_padded_knee_is_shown_as_the_model_saw_it(phantom):
+    """Its attention covers the padding too, and would lie askew in the box."""
+    answers = pytest.importorskip("knee_attention.grading.web.answers")
+    film = FileInMemory("film.png", cv2.imencode(".png", phantom.image)[1].tobytes())
+    grader = Grader(Uniform(Preparation(Cutting("auto", (96, 64), "pad", crop="square"))))
+    views = json.loads(answers.ANSWERS["view"](film, grader).body)
+    for view, knee in zip(views, grader.grade(phantom.image), strict=True):
+        assert view["box"] and view["box_in_picture"] is None
+        np.testing.assert_array_equal(decoded(view["picture"]), knee.image)
+        assert decoded(view["masks"]["att0"]).shape == (*SIZE, 4)
+
+
+def decoded(text):
+    content = np.frombuffer(base64.b64decode(text), np.uint8)
+    return cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
 
 
 def test_what_a_file_does_not_say_can_be_said_and_what_it_says_stands(tmp_path, phantom):
