@@ -27,6 +27,9 @@ INSIDE = {
 }
 """Which fields of which message of onnx.proto lead to tensors, and by which message."""
 
+DEEPEST = 100
+"""How many messages may lie inside one another, as protocol buffers have it."""
+
 
 class OnnxNetwork:
     """An `.onnx` file of `export_onnx`, ready to grade.
@@ -56,7 +59,11 @@ class OnnxNetwork:
             raise InputError(f"{path}: no such model file")
         self.path = path
         content = path.read_bytes()
-        if _lies_elsewhere(memoryview(content)):
+        try:
+            elsewhere = _lies_elsewhere(memoryview(content))
+        except ValueError:
+            raise InputError(f"{path}: no readable ONNX file") from None
+        if elsewhere:
             raise InputError(f"{path}: its weights lie in another file, which is not read; all of "
                              "an ONNX file has to be in it")
         options = onnxruntime.SessionOptions()
@@ -93,12 +100,16 @@ class OnnxNetwork:
         return dict(zip(self._names, values, strict=True))
 
 
-def _lies_elsewhere(content: memoryview, message: str = "model") -> bool:
+def _lies_elsewhere(content: memoryview, message: str = "model", depth: int = 1) -> bool:
     """Whether a tensor of an ONNX file, in the wire format of protocol buffers, is in another file.
 
-    The package `onnx` could tell, but takes half a second to import. What cannot be followed here
-    is left to onnxruntime, which refuses damaged files.
+    The package `onnx` could tell, but takes half a second to import.
+
+    Raises:
+        ValueError: it cannot be followed: damaged, too deep, or with groups, which ONNX lacks.
     """
+    if depth > DEEPEST:
+        raise ValueError
     at = 0
     while at < len(content):
         key, at = _varint(content, at)
@@ -108,13 +119,17 @@ def _lies_elsewhere(content: memoryview, message: str = "model") -> bool:
         if kind == 2:
             size, at = _varint(content, at)
             inside = INSIDE[message].get(field)
-            if inside and _lies_elsewhere(content[at : at + size], inside):
+            if inside and _lies_elsewhere(content[at : at + size], inside, depth + 1):
                 return True
             at += size
         elif kind == 0:
             _, at = _varint(content, at)
+        elif kind in (1, 5):
+            at += 8 if kind == 1 else 4
         else:
-            at += {1: 8, 5: 4}.get(kind, len(content))
+            raise ValueError
+        if key >= 2**32 or at > len(content):
+            raise ValueError
     return False
 
 
@@ -125,4 +140,4 @@ def _varint(content: memoryview, at: int) -> tuple[int, int]:
         value |= (content[position] & 127) << 7 * (position - at)
         if content[position] < 128:
             return value, position + 1
-    return value, len(content)
+    raise ValueError

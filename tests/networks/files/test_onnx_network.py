@@ -101,6 +101,34 @@ def test_what_lies_in_other_files_is_not_read(tmp_path, monkeypatch, place):
         OnnxNetwork(path)
 
 
+@pytest.mark.parametrize("before", [b"\xa3\x06\xa4\x06", b"\x88\x80\x80\x80\x70\x08"],
+                         ids=["a group", "a key of 35 bits"])
+def test_what_cannot_be_followed_is_not_read(tmp_path, before):
+    """onnxruntime can, and behind it weights could lie in another file."""
+    path = tmp_path / "model.onnx"
+    model = build_model("antony_clsf", ("att0",), "single", (96, 96))
+    export_onnx(model, path, description(model))
+    path.write_bytes(before + path.read_bytes())
+    with pytest.raises(InputError, match="model.onnx: no readable ONNX file$"):
+        OnnxNetwork(path)
+
+
+def test_graphs_too_deep_inside_one_another_are_refused(tmp_path):
+    def inside(field, message):
+        size = len(message)
+        size = bytes([size & 127 | 128, size >> 7 & 127 | 128, size >> 14])
+        return bytes([field << 3 | 2]) + size + message
+
+    graph = b""
+    for _ in range(400):
+        for field in (6, 5, 1):  # the graph of an attribute of a node of a graph
+            graph = inside(field, graph)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(inside(7, graph))
+    with pytest.raises(InputError, match="model.onnx: no readable ONNX file"):
+        OnnxNetwork(path)
+
+
 def test_other_files_are_refused(tmp_path):
     path = tmp_path / "model.onnx"
     with pytest.raises(InputError, match="no such model file"):
