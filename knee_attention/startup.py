@@ -17,6 +17,9 @@ from pathlib import Path
 
 from knee_attention.errors import InputError
 
+LEFT_OUT = frozenset({"tensorflow", "keras", "sklearn", "h5py", "pandas", "matplotlib"})
+"""Packages that the README's light install does without; any other that is missing is a fault."""
+
 
 def start_keras() -> None:
     """Import Keras and look for GPUs; native chatter (oneDNN, missing CUDA) is held back.
@@ -104,7 +107,9 @@ def ignore_dicom_warnings() -> None:
 
 @contextmanager
 def command_line(program: str) -> Iterator[None]:
-    """Turn an `InputError`, or what the system refuses, into one sentence and exit code 2."""
+    """Turn an `InputError`, what the system refuses, or the lack of a package of `LEFT_OUT` into
+    one sentence and exit code 2.
+    """
     ignore_dicom_warnings()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be no text
@@ -112,6 +117,13 @@ def command_line(program: str) -> Iterator[None]:
         yield
     except InputError as error:
         print(f"{program}: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in LEFT_OUT:
+            raise
+        print(f"{program}: {package} is not installed, which the light install leaves out: pip "
+              "install knee_attention", file=sys.stderr)  # fmt: skip
         raise SystemExit(2) from None
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

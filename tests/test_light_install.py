@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from knee_attention.phantoms.film import phantom_film
+from knee_attention.startup import command_line
 
 pytest.importorskip("highdicom")
 pytest.importorskip("pynetdicom")
@@ -37,6 +38,14 @@ import knee_attention.grading.node.node
 import uvicorn
 import knee_attention.grading.web.app
 print(json.dumps([name for name in sys.modules if "." not in name]))
+"""
+
+
+LACKING = """
+import sys
+sys.modules[sys.argv[1]] = None
+from knee_attention.commands.cli import main
+main(["grade", "film.png", "--model", "kneekl-vgg16-multiloss"])
 """
 
 
@@ -100,3 +109,20 @@ def test_nothing_else_is_needed(folder):
     used = set().union(*(homes.get(name, ()) for name in json.loads(done.stdout.splitlines()[-1])))
     named = {"opencv-python" if name.startswith("opencv") else name for name in listed()}
     assert named - DECODERS <= used, "listed and not used"
+
+
+@pytest.mark.parametrize("package", ["keras", "tensorflow"])
+def test_what_it_leaves_out_is_named_where_it_is_needed(folder, package):
+    done = subprocess.run([sys.executable, "-c", LACKING, package], cwd=folder, text=True,
+                          capture_output=True, env={"PYTHONPATH": str(ROOT)})  # fmt: skip
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1] == (
+        f"knee-attention grade: {package} is not installed, which the light install leaves out: "
+        "pip install knee_attention"
+    )
+
+
+def test_a_missing_module_of_its_own_is_an_error_of_its_own():
+    for name in ("knee_attention.nowhere", "keras_of_ours", "_lzma", None):
+        with pytest.raises(ModuleNotFoundError), command_line("knee-attention"):
+            raise ModuleNotFoundError(name=name)
