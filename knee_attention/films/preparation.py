@@ -119,9 +119,15 @@ class Preparation:
         set's knees is taken for one of them, any other for half of a film; arguments, result and
         errors are those of `half`.
         """
-        if self.cutting and image.shape[:2] == self.cutting.size:
-            return self.knee(image, size)
-        return self.half(image, side, size)
+        return self.knee(image, size) if self.is_cut(image) else self.half(image, side, size)
+
+    def is_cut(self, image: np.ndarray) -> bool:
+        """Whether an image has the very size of the data set's knees."""
+        return self.cutting is not None and image.shape[:2] == self.cutting.size
+
+    def mirrors(self, side: str | None) -> bool:
+        """Whether `half` mirrors the knees of a side."""
+        return self.cutting is not None and self.cutting.flip_left and side == "L"
 
     def described(self) -> dict:
         """The two entries of a model's description that `recorded` reads again."""

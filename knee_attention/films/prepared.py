@@ -22,14 +22,12 @@ class Place:
         box: left, top, width and height in pixels of the film; it may reach beyond it.
         film: `(height, width)` uint8, the film to look at, bone bright, at most 960 rows.
         scale: pixels of `film` for one of the film itself.
-        mirrored: whether the network saw the knee mirrored.
         whole: whether the network's image is the box and nothing else; padded ones hold more.
     """
 
     box: tuple[int, int, int, int]
     film: np.ndarray
     scale: float
-    mirrored: bool
     whole: bool
 
 
@@ -41,11 +39,13 @@ class PreparedKnee:
         side: the patient's, `"R"` or `"L"`; None where it is not known.
         image: `(height, width)` uint8 of the network's size.
         place: where its joint was cut out; None for half a film, or a knee that was given as one.
+        mirrored: whether `image` is the mirror image of what was given.
     """
 
     side: str | None
     image: np.ndarray
     place: Place | None = None
+    mirrored: bool = False
 
 
 def prepared_knees(
@@ -73,10 +73,8 @@ def prepared_knees(
         return _joints(grey_image(image, view), view, side, preparation, size)
     knees = knees_of(image, view, preparation.split)
     if None in knees:
-        return [PreparedKnee(side, preparation.single(knees[None], side, size))]
-    return [
-        PreparedKnee(known, preparation.half(half, known, size)) for known, half in knees.items()
-    ]
+        return [_single(knees[None], side, preparation, size)]
+    return [_cut(half, known, preparation, size) for known, half in knees.items()]
 
 
 def _joints(
@@ -84,7 +82,7 @@ def _joints(
 ) -> list[PreparedKnee]:
     crops = joint_crops(film, view, preparation.known_crop)
     if crops[0].box is None:
-        return [PreparedKnee(side, preparation.single(film, side, size))]
+        return [_single(film, side, preparation, size)]
     picture = to_uint8(film)
     scale = min(1.0, PICTURE_HEIGHT / len(picture))
     if scale < 1:
@@ -93,8 +91,20 @@ def _joints(
     whole = preparation.fit == "stretch" and (cutting is None or cutting.fit == "stretch")
     knees = []
     for crop in crops:
-        known = crop.side or side
-        mirrored = cutting is not None and cutting.flip_left and known == "L"
-        place = Place(crop.box, picture, scale, mirrored, whole)
-        knees.append(PreparedKnee(known, preparation.half(crop.image, known, size), place))
+        place = Place(crop.box, picture, scale, whole)
+        knees.append(_cut(crop.image, crop.side or side, preparation, size, place))
     return knees
+
+
+def _single(
+    image: np.ndarray, side: str | None, preparation: Preparation, size: tuple[int, int]
+) -> PreparedKnee:
+    mirrored = preparation.mirrors(side) and not preparation.is_cut(image)
+    return PreparedKnee(side, preparation.single(image, side, size), mirrored=mirrored)
+
+
+def _cut(
+    half: np.ndarray, side: str | None, preparation: Preparation, size: tuple[int, int],
+    place: Place | None = None,
+) -> PreparedKnee:  # fmt: skip
+    return PreparedKnee(side, preparation.half(half, side, size), place, preparation.mirrors(side))

@@ -26,6 +26,7 @@ class GradedKnee:
         likeness: to the knees that the model learnt from, as `films.likeness` has it; None where
             the model's file does not say how these look.
         unlike: whether that is less than for 95 of 100 knees of its validation set.
+        mirrored: whether the network saw the mirror image of the knee, and so masks are mirrored.
     """
 
     side: str | None
@@ -37,6 +38,7 @@ class GradedKnee:
     place: Place | None = field(default=None, repr=False)
     likeness: float | None = None
     unlike: bool = False
+    mirrored: bool = False
 
     @property
     def box(self) -> tuple[int, int, int, int] | None:
@@ -83,3 +85,7 @@ class GradedKnee:
         """
         branches = [self.chosen, *self.low_masks]
         return next((self.masks[branch] for branch in branches if branch in self.low_masks), None)
+
+    def as_on_film(self, picture: np.ndarray) -> np.ndarray:
+        """The knee's `image`, or a mask, with left and right as the film has them."""
+        return np.ascontiguousarray(picture[:, ::-1]) if self.mirrored else picture

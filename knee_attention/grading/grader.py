@@ -189,5 +189,6 @@ class Grader:
             alike = likeness(knee.image, np.array(self._typical["grey"]))
             unlike = alike < self._typical["least"]
         return GradedKnee(
-            knee.side, knee.image, branches, self.chosen, masks, turned, knee.place, alike, unlike
-        )
+            knee.side, knee.image, branches, self.chosen, masks, turned, knee.place, alike, unlike,
+            knee.mirrored,
+        )  # fmt: skip

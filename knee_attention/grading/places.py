@@ -29,7 +29,7 @@ def film_panel(knees: list[GradedKnee]) -> np.ndarray:
     film = cv2.cvtColor(knees[0].place.film, cv2.COLOR_GRAY2BGR)
     for knee in knees:
         if knee.place.whole and knee.mask is not None:
-            colours = _on_film(knee.mask, knee.place)
+            colours = _on_film(knee.as_on_film(knee.mask), knee.place)
             inside = colours[..., 3:] > 0
             film = np.where(inside, _blend(film, colours[..., :3]), film)
     boxes = [_in_picture(knee.place) for knee in knees]
@@ -52,7 +52,7 @@ def seen_around(knee: GradedKnee) -> tuple[np.ndarray, list[int], dict[str, np.n
     columns = _reach(left, width, knee.place.film.shape[1])
     picture = np.ascontiguousarray(knee.place.film[rows, columns])
     masks = {
-        branch: np.ascontiguousarray(_on_film(mask, knee.place)[rows, columns])
+        branch: np.ascontiguousarray(_on_film(knee.as_on_film(mask), knee.place)[rows, columns])
         for branch, mask in knee.low_masks.items()
     }
     return picture, [left - columns.start, top - rows.start, width, height], masks
@@ -72,8 +72,7 @@ def _on_film(mask: np.ndarray, place: Place) -> np.ndarray:
     """A mask in colour where it belongs on the film, `(height, width, 4)` uint8, else transparent.
     """
     left, top, width, height = _in_picture(place)
-    mask = mask[:, ::-1] if place.mirrored else mask
-    colours = mask_colours(np.ascontiguousarray(mask), (height, width))
+    colours = mask_colours(mask, (height, width))
     colours[..., 3] = np.maximum(colours[..., 3], 1)  # inside, however low
     canvas = np.zeros((*place.film.shape, 4), np.uint8)
     rows = slice(max(top, 0), min(top + height, len(canvas)))

@@ -70,5 +70,6 @@ def film_picture(knees: list[GradedKnee], synthetic: bool) -> np.ndarray:
             caption += ", synthetic model"
         if knee.unlike:
             caption += ", unlike the training knees"
-        panels.append(captioned(knee.image, knee.mask, caption))
+        mask = None if knee.mask is None else knee.as_on_film(knee.mask)
+        panels.append(captioned(knee.as_on_film(knee.image), mask, caption))
     return np.hstack(panels)

@@ -14,6 +14,7 @@ from dicom_files import write_dicom
 import knee_attention
 from knee_attention.commands.cli import main
 from knee_attention.errors import ImageError, InputError
+from knee_attention.evidence.pictures import captioned
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.image_files import read_image
 from knee_attention.films.inputs import FileInMemory
@@ -145,6 +146,29 @@ def test_mirrored_knees_have_their_attention_the_right_way_round(phantom):
         _, (x, y, width, height), masks = seen_around(knee)
         levels = masks["att0"][y : y + height // 3, x : x + width, 3].mean(axis=0)
         assert (levels[: width // 4].mean() > levels[-width // 4 :].mean()) == on_left
+
+
+@pytest.mark.parametrize("crop", ["half", "square"])
+def test_mirrored_knees_are_shown_as_the_film_has_them(phantom, tmp_path, crop):
+    plain, mirrored = (
+        Grader(Uniform(Preparation(Cutting("auto", SIZE, flip_left=flip_left, crop=crop))))
+        for flip_left in (False, True)
+    )
+    left, turned = (grader.grade(phantom.image)[1] for grader in (plain, mirrored))
+    np.testing.assert_array_equal(turned.image[:, ::-1], left.image)
+    expected = captioned(left.image, left.mask[:, ::-1], "")[:488]
+    panel = film_picture([turned], False)[:488, -expected.shape[1] :]
+    np.testing.assert_array_equal(panel, expected)
+    if crop == "half":
+        answers = pytest.importorskip("knee_attention.grading.web.answers")
+        film = FileInMemory("film.png", cv2.imencode(".png", phantom.image)[1].tobytes())
+        view = json.loads(answers.ANSWERS["view"](film, mirrored).body)[1]
+        np.testing.assert_array_equal(decoded(view["picture"]), left.image)
+        levels = decoded(view["masks"]["att0"])[..., 3]
+        assert levels[:30, -30:].min() == 255 and not levels[:, :30].any()
+    cv2.imwrite(str(tmp_path / "9000001_L.png"), turned.image)
+    [given] = mirrored.grade(tmp_path / "9000001_L.png", "crop")
+    np.testing.assert_array_equal(given.as_on_film(given.image), given.image)
 
 
 def test_the_page_is_given_the_box_in_pixels_of_its_picture(grader, phantom):

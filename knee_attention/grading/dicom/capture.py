@@ -44,7 +44,7 @@ def capture(source: Dataset, knees: list[GradedKnee], algorithm: Algorithm) -> S
         transfer_syntax_uid=ExplicitVRLittleEndian,
     )
     image.copy_patient_and_study_information(source)
-    # highdicom wants an orientation; a picture of several panels, some perhaps mirrored, has none.
+    # highdicom wants an orientation; a picture of several panels has none.
     image.PatientOrientation = None
     sides = {knee.side for knee in knees}
     image.Laterality = sides.pop() if len(sides) == 1 else None

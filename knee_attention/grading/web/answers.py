@@ -41,9 +41,9 @@ def _rows(film: FileInMemory, grader: Grader) -> Response:
 
 def _view(film: FileInMemory, grader: Grader) -> Response:
     """The rows, each with a picture of the knee and every branch's mask in colour, the more opaque
-    the higher it is; PNG files of one size, in base64. The picture is the knee as the model saw it;
-    where its joint was cut out and fills what the model saw, it also shows what lies around, and
-    `box_in_picture` is the box in its pixels."""
+    the higher it is; PNG files of one size, in base64. The picture is the knee as the model saw it,
+    but never mirrored; where its joint was cut out and fills what the model saw, it also shows what
+    lies around, and `box_in_picture` is the box in its pixels."""
     return JSONResponse([
         {
             **_row(film, knee, grader),
@@ -60,9 +60,10 @@ def _shown(knee: GradedKnee) -> tuple[np.ndarray, list[int] | None, dict[str, np
     if knee.place and knee.place.whole:
         return seen_around(knee)
     masks = {
-        branch: mask_colours(mask, knee.image.shape) for branch, mask in knee.low_masks.items()
+        branch: mask_colours(knee.as_on_film(mask), knee.image.shape)
+        for branch, mask in knee.low_masks.items()
     }
-    return knee.image, None, masks
+    return knee.as_on_film(knee.image), None, masks
 
 
 def _picture(film: FileInMemory, grader: Grader) -> Response:
