@@ -22,12 +22,14 @@ class Place:
         box: left, top, width and height in pixels of the film; it may reach beyond it.
         film: `(height, width)` uint8, the film to look at, bone bright, at most 960 rows.
         scale: pixels of `film` for one of the film itself.
+        size: height and width of the film itself.
         whole: whether the network's image is the box and nothing else; padded ones hold more.
     """
 
     box: tuple[int, int, int, int]
     film: np.ndarray
     scale: float
+    size: tuple[int, int]
     whole: bool
 
 
@@ -91,7 +93,7 @@ def _joints(
     whole = preparation.fit == "stretch" and (cutting is None or cutting.fit == "stretch")
     knees = []
     for crop in crops:
-        place = Place(crop.box, picture, scale, whole)
+        place = Place(crop.box, picture, scale, film.shape, whole)
         knees.append(_cut(crop.image, crop.side or side, preparation, size, place))
     return knees
 

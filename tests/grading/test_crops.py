@@ -18,6 +18,7 @@ from knee_attention.evidence.pictures import captioned
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.image_files import read_image
 from knee_attention.films.inputs import FileInMemory
+from knee_attention.films.joint_crops import JointCrop
 from knee_attention.films.joints import box_around, jaccard
 from knee_attention.films.preparation import Preparation
 from knee_attention.films.radiograph import cut_out
@@ -277,20 +278,38 @@ def test_a_report_says_where_the_joint_is(grader, phantom, tmp_path):
                        StudyInstanceUID="1.2.3", SeriesInstanceUID="1.2.4")  # fmt: skip
     knees = grader.grade(path)
     report = reports_of(path, knees, Algorithm("model", "0" * 64, ("crop square",))).report
-    regions = []
-
-    def gather(item):
-        if item.get("ValueType") == "SCOORD":
-            regions.append(np.reshape(item.GraphicData, (-1, 2)))
-        for child in item.get("ContentSequence", ()):
-            gather(child)
-
-    gather(report)
-    assert len(regions) == 2
-    for knee, corners in zip(knees, regions, strict=True):
+    found = regions(report)
+    assert len(found) == 2
+    for knee, corners in zip(knees, found, strict=True):
         left, top, width, height = knee.box
         assert corners.min(axis=0).tolist() == [left, top]
         assert corners.max(axis=0).tolist() == [left + width, top + height]
+
+
+def test_a_report_s_region_ends_where_the_film_does(grader, tmp_path, monkeypatch):
+    """To the pixel, though the film that is kept to be looked at is smaller and its sides whole."""
+    pytest.importorskip("highdicom")
+    from knee_attention.grading.dicom.algorithm import Algorithm
+    from knee_attention.grading.dicom.reports import reports_of
+
+    film = np.random.default_rng(0).integers(0, 4096, (2494, 999)).astype(np.uint16)
+    path = write_dicom(tmp_path / "film.dcm", film, StudyInstanceUID="1.2.3",
+                       SeriesInstanceUID="1.2.4")  # fmt: skip
+    crop = JointCrop("L", film[2000:, 500:], box=(500, 2000, 700, 700))
+    monkeypatch.setattr("knee_attention.films.prepared.joint_crops", lambda *_: [crop])
+    knees = grader.grade(path)
+    report = reports_of(path, knees, Algorithm("model", "0" * 64, ("crop square",))).report
+    [corners] = regions(report)
+    assert corners.min(axis=0).tolist() == [500, 2000]
+    assert corners.max(axis=0).tolist() == [999, 2494]
+
+
+def regions(item):
+    """The corners of the regions in a report, `(corners, 2)` each."""
+    found = [np.reshape(item.GraphicData, (-1, 2))] if item.get("ValueType") == "SCOORD" else []
+    for child in item.get("ContentSequence", ()):
+        found += regions(child)
+    return found
 
 
 def test_what_the_page_gets_names_the_box_on_the_film_and_in_its_picture(phantom, tmp_path):

@@ -66,7 +66,7 @@ def reports_of(
 def _corners(place: Place) -> Box:
     """What was cut out, as far as it lies on the film."""
     left, top, width, height = place.box
-    down, across = (round(side / place.scale) for side in place.film.shape)
+    down, across = place.size
     return max(left, 0), max(top, 0), min(left + width, across), min(top + height, down)
 
 
