@@ -124,9 +124,13 @@ def check_regular(path: Path) -> None:
     """Refuse what is there and no file: a pipe, of which one would wait for ever, or a device.
 
     Raises:
-        ImageError: it is no regular file.
+        ImageError: it is no regular file, or the system does not say.
     """
-    if path.exists() and not path.is_file():
+    try:
+        regular = path.is_file() or not path.exists()
+    except OSError as error:  # a name too long, or a folder that may not be looked into
+        raise ImageError(path, error.strerror or "cannot be opened") from None
+    if not regular:
         raise ImageError(path, "no regular file")
 
 

@@ -210,6 +210,12 @@ def test_what_a_folder_holds_beside_films_is_named_and_the_rest_graded(grader, f
     )
 
 
+def test_a_name_that_no_file_can_have_is_named_and_the_rest_graded(grader, film):
+    (_, refused), (_, knees) = grader.grade_all(["x" * 300 + ".png", film])
+    assert isinstance(refused, ImageError) and refused.reason == "File name too long"
+    assert len(knees) == 2
+
+
 def test_a_folder_stands_for_its_model(grader, files, film):
     again = knee_attention.load_grader(files[".h5"].parent)
     np.testing.assert_allclose(probabilities(again.grade(film)), probabilities(grader.grade(film)))
