@@ -61,6 +61,33 @@ def test_an_archive_without_an_address_is_away(tmp_path, caplog):
     thread.join()
 
 
+class EndsMeanwhile(threading.Event):
+    """Somebody asks for the end just before this is cleared."""
+
+    def __init__(self, ended):
+        super().__init__()
+        self.ended = ended
+
+    def clear(self):
+        self.ended.set()
+        self.set()
+        super().clear()
+
+
+def test_an_end_at_any_moment_is_noticed(tmp_path, monkeypatch):
+    archive, ended = Archive("A", "127.0.0.1", 1), threading.Event()
+    sender = Sender(archive, "KNEEATT", Spool(tmp_path / "reports", 9), tmp_path / "refused")
+    node = Node(bright_knee_grader(), ALGORITHM, archive, tmp_path / "queue")
+    monkeypatch.setattr(node, "_film_came", EndsMeanwhile(node._ended))
+    for wait, given in (
+        (sender.send_until, (ended, EndsMeanwhile(ended))), (node._grade_until_ended, ()),
+    ):  # fmt: skip
+        thread = threading.Thread(target=wait, args=given, daemon=True)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
 def test_two_nodes_do_not_work_in_one_folder(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with claimed(tmp_path / "node"), pytest.raises(SystemExit) as ended:

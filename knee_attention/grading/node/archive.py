@@ -80,8 +80,10 @@ class Sender:
         """Send, until `ended`; `came` says that something waits. What the archive cannot take now
         waits for it, and the log says so once."""
         pause = 0
-        while not ended.is_set():
+        while True:
             came.clear()
+            if ended.is_set():  # not before, or an end that comes between is not noticed
+                return
             try:
                 self._send_waiting()
             except (Away, InputError, OSError) as reason:

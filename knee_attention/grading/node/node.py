@@ -168,8 +168,10 @@ class Node:
         return SUCCESS
 
     def _grade_until_ended(self) -> None:
-        while not self._ended.is_set():
+        while True:
             self._film_came.clear()
+            if self._ended.is_set():  # not before, or an end that comes between is not noticed
+                return
             waiting = self.films.waiting()
             if not waiting:
                 self._film_came.wait()
