@@ -259,11 +259,11 @@ return [...document.body.querySelectorAll("*")]
 def test_a_dicom_film_s_reports_can_be_saved_and_others_offer_none(page, film, tmp_path):
     pytest.importorskip("highdicom")
     pixels = cv2.imread(str(film), cv2.IMREAD_GRAYSCALE)
-    path = write_dicom(tmp_path / "study.dcm", pixels.astype(np.uint16) * 16,
+    path = write_dicom(tmp_path / "1.2.840.77", pixels.astype(np.uint16) * 16,
                        StudyInstanceUID="1.2.3", SeriesInstanceUID="1.2.4")  # fmt: skip
     page.choose(film)
     assert not page.all(".downloads .dicom")
     page.choose(path)
     page.click(".downloads .dicom")
-    with zipfile.ZipFile(page.downloaded("study_graded.zip")) as archive:
+    with zipfile.ZipFile(page.downloaded("1.2.840.77_graded.zip")) as archive:
         assert sorted(archive.namelist()) == ["picture_sc.dcm", "report_sr.dcm"]

@@ -6,6 +6,7 @@ const byId = (id) => document.getElementById(id);
 const rows = [];
 const waiting = [];
 const MOST_SENTENCES = 5;
+const SUFFIX = /\.(png|jpe?g|webp|tiff?|bmp|dcm|dicom)$/i; // the last number of a UID is none
 let times = 0; // that the page was cleared
 let model = null;
 let working = false;
@@ -61,7 +62,7 @@ async function downloadsOf(file) {
     button.addEventListener("click", async () => {
       try {
         const content = await (await ask(file, form)).blob();
-        download(content, `${file.name.replace(/\.\w+$/, "")}_graded.${suffix}`);
+        download(content, `${file.name.replace(SUFFIX, "")}_graded.${suffix}`);
       } catch (error) {
         say(`${file.name}: ${error.message}.`);
       }
