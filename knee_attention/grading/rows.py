@@ -23,7 +23,7 @@ def knee_row(file: str, knee: GradedKnee, synthetic: bool) -> dict:
     not say how they look, and `unlike` whether it is less than usual.
 
     `box` is what was cut out of the film for a model of crops, left, top, width and height in
-    pixels of the film; None for half a film, or a crop that was given.
+    pixels of the film, upright as it is graded; None for half a film, or a crop that was given.
     """
     return {
         "file": file,
