@@ -129,7 +129,7 @@ def check_regular(path: Path) -> None:
     try:
         regular = path.is_file() or not path.exists()
     except OSError as error:  # a name too long, or a folder that may not be looked into
-        raise ImageError(path, error.strerror or "cannot be opened") from None
+        raise ImageError(path, error.strerror or "cannot be opened", passing=True) from None
     if not regular:
         raise ImageError(path, "no regular file")
 

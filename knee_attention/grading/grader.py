@@ -145,6 +145,7 @@ class Grader:
     def _prepare(self, image, view: str) -> list[tuple[PreparedKnee, bool]] | ImageError:
         """Each knee, and whether the image was a negative."""
         is_array = isinstance(image, np.ndarray)
+        name = "the image" if is_array else image
         try:
             pixels, side = (image, None) if is_array else open_image(image)
             pixels, turned = bone_bright(pixels, self.polarity)
@@ -152,8 +153,10 @@ class Grader:
             return [(knee, turned) for knee in knees]
         except ImageError as error:
             return error
+        except MemoryError:
+            return ImageError(name, "not enough memory", passing=True)
         except (ValueError, TypeError) as error:
-            return ImageError("the image" if is_array else image, str(error))
+            return ImageError(name, str(error))
 
     def _grade_batch(self, waiting: list[tuple]) -> Iterator[tuple]:
         readable = [knees for _, knees in waiting if not isinstance(knees, ImageError)]

@@ -216,6 +216,18 @@ def test_a_name_that_no_file_can_have_is_named_and_the_rest_graded(grader, film)
     assert len(knees) == 2
 
 
+def test_a_film_too_large_for_the_memory_is_named_and_the_rest_graded(
+    grader, film, tmp_path, monkeypatch
+):
+    def run_out(*_):
+        raise MemoryError
+
+    large = write_dicom(tmp_path / "large.dcm", np.eye(40, dtype=np.uint16))
+    monkeypatch.setattr("pydicom.dataset.Dataset.pixel_array", property(run_out))
+    (_, first), (_, second) = grader.grade_all([large, film])
+    assert first.reason == "not enough memory" and first.passing and len(second) == 2
+
+
 def test_a_folder_stands_for_its_model(grader, files, film):
     again = knee_attention.load_grader(files[".h5"].parent)
     np.testing.assert_allclose(probabilities(again.grade(film)), probabilities(grader.grade(film)))

@@ -190,7 +190,8 @@ class Node:
         """Grade a film and have its report wait for the archive; what became of it.
 
         A film that cannot be graded is done with. What fails for another reason, such as want of
-        memory, is not the film's fault, and it is kept where the archive's refusals are.
+        memory or of a decoder, is not the film's fault, and it is kept where the archive's refusals
+        are.
         """
         try:
             film = FileInMemory(path.name, path.read_bytes())
@@ -200,13 +201,17 @@ class Node:
             knees = self.grader.grade(film)
             made = reports_of(film, knees, self.algorithm)
         except ImageError as error:
-            return f"not graded, {error.reason}"
+            said = f"not graded, {error.reason}"
+            return self._keep(path, said) if error.passing else said
         except Exception as error:  # one film must not end the node, whatever it does to a library
-            make_folder(self.refused)
-            path.replace(self.refused / path.name)
-            return f"not graded, {type(error).__name__}; kept in {self.refused.name}"
+            return self._keep(path, f"not graded, {type(error).__name__}")
         for report in (made.report, made.picture):
             self.reports.put(report.SOPInstanceUID, file_content(report))
         self._report_came.set()
         return ", ".join(f"{knee.side or 'knee'} KL {knee.grade}" for knee in knees)
+
+    def _keep(self, path: Path, said: str) -> str:
+        make_folder(self.refused)
+        path.replace(self.refused / path.name)
+        return f"{said}; kept in {self.refused.name}"
 
