@@ -25,6 +25,7 @@ MOST_DEATHS = 3
 INTERRUPTED = "interrupted, or its workers died"
 
 CELL, REASON, WORKER, IDENTITY = "cell", "reason", "worker", "identity"
+PUT_BACK = "put back"
 """Names under which the database holds what is the queue's own."""
 
 
@@ -165,6 +166,10 @@ class Queue:
         # Another worker took the last one in this very moment, or two commands enqueued it.
         if cell is None or self._is_taken(cell, trial.number):
             raise self._optuna.TrialPruned
+        if cell not in self.cells:  # of a command that asks for others too
+            trial.set_user_attr(PUT_BACK, True)
+            self._enqueue(cell)
+            raise self._optuna.TrialPruned
         self._database.record_heartbeat(trial._trial_id)
         trial.set_user_attr(WORKER, f"{socket.gethostname()} {os.getpid()}")
         try:
@@ -181,6 +186,7 @@ class Queue:
         states = self._optuna.trial.TrialState
         return any(
             other.user_attrs[CELL] == cell and other.number < number
+            and PUT_BACK not in other.user_attrs
             for other in self._trials(states.WAITING, states.RUNNING, states.COMPLETE)
         )
 

@@ -48,7 +48,7 @@ def connected(storage: str, heartbeat: int, grace: int, most_deaths: int):
                 heartbeat_interval=heartbeat,
                 grace_period=grace,
                 heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(
-                    max_retry=most_deaths
+                    max_retry=most_deaths - 1  # the first time is no retry
                 ),
             )
         )

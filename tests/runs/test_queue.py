@@ -1,9 +1,11 @@
 """A queue of cells: each is done once, whoever dies."""
 
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 
 import pytest
 
@@ -119,6 +121,33 @@ def test_cells_can_be_added_but_nothing_else_changed(tmp_path):
     assert status.done == CELLS[:2] and status.waiting == ["cell2"]
     with pytest.raises(InputError, match="another size"):
         open_queue(tmp_path, {"size": 2})
+
+
+def test_a_worker_leaves_the_cells_of_others_to_them(tmp_path):
+    """As after --only, or beside a command with more --seeds."""
+    others = open_queue(tmp_path)
+    some = open_queue(tmp_path, cells=CELLS[3:4])
+    did = []
+    some.work(lambda cell: did.append(cell) or 1.0)
+    assert did == some.status().done == ["cell3"]
+    assert not others.status().failed and len(others.status().waiting) == 5
+    others.work(lambda cell: did.append(cell) or 1.0)
+    assert Counter(did) == Counter(others.status().done) == Counter(CELLS)
+
+
+@pytest.mark.filterwarnings("ignore:.*experimental")
+def test_a_cell_at_which_three_workers_died_is_given_up(tmp_path):
+    import optuna
+
+    queue = open_queue(tmp_path, cells=CELLS[:1])
+    study = optuna.load_study(study_name="table", storage=local_storage(tmp_path))
+    for _ in range(3):
+        assert queue.status().waiting == ["cell0"]
+        queue._database.record_heartbeat(study.ask()._trial_id)
+        with closing(sqlite3.connect(tmp_path / "queue.db")) as database, database:
+            database.execute("update trial_heartbeats set heartbeat = datetime('now', '-1 hour')")
+        optuna.storages.fail_stale_trials(queue._study)
+    assert list(queue.status().failed) == ["cell0"]
 
 
 @pytest.mark.parametrize(
