@@ -76,6 +76,7 @@ def work_through(
     if manner.overwrite:
         raise InputError("--overwrite runs in this process alone; remove the output folder, or "
                          "leave out the options of the queue")
+    _refuse_others(cells, output)
     if asked.status:
         print(_status(cells, output, asked, identity))
         return None
@@ -141,6 +142,14 @@ def _opened(
     with suppress(metadata.PackageNotFoundError):  # used from a clone without being installed
         identity = {**identity, "version": metadata.version("knee_attention")}
     return Queue(storage, output.name, identity, cells, only_look=only_look)
+
+
+def _refuse_others(cells: Cells, output: Path) -> None:
+    """A queue does not know of its cells' --seed and --precision; the runs in their folders do."""
+    for cell, experiment in cells.items():
+        run = Run(output / cell)
+        if run.begun:
+            run.refuse_other(experiment)
 
 
 def _see_what_is_done(queue: Queue, output: Path) -> None:

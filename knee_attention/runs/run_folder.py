@@ -154,11 +154,7 @@ class Run:
                 raise InputError(f"{self.folder}: holds other files and no run; choose another "
                                  "--output")
             return None
-        different = self.different_from(experiment)
-        if different:
-            name, (before, now) = next(iter(different.items()))
-            raise InputError(f"{self.folder}: holds another experiment ({name} {before!r}, not "
-                             f"{now!r}); choose another --output, or --overwrite")
+        self.refuse_other(experiment)
         if not self.finished:
             return None
         results = read_json(self.results_file)
@@ -166,6 +162,18 @@ class Run:
             raise InputError(f"{self.results_file}: a damaged file or that of another run; "
                              "--overwrite runs this one again")
         return results
+
+    def refuse_other(self, experiment: Experiment) -> None:
+        """Keep a run from being continued, or shown, as another one.
+
+        Raises:
+            InputError: the folder holds another experiment, or a damaged one.
+        """
+        different = self.different_from(experiment)
+        if different:
+            name, (before, now) = next(iter(different.items()))
+            raise InputError(f"{self.folder}: holds another experiment ({name} {before!r}, not "
+                             f"{now!r}); choose another --output, or --overwrite")
 
     def different_from(self, experiment: Experiment) -> dict[str, tuple]:
         """The options in which the folder's run is another one: `{name: (held, asked for)}`.

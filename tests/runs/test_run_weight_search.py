@@ -10,6 +10,7 @@ import pytest
 from knee_attention.commands import many_runs, tables
 from knee_attention.commands.weight_search import main
 from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.run_folder import Run
 from knee_attention.runs.weight_search import GRID, cells_of
 
 SCRIPTS = sorted((Path(__file__).parents[2] / "experiments").glob("run_*_multiloss.py"))
@@ -116,6 +117,20 @@ def test_an_output_without_what_the_queue_has_finished_is_told(tmp_path, monkeyp
     main(SCRIPTS, ["--output", str(tmp_path / "here" / "search"), *QUICK, *storage])
     options = ["--output", str(tmp_path / "there" / "search"), *QUICK, *storage]
     assert "lacks w0.5-0.5, which is finished" in refused(main, SCRIPTS, options)
+
+
+@pytest.mark.parametrize("asked", ["--status", "--workers"])
+def test_runs_of_another_seed_are_neither_done_nor_shown(tmp_path, monkeypatch, refused, asked):
+    pytest.importorskip("optuna")
+    options = ["--output", str(tmp_path / "search"), *QUICK]
+    monkeypatch.setattr(many_runs, "run_from", lambda queue, cells, output, _: queue.work(
+        lambda cell: Run(output / cell).begin(cells[cell], []) or 1.0))
+    main(SCRIPTS, [*options, "--worker"])
+    for cell in (tmp_path / "search").glob("w*"):
+        (cell / "results.json").write_text("{}")
+    options += ["--seed", "1", asked, *(["1"] if asked == "--workers" else [])]
+    assert "holds another experiment (seed 0, not 1)" in refused(main, SCRIPTS, options)
+    assert not list(tmp_path.rglob("*.csv"))
 
 
 @pytest.mark.slow
