@@ -48,7 +48,13 @@ def main(number: int, scripts: list[Path], arguments: list[str] | None = None) -
             for experiment in experiments
             if not only or experiment.name in only
         }
-        identity = {"command": f"run_table{number}.py", **shared_options(cells)}
+        # Of all the table's experiments, so that --only takes a part of the same queue.
+        own = {
+            name for experiment in experiments for name in experiment.phantom_setting
+            if not options["data"] and options[name] is None
+        }
+        shared = shared_options(next(iter(cells.values())), own)
+        identity = {"command": f"run_table{number}.py", **shared}
         cells = begun_with_namesakes(cells)
 
         def write(failed: dict[str, str]) -> None:

@@ -14,16 +14,16 @@ SHARED_OPTIONS = ("data", "image_size", "epochs", "batch_size", "learning_rate",
 """Options in which all runs of one table agree."""
 
 
-def shared_options(cells: Cells) -> dict:
-    """Those options of which every run of these has the same, as JSON holds them; of the data only
-    the name, as its place may differ between machines.
+def shared_options(experiment: Experiment, own: set[str]) -> dict:
+    """Those options of a run of a table, as JSON holds them; of the data only the name, as its
+    place may differ between machines.
+
+    Args:
+        experiment: any run of the table.
+        own: options in which its runs may differ, whichever of them are asked for.
     """
-    held = [experiment.as_json() | {"data": experiment.origin} for experiment in cells.values()]
-    return {
-        name: held[0][name]
-        for name in SHARED_OPTIONS
-        if all(options[name] == held[0][name] for options in held)
-    }
+    held = experiment.as_json() | {"data": experiment.origin}
+    return {name: held[name] for name in SHARED_OPTIONS if name not in own}
 
 
 def _rules_of(number: int):

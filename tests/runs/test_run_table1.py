@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from knee_attention.commands import many_runs
 from knee_attention.commands.tables import main
 from knee_attention.errors import InputError
 from knee_attention.files import write_json
@@ -78,6 +79,20 @@ def test_two_workers_write_the_table_of_one_process(tmp_path, monkeypatch):
     ours, theirs = (pd.read_csv(tmp_path / kind / "table1.csv") for kind in ("queued", "alone"))
     assert len(ours) == 3
     pd.testing.assert_frame_equal(*(table.drop(columns="minutes") for table in (ours, theirs)))
+
+
+def test_some_of_a_table_are_of_its_queue(tmp_path, monkeypatch, capsys):
+    """On phantoms too, where every backbone has a setting of its own."""
+    pytest.importorskip("optuna")
+    monkeypatch.setattr(many_runs, "run_from", lambda *_: None)
+    main(1, scripts(), ["--output", str(tmp_path / "table"), "--worker"])
+    capsys.readouterr()
+    main(1, scripts(), ["--output", str(tmp_path / "table"), "--only", *NAMES, "--status"])
+    assert "done 0, running 0, waiting 2, failed 0" in capsys.readouterr().out
+    smallest = ["--image-size", "64", "64"]  # too small for Antony's networks
+    main(1, scripts(), ["--output", str(tmp_path / "small"), "--only", "vgg16_att0", *smallest,
+                        "--status"])  # fmt: skip
+    assert "waiting 1" in capsys.readouterr().out
 
 
 def test_runs_that_are_not_there_yet_are_named(tmp_path):
