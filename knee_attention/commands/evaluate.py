@@ -7,7 +7,8 @@ of their values before the softmax), and the first against the others, knee by k
 
 With --masks it is the attention that is measured: on the knees whose joint somebody drew, exactly
 and with the joint half a cell of each branch's grid wider, because the joint space is thinner than
-such a cell. A run's folder keeps that as expert_masks.json, and the report shows it.
+such a cell. A run's folder keeps that as expert_masks.json, unless --limit left knees out, and the
+report shows it.
 
 Probabilities are those of the network itself: what `grade` divides them by, the temperature in the
 file of the model that ships, changes no grade and is left out here.
@@ -73,6 +74,9 @@ def run(options) -> None:
 
     saved = [open_saved(path) for path in (options.model, *options.others)]
     _refuse_other_preparations(saved, options.data)
+    for model in saved:
+        if options.masks and not model.description["branches"]:
+            raise InputError(f"{model.given}: a network without attention, which --masks measures")
     labels = _labels(saved)
     source = knee_source(
         saved[0], options.data, options.split, options.limit, options.seed, options.polarity,
@@ -87,7 +91,8 @@ def run(options) -> None:
         _write(options.output, models, compared)
     if source.masks:
         print(_attention_text(models, source))
-        _keep_with_runs(saved, models)
+        if not source.limit:
+            _keep_with_runs(saved, models)
     else:
         print(_text(models, compared, source.title))
     if source.data:

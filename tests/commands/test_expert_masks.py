@@ -120,3 +120,26 @@ def test_nothing_to_score_is_a_sentence(trained, knee_folder, tmp_path, refused)
                         (tmp_path / "nowhere", "no such folder of masks")):  # fmt: skip
         assert said in refused("evaluate", trained, *data, "--masks", masks)
     assert "--data" in refused("evaluate", trained, "--masks", tmp_path / "masks")
+
+
+def test_a_part_of_the_knees_is_measured_and_not_kept(trained, knee_folder, tmp_path, capsys):
+    command = ["evaluate", str(trained), "--data", str(knee_folder), "--split", "train"]
+    command += ["--masks", str(tmp_path / "masks")]
+    for name in ("train00R.png", "train10R.png", "train20R.png"):
+        write_mask(tmp_path / "masks" / name)
+    main(command)
+    kept = scores(trained)
+    main([*command, "--limit", "15"])
+    assert "kept" not in capsys.readouterr().out.split("attention on")[2]
+    assert scores(trained) == kept
+
+
+def test_a_network_without_attention_has_nothing_to_measure(knee_folder, tmp_path, refused):
+    write_mask(tmp_path / "masks" / "train00R.png")
+    asked = Experiment("antony_clsf_baseline", (), "dense", image_size=(96, 96), epochs=1,
+                       batch_size=10, limit=10)  # fmt: skip
+    run(asked, tmp_path / "run")
+    said = refused("evaluate", tmp_path / "run", "--data", knee_folder, "--masks",
+                   tmp_path / "masks")  # fmt: skip
+    assert "a network without attention" in said
+    assert not (tmp_path / "run" / "expert_masks.json").exists()
