@@ -187,6 +187,12 @@ def test_runs_of_one_name_are_told_apart_by_their_folders(runs, tmp_path):
     assert "att1 and seed7 cannot be compared: their phantoms were drawn from the seeds" in html
 
 
+def test_a_run_and_its_copy_are_reported(runs, tmp_path):
+    shutil.copytree(runs / "two", tmp_path / "copy")
+    report(runs / "two", tmp_path / "copy", "-o", tmp_path / "report.html", "--mistakes", 0)
+    assert "copy" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
 def test_what_holds_no_finished_run_gets_one_sentence(runs, tmp_path, refused):
     page = ("-o", tmp_path / "report.html")
     shutil.copytree(runs / "att1", tmp_path / "killed")

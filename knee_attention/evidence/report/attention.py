@@ -40,7 +40,8 @@ def attention_scores(runs: list[ReportedRun]) -> Markup:
         parts.append(element("p", f"Joints that experts drew ({counts}).", class_="note"))
     missing = [
         run.label for run in runs
-        if run.experiment["branches"] and run not in known and run not in drawn
+        if run.experiment["branches"] and not run.results.get("localisation")
+        and not run.expert_masks
     ]  # fmt: skip
     if missing:
         parts.append(
