@@ -20,6 +20,9 @@ def main(arguments: list[str] | None = None) -> None:
         if install and options["data"]:
             raise InputError("--install takes a localiser of phantoms: one that learnt from films "
                              "of patients is not the package's to give away")
+        if options["films"] and options["data"]:
+            raise InputError("--films draws phantoms, and --data has films of its own; leave one "
+                             "out")
         start_keras()
         from knee_attention.films.joints import THRESHOLD
         from knee_attention.films.localiser import SHIPPED

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from knee_attention.errors import InputError
 from knee_attention.files import make_folder
-from knee_attention.options import positive_number
+from knee_attention.options import named, positive_number
 from knee_attention.runs.manner import PLAIN, Manner
 from knee_attention.runs.many_runs import Cells, run_by_workers, run_from, run_in_turn
 from knee_attention.runs.progress import Status
@@ -25,7 +25,7 @@ def add_queue_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of a command that several processes can work at."""
     parser.add_argument("--workers", type=positive_number, metavar="N",
                         help="work in N processes; the same command elsewhere joins in")
-    parser.add_argument("--storage", metavar="URL",
+    parser.add_argument("--storage", type=named, metavar="URL",
                         help="the queue's database, such as postgresql://user@host/name, where "
                         "several machines work (default: a file in the output folder)")
     parser.add_argument("--status", action="store_true",

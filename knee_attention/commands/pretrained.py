@@ -5,7 +5,7 @@ from pathlib import Path
 
 from knee_attention.errors import InputError
 from knee_attention.networks.files.pretrained import DEFAULT, FOLDER
-from knee_attention.options import CROPS, as_path
+from knee_attention.options import CROPS, as_path, named
 from knee_attention.startup import command_line, start_keras
 
 
@@ -22,7 +22,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("run", type=as_path, metavar="RUN", help="the folder of a finished run")
     parser.add_argument("--about", required=True, metavar="TEXT",
                         help="what its training set is, with licence and citation, for the card")
-    parser.add_argument("--name", default=DEFAULT, help=f"of the model (default: {DEFAULT})")
+    parser.add_argument("--name", type=named, default=DEFAULT,
+                        help=f"of the model (default: {DEFAULT})")
     parser.add_argument("--output", type=as_path, default=FOLDER, metavar="DIR",
                         help="the folder to write to (default: the package's own)")
     parser.add_argument("--crop", choices=("auto", *CROPS), default="auto",

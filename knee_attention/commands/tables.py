@@ -11,6 +11,7 @@ from knee_attention.commands.many_runs import (
     take_queue_options,
     work_through,
 )
+from knee_attention.errors import InputError
 from knee_attention.options import as_path, positive_number
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.many_runs import begun_with_namesakes
@@ -27,15 +28,16 @@ def main(number: int, scripts: list[Path], arguments: list[str] | None = None) -
         arguments: the command line without the program; by default the process's own.
     """
     experiments = [runpy.run_path(str(script))["EXPERIMENT"] for script in scripts]
-    options = vars(_parser(number, experiments).parse_args(arguments))
-    asked = take_queue_options(options)
-    output, seeds, only, published = (
-        options.pop(name) for name in ("output", "seeds", "only", "published")
-    )
+    parser = _parser(number, experiments)
+    options = vars(parser.parse_args(arguments))
+    published = options.pop("published")
     if published:
         with command_line(f"run_table{number}.py"):
+            _refuse_beside_from(parser, options)
             print_published(number, published, experiments)
         return
+    asked = take_queue_options(options)
+    output, seeds, only = (options.pop(name) for name in ("output", "seeds", "only"))
     output = output or Path(f"runs/table{number}")
     with command_line(f"run_table{number}.py"):
         manner = take_manner(options)
@@ -66,6 +68,13 @@ def main(number: int, scripts: list[Path], arguments: list[str] | None = None) -
         print((output / f"table{number}.md").read_text(encoding="utf-8"))
         print(f"table{number}.csv, .md and .html: {output}")
         refuse_failed(failed, cells, asked)
+
+
+def _refuse_beside_from(parser: argparse.ArgumentParser, options: dict) -> None:
+    for name, value in options.items():
+        if value != parser.get_default(name):
+            raise InputError("--from runs nothing and shows all that is published there; leave "
+                             f"out --{name.replace('_', '-')}")
 
 
 def _folder_name(experiment: Experiment, seed: int, first: int) -> str:

@@ -47,7 +47,8 @@ def run(experiment: Experiment, output: Path, manner: Manner = PLAIN) -> dict:
         anew = manner.overwrite and place.begun
         results = None if anew else place.results_of(experiment)
         if results:
-            print(f"{output}: finished before; --overwrite runs it again")
+            late = ", too late for --pdf" if manner.pdf else ""
+            print(f"{output}: finished before{late}; --overwrite runs it again")
             return results
         with shared_by(devices):
             return _run(experiment, place, anew, manner, len(devices))

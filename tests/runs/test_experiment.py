@@ -161,7 +161,9 @@ def test_a_finished_run_is_kept_and_begun_anew_only_when_asked(capsys, finished,
     folder.symlink_to(shutil.copytree(finished, tmp_path / "copy"))
     before = (folder / "model.h5").stat().st_mtime_ns
     run(SMALL, "--output", folder, "--limit", 20, "--epochs", 2)
-    assert "finished before" in capsys.readouterr().out
+    assert "finished before;" in capsys.readouterr().out
+    run(SMALL, "--output", folder, "--limit", 20, "--epochs", 2, "--pdf")
+    assert "finished before, too late for --pdf;" in capsys.readouterr().out
     assert (folder / "model.h5").stat().st_mtime_ns == before
     run(SMALL, "--output", folder, "--limit", 20, "--epochs", 2, "--overwrite")
     assert (folder / "model.h5").stat().st_mtime_ns > before

@@ -81,3 +81,11 @@ def test_a_run_of_phantoms_does_not_ship(tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         make_pretrained([str(tmp_path / "run"), "--about", "", "--output", str(tmp_path)])
     assert ended.value.code == 2 and "synthetic phantoms" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "said"), [("", "--name: expected a name, not an empty text"),
+                                            ("a/b", "expected a name, without a folder")])
+def test_a_model_has_a_name(tmp_path, capsys, name, said):
+    with pytest.raises(SystemExit) as ended:
+        make_pretrained([str(tmp_path), "--about", "", "--name", name])
+    assert ended.value.code == 2 and said in capsys.readouterr().err

@@ -221,6 +221,7 @@ def test_a_command_trains_on_films_and_boxes(real_folder, tmp_path, capsys):
         (["--boxes", "boxes.csv"], "--boxes needs --data"),
         (["--data", "films", "--boxes", "nowhere.csv"], "nowhere.csv"),
         (["--data", "films", "--boxes", "boxes.csv", "--install"], "--install takes a localiser"),
+        (["--data", "films", "--boxes", "boxes.csv", "--films", "5"], "--films draws phantoms"),
     ],
 )
 def test_bad_usage_is_one_sentence(arguments, said, tmp_path, capsys):

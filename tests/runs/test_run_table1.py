@@ -145,6 +145,16 @@ def test_every_run_starts_from_its_namesake_of_another_table(tmp_path):
         begun_with_namesakes({"vgg16_att1": experiment})
 
 
+@pytest.mark.parametrize(
+    "option", [["--only", NAMES[0]], ["--seeds", "3"], ["--output", "x"], ["--workers", "2"],
+               ["--overwrite"], ["--image-size", "96", "96"], ["--retry-failed"]]
+)  # fmt: skip
+def test_published_runs_are_shown_as_they_are(tmp_path, capsys, option):
+    with pytest.raises(SystemExit) as ended:
+        main(1, scripts(), ["--from", str(tmp_path), *option])
+    assert ended.value.code == 2 and f"leave out {option[0]}" in capsys.readouterr().err
+
+
 def test_a_folder_that_is_called_scratch_is_not_meant(tmp_path, monkeypatch):
     (tmp_path / "scratch").mkdir()
     monkeypatch.chdir(tmp_path)

@@ -109,6 +109,12 @@ def test_a_storage_that_cannot_be_reached_is_told(tmp_path, refused):
     assert "user:***@127.0.0.1:1/none: no usable storage" in said and "secret" not in said
 
 
+def test_a_storage_without_a_name_is_told(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(SCRIPTS, ["--output", str(tmp_path / "search"), *QUICK, "--storage", ""])
+    assert "--storage: expected a name, not an empty text" in capsys.readouterr().err
+
+
 def test_an_output_without_what_the_queue_has_finished_is_told(tmp_path, monkeypatch, refused):
     """As on a machine that does not see the others' folder."""
     pytest.importorskip("optuna")
