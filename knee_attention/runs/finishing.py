@@ -59,8 +59,6 @@ def finish(
     }
     _save_models(experiment, model, dataset.preparation, results, run)
     run.write_predictions(reported.predictions, chosen)
-    if dataset.unreadable:
-        run.write_unreadable(dataset.unreadable)
     title = f"{experiment.name}, {experiment.origin}"
     outputs = list(experiment.output_weights)
     figures.learning_curves(history, outputs, title, run.figure("learning_curves"), pdf)

@@ -1,5 +1,6 @@
 """Runs as they are kept beside the code: what was run and what it found, without the weights."""
 
+import csv
 import glob
 import os
 import re
@@ -15,7 +16,7 @@ from knee_attention.evidence.predictions import (
     Predictions,
     read_table_of_predictions,
 )
-from knee_attention.files import RUN_MODEL, make_folder, write_json, written_whole
+from knee_attention.files import RUN_MODEL, make_folder, write_json, write_table, written_whole
 from knee_attention.runs.many_runs import without_seed
 from knee_attention.runs.run_folder import Run
 from knee_attention.runs.tables import refuse_different, with_weights_named
@@ -120,8 +121,8 @@ def _kept(run: Run) -> list[Path]:
 
 
 def _kept_where_there(run: Run) -> list[Path]:
-    """Those of some: turned knees, and attention on joints that experts drew."""
-    return [run.turned, run.expert_masks_file]
+    """Those of some: turned and unreadable knees, and attention on joints that experts drew."""
+    return [run.turned, run.unreadable, run.expert_masks_file]
 
 
 def _refuse_other_folder(target: Path) -> None:
@@ -140,15 +141,31 @@ def _copy(run: Run, found: FinishedRun, beside: Run) -> None:
     command = [_local(word) for word in found.environment.get("command", [])]
     write_json(beside.environment_file, {**found.environment, "command": command})
     _write_rounded(run.predictions_file, found.predictions, beside.predictions_file)
-    for path in (run.history, run.results_file, *_kept_where_there(run)):
+    for path in (run.history, run.results_file, run.turned, run.expert_masks_file):
         if path.is_file():
             shutil.copyfile(path, beside.folder / path.name)
+    if run.unreadable.is_file():
+        _write_named_in_data(run.unreadable, found.experiment["data"], beside.unreadable)
+
+
+def _write_named_in_data(source: Path, data: str, path: Path) -> None:
+    """A list of files of a data folder, each by its path from there."""
+    with source.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        rows = list(csv.DictReader(file))
+    folder = os.path.join(Path(data), "")
+    named = [{**row, "file": row["file"].removeprefix(folder)} for row in rows]
+    write_table(path, ["file", "reason"], named)
 
 
 def _local(value):
-    """A value without the path of a machine; a run's model keeps the name of its run."""
+    """A value without the path of a machine; a run's model keeps the name of its run, and what is
+    given to an option the option's.
+    """
     if not isinstance(value, str) or not (os.sep in value or "\\" in value):
         return value
+    option, given, argument = value.partition("=")
+    if given and option.startswith("--"):
+        return f"{option}={_local(argument)}"
     path = Path(value.replace("\\", "/"))
     is_of_run = path.name == RUN_MODEL and Run(path.parent).begun
     return f"{path.parent.name}/{path.name}" if is_of_run else path.name

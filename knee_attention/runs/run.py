@@ -76,7 +76,7 @@ def _run(experiment: Experiment, place: Run, anew: bool, manner: Manner, devices
     _announce(experiment, model, dataset, precision, devices, place)
     if anew:  # only now, when nothing is in the way of the new run
         place.clear()
-    place.begin(experiment, dataset.turned)
+    place.begin(experiment, dataset.turned, dataset.unreadable)
 
     outputs = list(experiment.output_weights)
     training = KneeBatches(

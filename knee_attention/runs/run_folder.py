@@ -79,16 +79,18 @@ class Run:
         """Make the folder, unless it is there, and keep other processes out; see `claim`."""
         return claimed(self.folder)
 
-    def begin(self, experiment: Experiment, turned: list[str]) -> None:
-        """Say what is run, and which of its images were photographic negatives."""
+    def begin(
+        self, experiment: Experiment, turned: list[str], unreadable: Iterable[ImageError] = ()
+    ) -> None:
+        """Say what is run, which of its images were photographic negatives, and which were left
+        out, and why.
+        """
         write_json(self.experiment_file, experiment.as_json())
         if turned:
             write_table(self.turned, ["file"], [{"file": file} for file in turned])
-
-    def write_unreadable(self, errors: Iterable[ImageError]) -> None:
-        """List the images that were left out, and why."""
-        rows = [{"file": error.path, "reason": error.reason} for error in errors]
-        write_table(self.unreadable, ["file", "reason"], rows)
+        if unreadable:
+            rows = [{"file": error.path, "reason": error.reason} for error in unreadable]
+            write_table(self.unreadable, ["file", "reason"], rows)
 
     def write_predictions(self, predictions: "Predictions", chosen: str) -> None:
         """Keep every knee's probabilities; `chosen` is the output whose grades count."""

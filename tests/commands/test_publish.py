@@ -79,13 +79,19 @@ def test_a_published_run_holds_what_was_found_and_no_weights(runs, published):
 
 def test_no_path_of_a_machine_is_published(knee_folder, tmp_path, monkeypatch):
     script = tmp_path / "somewhere" / "run_antony_clsf_att1.py"
-    monkeypatch.setattr("sys.argv", [str(script), "--data", str(knee_folder)])
+    words = [str(script), "--data", str(knee_folder), f"--data={knee_folder}"]
+    monkeypatch.setattr("sys.argv", words)
+    (knee_folder / "train" / "1" / "broken.png").write_bytes(b"")
     run(replace(ONE, data=str(knee_folder), limit=None), tmp_path / "run")
     publish(tmp_path / "run", "--to", tmp_path / "results")
     for path in (tmp_path / "results" / "run").iterdir():
         assert str(tmp_path) not in path.read_text(encoding="utf-8"), path.name
     experiment = json.loads((tmp_path / "results" / "run" / "experiment.json").read_text())
     assert experiment["data"] == "knees"
+    environment = json.loads((tmp_path / "results" / "run" / "environment.json").read_text())
+    assert environment["command"] == [script.name, "--data", "knees", "--data=knees"]
+    unreadable = (tmp_path / "results" / "run" / "unreadable.csv").read_text()
+    assert "train/1/broken.png,the file is empty" in unreadable
 
 
 def test_a_run_that_started_from_another_names_it(runs, tmp_path):

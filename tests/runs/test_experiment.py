@@ -256,9 +256,16 @@ def test_training_can_start_from_an_earlier_run(finished, knee_folder, tmp_path)
     assert (tmp_path / "run" / "results.json").exists()
 
 
-def test_unreadable_images_are_listed_in_the_run_folder(capsys, knee_folder, tmp_path):
+def test_unreadable_images_are_listed_before_the_training(
+    capsys, knee_folder, tmp_path, monkeypatch
+):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
     (knee_folder / "train" / "1" / "broken.png").write_bytes(b"")
-    run(SMALL, "--data", knee_folder, "--output", tmp_path / "run", "--epochs", 1)
+    monkeypatch.setattr("knee_attention.runs.run.train", interrupt)
+    with pytest.raises(SystemExit):
+        run(SMALL, "--data", knee_folder, "--output", tmp_path / "run", "--epochs", 1)
     assert "left out 1 unreadable image" in capsys.readouterr().out
     listed = pd.read_csv(tmp_path / "run" / "unreadable.csv")
     assert listed["reason"].tolist() == ["the file is empty"]
