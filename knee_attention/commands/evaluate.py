@@ -92,7 +92,7 @@ def run(options) -> None:
     if source.masks:
         print(_attention_text(models, source))
         if not source.limit:
-            _keep_with_runs(saved, models)
+            _keep_with_runs(saved, models, source.name)
     else:
         print(_text(models, compared, source.title))
     if source.data:
@@ -101,7 +101,7 @@ def run(options) -> None:
                 print(f"{label} was trained on synthetic phantoms")
     if options.pictures:
         for model in models:
-            origin = f"{model.label}, {Path(source.title).name} {source.split} split"
+            origin = f"{model.label}, {source.name} {source.split} split"
             if options.flips:
                 origin += ", graded with their mirror images"
             files = comparison.draw(model, origin, options.pictures)
@@ -192,14 +192,14 @@ def _attention_text(models: list, source) -> str:
     return "\n".join(lines)
 
 
-def _keep_with_runs(saved: list, models: list) -> None:
+def _keep_with_runs(saved: list, models: list, data: str) -> None:
     """Lay the localisation into the folder of every model that was given as a run."""
     for origin, model in zip(saved, models, strict=True):
         if origin.given.is_dir():
             path = Run(origin.given).expert_masks_file
             results = model.results
             kept = {
-                "data": Path(results["data"]).name,
+                "data": data,
                 "split": results["split"],
                 "knees": results["knees"],
                 "exact": results["localisation"],

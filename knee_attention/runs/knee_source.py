@@ -1,5 +1,6 @@
 """The knees that saved models are measured on, at whatever size each model takes."""
 
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -41,6 +42,11 @@ class KneeSource:
     def title(self) -> str:
         """What they are called on the screen."""
         return self.data or "synthetic phantoms"
+
+    @property
+    def name(self) -> str:
+        """What they are called where their folder's place is of no matter."""
+        return os.path.basename(os.path.abspath(self.title))
 
     def knees(self, size: tuple[int, int]) -> Knees:
         """The same knees at another size."""

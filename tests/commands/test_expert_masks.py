@@ -134,6 +134,14 @@ def test_a_part_of_the_knees_is_measured_and_not_kept(trained, knee_folder, tmp_
     assert scores(trained) == kept
 
 
+def test_data_in_the_working_directory_have_its_name(trained, knee_folder, tmp_path, monkeypatch):
+    write_mask(tmp_path / "masks" / "train00R.png")
+    monkeypatch.chdir(knee_folder)
+    main(["evaluate", str(trained), "--data", ".", "--split", "train", "--masks",
+          str(tmp_path / "masks")])  # fmt: skip
+    assert scores(trained)["data"] == "knees"
+
+
 def test_a_network_without_attention_has_nothing_to_measure(knee_folder, tmp_path, refused):
     write_mask(tmp_path / "masks" / "train00R.png")
     asked = Experiment("antony_clsf_baseline", (), "dense", image_size=(96, 96), epochs=1,
