@@ -1,9 +1,10 @@
-"""Attention end to end against Antony's networks on cut out joints: Table 2, with the paper's.
+"""Attention end to end against Antony's networks: Table 2, with the paper's.
 
     python experiments/run_table2.py --data DIR --crop square --seeds 3
 
-Without --data it takes synthetic phantoms: VGG-16 sees halves of films and has to find the joint,
-Antony's networks are shown it. It may be killed at any point; the same command goes on.
+With --data all three networks see the same images. Without it, on synthetic phantoms, VGG-16 sees
+halves of films and has to find the joint, and Antony's networks are shown it cut out. It may be
+killed at any point; the same command goes on.
 """
 
 from pathlib import Path
