@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from knee_attention.errors import InputError
+from knee_attention.files import written_whole
 from knee_attention.options import as_path, positive_number, rate, seed_number
 from knee_attention.runs.experiment import CHOICES
 from knee_attention.runs.localiser.setting import LocaliserRun
@@ -33,7 +34,8 @@ def main(arguments: list[str] | None = None) -> None:
         print(_told(results, THRESHOLD))
         print(f"network, joints.csv and figures: {output}")
         if install:
-            shutil.copyfile(Run(output).localiser, SHIPPED)
+            with written_whole(SHIPPED) as beside:
+                shutil.copyfile(Run(output).localiser, beside)
             print(f"installed: {SHIPPED}")
 
 

@@ -1,5 +1,6 @@
 """From a finished run to a model that ships with the package, and its card."""
 
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -71,31 +72,35 @@ def make_pretrained(run: Path, name: str, about: str, folder: Path, crop: str = 
         "experiment": said["experiment"]
         | {name: Path(experiment[name]).name for name in ("data", "weights")},
     }
-    path = folder / f"{name}.h5"
-    with tempfile.TemporaryDirectory() as temporary:
-        whole = Path(temporary) / "model.h5"
-        save_model(model, whole, said)
-        write_half_size(whole, path)
-    rounded = measure(load_model(path), knees).predictions
     chosen = results["chosen"]
-    grades, others = (known.of(chosen).argmax(axis=1) for known in (predictions, rounded))
     reached = {
         "knees": len(knees),
         "subjects": len(set(predictions.subjects)),
         "chosen": chosen,
         "outputs": split_results(predictions),
     }
-    checks = {
-        "least_likeness": least,
-        "share": share,
-        "changed": int((grades != others).sum()),
-        "megabytes": path.stat().st_size / 1e6,
-    }
-    card = model_card(
-        name, about, experiment, reached, calibration, checks, preparation.shows_joints
-    )
-    with written_whole(folder / f"{name}.md") as beside:
-        beside.write_text(card, encoding="utf-8")
+    with tempfile.TemporaryDirectory() as temporary:
+        whole, half = (Path(temporary) / file for file in ("whole.h5", "half.h5"))
+        save_model(model, whole, said)
+        write_half_size(whole, half)
+        rounded = measure(load_model(half), knees).predictions
+        grades, others = (known.of(chosen).argmax(axis=1) for known in (predictions, rounded))
+        checks = {
+            "least_likeness": least,
+            "share": share,
+            "changed": int((grades != others).sum()),
+            "megabytes": half.stat().st_size / 1e6,
+        }
+        card = model_card(
+            name, about, experiment, reached, calibration, checks, preparation.shows_joints
+        )
+        # Only now, so that no model that ships lies beside the card of another.
+        with (
+            written_whole(folder / f"{name}.h5") as model_beside,
+            written_whole(folder / f"{name}.md") as card_beside,
+        ):
+            shutil.copyfile(half, model_beside)
+            card_beside.write_text(card, encoding="utf-8")
     return card
 
 

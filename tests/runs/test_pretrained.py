@@ -75,6 +75,19 @@ def test_the_card_says_what_was_measured(shipped):
     assert "10 knees of 5 persons" in card and card.count("divided by a temperature") == 2
 
 
+def test_a_model_appears_with_its_card_or_not_at_all(shipped, monkeypatch):
+    place, folder = shipped
+    there = sorted(folder.iterdir())
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("knee_attention.runs.pretrained.model_card", killed)
+    with pytest.raises(SystemExit):
+        make_pretrained([str(place), "--name", "other", "--output", str(folder), "--about", "Bars"])
+    assert sorted(folder.iterdir()) == there
+
+
 def test_a_run_of_phantoms_does_not_ship(tmp_path, capsys):
     experiment = Experiment("antony_clsf", image_size=(96, 96), epochs=1, limit=10, batch_size=10)
     run(experiment, tmp_path / "run")

@@ -237,3 +237,21 @@ def test_too_few_persons_are_refused(real_folder, tmp_path):
     table.write_text("\n".join(rows[:9]))
     with pytest.raises(InputError, match="films of 4 persons"):
         run_localiser(LocaliserRun(data=str(films), boxes=str(table)), tmp_path / "run")
+
+
+def test_an_installation_that_is_killed_leaves_the_old_network(tmp_path, monkeypatch):
+    def killed(source, path):
+        path.write_bytes(b"ha")
+        raise KeyboardInterrupt
+
+    shipped = tmp_path / "localiser.onnx"
+    shipped.write_bytes(b"old")
+    results = {"synthetic": True, "films": 2, "test": dict.fromkeys(
+        ("joints", "found", "jaccard_mean", "jaccard_median", "jaccard_lowest",
+         "jaccard_above_0.75"), 0)}  # fmt: skip
+    monkeypatch.setattr("knee_attention.films.localiser.SHIPPED", shipped)
+    monkeypatch.setattr(localiser, "run_localiser", lambda *_: results)
+    monkeypatch.setattr("shutil.copyfile", killed)
+    with pytest.raises(SystemExit):
+        main(["--output", str(tmp_path / "run"), "--install"])
+    assert shipped.read_bytes() == b"old" and list(tmp_path.iterdir()) == [shipped]
