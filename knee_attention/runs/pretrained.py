@@ -45,12 +45,15 @@ def make_pretrained(run: Path, name: str, about: str, folder: Path, crop: str = 
         the card.
 
     Raises:
-        InputError: no finished run, one of phantoms, or its data are not there.
+        InputError: no finished run, one of phantoms or of a part of its knees, or its data are not
+            there.
     """
     place = Run(run)
     experiment, results = place.read_experiment(), place.read_results()
     if experiment["data"] is None:
         raise InputError(f"{run}: a run of synthetic phantoms; what ships has seen real knees")
+    if experiment.get("limit"):
+        raise InputError(f"{run}: a run with --limit, for trying; what ships has seen all knees")
     dataset = load_dataset(
         experiment["data"],
         tuple(experiment["image_size"]),

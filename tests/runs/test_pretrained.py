@@ -11,6 +11,7 @@ from knee_attention.networks.files import pretrained
 from knee_attention.networks.files.model_files import read_description
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.run import run
+from knee_attention.runs.run_folder import Run
 
 
 def knee(grade: int, seed: int) -> np.ndarray:
@@ -94,6 +95,15 @@ def test_a_run_of_phantoms_does_not_ship(tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         make_pretrained([str(tmp_path / "run"), "--about", "", "--output", str(tmp_path)])
     assert ended.value.code == 2 and "synthetic phantoms" in capsys.readouterr().err
+
+
+def test_a_run_of_a_part_of_its_knees_does_not_ship(tmp_path, capsys):
+    place = Run(tmp_path / "run")
+    place.begin(Experiment(data=str(tmp_path), limit=10), [])
+    place.finish({}, {})
+    with pytest.raises(SystemExit) as ended:
+        make_pretrained([str(place.folder), "--about", "", "--output", str(tmp_path)])
+    assert ended.value.code == 2 and "a run with --limit" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("name", "said"), [("", "--name: expected a name, not an empty text"),
