@@ -13,7 +13,7 @@ from knee_attention.errors import InputError
 from knee_attention.files import make_folder
 from knee_attention.options import named, positive_number
 from knee_attention.runs.manner import PLAIN, Manner
-from knee_attention.runs.many_runs import Cells, run_by_workers, run_from, run_in_turn
+from knee_attention.runs.many_runs import Cells, run_by_workers, run_from, run_in_turn, where_begun
 from knee_attention.runs.progress import Status
 from knee_attention.runs.queue import Queue
 from knee_attention.runs.run_folder import Run
@@ -149,7 +149,7 @@ def _refuse_others(cells: Cells, output: Path) -> None:
     for cell, experiment in cells.items():
         run = Run(output / cell)
         if run.begun:
-            run.refuse_other(experiment)
+            run.refuse_other(where_begun(experiment, run))
 
 
 def _see_what_is_done(queue: Queue, output: Path) -> None:

@@ -56,6 +56,15 @@ def begun_with_namesakes(cells: Cells) -> Cells:
     return found
 
 
+def where_begun(experiment: Experiment, run: Run) -> Experiment:
+    """The experiment with the data where a begun run has them, if they are called the same: between
+    the machines of a queue their place may differ.
+    """
+    held = run.read_experiment().get("data")
+    same = held and experiment.data and Path(held).name == experiment.origin
+    return replace(experiment, data=held) if same else experiment
+
+
 def finished_of(cells: Cells, failed: dict[str, str], output: Path) -> "dict[str, FinishedRun]":
     """The finished runs of those cells whose folders hold these very experiments.
 
@@ -68,7 +77,7 @@ def finished_of(cells: Cells, failed: dict[str, str], output: Path) -> "dict[str
     for cell, experiment in cells.items():
         run = Run(output / cell)
         try:
-            if run.finished and not run.different_from(experiment):
+            if run.finished and not run.different_from(where_begun(experiment, run)):
                 finished[cell] = run.read()
         except InputError as error:
             failed[cell] = str(error)

@@ -1,6 +1,7 @@
 """The search's cells, from its command line on."""
 
 import sys
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from knee_attention.commands import many_runs, tables
 from knee_attention.commands.weight_search import main
 from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.many_runs import where_begun
 from knee_attention.runs.run_folder import Run
 from knee_attention.runs.weight_search import GRID, cells_of
 
@@ -137,6 +139,14 @@ def test_runs_of_another_seed_are_neither_done_nor_shown(tmp_path, monkeypatch, 
     options += ["--seed", "1", asked, *(["1"] if asked == "--workers" else [])]
     assert "holds another experiment (seed 0, not 1)" in refused(main, SCRIPTS, options)
     assert not list(tmp_path.rglob("*.csv"))
+
+
+def test_data_of_one_name_are_the_same_wherever_a_machine_has_them(tmp_path):
+    run, here = Run(tmp_path / "run"), Experiment(data="/here/knees")
+    run.begin(Experiment(data="/there/knees"), [])
+    assert not run.different_from(where_begun(here, run))
+    assert run.different_from(where_begun(replace(here, seed=1), run)) == {"seed": (0, 1)}
+    assert "data" in run.different_from(where_begun(replace(here, data="/here/others"), run))
 
 
 @pytest.mark.slow
