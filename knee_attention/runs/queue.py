@@ -24,8 +24,8 @@ MOST_DEATHS = 3
 
 INTERRUPTED = "interrupted, or its workers died"
 
-CELL, REASON, WORKER, IDENTITY = "cell", "reason", "worker", "identity"
-PUT_BACK = "put back"
+CELL, REASON, WORKER = "cell", "reason", "worker"
+IDENTITY, PUT_BACK = "identity", "put back"
 """Names under which the database holds what is the queue's own."""
 
 
