@@ -1,11 +1,14 @@
 """Packaging; the dependencies are those of requirements.txt."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 from setuptools.command.sdist import sdist
 
 HERE = Path(__file__).parent
+PACKAGE = (HERE / "knee_attention" / "__init__.py").read_text(encoding="utf-8")
+VERSION = re.search(r'^__version__ = "(.+)"$', PACKAGE, re.MULTILINE)[1]
 
 DICOM = ["pydicom>=3.0", "pylibjpeg>=2.0", "pylibjpeg-openjpeg>=2.4"]
 DICOM_JPEG = [*DICOM, "pylibjpeg-libjpeg>=2.3"]  # GPLv3, which nobody should get unasked
@@ -33,7 +36,7 @@ class SourceDistribution(sdist):
 
 setup(
     name="knee_attention",
-    version="0.1.0",
+    version=VERSION,
     description="Kellgren-Lawrence grades from knee radiographs with trainable attention branches",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",

@@ -14,7 +14,7 @@ import argparse
 import os
 from pathlib import Path
 
-from knee_attention.errors import InputError
+from knee_attention.errors import InputError, missing_raises
 from knee_attention.options import as_path, positive_number
 from knee_attention.startup import command_line
 
@@ -53,10 +53,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _convert(options: argparse.Namespace) -> None:
-    try:
+    lacking = InputError('DICOM needs pydicom: pip install "knee_attention[dicom]"')
+    with missing_raises(lacking, "pydicom"):
         import pydicom  # noqa: F401
-    except ImportError:
-        raise InputError('DICOM needs pydicom: pip install "knee_attention[dicom]"') from None
 
     from knee_attention.files import write_table
     from knee_attention.preparation.accounts import refuse_other_images, visible_files

@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # checkers do not run `__getattr__`
     from knee_attention.phantoms.film import phantom_film as phantom_film
     from knee_attention.runs.experiment import Experiment as Experiment
 
+__version__ = "0.1.0"
+
 _HOMES = {
     "Experiment": "knee_attention.runs.experiment",
     "InputError": "knee_attention.errors",

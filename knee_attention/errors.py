@@ -1,5 +1,8 @@
 """What the user gave cannot be used: one exception, and one for a single image."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class InputError(ValueError):
     """A file, folder or option that cannot be used; the message is one clear sentence."""
@@ -20,3 +23,17 @@ class ImageError(InputError):
         self.path = str(path)
         self.reason = reason
         self.passing = passing
+
+
+@contextmanager
+def missing_raises(refusal: InputError, *packages: str) -> Iterator[None]:
+    """Raise `refusal` if the block imports one of these packages and it is not installed.
+
+    A lack of any other package is a fault of the installation, which this sentence would hide.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in packages:
+            raise
+        raise refusal from None

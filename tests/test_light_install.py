@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from knee_attention.errors import InputError, missing_raises
 from knee_attention.phantoms.film import phantom_film
 from knee_attention.startup import command_line
 
@@ -46,6 +47,20 @@ import sys
 sys.modules[sys.argv[1]] = None
 from knee_attention.commands.cli import main
 main(["grade", "film.png", "--model", "kneekl-vgg16-multiloss"])
+"""
+
+
+NOT_INSTALLED = """
+import sys
+from importlib import metadata
+installed = metadata.Distribution.from_name
+def from_name(name):
+    if name.replace("-", "_") == "knee_attention":
+        raise metadata.PackageNotFoundError(name)
+    return installed(name)
+metadata.Distribution.from_name = from_name
+from knee_attention.commands.cli import main
+main(["grade", "film.dcm", "--model", "model.onnx", "--dicom", sys.argv[1]])
 """
 
 
@@ -120,6 +135,29 @@ def test_what_it_leaves_out_is_named_where_it_is_needed(folder, package):
         f"knee-attention grade: {package} is not installed, which the light install leaves out: "
         "pip install knee_attention"
     )
+
+
+def test_a_clone_that_is_not_installed_reports_films(folder, tmp_path):
+    done = subprocess.run([sys.executable, "-c", NOT_INSTALLED, tmp_path], cwd=folder, text=True,
+                          capture_output=True, env={"PYTHONPATH": str(ROOT)})  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["film_sc.dcm", "film_sr.dcm"]
+
+
+@pytest.mark.parametrize("name", ["highdicom", "highdicom.sr"])
+def test_a_named_package_that_is_missing_is_one_sentence(name):
+    with pytest.raises(InputError, match="needs highdicom"):
+        with missing_raises(InputError("--dicom needs highdicom"), "pydicom", "highdicom"):
+            raise ModuleNotFoundError(name=name)
+
+
+@pytest.mark.parametrize("error", [
+    metadata.PackageNotFoundError("knee_attention"), ModuleNotFoundError(name="PIL"),
+    ModuleNotFoundError(), ImportError(name="highdicom"),
+])  # fmt: skip
+def test_another_package_that_is_missing_is_not_hidden(error):
+    with pytest.raises(type(error)), missing_raises(InputError("needs highdicom"), "highdicom"):
+        raise error
 
 
 def test_a_missing_module_of_its_own_is_an_error_of_its_own():

@@ -58,6 +58,10 @@ def test_a_source_distribution_holds_scripts_and_tests(unpacked):
     assert all((unpacked / file).is_file() for file in FILES)
 
 
+def test_the_version_is_the_package_s():
+    assert setup(ROOT, "--version").strip() == knee_attention.__version__
+
+
 def test_the_public_names_are_typed_as_py_typed_promises():
     pytest.importorskip("mypy")
     modules = sorted({"knee_attention", *knee_attention._HOMES.values()})

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from knee_attention.errors import ImageError, InputError
+from knee_attention.errors import ImageError, InputError, missing_raises
 from knee_attention.files import keep_inputs, make_folder, open_table, written_whole
 from knee_attention.networks.files.pretrained import DEFAULT
 from knee_attention.options import VIEWS, add_crop, add_polarity, as_path, positive_number
@@ -206,10 +206,8 @@ def _report_files(files: list[Path], folder: Path) -> list[tuple[Path, Path]]:
 
 
 def _reporting(grader, options: argparse.Namespace):
-    try:
+    lacking = InputError('--dicom needs highdicom: pip install "knee_attention[dicom-out]"')
+    with missing_raises(lacking, "pydicom", "highdicom"):
         from knee_attention.grading.dicom.algorithm import Algorithm
         from knee_attention.grading.dicom.reports import ReportFiles
-    except ModuleNotFoundError:
-        raise InputError('--dicom needs highdicom: pip install "knee_attention[dicom-out]"'
-                         ) from None
     return ReportFiles(Algorithm.of(grader, options.view))

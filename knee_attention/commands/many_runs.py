@@ -4,11 +4,10 @@ import argparse
 import sys
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 
+from knee_attention import __version__
 from knee_attention.errors import InputError
 from knee_attention.files import make_folder
 from knee_attention.options import named, positive_number
@@ -139,8 +138,7 @@ def _opened(
     if not asked.storage:
         make_folder(output)
     storage = asked.storage or local_storage(output)
-    with suppress(metadata.PackageNotFoundError):  # used from a clone without being installed
-        identity = {**identity, "version": metadata.version("knee_attention")}
+    identity = {**identity, "version": __version__}
     return Queue(storage, output.name, identity, cells, only_look=only_look)
 
 

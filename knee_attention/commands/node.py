@@ -15,7 +15,7 @@ import threading
 import warnings
 from pathlib import Path
 
-from knee_attention.errors import InputError
+from knee_attention.errors import InputError, missing_raises
 from knee_attention.options import add_crop, add_polarity, as_path, named, positive_number
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -43,14 +43,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Listen until interrupted."""
-    try:
+    lacking = InputError("a node needs pynetdicom and highdicom: pip install "
+                         '"knee_attention[dicom-out]"')
+    with missing_raises(lacking, "pydicom", "pynetdicom", "highdicom"):
         from knee_attention.grading.dicom.algorithm import Algorithm
         from knee_attention.grading.node.archive import Archive
         from knee_attention.grading.node.node import Node
         from knee_attention.grading.node.spool import refuse_other_folder
-    except ModuleNotFoundError:
-        raise InputError("a node needs pynetdicom and highdicom: pip install "
-                         '"knee_attention[dicom-out]"') from None
     from knee_attention.grading.grader import RESEARCH_ONLY, load_grader
     from knee_attention.runs.claim import claimed
     from knee_attention.startup import start_for

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from knee_attention.errors import ImageError, InputError
+from knee_attention.errors import ImageError, InputError, missing_raises
 from knee_attention.files import files_below
 from knee_attention.films.image_files import (
     check_regular,
@@ -62,15 +62,13 @@ def open_image(image: str | os.PathLike | FileInMemory) -> tuple[np.ndarray, str
         check_regular(path)
     if not (_begins_as_dicom(content) if in_memory else is_dicom(path)):
         return read_radiograph(path, content), side_of(path)
-    try:
+    reason = 'a DICOM file needs pydicom: pip install "knee_attention[dicom]"'
+    with missing_raises(ImageError(path, reason), "pydicom"):
         from knee_attention.films.dicom.header import read_header
         from knee_attention.films.dicom.pixels import read_film
 
         header = read_header(path, content)
         return read_film(path, content), header.side or side_of(path)
-    except ModuleNotFoundError:
-        reason = 'a DICOM file needs pydicom: pip install "knee_attention[dicom]"'
-        raise ImageError(path, reason) from None
 
 
 def is_dicom(path: Path) -> bool:

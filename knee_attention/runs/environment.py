@@ -7,9 +7,9 @@ from pathlib import Path
 
 import keras
 
-from knee_attention import device
+from knee_attention import __version__, device
 
-PACKAGES = ("knee_attention", "keras", "tensorflow", "jax", "numpy", "opencv-python",
+PACKAGES = ("keras", "tensorflow", "jax", "numpy", "opencv-python",
             "scikit-learn", "h5py", "pandas", "matplotlib")
 
 
@@ -22,7 +22,7 @@ def environment(precision: str, history: list[dict], seconds: float, devices: in
         seconds: wall time of the whole run.
         devices: number of devices that shared its batches.
     """
-    versions = {"python": sys.version.split()[0]}
+    versions = {"python": sys.version.split()[0], "knee_attention": __version__}
     for package in PACKAGES:
         try:
             versions[package] = metadata.version(package)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from knee_attention.errors import InputError
+from knee_attention.errors import InputError, missing_raises
 from knee_attention.runs.progress import Running, Status
 from knee_attention.runs.storage import connected, problems_told, without_password
 
@@ -58,11 +58,9 @@ class Queue:
         grace: int = GRACE,
         only_look: bool = False,
     ):
-        try:
+        lacking = InputError('several workers need Optuna: pip install "knee_attention[sweep]"')
+        with missing_raises(lacking, "optuna"):
             import optuna
-        except ImportError:
-            raise InputError('several workers need Optuna: pip install "knee_attention[sweep]"'
-                             ) from None
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._optuna, self._storage = optuna, storage
         self._heartbeat, self._grace = heartbeat, timedelta(seconds=grace)

@@ -2,7 +2,6 @@
 
 import sys
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 
 import pandas as pd
@@ -82,7 +81,7 @@ def test_a_queue_is_of_one_command_with_one_set_of_options(tmp_path, monkeypatch
     assert "another weights ('scratch', not" in refused(main, SCRIPTS, weights)
     said = refused(tables.main, 1, SCRIPTS, queued)
     assert "another command ('run_weight_search.py', not 'run_table1.py')" in said
-    monkeypatch.setattr(metadata, "version", lambda package: "99.0")
+    monkeypatch.setattr(many_runs, "__version__", "99.0")
     assert "another version (" in refused(main, SCRIPTS, [*queued, *QUICK])
 
 

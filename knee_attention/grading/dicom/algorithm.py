@@ -3,11 +3,10 @@
 import hashlib
 import uuid
 from dataclasses import dataclass
-from importlib import metadata
 
 from pydicom import Dataset
 
-from knee_attention.films.inputs import PRODUCT
+from knee_attention import __version__
 from knee_attention.grading.grader import Grader
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "knee_attention/grading/dicom")
@@ -30,7 +29,7 @@ class Algorithm:
     digest: str
     settings: tuple[str, ...]
     synthetic: bool = False
-    release: str = metadata.version(PRODUCT)
+    release: str = __version__
 
     @classmethod
     def of(cls, grader: Grader, view: str = "auto") -> "Algorithm":

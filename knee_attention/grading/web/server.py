@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from knee_attention.errors import InputError
+from knee_attention.errors import InputError, missing_raises
 
 if TYPE_CHECKING:
     from knee_attention.grading.grader import Grader
@@ -39,13 +39,12 @@ def serve(
         InputError: Starlette or uvicorn is not installed, the port cannot be opened, or `load`
             refuses the model.
     """
-    try:
+    lacking = InputError('the server needs Starlette and uvicorn: pip install '
+                         '"knee_attention[serve]"')
+    with missing_raises(lacking, "uvicorn", "starlette", "anyio"):
         import uvicorn
 
         from knee_attention.grading.web.app import MOST_BYTES, application
-    except ImportError:
-        raise InputError('the server needs Starlette and uvicorn: pip install '
-                         '"knee_attention[serve]"') from None
     with _listening(host, port) as listening, ThreadPoolExecutor(1) as pool:
         _say_where(*listening.getsockname()[:2])  # before loading, which may hold back stderr
         grader = pool.submit(load)

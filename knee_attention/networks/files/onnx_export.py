@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from knee_attention.errors import InputError
+from knee_attention.errors import InputError, missing_raises
 from knee_attention.files import written_whole
 from knee_attention.networks.files.onnx_network import DESCRIPTION
 
@@ -77,11 +77,9 @@ def onnx_package():
     Raises:
         InputError: it is not installed.
     """
-    try:
+    lacking = InputError('export needs the package onnx: pip install "knee_attention[onnx]"')
+    with missing_raises(lacking, "onnx"):
         import onnx
-    except ImportError:
-        raise InputError('export needs the package onnx: pip install "knee_attention[onnx]"'
-                         ) from None
     return onnx
 
 

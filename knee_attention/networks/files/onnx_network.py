@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from knee_attention.errors import InputError
+from knee_attention.errors import InputError, missing_raises
 
 DESCRIPTION = "knee_attention"
 """The entry of a file's metadata in which it describes itself."""
@@ -49,11 +49,9 @@ class OnnxNetwork:
     def __init__(self, path: str | os.PathLike):
         # Since 1.29 it reports to its makers, unless it is told not to before it is imported.
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-        try:
+        lacking = InputError('an .onnx model needs onnxruntime: pip install "knee_attention[onnx]"')
+        with missing_raises(lacking, "onnxruntime"):
             import onnxruntime
-        except ImportError:
-            raise InputError('an .onnx model needs onnxruntime: pip install "knee_attention[onnx]"'
-                             ) from None
         path = Path(path)
         if not path.is_file():
             raise InputError(f"{path}: no such model file")
