@@ -6,10 +6,15 @@ from study_films import free_port
 
 
 class StandIn:
-    """An archive that keeps what it is sent, and answers as it is told to."""
+    """An archive that keeps what it is sent, and answers as it is told to.
+
+    Attributes:
+        breaks_off_at: a SOPInstanceUID at which it ends the connection, as a crash does.
+    """
 
     def __init__(self, status=0, kinds=(Comprehensive3DSRStorage, SecondaryCaptureImageStorage)):
         self.received, self.status, self.port = [], status, free_port()
+        self.breaks_off_at = None
         self._entity = AE(ae_title="ARCHIVE")
         for kind in kinds:
             self._entity.add_supported_context(kind)
@@ -24,7 +29,9 @@ class StandIn:
         self._server.shutdown()
 
     def _receive(self, event):
-        if self.status == 0:
+        if event.request.AffectedSOPInstanceUID == self.breaks_off_at:
+            event.assoc.abort()
+        elif self.status == 0:
             dataset = event.dataset
             dataset.file_meta = event.file_meta
             self.received.append(dataset)

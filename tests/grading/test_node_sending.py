@@ -1,12 +1,18 @@
 """What a DICOM node sends to its archive, and what it keeps when the archive will not have it."""
 
+import threading
+
 import pytest
 
 pytest.importorskip("highdicom")
 pytest.importorskip("pynetdicom")
+from pydicom import dcmread  # noqa: E402
 from pydicom.uid import SecondaryCaptureImageStorage  # noqa: E402
 from stand_in_archive import StandIn  # noqa: E402
-from study_films import send, sop, study_film, until, waiting  # noqa: E402
+from study_films import ALGORITHM, send, sop, study_film, until, waiting  # noqa: E402
+
+from knee_attention.grading.node.archive import Archive, Away, Postponed, Sender  # noqa: E402
+from knee_attention.grading.node.spool import Spool  # noqa: E402
 
 
 def test_what_waits_for_an_archive_that_is_away_is_sent_when_it_is_back(node, tmp_path, caplog):
@@ -29,6 +35,67 @@ def test_an_archive_out_of_resources_is_asked_again(node, archive, tmp_path, cap
     until(lambda: "it is out of resources; 2 objects wait" in caplog.text)
     archive.status = 0
     until(lambda: len(archive.received) == 2)
+
+
+def test_an_object_at_which_the_archive_breaks_off_keeps_no_other_back(
+    node, archive, tmp_path, caplog
+):
+    films = [study_film(tmp_path / f"{n}.dcm", n) for n in range(3)]
+    archive.breaks_off_at = ALGORITHM.uid("report", dcmread(films[0]))
+    port = node()
+    assert send(port, *films) == [0] * 3
+    until(lambda: len(archive.received) == 5)
+    until(lambda: waiting(tmp_path, "reports") == 1)
+    until(lambda: f"broke off the connection at {archive.breaks_off_at}" in caplog.text)
+    archive.breaks_off_at = None
+    until(lambda: len(archive.received) == 6)
+
+
+def test_a_report_that_is_made_again_while_it_is_sent_is_sent_again(tmp_path):
+    spool, refused = Spool(tmp_path / "reports", 9), tmp_path / "refused"
+    spool.put("1.2", b"first")
+    [path] = spool.waiting()
+    for take in (spool.remove, lambda path: spool.move(path, refused)):
+        spool.put("1.2", b"first")
+        assert spool.read(path) == b"first"
+        spool.put("1.3", b"other")
+        spool.put("1.2", b"second")
+        take(path)
+        assert spool.read(path) == b"second"
+        take(path)
+        assert spool.waiting() == [path.with_name("1.3.dcm")]
+    assert (refused / "1.2.dcm").read_bytes() == b"second"
+
+
+def test_the_pause_begins_anew_after_progress(tmp_path, monkeypatch):
+    """And an archive that is away is asked no sooner for what comes meanwhile."""
+    reports = Spool(tmp_path / "reports", 9)
+    sender = Sender(Archive("A", "127.0.0.1", 1), "KNEEATT", reports, tmp_path / "refused")
+    steps = [(0, Away), (0, Away), (1, Postponed), (0, Postponed), (0, Away), (2, None)]
+    ended, came = Pauses(), Pauses()
+
+    def step():
+        taken, outcome = steps.pop(0)
+        sender._taken += taken
+        if not steps:
+            ended.set()
+        if outcome:
+            raise outcome("for now")
+
+    monkeypatch.setattr(sender, "_send_waiting", step)
+    sender.send_until(ended, came)
+    assert (ended.lengths, came.lengths) == ([1, 2, 4], [1, 2, None])
+
+
+class Pauses(threading.Event):
+    """Keeps how long somebody would have waited."""
+
+    def __init__(self):
+        super().__init__()
+        self.lengths = []
+
+    def wait(self, timeout=None):
+        self.lengths.append(timeout)
 
 
 def test_what_there_is_no_memory_to_send_waits(node, archive, tmp_path, caplog, monkeypatch):

@@ -2,7 +2,9 @@
 
 import logging
 import threading
+from collections import Counter
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 from pydicom import dcmread
@@ -16,7 +18,6 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 
 from knee_attention.errors import InputError
-from knee_attention.files import make_folder
 from knee_attention.grading.node.spool import Spool
 
 LONGEST_PAUSE = 60
@@ -52,7 +53,11 @@ class Archive:
 
 
 class Away(Exception):
-    """The archive cannot take an object now; the message says why."""
+    """The archive cannot take anything now; the message says why."""
+
+
+class Postponed(Away):
+    """The archive cannot take this object now, and perhaps others; the message says why."""
 
 
 class Sender:
@@ -68,6 +73,8 @@ class Sender:
 
     def __init__(self, archive: Archive, title: str, reports: Spool, refused: Path):
         self.archive, self.reports, self.refused = archive, reports, refused
+        self._failures: Counter[str] = Counter()
+        self._taken = 0
         self._entity = AE(ae_title=title)
         self._entity.acse_timeout = self._entity.dimse_timeout = TIMEOUT
         self._entity.network_timeout = self._entity.connection_timeout = TIMEOUT
@@ -78,28 +85,31 @@ class Sender:
 
     def send_until(self, ended: threading.Event, came: threading.Event) -> None:
         """Send, until `ended`; `came` says that something waits. What the archive cannot take now
-        waits for it, and the log says so once."""
-        pause = 0
+        waits for it, behind what was not tried yet, and the log says so once."""
+        pause, said = 0, set()
         while True:
             came.clear()
             if ended.is_set():  # not before, or an end that comes between is not noticed
                 return
+            before = self._taken
             try:
                 self._send_waiting()
             except (Away, InputError, OSError) as reason:
-                if not pause:
+                if str(reason) not in said:
                     log.warning("archive %s: %s; %d objects wait for it", self.archive, reason,
                                 len(self.reports.waiting()))
-                pause = min(2 * pause or 1, LONGEST_PAUSE)
-                ended.wait(pause)
+                said.add(str(reason))
+                pause = min(2 * pause or 1, LONGEST_PAUSE) if self._taken == before else 1
+                # A further object may be one that the archive takes.
+                (came if isinstance(reason, Postponed) else ended).wait(pause)
                 continue
-            if pause:
+            if said:
                 log.info("archive %s: takes objects again, all that waited are sent", self.archive)
-            pause = 0
+            pause, said = 0, set()
             came.wait()
 
     def _send_waiting(self) -> None:
-        waiting = self.reports.waiting()
+        waiting = sorted(self.reports.waiting(), key=lambda path: self._failures[path.name])
         if not waiting:
             return
         try:
@@ -113,14 +123,19 @@ class Sender:
             raise Away("it refuses the connection" if rejected else "it does not answer")
         try:
             for path in waiting:
-                refusal = self._store(association, path)
+                try:
+                    refusal = self._store(association, path)
+                except Postponed:
+                    self._failures[path.name] += 1
+                    raise
                 if refusal:
-                    make_folder(self.refused)
-                    path.replace(self.refused / path.name)
+                    self.reports.move(path, self.refused)
                     log.error("archive %s: will not take %s, %s; kept in %s", self.archive,
                               path.stem, refusal, self.refused)
                 else:
-                    path.unlink()
+                    self.reports.remove(path)
+                del self._failures[path.name]
+                self._taken += 1
         finally:
             association.release()
 
@@ -128,20 +143,24 @@ class Sender:
         """Send one object; why the archive will never take it, or None when it has it."""
         kinds = [context.abstract_syntax for context in association.accepted_contexts]
         try:
-            dataset = dcmread(path)
+            content = self.reports.read(path)
+        except OSError as error:
+            raise Postponed(f"{path} cannot be read, {error.strerror}") from None
+        try:
+            dataset = dcmread(BytesIO(content))
             if dataset.SOPClassUID not in kinds:
                 return f"it takes no {dataset.SOPClassUID.name}"
             answer = association.send_c_store(dataset)
         except RuntimeError:
             answer = None  # the association has ended
         except MemoryError:
-            raise Away("no memory to send an object") from None
+            raise Postponed("no memory to send an object") from None
         except Exception as error:  # a file that is damaged must not keep the others back
             return f"a damaged file ({type(error).__name__})"
         if not answer:
-            raise Away("it broke off the connection")
+            raise Postponed(f"it broke off the connection at {path.stem}")
         if answer.Status in OUT_OF_RESOURCES:
-            raise Away("it is out of resources")
+            raise Postponed("it is out of resources")
         if answer.Status in (0, DUPLICATE) or answer.Status in WARNINGS:
             return None
         return f"status {answer.Status:#06x}"

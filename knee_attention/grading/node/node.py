@@ -18,7 +18,6 @@ from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts
 from pynetdicom.sop_class import Verification
 
 from knee_attention.errors import ImageError, InputError
-from knee_attention.files import make_folder
 from knee_attention.films.dicom.header import Header, read_header
 from knee_attention.films.inputs import PRODUCT, FileInMemory
 from knee_attention.grading.dicom.algorithm import Algorithm
@@ -39,6 +38,9 @@ RADIOGRAPHS = {
 KNEE = r"knee|knie|genou|rodilla|ginocchio|joelho"
 FRONTAL = r"\b(ap|pa)\b"
 NOT_FRONTAL = r"\blat|skyline|sunrise|merchant|patell|axial"
+
+IDENTIFIER = r"[0-9]+(\.[0-9]+)*"
+"""A UID as archives hold it. PS3.5 9.1 forbids parts with leading zeros, which are common."""
 
 ASSOCIATIONS = 10
 """How many senders are served at once; a further one is told to come again."""
@@ -153,8 +155,8 @@ class Node:
         if kind not in RADIOGRAPHS:
             log.info("%s: left out, no radiograph: %s", uid, kind.name)
             return SUCCESS
-        if not uid.is_valid:  # it becomes a file's name
-            log.error("a film refused: its SOPInstanceUID is none")
+        if not re.fullmatch(IDENTIFIER, uid):  # it becomes a file's name
+            log.error("film %r: refused, its SOPInstanceUID is no identifier", str(uid))
             return CANNOT_UNDERSTAND
         if self.films.is_full():
             log.error("film %s: refused, %d wait already", uid, self.films.limit)
@@ -181,7 +183,7 @@ class Node:
                 continue
             try:
                 log.info("film %s: %s", waiting[0].stem, self._report(waiting[0]))
-                waiting[0].unlink(missing_ok=True)
+                self.films.remove(waiting[0])
             except (InputError, OSError) as error:
                 log.error("film %s: waits, %s", waiting[0].stem, error)
                 self._ended.wait(PAUSE)
@@ -194,7 +196,7 @@ class Node:
         are.
         """
         try:
-            film = FileInMemory(path.name, path.read_bytes())
+            film = FileInMemory(path.name, self.films.read(path))
             reason = objection(read_header(path, film.content))
             if reason:
                 return f"left out, {reason}"
@@ -211,7 +213,6 @@ class Node:
         return ", ".join(f"{knee.side or 'knee'} KL {knee.grade}" for knee in knees)
 
     def _keep(self, path: Path, said: str) -> str:
-        make_folder(self.refused)
-        path.replace(self.refused / path.name)
+        self.films.move(path, self.refused)
         return f"{said}; kept in {self.refused.name}"
 

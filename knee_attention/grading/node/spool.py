@@ -31,7 +31,9 @@ def refuse_other_folder(folder: Path) -> None:
 
 
 class Spool:
-    """A folder of waiting DICOM files, one an SOP instance.
+    """A folder of waiting DICOM files, one an SOP instance, which one thread works off.
+
+    A file that arrives again while the thread works at it stays: only what was read is removed.
 
     Args:
         folder: made if it is not there; what a killed process had begun in it is removed.
@@ -45,7 +47,8 @@ class Spool:
         make_folder(folder)
         remove_remains(folder.iterdir())
         self.folder, self.limit = folder, limit
-        self._writing = threading.Lock()
+        self._lock = threading.Lock()
+        self._read: Path | None = None
 
     def waiting(self) -> list[Path]:
         """The files, the oldest first."""
@@ -62,12 +65,38 @@ class Spool:
         """Keep a file, on the disk when this returns; it replaces one of the same instance.
 
         Args:
-            uid: a valid SOPInstanceUID.
+            uid: its SOPInstanceUID, of digits and dots.
             content: the whole file.
 
         Raises:
             InputError: the disk is full.
         """
         path = self.folder / f"{uid}.dcm"
-        with self._writing, written_whole(path) as beside:
-            beside.write_bytes(content)
+        with self._lock:
+            with written_whole(path) as beside:
+                beside.write_bytes(content)
+            if self._read == path:
+                self._read = None
+
+    def read(self, path: Path) -> bytes:
+        """The content of a waiting file, which `remove` or `move` may then take away."""
+        with self._lock:
+            self._read = path
+            return path.read_bytes()
+
+    def remove(self, path: Path) -> None:
+        """Remove the file that was read last, unless another took its place since."""
+        with self._lock:
+            if self._read == path:
+                path.unlink(missing_ok=True)
+
+    def move(self, path: Path, folder: Path) -> None:
+        """Move the file that was read last to a folder, unless another took its place since.
+
+        Raises:
+            InputError: the folder cannot be made.
+        """
+        make_folder(folder)
+        with self._lock:
+            if self._read == path:
+                path.replace(folder / path.name)
