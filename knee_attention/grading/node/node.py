@@ -24,6 +24,7 @@ from knee_attention.grading.dicom.algorithm import Algorithm
 from knee_attention.grading.dicom.reports import file_content, reports_of
 from knee_attention.grading.grader import Grader
 from knee_attention.grading.node.archive import Archive, Sender
+from knee_attention.grading.node.connection import bound_connection
 from knee_attention.grading.node.spool import QUEUES, REFUSED, Spool, refuse_other_folder
 
 RADIOGRAPHS = {
@@ -44,6 +45,9 @@ IDENTIFIER = r"[0-9]+(\.[0-9]+)*"
 
 ASSOCIATIONS = 10
 """How many senders are served at once; a further one is told to come again."""
+
+ASSOCIATION_SECONDS = 10
+"""A connection that asks for no association in this time counts as a sender no longer."""
 
 PAUSE = 10
 """Seconds until grading is tried again after the disk was full."""
@@ -127,14 +131,14 @@ class Node:
         """
         entity = AE(ae_title=self.title)
         entity.maximum_associations = ASSOCIATIONS
+        entity.acse_timeout = ASSOCIATION_SECONDS
         entity.add_supported_context(Verification)
         syntaxes = transfer_syntaxes()
         for context in AllStoragePresentationContexts:
             entity.add_supported_context(context.abstract_syntax, syntaxes)
+        handlers = [(evt.EVT_C_STORE, self._receive), (evt.EVT_CONN_OPEN, bound_connection)]
         try:
-            self._server = entity.start_server(
-                (host, port), block=False, evt_handlers=[(evt.EVT_C_STORE, self._receive)]
-            )
+            self._server = entity.start_server((host, port), block=False, evt_handlers=handlers)
         except OSError as error:
             raise InputError(f"port {port} of {host} cannot be had: {error.strerror or error}"
                              ) from None
