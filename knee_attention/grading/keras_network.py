@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from knee_attention import device
+from knee_attention.networks.files.loaded_file import LoadedFile
 from knee_attention.networks.files.model_files import (
     existing_model_file,
     load_model,
@@ -24,7 +25,7 @@ class KerasNetwork:
         path: the file.
 
     Attributes:
-        path: the file.
+        path, file: the file.
         description: what the file says of itself.
 
     Raises:
@@ -33,8 +34,10 @@ class KerasNetwork:
 
     def __init__(self, path: str | os.PathLike):
         self.path = existing_model_file(path)
+        self.file = LoadedFile(self.path)
         self.description = read_description(path)
         model = load_model(path)
+        self.file.refuse_replaced()
         self._network = with_masks(model)
         self._network.jit_compile = device.choose_jit_compile()
 

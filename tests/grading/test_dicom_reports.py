@@ -26,6 +26,7 @@ from knee_attention.grading.dicom.reports import (  # noqa: E402
     reports_of,
     write_report,
 )
+from knee_attention.networks.files.loaded_file import LoadedFile  # noqa: E402
 from knee_attention.phantoms.film import phantom_film  # noqa: E402
 
 FILED_BY = (
@@ -66,7 +67,7 @@ def bright_knee_model(monkeypatch, tmp_path):
 
     def load(path, polarity, crop):
         grader = bright_knee_grader()
-        grader.network.path = path
+        grader.network.path, grader.network.file = path, LoadedFile(path)
         return grader
 
     monkeypatch.setattr("knee_attention.grading.grader.load_grader", load)

@@ -1,6 +1,5 @@
 """What graded a film, as a report names it, and the identifiers that follow from it."""
 
-import hashlib
 import uuid
 from dataclasses import dataclass
 
@@ -38,12 +37,15 @@ class Algorithm:
         Args:
             grader: as `load_grader` gave it.
             view: as the grader is asked.
+
+        Raises:
+            InputError: the model's file was replaced before its digest was known.
         """
         path, crop = grader.network.path, grader.preparation.known_crop
         cut_out = (f"crop {crop}",) if grader.preparation.shows_joints else ()
         return cls(
             model=grader.description.get("name") or path.name,
-            digest=hashlib.sha256(path.read_bytes()).hexdigest(),
+            digest=grader.network.file.digest(),
             settings=(f"polarity {grader.polarity}", f"view {view}", *cut_out),
             synthetic=bool(grader.description.get("synthetic")),
         )

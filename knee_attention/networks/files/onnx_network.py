@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from knee_attention.errors import InputError, missing_raises
+from knee_attention.networks.files.loaded_file import LoadedFile
 
 DESCRIPTION = "knee_attention"
 """The entry of a file's metadata in which it describes itself."""
@@ -38,7 +39,7 @@ class OnnxNetwork:
         path: the file.
 
     Attributes:
-        path: the file.
+        path, file: the file.
         description: what the file says of itself.
 
     Raises:
@@ -55,7 +56,7 @@ class OnnxNetwork:
         path = Path(path)
         if not path.is_file():
             raise InputError(f"{path}: no such model file")
-        self.path = path
+        self.path, self.file = path, LoadedFile(path)
         content = path.read_bytes()
         try:
             elsewhere = _lies_elsewhere(memoryview(content))
