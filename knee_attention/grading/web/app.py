@@ -2,27 +2,25 @@
 
 import os
 from collections.abc import Iterable
-from concurrent.futures import Future
 from functools import lru_cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.to_thread import run_sync
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from knee_attention.errors import ImageError
 from knee_attention.grading.web.same_origin import Guard
+from knee_attention.grading.web.uploads import MOST_BYTES, Uploads
 
-MOST_BYTES = 64_000_000
-"""Of a film that is received, unless another limit is asked for; the largest films have 50 MB."""
-
-BODY_SECONDS = 120
-"""A film that has not arrived by then is given up."""
+if TYPE_CHECKING:
+    from knee_attention.grading.grader import Grader
 
 PAGE = {
     "/": ("index.html", "text/html"),
@@ -39,12 +37,12 @@ EXAMPLES = ((0, 3), (2, 1), (4, 4))
 
 
 def application(
-    grader: Future, names: Iterable[str] = (), most_bytes: int = MOST_BYTES
+    grader: "Grader", names: Iterable[str] = (), most_bytes: int = MOST_BYTES
 ) -> ASGIApp:
     """The server as an ASGI application; of what it receives it keeps nothing.
 
     Args:
-        grader: a `Grader`, or the promise of one: the page is there while the model still loads.
+        grader: what grades the films.
         names: names by which the server may be called besides its address.
         most_bytes: larger films are refused while they arrive.
     """
@@ -67,7 +65,7 @@ def application(
     )
     app.router.redirect_slashes = False
     app.state.grader = grader
-    app.state.most_bytes = most_bytes
+    app.state.uploads = Uploads(most_bytes)
     app.state.at_once = anyio.CapacityLimiter(os.cpu_count() or 1)
     return Guard(app, names)
 
@@ -86,13 +84,14 @@ async def _health(request: Request) -> Response:
 async def _model(request: Request) -> Response:
     from knee_attention.grading.web.answers import about_model
 
-    grader = await run_sync(request.app.state.grader.result)
     examples = [
         {"address": f"/examples/{number}.png", "grades": grades}
         for number, grades in enumerate(EXAMPLES)
     ]
-    most_bytes = request.app.state.most_bytes
-    return JSONResponse({**about_model(grader), "examples": examples, "most_bytes": most_bytes})
+    state = request.app.state
+    most_bytes = state.uploads.most_bytes
+    return JSONResponse({**about_model(state.grader), "examples": examples,
+                         "most_bytes": most_bytes})  # fmt: skip
 
 
 async def _example(request: Request) -> Response:
@@ -114,42 +113,19 @@ def _phantom(number: int) -> bytes:
 async def _grade(request: Request) -> Response:
     form = request.query_params.get("as", "json")
     name = request.query_params.get("name") or "film"
-    content = await _body(request)
-    return await run_sync(
-        _answer, request.app.state.grader, name, content, form, limiter=request.app.state.at_once
-    )
+    state = request.app.state
+    async with state.uploads.received(request) as content:
+        return await run_sync(_answer, state.grader, name, content, form, limiter=state.at_once)
 
 
-def _answer(grader: Future, name: str, content: bytes, form: str) -> Response:
+def _answer(grader: "Grader", name: str, content: bytes, form: str) -> Response:
     """Grade a film and tell of it; in a thread."""
     from knee_attention.films.inputs import FileInMemory
     from knee_attention.grading.web.answers import ANSWERS
 
     if form not in ANSWERS:
         raise HTTPException(400, f"expected as={', '.join(ANSWERS)}. Received: {form[:80]!r}")
-    return ANSWERS[form](FileInMemory(name[:255], content), grader.result())
-
-
-async def _body(request: Request) -> bytes:
-    """A request's body, refused as soon as it is known to be too large."""
-    most = request.app.state.most_bytes
-    too_large = HTTPException(413, f"larger than {most / 1e6:g} MB, the most that is taken")
-    declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > most:
-        raise too_large
-    parts, size = [], 0
-    try:
-        with anyio.fail_after(BODY_SECONDS):
-            async for part in request.stream():
-                parts.append(part)
-                size += len(part)
-                if size > most:
-                    raise too_large
-    except TimeoutError:
-        raise HTTPException(408, f"the film did not arrive in {BODY_SECONDS} seconds") from None
-    except ClientDisconnect:
-        raise HTTPException(400, "the film did not arrive whole") from None
-    return b"".join(parts)
+    return ANSWERS[form](FileInMemory(name[:255], content), grader)
 
 
 async def _refused(request: Request, error: HTTPException) -> Response:

@@ -1,9 +1,8 @@
-"""A socket, a model that loads, and uvicorn between them."""
+"""A socket, a model, and uvicorn between them."""
 
 import socket
 import sys
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -11,9 +10,6 @@ from knee_attention.errors import InputError, missing_raises
 
 if TYPE_CHECKING:
     from knee_attention.grading.grader import Grader
-
-CONNECTIONS = 64
-"""At most so many at once; more are told to come again."""
 
 SECONDS_TO_END = 10
 """After Ctrl-C, for films that are being graded."""
@@ -29,11 +25,11 @@ def serve(
     """Serve the page and the API until Ctrl-C.
 
     Args:
-        load: gives the grader; it is called in a thread while the page is there already.
+        load: gives the grader; the address is printed once it has.
         host: the address to listen at; one that is not this machine's own is warned of.
         port: the port; 0 takes a free one, which is printed.
         names: names by which the server may be called besides its address.
-        most_bytes: of a film; by default `app.MOST_BYTES`.
+        most_bytes: of a film; by default `uploads.MOST_BYTES`.
 
     Raises:
         InputError: Starlette or uvicorn is not installed, the port cannot be opened, or `load`
@@ -44,16 +40,19 @@ def serve(
     with missing_raises(lacking, "uvicorn", "starlette", "anyio"):
         import uvicorn
 
-        from knee_attention.grading.web.app import MOST_BYTES, application
-    with _listening(host, port) as listening, ThreadPoolExecutor(1) as pool:
-        _say_where(*listening.getsockname()[:2])  # before loading, which may hold back stderr
-        grader = pool.submit(load)
+        from knee_attention.grading.web.app import application
+        from knee_attention.grading.web.connection import CONNECTIONS, Connection
+        from knee_attention.grading.web.uploads import MOST_BYTES
+    with _listening(host, port) as listening:
+        grader = load()
+        grader.network.file.digest()  # which reports name, before the file may be replaced
+        _say_where(*listening.getsockname()[:2])
         app = application(grader, names, most_bytes or MOST_BYTES)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
                 loop="asyncio",
-                http="h11",
+                http=Connection,
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -64,17 +63,10 @@ def serve(
                 timeout_graceful_shutdown=SECONDS_TO_END,
             )
         )
-
-        def end_without_model(loaded: Future) -> None:
-            if loaded.exception():
-                server.should_exit = True
-
-        grader.add_done_callback(end_without_model)
         try:
             server.run(sockets=[listening])
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)
-    grader.result()
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -1,0 +1,165 @@
+"""What clients may take of the server: its connections, its memory, its time; and packed films."""
+
+import gzip
+import json
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from http.client import HTTPConnection
+
+import pytest
+from servers import serving
+
+pytest.importorskip("starlette")
+pytest.importorskip("uvicorn")
+import uvicorn  # noqa: E402
+
+from knee_attention.errors import ImageError  # noqa: E402
+from knee_attention.grading.web import connection, uploads  # noqa: E402
+from knee_attention.grading.web.app import application  # noqa: E402
+
+
+class NeverGrades:
+    """A grader that refuses every film, once it may."""
+
+    description: dict = {}
+
+    def __init__(self):
+        self.may, self.works = threading.Event(), threading.Event()
+        self.may.set()
+
+    def grade(self, film):
+        self.works.set()
+        self.may.wait(30)
+        raise ImageError(film, "no knee")
+
+
+@pytest.fixture
+def grader():
+    return NeverGrades()
+
+
+@pytest.fixture
+def here(grader):
+    """The address of a server in this process."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    app = application(grader, most_bytes=900_000)
+    server = uvicorn.Server(uvicorn.Config(
+        app, http=connection.Connection, ws="none", lifespan="off", log_config=None
+    ))  # fmt: skip
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    yield listening.getsockname()
+    grader.may.set()
+    server.should_exit = True
+    thread.join()
+    listening.close()
+
+
+def asked(address, method, path, body=None, **headers):
+    """Status, content of the JSON, and headers of an answer."""
+    client = HTTPConnection(*address, timeout=30)
+    try:
+        client.request(method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
+        answer = client.getresponse()
+        return answer.status, json.loads(answer.read()), dict(answer.getheaders())
+    finally:
+        client.close()
+
+
+@contextmanager
+def connections(address, count: int, sent: bytes = b""):
+    """Connections on which nothing but these bytes is sent."""
+    opened = [socket.create_connection(address, timeout=10) for _ in range(count)]
+    try:
+        for one in opened:
+            one.sendall(sent)
+        yield opened
+    finally:
+        for one in opened:
+            one.close()
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: "])
+def test_silent_connections_keep_nobody_out(model, sent):
+    with serving(model, "--port", 0) as (_, started):
+        host, _, port = started.rpartition(":")
+        with connections((host, int(port)), 70, sent):
+            for _ in range(3):
+                assert asked((host, int(port)), "GET", "/health")[0] == 200
+
+
+def test_silent_and_dripping_connections_are_ended(here, monkeypatch):
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.5)
+    with connections(here, 1) as [silent]:
+        assert silent.recv(1) == b""
+    answered = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    for start in (b"", answered):
+        with connections(here, 1, start) as [dripping]:
+            began = time.monotonic()
+            with pytest.raises(ConnectionError):
+                while time.monotonic() < began + 8:
+                    dripping.sendall(b"G")
+                    time.sleep(0.05)
+
+
+def test_a_film_that_falls_silent_is_given_up(here, monkeypatch):
+    monkeypatch.setattr(uploads, "SILENT_SECONDS", 0.3)
+    head = b"POST /grade HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\nabc"
+    with connections(here, 1, head) as [silent]:
+        assert silent.recv(100).startswith(b"HTTP/1.1 408 ")
+
+
+def test_no_client_takes_all_connections(here, grader, monkeypatch):
+    """One that has too many at work is told so; those that wait are ended first."""
+    monkeypatch.setattr(connection, "CONNECTIONS_A_CLIENT", 2)
+    grader.may.clear()
+    head = b"POST /grade HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n"
+    with connections(here, 1, head), connections(here, 1) as [waiting]:
+        with connections(here, 1, head):
+            assert waiting.recv(1) == b""
+            status, said, headers = asked(here, "GET", "/health")
+    assert status == 503 and "2 connections of this client are at work" in said["error"]
+    assert headers["retry-after"] == "5" and headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_films_that_are_held_have_a_sum(here, grader, monkeypatch, declared):
+    """As long as one waits to be graded, there is no room for another; then there is."""
+    monkeypatch.setattr(uploads, "MOST_HELD", 1_000_000)
+    film = bytes(600_000)
+    sent = film if declared else iter([film[:300_000], film[300_000:]])
+    grader.may.clear()
+    first = threading.Thread(target=asked, args=(here, "POST", "/grade", film))
+    first.start()
+    assert grader.works.wait(20)
+    status, said, headers = asked(here, "POST", "/grade", sent)
+    assert status == 503 and "send it again later" in said["error"]
+    assert headers["retry-after"] == "5"
+    grader.may.set()
+    first.join()
+    assert asked(here, "POST", "/grade", film)[0] == 422
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        ({"Content_Type": "multipart/form-data; boundary=x"}, "inside multipart/form-data"),
+        ({"Content_Type": "Multipart/Related; boundary=x"}, "inside multipart/related"),
+        ({"Content_Type": "application/json"}, "inside application/json"),
+        ({"Content_Encoding": "gzip"}, "Content-Encoding gzip is not taken; send the file as it"),
+        ({"Content_Encoding": "br"}, "Content-Encoding br is not taken"),
+    ],
+)
+def test_what_a_film_is_packed_in_is_named(here, headers, said):
+    status, answer, _ = asked(here, "POST", "/grade", gzip.compress(b"film"), **headers)
+    assert status == 415 and said in answer["error"] and "send the file" in answer["error"]
+
+
+@pytest.mark.parametrize("headers", [
+    {}, {"Content_Encoding": "identity"}, {"Content_Type": "application/x-www-form-urlencoded"},
+    {"Content_Type": "application/dicom"}, {"Content_Type": "text/plain"},
+])  # fmt: skip
+def test_a_plain_body_is_looked_at_whatever_it_is_called(here, headers):
+    assert asked(here, "POST", "/grade", b"film", **headers)[0] == 422
