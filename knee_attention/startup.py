@@ -58,23 +58,48 @@ def start_for(model: str | os.PathLike) -> None:
         start_keras()
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which a command takes as it takes Ctrl-C: it ends its workers and tidies up."""
+
+
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """Have Ctrl-C wait for the end of the block: among what Keras imports there is code that
-    swallows any exception, and the work would go on as if nobody had asked it to end.
+    """Have Ctrl-C and SIGTERM wait for the end of the block: among what Keras imports there is code
+    that swallows any exception, and the work would go on as if nobody had asked it to end.
     """
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or before is None:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if threading.current_thread() is not threading.main_thread() or None in before.values():
         yield
         return
     asked = []
-    signal.signal(signal.SIGINT, lambda *_: asked.append(True))
+    for number in before:
+        signal.signal(number, lambda number, _: asked.append(number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         if asked:
-            raise KeyboardInterrupt
+            signal.raise_signal(asked[0])
+
+
+@contextmanager
+def _termination_raised() -> Iterator[None]:
+    """Have SIGTERM raise `Terminated` in the block, once: a second one would break off the end."""
+    unhandled = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    if threading.current_thread() is not threading.main_thread() or not unhandled:
+        yield
+        return
+
+    def end(*_):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager
@@ -108,13 +133,14 @@ def ignore_dicom_warnings() -> None:
 @contextmanager
 def command_line(program: str) -> Iterator[None]:
     """Turn an `InputError`, what the system refuses, or the lack of a package of `LEFT_OUT` into
-    one sentence and exit code 2.
+    one sentence and exit code 2; Ctrl-C and SIGTERM into a word and 130 or 143.
     """
     ignore_dicom_warnings()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be no text
     try:
-        yield
+        with _termination_raised():
+            yield
     except InputError as error:
         print(f"{program}: {error}", file=sys.stderr)
         raise SystemExit(2) from None
@@ -132,6 +158,9 @@ def command_line(program: str) -> Iterator[None]:
         place = f"{error.filename}: " if error.filename else ""
         print(f"{program}: {place}{error.strerror or error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except Terminated:
+        print(f"{program}: terminated", file=sys.stderr)
+        raise SystemExit(143) from None
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         raise SystemExit(130) from None

@@ -1,8 +1,10 @@
 """Ctrl-C ends a command with a word, however early it comes."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -35,3 +37,87 @@ def test_an_interrupt_before_the_work_begins(tmp_path, early):
                           env={**os.environ, "PYTHONPATH": paths})  # fmt: skip
     assert done.returncode == 130, done.stderr
     assert done.stderr.strip().endswith("interrupted") and "Traceback" not in done.stderr
+
+
+TERMINATED = """
+import signal
+from knee_attention import startup
+with startup.command_line("command"):
+    try:
+        {}
+        signal.pause()
+    finally:
+        signal.raise_signal(signal.SIGTERM)
+        print("tidied up")
+"""
+
+
+@pytest.mark.parametrize("when", ["at work", "in a package that swallows it"])
+def test_sigterm_ends_a_command_as_ctrl_c_does(tmp_path, when):
+    (tmp_path / "keras.py").write_text(SWALLOWED.replace("SIGINT", "SIGTERM"))
+    step = "signal.raise_signal(signal.SIGTERM)" if when == "at work" else "startup.start_keras()"
+    paths = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[1])])
+    done = subprocess.run([sys.executable, "-c", TERMINATED.format(step)], capture_output=True,
+                          text=True, env={**os.environ, "PYTHONPATH": paths})  # fmt: skip
+    assert (done.returncode, done.stderr) == (143, "command: terminated\n")
+    assert done.stdout == "tidied up\n"
+
+
+PARENT = """
+import sys
+from pathlib import Path
+from knee_attention.runs.many_runs import run_by_workers
+from knee_attention.runs.progress import Status
+from knee_attention.startup import command_line
+
+class Queue:
+    cells = ["cell"]
+
+    def status(self):
+        return Status(waiting=["cell"])
+
+with command_line("parent"):
+    run_by_workers(Queue(), [sys.executable, "-c", sys.argv[2], sys.argv[1]], 2, Path(sys.argv[1]))
+"""
+
+WORKER = """
+import os, sys, time
+from pathlib import Path
+from knee_attention.startup import command_line
+
+with command_line("worker"):
+    Path(sys.argv[1], f"{os.getpid()}.begun").touch()
+    time.sleep(120)
+"""
+
+
+@pytest.mark.parametrize("ignored", [False, True], ids=["", "where Ctrl-C is ignored"])
+def test_sigterm_ends_the_workers_of_a_command(tmp_path, ignored):
+    def start():
+        signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
+
+    paths = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path), WORKER], env=paths,
+                              stderr=subprocess.PIPE, text=True, preexec_fn=start)  # fmt: skip
+    end = time.monotonic() + 60
+    while len(begun := list(tmp_path.glob("*.begun"))) < 2:
+        assert time.monotonic() < end and parent.poll() is None
+        time.sleep(0.05)
+    workers = [int(path.stem) for path in begun]
+    parent.terminate()
+    try:
+        assert parent.wait(30) == 143 and "terminated" in parent.stderr.read()
+        assert not [worker for worker in workers if is_running(worker)]
+        logs = [path.read_text() for path in tmp_path.glob("worker*.log")]
+        assert logs == ["worker: terminated\n"] * 2
+    finally:
+        for process in filter(is_running, [parent.pid, *workers]):
+            os.kill(process, signal.SIGKILL)
+
+
+def is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True

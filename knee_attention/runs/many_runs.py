@@ -2,7 +2,6 @@
 
 import gc
 import re
-import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -156,11 +155,13 @@ def run_by_workers(queue: Queue, command: list[str], count: int, output: Path) -
     make_folder(output)
     status = queue.status()
     logs = [output / f"worker{number + 1}.log" for number in range(count)]
-    workers = [_started(command, log) for log in logs]
+    workers: list[subprocess.Popen] = []
     if status.running:
         print(f"held by workers: {len(status.running)}; what dead ones held is taken again after "
               f"{GRACE / 60:.0f} minutes", flush=True)
     try:
+        for log in logs:
+            workers.append(_started(command, log))
         done = len(status.done)
         with tqdm(total=len(queue.cells), initial=done, desc="runs", disable=None) as progress:
             while any(worker.poll() is None for worker in workers):
@@ -170,7 +171,7 @@ def run_by_workers(queue: Queue, command: list[str], count: int, output: Path) -
                 progress.set_postfix(running=len(status.running), failed=len(status.failed))
     finally:
         for worker in workers:
-            worker.send_signal(signal.SIGINT)
+            worker.terminate()  # who runs in the background of a shell may not hear of Ctrl-C
         for worker in workers:
             worker.wait()
     status = queue.status()

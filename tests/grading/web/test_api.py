@@ -209,10 +209,11 @@ def test_a_large_body_is_refused_while_it_arrives(model):
             connection.close()
 
 
-def test_ctrl_c_ends_it_after_what_it_grades(model, film):
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_it_after_what_it_grades(model, film, by):
     with serving(model, "--port", 0) as (process, address):
         assert urlopen(Request(f"http://{address}/grade", film.read_bytes())).status == 200
-        process.send_signal(signal.SIGINT)
+        process.send_signal(by)
         said = process.communicate(timeout=20)[1]
         assert process.returncode == 0 and said == "stopped\n"
 
