@@ -20,6 +20,9 @@ ANY_NAME = "surrogateescape"
 SUM_TOLERANCE = 1e-3
 """How far a row's probabilities may sum from one: tables rounded to four digits still pass."""
 
+ROUNDING = 1e-4
+"""How far equal probabilities may lie apart, where one table or both are rounded to four digits."""
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -71,6 +74,17 @@ class Predictions:
             self.grades[positions],
             {name: values[positions] for name, values in self.probabilities.items()},
         )
+
+    def equal(self, other: "Predictions") -> bool:
+        """Whether another table holds the same probabilities of the same knees, but for rounding.
+        """
+        outputs = self.probabilities
+        return (
+            self.files == other.files
+            and outputs.keys() == other.probabilities.keys()
+            and all(np.allclose(values, other.probabilities[name], rtol=0, atol=ROUNDING)
+                    for name, values in outputs.items())
+        )  # fmt: skip
 
 
 def own_subjects(files: list[str], subjects: list[str]) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from knee_attention.errors import InputError
-from knee_attention.evidence.finished_run import FinishedRun
+from knee_attention.evidence.finished_run import FinishedRun, copies
 from knee_attention.evidence.predictions import (
     ANY_NAME,
     Predictions,
@@ -95,8 +95,8 @@ def read_published(folder: Path) -> dict[str, list[FinishedRun]]:
     """The published runs of a folder by name; `<name>-seed<N>` is a further training of `<name>`.
 
     Raises:
-        InputError: no such folder, none in it, a damaged one, or trainings of one name that differ
-            in more than their seed.
+        InputError: no such folder, none in it, a damaged one, trainings of one name that differ
+            in more than their seed, or one that is a copy of another.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
@@ -104,14 +104,18 @@ def read_published(folder: Path) -> dict[str, list[FinishedRun]]:
     places = (path for path in folder.glob("[!.]*") if Run(path).finished)
     for place in sorted(places):
         name, training = without_seed(place.name), Run(place).read()
-        found.setdefault(name, []).append(training)
+        found.setdefault(name, {})[place] = training
         held = with_weights_named(training.experiment)
         options.setdefault(name, {})[place] = held | {"seed": None}
     if not found:
         raise InputError(f"{folder}: no published run")
     for trainings in options.values():
         refuse_different(trainings)
-    return found
+    for trainings in found.values():
+        for copy, original in copies(trainings).items():
+            raise InputError(f"{copy}: is a copy of {original.name}, which is no further training; "
+                             "remove it")
+    return {name: list(trainings.values()) for name, trainings in found.items()}
 
 
 def _kept(run: Run) -> list[Path]:
