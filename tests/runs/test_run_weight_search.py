@@ -29,6 +29,13 @@ def test_every_pair_of_weights_is_a_cell_and_further_seeds_come_behind():
     assert list(cells)[:2] == ["w0.5-0.5", "w0.5-0.6"]
 
 
+def test_weights_that_differ_in_the_last_digit_are_two_cells():
+    cells = cells_of(MULTI, [0.1234561, 0.1234562, 1.0], 1)
+    assert len(cells) == 9 == len({experiment.loss_weights for experiment in cells.values()})
+    assert cells["w0.1234561-1"].loss_weights == (0.1234561, 1.0)
+    assert cells["w0.1234562-0.1234561"].loss_weights == (0.1234562, 0.1234561)
+
+
 def test_further_seeds_may_be_those_of_some_cells_alone():
     cells = cells_of(MULTI, GRID, 3, [(1.0, 0.8), (0.5, 0.5)])
     assert len(cells) == 36 + 2 * 2
