@@ -29,6 +29,20 @@ IDENTITY, PUT_BACK = "identity", "put back"
 """Names under which the database holds what is the queue's own."""
 
 
+def require_optuna() -> None:
+    """See that there can be a queue, before anything is made or started.
+
+    Raises:
+        InputError: Optuna, or the package that it keeps queues with, is not installed.
+    """
+    try:
+        import optuna  # noqa: F401
+        import sqlalchemy  # noqa: F401
+    except ImportError:
+        raise InputError('several workers need Optuna: pip install "knee_attention[sweep]"'
+                         ) from None
+
+
 class Queue:
     """The cells of one table or search, and what became of them.
 
@@ -58,11 +72,9 @@ class Queue:
         grace: int = GRACE,
         only_look: bool = False,
     ):
-        try:
-            import optuna
-        except ImportError:
-            raise InputError('several workers need Optuna: pip install "knee_attention[sweep]"'
-                             ) from None
+        require_optuna()
+        import optuna
+
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._optuna, self._storage = optuna, storage
         self._heartbeat, self._grace = heartbeat, timedelta(seconds=grace)

@@ -110,6 +110,36 @@ def test_the_status_changes_nothing_and_knows_what_ran_without_a_queue(tmp_path,
     assert "done 1, running 0, waiting 3, failed 0" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("package", ["optuna", "sqlalchemy"])
+@pytest.mark.parametrize("asked", [["--workers", "2"], ["--worker"], ["--retry-failed"],
+                                   ["--storage", "sqlite:///queue.db"]])  # fmt: skip
+def test_workers_without_optuna_are_refused_before_anything_is_made(
+    tmp_path, refused, monkeypatch, package, asked
+):
+    monkeypatch.setitem(sys.modules, package, None)
+    options = ["--output", str(tmp_path / "out"), *asked]
+    for command in ((main, SCRIPTS), (tables.main, 1, SCRIPTS)):
+        said = refused(*command, options)
+        assert said.endswith('workers need Optuna: pip install "knee_attention[sweep]"')
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_status_of_runs_without_a_queue_needs_no_optuna(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    main(SCRIPTS, ["--output", str(tmp_path / "search"), *QUICK, "--status"])
+    assert "waiting 4" in capsys.readouterr().out
+
+
+def test_a_database_without_its_driver_is_told_with_the_command_that_installs_it(
+    tmp_path, refused, monkeypatch
+):
+    pytest.importorskip("optuna")
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    storage = ["--storage", "postgresql://127.0.0.1:1/none", "--workers", "2"]
+    said = refused(main, SCRIPTS, ["--output", str(tmp_path / "search"), *QUICK, *storage])
+    assert "no usable storage" in said and 'pip install "knee_attention[sweep]"' in said
+
+
 def test_a_storage_that_cannot_be_reached_is_told(tmp_path, refused):
     pytest.importorskip("psycopg")
     storage = "postgresql://user:secret@127.0.0.1:1/none"
