@@ -24,6 +24,13 @@ KEPT_OF_NAME = 60
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """What writing fails with when the disk, a quota or a limit is full; no file is named with it."""
 
+FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+"""How text begins that a spreadsheet runs as a formula, or that was escaped (OWASP, "CSV
+Injection")."""
+
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+"""Text that a spreadsheet reads as a number, whatever its sign."""
+
 
 @contextmanager
 def written_whole(path: str | os.PathLike) -> Iterator[Path]:
@@ -183,13 +190,14 @@ def remove_remains(paths: Iterable[Path]) -> None:
 
 
 def write_table(path: Path, columns: list[str], rows: Iterable[dict]) -> None:
-    """Write rows as a CSV file, whole or not at all; what a row lacks is left blank.
+    """Write rows as a CSV file, whole or not at all; what a row lacks is left blank. Text that a
+    spreadsheet would take for a formula is escaped, as `escaped` has it.
 
     Raises:
         InputError: the file cannot be written there.
     """
     with written_whole(path) as beside, open_table(beside) as file:
-        writer = csv.DictWriter(file, columns, restval="", extrasaction="ignore")
+        writer = TableWriter(file, columns, restval="", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
 
@@ -199,3 +207,38 @@ def open_table(path: Path) -> TextIO:
     are.
     """
     return path.open("w", newline="", encoding="utf-8", errors="surrogateescape")
+
+
+class TableWriter(csv.DictWriter):
+    """A writer of CSV files that escapes the cells that a spreadsheet would run as formulas."""
+
+    def writerow(self, rowdict):
+        return super().writerow({name: escaped(cell) for name, cell in rowdict.items()})
+
+    def writerows(self, rowdicts):
+        for row in rowdicts:
+            self.writerow(row)
+
+
+def table_rows(file: TextIO) -> list[dict[str, str]]:
+    """The rows of an open CSV file, without the escapes of `TableWriter`; a cell that is not there
+    is blank.
+    """
+    rows = csv.DictReader(file, restval="")
+    return [{name: unescaped(cell) for name, cell in row.items()} for row in rows]
+
+
+def escaped(cell):
+    """A cell as it is written: an apostrophe goes before text that begins like a formula, such as
+    the name of a file. Numbers stay numbers.
+    """
+    if not isinstance(cell, (str, os.PathLike)):
+        return cell
+    text = os.fspath(cell)
+    return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
+
+
+def unescaped(cell):
+    """A cell that was written by way of `escaped`, as it was before."""
+    is_escaped = isinstance(cell, str) and cell.startswith("'") and FORMULA.match(cell)
+    return cell[1:] if is_escaped else cell

@@ -90,6 +90,11 @@ def rate(text: str) -> float:
     return number
 
 
+def digits(number: float) -> str:
+    """The shortest text that `float` reads as this very number: 0.5, 1, 0.1234561."""
+    return repr(float(number)).removesuffix(".0")
+
+
 def count(text: str) -> int:
     """A whole number from 0, for argparse."""
     number = int(text)

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import ENDING, heeding_signals
 
 SWALLOWED = """
 import signal
@@ -33,8 +34,9 @@ def test_an_interrupt_before_the_work_begins(tmp_path, early):
     (tmp_path / "film.png").write_bytes(b"film")
     command = [sys.executable, "-c", start, "grade", "film.png", "--model", "model.h5"]
     paths = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[1])])
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path,
-                          env={**os.environ, "PYTHONPATH": paths})  # fmt: skip
+    with heeding_signals():
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path,
+                              env={**os.environ, "PYTHONPATH": paths})  # fmt: skip
     assert done.returncode == 130, done.stderr
     assert done.stderr.strip().endswith("interrupted") and "Traceback" not in done.stderr
 
@@ -121,3 +123,16 @@ def is_running(process: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_processes_heed_signals_although_pytest_was_started_to_ignore_them(number):
+    command = [sys.executable, "-c", f"import signal; signal.raise_signal({int(number)})"]
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        assert subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
+        with heeding_signals():
+            assert subprocess.run(command, stderr=subprocess.DEVNULL).returncode == -number
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)

@@ -166,6 +166,8 @@ def _text(models: list, compared: dict | None, title: str) -> str:
     if compared:
         pairs = {f"{pair['first']} - {pair['second']}": pair for pair in compared["differences"]}
         lines += ["", result_lines.difference_table(pairs)]
+        lines += [f"{copy} is a copy of {model}: it grades every knee alike and counts once"
+                  for copy, model in compared["copies"].items()]
     if attention:
         lines += ["", result_lines.attention_table(attention)]
     if first["subjects"] < 2:

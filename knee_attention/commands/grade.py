@@ -7,7 +7,6 @@ the mean grade under them, P(KL>=2) the probability of radiographic osteoarthrit
 """
 
 import argparse
-import csv
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +14,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from knee_attention.errors import ImageError, InputError, missing_raises
-from knee_attention.files import keep_inputs, make_folder, open_table, written_whole
+from knee_attention.files import (
+    TableWriter,
+    keep_inputs,
+    make_folder,
+    open_table,
+    written_whole,
+)
 from knee_attention.networks.files.pretrained import DEFAULT
 from knee_attention.options import VIEWS, add_crop, add_polarity, as_path, positive_number
 
@@ -157,7 +162,7 @@ def _table(path: Path, columns: list[str]) -> Iterator[Callable[[dict], object]]
     with ExitStack() as stack:
         beside = stack.enter_context(written_whole(path))
         file = stack.enter_context(open_table(beside))
-        writer = csv.DictWriter(file, columns)
+        writer = TableWriter(file, columns)
         writer.writeheader()
         yield writer.writerow
 

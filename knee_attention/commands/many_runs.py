@@ -14,7 +14,7 @@ from knee_attention.options import named, positive_number
 from knee_attention.runs.manner import PLAIN, Manner
 from knee_attention.runs.many_runs import Cells, run_by_workers, run_from, run_in_turn, where_begun
 from knee_attention.runs.progress import Status
-from knee_attention.runs.queue import Queue
+from knee_attention.runs.queue import Queue, require_optuna
 from knee_attention.runs.run_folder import Run
 from knee_attention.runs.storage import local_queue, local_storage
 from knee_attention.startup import start_keras
@@ -133,6 +133,7 @@ def _status(cells: Cells, output: Path, asked: argparse.Namespace, identity: dic
 def _opened(
     cells: Cells, output: Path, asked: argparse.Namespace, identity: dict, only_look: bool = False
 ) -> Queue:
+    require_optuna()
     # Its heartbeats are marked as experimental, at every call.
     warnings.filterwarnings("ignore", message=".*experimental", module="knee_attention|optuna")
     if not asked.storage:

@@ -13,7 +13,7 @@ from knee_attention.commands.many_runs import (
     work_through,
 )
 from knee_attention.errors import InputError
-from knee_attention.options import positive_number
+from knee_attention.options import digits, positive_number
 from knee_attention.runs.many_runs import begun_with_namesakes
 from knee_attention.runs.weight_search import GRID, cells_of, write_search
 from knee_attention.startup import command_line
@@ -92,8 +92,8 @@ def _grid(weights: list[float]) -> list[float]:
 def _repeated(pairs: list[list[float]], grid: list[float], seeds: int) -> list[tuple[float, float]]:
     for pair in pairs:
         if not set(pair) <= set(grid):
-            raise InputError(f"--repeat {pair[0]:g} {pair[1]:g}: no cell of the grid "
-                             f"{', '.join(f'{weight:g}' for weight in grid)}")
+            raise InputError(f"--repeat {' '.join(map(digits, pair))}: no cell of the grid "
+                             f"{', '.join(map(digits, grid))}")
     if pairs and seeds == 1:
         raise InputError("--repeat says which cells --seeds trains several times; give that too")
     return [tuple(pair) for pair in pairs]

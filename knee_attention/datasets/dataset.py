@@ -19,7 +19,7 @@ from knee_attention.datasets.layout import (
 from knee_attention.errors import ImageError, InputError
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.image_files import read_image
-from knee_attention.films.polarity import bone_bright
+from knee_attention.films.polarity import bone_bright, refused
 from knee_attention.films.preparation import Preparation
 
 HDF5_SUFFIXES = (".h5", ".hdf5")
@@ -115,10 +115,8 @@ def _read_knees(
         try:
             image, turned[position] = bone_bright(read_image(path), polarity)
             images[position] = preparation.knee(image, size)
-        except ImageError as error:
-            failed[position] = error
         except ValueError as error:
-            failed[position] = ImageError(path, str(error))
+            failed[position] = refused(path, error, turned[position])
 
     in_threads(read, len(files), f"reading {files[0].split}")
     if failed:

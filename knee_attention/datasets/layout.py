@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from knee_attention.errors import InputError
+from knee_attention.files import table_rows
 from knee_attention.films.names import subject_of
 from knee_attention.kl import GRADES
 
@@ -122,7 +123,7 @@ def read_manifest(root: Path) -> dict[str, dict[str, str]]:
         return {}
     try:
         with manifest.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-            rows = list(csv.DictReader(file, restval=""))
+            rows = table_rows(file)
     except OSError as error:
         raise InputError(f"{manifest} cannot be read: {error.strerror or error}") from None
     except csv.Error as error:

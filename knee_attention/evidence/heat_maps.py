@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from knee_attention.evidence.figures import entitle, save
+from knee_attention.options import digits
 
 COLUMNS = 3
 
@@ -57,8 +58,8 @@ def _heat_map(
             axes.text(column, row, f"{value:.3f}", ha="center", va="center", color=colour,
                       fontsize=8)
     axes.set(title=measure, xlabel="w0", ylabel="w1",
-             xticks=range(grid.shape[1]), xticklabels=[f"{weight:g}" for weight in grid.columns],
-             yticks=range(grid.shape[0]), yticklabels=[f"{weight:g}" for weight in grid.index])
+             xticks=range(grid.shape[1]), xticklabels=map(digits, grid.columns),
+             yticks=range(grid.shape[0]), yticklabels=map(digits, grid.index))
     for row, column in np.argwhere(good == np.nanmax(good)):
         _frame(axes, row, column, "-")
     w0, w1 = marked

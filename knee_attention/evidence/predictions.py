@@ -10,15 +10,21 @@ import pandas as pd
 
 from knee_attention.errors import InputError
 from knee_attention.evidence.ensemble import classifying, ensemble
-from knee_attention.files import written_whole
+from knee_attention.files import escaped, unescaped, written_whole
 from knee_attention.kl import GRADES
 
 ENSEMBLE = "ensemble"
+NAMES = ("file", "subject")
+"""The columns of a `predictions.csv` that hold text and no numbers."""
+
 ANY_NAME = "surrogateescape"
 """How text holds a file's name that is no UTF-8, so that it is written as it was read."""
 
 SUM_TOLERANCE = 1e-3
 """How far a row's probabilities may sum from one: tables rounded to four digits still pass."""
+
+ROUNDING = 1e-4
+"""How far equal probabilities may lie apart, where one table or both are rounded to four digits."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,17 @@ class Predictions:
             {name: values[positions] for name, values in self.probabilities.items()},
         )
 
+    def equal(self, other: "Predictions") -> bool:
+        """Whether another table holds the same probabilities of the same knees, but for rounding.
+        """
+        outputs = self.probabilities
+        return (
+            self.files == other.files
+            and outputs.keys() == other.probabilities.keys()
+            and all(np.allclose(values, other.probabilities[name], rtol=0, atol=ROUNDING)
+                    for name, values in outputs.items())
+        )  # fmt: skip
+
 
 def own_subjects(files: list[str], subjects: list[str]) -> list[str]:
     """The subjects, where a knee without one counts as a person of its own."""
@@ -124,8 +141,14 @@ def write_predictions(predictions: Predictions, chosen: str, path: str | os.Path
     for name, values in predictions.probabilities.items():
         columns |= {f"{name}_p{grade}": values[:, grade] for grade in GRADES}
     columns["prediction"] = predictions.of(chosen).argmax(axis=1)
+    write_table_of_predictions(pd.DataFrame(columns), path)
+
+
+def write_table_of_predictions(table: pd.DataFrame, path: str | os.PathLike) -> None:
+    """Write the cells of a `predictions.csv`, whole or not at all."""
+    names = {name: table[name].map(escaped) for name in NAMES if name in table}
     with written_whole(path) as beside:
-        pd.DataFrame(columns).to_csv(beside, index=False, errors=ANY_NAME)
+        table.assign(**names).to_csv(beside, index=False, errors=ANY_NAME)
 
 
 def read_predictions(path: str | os.PathLike) -> Predictions:
@@ -162,7 +185,7 @@ def read_table_of_predictions(path: Path) -> pd.DataFrame:
         InputError: no such file, or no table.
     """
     try:
-        return pd.read_csv(
+        table = pd.read_csv(
             path,
             dtype=object,  # as text; pandas' own kind of text holds UTF-8 alone
             keep_default_na=False,
@@ -173,6 +196,7 @@ def read_table_of_predictions(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
         raise InputError(f"{path}: not a table of predictions ({error})") from None
+    return table.assign(**{name: table[name].map(unescaped) for name in NAMES if name in table})
 
 
 def _outputs(table: pd.DataFrame, path: Path) -> list[str]:

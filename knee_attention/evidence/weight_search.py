@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from knee_attention.evidence.finished_run import FinishedRun
+from knee_attention.options import digits
 
 PAPER_CHOICE = (1.0, 0.8)
 """Weights of the shallower and of the deeper branch's loss that the paper settled on."""
@@ -66,7 +67,7 @@ def sentence(table: pd.DataFrame, measure: str) -> str:
     (w0, w1), *others = best_of(table, measure)
     best = means.loc[(w0, w1)]
     name = measure.replace("_", " ")
-    said = f"The best validation {name} is {best:.3f}, at w0 {w0:g} and w1 {w1:g}"
+    said = f"The best validation {name} is {best:.3f}, at w0 {digits(w0)} and w1 {digits(w1)}"
     if others:
         said += f", and at {len(others)} other{'s' if len(others) > 1 else ''}"
     if PAPER_CHOICE in means.index:

@@ -4,9 +4,12 @@ Archives hold both: 110 of the 8,260 knees of the public OAI-derived set are neg
 file's PhotometricInterpretation can be wrong.
 """
 
+import os
+
 import cv2
 import numpy as np
 
+from knee_attention.errors import ImageError
 from knee_attention.films.image_files import to_grey
 from knee_attention.options import POLARITIES
 
@@ -75,6 +78,21 @@ def bone_bright(image: np.ndarray, polarity: str = "auto") -> tuple[np.ndarray, 
     if polarity == "as-is" or not is_negative(image):
         return image, False
     return negative(image), True
+
+
+def refused(path: str | os.PathLike, error: Exception, inverted: bool) -> ImageError:
+    """Why an image cannot be used; of a photographic negative also that it was inverted first.
+
+    Args:
+        path: the file, as the user would name it.
+        error: what is wrong with the image.
+        inverted: whether the image was a negative.
+    """
+    known = isinstance(error, ImageError)
+    reason = error.reason if known else str(error)
+    if inverted:
+        reason += " (it is a photographic negative and was inverted first)"
+    return ImageError(path, reason, known and error.passing)
 
 
 def negative(image: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from knee_attention.evidence.calibration import tempered
 from knee_attention.evidence.regression import as_probabilities
 from knee_attention.films.inputs import FileInMemory, files_to_open, open_image
 from knee_attention.films.likeness import likeness
-from knee_attention.films.polarity import bone_bright
+from knee_attention.films.polarity import bone_bright, refused
 from knee_attention.films.preparation import Preparation
 from knee_attention.films.prepared import PreparedKnee, prepared_knees
 from knee_attention.grading.graded_knee import GradedKnee
@@ -146,17 +146,16 @@ class Grader:
         """Each knee, and whether the image was a negative."""
         is_array = isinstance(image, np.ndarray)
         name = "the image" if is_array else image
+        turned = False
         try:
             pixels, side = (image, None) if is_array else open_image(image)
             pixels, turned = bone_bright(pixels, self.polarity)
             knees = prepared_knees(pixels, view, side, self.preparation, self.image_size)
             return [(knee, turned) for knee in knees]
-        except ImageError as error:
-            return error
         except MemoryError:
             return ImageError(name, "not enough memory", passing=True)
         except (ValueError, TypeError) as error:
-            return ImageError(name, str(error))
+            return refused(name, error, turned)
 
     def _grade_batch(self, waiting: list[tuple]) -> Iterator[tuple]:
         readable = [knees for _, knees in waiting if not isinstance(knees, ImageError)]

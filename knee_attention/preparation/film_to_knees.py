@@ -11,7 +11,7 @@ from knee_attention.films.image_files import is_image_file, read_radiograph, wri
 from knee_attention.films.joint_crops import joint_crops
 from knee_attention.films.legs import split_knees
 from knee_attention.films.names import knee_name
-from knee_attention.films.polarity import bone_bright
+from knee_attention.films.polarity import bone_bright, refused
 from knee_attention.options import SMALLEST_SIDE
 
 KNEE_COLUMNS = ["id", "subject", "side", "file", "source", "turned"]
@@ -50,6 +50,13 @@ class Cutter:
         if not is_image_file(source):
             raise ImageError(source, f"no image file ({source.suffix or 'no suffix'})")
         film, turned = bone_bright(read_radiograph(source), self.polarity)
+        try:
+            rows = self._cut(source, film)
+        except ImageError as error:
+            raise refused(source, error, turned) from None
+        return [{**row, "turned": "yes" if turned else ""} for row in rows]
+
+    def _cut(self, source: Path, film: np.ndarray) -> list[dict]:
         height, width = film.shape
         if height < SMALLEST_SIDE or width < 2 * SMALLEST_SIDE:
             raise ImageError(source, f"too small for a film: {width}x{height} pixels")
@@ -61,11 +68,7 @@ class Cutter:
         if not any(knee.any() for knee in knees.values()):
             raise ImageError(source, "the image is blank")
         return [
-            {
-                **self._write(source.stem, side, knee),
-                "turned": "yes" if turned else "",
-                **found.get(side, {}),
-            }
+            {**self._write(source.stem, side, knee), **found.get(side, {})}
             for side, knee in knees.items()
         ]
 

@@ -14,7 +14,11 @@ from knee_attention.errors import InputError
 from knee_attention.files import KEPT_OF_NAME, open_hdf5, remove_remains, written_whole
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.image_files import read_image
+from knee_attention.films.polarity import bone_bright, negative
 from knee_attention.films.radiograph import to_uint8
+
+ROUNDING = "negatives are inverted, then rounded"
+"""What became of knees of more than 8 bits; files made in another way are written anew."""
 
 
 def write_hdf5(
@@ -24,7 +28,7 @@ def write_hdf5(
 
     Args:
         path: the file.
-        rows: the rows of the set's manifest, with the height and width of each knee.
+        rows: the rows of the set's manifest, with the height, the width and the bits of each knee.
         folder: the training set's folder.
         cutting: how the knees were cut.
 
@@ -44,6 +48,8 @@ def write_hdf5(
         sizes = ", ".join(f"{height}x{width}" for height, width in shapes[:4])
         raise InputError(f"{path}: expected knees of one size. Received: {sizes}")
     identity = [[row["file"], row["subject"], row["pixels"]] for row in rows]
+    if any(row["bits"] > 8 for row in rows):
+        identity.append(ROUNDING)
     if cutting:
         identity.append(cutting.described())
     fingerprint = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
@@ -63,8 +69,7 @@ def write_hdf5(
             images = file.create_dataset("images", shape, np.uint8, chunks=(1, *shapes[0]))
             for index, row in enumerate(tqdm(rows, desc=path.name)):
                 raw.tell_failure()
-                image = read_image(folder / row["file"])
-                images[index] = image if image.dtype == np.uint8 else to_uint8(image)
+                images[index] = _as_stored(read_image(folder / row["file"]))
             file["grades"] = np.array([row["kl"] for row in rows], np.int8)
             for name in TEXTS:
                 values = [str(row[name.removesuffix("s")]) for row in rows]
@@ -74,6 +79,17 @@ def write_hdf5(
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
     return True
+
+
+def _as_stored(image: np.ndarray) -> np.ndarray:
+    """A knee in 8 bits. Half of a grey value is rounded up, which its negative rounds down: a
+    negative of more bits is inverted as it is when it is read from a folder, rounded, and stored as
+    the negative again.
+    """
+    if image.dtype == np.uint8:
+        return image
+    upright, turned = bone_bright(image)
+    return negative(to_uint8(upright)) if turned else to_uint8(upright)
 
 
 class _Surviving(io.FileIO):

@@ -27,6 +27,7 @@ class Journal:
         self.path = path
         self._tags = tags or {}
         self._outcomes: dict[str, dict] = {}
+        self._seen: dict[str, list] = {}
         self._makers: dict[str, str] = {}
         options = json.loads(json.dumps(options))
         try:
@@ -74,8 +75,10 @@ class Journal:
     def finished(self, source: Path) -> dict | None:
         """The outcome of a source that has not changed and whose outputs are still there, its own:
         another source of the same name may have written over them."""
-        outcome = self._outcomes.get(os.path.abspath(source))
-        if outcome is None or outcome["stamp"] != self._stamp(source):
+        name = os.path.abspath(source)
+        self._seen[name] = self._stamp(source)
+        outcome = self._outcomes.get(name)
+        if outcome is None or outcome["stamp"] != self._seen[name]:
             return None
         outputs = [row["file"] for row in outcome["rows"] if "file" in row]
         there = all(
@@ -85,8 +88,9 @@ class Journal:
         return outcome if there else None
 
     def add(self, source: Path, outcome: dict) -> None:
-        """Keep the outcome of a source."""
-        entry = {"source": os.path.abspath(source), "stamp": self._stamp(source), **outcome}
+        """Keep the outcome of a source as `finished` saw it: it may have changed since then."""
+        name = os.path.abspath(source)
+        entry = {"source": name, "stamp": self._seen.get(name) or self._stamp(source), **outcome}
         self._append(entry)
         self._keep(entry)
 
@@ -118,8 +122,15 @@ class Journal:
         self._file.close()
 
     def _stamp(self, source: Path) -> list:
+        """What changes with a source: films of one camera may have one size, and copying, moving
+        and unpacking keep the time of modification. A rename changes the inode that is found under
+        a name, and writing over a file its time of change.
+        """
         try:
             status = source.stat()
         except OSError:
             return []
-        return [status.st_size, status.st_mtime_ns, self._tags.get(str(source), "")]
+        return [
+            status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino,
+            self._tags.get(str(source), ""),
+        ]  # fmt: skip

@@ -16,7 +16,7 @@ def read_knee(source: Path) -> list[dict]:
     """Check a knee image and take id and side from its name, as `names` has it.
 
     Returns:
-        One row: id, side, height, width, and the hash of the pixels.
+        One row: id, side, height, width, bits, and the hash of the pixels.
 
     Raises:
         ImageError: the file cannot be read, or its name does not end in a side.
@@ -28,7 +28,8 @@ def read_knee(source: Path) -> list[dict]:
         raise ImageError(source, "the name does not end in _R or _L")
     image = read_image(source)
     row = {"id": film, "side": side, "pixels": pixel_hash(image)}
-    return [{**row, "height": image.shape[0], "width": image.shape[1]}]
+    shape = {"height": image.shape[0], "width": image.shape[1], "bits": 8 * image.itemsize}
+    return [{**row, **shape}]
 
 
 def pixel_hash(image) -> str:

@@ -1,16 +1,16 @@
 """Tables read from text or SAS files, and CSV files written whole or not at all."""
 
 import codecs
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 
 from knee_attention.errors import InputError
-from knee_attention.files import write_table
+from knee_attention.files import table_rows, unescaped, write_table
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    """Read a table of text or SAS, every cell as text, the names of the columns in capitals.
+    """Read a table of text or SAS, every cell as text, the names of the columns in capitals. The
+    escapes of our own tables are taken off.
 
     Args:
         path: `.sas7bdat`, or text separated by `|`, tabs, commas or semicolons.
@@ -45,7 +45,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
     if table.empty:
         raise InputError(f"{path} is a table without rows")
     table.columns = [str(name).strip().upper() for name in table.columns]
-    return table.fillna("").map(str.strip).to_dict("records")
+    return table.fillna("").map(lambda cell: unescaped(cell.strip())).to_dict("records")
 
 
 def _encoding(path: Path) -> str:
@@ -67,7 +67,7 @@ def rows_kept(table: Path, rows: Iterable[dict]) -> list[dict]:
         return []
     new = {row["file"] for row in rows}
     with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        earlier = [row for row in csv.DictReader(file) if row.get("file")]
+        earlier = [row for row in table_rows(file) if row.get("file")]
     return [
         row for row in earlier
         if row["file"] not in new and (table.parent / row["file"]).is_file()

@@ -8,6 +8,7 @@ import numpy as np
 
 from knee_attention.evidence.ensemble import ensemble
 from knee_attention.evidence.evaluation import measured, one_of_each_grade
+from knee_attention.evidence.finished_run import copies
 from knee_attention.evidence.intervals import paired_differences
 from knee_attention.evidence.predictions import ENSEMBLE, Predictions
 from knee_attention.networks.files.model_files import load_model
@@ -40,6 +41,10 @@ class MeasuredModel:
     def predictions(self) -> Predictions:
         """Of every output."""
         return self.measured.predictions
+
+    def is_copy_of(self, other: "MeasuredModel") -> bool:
+        """Whether another model gives every knee the same probabilities, but for rounding."""
+        return self.predictions.equal(other.predictions)
 
 
 def measure_saved(
@@ -104,14 +109,16 @@ def joined(models: list[MeasuredModel]) -> Predictions:
 
 
 def compare(models: list[MeasuredModel]) -> dict:
-    """Several models on the same knees.
+    """Several models on the same knees. A copy of another model counts once in the ensemble.
 
     Returns:
         `{"models": [label], "ensemble": metrics of all together, "differences": [first, second
-        and the fields of `paired_differences`]}`: the first model against each other one, and the
-        ensemble against the first.
+        and the fields of `paired_differences`], "copies": {label: label}}`: the first model against
+        each other one, and the ensemble against the first; and which model is a copy of which.
     """
-    first, together = models[0], joined(models)
+    copied = copies(dict(enumerate(models)))
+    together = joined([model for place, model in enumerate(models) if place not in copied])
+    first = models[0]
     pairs = [
         {
             "first": f"{first.label} {first.chosen}",
@@ -131,4 +138,5 @@ def compare(models: list[MeasuredModel]) -> dict:
         "models": [model.label for model in models],
         ENSEMBLE: measured(together.grades, together.of(ENSEMBLE), together.subjects),
         "differences": pairs,
+        "copies": {models[copy].label: models[known].label for copy, known in copied.items()},
     }

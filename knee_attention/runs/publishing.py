@@ -1,6 +1,5 @@
 """Runs as they are kept beside the code: what was run and what it found, without the weights."""
 
-import csv
 import glob
 import os
 import re
@@ -10,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from knee_attention.errors import InputError
-from knee_attention.evidence.finished_run import FinishedRun
+from knee_attention.evidence.finished_run import FinishedRun, copies
 from knee_attention.evidence.predictions import (
-    ANY_NAME,
     Predictions,
     read_table_of_predictions,
+    write_table_of_predictions,
 )
-from knee_attention.files import RUN_MODEL, make_folder, write_json, write_table, written_whole
+from knee_attention.files import RUN_MODEL, make_folder, table_rows, write_json, write_table
 from knee_attention.runs.many_runs import without_seed
 from knee_attention.runs.run_folder import Run
 from knee_attention.runs.tables import refuse_different, with_weights_named
@@ -95,8 +94,8 @@ def read_published(folder: Path) -> dict[str, list[FinishedRun]]:
     """The published runs of a folder by name; `<name>-seed<N>` is a further training of `<name>`.
 
     Raises:
-        InputError: no such folder, none in it, a damaged one, or trainings of one name that differ
-            in more than their seed.
+        InputError: no such folder, none in it, a damaged one, trainings of one name that differ
+            in more than their seed, or one that is a copy of another.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
@@ -104,14 +103,18 @@ def read_published(folder: Path) -> dict[str, list[FinishedRun]]:
     places = (path for path in folder.glob("[!.]*") if Run(path).finished)
     for place in sorted(places):
         name, training = without_seed(place.name), Run(place).read()
-        found.setdefault(name, []).append(training)
+        found.setdefault(name, {})[place] = training
         held = with_weights_named(training.experiment)
         options.setdefault(name, {})[place] = held | {"seed": None}
     if not found:
         raise InputError(f"{folder}: no published run")
     for trainings in options.values():
         refuse_different(trainings)
-    return found
+    for trainings in found.values():
+        for copy, original in copies(trainings).items():
+            raise InputError(f"{copy}: is a copy of {original.name}, which is no further training; "
+                             "remove it")
+    return {name: list(trainings.values()) for name, trainings in found.items()}
 
 
 def _kept(run: Run) -> list[Path]:
@@ -151,7 +154,7 @@ def _copy(run: Run, found: FinishedRun, beside: Run) -> None:
 def _write_named_in_data(source: Path, data: str, path: Path) -> None:
     """A list of files of a data folder, each by its path from there."""
     with source.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        rows = list(csv.DictReader(file))
+        rows = table_rows(file)
     folder = os.path.join(Path(data), "")
     named = [{**row, "file": row["file"].removeprefix(folder)} for row in rows]
     write_table(path, ["file", "reason"], named)
@@ -176,5 +179,4 @@ def _write_rounded(source: Path, predictions: Predictions, path: Path) -> None:
     for output, values in predictions.probabilities.items():
         for grade, column in enumerate(np.moveaxis(values, 1, 0)):
             table[f"{output}_p{grade}"] = [PROBABILITY.format(value) for value in column]
-    with written_whole(path) as beside:
-        table.to_csv(beside, index=False, errors=ANY_NAME)
+    write_table_of_predictions(table, path)

@@ -29,6 +29,18 @@ IDENTITY, PUT_BACK = "identity", "put back"
 """Names under which the database holds what is the queue's own."""
 
 
+def require_optuna() -> None:
+    """See that there can be a queue, before anything is made or started.
+
+    Raises:
+        InputError: Optuna, or the package that it keeps queues with, is not installed.
+    """
+    lacking = InputError('several workers need Optuna: pip install "knee_attention[sweep]"')
+    with missing_raises(lacking, "optuna", "sqlalchemy"):
+        import optuna  # noqa: F401
+        import sqlalchemy  # noqa: F401
+
+
 class Queue:
     """The cells of one table or search, and what became of them.
 
@@ -58,9 +70,9 @@ class Queue:
         grace: int = GRACE,
         only_look: bool = False,
     ):
-        lacking = InputError('several workers need Optuna: pip install "knee_attention[sweep]"')
-        with missing_raises(lacking, "optuna"):
-            import optuna
+        require_optuna()
+        import optuna
+
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._optuna, self._storage = optuna, storage
         self._heartbeat, self._grace = heartbeat, timedelta(seconds=grace)

@@ -69,6 +69,8 @@ def problems_told(storage: str) -> Iterator[None]:
         SQLAlchemyError, StorageInternalError, ImportError, OSError, RuntimeError
     ) as error:  # fmt: skip
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        if isinstance(error, ImportError):
+            reason += ': pip install "knee_attention[sweep]"'
         raise InputError(f"{without_password(storage)}: no usable storage ({reason})") from None
 
 

@@ -75,7 +75,7 @@ def print_published(number: int, folder: Path, experiments: list[Experiment]) ->
 
     A run takes part if its folder is named as this command names them: `<experiment>`, or
     `<experiment>-seed<N>` for a further training. Runs of other names, of another image size or
-    another augmentation, are only listed.
+    another augmentation, are only listed, and so are copies of a run.
 
     Args:
         number: which of the paper's tables.
@@ -86,12 +86,13 @@ def print_published(number: int, folder: Path, experiments: list[Experiment]) ->
         InputError: no such folder, no run of the table in it, a run that is damaged, or one with
             other options than the rest.
     """
+    from knee_attention.evidence.finished_run import copies
     from knee_attention.evidence.tables import as_markdown
 
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     known = {experiment.name: experiment for experiment in experiments}
-    finished, others, options = {}, [], {}
+    found, others, options = {}, [], {}
     for place in sorted(path for path in folder.glob("[!.]*") if path.is_dir()):
         experiment = known.get(without_seed(place.name))
         if experiment is None:
@@ -99,13 +100,19 @@ def print_published(number: int, folder: Path, experiments: list[Experiment]) ->
             continue
         published = Run(place)
         key = (experiment.backbone, experiment.variant)
-        finished.setdefault(key, []).append(published.read())
+        found.setdefault(key, {})[place.name] = published.read()
         options[place] = _shared_options(published, experiment)
-    if not finished:
+    if not found:
         raise InputError(f"{folder}: no published run of Table {number}")
     refuse_different(options)
     rules = _rules_of(number)
+    copied = {copy: run for trainings in found.values() for copy, run in copies(trainings).items()}
+    finished = {
+        key: [training for name, training in trainings.items() if name not in copied]
+        for key, trainings in found.items()
+    }
     notes = [*rules.claims(finished), *_missing(known, finished)]
+    notes += [f"left out: {copy} is a copy of {run}" for copy, run in copied.items()]
     if others:
         notes.append(f"published beside this table: {', '.join(others)}")
     data = next(iter(options.values()))["data"]

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from knee_attention.files import written_whole
+from knee_attention.options import digits
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.many_runs import Cells, finished_of
 
@@ -33,7 +34,7 @@ def cells_of(
             for w1 in grid:
                 if further and repeated and (w0, w1) not in repeated:
                     continue
-                cells[f"w{w0:g}-{w1:g}{further}"] = replace(
+                cells[f"w{digits(w0)}-{digits(w1)}{further}"] = replace(
                     experiment, loss_weights=(w0, w1), seed=seed
                 )
     return cells

@@ -111,6 +111,17 @@ def test_a_model_beside_itself_differs_by_nothing(runs, tmp_path):
         assert pair["metrics"]["accuracy"] == {"difference": 0, "interval": [0, 0]}
 
 
+def test_a_copied_run_counts_once_and_is_named(runs, tmp_path, capsys):
+    shutil.copytree(runs / "two", tmp_path / "two-seed1")
+    others = ["--with", tmp_path / "two-seed1", runs / "one"]
+    evaluate(runs / "two", *others, "--output", tmp_path / "three")
+    evaluate(runs / "two", "--with", runs / "one", "--output", tmp_path / "pair")
+    three, pair = (results(tmp_path / name)["comparison"] for name in ("three", "pair"))
+    assert three["copies"] == {str(tmp_path / "two-seed1"): str(runs / "two")}
+    assert pair["copies"] == {} and three["ensemble"] == pair["ensemble"]
+    assert f"{tmp_path / 'two-seed1'} is a copy of {runs / 'two'}" in capsys.readouterr().out
+
+
 def test_where_nobody_says_which_branch_is_better_the_ensemble_stands(runs, tmp_path, knee_folder):
     loaded = keras.saving.load_model(runs / "two" / "model.h5", compile=False)
     loaded.save(tmp_path / "plain.h5")

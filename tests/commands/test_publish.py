@@ -151,6 +151,26 @@ def test_the_table_of_published_runs_is_that_of_the_runs(runs, published, capsys
     assert "not run yet: antony_clsf_att0" in table
 
 
+def test_a_copied_run_is_no_further_training(published, capsys):
+    """Neither of the table, which says so, nor of the findings."""
+    shutil.rmtree(published / "antony_clsf_multiloss-seed1")
+    before = shown_table(published, capsys)
+    assert "(trainings: 1 against 1)" in before
+    shutil.copytree(published / "antony_clsf_multiloss", published / "antony_clsf_multiloss-seed1")
+    after = shown_table(published, capsys).splitlines()
+    note = "- left out: antony_clsf_multiloss-seed1 is a copy of antony_clsf_multiloss"
+    assert note in after
+    assert [line for line in after if line != note] == before.splitlines()
+    with pytest.raises(InputError, match="seed1: is a copy of antony_clsf_multiloss, which is no"):
+        read_published(published)
+
+
+def test_a_run_is_known_in_its_published_form(runs, published, capsys):
+    """Probabilities are rounded there."""
+    shutil.copytree(runs / "antony_clsf_multiloss", published / "antony_clsf_multiloss-seed2")
+    assert "seed2 is a copy of antony_clsf_multiloss" in shown_table(published, capsys)
+
+
 def test_a_run_whose_time_is_not_known_keeps_its_row(published, capsys):
     before = shown_table(published, capsys)
     (published / "antony_clsf_att1" / "environment.json").unlink()

@@ -1,5 +1,7 @@
 """What was made of files that are gone or excluded now goes, and the account says so."""
 
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from films_on_disk import account_of, read_rows, write_films
 
 from knee_attention.films.image_files import read_image, write_image
 from knee_attention.phantoms.film import phantom_film
+from knee_attention.preparation.journal import JOURNAL, Journal
 
 
 def knees_in(folder):
@@ -49,6 +52,45 @@ def test_knees_belong_to_the_film_that_was_cut_last(split, run):
     (split / "aside.png").rename(first)
     run("split_knees", split / "films", split / "knees")
     np.testing.assert_array_equal(read_image(split / "knees" / "S001_R.png"), expected)
+
+
+@pytest.mark.parametrize("how", ["renamed", "written over"])
+def test_two_films_of_one_size_and_time_that_change_names_are_cut_again(tmp_path, run, how):
+    """As films without compression are that were unpacked from one archive."""
+    films = [tmp_path / "films" / name for name in ("S001.bmp", "S002.bmp")]
+    films[0].parent.mkdir()
+    for film, grades in zip(films, ((0, 1), (4, 3)), strict=True):
+        cv2.imwrite(str(film), phantom_film(grades, grades[0], height=160).image)
+        os.utime(film, (1e9, 1e9))
+    assert films[0].stat().st_size == films[1].stat().st_size
+    run("split_knees", films[0].parent, tmp_path / "knees")
+    cut = [read_image(tmp_path / "knees" / f"{film.stem}_R.png") for film in films]
+    assert not np.array_equal(*cut)
+    if how == "renamed":
+        films[0].rename(tmp_path / "aside")
+        films[1].rename(films[0])
+        (tmp_path / "aside").rename(films[1])
+    else:
+        first, second = (film.read_bytes() for film in films)
+        films[0].write_bytes(second)
+        films[1].write_bytes(first)
+        for film in films:
+            os.utime(film, (1e9, 1e9))
+    run("split_knees", films[0].parent, tmp_path / "knees")
+    again = [read_image(tmp_path / "knees" / f"{film.stem}_R.png") for film in films]
+    np.testing.assert_array_equal(again, cut[::-1])
+
+
+def test_a_film_that_is_replaced_while_it_is_cut_is_cut_again(tmp_path):
+    source, outcome = tmp_path / "film.png", {"rows": [], "reason": None}
+    source.write_bytes(b"first")
+    journal = Journal(tmp_path / "out" / JOURNAL, {})
+    assert journal.finished(source) is None
+    source.write_bytes(b"another film")
+    journal.add(source, outcome)
+    assert journal.finished(source) is None
+    journal.add(source, outcome)
+    assert journal.finished(source)
 
 
 def test_knees_of_another_folder_stay_and_are_said(split, run):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from knee_attention.datasets.dataset import load_dataset
-from knee_attention.datasets.knees import stratified_subset
+from knee_attention.datasets.knees import Knees, stratified_subset
 from knee_attention.errors import InputError
 from knee_attention.films.radiograph import prepare_knee
 from knee_attention.phantoms.dataset import phantom_dataset
@@ -131,6 +131,33 @@ def test_a_limit_keeps_every_grade_in_its_share():
     assert len(set(kept)) == 100
     np.testing.assert_array_equal(kept, stratified_subset(grades, 100, seed=3))
     assert not np.array_equal(kept, stratified_subset(grades, 100, seed=4))
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7, 23, 60])
+def test_a_limit_rounds_each_grade_s_share_and_favours_none(limit):
+    """Of the knees of a grade or below, as many as their share says to the nearest whole one: with
+    a limit of 1 the grade in the middle, not always the first."""
+    generator = np.random.default_rng(limit)
+    for _ in range(20):
+        grades = generator.choice(5, size=61, p=generator.dirichlet(np.ones(5)))
+        kept = stratified_subset(grades, limit, seed=0)
+        assert len(set(kept)) == limit and (np.diff(kept) > 0).all()
+        for grade in range(5):
+            share = limit * (grades <= grade).mean()
+            assert abs((grades[kept] <= grade).sum() - share) <= 0.5 + 1e-9
+
+
+def test_a_part_of_the_knees_keeps_what_belongs_to_each():
+    generator = np.random.default_rng(0)
+    knees = Knees(
+        generator.integers(0, 256, (4, 3, 2)), np.array([0, 3, 1, 3]), list("abcd"), list("wxyz"),
+        masks=list(np.eye(4, dtype=bool)), turned=["a", "d"],
+    )  # fmt: skip
+    part = knees.take(np.array([3, 1]))
+    np.testing.assert_array_equal(part.images, knees.images[[3, 1]])
+    assert (part.files, part.subjects, part.turned) == (["d", "b"], ["z", "x"], ["d"])
+    np.testing.assert_array_equal(part.masks, np.eye(4, dtype=bool)[[3, 1]])
+    assert part.grades.tolist() == [3, 3] and part.grade_counts() == [0, 0, 0, 2, 0]
 
 
 def test_phantoms_are_graded_evenly_repeatable_and_carry_joint_masks():

@@ -73,6 +73,32 @@ def test_calibration_error_computed_by_hand():
     assert expected_calibration_error(np.arange(5), np.eye(5)) == 0
 
 
+@pytest.mark.parametrize("bins", range(10))
+def test_calibration_is_told_by_tenths_of_confidence(bins):
+    """A knee a little above each bin's lower end, wrong, and one a little below its upper end,
+    right, count against each other, and never those of two bins.
+    """
+    edges = np.array([bins + 0.2, bins + 0.8]) / 10
+    if edges[0] < 0.2:
+        pytest.skip("the highest of five probabilities is a fifth at least")
+    within = expected_calibration_error(
+        np.array([1, 0]), np.concatenate([certain([0], confidence) for confidence in edges])
+    )
+    assert within == pytest.approx(abs(1 - edges.sum()) / 2)
+    if bins < 9:
+        apart = [edges[1], edges[1] + 0.04]
+        across = expected_calibration_error(
+            np.array([1, 0]), np.concatenate([certain([0], confidence) for confidence in apart])
+        )
+        assert across == pytest.approx((apart[0] + abs(1 - apart[1])) / 2)
+
+
+def test_osteoarthritis_begins_at_grade_2():
+    metrics = grade_metrics(np.array([1, 2]), certain([1, 1]))
+    assert metrics["oa_accuracy"] == 0.5
+    assert grade_metrics(np.array([1, 2]), certain([0, 4]))["oa_accuracy"] == 1.0
+
+
 def test_scalars_are_the_metrics_that_are_one_number():
     metrics = grade_metrics(GRADES, certain(PREDICTED))
     assert set(SCALARS) == {name for name, value in metrics.items() if isinstance(value, float)}
@@ -85,7 +111,9 @@ def test_what_is_undefined_is_none():
 
 
 def test_cross_entropy_survives_a_certain_mistake():
-    assert np.isfinite(cross_entropy(np.array([1]), np.array([[1.0, 0, 0, 0, 0]])))
+    """Which costs as much as Keras makes it cost: -log of its epsilon."""
+    found = cross_entropy(np.array([1]), np.array([[1.0, 0, 0, 0, 0]]))
+    assert found == pytest.approx(-np.log(1e-7))
 
 
 def test_ensemble_averages_before_the_softmax():

@@ -147,6 +147,15 @@ def test_a_difference_is_said_in_words():
     assert "Differences" not in page_of(right).text
 
 
+def test_a_copied_run_is_called_a_copy():
+    said = "Both hold the same training: one is a copy of the other."
+    run = made_run("run")
+    assert said in page_of(run, made_run("copy")).text
+    other_seed = dataclasses.replace(run, label="again", experiment=run.experiment | {"seed": 1})
+    assert said not in page_of(run, other_seed).text
+    assert said not in page_of(run, made_run("other", {"att0": (GRADES + 1) % 5})).text
+
+
 @pytest.mark.parametrize(
     ("first", "second", "reason"),
     [

@@ -65,6 +65,11 @@ def test_the_paragraph_weighs_seeds_against_weights(table):
     assert "With one seed" in paragraph(table[table["seed"] == 0])
 
 
+def test_the_best_weights_are_given_with_all_their_digits(table):
+    close = table.assign(w0=table["w0"].replace({0.5: 0.1234561}))
+    assert "at w0 0.1234561 and w1 0.8" in sentence(close, "att0_loss")
+
+
 def test_heat_maps_of_an_unfinished_grid_are_drawn(table, tmp_path):
     grids = {measure: grid_of(table, measure) for measure in measures(table)}
     heat_maps(grids, PAPER_CHOICE, "a title", tmp_path / "search.png")

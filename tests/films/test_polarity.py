@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 
 from knee_attention.datasets.dataset import load_dataset
+from knee_attention.errors import ImageError, InputError
 from knee_attention.films.legs import split_knees
 from knee_attention.films.polarity import bone_bright, is_negative, negative
+from knee_attention.films.preparation import Preparation
 from knee_attention.films.radiograph import prepare_knee
 from knee_attention.phantoms.film import phantom_film
+from knee_attention.preparation.film_to_knees import Cutter
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="no real films beside the checkout")
@@ -76,6 +79,32 @@ def test_a_folder_with_negatives_reads_as_its_mended_copy(tmp_path):
     as_is = load_dataset(tmp_path / "mixed", (32, 32), polarity="as-is")
     assert as_is.splits["train"].turned == []
     assert not np.array_equal(as_is.splits["train"].images, mended.splits["train"].images)
+
+
+def test_a_refused_negative_is_said_to_be_inverted(tmp_path, monkeypatch):
+    """When a film is cut, and when knees are read."""
+    film = phantom_film((1, 3), 5, 256).image
+    half = film[:, : film.shape[1] // 2]
+    inverted = {}
+    for name, image in (("1R.png", half), ("2R.png", ~half)):
+        cv2.imwrite(str(tmp_path / name), image)
+        with pytest.raises(ImageError, match="not cut") as refused:
+            Cutter(tmp_path)(tmp_path / name)
+        inverted[name] = "inverted first" in refused.value.reason
+    assert inverted == {"1R.png": False, "2R.png": True}
+
+    def refuse(*_):
+        raise ValueError("no knee")
+
+    monkeypatch.setattr(Preparation, "knee", refuse)
+    (tmp_path / "train" / "0").mkdir(parents=True)
+    for name in inverted:
+        (tmp_path / name).rename(tmp_path / "train" / "0" / name)
+    with pytest.raises(InputError, match=r"first: no knee\)"):
+        load_dataset(tmp_path, (96, 96), wanted=("train",))
+    (tmp_path / "train" / "0" / "1R.png").unlink()
+    with pytest.raises(InputError, match=r"first: no knee \(it is a photographic negative"):
+        load_dataset(tmp_path, (96, 96), wanted=("train",))
 
 
 @needs_shared

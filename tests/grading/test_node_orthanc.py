@@ -15,6 +15,7 @@ pytest.importorskip("highdicom")
 pytest.importorskip("pynetdicom")
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
+from processes import heeding_signals  # noqa: E402
 from pydicom import dcmread  # noqa: E402
 from study_films import free_port, send, study_film, until  # noqa: E402
 
@@ -41,9 +42,10 @@ class Orthanc:
         }))  # fmt: skip
 
     def start(self):
-        self._process = subprocess.Popen(
-            ["Orthanc", self._settings], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        with heeding_signals():
+            self._process = subprocess.Popen(
+                ["Orthanc", self._settings], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
         until(self._answers)
 
     def stop(self):
@@ -88,7 +90,7 @@ class NodeProcess:
 
     def start(self, archive: Orthanc):
         before = self._lines("listens on")
-        with self.log.open("a") as log:
+        with self.log.open("a") as log, heeding_signals():
             self._process = subprocess.Popen(
                 [*self._command, f"ORTHANC@127.0.0.1:{archive.port}"], stderr=log,
                 env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},

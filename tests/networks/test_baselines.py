@@ -1,9 +1,11 @@
 """The baselines of Table 2: their sizes, what they give, and that they learn both ways."""
 
+import keras
 import numpy as np
 import pytest
 
 from knee_attention.errors import InputError
+from knee_attention.networks.baselines import dense_classifier, joint_heads
 from knee_attention.networks.files.model_files import load_model, read_description, save_model
 from knee_attention.networks.model import build_model
 from knee_attention.runs.experiment import Experiment
@@ -22,6 +24,29 @@ def test_the_joint_network_as_it_is_built_here():
     """Not the 5.77 M of the paper, which Table 4 does not give with pools of 2x2 or 3x3."""
     model = build_model("antony_joint_baseline", (), "joint", (200, 300))
     assert model.count_params() == 3_998_598
+
+
+@pytest.mark.parametrize(("units", "kind"), [(512, "joint"), (1024, "dense")])
+def test_three_tenths_of_the_hidden_units_are_dropped_in_training_alone(units, kind):
+    """Antony et al., MLDM 2017: a dropout of 0.3 behind the rectified dense layer."""
+    inputs = keras.Input((2, 2, 3))
+    if kind == "joint":
+        outputs = joint_heads(inputs, "kl", "regression")
+    else:
+        outputs = dense_classifier(inputs, "kl")
+    model = keras.Model(inputs, outputs)
+    dropout = model.get_layer("dropout")
+    assert dropout.rate == 0.3
+    hidden = keras.Model(inputs, dropout.output)
+    images = np.random.default_rng(0).normal(size=(4, 2, 2, 3))
+    kernel, bias = model.get_layer("dense").get_weights()
+    expected = np.maximum(images.reshape(4, -1) @ kernel + bias, 0)
+    assert expected.shape == (4, units)
+    graded = keras.ops.convert_to_numpy(hidden(images, training=False))
+    np.testing.assert_allclose(graded, expected, atol=1e-5)
+    trained = keras.ops.convert_to_numpy(hidden(images, training=True))
+    dropped = (trained == 0)[expected > 0].mean()
+    assert 0.2 < dropped < 0.4
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])

@@ -51,9 +51,30 @@ def test_pooling_stays_finite_when_the_mask_underflows():
     assert np.isfinite(keras.ops.convert_to_numpy(outputs)).all()
 
 
+@pytest.mark.parametrize("faint", [1e-2, 1e-5])
+def test_a_mask_that_is_faint_everywhere_weighs_as_a_strong_one(faint):
+    """Only the proportions count: the sum, here far below 1, is divided by."""
+    generator = np.random.default_rng(3)
+    features = generator.normal(size=(2, 3, 4, 5)).astype("float32")
+    mask = generator.uniform(0.1, 1, size=(2, 3, 4, 1)).astype("float32")
+    strong, weak = (
+        keras.ops.convert_to_numpy(AttentionPooling2D()([features, mask * scale]))
+        for scale in (1, np.float32(faint))
+    )
+    np.testing.assert_allclose(weak, strong, rtol=1e-4)
+
+
+def test_a_new_mask_prefers_no_place():
+    layer = LocallyConnected2D(1, activation="sigmoid")
+    masks = layer(np.zeros((1, 5, 4, 16), "float32"))
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(masks), np.full((1, 5, 4, 1), 0.5))
+    assert np.std(layer.get_weights()[0]) > 0.01
+
+
 def test_pooling_is_float32_under_a_mixed_policy():
     layer = AttentionPooling2D(dtype="mixed_bfloat16")
     assert layer.compute_dtype == "float32"
+    assert layer.compute_output_shape([(None, 5, 4, 7), (None, 5, 4, 1)]) == (None, 7)
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])

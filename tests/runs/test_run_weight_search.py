@@ -28,6 +28,13 @@ def test_every_pair_of_weights_is_a_cell_and_further_seeds_come_behind():
     assert list(cells)[:2] == ["w0.5-0.5", "w0.5-0.6"]
 
 
+def test_weights_that_differ_in_the_last_digit_are_two_cells():
+    cells = cells_of(MULTI, [0.1234561, 0.1234562, 1.0], 1)
+    assert len(cells) == 9 == len({experiment.loss_weights for experiment in cells.values()})
+    assert cells["w0.1234561-1"].loss_weights == (0.1234561, 1.0)
+    assert cells["w0.1234562-0.1234561"].loss_weights == (0.1234562, 0.1234561)
+
+
 def test_further_seeds_may_be_those_of_some_cells_alone():
     cells = cells_of(MULTI, GRID, 3, [(1.0, 0.8), (0.5, 0.5)])
     assert len(cells) == 36 + 2 * 2
@@ -100,6 +107,36 @@ def test_the_status_changes_nothing_and_knows_what_ran_without_a_queue(tmp_path,
     capsys.readouterr()
     main(SCRIPTS, status)
     assert "done 1, running 0, waiting 3, failed 0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("package", ["optuna", "sqlalchemy"])
+@pytest.mark.parametrize("asked", [["--workers", "2"], ["--worker"], ["--retry-failed"],
+                                   ["--storage", "sqlite:///queue.db"]])  # fmt: skip
+def test_workers_without_optuna_are_refused_before_anything_is_made(
+    tmp_path, refused, monkeypatch, package, asked
+):
+    monkeypatch.setitem(sys.modules, package, None)
+    options = ["--output", str(tmp_path / "out"), *asked]
+    for command in ((main, SCRIPTS), (tables.main, 1, SCRIPTS)):
+        said = refused(*command, options)
+        assert said.endswith('workers need Optuna: pip install "knee_attention[sweep]"')
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_status_of_runs_without_a_queue_needs_no_optuna(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    main(SCRIPTS, ["--output", str(tmp_path / "search"), *QUICK, "--status"])
+    assert "waiting 4" in capsys.readouterr().out
+
+
+def test_a_database_without_its_driver_is_told_with_the_command_that_installs_it(
+    tmp_path, refused, monkeypatch
+):
+    pytest.importorskip("optuna")
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    storage = ["--storage", "postgresql://127.0.0.1:1/none", "--workers", "2"]
+    said = refused(main, SCRIPTS, ["--output", str(tmp_path / "search"), *QUICK, *storage])
+    assert "no usable storage" in said and 'pip install "knee_attention[sweep]"' in said
 
 
 def test_a_storage_that_cannot_be_reached_is_told(tmp_path, refused):

@@ -129,6 +129,8 @@ def in_words(first: ReportedRun, other: ReportedRun, pair: dict) -> str:
     low, high = (signed(bound) for bound in value["interval"])
     begin = (f"{both}, {on}: accuracy differs by {signed(value['difference'])}, 95% interval {low} "
              f"to {high}. ")
+    if first.is_copy_of(other):
+        begin += "Both hold the same training: one is a copy of the other. "
     if not clear:
         return begin + "No interval excludes zero: these knees do not tell the two apart."
     more = f" The interval includes zero for {', '.join(rest)}." if rest else ""

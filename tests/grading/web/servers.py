@@ -4,14 +4,17 @@ import subprocess
 import sys
 from contextlib import contextmanager
 
+from processes import heeding_signals
+
 
 @contextmanager
 def serving(*arguments):
     """A server in a process of its own; gives the process and its address."""
     command = [sys.executable, "-m", "knee_attention", "serve", *map(str, arguments)]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
-    )
+    with heeding_signals():
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+        )
     try:
         yield process, process.stdout.readline().partition(" ")[0].removeprefix("http://")
     finally:

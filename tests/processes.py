@@ -1,0 +1,23 @@
+"""Processes that tests send signals to."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+ENDING = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def heeding_signals() -> Iterator[None]:
+    """Let processes that are started in the block end by SIGINT and SIGTERM.
+
+    A process inherits which signals are ignored, and a shell starts `pytest &` with SIGINT ignored.
+    """
+    ignored = [number for number in ENDING if signal.getsignal(number) is signal.SIG_IGN]
+    try:
+        for number in ignored:
+            signal.signal(number, signal.SIG_DFL)
+        yield
+    finally:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
