@@ -47,7 +47,7 @@ def load_dataset(
         InputError: nothing there, another layout, an empty split, no readable image.
     """
     path = Path(path)
-    if _is_hdf5(path):
+    if is_hdf5(path):
         return _load_hdf5(path, size, limit, seed, wanted, polarity)
     return _load_folder(path, size, limit, seed, wanted, polarity)
 
@@ -59,10 +59,10 @@ def preparation_of(path: str | os.PathLike) -> Preparation:
         InputError: nothing there, no data set, or a preparation that is not known here.
     """
     path = Path(path)
-    return Preparation(read_contents(path).cutting if _is_hdf5(path) else Cutting.read(path))
+    return Preparation(read_contents(path).cutting if is_hdf5(path) else Cutting.read(path))
 
 
-def _is_hdf5(path: Path) -> bool:
+def is_hdf5(path: Path) -> bool:
     """Whether a data set is a file, and no folder; refuse what is neither."""
     if not path.exists():
         raise InputError(f"{path}: no such folder or file")
@@ -71,7 +71,7 @@ def _is_hdf5(path: Path) -> bool:
     return path.is_file()
 
 
-def _may_be_missing(split: str, wanted: Sequence[str]) -> bool:
+def may_be_missing(split: str, wanted: Sequence[str]) -> bool:
     return split == "test" and len(wanted) > 1
 
 
@@ -80,7 +80,7 @@ def _load_folder(root: Path, size, limit, seed, wanted, polarity) -> Dataset:
     preparation = preparation_of(root)
     manifest = read_manifest(root)
     for split in wanted:
-        if _may_be_missing(split, wanted) and split_folder(root, split) is None:
+        if may_be_missing(split, wanted) and split_folder(root, split) is None:
             continue
         found = required_files(root, split)
         chosen = stratified_subset(np.array([file.grade for file in found]), limit, seed)
@@ -134,7 +134,7 @@ def _load_hdf5(path: Path, size, limit, seed, wanted, polarity) -> Dataset:
     for split in wanted:
         rows = np.flatnonzero(contents.splits == split)
         if len(rows) == 0:
-            if _may_be_missing(split, wanted):
+            if may_be_missing(split, wanted):
                 continue
             raise InputError(f"{path}: it holds no {split} knees")
         rows = rows[stratified_subset(contents.grades[rows], limit, seed)]
