@@ -11,11 +11,11 @@ from knee_attention.datasets.knees import Dataset, Knees, in_threads, stratified
 from knee_attention.datasets.layout import (
     SPLITS,
     GradedFile,
-    read_manifest,
     required_files,
     split_folder,
-    subject_of_file,
+    unread_images,
 )
+from knee_attention.datasets.manifest import Manifest
 from knee_attention.errors import ImageError, InputError
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.image_files import read_image
@@ -78,7 +78,7 @@ def may_be_missing(split: str, wanted: Sequence[str]) -> bool:
 def _load_folder(root: Path, size, limit, seed, wanted, polarity) -> Dataset:
     splits, unreadable = {}, []
     preparation = preparation_of(root)
-    manifest = read_manifest(root)
+    manifest = Manifest.read(root)
     for split in wanted:
         if may_be_missing(split, wanted) and split_folder(root, split) is None:
             continue
@@ -89,17 +89,23 @@ def _load_folder(root: Path, size, limit, seed, wanted, polarity) -> Dataset:
         if len(failed) == len(asked):
             raise InputError(f"{split_folder(root, split)}: none of its {len(asked)} images can "
                              f"be read (the first: {failed[0].reason})")
-        unreadable += failed.values()
+        unreadable += [*failed.values(), *unread_images(root, split)]
         kept = [file for position, file in enumerate(asked) if position not in failed]
         names = [file.name for file in kept]
         splits[split] = Knees(
             images=images,
             grades=np.array([file.grade for file in kept], np.int64),
             files=names,
-            subjects=[subject_of_file(name, manifest) for name in names],
+            subjects=[manifest.subject_of(name) for name in names],
             turned=[names[position] for position in np.flatnonzero(turned)],
         )
-    return Dataset(splits, unreadable=unreadable, preparation=preparation)
+    names = [name for knees in splits.values() for name in knees.files]
+    return Dataset(
+        splits,
+        unreadable=unreadable,
+        preparation=preparation,
+        manifest_remark=manifest.remark(names),
+    )
 
 
 def _read_knees(

@@ -183,8 +183,10 @@ def _announce(
     for grade, count in enumerate(dataset.splits["train"].grade_counts()):
         if count == 0:
             print(f"warning: no training knee of grade {grade}")
+    if dataset.manifest_remark:
+        print(f"warning: {dataset.manifest_remark}")
     if dataset.turned:
         print(f"photographic negatives turned: {len(dataset.turned)}, listed in {place.turned}")
     if dataset.unreadable:
-        print(f"left out {len(dataset.unreadable)} unreadable images, listed in "
-              f"{place.unreadable}")
+        print(f"left out {len(dataset.unreadable)} unreadable images (the first: "
+              f"{dataset.unreadable[0]}), listed in {place.unreadable}")

@@ -150,3 +150,16 @@ def test_data_that_are_gone_and_phantoms_are_no_other_data(tmp_path):
     run.data_file.write_text("split,file,label,digest\ntrain,a,0,1\n")
     refuse_other_data(run, Experiment(data=str(tmp_path / "gone")))
     refuse_other_data(run, Experiment())
+
+
+def test_what_is_not_read_and_what_has_no_row_is_said_before_the_training(
+    knee_folder, tmp_path, start, capsys
+):
+    for number in range(3):
+        (knee_folder / f"train/0/film{number}_R.dcm").write_bytes(bytes(128) + b"DICM")
+    (knee_folder / "manifest.csv").write_text("file,subject\nvalidation/0/validation00R.png,P\n")
+    assert start() == "trains"
+    said = capsys.readouterr().out
+    assert "left out 3 unreadable images (the first: " in said
+    assert "warning: 39 of 40 images have no row in manifest.csv" in said
+    assert (tmp_path / "run" / "unreadable.csv").read_text().count("a DICOM file") == 3
