@@ -138,9 +138,11 @@ def _supply_syntax(dataset: "Dataset") -> None:
     """
     from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+    if "TransferSyntaxUID" in dataset.file_meta:
+        return
     compressed = "PixelData" in dataset and dataset["PixelData"].is_undefined_length
     implicit, little = dataset.original_encoding
-    if "TransferSyntaxUID" not in dataset.file_meta and little and not compressed:
+    if little and not compressed:
         syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
         dataset.file_meta.TransferSyntaxUID = syntax
 
