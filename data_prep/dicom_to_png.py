@@ -5,7 +5,8 @@
 Files are recognised by what is in them, so OAI's nameless 001 files, MOST's and any others will do.
 FILMS gets <id>.png, images.csv (id, subject, date, barcode, spacing in mm, size, bits, source), and
 excluded.csv with a reason for every other file. OAI's id is <subject>_<barcode> and MOST's, where
-its own folders are kept, <MOSTID>_V<visit>, as in the labels.
+its own folders are kept, <MOSTID>_V<visit>, as in the labels. A warning counts the films whose
+PatientID and place name different persons.
 The same command goes on where a killed one stopped. Compressed files need
 pip install "knee_attention[dicom]".
 """
@@ -67,6 +68,7 @@ def _convert(options: argparse.Namespace) -> None:
         name_films,
         read_contents,
     )
+    from knee_attention.preparation.film_subjects import warning, with_subjects
     from knee_attention.preparation.journal import JOURNAL, Journal
     from knee_attention.preparation.tables import rows_kept, write_excluded
     from knee_attention.preparation.workers import work_through
@@ -82,7 +84,8 @@ def _convert(options: argparse.Namespace) -> None:
     refuse_other_images(options.films)
     journal = Journal(options.films / ".headers.jsonl", patterns, listings)
     survey = work_through(sources, surveyor, journal, options.workers, "headers")
-    films, copies = name_films(survey.rows)
+    films, disagreements = with_subjects(survey.rows)
+    films, copies = name_films(films)
 
     ids = {film["source"]: film["id"] for film in films}
     converter = Converter(options.films, ids, options.bits)
@@ -100,6 +103,8 @@ def _convert(options: argparse.Namespace) -> None:
     write_table(table, IMAGE_COLUMNS, rows + rows_kept(table, rows))
     write_excluded(options.films / "excluded.csv", account.excluded)
     print(account)
+    if disagreements:
+        print(warning(disagreements, len(survey.rows)))
     without_spacing = sum(row["row_spacing_mm"] == "" for row in rows)
     if without_spacing:
         print(f"without pixel spacing: {without_spacing}")

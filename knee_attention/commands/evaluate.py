@@ -18,6 +18,7 @@ paper's way. --pictures draws where each model looks, on a knee of each grade an
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from knee_attention.datasets.layout import SPLITS
@@ -96,6 +97,8 @@ def run(options) -> None:
     else:
         print(_text(models, compared, source.title))
     if source.data:
+        for line in filter(None, map(partial(_remark_on_data, source=source), saved)):
+            print(line)
         for model, label in zip(saved, labels, strict=True):
             if model.description.get("synthetic"):
                 print(f"{label} was trained on synthetic phantoms")
@@ -119,6 +122,14 @@ def _refuse_other_preparations(saved: list, data: str | None) -> None:
     if data:
         known.append((data, preparation_of(data)))
     refuse_differences(known)
+
+
+def _remark_on_data(saved, source) -> str:
+    """Whether the knees are those of the run that the model lies in, as far as that is known."""
+    from knee_attention.runs.known_data import remark_on_data
+
+    run = Run(saved.path.parent)
+    return remark_on_data(run, source.data, source.split, source.limit, source.seed)
 
 
 def _ready_output(folder: Path) -> None:

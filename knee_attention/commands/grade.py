@@ -169,12 +169,13 @@ def _table(path: Path, columns: list[str]) -> Iterator[Callable[[dict], object]]
 
 def _named_after(files: list[Path], folder: Path, suffix: str) -> list[Path]:
     """A file in a folder for every file; of files of one name the further ones get a number."""
+    from knee_attention.films.file_kinds import DICOM_SUFFIXES
     from knee_attention.films.image_files import IMAGE_SUFFIXES
 
     taken = {}
     for file in files:
         # A DICOM file is often named by its UID, whose last number is no suffix.
-        known = file.suffix.lower() in {*IMAGE_SUFFIXES, ".dcm", ".dicom"}
+        known = file.suffix.lower() in IMAGE_SUFFIXES | DICOM_SUFFIXES
         stem = file.stem if known else file.name
         name, times = stem, 1
         while name in taken:

@@ -5,6 +5,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from knee_attention import __version__
@@ -76,9 +77,10 @@ def work_through(
         raise InputError("--overwrite runs in this process alone; remove the output folder, or "
                          "leave out the options of the queue")
     _refuse_others(cells, output)
-    if asked.status:
+    if asked.status:  # which shows no results and need not read the data
         print(_status(cells, output, asked, identity))
         return None
+    _refuse_other_data(cells, output)
     queue = _opened(cells, output, asked, identity)
     _see_what_is_done(queue, output)
     if asked.retry_failed and not asked.worker:
@@ -149,6 +151,16 @@ def _refuse_others(cells: Cells, output: Path) -> None:
         run = Run(output / cell)
         if run.begun:
             run.refuse_other(where_begun(experiment, run))
+
+
+def _refuse_other_data(cells: Cells, output: Path) -> None:
+    """A queue takes a finished cell as it is, whatever its data hold now."""
+    from knee_attention.datasets.fingerprint import dataset_records
+    from knee_attention.runs.known_data import refuse_other_data
+
+    read = cache(dataset_records)
+    for cell, experiment in cells.items():
+        refuse_other_data(Run(output / cell), experiment, read)
 
 
 def _see_what_is_done(queue: Queue, output: Path) -> None:

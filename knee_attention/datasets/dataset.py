@@ -11,11 +11,11 @@ from knee_attention.datasets.knees import Dataset, Knees, in_threads, stratified
 from knee_attention.datasets.layout import (
     SPLITS,
     GradedFile,
-    read_manifest,
     required_files,
     split_folder,
-    subject_of_file,
+    unread_images,
 )
+from knee_attention.datasets.manifest import Manifest
 from knee_attention.errors import ImageError, InputError
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.image_files import read_image
@@ -47,7 +47,7 @@ def load_dataset(
         InputError: nothing there, another layout, an empty split, no readable image.
     """
     path = Path(path)
-    if _is_hdf5(path):
+    if is_hdf5(path):
         return _load_hdf5(path, size, limit, seed, wanted, polarity)
     return _load_folder(path, size, limit, seed, wanted, polarity)
 
@@ -59,10 +59,10 @@ def preparation_of(path: str | os.PathLike) -> Preparation:
         InputError: nothing there, no data set, or a preparation that is not known here.
     """
     path = Path(path)
-    return Preparation(read_contents(path).cutting if _is_hdf5(path) else Cutting.read(path))
+    return Preparation(read_contents(path).cutting if is_hdf5(path) else Cutting.read(path))
 
 
-def _is_hdf5(path: Path) -> bool:
+def is_hdf5(path: Path) -> bool:
     """Whether a data set is a file, and no folder; refuse what is neither."""
     if not path.exists():
         raise InputError(f"{path}: no such folder or file")
@@ -71,16 +71,16 @@ def _is_hdf5(path: Path) -> bool:
     return path.is_file()
 
 
-def _may_be_missing(split: str, wanted: Sequence[str]) -> bool:
+def may_be_missing(split: str, wanted: Sequence[str]) -> bool:
     return split == "test" and len(wanted) > 1
 
 
 def _load_folder(root: Path, size, limit, seed, wanted, polarity) -> Dataset:
     splits, unreadable = {}, []
     preparation = preparation_of(root)
-    manifest = read_manifest(root)
+    manifest = Manifest.read(root)
     for split in wanted:
-        if _may_be_missing(split, wanted) and split_folder(root, split) is None:
+        if may_be_missing(split, wanted) and split_folder(root, split) is None:
             continue
         found = required_files(root, split)
         chosen = stratified_subset(np.array([file.grade for file in found]), limit, seed)
@@ -89,17 +89,23 @@ def _load_folder(root: Path, size, limit, seed, wanted, polarity) -> Dataset:
         if len(failed) == len(asked):
             raise InputError(f"{split_folder(root, split)}: none of its {len(asked)} images can "
                              f"be read (the first: {failed[0].reason})")
-        unreadable += failed.values()
+        unreadable += [*failed.values(), *unread_images(root, split)]
         kept = [file for position, file in enumerate(asked) if position not in failed]
         names = [file.name for file in kept]
         splits[split] = Knees(
             images=images,
             grades=np.array([file.grade for file in kept], np.int64),
             files=names,
-            subjects=[subject_of_file(name, manifest) for name in names],
+            subjects=[manifest.subject_of(name) for name in names],
             turned=[names[position] for position in np.flatnonzero(turned)],
         )
-    return Dataset(splits, unreadable=unreadable, preparation=preparation)
+    names = [name for knees in splits.values() for name in knees.files]
+    return Dataset(
+        splits,
+        unreadable=unreadable,
+        preparation=preparation,
+        manifest_remark=manifest.remark(names),
+    )
 
 
 def _read_knees(
@@ -132,7 +138,7 @@ def _load_hdf5(path: Path, size, limit, seed, wanted, polarity) -> Dataset:
     for split in wanted:
         rows = np.flatnonzero(contents.splits == split)
         if len(rows) == 0:
-            if _may_be_missing(split, wanted):
+            if may_be_missing(split, wanted):
                 continue
             raise InputError(f"{path}: it holds no {split} knees")
         rows = rows[stratified_subset(contents.grades[rows], limit, seed)]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from knee_attention.errors import ImageError, InputError
+from knee_attention.films.file_kinds import why_unread
 from knee_attention.films.image_files import is_image_file, read_image
 from knee_attention.films.names import id_and_side
 
@@ -49,7 +50,10 @@ def joint_masks(
         raise InputError(f"{folder}: no such folder of masks")
     places = {id_and_side(file): place for place, file in enumerate(files)}
     found, left_out, strangers = {}, [], []
-    paths = sorted(filter(is_image_file, folder.iterdir()))
+    files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    paths = [path for path in files if is_image_file(path)]
+    reasons = {path: why_unread(path) for path in files if not is_image_file(path)}
+    left_out += [ImageError(path, reason) for path, reason in reasons.items() if reason]
     for path in paths:
         try:
             place = places[id_and_side(path)]

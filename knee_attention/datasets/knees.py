@@ -64,12 +64,14 @@ class Dataset:
         synthetic: whether the knees are phantoms.
         unreadable: one `ImageError` for each file left out.
         preparation: how films became these knees, as far as that is known.
+        manifest_remark: which images the manifest has no row for, to be said; mostly blank.
     """
 
     splits: dict[str, Knees]
     synthetic: bool = False
     unreadable: list[ImageError] = field(default_factory=list)
     preparation: Preparation = Preparation()
+    manifest_remark: str = ""
 
     @property
     def turned(self) -> list[str]:

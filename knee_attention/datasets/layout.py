@@ -5,13 +5,11 @@ good as `validation`. A manifest.csv, where there is one, tells the person of ea
 """
 
 import csv
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from knee_attention.errors import InputError
+from knee_attention.errors import ImageError, InputError
 from knee_attention.files import table_rows
-from knee_attention.films.names import subject_of
 from knee_attention.kl import GRADES
 
 SPLITS = ("train", "validation", "test")
@@ -60,6 +58,42 @@ def graded_files(root: Path, split: str) -> list[GradedFile]:
     """
     from knee_attention.films.image_files import is_image_file  # OpenCV; many only ask for SPLITS
 
+    return [
+        GradedFile(path, path.relative_to(root).as_posix(), split, grade)
+        for path, grade in _graded_paths(root, split)
+        if is_image_file(path)
+    ]
+
+
+def unread_images(root: Path, split: str) -> list[ImageError]:
+    """What looks like an image and is none of `graded_files`, with the reason: of another format,
+    not named like an image, or beside the grade folders.
+
+    Args:
+        root: the data set's folder.
+        split: a split that `graded_files` accepts.
+    """
+    from knee_attention.films.file_kinds import why_unread
+    from knee_attention.films.image_files import is_image_file, is_picture
+
+    folder = split_folder(root, split)
+    if folder is None:
+        return []
+    graded = [path for path, _ in _graded_paths(root, split) if not is_image_file(path)]
+    found = [(path, why_unread(path)) for path in graded]
+    beside = "an image beside the grade folders 0 to 4, so that its grade is not known"
+    for path in sorted(folder.iterdir()):
+        if not (path.is_dir() or path.name.startswith(".") or is_picture(path)):
+            found.append((path, beside if is_image_file(path) else why_unread(path)))
+    return [ImageError(path, reason) for path, reason in found if reason]
+
+
+def _graded_paths(root: Path, split: str) -> list[tuple[Path, int]]:
+    """The files in a split's grade folders and their grades, in order, hidden ones left out.
+
+    Raises:
+        InputError: as `graded_files` does.
+    """
     folder = split_folder(root, split)
     if folder is None:
         return []
@@ -73,11 +107,7 @@ def graded_files(root: Path, split: str) -> list[GradedFile]:
         for path in inside:
             if path.is_dir():
                 raise InputError(f"{path}: a folder in a grade folder, which holds images alone")
-        found += [
-            GradedFile(path, path.relative_to(root).as_posix(), split, int(child.name))
-            for path in inside
-            if is_image_file(path)
-        ]
+        found += [(path, int(child.name)) for path in inside]
     return found
 
 
@@ -108,7 +138,9 @@ def required_files(root: Path, split: str) -> list[GradedFile]:
                          "expected train|validation|test/<grade 0-4>/<image>")
     found = graded_files(root, split)
     if not found:
-        raise InputError(f"{folder}: no images in its grade folders 0 to 4")
+        unread = unread_images(root, split)
+        more = f", and {len(unread)} that are not read (the first: {unread[0]})" if unread else ""
+        raise InputError(f"{folder}: no images in its grade folders 0 to 4{more}")
     return found
 
 
@@ -132,13 +164,3 @@ def read_manifest(root: Path) -> dict[str, dict[str, str]]:
         raise InputError(f"{manifest}: expected the columns file and subject. "
                          f"Received: {', '.join(map(str, rows[0]))}")
     return {row["file"]: row for row in rows}
-
-
-def subject_of_file(name: str, manifest: Mapping[str, Mapping[str, str]]) -> str:
-    """The person of a knee: whom the manifest names, else whom the file's name does.
-
-    Args:
-        name: the file, relative to the data set.
-        manifest: as `read_manifest` gives it.
-    """
-    return manifest.get(name, {}).get("subject") or subject_of(name)

@@ -189,6 +189,9 @@ def inflates_beyond(file: BinaryIO, most: int) -> bool:
         most: bytes. They are unpacked to find out, a few at a time.
     """
     start = file.read(144)
+    if start[128:132] != b"DICM":  # the preamble may be missing
+        file.seek(12)
+        start = bytes(132) + start[:12]
     if start[132:140] != b"\x02\x00\x00\x00UL\x04\x00":  # the length of the file's header
         return False
     (length,) = struct.unpack("<I", start[140:])

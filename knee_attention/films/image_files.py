@@ -34,7 +34,10 @@ say that it has 900 million, and decoding it would take a gigabyte of memory."""
 LONGEST_NAME = 255
 """Bytes that a file system allows for a file's name."""
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
+IMAGE_SUFFIXES = frozenset({
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".webp", ".tif", ".tiff", ".bmp", ".dib",
+})  # fmt: skip
+"""Of the files of a folder that are read as images; what a file holds is told by its content."""
 
 
 def is_image_file(path: Path) -> bool:

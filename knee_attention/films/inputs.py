@@ -9,6 +9,7 @@ import numpy as np
 
 from knee_attention.errors import ImageError, InputError, missing_raises
 from knee_attention.files import files_below
+from knee_attention.films.file_kinds import START, begins_as_dicom, image_kind, read_start
 from knee_attention.films.image_files import (
     check_regular,
     is_image_file,
@@ -60,7 +61,7 @@ def open_image(image: str | os.PathLike | FileInMemory) -> tuple[np.ndarray, str
     path, content = (Path(image.name), image.content) if in_memory else (Path(image), None)
     if not in_memory:
         check_regular(path)
-    if not (_begins_as_dicom(content) if in_memory else is_dicom(path)):
+    if not (begins_as_dicom(content[:START]) if in_memory else is_dicom(path)):
         return read_radiograph(path, content), side_of(path)
     reason = 'a DICOM file needs pydicom: pip install "knee_attention[dicom]"'
     with missing_raises(ImageError(path, reason), "pydicom"):
@@ -72,26 +73,15 @@ def open_image(image: str | os.PathLike | FileInMemory) -> tuple[np.ndarray, str
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file begins as PS3.10 section 7.1 has it: 128 bytes, then DICM."""
-    if not path.is_file():  # of a pipe one would wait for ever
-        return False
-    try:
-        with path.open("rb") as file:
-            return _begins_as_dicom(file.read(132))
-    except OSError:
-        return False
+    """Whether a file begins as DICOM files do, with or without a preamble."""
+    return begins_as_dicom(read_start(path))
 
 
 def is_own_report(path: Path) -> bool:
     """Whether a DICOM file is one that `grade --dicom` made, by its name and its header."""
-    if not path.name.endswith(REPORT_SUFFIXES):
-        return False
-    with path.open("rb") as file:
-        return PRODUCT.encode() in file.read(HEADER_BYTES)
-
-
-def _begins_as_dicom(content: bytes) -> bool:
-    return content[128:132] == b"DICM"
+    return path.name.endswith(REPORT_SUFFIXES) and (
+        PRODUCT.encode() in read_start(path, HEADER_BYTES)
+    )
 
 
 def grey_image(image: np.ndarray, view: str = "auto") -> np.ndarray:
@@ -150,7 +140,8 @@ def knees_of(
 
 
 def files_to_open(given: Iterable[str | os.PathLike]) -> list[Path]:
-    """The files to open: those named, and of folders what looks like an image or a DICOM inside.
+    """The files to open: those named, and of folders what looks like an image, whether it can be
+    read or not: opening it tells.
 
     Pictures and reports that were made of knees earlier and lie in a folder are passed over.
 
@@ -167,8 +158,8 @@ def files_to_open(given: Iterable[str | os.PathLike]) -> list[Path]:
             continue
         found = [
             path for path in files_below(place)
-            if (is_image_file(path) and not is_picture(path))
-            or (is_dicom(path) and not is_own_report(path))
+            if (is_image_file(path) or image_kind(path))
+            and not (is_picture(path) or is_own_report(path))
         ]  # fmt: skip
         if not found:
             raise InputError(f"{place}: no images in this folder")

@@ -1,16 +1,14 @@
 """The films in a tree of DICOM files: which to take, and what to call them.
 
-OAI's tree is `<visit>/0.C.2/<subject>/<yyyymmdd>/<series>/001`, with a contents.csv that names the
-series; series folders of X-rays have 8 digits and begin with 0. MOST's is
-`<MOSTID>_<letters>/V<visit>/<number>/PA<angle>/<number>` (github.com/Oulu-IMEDS/OAProgression,
-MOST_names.csv). Any other tree does as well.
+OAI's tree has a contents.csv that names its series, MOST's has visits; `film_subjects` tells their
+folders. Any other tree does as well.
 """
 
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import count, pairwise
+from itertools import count
 from pathlib import Path
 
 from knee_attention.errors import ImageError, InputError
@@ -18,6 +16,7 @@ from knee_attention.films.dicom.header import Header, read_header
 from knee_attention.films.dicom.pixels import read_film
 from knee_attention.films.image_files import check_regular, write_image
 from knee_attention.films.radiograph import to_uint8
+from knee_attention.preparation.film_subjects import oai_barcode
 from knee_attention.preparation.grade_tables import film_id
 from knee_attention.preparation.tables import read_table
 
@@ -123,8 +122,8 @@ class Surveyor:
         """Describe a film.
 
         Returns:
-            One row: subject, visit (MOST's), date, barcode, uid, bytes, row_spacing_mm,
-            column_spacing_mm.
+            One row: patient and listed, as `with_subjects` takes them, date, barcode, uid, bytes,
+            row_spacing_mm, column_spacing_mm.
 
         Raises:
             ImageError: no film, or one that is not wanted.
@@ -141,40 +140,18 @@ class Surveyor:
         if objection:
             raise ImageError(source, objection)
         rows, columns = header.spacing or ("", "")
-        most_id, visit = _most_visit(source)
-        subject = most_id or listed.get("PARTICIPANTID") or header.subject or _oai_subject(source)
         return [
             {
-                "subject": subject,
-                "visit": visit,
+                "patient": header.subject,
+                "listed": listed.get("PARTICIPANTID", ""),
                 "date": re.sub(r"\D", "", listed.get("STUDYDATE", "")) or header.date,
-                "barcode": listed.get("BARCODE") or _oai_barcode(source) or header.accession,
+                "barcode": listed.get("BARCODE") or oai_barcode(source) or header.accession,
                 "row_spacing_mm": rows,
                 "column_spacing_mm": columns,
                 "uid": header.uid,
                 "bytes": source.stat().st_size,
             }
         ]
-
-
-def _oai_barcode(source: Path) -> str:
-    series = source.parent.name
-    return "0166" + series if re.fullmatch(r"0\d{7}", series) else ""
-
-
-def _oai_subject(source: Path) -> str:
-    parts = source.parts[-4:-1]
-    oai = len(parts) == 3 and re.fullmatch(r"9\d{6}", parts[0]) and re.fullmatch(r"\d{8}", parts[1])
-    return parts[0] if oai else ""
-
-
-def _most_visit(source: Path) -> tuple[str, str]:
-    """MOSTID and visit by the folders a file lies in; blank where they are none of MOST's."""
-    for person, visit in pairwise(source.parts[:-1]):
-        known = re.fullmatch(r"(M\d{4,})_[A-Z]{4}", person)
-        if known and re.fullmatch(r"V\d", visit):
-            return known[1], visit
-    return "", ""
 
 
 def name_films(films: Sequence[dict]) -> tuple[list[dict], list[tuple[str, str]]]:
@@ -185,7 +162,7 @@ def name_films(films: Sequence[dict]) -> tuple[list[dict], list[tuple[str, str]]
     files with one UID, copies of one image, the longest is taken.
 
     Args:
-        films: rows of `Surveyor`.
+        films: rows of `Surveyor` with their subjects.
 
     Returns:
         The rows with id, and (source, reason) of those left out.

@@ -7,6 +7,7 @@ import numpy as np
 
 from knee_attention.errors import ImageError
 from knee_attention.films.cutting import Cutting
+from knee_attention.films.file_kinds import why_unread
 from knee_attention.films.image_files import is_image_file, read_radiograph, write_image
 from knee_attention.films.joint_crops import joint_crops
 from knee_attention.films.legs import split_knees
@@ -48,7 +49,8 @@ class Cutter:
             InputError: the knees cannot be written.
         """
         if not is_image_file(source):
-            raise ImageError(source, f"no image file ({source.suffix or 'no suffix'})")
+            reason = why_unread(source) or f"no image file ({source.suffix or 'no suffix'})"
+            raise ImageError(source, reason)
         film, turned = bone_bright(read_radiograph(source), self.polarity)
         try:
             rows = self._cut(source, film)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from knee_attention.errors import ImageError, InputError
+from knee_attention.films.file_kinds import why_unread
 from knee_attention.films.image_files import is_image_file, read_image
 from knee_attention.films.names import id_and_side
 from knee_attention.preparation.tables import read_table
@@ -22,7 +23,8 @@ def read_knee(source: Path) -> list[dict]:
         ImageError: the file cannot be read, or its name does not end in a side.
     """
     if not is_image_file(source):
-        raise ImageError(source, f"no image file ({source.suffix or 'no suffix'})")
+        reason = why_unread(source) or f"no image file ({source.suffix or 'no suffix'})"
+        raise ImageError(source, reason)
     film, side = id_and_side(source)
     if side is None:
         raise ImageError(source, "the name does not end in _R or _L")

@@ -7,11 +7,11 @@ from knee_attention.datasets.hdf5 import read_contents, stored_knee
 from knee_attention.datasets.layout import (
     SPLITS,
     GradedFile,
-    read_manifest,
     required_files,
     split_folder,
-    subject_of_file,
+    unread_images,
 )
+from knee_attention.datasets.manifest import Manifest
 from knee_attention.errors import ImageError, InputError
 from knee_attention.files import open_hdf5
 from knee_attention.films.image_files import read_image
@@ -54,12 +54,11 @@ def verify(path: Path, workers: int = 1) -> tuple[list[dict], list[str]]:
 
 def _read_folder(folder: Path, workers: int) -> tuple[list[dict], list[str]]:
     files, faults = _files(folder)
-    manifest = read_manifest(folder)
-    if manifest:
-        there = {file.name for file in files}
-        missing = [name for name in sorted(manifest) if not (folder / name).exists()]
-        faults += [f"{name} is in manifest.csv and missing" for name in missing]
-        faults += [f"{name} is not in manifest.csv" for name in sorted(there - manifest.keys())]
+    manifest = Manifest.read(folder)
+    names = [file.name for file in files]
+    missing = [name for name in manifest.missing(names) if not (folder / name).exists()]
+    faults += [f"{name} is in manifest.csv and missing" for name in missing]
+    faults += [f"{name} is not in manifest.csv" for name in sorted(manifest.unlisted(names))]
     rows = []
     hashes = dict(in_parallel(_hash_or_reason, [file.path for file in files], workers))
     for file in files:
@@ -68,10 +67,10 @@ def _read_folder(folder: Path, workers: int) -> tuple[list[dict], list[str]]:
             faults.append(f"{file.name}: {reason}")
             continue
         place = {"split": file.split, "kl": str(file.grade)}
-        listed = {**place, **manifest.get(file.name, {})}
+        listed = {**place, **(manifest.row_of(file.name) or {})}
         if any(listed[column] != value for column, value in place.items()):
             faults.append(f"{file.name} is {listed['split']}, grade {listed['kl']} in manifest.csv")
-        subject = subject_of_file(file.name, manifest)
+        subject = manifest.subject_of(file.name)
         rows.append({"file": file.name, "subject": subject, **place, "pixels": pixels})
     return rows, faults
 
@@ -83,6 +82,10 @@ def _files(folder: Path) -> tuple[list[GradedFile], list[str]]:
         try:
             if split != "test" or split_folder(folder, split):
                 files += required_files(folder, split)
+                faults += [
+                    f"{Path(error.path).relative_to(folder)}: {error.reason}"
+                    for error in unread_images(folder, split)
+                ]
         except InputError as error:
             faults.append(str(error))
     return files, faults

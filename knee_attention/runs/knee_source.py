@@ -58,6 +58,8 @@ class KneeSource:
                 dataset = phantom_dataset(*asked, crop=self.crop)
             for error in dataset.unreadable:
                 print(f"left out {error}")
+            if dataset.manifest_remark:
+                print(dataset.manifest_remark)
             knees = dataset.splits[self.split]
             if self.masks:
                 knees = self._with_masks(knees)

@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,11 +73,15 @@ def finished_of(cells: Cells, failed: dict[str, str], output: Path) -> "dict[str
         failed: `{cell: reason}`; those that cannot be read are added.
         output: the folder of their folders.
     """
-    finished = {}
+    from knee_attention.datasets.fingerprint import dataset_records
+    from knee_attention.runs.known_data import refuse_other_data
+
+    finished, read = {}, cache(dataset_records)
     for cell, experiment in cells.items():
         run = Run(output / cell)
         try:
             if run.finished and not run.different_from(where_begun(experiment, run)):
+                refuse_other_data(run, experiment, read)
                 finished[cell] = run.read()
         except InputError as error:
             failed[cell] = str(error)

@@ -11,6 +11,7 @@ import numpy as np
 from knee_attention import device
 from knee_attention.datasets.batches import EVALUATION_BATCH, KneeBatches
 from knee_attention.datasets.dataset import load_dataset, preparation_of
+from knee_attention.datasets.fingerprint import ImageRecord, write_records
 from knee_attention.datasets.knees import Dataset
 from knee_attention.errors import InputError
 from knee_attention.networks.files import weights as stored
@@ -19,6 +20,7 @@ from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.runs.environment import environment
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.finishing import draw_augmentation, finish
+from knee_attention.runs.known_data import records_of, refuse_other_data
 from knee_attention.runs.manner import PLAIN, Manner
 from knee_attention.runs.parallel import find_devices, refuse_uneven, shared_by
 from knee_attention.runs.run_folder import Run
@@ -46,6 +48,8 @@ def run(experiment: Experiment, output: Path, manner: Manner = PLAIN) -> dict:
     with place.claimed():
         anew = manner.overwrite and place.begun
         results = None if anew else place.results_of(experiment)
+        if not anew:
+            refuse_other_data(place, experiment)
         if results:
             late = ", too late for --pdf" if manner.pdf else ""
             print(f"{output}: finished before{late}; --overwrite runs it again")
@@ -58,6 +62,7 @@ def _run(experiment: Experiment, place: Run, anew: bool, manner: Manner, devices
     began = time.perf_counter()
     # Where nothing is drawn the seed changes no knee: one loading serves all seeds.
     draws = experiment.data is None or experiment.limit is not None
+    records = records_of(experiment)
     dataset = _load(
         experiment.data,
         experiment.image_size,
@@ -65,6 +70,7 @@ def _run(experiment: Experiment, place: Run, anew: bool, manner: Manner, devices
         experiment.seed if draws else 0,
         experiment.polarity,
         experiment.crop,
+        records,
     )
     precision = device.choose_precision(experiment.precision)
     keras.utils.set_random_seed(experiment.seed)
@@ -77,6 +83,8 @@ def _run(experiment: Experiment, place: Run, anew: bool, manner: Manner, devices
     if anew:  # only now, when nothing is in the way of the new run
         place.clear()
     place.begin(experiment, dataset.turned, dataset.unreadable)
+    if records:
+        write_records(place.data_file, records)
 
     outputs = list(experiment.output_weights)
     training = KneeBatches(
@@ -103,9 +111,11 @@ def _run(experiment: Experiment, place: Run, anew: bool, manner: Manner, devices
 @lru_cache(maxsize=1)
 def _load(
     data: str | None, image_size: tuple[int, int], limit: int | None, seed: int, polarity: str,
-    crop: str,
+    crop: str, records: tuple[ImageRecord, ...],
 ) -> Dataset:
-    """The knees; kept for the next experiment on the same, as Table 1 has them in a row."""
+    """The knees; kept for the next experiment on the same, as Table 1 has them in a row, unless
+    the `records` of their images have changed.
+    """
     if data is None:
         return phantom_dataset(image_size, limit, seed, crop=crop)
     told = preparation_of(data).told(crop)  # before all knees are read for nothing
@@ -173,8 +183,10 @@ def _announce(
     for grade, count in enumerate(dataset.splits["train"].grade_counts()):
         if count == 0:
             print(f"warning: no training knee of grade {grade}")
+    if dataset.manifest_remark:
+        print(f"warning: {dataset.manifest_remark}")
     if dataset.turned:
         print(f"photographic negatives turned: {len(dataset.turned)}, listed in {place.turned}")
     if dataset.unreadable:
-        print(f"left out {len(dataset.unreadable)} unreadable images, listed in "
-              f"{place.unreadable}")
+        print(f"left out {len(dataset.unreadable)} unreadable images (the first: "
+              f"{dataset.unreadable[0]}), listed in {place.unreadable}")

@@ -28,6 +28,7 @@ class Run:
     Attributes:
         folder: the folder.
         experiment_file: what is run; the first file of a run.
+        data_file: the images that a run on real knees began on, by name and content.
         checkpoint: the state of a training after its last epoch, until the run is finished.
         weights_checkpoint: the same of a training of the joint localiser.
         history: losses and accuracies, one row an epoch.
@@ -46,6 +47,7 @@ class Run:
     def __init__(self, folder: str | os.PathLike):
         self.folder = Path(folder)
         self.experiment_file = self.folder / "experiment.json"
+        self.data_file = self.folder / "data.csv"
         self.checkpoint = self.folder / "checkpoint.h5"
         self.weights_checkpoint = self.folder / "checkpoint.weights.h5"
         self.history = self.folder / "history.csv"

@@ -9,6 +9,7 @@ import pytest
 
 from knee_attention.commands.cli import main
 from knee_attention.datasets.dataset import load_dataset
+from knee_attention.datasets.fingerprint import dataset_records, write_records
 from knee_attention.evidence.ensemble import ensemble
 from knee_attention.evidence.predictions import read_predictions
 from knee_attention.networks.files.model_files import load_model
@@ -16,6 +17,7 @@ from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.measure import measure
 from knee_attention.runs.run import run
+from knee_attention.runs.run_folder import Run
 
 SMALL = {"backbone": "antony_clsf", "image_size": (96, 96), "epochs": 1, "batch_size": 10}
 TWO = {"branches": ("att1", "att2"), "fusion": "multi_loss", "loss_weights": (1.0, 0.8)}
@@ -194,3 +196,15 @@ def test_the_model_that_ships_is_known_by_its_name(knee_folder, capsys):
     with pytest.raises(SystemExit):
         evaluate("kneekl-vgg16-multilos", "--data", knee_folder)
     assert "no such model file or run" in capsys.readouterr().err
+
+
+def test_a_run_that_is_measured_on_other_data_says_so_and_goes_on(
+    runs, knee_folder, tmp_path, capsys
+):
+    run = shutil.copytree(runs / "one", tmp_path / "run")
+    write_records(Run(run).data_file, dataset_records(knee_folder))
+    (knee_folder / "test/0/test00R.png").rename(knee_folder / "test/4/test00R.png")
+    for model in (run, run / "model.h5"):
+        evaluate(model, "--data", knee_folder)
+        assert (f"remark: {knee_folder} differs from the test split that {run} began on: 1 of "
+                "10 images with another label (the first test00R.png)") in capsys.readouterr().out

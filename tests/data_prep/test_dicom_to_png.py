@@ -245,3 +245,23 @@ def test_nothing_to_take_is_said_in_a_sentence(tmp_path, run):
     (tmp_path / "texts" / "a.txt").write_text("a")
     code, printed = run("dicom_to_png", tmp_path / "texts", tmp_path / "out")
     assert code == 2 and "no radiograph of" in printed
+
+
+def test_persons_of_one_most_folder_are_two_subjects_and_mb_ids_keep_their_visit(tmp_path, run):
+    tree = tmp_path / "most"
+    for folders, patient in (("M2320_HNSH/V0/1", "P1"), ("M2320_HNSH/V0/2", "P2"),
+                             ("MB00001_ABCD/V0/3", "ABCD"), ("MB00001_ABCD/V1/4", "")):  # fmt: skip
+        write_dicom(tree / folders / "PA15" / "1", STORED, PatientID=patient,
+                    SeriesDescription=None)  # fmt: skip
+    code, printed = run("dicom_to_png", tree, tmp_path / "films")
+    assert code == 0
+    assert "different persons for 2 of 4 films (the first: PatientID P1, folder M2320_" in printed
+    rows = read_rows(tmp_path / "films" / "images.csv")
+    assert {row["id"]: row["subject"] for row in rows} == {
+        "P1_V0": "P1", "P2_V0": "P2", "MB00001_V0": "MB00001", "MB00001_V1": "MB00001",
+    }  # fmt: skip
+    table = "MOSTID\tV0XRKL\tV0XLKL\tV1XRKL\tV1XLKL\nMB00001\t0\t1\t1.9\t8\nMB00002\t2\t3\t2\t3\n"
+    (tmp_path / "MOSTV01235XRAY.txt").write_text(table)
+    run("make_labels", tmp_path / "MOSTV01235XRAY.txt", tmp_path / "labels.csv")
+    labels = {row["id"] for row in read_rows(tmp_path / "labels.csv")}
+    assert labels & {row["id"] for row in rows} == {"MB00001_V0"}

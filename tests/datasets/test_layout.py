@@ -2,6 +2,7 @@
 
 import shutil
 
+import cv2
 import pytest
 
 from knee_attention.datasets.dataset import load_dataset
@@ -84,3 +85,46 @@ def test_a_manifest_of_something_else_is_refused(knee_folder):
     for read in (lambda: load_dataset(knee_folder, SIZE), lambda: verify(knee_folder)):
         with pytest.raises(InputError, match="expected the columns file and subject. Received"):
             read()
+
+
+def test_images_by_other_names_of_their_format_are_read(knee_folder):
+    for number, suffix in enumerate((".jpe", ".jfif", ".dib", ".JPE")):
+        knee = cv2.imread(str(knee_folder / f"train/{number}/train{number}0R.png")) // 2
+        content = cv2.imencode(".bmp" if suffix == ".dib" else ".jpg", knee)[1].tobytes()
+        (knee_folder / f"train/{number}/more{number}_R{suffix}").write_bytes(content)
+    assert len(load_dataset(knee_folder, SIZE).splits["train"]) == 24
+    assert not verify(knee_folder)[1] and len(verify(knee_folder)[0]) == 44
+
+
+@pytest.fixture
+def unread(knee_folder):
+    """Images that are not read, by their place in the data set, and why."""
+    content = (knee_folder / "train/0/train00R.png").read_bytes()
+    (knee_folder / "train/0/named_R.png.1").write_bytes(content)
+    (knee_folder / "train/1/other_R.gif").write_bytes(b"GIF89a")
+    (knee_folder / "test/1/film_R.dcm").write_bytes(bytes(128) + b"DICM")
+    (knee_folder / "test/lost_R.png").write_bytes(content)
+    return {
+        "train/0/named_R.png.1": "a PNG image whose name does not end like an image's",
+        "train/1/other_R.gif": "a GIF image, a format that is not read",
+        "test/1/film_R.dcm": "a DICOM file, which data_prep/dicom_to_png.py converts",
+        "test/lost_R.png": "an image beside the grade folders 0 to 4, so that its grade is not "
+                           "known",
+    }  # fmt: skip
+
+
+def test_images_that_are_not_read_are_named_by_loader_and_verifier(knee_folder, unread):
+    dataset = load_dataset(knee_folder, SIZE)
+    assert sum(len(knees) for knees in dataset.splits.values()) == 40
+    said = {error.path: error.reason for error in dataset.unreadable}
+    assert said == {str(knee_folder / name): reason for name, reason in unread.items()}
+    rows, faults = verify(knee_folder)
+    assert len(rows) == 40 and faults == [f"{name}: {why}" for name, why in unread.items()]
+
+
+def test_a_split_of_images_that_are_not_read_names_the_first(knee_folder):
+    for path in knee_folder.glob("validation/*/*"):
+        path.rename(path.with_suffix(".gif"))
+    said = "and 10 that are not read .the first: .*validation00L.gif"
+    with pytest.raises(InputError, match=said):
+        load_dataset(knee_folder, SIZE)

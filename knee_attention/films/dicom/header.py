@@ -9,6 +9,7 @@ import numpy as np
 
 from knee_attention.errors import ImageError
 from knee_attention.films.containers import inflates_beyond
+from knee_attention.films.file_kinds import START, begins_as_dicom
 from knee_attention.films.image_files import MOST_PIXELS, check_regular
 
 if TYPE_CHECKING:
@@ -113,8 +114,11 @@ def read_dataset(
             if inflates_beyond(file, MOST_BYTES):
                 raise ImageError(path, f"it unpacks to more than {MOST_BYTES / 1e6:.0f} MB")
             file.seek(0)
-            dataset = dcmread(file, stop_before_pixels=stop_before_pixels)
+            known = begins_as_dicom(file.read(START))  # perhaps without a preamble
+            file.seek(0)
+            dataset = dcmread(file, stop_before_pixels=stop_before_pixels, force=known)
             dataset.decode()
+            _supply_syntax(dataset)
             return dataset
     except (ImageError, MemoryError):
         raise
@@ -126,6 +130,21 @@ def read_dataset(
         raise ImageError(path, reason, passing=True) from None
     except Exception:  # a damaged file can fail anywhere in the parser, with any exception
         raise ImageError(path, "a damaged or truncated DICOM file") from None
+
+
+def _supply_syntax(dataset: "Dataset") -> None:
+    """Name the transfer syntax of uncompressed pixels, where a file without its header (group 0002)
+    does not: the one that pydicom has found the data set to be written in.
+    """
+    from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    if "TransferSyntaxUID" in dataset.file_meta:
+        return
+    compressed = "PixelData" in dataset and dataset["PixelData"].is_undefined_length
+    implicit, little = dataset.original_encoding
+    if little and not compressed:
+        syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+        dataset.file_meta.TransferSyntaxUID = syntax
 
 
 def _text(dataset, keyword: str) -> str:

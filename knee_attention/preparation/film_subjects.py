@@ -1,0 +1,162 @@
+"""Whom a film of an archive shows: what the header, the folders and contents.csv say of it.
+
+OAI's folders are `<visit>/0.C.2/<subject>/<yyyymmdd>/<series>/001`, where series folders of X-rays
+have 8 digits and begin with 0. MOST's are `<MOSTID>_<letters>/V<visit>/<number>/PA<angle>/<number>`
+(github.com/Oulu-IMEDS/OAProgression, MOST_names.csv); a MOSTID is M0943 or MB00001.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+MOST_ID = r"M[A-Z]?\d{4,}"
+MOST_FOLDER = re.compile(rf"({MOST_ID})_([A-Z]+)")
+
+
+@dataclass(frozen=True)
+class MostFolder:
+    """What the folders of a MOST film say.
+
+    Attributes:
+        subject: the MOSTID.
+        visit: `V0` to `V9`.
+        person: the person's folder, `<MOSTID>_<letters>`.
+        numbers: the folders below the visit's, which number the examination.
+    """
+
+    subject: str
+    visit: str
+    person: str
+    numbers: tuple[str, ...]
+
+    def calls(self, patient: str) -> bool:
+        """Whether a PatientID means this person: it is blank, the MOSTID, the letters, both, or
+        the number of the examination.
+        """
+        letters = self.person.removeprefix(f"{self.subject}_")
+        return patient.upper() in ("", self.subject, letters, self.person, *self.numbers)
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A film whose header names another person than its place does.
+
+    Attributes:
+        source: the film.
+        patient: its PatientID.
+        place: the folder or the table that names another, and whom.
+        subject: whose film it is taken for.
+        by_header: whether that is the person of its PatientID.
+    """
+
+    source: str
+    patient: str
+    place: str
+    subject: str
+    by_header: bool
+
+
+def most_folder(source: Path) -> MostFolder | None:
+    """What the folders of a film say; None where they are none of MOST's."""
+    folders = source.parts[:-1]
+    for place, (person, visit) in enumerate(pairwise(folders)):
+        known = MOST_FOLDER.fullmatch(person)
+        if known and re.fullmatch(r"V\d", visit):
+            return MostFolder(known[1], visit, person, folders[place + 2 :])
+    return None
+
+
+def oai_barcode(source: Path) -> str:
+    """The barcode by the series' folder; blank where it is none of OAI's."""
+    series = source.parent.name
+    return "0166" + series if re.fullmatch(r"0\d{7}", series) else ""
+
+
+def oai_subject(source: Path) -> str:
+    """The subject by the folders; blank where they are none of OAI's."""
+    parts = source.parts[-4:-1]
+    oai = len(parts) == 3 and re.fullmatch(r"9\d{6}", parts[0]) and re.fullmatch(r"\d{8}", parts[1])
+    return parts[0] if oai else ""
+
+
+def with_subjects(films: Iterable[dict]) -> tuple[list[dict], list[Disagreement]]:
+    """Give every film its subject, and in MOST its visit.
+
+    A MOST film is the folder's, because MOST's grades are those of MOSTIDs, and its header may hold
+    a pseudonym. PatientID wins if it is another MOSTID, or if the films of one MOSTID have several
+    PatientIDs: as one subject, two persons would share the grades of one of them. Elsewhere
+    contents.csv wins, which names each series, then PatientID, which no copying of files changes,
+    then OAI's folder.
+
+    Args:
+        films: rows with `source`, `patient` (PatientID) and `listed` (PARTICIPANTID of
+            contents.csv); those of an earlier version have `subject` instead.
+
+    Returns:
+        The rows with `subject` and `visit`, and where header and place disagree.
+    """
+    films = [{"patient": film.get("subject", ""), "listed": "", **film} for film in films]
+    folders = {film["source"]: most_folder(Path(film["source"])) for film in films}
+    persons, claims = defaultdict(set), defaultdict(set)
+    for film in films:
+        folder, patient = folders[film["source"]], film["patient"]
+        if folder:
+            persons[folder.subject].add(folder.person)
+            if patient:
+                claims[folder.subject].add(folder.person if folder.calls(patient) else patient)
+    settled, disagreements = [], []
+    for film in films:
+        folder, patient = folders[film["source"]], film["patient"]
+        if folder:
+            most_id = folder.subject
+            subject = _subject_of_most(patient, folder, persons[most_id], claims[most_id])
+            place = f"folder {folder.person}"
+            agree = folder.calls(patient) and subject == folder.subject
+            by_header = subject not in (folder.subject, folder.person)
+        else:
+            named = film["listed"] or oai_subject(Path(film["source"]))
+            subject = film["listed"] or patient or named
+            place = f"{'contents.csv' if film['listed'] else 'folder'} {named}"
+            agree = patient in ("", named) or not named
+            by_header = subject == patient
+        if not agree:
+            found = Disagreement(film["source"], patient, place, subject, by_header)
+            disagreements.append(found)
+        settled.append({**film, "subject": subject, "visit": folder.visit if folder else ""})
+    return settled, disagreements
+
+
+def warning(disagreements: Sequence[Disagreement], films: int) -> str:
+    """What is said where headers and places disagree.
+
+    Args:
+        disagreements: at least one.
+        films: how many there are in all.
+    """
+    first = disagreements[0]
+    by_header = sum(found.by_header for found in disagreements)
+    return (f"WARNING: PatientID and place name different persons for {len(disagreements)} of "
+            f"{films} films (the first: PatientID {first.patient or 'blank'}, {first.place}, taken "
+            f"for {first.subject}: {first.source}); {by_header} are taken for the person of their "
+            f"PatientID, {len(disagreements) - by_header} for that of their place")
+
+
+def _subject_of_most(patient: str, folder: MostFolder, persons: set[str], claims: set[str]) -> str:
+    """The subject of a MOST film.
+
+    Args:
+        patient: its PatientID.
+        folder: where it lies.
+        persons: the persons' folders that have its MOSTID.
+        claims: whom the PatientIDs of the films in these folders name.
+    """
+    if folder.calls(patient):
+        alone = len(persons) == 1 or patient.upper() == folder.subject
+        return folder.subject if alone else folder.person
+    other = re.fullmatch(rf"({MOST_ID})(_[A-Z]+)?", patient)
+    if other:
+        return other[1]
+    return folder.subject if len(persons) == len(claims) == 1 else patient
