@@ -17,15 +17,18 @@ from knee_attention.errors import ImageError, InputError
 from knee_attention.films.dicom.header import Header, read_header
 from knee_attention.films.dicom.pixels import read_film
 from knee_attention.films.image_files import check_regular, write_image
+from knee_attention.films.pixel_aspect import recorded_aspect
 from knee_attention.films.radiograph import to_uint8
 from knee_attention.preparation.grade_tables import film_id
 from knee_attention.preparation.tables import read_table
 
 IMAGE_COLUMNS = [
     "id", "file", "subject", "date", "barcode", "row_spacing_mm", "column_spacing_mm",
-    "height", "width", "bits", "source",
+    "height", "width", "bits", "pixel_aspect", "source",
 ]  # fmt: skip
-"""Columns of images.csv; spacing is blank where the file has none."""
+"""Columns of images.csv; spacing is that of the PNG, and blank where the DICOM file has none.
+pixel_aspect is the height over the width of the DICOM file's pixels, blank for square ones; the PNG
+has square ones."""
 
 SERIES = r"bilateral.*\bpa\b.*fixed.*flexion.*knee"
 BODY_PART = r"knee"
@@ -124,7 +127,7 @@ class Surveyor:
 
         Returns:
             One row: subject, visit (MOST's), date, barcode, uid, bytes, row_spacing_mm,
-            column_spacing_mm.
+            column_spacing_mm, pixel_aspect.
 
         Raises:
             ImageError: no film, or one that is not wanted.
@@ -141,6 +144,8 @@ class Surveyor:
         if objection:
             raise ImageError(source, objection)
         rows, columns = header.spacing or ("", "")
+        if header.spacing and header.pixel_aspect != 1:
+            rows = columns = min(header.spacing)
         most_id, visit = _most_visit(source)
         subject = most_id or listed.get("PARTICIPANTID") or header.subject or _oai_subject(source)
         return [
@@ -151,6 +156,7 @@ class Surveyor:
                 "barcode": listed.get("BARCODE") or _oai_barcode(source) or header.accession,
                 "row_spacing_mm": rows,
                 "column_spacing_mm": columns,
+                "pixel_aspect": recorded_aspect(header.pixel_aspect),
                 "uid": header.uid,
                 "bytes": source.stat().st_size,
             }

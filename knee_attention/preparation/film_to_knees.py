@@ -7,15 +7,22 @@ import numpy as np
 
 from knee_attention.errors import ImageError
 from knee_attention.films.cutting import Cutting
-from knee_attention.films.image_files import is_image_file, read_radiograph, write_image
+from knee_attention.films.image_files import (
+    is_image_file,
+    read_pixel_aspect,
+    read_radiograph,
+    write_image,
+)
 from knee_attention.films.joint_crops import joint_crops
 from knee_attention.films.legs import split_knees
 from knee_attention.films.names import knee_name
+from knee_attention.films.pixel_aspect import recorded_aspect
 from knee_attention.films.polarity import bone_bright
 from knee_attention.options import SMALLEST_SIDE
 
-KNEE_COLUMNS = ["id", "subject", "side", "file", "source", "turned"]
-"""Columns of the table that goes with a folder of knees."""
+KNEE_COLUMNS = ["id", "subject", "side", "file", "source", "turned", "pixel_aspect"]
+"""Columns of the table that goes with a folder of knees; pixel_aspect is the height over the width
+of the film's pixels where these are not square, and were made so before the film was cut."""
 
 BOX_COLUMNS = ["score", "x", "y", "width", "height"]
 """Further columns where the knees are crops of joints: how clearly the joint was found, and what
@@ -41,7 +48,7 @@ class Cutter:
 
         Returns:
             One row per knee: id, side, file, and `turned`, which is "yes" where a photographic
-            negative became a positive; of crops also the columns `BOX_COLUMNS`.
+            negative became a positive, and pixel_aspect; of crops also the columns `BOX_COLUMNS`.
 
         Raises:
             ImageError: no film of two knees can be read from the file.
@@ -50,6 +57,7 @@ class Cutter:
         if not is_image_file(source):
             raise ImageError(source, f"no image file ({source.suffix or 'no suffix'})")
         film, turned = bone_bright(read_radiograph(source), self.polarity)
+        aspect = recorded_aspect(read_pixel_aspect(source))
         height, width = film.shape
         if height < SMALLEST_SIDE or width < 2 * SMALLEST_SIDE:
             raise ImageError(source, f"too small for a film: {width}x{height} pixels")
@@ -64,6 +72,7 @@ class Cutter:
             {
                 **self._write(source.stem, side, knee),
                 "turned": "yes" if turned else "",
+                "pixel_aspect": aspect,
                 **found.get(side, {}),
             }
             for side, knee in knees.items()

@@ -5,10 +5,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from knee_attention.errors import ImageError
 from knee_attention.films.containers import inflates_beyond
+from knee_attention.films.dicom.spacing import pixel_aspect_of, spacing_of
 from knee_attention.films.image_files import MOST_PIXELS, check_regular
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ class Header:
             Laterality (C.7.3.1); None where neither does.
         spacing: mm per pixel between rows and between columns: ImagerPixelSpacing (PS3.3
             C.8.11.7.1.1), at the detector, else PixelSpacing.
+        pixel_aspect: height over width of the pixels as they are stored; 1.0 for square ones.
     """
 
     subject: str
@@ -50,6 +50,7 @@ class Header:
     uid: str
     side: str | None
     spacing: tuple[float, float] | None
+    pixel_aspect: float
 
 
 def read_header(path: Path, content: bytes | None = None) -> Header:
@@ -86,7 +87,8 @@ def read_header(path: Path, content: bytes | None = None) -> Header:
         equipment=_text(dataset, "ManufacturerModelName"),
         uid=_text(dataset, "SOPInstanceUID"),
         side=_side(dataset),
-        spacing=_spacing(dataset),
+        spacing=spacing_of(dataset),
+        pixel_aspect=pixel_aspect_of(dataset),
     )
 
 
@@ -139,13 +141,3 @@ def _side(dataset) -> str | None:
     said = _text(dataset, "ImageLaterality") or _text(dataset, "Laterality")
     return said if said in ("R", "L") else None
 
-
-def _spacing(dataset) -> tuple[float, float] | None:
-    for keyword in ("ImagerPixelSpacing", "PixelSpacing"):
-        try:
-            rows, columns = map(float, dataset.get(keyword) or ())
-        except (TypeError, ValueError):  # one number, three, or a decimal comma
-            continue
-        if 0 < min(rows, columns) and max(rows, columns) < np.inf:
-            return rows, columns
-    return None

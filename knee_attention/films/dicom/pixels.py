@@ -7,8 +7,10 @@ import numpy as np
 from knee_attention.errors import ImageError
 from knee_attention.films.containers import pixels_declared
 from knee_attention.films.dicom.header import read_dataset
+from knee_attention.films.dicom.spacing import pixel_aspect_of
 from knee_attention.films.image_files import check_pixels
 from knee_attention.films.orientation import upright
+from knee_attention.films.pixel_aspect import square_pixels
 
 FINE_RANGE = 2**12 - 1
 """Fractional values over such a range may be rounded; a 12-bit film has no finer ones."""
@@ -18,10 +20,11 @@ def read_film(path: Path, content: bytes | None = None) -> np.ndarray:
     """Read a radiograph's pixels as a film to look at, bone bright.
 
     The modality LUT (PS3.3 C.11.1) and the VOI LUT or window (C.11.2) are applied, MONOCHROME1 is
-    inverted (C.7.6.3.1.2), padding (C.7.5.1.1.2) becomes as dark as the darkest of the image, and
-    the film is turned so that the patient's left is on the right and the feet are below. Values
-    from 0 to 65535 keep their size, rounded; a range that does not begin there is moved to 0, and
-    one too wide, or of fewer than 4,096 fractional values, is stretched over 0 to 65535.
+    inverted (C.7.6.3.1.2), padding (C.7.5.1.1.2) becomes as dark as the darkest of the image,
+    pixels that are not square are resampled to square ones (C.7.6.3.1.7), and the film is turned so
+    that the patient's left is on the right and the feet are below. Values from 0 to 65535 keep
+    their size, rounded; a range that does not begin there is moved to 0, and one too wide, or of
+    fewer than 4,096 fractional values, is stretched over 0 to 65535.
 
     Args:
         path: the file.
@@ -53,11 +56,13 @@ def read_film(path: Path, content: bytes | None = None) -> np.ndarray:
     padding = _padding(dataset, stored)
     if padding.any() and not padding.all():
         values = np.where(padding, values[~padding].min(), values)
-    return np.ascontiguousarray(upright(_as_uint16(values, low, high), dataset))
+    film = square_pixels(_as_uint16(values, low, high), pixel_aspect_of(dataset))
+    return np.ascontiguousarray(upright(film, dataset))
 
 
 def _decode(dataset, path: Path) -> np.ndarray:
-    check_pixels(path, _pixels(dataset, path))
+    aspect = pixel_aspect_of(dataset)
+    check_pixels(path, round(_pixels(dataset, path) * max(aspect, 1 / aspect)))
     try:
         pixels = dataset.pixel_array
     except MemoryError:

@@ -9,6 +9,7 @@ from pydicom.valuerep import DA, TM
 
 from knee_attention.errors import ImageError
 from knee_attention.films.dicom.header import read_dataset
+from knee_attention.films.dicom.spacing import ASPECTS
 from knee_attention.films.inputs import FileInMemory
 
 UTF_8 = "ISO_IR 192"
@@ -32,9 +33,9 @@ has to understand them: they are blank where a film lacks them or breaks their f
 FURTHER = (
     "IssuerOfPatientID", "OtherPatientIDs", "PatientComments", "PatientIdentityRemoved",
     "DeidentificationMethod", "DeidentificationMethodCodeSequence", "PatientAge",
-    "StudyDescription", "BurnedInAnnotation", "PatientOrientation", "Rows", "Columns",
+    "StudyDescription", "BurnedInAnnotation", "PatientOrientation", "Rows", "Columns", *ASPECTS,
 )  # fmt: skip
-"""Where a film has them. The last three say where on it a joint lies."""
+"""Where a film has them. From PatientOrientation on they say where on it a joint lies."""
 
 
 def source_of(film: Path | FileInMemory) -> Dataset:
