@@ -73,7 +73,7 @@ def read_header(path: Path, content: bytes | None = None) -> Header:
         raise ImageError(path, f"no radiograph: modality {modality}")
     if "Rows" not in dataset or "Columns" not in dataset:
         raise ImageError(path, "a DICOM file without pixels")
-    if _text(dataset, "NumberOfFrames") not in ("", "1"):
+    if frames_of(dataset) > 1:
         raise ImageError(path, "several frames")
     if not _text(dataset, "PhotometricInterpretation").startswith("MONOCHROME"):
         raise ImageError(path, f"no grey image: {_text(dataset, 'PhotometricInterpretation')}")
@@ -90,6 +90,15 @@ def read_header(path: Path, content: bytes | None = None) -> Header:
         spacing=spacing_of(dataset),
         pixel_aspect=pixel_aspect_of(dataset),
     )
+
+
+def frames_of(dataset: "Dataset") -> int:
+    """How many frames a film says it has; 1 where that is blank, no number, or none at all, as
+    files have it whose SOP class knows no frames."""
+    try:
+        return max(1, int(float(_text(dataset, "NumberOfFrames"))))
+    except (ValueError, OverflowError):
+        return 1
 
 
 def read_dataset(

@@ -6,7 +6,8 @@ import numpy as np
 
 from knee_attention.errors import ImageError
 from knee_attention.films.containers import pixels_declared
-from knee_attention.films.dicom.header import read_dataset
+from knee_attention.films.dicom.grey_scale import displayed
+from knee_attention.films.dicom.header import frames_of, read_dataset
 from knee_attention.films.dicom.spacing import pixel_aspect_of
 from knee_attention.films.image_files import check_pixels
 from knee_attention.films.orientation import upright
@@ -37,16 +38,12 @@ def read_film(path: Path, content: bytes | None = None) -> np.ndarray:
         ImageError: no DICOM file, a damaged or too large one, or compressed in a way that cannot be
             read here.
     """
-    from pydicom.pixels import apply_modality_lut, apply_voi_lut
-
     dataset = read_dataset(path, content)
     if "PixelData" not in dataset:
         raise ImageError(path, "a DICOM file without pixels")
     stored = _decode(dataset, path)
     try:
-        values = apply_modality_lut(stored, dataset)
-        values = apply_voi_lut(values, dataset)
-        low, high = _range(dataset, values)
+        values, low, high = displayed(stored, dataset)
     except MemoryError:
         raise
     except Exception:  # a malformed table or window, which pydicom meets with any exception
@@ -63,6 +60,8 @@ def read_film(path: Path, content: bytes | None = None) -> np.ndarray:
 def _decode(dataset, path: Path) -> np.ndarray:
     aspect = pixel_aspect_of(dataset)
     check_pixels(path, round(_pixels(dataset, path) * max(aspect, 1 / aspect)))
+    if frames_of(dataset) == 1:
+        dataset.NumberOfFrames = 1
     try:
         pixels = dataset.pixel_array
     except MemoryError:
@@ -101,25 +100,6 @@ def _pixels(dataset, path: Path) -> int:
     except Exception:  # a damaged file, which decoding will refuse
         return stated
     return max(stated, pixels_declared(frame))
-
-
-def _range(dataset, values: np.ndarray) -> tuple[float, float]:
-    """The values a film could have, whatever it has: what inversion turns about.
-
-    Args:
-        dataset: the DICOM file.
-        values: after modality and VOI LUT.
-    """
-    from pydicom.pixels import apply_modality_lut
-
-    tables = dataset.get("VOILUTSequence") or dataset.get("ModalityLUTSequence")
-    if tables:
-        low, high = 0, 2 ** int(tables[0].LUTDescriptor[2]) - 1
-    else:
-        bits, signed = dataset.BitsStored, dataset.PixelRepresentation
-        stored = np.array([0, 2**bits - 1]) - (2 ** (bits - 1) if signed else 0)
-        low, high = sorted(map(float, apply_modality_lut(stored, dataset)))
-    return min(low, float(values.min())), max(high, float(values.max()))
 
 
 def _padding(dataset, stored: np.ndarray) -> np.ndarray:
