@@ -137,15 +137,29 @@ def _sizes(content) -> Iterator[tuple[int, int]]:
             yield page.get(IMAGE_WIDTH, 0), page.get(IMAGE_LENGTH, 0)
 
 
+def jpeg_precision(content: bytes) -> int | None:
+    """Bits of a value of JPEG or JPEG-LS data (ISO 10918-1 B.2.2); None of others."""
+    try:
+        known = content[:2] == b"\xff\xd8"
+        return next((precision for precision, _, _ in _jpeg_frames(content) if known), None)
+    except DAMAGED:
+        return None
+
+
 def _jpeg_sizes(content) -> Iterator[tuple[int, int]]:
+    for _, height, width in _jpeg_frames(content):
+        yield width, height
+
+
+def _jpeg_frames(content) -> Iterator[tuple[int, int, int]]:
+    """Precision, height and width of an image."""
     place = 2
     while found := MARKER.search(content, place):
         marker, place = content[found.start() + 1], found.end()
         if marker in (SCAN, END):
             return
         if marker in FRAMES:
-            height, width = struct.unpack_from(">HH", content, place + 3)
-            yield width, height
+            yield struct.unpack_from(">BHH", content, place + 2)
             return
         if marker not in WITHOUT_LENGTH:
             place += struct.unpack_from(">H", content, place)[0]

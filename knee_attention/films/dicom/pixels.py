@@ -9,6 +9,7 @@ from knee_attention.films.containers import pixels_declared
 from knee_attention.films.dicom.grey_scale import displayed
 from knee_attention.films.dicom.header import frames_of, read_dataset
 from knee_attention.films.dicom.spacing import pixel_aspect_of
+from knee_attention.films.dicom.stored_bits import stored_values, take_words, words_of
 from knee_attention.films.image_files import check_pixels
 from knee_attention.films.orientation import upright
 from knee_attention.films.pixel_aspect import square_pixels
@@ -63,6 +64,8 @@ def _decode(dataset, path: Path) -> np.ndarray:
     if frames_of(dataset) == 1:
         dataset.NumberOfFrames = 1
     try:
+        words = words_of(dataset)
+        said = words and take_words(dataset, words)
         pixels = dataset.pixel_array
     except MemoryError:
         raise
@@ -70,7 +73,14 @@ def _decode(dataset, path: Path) -> np.ndarray:
         raise _undecodable(path, dataset, error) from None
     if pixels.ndim != 2:
         raise ImageError(path, "no grey image of one frame")
-    return pixels
+    if said is None:
+        return pixels
+    try:
+        values, bits, signed = stored_values(pixels, words, said)
+    except ValueError as error:
+        raise ImageError(path, f"{error}; export the film again") from None
+    dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = bits, bits - 1, int(signed)
+    return values
 
 
 def _undecodable(path: Path, dataset, error: Exception) -> ImageError:
