@@ -41,7 +41,8 @@ class Filter:
 
     A pattern of None takes the default, which only speaks where the file does: a series that is
     named must be OAI's bilateral PA fixed flexion view, and where no series is named, the body part
-    must be the knee and the view PA, if these are given.
+    must be the knee and the view PA, if these are given. No lateral or axial view is taken then, by
+    whatever element a film says that it is one.
     """
 
     series: str | None = None
@@ -68,6 +69,8 @@ class Filter:
         objection = self.objection_to_series(header.series)
         if objection:
             return objection
+        if header.other_view and self.view is None:
+            return f"another view: {header.other_view}"
         unnamed = not header.series and self.series is None
         for name, pattern, default, value in (
             ("body part", self.body_part, BODY_PART, header.body_part),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from knee_attention.errors import ImageError
 from knee_attention.films.containers import inflates_beyond
 from knee_attention.films.dicom.spacing import pixel_aspect_of, spacing_of
+from knee_attention.films.dicom.views import other_view
 from knee_attention.films.image_files import MOST_PIXELS, check_regular
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Header:
         spacing: mm per pixel between rows and between columns: ImagerPixelSpacing (PS3.3
             C.8.11.7.1.1), at the detector, else PixelSpacing.
         pixel_aspect: height over width of the pixels as they are stored; 1.0 for square ones.
+        other_view: what says that this is a lateral or an axial view; blank where nothing does.
     """
 
     subject: str
@@ -51,6 +53,7 @@ class Header:
     side: str | None
     spacing: tuple[float, float] | None
     pixel_aspect: float
+    other_view: str
 
 
 def read_header(path: Path, content: bytes | None = None) -> Header:
@@ -89,6 +92,7 @@ def read_header(path: Path, content: bytes | None = None) -> Header:
         side=_side(dataset),
         spacing=spacing_of(dataset),
         pixel_aspect=pixel_aspect_of(dataset),
+        other_view=_printable(other_view(dataset)),
     )
 
 
@@ -141,7 +145,10 @@ def read_dataset(
 
 def _text(dataset, keyword: str) -> str:
     value = dataset.get(keyword)
-    text = "" if value is None else str(value)
+    return "" if value is None else _printable(str(value))
+
+
+def _printable(text: str) -> str:
     # A damaged header can run on; what is read here has at most 64 characters (PS3.5 6.2).
     return "".join(letter if letter.isprintable() else " " for letter in text[:64]).strip()
 

@@ -73,6 +73,8 @@ def objection(header: Header) -> str | None:
         return f"no knee: {header.body_part or header.series or 'it does not say what it shows'}"
     if header.view and not re.search(FRONTAL, header.view, re.IGNORECASE):
         return f"another view: {header.view}"
+    if header.other_view:
+        return f"another view: {header.other_view}"
     if re.search(NOT_FRONTAL, header.series, re.IGNORECASE):
         return f"another view: {header.series}"
     return None
