@@ -20,3 +20,8 @@ class ImageError(InputError):
         self.path = str(path)
         self.reason = reason
         self.passing = passing
+
+
+class UnreadableError(ImageError):
+    """An image whose file is damaged, or in a form that cannot be read here: nobody knows what it
+    shows, where any other `ImageError` is about what it shows."""

@@ -161,6 +161,21 @@ def test_a_film_that_fails_for_no_fault_of_its_own_is_kept(node, archive, tmp_pa
     until(lambda: waiting(tmp_path, "films") == 0)
 
 
+def test_a_film_that_cannot_be_read_is_kept(node, archive, tmp_path, caplog):
+    """Not one that shows something else."""
+    noise = np.random.default_rng(0).integers(0, 4096, (64, 64)).astype(np.uint16)
+    unreadable = dcmread(study_film(tmp_path / "bits.dcm"))
+    unreadable.Rows, unreadable.Columns = noise.shape
+    unreadable.PixelData, unreadable.BitsStored, unreadable.HighBit = noise.tobytes(), 11, 10
+    unreadable.save_as(tmp_path / "bits.dcm")
+    other = study_film(tmp_path / "other.dcm", Modality="MR")
+    assert send(node(), tmp_path / "bits.dcm", other) == [0, 0]
+    until(lambda: "no radiograph: modality MR" in caplog.text)
+    assert "BitsStored is 11" in caplog.text and "kept in refused" in caplog.text
+    [kept] = (tmp_path / "queue" / "refused").iterdir()
+    assert sop(kept) == unreadable.SOPInstanceUID
+
+
 @pytest.mark.parametrize("place", [
     "pydicom.dcmread", "pydicom.dataset.Dataset.pixel_array", "pydicom.pixels.apply_voi_lut",
     "knee_attention.grading.dicom.reports.capture",

@@ -5,9 +5,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from knee_attention.errors import ImageError
+from knee_attention.errors import ImageError, UnreadableError
 from knee_attention.films.containers import inflates_beyond
 from knee_attention.films.dicom.spacing import pixel_aspect_of, spacing_of
+from knee_attention.films.dicom.transfer_syntaxes import check_transfer_syntax
 from knee_attention.films.dicom.views import other_view
 from knee_attention.films.image_files import MOST_PIXELS, check_regular
 
@@ -70,12 +71,13 @@ def read_header(path: Path, content: bytes | None = None) -> Header:
     if "DirectoryRecordSequence" in dataset:
         raise ImageError(path, "a DICOM directory, no image")
     if "SOPInstanceUID" not in dataset:
-        raise ImageError(path, "a damaged or truncated DICOM file")
+        raise UnreadableError(path, "a damaged or truncated DICOM file")
     modality = _text(dataset, "Modality")
     if modality and modality not in PROJECTIONS:
         raise ImageError(path, f"no radiograph: modality {modality}")
     if "Rows" not in dataset or "Columns" not in dataset:
-        raise ImageError(path, "a DICOM file without pixels")
+        raise UnreadableError(path, "a DICOM file without pixels")
+    check_transfer_syntax(path, dataset)
     if frames_of(dataset) > 1:
         raise ImageError(path, "several frames")
     if not _text(dataset, "PhotometricInterpretation").startswith("MONOCHROME"):
@@ -135,12 +137,15 @@ def read_dataset(
         raise
     except InvalidDicomError:
         empty = not content if content is not None else path.stat().st_size == 0
-        raise ImageError(path, "the file is empty" if empty else "no DICOM file") from None
+        raise UnreadableError(path, "the file is empty" if empty else "no DICOM file") from None
     except OSError as error:
+        if error.errno is None:  # pydicom's own: it looked for a sequence's next item or its end
+            reason = "a sequence without its delimiter, or cut short; export the film again"
+            raise UnreadableError(path, reason) from None
         reason = f"cannot be read: {error.strerror or error}"
         raise ImageError(path, reason, passing=True) from None
     except Exception:  # a damaged file can fail anywhere in the parser, with any exception
-        raise ImageError(path, "a damaged or truncated DICOM file") from None
+        raise UnreadableError(path, "a damaged or truncated DICOM file") from None
 
 
 def _text(dataset, keyword: str) -> str:

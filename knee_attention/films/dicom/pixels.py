@@ -1,18 +1,24 @@
 """The pixels of a DICOM file as a film to look at."""
 
+import re
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
-from knee_attention.errors import ImageError
+from knee_attention.errors import ImageError, UnreadableError
 from knee_attention.films.containers import pixels_declared
 from knee_attention.films.dicom.grey_scale import displayed
 from knee_attention.films.dicom.header import frames_of, read_dataset
 from knee_attention.films.dicom.spacing import pixel_aspect_of
 from knee_attention.films.dicom.stored_bits import stored_values, take_words, words_of
+from knee_attention.films.dicom.transfer_syntaxes import check_transfer_syntax, undecodable
 from knee_attention.films.image_files import check_pixels
 from knee_attention.films.orientation import upright
 from knee_attention.films.pixel_aspect import square_pixels
+
+PIXEL_DATA = re.compile(rb"\xe0\x7f\x10\0(?:O[BW]\0\0)?\xff{4}")
+"""The beginning of compressed pixels: their tag, their VR, and a length that is not known."""
 
 FINE_RANGE = 2**12 - 1
 """Fractional values over such a range may be rounded; a 12-bit film has no finer ones."""
@@ -40,15 +46,16 @@ def read_film(path: Path, content: bytes | None = None) -> np.ndarray:
             read here.
     """
     dataset = read_dataset(path, content)
+    check_transfer_syntax(path, dataset)
     if "PixelData" not in dataset:
-        raise ImageError(path, "a DICOM file without pixels")
+        raise _without_pixels(path, content)
     stored = _decode(dataset, path)
     try:
         values, low, high = displayed(stored, dataset)
     except MemoryError:
         raise
     except Exception:  # a malformed table or window, which pydicom meets with any exception
-        raise ImageError(path, "a grey scale table or window that cannot be applied") from None
+        raise UnreadableError(path, "a grey scale table or window that cannot be applied") from None
     if dataset.PhotometricInterpretation == "MONOCHROME1":
         values = (low + high) - values.astype(np.float64)
     padding = _padding(dataset, stored)
@@ -56,6 +63,16 @@ def read_film(path: Path, content: bytes | None = None) -> np.ndarray:
         values = np.where(padding, values[~padding].min(), values)
     film = square_pixels(_as_uint16(values, low, high), pixel_aspect_of(dataset))
     return np.ascontiguousarray(upright(film, dataset))
+
+
+def _without_pixels(path: Path, content: bytes | None) -> UnreadableError:
+    """Of pixels that the file has and pydicom passes over, because nothing says where they end."""
+    with BytesIO(content) if content is not None else path.open("rb") as file:
+        begun = PIXEL_DATA.search(file.read())
+    if not begun:
+        return UnreadableError(path, "a DICOM file without pixels")
+    reason = "its pixels have no end: the sequence delimiter behind them is missing, or the file is"
+    return UnreadableError(path, f"{reason} truncated; export the film again")
 
 
 def _decode(dataset, path: Path) -> np.ndarray:
@@ -70,7 +87,7 @@ def _decode(dataset, path: Path) -> np.ndarray:
     except MemoryError:
         raise
     except Exception as error:  # decoders are plug-ins, which fail in ways of their own
-        raise _undecodable(path, dataset, error) from None
+        raise undecodable(path, dataset, error) from None
     if pixels.ndim != 2:
         raise ImageError(path, "no grey image of one frame")
     if said is None:
@@ -78,22 +95,9 @@ def _decode(dataset, path: Path) -> np.ndarray:
     try:
         values, bits, signed = stored_values(pixels, words, said)
     except ValueError as error:
-        raise ImageError(path, f"{error}; export the film again") from None
+        raise UnreadableError(path, f"{error}; export the film again") from None
     dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = bits, bits - 1, int(signed)
     return values
-
-
-def _undecodable(path: Path, dataset, error: Exception) -> ImageError:
-    """What pydicom's words come to: a decoder that is not installed, or damage."""
-    from pydicom.uid import JPEG2000TransferSyntaxes
-
-    # Pillow takes on JPEG Extended, and gives up at 12 bits.
-    if "missing dependencies" not in str(error) and "12-bit precision" not in str(error):
-        return ImageError(path, "a damaged or truncated DICOM file")
-    syntax = dataset.file_meta.TransferSyntaxUID
-    extra = "dicom" if syntax in JPEG2000TransferSyntaxes else "dicom-jpeg"
-    reason = f'{syntax.name} needs a decoder: pip install "knee_attention[{extra}]"'
-    return ImageError(path, reason, passing=True)
 
 
 def _pixels(dataset, path: Path) -> int:
@@ -103,7 +107,7 @@ def _pixels(dataset, path: Path) -> int:
     try:
         stated = int(dataset.get("Rows") or 0) * int(dataset.get("Columns") or 0)
     except TypeError:  # two numbers
-        raise ImageError(path, "a damaged or truncated DICOM file") from None
+        raise UnreadableError(path, "a damaged or truncated DICOM file") from None
     try:
         compressed = dataset.file_meta.TransferSyntaxUID.is_encapsulated
         frame = get_frame(dataset.PixelData, 0, number_of_frames=1) if compressed else b""
