@@ -42,7 +42,9 @@ def _parser() -> argparse.ArgumentParser:
         "--body-part", metavar="REGEX", help="BodyPartExamined to take (default: knee, where given)"
     )
     parser.add_argument(
-        "--view", metavar="REGEX", help="ViewPosition to take (default: PA, where given)"
+        "--view",
+        metavar="REGEX",
+        help="ViewPosition to take (default: PA, where given, and no lateral or axial view)",
     )
     parser.add_argument(
         "--bits", type=int, choices=(8, 16), default=16, help="of the PNGs (default: 16)"

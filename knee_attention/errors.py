@@ -25,6 +25,11 @@ class ImageError(InputError):
         self.passing = passing
 
 
+class UnreadableError(ImageError):
+    """An image whose file is damaged, or in a form that cannot be read here: nobody knows what it
+    shows, where any other `ImageError` is about what it shows."""
+
+
 @contextmanager
 def missing_raises(refusal: InputError, *packages: str) -> Iterator[None]:
     """Raise `refusal` if the block imports one of these packages and it is not installed.

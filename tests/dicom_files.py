@@ -51,6 +51,13 @@ def write_dicom(
     return path
 
 
+def view_code(value: str, meaning: str = "a view", scheme: str = "SCT") -> Dataset:
+    """An item of a view code sequence."""
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
+    return item
+
+
 def lookup_table(entries: np.ndarray, bits: int) -> Dataset:
     """An item of a VOI LUT sequence that begins at 0."""
     item = Dataset()

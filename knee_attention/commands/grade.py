@@ -97,6 +97,10 @@ def run(options: argparse.Namespace) -> None:
             if any(knee.turned for knee in knees):
                 turned += 1
                 progress.write(f"{file}: a photographic negative, turned", file=sys.stderr)
+            aspect = knees[0].pixel_aspect
+            if aspect != 1:
+                progress.write(f"{file}: its pixels are not square (height {aspect:.3g} of the "
+                               "width), made square before grading", file=sys.stderr)
             for knee in knees:
                 row = knee_row(str(file), knee, synthetic)
                 shown = json.dumps(row) if options.json else _line(row)

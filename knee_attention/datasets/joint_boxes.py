@@ -1,6 +1,7 @@
 """Tables of joint boxes: our own, and the public one of OAI films.
 
-Ours is a CSV file with the columns file, side (R or L), x1, y1, x2, y2 in pixels. The public one
+Ours is a CSV file with the columns file, side (R or L), x1, y1, x2, y2 in pixels of the film as it
+is read, upright and with square pixels. The public one
 (github.com/denizlab/OAI-KL-Grade-Classification, data/detector/*.csv) has a film a row:
 a path such as `/train/0.C.2_9000296_20040729_00175004_001.h5`, then x1, y1, x2, y2 of the left and
 of the right knee as parts of the film's width and height.

@@ -13,6 +13,12 @@ PHOTOMETRIC_INTERPRETATION = 262
 IMAGE_WIDTH, IMAGE_LENGTH = 256, 257
 """TIFF 6.0, section 8: the tags of an image's columns and rows."""
 
+ORIENTATION, X_RESOLUTION, Y_RESOLUTION = 274, 282, 283
+"""TIFF 6.0, section 8: the tags of which way the rows and columns lie, and of pixels per unit."""
+
+RATIONAL = 5
+"""The type of a fraction in TIFF 6.0, section 2: two whole numbers of four bytes."""
+
 TIFF_NUMBERS = {1: "B", 3: "H", 4: "I", 6: "B", 8: "H", 9: "I", 16: "Q", 17: "Q"}
 """The types of whole numbers in TIFF 6.0, section 2, and BigTIFF, as `struct` calls them; those
 that have a sign are read without it, because what is asked for here is never negative."""
@@ -88,8 +94,12 @@ def _jpeg_breaks_off(content: mmap.mmap) -> bool:
 
 def white_is_zero(content: mmap.mmap) -> bool:
     """Whether a TIFF file says that its lowest value is white."""
-    first = next(_tiff_pages(content), {})
-    return first.get(PHOTOMETRIC_INTERPRETATION) == 0
+    return tiff_tags(content).get(PHOTOMETRIC_INTERPRETATION) == 0
+
+
+def tiff_tags(content: bytes | mmap.mmap) -> dict[int, float]:
+    """The tags of the first page of a TIFF file that are one number, and of Exif data likewise."""
+    return next(_tiff_pages(content), {})
 
 
 def pixels_declared(content: bytes | mmap.mmap) -> int:
@@ -127,15 +137,29 @@ def _sizes(content) -> Iterator[tuple[int, int]]:
             yield page.get(IMAGE_WIDTH, 0), page.get(IMAGE_LENGTH, 0)
 
 
+def jpeg_precision(content: bytes) -> int | None:
+    """Bits of a value of JPEG or JPEG-LS data (ISO 10918-1 B.2.2); None of others."""
+    try:
+        known = content[:2] == b"\xff\xd8"
+        return next((precision for precision, _, _ in _jpeg_frames(content) if known), None)
+    except DAMAGED:
+        return None
+
+
 def _jpeg_sizes(content) -> Iterator[tuple[int, int]]:
+    for _, height, width in _jpeg_frames(content):
+        yield width, height
+
+
+def _jpeg_frames(content) -> Iterator[tuple[int, int, int]]:
+    """Precision, height and width of an image."""
     place = 2
     while found := MARKER.search(content, place):
         marker, place = content[found.start() + 1], found.end()
         if marker in (SCAN, END):
             return
         if marker in FRAMES:
-            height, width = struct.unpack_from(">HH", content, place + 3)
-            yield width, height
+            yield struct.unpack_from(">BHH", content, place + 2)
             return
         if marker not in WITHOUT_LENGTH:
             place += struct.unpack_from(">H", content, place)[0]
@@ -154,8 +178,9 @@ def _webp_size(content) -> tuple[int, int]:
     return width & 0x3FFF, height & 0x3FFF
 
 
-def _tiff_pages(content) -> Iterator[dict[int, int]]:
-    """The tags of each page of a TIFF or BigTIFF file that are one whole number."""
+def _tiff_pages(content) -> Iterator[dict[int, float]]:
+    """The tags of each page of a TIFF or BigTIFF file that are one whole number, and its two
+    resolutions, which are fractions."""
     order = {b"II": "<", b"MM": ">"}.get(content[:2])
     if order is None:
         return
@@ -174,11 +199,23 @@ def _tiff_pages(content) -> Iterator[dict[int, int]]:
                 if form and struct.calcsize(form) <= struct.calcsize(offset) and tag not in page:
                     value = place + (12 if big else 8)
                     (page[tag],) = struct.unpack_from(order + form, content, value)
+                elif kind == RATIONAL and tag in (X_RESOLUTION, Y_RESOLUTION):
+                    page[tag] = _tiff_fraction(content, order, place + (12 if big else 8), big)
                 place += step
             yield page
             (place,) = struct.unpack_from(order + offset, content, place)
     except DAMAGED:
         return
+
+
+def _tiff_fraction(content, order: str, entry: int, big: bool) -> float:
+    """A fraction, which lies in the entry of a BigTIFF file and elsewhere in a classic one; 0 where
+    there is none."""
+    (place,) = (entry,) if big else struct.unpack_from(order + "I", content, entry)
+    if place + 8 > len(content):
+        return 0
+    numerator, denominator = struct.unpack_from(order + "II", content, place)
+    return numerator / denominator if denominator else 0
 
 
 def inflates_beyond(file: BinaryIO, most: int) -> bool:

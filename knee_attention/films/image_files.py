@@ -16,6 +16,7 @@ from knee_attention.films.containers import (
     pixels_declared,
     white_is_zero,
 )
+from knee_attention.films.pixel_aspect import aspect_of_file, square_pixels
 
 ANY_DEPTH_AND_COLOUR = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
 """As the file stores it, but turned the way its Exif orientation says."""
@@ -78,7 +79,7 @@ def read_image(path: str | os.PathLike, content: bytes | None = None) -> np.ndar
     Returns:
         `(height, width)` array, uint8 or uint16, or as a TIFF file stores it otherwise, the way up
         that the file says and bright where it says white. Colour becomes luminance; transparency is
-        dropped.
+        dropped. Pixels that the file says are not square are resampled to square ones.
 
     Raises:
         ImageError: the file is missing, empty, truncated, too large, no image, or several.
@@ -90,7 +91,8 @@ def read_image(path: str | os.PathLike, content: bytes | None = None) -> np.ndar
     if not is_known(content):
         raise ImageError(path, "not an image, or a damaged one")
     pixels = pixels_declared(content)
-    check_pixels(path, pixels)
+    aspect = aspect_of_file(content)
+    check_pixels(path, round(pixels * max(aspect, 1 / aspect)))
     if is_truncated(content):
         raise ImageError(path, "the image is truncated")
     if not pixels:
@@ -108,7 +110,24 @@ def read_image(path: str | os.PathLike, content: bytes | None = None) -> np.ndar
     if np.issubdtype(grey.dtype, np.floating) and not np.isfinite(grey).all():
         raise ImageError(path, "it holds NaN or infinity")
     # OpenCV turns WhiteIsZero itself where the file has 8 bits or fewer, and no others.
-    return _turned(grey) if grey.dtype != np.uint8 and white_is_zero(content) else grey
+    grey = _turned(grey) if grey.dtype != np.uint8 and white_is_zero(content) else grey
+    return square_pixels(grey, aspect)
+
+
+def read_pixel_aspect(path: str | os.PathLike, content: bytes | None = None) -> float:
+    """Height over width of the pixels of an image file, which `read_image` makes square.
+
+    Args:
+        path: as `read_image` takes it.
+        content: the same.
+
+    Returns:
+        The ratio; 1.0 for square pixels, and where the file states none that a film has.
+
+    Raises:
+        ImageError: the file is missing or empty.
+    """
+    return aspect_of_file(_mapped(Path(path)) if content is None else content)
 
 
 def _mapped(path: Path) -> mmap.mmap:

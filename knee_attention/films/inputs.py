@@ -14,6 +14,7 @@ from knee_attention.films.image_files import (
     check_regular,
     is_image_file,
     is_picture,
+    read_pixel_aspect,
     read_radiograph,
     to_grey,
 )
@@ -47,12 +48,30 @@ class FileInMemory:
         return self.name
 
 
-def open_image(image: str | os.PathLike | FileInMemory) -> tuple[np.ndarray, str | None]:
-    """Read an image file or a DICOM radiograph, known by its content.
+@dataclass(frozen=True)
+class OpenedFilm:
+    """An image as it was read.
 
-    Returns:
-        `(height, width)` uint8 or uint16, bone bright; and the side it shows, if it shows one: R or
-        L as a DICOM header says it, else as the file's name does, else None.
+    Attributes:
+        pixels: `(height, width)` uint8 or uint16, bone bright; the pixels are square.
+        side: the side it shows, if it shows one: R or L as a DICOM header says it, else as the
+            file's name does, else None.
+        pixel_aspect: height over width of the file's own pixels, 1.0 where they are square.
+    """
+
+    pixels: np.ndarray = field(repr=False)
+    side: str | None
+    pixel_aspect: float = 1.0
+
+
+def open_image(image: str | os.PathLike | FileInMemory) -> tuple[np.ndarray, str | None]:
+    """The pixels and the side of the film that `open_film` reads."""
+    film = open_film(image)
+    return film.pixels, film.side
+
+
+def open_film(image: str | os.PathLike | FileInMemory) -> OpenedFilm:
+    """Read an image file or a DICOM radiograph, known by its content.
 
     Raises:
         ImageError: missing, damaged, too large, no image, or no radiograph.
@@ -62,14 +81,16 @@ def open_image(image: str | os.PathLike | FileInMemory) -> tuple[np.ndarray, str
     if not in_memory:
         check_regular(path)
     if not (begins_as_dicom(content[:START]) if in_memory else is_dicom(path)):
-        return read_radiograph(path, content), side_of(path)
+        pixels, aspect = read_radiograph(path, content), read_pixel_aspect(path, content)
+        return OpenedFilm(pixels, side_of(path), aspect)
     reason = 'a DICOM file needs pydicom: pip install "knee_attention[dicom]"'
     with missing_raises(ImageError(path, reason), "pydicom"):
         from knee_attention.films.dicom.header import read_header
         from knee_attention.films.dicom.pixels import read_film
 
         header = read_header(path, content)
-        return read_film(path, content), header.side or side_of(path)
+        pixels = read_film(path, content)
+        return OpenedFilm(pixels, header.side or side_of(path), header.pixel_aspect)
 
 
 def is_dicom(path: Path) -> bool:

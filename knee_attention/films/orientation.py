@@ -4,6 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from knee_attention.films.dicom.spacing import pixel_aspect_of
+from knee_attention.films.pixel_aspect import square_shape
+
 if TYPE_CHECKING:
     from pydicom import Dataset
 
@@ -48,11 +51,15 @@ def stored_box(
     """
     left, top, right, bottom = box
     transposed, mirrored, upended = _turns(dataset)
-    height, width = dataset.Rows, dataset.Columns
+    stored = dataset.Rows, dataset.Columns
+    height, width = square = square_shape(stored, pixel_aspect_of(dataset))
     if transposed:
         height, width = width, height
     if upended:
         top, bottom = height - bottom, height - top
     if mirrored:
         left, right = width - right, width - left
-    return (top, left, bottom, right) if transposed else (left, top, right, bottom)
+    if transposed:
+        left, top, right, bottom = top, left, bottom, right
+    down, across = (own / made for own, made in zip(stored, square, strict=True))
+    return left * across, top * down, right * across, bottom * down

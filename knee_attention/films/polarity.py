@@ -89,6 +89,8 @@ def refused(path: str | os.PathLike, error: Exception, inverted: bool) -> ImageE
         inverted: whether the image was a negative.
     """
     known = isinstance(error, ImageError)
+    if known and not inverted:
+        return error
     reason = error.reason if known else str(error)
     if inverted:
         reason += " (it is a photographic negative and was inverted first)"

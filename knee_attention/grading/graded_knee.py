@@ -27,6 +27,8 @@ class GradedKnee:
             the model's file does not say how these look.
         unlike: whether that is less than for 95 of 100 knees of its validation set.
         mirrored: whether the network saw the mirror image of the knee, and so masks are mirrored.
+        pixel_aspect: height over width of the pixels of the file; 1.0 where they are square, others
+            were made square before anything else.
     """
 
     side: str | None
@@ -39,6 +41,7 @@ class GradedKnee:
     likeness: float | None = None
     unlike: bool = False
     mirrored: bool = False
+    pixel_aspect: float = 1.0
 
     @property
     def box(self) -> tuple[int, int, int, int] | None:

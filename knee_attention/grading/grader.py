@@ -12,7 +12,7 @@ import numpy as np
 from knee_attention.errors import ImageError, InputError
 from knee_attention.evidence.calibration import tempered
 from knee_attention.evidence.regression import as_probabilities
-from knee_attention.films.inputs import FileInMemory, files_to_open, open_image
+from knee_attention.films.inputs import FileInMemory, OpenedFilm, files_to_open, open_film
 from knee_attention.films.likeness import likeness
 from knee_attention.films.polarity import bone_bright, refused
 from knee_attention.films.preparation import Preparation
@@ -142,16 +142,16 @@ class Grader:
     def _begin(self, pool: ThreadPoolExecutor, view: str, image) -> tuple[object, Future]:
         return image, pool.submit(self._prepare, image, view)
 
-    def _prepare(self, image, view: str) -> list[tuple[PreparedKnee, bool]] | ImageError:
-        """Each knee, and whether the image was a negative."""
+    def _prepare(self, image, view: str) -> list[tuple[PreparedKnee, bool, float]] | ImageError:
+        """Each knee, whether the image was a negative, and the aspect of its pixels."""
         is_array = isinstance(image, np.ndarray)
         name = "the image" if is_array else image
         turned = False
         try:
-            pixels, side = (image, None) if is_array else open_image(image)
-            pixels, turned = bone_bright(pixels, self.polarity)
-            knees = prepared_knees(pixels, view, side, self.preparation, self.image_size)
-            return [(knee, turned) for knee in knees]
+            film = OpenedFilm(image, None) if is_array else open_film(image)
+            pixels, turned = bone_bright(film.pixels, self.polarity)
+            knees = prepared_knees(pixels, view, film.side, self.preparation, self.image_size)
+            return [(knee, turned, film.pixel_aspect) for knee in knees]
         except MemoryError:
             return ImageError(name, "not enough memory", passing=True)
         except (ValueError, TypeError) as error:
@@ -159,7 +159,7 @@ class Grader:
 
     def _grade_batch(self, waiting: list[tuple]) -> Iterator[tuple]:
         readable = [knees for _, knees in waiting if not isinstance(knees, ImageError)]
-        prepared = [knee.image for knees in readable for knee, _ in knees]
+        prepared = [knee.image for knees in readable for knee, _, _ in knees]
         values = {}
         if prepared:
             values = self.network(np.stack(prepared)[..., np.newaxis].astype(np.float32))
@@ -169,12 +169,14 @@ class Grader:
                 yield image, knees
                 continue
             graded = []
-            for knee, turned in knees:
-                graded.append(self._graded(knee, turned, values, position))
+            for knee, turned, aspect in knees:
+                graded.append(self._graded(knee, turned, aspect, values, position))
                 position += 1
             yield image, graded
 
-    def _graded(self, knee: PreparedKnee, turned: bool, values, position: int) -> GradedKnee:
+    def _graded(
+        self, knee: PreparedKnee, turned: bool, aspect: float, values, position: int
+    ) -> GradedKnee:
         branches = {}
         for name in self.outputs:
             said = as_probabilities(values[name][position : position + 1])
@@ -192,5 +194,5 @@ class Grader:
             unlike = alike < self._typical["least"]
         return GradedKnee(
             knee.side, knee.image, branches, self.chosen, masks, turned, knee.place, alike, unlike,
-            knee.mirrored,
+            knee.mirrored, aspect,
         )  # fmt: skip

@@ -24,6 +24,8 @@ def knee_row(file: str, knee: GradedKnee, synthetic: bool) -> dict:
 
     `box` is what was cut out of the film for a model of crops, left, top, width and height in
     pixels of the film, upright as it is graded; None for half a film, or a crop that was given.
+    `pixel_aspect` is the height over the width of the file's own pixels: where it is not 1, the
+    film was resampled to square pixels, and `box` counts those.
     """
     return {
         "file": file,
@@ -34,6 +36,7 @@ def knee_row(file: str, knee: GradedKnee, synthetic: bool) -> dict:
         "chosen": knee.chosen,
         "turned": knee.turned,
         "box": list(knee.box) if knee.box else None,
+        "pixel_aspect": knee.pixel_aspect,
         "likeness": knee.likeness,
         "unlike": knee.unlike,
         "synthetic_model": synthetic,
@@ -51,7 +54,7 @@ def columns(outputs: list[str]) -> list[str]:
     """
     shares = [f"{name}_p{grade}" for name in (*outputs, "ensemble") for grade in GRADES]
     return ["file", "side", "grade", "expected_grade", "oa_probability", "chosen", "turned", "box",
-            "likeness", "unlike", "synthetic_model", *shares, "error"]  # fmt: skip
+            "pixel_aspect", "likeness", "unlike", "synthetic_model", *shares, "error"]  # fmt: skip
 
 
 def film_picture(knees: list[GradedKnee], synthetic: bool) -> np.ndarray:

@@ -15,6 +15,7 @@ from knee_attention.errors import ImageError, InputError
 from knee_attention.films.dicom.header import Header, read_header
 from knee_attention.films.dicom.pixels import read_film
 from knee_attention.films.image_files import check_regular, write_image
+from knee_attention.films.pixel_aspect import recorded_aspect
 from knee_attention.films.radiograph import to_uint8
 from knee_attention.preparation.film_subjects import oai_barcode
 from knee_attention.preparation.grade_tables import film_id
@@ -22,9 +23,11 @@ from knee_attention.preparation.tables import read_table
 
 IMAGE_COLUMNS = [
     "id", "file", "subject", "date", "barcode", "row_spacing_mm", "column_spacing_mm",
-    "height", "width", "bits", "source",
+    "height", "width", "bits", "pixel_aspect", "source",
 ]  # fmt: skip
-"""Columns of images.csv; spacing is blank where the file has none."""
+"""Columns of images.csv; spacing is that of the PNG, and blank where the DICOM file has none.
+pixel_aspect is the height over the width of the DICOM file's pixels, blank for square ones; the PNG
+has square ones."""
 
 SERIES = r"bilateral.*\bpa\b.*fixed.*flexion.*knee"
 BODY_PART = r"knee"
@@ -37,7 +40,8 @@ class Filter:
 
     A pattern of None takes the default, which only speaks where the file does: a series that is
     named must be OAI's bilateral PA fixed flexion view, and where no series is named, the body part
-    must be the knee and the view PA, if these are given.
+    must be the knee and the view PA, if these are given. No lateral or axial view is taken then, by
+    whatever element a film says that it is one.
     """
 
     series: str | None = None
@@ -64,6 +68,8 @@ class Filter:
         objection = self.objection_to_series(header.series)
         if objection:
             return objection
+        if header.other_view and self.view is None:
+            return f"another view: {header.other_view}"
         unnamed = not header.series and self.series is None
         for name, pattern, default, value in (
             ("body part", self.body_part, BODY_PART, header.body_part),
@@ -123,7 +129,7 @@ class Surveyor:
 
         Returns:
             One row: patient and listed, as `with_subjects` takes them, date, barcode, uid, bytes,
-            row_spacing_mm, column_spacing_mm.
+            row_spacing_mm, column_spacing_mm, pixel_aspect.
 
         Raises:
             ImageError: no film, or one that is not wanted.
@@ -140,6 +146,8 @@ class Surveyor:
         if objection:
             raise ImageError(source, objection)
         rows, columns = header.spacing or ("", "")
+        if header.spacing and header.pixel_aspect != 1:
+            rows = columns = min(header.spacing)
         return [
             {
                 "patient": header.subject,
@@ -148,6 +156,7 @@ class Surveyor:
                 "barcode": listed.get("BARCODE") or oai_barcode(source) or header.accession,
                 "row_spacing_mm": rows,
                 "column_spacing_mm": columns,
+                "pixel_aspect": recorded_aspect(header.pixel_aspect),
                 "uid": header.uid,
                 "bytes": source.stat().st_size,
             }

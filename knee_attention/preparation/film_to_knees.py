@@ -8,15 +8,22 @@ import numpy as np
 from knee_attention.errors import ImageError
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.file_kinds import why_unread
-from knee_attention.films.image_files import is_image_file, read_radiograph, write_image
+from knee_attention.films.image_files import (
+    is_image_file,
+    read_pixel_aspect,
+    read_radiograph,
+    write_image,
+)
 from knee_attention.films.joint_crops import joint_crops
 from knee_attention.films.legs import split_knees
 from knee_attention.films.names import knee_name
+from knee_attention.films.pixel_aspect import recorded_aspect
 from knee_attention.films.polarity import bone_bright, refused
 from knee_attention.options import SMALLEST_SIDE
 
-KNEE_COLUMNS = ["id", "subject", "side", "file", "source", "turned"]
-"""Columns of the table that goes with a folder of knees."""
+KNEE_COLUMNS = ["id", "subject", "side", "file", "source", "turned", "pixel_aspect"]
+"""Columns of the table that goes with a folder of knees; pixel_aspect is the height over the width
+of the film's pixels where these are not square, and were made so before the film was cut."""
 
 BOX_COLUMNS = ["score", "x", "y", "width", "height"]
 """Further columns where the knees are crops of joints: how clearly the joint was found, and what
@@ -42,7 +49,7 @@ class Cutter:
 
         Returns:
             One row per knee: id, side, file, and `turned`, which is "yes" where a photographic
-            negative became a positive; of crops also the columns `BOX_COLUMNS`.
+            negative became a positive, and pixel_aspect; of crops also the columns `BOX_COLUMNS`.
 
         Raises:
             ImageError: no film of two knees can be read from the file.
@@ -52,11 +59,13 @@ class Cutter:
             reason = why_unread(source) or f"no image file ({source.suffix or 'no suffix'})"
             raise ImageError(source, reason)
         film, turned = bone_bright(read_radiograph(source), self.polarity)
+        aspect = recorded_aspect(read_pixel_aspect(source))
         try:
             rows = self._cut(source, film)
         except ImageError as error:
             raise refused(source, error, turned) from None
-        return [{**row, "turned": "yes" if turned else ""} for row in rows]
+        told = {"turned": "yes" if turned else "", "pixel_aspect": aspect}
+        return [{**row, **told} for row in rows]
 
     def _cut(self, source: Path, film: np.ndarray) -> list[dict]:
         height, width = film.shape

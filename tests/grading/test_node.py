@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("highdicom")
 pytest.importorskip("pynetdicom")
-from dicom_files import write_dicom  # noqa: E402
+from dicom_files import view_code, write_dicom  # noqa: E402
 from pydicom import dcmread, dcmwrite  # noqa: E402
 from pydicom.uid import (  # noqa: E402
     CTImageStorage,
@@ -80,6 +80,7 @@ def test_what_is_no_knee_from_the_front_is_left_out(node, archive, tmp_path, cap
         {"SeriesDescription": None}, {"ViewPosition": "LL"},
         {"SeriesDescription": "Knee lateral"}, {"SeriesDescription": "Knees skyline"},
         {"Modality": "MR"}, {"ManufacturerModelName": "knee_attention"},
+        {"PatientOrientation": ["A", "F"]}, {"ViewCodeSequence": [view_code("399067008")]},
     ]  # fmt: skip
     films = [study_film(tmp_path / f"{n}.dcm", n, **other) for n, other in enumerate(others)]
     slice_ = dcmread(study_film(tmp_path / "ct.dcm"))
@@ -87,7 +88,7 @@ def test_what_is_no_knee_from_the_front_is_left_out(node, archive, tmp_path, cap
     slice_.save_as(tmp_path / "ct.dcm")
     knee = study_film(tmp_path / "knee.dcm", BodyPartExamined="KNEE", ViewPosition="PA",
                       SeriesDescription="Knie bds. a.p.")  # fmt: skip
-    assert send(node(), *films, tmp_path / "ct.dcm", knee) == [0] * 10
+    assert send(node(), *films, tmp_path / "ct.dcm", knee) == [0] * 12
     until(lambda: len(archive.received) == 2)
     assert archive.films() == [sop(knee)] * 2
     for film in [*films, tmp_path / "ct.dcm"]:
@@ -194,6 +195,21 @@ def test_a_film_that_fails_for_no_fault_of_its_own_is_kept(node, archive, tmp_pa
     [kept] = (tmp_path / "queue" / "refused").iterdir()
     assert kept.name == f"{sop(film)}.dcm" and sop(kept) == sop(film)
     until(lambda: waiting(tmp_path, "films") == 0)
+
+
+def test_a_film_that_cannot_be_read_is_kept(node, archive, tmp_path, caplog):
+    """Not one that shows something else."""
+    noise = np.random.default_rng(0).integers(0, 4096, (64, 64)).astype(np.uint16)
+    unreadable = dcmread(study_film(tmp_path / "bits.dcm"))
+    unreadable.Rows, unreadable.Columns = noise.shape
+    unreadable.PixelData, unreadable.BitsStored, unreadable.HighBit = noise.tobytes(), 11, 10
+    unreadable.save_as(tmp_path / "bits.dcm")
+    other = study_film(tmp_path / "other.dcm", Modality="MR")
+    assert send(node(), tmp_path / "bits.dcm", other) == [0, 0]
+    until(lambda: "no radiograph: modality MR" in caplog.text)
+    assert "BitsStored is 11" in caplog.text and "kept in refused" in caplog.text
+    [kept] = (tmp_path / "queue" / "refused").iterdir()
+    assert sop(kept) == unreadable.SOPInstanceUID
 
 
 @pytest.mark.parametrize("place", [

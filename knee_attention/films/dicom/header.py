@@ -5,10 +5,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from knee_attention.errors import ImageError
+from knee_attention.errors import ImageError, UnreadableError
 from knee_attention.films.containers import inflates_beyond
+from knee_attention.films.dicom.spacing import pixel_aspect_of, spacing_of
+from knee_attention.films.dicom.transfer_syntaxes import check_transfer_syntax
+from knee_attention.films.dicom.views import other_view
 from knee_attention.films.file_kinds import START, begins_as_dicom
 from knee_attention.films.image_files import MOST_PIXELS, check_regular
 
@@ -39,6 +40,8 @@ class Header:
             Laterality (C.7.3.1); None where neither does.
         spacing: mm per pixel between rows and between columns: ImagerPixelSpacing (PS3.3
             C.8.11.7.1.1), at the detector, else PixelSpacing.
+        pixel_aspect: height over width of the pixels as they are stored; 1.0 for square ones.
+        other_view: what says that this is a lateral or an axial view; blank where nothing does.
     """
 
     subject: str
@@ -51,6 +54,8 @@ class Header:
     uid: str
     side: str | None
     spacing: tuple[float, float] | None
+    pixel_aspect: float
+    other_view: str
 
 
 def read_header(path: Path, content: bytes | None = None) -> Header:
@@ -67,13 +72,14 @@ def read_header(path: Path, content: bytes | None = None) -> Header:
     if "DirectoryRecordSequence" in dataset:
         raise ImageError(path, "a DICOM directory, no image")
     if "SOPInstanceUID" not in dataset:
-        raise ImageError(path, "a damaged or truncated DICOM file")
+        raise UnreadableError(path, "a damaged or truncated DICOM file")
     modality = _text(dataset, "Modality")
     if modality and modality not in PROJECTIONS:
         raise ImageError(path, f"no radiograph: modality {modality}")
     if "Rows" not in dataset or "Columns" not in dataset:
-        raise ImageError(path, "a DICOM file without pixels")
-    if _text(dataset, "NumberOfFrames") not in ("", "1"):
+        raise UnreadableError(path, "a DICOM file without pixels")
+    check_transfer_syntax(path, dataset)
+    if frames_of(dataset) > 1:
         raise ImageError(path, "several frames")
     if not _text(dataset, "PhotometricInterpretation").startswith("MONOCHROME"):
         raise ImageError(path, f"no grey image: {_text(dataset, 'PhotometricInterpretation')}")
@@ -87,8 +93,19 @@ def read_header(path: Path, content: bytes | None = None) -> Header:
         equipment=_text(dataset, "ManufacturerModelName"),
         uid=_text(dataset, "SOPInstanceUID"),
         side=_side(dataset),
-        spacing=_spacing(dataset),
+        spacing=spacing_of(dataset),
+        pixel_aspect=pixel_aspect_of(dataset),
+        other_view=_printable(other_view(dataset)),
     )
+
+
+def frames_of(dataset: "Dataset") -> int:
+    """How many frames a film says it has; 1 where that is blank, no number, or none at all, as
+    files have it whose SOP class knows no frames."""
+    try:
+        return max(1, int(float(_text(dataset, "NumberOfFrames"))))
+    except (ValueError, OverflowError):
+        return 1
 
 
 def read_dataset(
@@ -124,12 +141,15 @@ def read_dataset(
         raise
     except InvalidDicomError:
         empty = not content if content is not None else path.stat().st_size == 0
-        raise ImageError(path, "the file is empty" if empty else "no DICOM file") from None
+        raise UnreadableError(path, "the file is empty" if empty else "no DICOM file") from None
     except OSError as error:
+        if error.errno is None:  # pydicom's own: it looked for a sequence's next item or its end
+            reason = "a sequence without its delimiter, or cut short; export the film again"
+            raise UnreadableError(path, reason) from None
         reason = f"cannot be read: {error.strerror or error}"
         raise ImageError(path, reason, passing=True) from None
     except Exception:  # a damaged file can fail anywhere in the parser, with any exception
-        raise ImageError(path, "a damaged or truncated DICOM file") from None
+        raise UnreadableError(path, "a damaged or truncated DICOM file") from None
 
 
 def _supply_syntax(dataset: "Dataset") -> None:
@@ -149,7 +169,10 @@ def _supply_syntax(dataset: "Dataset") -> None:
 
 def _text(dataset, keyword: str) -> str:
     value = dataset.get(keyword)
-    text = "" if value is None else str(value)
+    return "" if value is None else _printable(str(value))
+
+
+def _printable(text: str) -> str:
     # A damaged header can run on; what is read here has at most 64 characters (PS3.5 6.2).
     return "".join(letter if letter.isprintable() else " " for letter in text[:64]).strip()
 
@@ -157,14 +180,3 @@ def _text(dataset, keyword: str) -> str:
 def _side(dataset) -> str | None:
     said = _text(dataset, "ImageLaterality") or _text(dataset, "Laterality")
     return said if said in ("R", "L") else None
-
-
-def _spacing(dataset) -> tuple[float, float] | None:
-    for keyword in ("ImagerPixelSpacing", "PixelSpacing"):
-        try:
-            rows, columns = map(float, dataset.get(keyword) or ())
-        except (TypeError, ValueError):  # one number, three, or a decimal comma
-            continue
-        if 0 < min(rows, columns) and max(rows, columns) < np.inf:
-            return rows, columns
-    return None

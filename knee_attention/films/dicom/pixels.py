@@ -1,14 +1,24 @@
 """The pixels of a DICOM file as a film to look at."""
 
+import re
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
-from knee_attention.errors import ImageError
+from knee_attention.errors import ImageError, UnreadableError
 from knee_attention.films.containers import pixels_declared
-from knee_attention.films.dicom.header import read_dataset
+from knee_attention.films.dicom.grey_scale import displayed
+from knee_attention.films.dicom.header import frames_of, read_dataset
+from knee_attention.films.dicom.spacing import pixel_aspect_of
+from knee_attention.films.dicom.stored_bits import stored_values, take_words, words_of
+from knee_attention.films.dicom.transfer_syntaxes import check_transfer_syntax, undecodable
 from knee_attention.films.image_files import check_pixels
 from knee_attention.films.orientation import upright
+from knee_attention.films.pixel_aspect import square_pixels
+
+PIXEL_DATA = re.compile(rb"\xe0\x7f\x10\0(?:O[BW]\0\0)?\xff{4}")
+"""The beginning of compressed pixels: their tag, their VR, and a length that is not known."""
 
 FINE_RANGE = 2**12 - 1
 """Fractional values over such a range may be rounded; a 12-bit film has no finer ones."""
@@ -18,10 +28,11 @@ def read_film(path: Path, content: bytes | None = None) -> np.ndarray:
     """Read a radiograph's pixels as a film to look at, bone bright.
 
     The modality LUT (PS3.3 C.11.1) and the VOI LUT or window (C.11.2) are applied, MONOCHROME1 is
-    inverted (C.7.6.3.1.2), padding (C.7.5.1.1.2) becomes as dark as the darkest of the image, and
-    the film is turned so that the patient's left is on the right and the feet are below. Values
-    from 0 to 65535 keep their size, rounded; a range that does not begin there is moved to 0, and
-    one too wide, or of fewer than 4,096 fractional values, is stretched over 0 to 65535.
+    inverted (C.7.6.3.1.2), padding (C.7.5.1.1.2) becomes as dark as the darkest of the image,
+    pixels that are not square are resampled to square ones (C.7.6.3.1.7), and the film is turned so
+    that the patient's left is on the right and the feet are below. Values from 0 to 65535 keep
+    their size, rounded; a range that does not begin there is moved to 0, and one too wide, or of
+    fewer than 4,096 fractional values, is stretched over 0 to 65535.
 
     Args:
         path: the file.
@@ -34,52 +45,59 @@ def read_film(path: Path, content: bytes | None = None) -> np.ndarray:
         ImageError: no DICOM file, a damaged or too large one, or compressed in a way that cannot be
             read here.
     """
-    from pydicom.pixels import apply_modality_lut, apply_voi_lut
-
     dataset = read_dataset(path, content)
+    check_transfer_syntax(path, dataset)
     if "PixelData" not in dataset:
-        raise ImageError(path, "a DICOM file without pixels")
+        raise _without_pixels(path, content)
     stored = _decode(dataset, path)
     try:
-        values = apply_modality_lut(stored, dataset)
-        values = apply_voi_lut(values, dataset)
-        low, high = _range(dataset, values)
+        values, low, high = displayed(stored, dataset)
     except MemoryError:
         raise
     except Exception:  # a malformed table or window, which pydicom meets with any exception
-        raise ImageError(path, "a grey scale table or window that cannot be applied") from None
+        raise UnreadableError(path, "a grey scale table or window that cannot be applied") from None
     if dataset.PhotometricInterpretation == "MONOCHROME1":
         values = (low + high) - values.astype(np.float64)
     padding = _padding(dataset, stored)
     if padding.any() and not padding.all():
         values = np.where(padding, values[~padding].min(), values)
-    return np.ascontiguousarray(upright(_as_uint16(values, low, high), dataset))
+    film = square_pixels(_as_uint16(values, low, high), pixel_aspect_of(dataset))
+    return np.ascontiguousarray(upright(film, dataset))
+
+
+def _without_pixels(path: Path, content: bytes | None) -> UnreadableError:
+    """Of pixels that the file has and pydicom passes over, because nothing says where they end."""
+    with BytesIO(content) if content is not None else path.open("rb") as file:
+        begun = PIXEL_DATA.search(file.read())
+    if not begun:
+        return UnreadableError(path, "a DICOM file without pixels")
+    reason = "its pixels have no end: the sequence delimiter behind them is missing, or the file is"
+    return UnreadableError(path, f"{reason} truncated; export the film again")
 
 
 def _decode(dataset, path: Path) -> np.ndarray:
-    check_pixels(path, _pixels(dataset, path))
+    aspect = pixel_aspect_of(dataset)
+    check_pixels(path, round(_pixels(dataset, path) * max(aspect, 1 / aspect)))
+    if frames_of(dataset) == 1:
+        dataset.NumberOfFrames = 1
     try:
+        words = words_of(dataset)
+        said = words and take_words(dataset, words)
         pixels = dataset.pixel_array
     except MemoryError:
         raise
     except Exception as error:  # decoders are plug-ins, which fail in ways of their own
-        raise _undecodable(path, dataset, error) from None
+        raise undecodable(path, dataset, error) from None
     if pixels.ndim != 2:
         raise ImageError(path, "no grey image of one frame")
-    return pixels
-
-
-def _undecodable(path: Path, dataset, error: Exception) -> ImageError:
-    """What pydicom's words come to: a decoder that is not installed, or damage."""
-    from pydicom.uid import JPEG2000TransferSyntaxes
-
-    # Pillow takes on JPEG Extended, and gives up at 12 bits.
-    if "missing dependencies" not in str(error) and "12-bit precision" not in str(error):
-        return ImageError(path, "a damaged or truncated DICOM file")
-    syntax = dataset.file_meta.TransferSyntaxUID
-    extra = "dicom" if syntax in JPEG2000TransferSyntaxes else "dicom-jpeg"
-    reason = f'{syntax.name} needs a decoder: pip install "knee_attention[{extra}]"'
-    return ImageError(path, reason, passing=True)
+    if said is None:
+        return pixels
+    try:
+        values, bits, signed = stored_values(pixels, words, said)
+    except ValueError as error:
+        raise UnreadableError(path, f"{error}; export the film again") from None
+    dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = bits, bits - 1, int(signed)
+    return values
 
 
 def _pixels(dataset, path: Path) -> int:
@@ -89,32 +107,13 @@ def _pixels(dataset, path: Path) -> int:
     try:
         stated = int(dataset.get("Rows") or 0) * int(dataset.get("Columns") or 0)
     except TypeError:  # two numbers
-        raise ImageError(path, "a damaged or truncated DICOM file") from None
+        raise UnreadableError(path, "a damaged or truncated DICOM file") from None
     try:
         compressed = dataset.file_meta.TransferSyntaxUID.is_encapsulated
         frame = get_frame(dataset.PixelData, 0, number_of_frames=1) if compressed else b""
     except Exception:  # a damaged file, which decoding will refuse
         return stated
     return max(stated, pixels_declared(frame))
-
-
-def _range(dataset, values: np.ndarray) -> tuple[float, float]:
-    """The values a film could have, whatever it has: what inversion turns about.
-
-    Args:
-        dataset: the DICOM file.
-        values: after modality and VOI LUT.
-    """
-    from pydicom.pixels import apply_modality_lut
-
-    tables = dataset.get("VOILUTSequence") or dataset.get("ModalityLUTSequence")
-    if tables:
-        low, high = 0, 2 ** int(tables[0].LUTDescriptor[2]) - 1
-    else:
-        bits, signed = dataset.BitsStored, dataset.PixelRepresentation
-        stored = np.array([0, 2**bits - 1]) - (2 ** (bits - 1) if signed else 0)
-        low, high = sorted(map(float, apply_modality_lut(stored, dataset)))
-    return min(low, float(values.min())), max(high, float(values.max()))
 
 
 def _padding(dataset, stored: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ No standard scheme has a code for the Kellgren-Lawrence grade. The private schem
 | USE, RESEARCH | Intended use: Research use only, not a medical device | an evaluation, its value |
 | DATA, PHANTOMS | Training data: Synthetic phantoms; says nothing about real knees | the same |
 | POLARITY, NEGATIVE | Polarity: Photographic negative, turned before grading | the same |
+| PIXELS, NOTSQUARE | Pixels of the film: Not square, resampled before grading | the same |
 | LIKENESS, UNLIKE | Likeness to the training data: Unlike the knees it learnt from | the same |
 """
 
@@ -51,6 +52,10 @@ PHANTOMS = (
 NEGATIVE = (
     private("POLARITY", "Polarity"),
     private("NEGATIVE", "Photographic negative, turned before grading"),
+)
+NOT_SQUARE = (
+    private("PIXELS", "Pixels of the film"),
+    private("NOTSQUARE", "Not square, resampled before grading"),
 )
 UNLIKE = (
     private("LIKENESS", "Likeness to the training data"),

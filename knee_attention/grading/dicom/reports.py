@@ -12,6 +12,7 @@ from knee_attention.films.inputs import FileInMemory
 from knee_attention.films.prepared import Place
 from knee_attention.grading.dicom.algorithm import Algorithm
 from knee_attention.grading.dicom.capture import capture
+from knee_attention.grading.dicom.identifiers import restore
 from knee_attention.grading.dicom.source import source_of
 from knee_attention.grading.dicom.structured_report import Box, structured_report
 from knee_attention.grading.graded_knee import GradedKnee
@@ -52,11 +53,14 @@ def reports_of(
     if joints is None:
         joints = {knee.side: _corners(knee.place) for knee in knees if knee.place}
     try:
-        source = source_of(film)
-        return Reports(
+        source, stand_ins = source_of(film)
+        made = Reports(
             structured_report(source, knees, algorithm, joints),
             capture(source, knees, algorithm),
         )
+        for report in (made.report, made.picture):
+            restore(report, stand_ins)
+        return made
     except (ImageError, MemoryError):
         raise
     except Exception:  # of a damaged header highdicom and pydicom complain in many ways

@@ -139,6 +139,8 @@ def _evaluations(knee: GradedKnee, algorithm: Algorithm) -> list[QualitativeEval
         pairs.append(ours.PHANTOMS)
     if knee.turned:
         pairs.append(ours.NEGATIVE)
+    if knee.pixel_aspect != 1:
+        pairs.append(ours.NOT_SQUARE)
     if knee.unlike:
         pairs.append(ours.UNLIKE)
     return [QualitativeEvaluation(*pair) for pair in pairs]

@@ -17,7 +17,7 @@ from pydicom.uid import (
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import Verification
 
-from knee_attention.errors import ImageError, InputError
+from knee_attention.errors import ImageError, InputError, UnreadableError
 from knee_attention.films.dicom.header import Header, read_header
 from knee_attention.films.inputs import PRODUCT, FileInMemory
 from knee_attention.grading.dicom.algorithm import Algorithm
@@ -79,6 +79,8 @@ def objection(header: Header) -> str | None:
         return f"no knee: {header.body_part or header.series or 'it does not say what it shows'}"
     if header.view and not re.search(FRONTAL, header.view, re.IGNORECASE):
         return f"another view: {header.view}"
+    if header.other_view:
+        return f"another view: {header.other_view}"
     if re.search(NOT_FRONTAL, header.series, re.IGNORECASE):
         return f"another view: {header.series}"
     return None
@@ -197,7 +199,7 @@ class Node:
 
         A film that cannot be graded is done with. What fails for another reason, such as want of
         memory or of a decoder, is not the film's fault, and it is kept where the archive's refusals
-        are.
+        are; so is a film that cannot be read.
         """
         try:
             film = FileInMemory(path.name, self.films.read(path))
@@ -208,7 +210,8 @@ class Node:
             made = reports_of(film, knees, self.algorithm)
         except ImageError as error:
             said = f"not graded, {error.reason}"
-            return self._keep(path, said) if error.passing else said
+            kept = error.passing or isinstance(error, UnreadableError)
+            return self._keep(path, said) if kept else said
         except Exception as error:  # one film must not end the node, whatever it does to a library
             return self._keep(path, f"not graded, {type(error).__name__}")
         for report in (made.report, made.picture):

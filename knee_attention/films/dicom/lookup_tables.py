@@ -1,0 +1,89 @@
+"""Grey scale tables of DICOM films: the modality LUT and the VOI LUT, however they are packed."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+
+@dataclass(frozen=True)
+class LookupTable:
+    """A table from pixel values to others (PS3.3 C.11.1.1.1, C.11.2.1.1).
+
+    Attributes:
+        first: the value that the first entry belongs to; lower ones have it too, and the last
+            entry is that of all values beyond it.
+        entries: `(count,)` uint16.
+        bits: of an entry.
+    """
+
+    first: int
+    entries: np.ndarray
+    bits: int
+
+    @property
+    def highest(self) -> int:
+        """The highest value that an entry could have."""
+        return 2**self.bits - 1
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """The entries of an array of values, of its shape, uint16."""
+        whole = values if np.issubdtype(values.dtype, np.integer) else np.rint(values)
+        places = np.clip(whole.astype(np.int64) - self.first, 0, len(self.entries) - 1)
+        return self.entries[places]
+
+
+def lookup_table(dataset: "Dataset", keyword: str, signed: bool) -> LookupTable | None:
+    """The first table of a sequence that is not blank.
+
+    Args:
+        dataset: the film's file.
+        keyword: `"ModalityLUTSequence"` or `"VOILUTSequence"`.
+        signed: whether the values that go into the table can be negative.
+
+    Raises:
+        ValueError: there are tables, and the first of them contradicts its own description.
+    """
+    items = dataset.get(keyword) or ()
+    item = next((item for item in items if _is_filled(item)), None)
+    if item is None:
+        return None
+    little = getattr(dataset.file_meta, "TransferSyntaxUID", None)
+    order = ">" if little is not None and not little.is_little_endian else "<"
+    count, first, bits = (int(value) for value in _numbers(item.LUTDescriptor, order))
+    count = count & 0xFFFF or 2**16
+    if not 1 <= bits <= 16:
+        raise ValueError(f"expected a table of 1 to 16 bits an entry. Received: {bits}")
+    if signed and first > 0x7FFF:
+        first -= 0x10000
+    entries = _entries(item.LUTData, count, bits, order)
+    # Of 12-bit entries some files say that they have 8.
+    return LookupTable(first, entries, max(bits, int(entries.max()).bit_length()))
+
+
+def _is_filled(item) -> bool:
+    values = (item.get("LUTDescriptor"), item.get("LUTData"))
+    return all(value is not None and np.size(value) and value != b"" for value in values)
+
+
+def _numbers(value, order: str) -> np.ndarray:
+    """The 16-bit words of an element, whatever its VR makes of them."""
+    if isinstance(value, bytes):
+        return np.frombuffer(value[: len(value) // 2 * 2], order + "u2")
+    return np.atleast_1d(np.asarray(value, np.int64))
+
+
+def _entries(value, count: int, bits: int, order: str) -> np.ndarray:
+    """The entries: a word each, or of 8 bits two in a word, the lower byte first (PS3.3 C.11.1.1.1:
+    which of the two it is follows from the length)."""
+    words = _numbers(value, order) & 0xFFFF
+    if len(words) >= count:
+        return words[:count].astype(np.uint16)
+    if bits <= 8 and len(words) == (count + 1) // 2:
+        return words.astype("<u2").view(np.uint8)[:count].astype(np.uint16)
+    if isinstance(value, bytes) and bits <= 8 and len(value) == count:
+        return np.frombuffer(value, np.uint8).astype(np.uint16)
+    raise ValueError(f"expected a table of {count} entries. Received: {len(words)} words")

@@ -1,0 +1,165 @@
+"""Films whose pixels are not square: what image files say of their pixels, and the correction."""
+
+import mmap
+import struct
+
+import cv2
+import numpy as np
+
+from knee_attention.films.containers import (
+    DAMAGED,
+    ORIENTATION,
+    SKIPPED_SEGMENTS,
+    X_RESOLUTION,
+    Y_RESOLUTION,
+    tiff_tags,
+)
+
+LARGEST_ASPECT = 2.5
+"""Height over width of a pixel, or width over height. Scanners and fax reach 2.1 (204 by 98 dots an
+inch); a file that gives one density per inch and the other per centimetre states 2.54, and larger
+ratios are mistakes of the software that wrote them."""
+
+SQUARE = 0.01
+"""Ratios this close to 1 are rounding: 72 dots an inch are 2834 or 2835 a metre."""
+
+TRANSPOSED = 5
+"""Exif and TIFF orientations from here on exchange rows and columns (TIFF 6.0, section 8)."""
+
+RESAMPLED = (np.uint8, np.uint16, np.int16, np.float32, np.float64)
+"""The types that OpenCV resamples."""
+
+
+def plausible_aspect(vertical: float, horizontal: float) -> float:
+    """Height over width of a pixel, as a file states them.
+
+    Args:
+        vertical: height of a pixel, in any unit.
+        horizontal: its width, in the same unit.
+
+    Returns:
+        Their ratio; 1.0 for pixels that are square, and for sizes that no film has, such as zero.
+    """
+    if not (0 < vertical < np.inf and 0 < horizontal < np.inf):
+        return 1.0
+    aspect = vertical / horizontal
+    unusable = max(aspect, 1 / aspect) > LARGEST_ASPECT if aspect else True
+    return 1.0 if unusable or abs(aspect - 1) <= SQUARE else aspect
+
+
+def recorded_aspect(aspect: float) -> str:
+    """An aspect as tables have it: three significant digits, blank for square pixels."""
+    return "" if aspect == 1 else f"{aspect:.3g}"
+
+
+def square_shape(shape: tuple[int, int], aspect: float) -> tuple[int, int]:
+    """Height and width of a film once its pixels are square; no detail is lost.
+
+    Args:
+        shape: height and width of the film as it is stored.
+        aspect: height over width of a pixel.
+    """
+    height, width = shape
+    return (round(height * aspect), width) if aspect > 1 else (height, round(width / aspect))
+
+
+def square_pixels(film: np.ndarray, aspect: float) -> np.ndarray:
+    """A film resampled to square pixels: the longer side of a pixel is divided.
+
+    Args:
+        film: `(height, width)`, any numeric dtype.
+        aspect: height over width of a pixel; 1.0 gives the film itself.
+
+    Returns:
+        An array of the same dtype, of the shape that `square_shape` gives.
+    """
+    if aspect == 1:
+        return film
+    height, width = square_shape(film.shape, aspect)
+    values = film if film.dtype in RESAMPLED else film.astype(np.float64)
+    resampled = cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR)
+    whole = np.issubdtype(film.dtype, np.integer) and resampled.dtype != film.dtype
+    return (np.rint(resampled) if whole else resampled).astype(film.dtype, copy=False)
+
+
+def aspect_of_file(content: bytes | mmap.mmap) -> float:
+    """Height over width of a pixel of an image file, as OpenCV turns the image.
+
+    PNG's pHYs, the density of JFIF, the resolution of TIFF and Exif, and BMP's are read.
+
+    Args:
+        content: a PNG, JPEG, WebP, TIFF or BMP file.
+
+    Returns:
+        The ratio; 1.0 where the file states none, or one that no film has.
+    """
+    try:
+        if content[:4] == b"\x89PNG":
+            return _png_aspect(content)
+        if content[:2] == b"\xff\xd8":
+            return _jpeg_aspect(content)
+        if content[:4] == b"RIFF":
+            return _exif_aspect(_webp_exif(content))
+        if content[:2] == b"BM":  # the header of OS/2, of 12 bytes, states none
+            if struct.unpack_from("<I", content, 14)[0] < 40:
+                return 1.0
+            return plausible_aspect(*struct.unpack_from("<ii", content, 38))
+        return _exif_aspect(content)
+    except DAMAGED:
+        return 1.0
+
+
+def _png_aspect(content) -> float:
+    """PNG 11.3.4.3: pHYs stands before the image data, and so does eXIf in what cameras write."""
+    place, kind, aspect, transposed = 8, b"", 1.0, False
+    while kind != b"IDAT" and place + 8 <= len(content):
+        length, kind = struct.unpack_from(">I4s", content, place)
+        if kind == b"pHYs":
+            aspect = plausible_aspect(*struct.unpack_from(">II", content, place + 8))
+        elif kind == b"eXIf":
+            transposed = _is_transposed(content[place + 8 : place + 8 + length])
+        place += 12 + length
+    return 1 / aspect if transposed else aspect
+
+
+def _jpeg_aspect(content) -> float:
+    """The density of JFIF (JFIF 1.02, page 5), else that of Exif."""
+    place, jfif, exif = 2, None, b""
+    while place + 4 <= len(content):
+        start, marker, length = struct.unpack_from(">BBH", content, place)
+        if start != 0xFF or marker not in SKIPPED_SEGMENTS:
+            break
+        head = content[place + 4 : place + 10]
+        if marker == 0xE0 and head[:5] == b"JFIF\0":
+            jfif = struct.unpack_from(">BHH", content, place + 11)
+        elif marker == 0xE1 and head == b"Exif\0\0":
+            exif = content[place + 10 : place + 2 + length]
+        place += 2 + length
+    # Without a unit 1:1 is what encoders write that know nothing of the image.
+    if jfif is None or jfif == (0, 1, 1):
+        return _exif_aspect(exif)
+    aspect = plausible_aspect(*jfif[1:])
+    return 1 / aspect if _is_transposed(exif) else aspect
+
+
+def _webp_exif(content) -> bytes:
+    """RFC 9649: the chunk EXIF of an extended file."""
+    place = 12
+    while place + 8 <= len(content):
+        kind, length = struct.unpack_from("<4sI", content, place)
+        if kind == b"EXIF":
+            return content[place + 8 : place + 8 + length].removeprefix(b"Exif\0\0")
+        place += 8 + length + length % 2
+    return b""
+
+
+def _exif_aspect(content) -> float:
+    """Of a TIFF file, or of the Exif data of another, which have its form. A density counts dots,
+    so the ratio of the sides of a pixel is the inverse of that of the densities."""
+    tags = tiff_tags(content)
+    aspect = plausible_aspect(tags.get(X_RESOLUTION, 0), tags.get(Y_RESOLUTION, 0))
+    return 1 / aspect if tags.get(ORIENTATION, 1) >= TRANSPOSED else aspect
+
+
+def _is_transposed(exif: bytes) -> bool:
+    return tiff_tags(exif).get(ORIENTATION, 1) >= TRANSPOSED
