@@ -11,6 +11,7 @@ import numpy as np
 
 from knee_attention.errors import ImageError, InputError
 from knee_attention.evidence.calibration import tempered
+from knee_attention.evidence.finite import refuse_not_finite
 from knee_attention.evidence.regression import as_probabilities
 from knee_attention.films.inputs import FileInMemory, files_to_open, open_image
 from knee_attention.films.likeness import likeness
@@ -144,36 +145,56 @@ class Grader:
 
     def _prepare(self, image, view: str) -> list[tuple[PreparedKnee, bool]] | ImageError:
         """Each knee, and whether the image was a negative."""
-        is_array = isinstance(image, np.ndarray)
-        name = "the image" if is_array else image
         try:
-            pixels, side = (image, None) if is_array else open_image(image)
+            pixels, side = (image, None) if isinstance(image, np.ndarray) else open_image(image)
             pixels, turned = bone_bright(pixels, self.polarity)
             knees = prepared_knees(pixels, view, side, self.preparation, self.image_size)
             return [(knee, turned) for knee in knees]
         except ImageError as error:
             return error
         except MemoryError:
-            return ImageError(name, "not enough memory", passing=True)
+            return ImageError(_name(image), "not enough memory", passing=True)
         except (ValueError, TypeError) as error:
-            return ImageError(name, str(error))
+            return ImageError(_name(image), str(error))
 
     def _grade_batch(self, waiting: list[tuple]) -> Iterator[tuple]:
         readable = [knees for _, knees in waiting if not isinstance(knees, ImageError)]
         prepared = [knee.image for knees in readable for knee, _ in knees]
-        values = {}
-        if prepared:
-            values = self.network(np.stack(prepared)[..., np.newaxis].astype(np.float32))
+        try:
+            values, failure = self._computed(prepared), None
+        except InputError as error:
+            values, failure = {}, error
         position = 0
         for image, knees in waiting:
             if isinstance(knees, ImageError):
                 yield image, knees
                 continue
-            graded = []
-            for knee, turned in knees:
-                graded.append(self._graded(knee, turned, values, position))
-                position += 1
+            first, position = position, position + len(knees)
+            try:
+                if failure:
+                    raise failure
+                graded = [
+                    self._graded(knee, turned, values, place)
+                    for place, (knee, turned) in enumerate(knees, start=first)
+                ]
+            except InputError as error:  # the model's fault, and another may grade the film
+                graded = ImageError(_name(image), str(error), passing=True)
             yield image, graded
+
+    def _computed(self, prepared: list[np.ndarray]) -> dict[str, np.ndarray]:
+        """What the network gives of prepared knees, by name, a row a knee.
+
+        Raises:
+            InputError: the network fails, or gives another number of rows.
+        """
+        if not prepared:
+            return {}
+        values = self.network(np.stack(prepared)[..., np.newaxis].astype(np.float32))
+        for name, value in values.items():
+            if np.shape(value)[:1] != (len(prepared),):
+                raise InputError(f"the model gives {name} of shape {np.shape(value)} for "
+                                 f"{len(prepared)} knees")
+        return values
 
     def _graded(self, knee: PreparedKnee, turned: bool, values, position: int) -> GradedKnee:
         branches = {}
@@ -187,6 +208,8 @@ class Grader:
             for name, value in values.items()
             if name.endswith("_mask")
         }
+        for branch, mask in masks.items():
+            refuse_not_finite(mask, f"the mask of {branch}")
         alike, unlike = None, False
         if self._typical:
             alike = likeness(knee.image, np.array(self._typical["grey"]))
@@ -195,3 +218,8 @@ class Grader:
             knee.side, knee.image, branches, self.chosen, masks, turned, knee.place, alike, unlike,
             knee.mirrored,
         )  # fmt: skip
+
+
+def _name(image: np.ndarray | FileInMemory | str | os.PathLike):
+    """An image as a message calls it."""
+    return "the image" if isinstance(image, np.ndarray) else image

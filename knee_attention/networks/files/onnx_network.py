@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,22 @@ DESCRIPTION = "knee_attention"
 EXTERNAL_DATA, DATA_LOCATION = 13, 14
 """Fields of a TensorProto in onnx.proto that only a tensor in another file has."""
 
+DATA_TYPE, FLOAT_DATA, RAW_DATA = 2, 4, 9
+"""Fields of a TensorProto: what its numbers are, and where they may lie."""
+
+FLOAT, INT64 = 1, 7
+"""The data types that `export_onnx` writes."""
+
+OPERATOR = 4
+"""The field of a NodeProto that names its operator."""
+
+OPERATORS = frozenset({
+    "Add", "BatchNormalization", "Concat", "Conv", "Div", "Flatten", "Gemm", "Identity", "Max",
+    "MaxPool", "Mul", "Pad", "ReduceSum", "Relu", "Sigmoid", "Softmax", "Squeeze", "Sum",
+    "Transpose",
+})  # fmt: skip
+"""Those that `export_onnx` writes. With others a graph may run for ever."""
+
 INSIDE = {
     "model": {7: "graph", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
@@ -25,7 +42,7 @@ INSIDE = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {},
 }
-"""Which fields of which message of onnx.proto lead to tensors, and by which message."""
+"""Which fields of which message of onnx.proto lead to tensors and nodes, and by which message."""
 
 DEEPEST = 100
 """How many messages may lie inside one another, as protocol buffers have it."""
@@ -59,13 +76,7 @@ class OnnxNetwork:
             raise InputError(f"{path}: no such model file")
         self.path = path
         content = path.read_bytes()
-        try:
-            elsewhere = _lies_elsewhere(memoryview(content))
-        except ValueError:
-            raise InputError(f"{path}: no readable ONNX file") from None
-        if elsewhere:
-            raise InputError(f"{path}: its weights lie in another file, which is not read; all of "
-                             "an ONNX file has to be in it")
+        _refuse_other_content(content, path)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # what is wrong is said by the exception
         # Threads that wait in a loop take the processor from those that read the next films.
@@ -100,10 +111,44 @@ class OnnxNetwork:
         return dict(zip(self._names, values, strict=True))
 
 
-def _lies_elsewhere(content: memoryview, message: str = "model", depth: int = 1) -> bool:
-    """Whether a tensor of an ONNX file, in the wire format of protocol buffers, is in another file.
+def _refuse_other_content(content: bytes, path: Path) -> None:
+    """Refuse what no file of `export_onnx` holds, before onnxruntime reads it.
 
-    The package `onnx` could tell, but takes half a second to import.
+    The package `onnx` could read the file, but takes half a second to import.
+
+    Raises:
+        InputError: weights in another file, an operator that is never exported, weights that are
+            not finite, or a file that cannot be followed.
+    """
+    finite, operators = True, set()
+    try:
+        for message, field, value in _fields(memoryview(content)):
+            if message == "tensor" and field in (EXTERNAL_DATA, DATA_LOCATION):
+                raise InputError(f"{path}: its weights lie in another file, which is not read; all "
+                                 "of an ONNX file has to be in it")
+            if (message, field) == ("node", OPERATOR):
+                operators.add(bytes(value).decode(errors="replace"))
+            if INSIDE[message].get(field) == "tensor":
+                finite = finite and _is_finite(value)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: no readable ONNX file") from None
+    others = sorted(operators - OPERATORS)
+    if others:
+        raise InputError(f"{path}: its graph holds the operator {others[0][:80]!r}, which no "
+                         "exported model has; export the model again")
+    if not finite:
+        raise InputError(f"{path}: its weights are not all finite numbers of float32")
+
+
+def _fields(
+    content: memoryview, message: str = "model", depth: int = 1
+) -> Iterator[tuple[str, int, memoryview | int]]:
+    """Every field of an ONNX file in the wire format of protocol buffers, with what lies inside.
+
+    Yields:
+        The message it is a field of, its number, and its value.
 
     Raises:
         ValueError: it cannot be followed: damaged, too deep, or with groups, which ONNX lacks.
@@ -114,23 +159,34 @@ def _lies_elsewhere(content: memoryview, message: str = "model", depth: int = 1)
     while at < len(content):
         key, at = _varint(content, at)
         field, kind = key >> 3, key & 7
-        if message == "tensor" and field in (EXTERNAL_DATA, DATA_LOCATION):
-            return True
-        if kind == 2:
-            size, at = _varint(content, at)
-            inside = INSIDE[message].get(field)
-            if inside and _lies_elsewhere(content[at : at + size], inside, depth + 1):
-                return True
+        if kind == 0:
+            value, at = _varint(content, at)
+        elif kind in (1, 2, 5):
+            size = {1: 8, 5: 4}.get(kind)
+            if size is None:
+                size, at = _varint(content, at)
+            value = content[at : at + size]
             at += size
-        elif kind == 0:
-            _, at = _varint(content, at)
-        elif kind in (1, 5):
-            at += 8 if kind == 1 else 4
         else:
             raise ValueError
         if key >= 2**32 or at > len(content):
             raise ValueError
-    return False
+        yield message, field, value
+        if kind == 2 and field in INSIDE[message]:
+            yield from _fields(value, INSIDE[message][field], depth + 1)
+
+
+def _is_finite(tensor: memoryview) -> bool:
+    """Whether a TensorProto holds whole numbers, or float32 ones that are finite."""
+    kind, stored = None, []
+    for _, field, value in _fields(tensor, "tensor"):
+        if field == DATA_TYPE:
+            kind = value
+        elif field in (FLOAT_DATA, RAW_DATA):
+            stored.append(bytes(value))
+    if kind == FLOAT:
+        return bool(np.isfinite(np.frombuffer(b"".join(stored), "<f4")).all())
+    return kind == INT64
 
 
 def _varint(content: memoryview, at: int) -> tuple[int, int]:

@@ -140,3 +140,30 @@ def test_other_files_are_refused(tmp_path):
     export_onnx(model, path, description(model) | {"image_size": [64, 64]})
     with pytest.raises(InputError, match="does not describe itself"):
         OnnxNetwork(path)
+
+
+@pytest.mark.parametrize("stored", ["raw_data", "float_data", "float16", "bfloat16", "attribute"])
+def test_weights_that_are_not_finite_are_refused(tmp_path, stored):
+    path = tmp_path / "model.onnx"
+    model = build_model("antony_clsf", ("att0",), "single", (96, 96))
+    export_onnx(model, path, description(model))
+    graph = onnx.load(path)
+    tensor = next(item for item in graph.graph.initializer if list(item.dims) == [64])
+    values = onnx.numpy_helper.to_array(tensor).copy()
+    values[1] = np.nan
+    if stored == "float16":
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), tensor.name))
+    elif stored == "bfloat16":
+        name, kind = tensor.name, onnx.TensorProto.BFLOAT16
+        tensor.CopyFrom(onnx.helper.make_tensor(name, kind, tensor.dims, values))
+    elif stored == "float_data":
+        tensor.ClearField("raw_data")
+        tensor.float_data.extend(values.tolist())
+    else:
+        tensor.raw_data = values.tobytes()
+    if stored == "attribute":
+        graph.graph.node[0].attribute.append(onnx.helper.make_attribute("value", tensor))
+        tensor.raw_data = np.nan_to_num(values).tobytes()
+    path.write_bytes(graph.SerializeToString())
+    with pytest.raises(InputError, match="model.onnx: its weights are not all finite"):
+        OnnxNetwork(path)
