@@ -75,9 +75,7 @@ class Grader:
         self.chosen = self.description.get("chosen") or self.outputs[0]
         self.image_size = tuple(self.description["image_size"])
         self.preparation = Preparation.recorded(self.description, "the model").told(crop)
-        if self.chosen not in self.outputs:
-            raise InputError(f"a damaged model file: it names an output it lacks ({self.chosen!r})")
-        self._temperatures = self.description.get("temperatures", {})
+        self._temperatures = self.description.get("temperatures") or {}
         self._typical = self.description.get("typical_knee")
 
     def grade(

@@ -19,6 +19,7 @@ import numpy as np
 
 from knee_attention.errors import InputError
 from knee_attention.files import RUN_MODEL, open_hdf5, written_whole
+from knee_attention.networks.files.description import check_description
 from knee_attention.networks.files.graphs import graph_description
 from knee_attention.networks.files.pretrained import model_path
 from knee_attention.networks.files.stored_weights import (
@@ -181,10 +182,12 @@ def read_description(path: str | os.PathLike) -> dict:
                 said, config = file.attrs.get(DESCRIPTION, "{}"), file.attrs["model_config"]
         said, config = json.loads(said), json.loads(config)
         try:
-            return {**said, **graph_description(config)}
+            whole = {**said, **graph_description(config)}
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, ZeroDivisionError):
             raise InputError(f"{path}: no model of this project; a file of the original code "
                              "becomes one by knee-attention import-legacy") from None
+        check_description(whole, path)
+        return whole
 
 
 def _refuse_too_few_weights(description: Mapping, path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from knee_attention.errors import InputError
+from knee_attention.networks.files.description import check_description
 
 DESCRIPTION = "knee_attention"
 """The entry of a file's metadata in which it describes itself."""
@@ -60,7 +61,8 @@ class OnnxNetwork:
 
     Raises:
         InputError: onnxruntime is not installed; no such file, a damaged one, one of another
-            project, or one whose weights lie in other files.
+            project, one whose weights lie in other files, or one with operators that are never
+            exported.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -89,25 +91,41 @@ class OnnxNetwork:
             raise InputError(f"{path}: no readable ONNX file ({str(error).splitlines()[0]})"
                              ) from None
         try:
-            self.description = json.loads(
-                self._session.get_modelmeta().custom_metadata_map[DESCRIPTION]
-            )
-            self._names = [output.name for output in self._session.get_outputs()]
-            [knee] = self._session.get_inputs()
-            fits = knee.shape[1:3] == self.description["image_size"]
-            if not fits or not set(self.description["outputs"]) <= set(self._names):
-                raise ValueError
-        except (KeyError, ValueError, TypeError):
+            said = self._session.get_modelmeta().custom_metadata_map[DESCRIPTION]
+            self.description = {**json.loads(said)}
+        except (KeyError, RecursionError, TypeError, ValueError):
             raise InputError(f"{path}: no ONNX file of this project, it does not describe itself"
                              ) from None
+        check_description(self.description, path)
+        self._names = [output.name for output in self._session.get_outputs()]
+        if not self._is_as_described():
+            raise InputError(f"{path}: its graph is not that of its description; export the model "
+                             "again")
+
+    def _is_as_described(self) -> bool:
+        """Whether the graph takes and gives what the description says, as far as it declares it."""
+        said = self.description
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        taken = [(given.name, given.type, given.shape[1:]) for given in inputs]
+        ranks = {given.name: len(given.shape) for given in outputs}
+        wanted = dict.fromkeys(said["outputs"], 2)
+        wanted |= {f"{branch}_mask": 3 for branch in said["branches"]}
+        return taken == [("knee", "tensor(float)", [*said["image_size"], 1])] and ranks == wanted
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Probabilities `(n, 5)` of every output and masks of every branch, by name.
 
         Args:
             images: `(n, height, width, 1)` float32, 0-255.
+
+        Raises:
+            InputError: the graph cannot be computed.
         """
-        values = self._session.run(self._names, {"knee": images})
+        try:
+            values = self._session.run(self._names, {"knee": images})
+        except Exception as error:  # onnxruntime's exceptions have no common base
+            raise InputError(f"{self.path}: its graph cannot be computed "
+                             f"({str(error).splitlines()[0]})") from None
         return dict(zip(self._names, values, strict=True))
 
 
