@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from knee_attention.errors import InputError
 
@@ -127,10 +127,16 @@ def read_json(path: str | os.PathLike) -> dict:
 
 
 @contextmanager
-def open_hdf5(path: str | os.PathLike) -> Iterator["h5py.File"]:
+def open_hdf5(
+    path: str | os.PathLike, content: BinaryIO | None = None
+) -> Iterator["h5py.File"]:
     """Open an HDF5 file to read, if all that it holds lies in itself.
 
     HDF5 would follow links and file names to whatever else the user may read.
+
+    Args:
+        path: the file.
+        content: the HDF5 file itself, where it lies inside the file `path`.
 
     Raises:
         InputError: something in it lies in another file.
@@ -145,7 +151,7 @@ def open_hdf5(path: str | os.PathLike) -> Iterator["h5py.File"]:
         kinds = {key: thing.get(key, getclass=True, getlink=True) for key in links}
         return next((f"{name}/{key}" for key in kinds if kinds[key] is h5py.ExternalLink), None)
 
-    with h5py.File(path, "r") as file:
+    with h5py.File(content or path, "r") as file:
         found = elsewhere("", file) or file.visititems(elsewhere)
         if found:
             raise InputError(f"{path}: {found.strip('/')} lies in another file, which is not read; "

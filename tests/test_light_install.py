@@ -98,7 +98,7 @@ def folder(tmp_path_factory):
     description = {
         "name": "small", "outputs": ["att0"], "image_size": [96, 96], "backbone": "antony_clsf",
         "branches": ["att0"], "fusion": "single", "pixel_mean": [0.0], "pixel_deviation": 1.0,
-        "precision": "float32",
+        "precision": "float32", "channels": 1,
     }  # fmt: skip
     model = build_model("antony_clsf", ("att0",), "single", (96, 96))
     export_onnx(model, folder / "model.onnx", description)

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from knee_attention.files import RUN_MODEL
+from knee_attention.films.preparation import CROPS_IN_WORDS, Preparation
 from knee_attention.networks.files.pretrained import model_named
 from knee_attention.networks.fusions import described
 
@@ -23,6 +24,7 @@ def run(options: argparse.Namespace) -> None:
     """Print what the file says of itself, a line a property."""
     path = options.model / RUN_MODEL if options.model.is_dir() else options.model
     known = _description(path)
+    Preparation.recorded(known, path)  # refuses what could not be shown below
     height, width = known["image_size"]
     rows = [
         ("file", f"{path}, {path.stat().st_size / 1e6:.1f} MB"),
@@ -70,8 +72,6 @@ def _description(path: Path) -> dict:
 
 
 def _cutting(known: dict) -> str | None:
-    from knee_attention.films.preparation import CROPS_IN_WORDS
-
     cutting = known.get("cutting")
     if not cutting:
         return CROPS_IN_WORDS.get((known.get("preparation") or {}).get("crop"))

@@ -5,7 +5,9 @@ Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", ICM
 
 import numpy as np
 
+from knee_attention.errors import InputError
 from knee_attention.evidence.ensemble import before_softmax, softmax
+from knee_attention.evidence.finite import refuse_not_finite
 
 LEAST, MOST = 0.1, 10.0
 """Between these the temperature is looked for."""
@@ -22,8 +24,15 @@ def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 
     Returns:
         `(n, 5)` float64, rows summing to one.
+
+    Raises:
+        InputError: the temperature is not a number above 0, or a probability is not finite.
     """
-    return softmax(before_softmax(probabilities) / temperature)
+    if not 0 < temperature < np.inf:
+        raise InputError(f"expected a temperature above 0. Received: {temperature}")
+    scores = before_softmax(probabilities) / temperature
+    refuse_not_finite(scores, f"a probability of temperature {temperature}")
+    return softmax(scores)
 
 
 def best_temperature(grades: np.ndarray, probabilities: np.ndarray) -> float:

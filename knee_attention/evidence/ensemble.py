@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from knee_attention.evidence.finite import refuse_not_finite
 from knee_attention.kl import REGRESSION
 
 T = TypeVar("T")
@@ -23,6 +24,9 @@ def ensemble(probabilities: list[np.ndarray]) -> np.ndarray:
 
     Returns:
         `(n, 5)` probabilities.
+
+    Raises:
+        InputError: a probability is not finite.
     """
     return softmax(np.mean([before_softmax(values) for values in probabilities], axis=0))
 
@@ -30,7 +34,11 @@ def ensemble(probabilities: list[np.ndarray]) -> np.ndarray:
 def before_softmax(probabilities: np.ndarray) -> np.ndarray:
     """Values `(n, 5)` of which `softmax` makes these probabilities: their logarithms, which are the
     network's own up to a constant a row.
+
+    Raises:
+        InputError: a probability is not finite.
     """
+    refuse_not_finite(probabilities, "a probability")
     return np.log(np.maximum(probabilities.astype(np.float64), 1e-12))
 
 

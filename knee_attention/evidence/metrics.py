@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn import metrics as sk
 
+from knee_attention.evidence.finite import refuse_not_finite
 from knee_attention.kl import GRADES, OSTEOARTHRITIS
 
 LEAST_PROBABILITY = 1e-7
@@ -30,7 +31,11 @@ def grade_metrics(grades: np.ndarray, probabilities: np.ndarray) -> dict:
         accuracy and ROC AUC of radiographic osteoarthritis (KL >= 2; AUC None with a single
         class), expected calibration error, the 5x5 confusion matrix (rows: true grade), and
         `per_grade`, five dicts of precision, recall, F1 (None where undefined) and knees.
+
+    Raises:
+        InputError: a probability is not finite.
     """
+    refuse_not_finite(probabilities, "a probability")
     predicted = probabilities.argmax(axis=1)
     has_oa = grades >= OSTEOARTHRITIS
     oa_probability = probabilities[:, OSTEOARTHRITIS:].sum(axis=1)
@@ -56,7 +61,12 @@ def grade_metrics(grades: np.ndarray, probabilities: np.ndarray) -> dict:
 
 
 def losses(grades: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Each knee's categorical cross-entropy in nats, `(n,)`."""
+    """Each knee's categorical cross-entropy in nats, `(n,)`.
+
+    Raises:
+        InputError: a probability is not finite.
+    """
+    refuse_not_finite(probabilities, "a probability")
     return -np.log(np.maximum(probabilities[np.arange(len(grades)), grades], LEAST_PROBABILITY))
 
 
@@ -73,7 +83,11 @@ def expected_calibration_error(grades: np.ndarray, probabilities: np.ndarray) ->
     Zero is perfect; in small samples noise alone makes it larger.
 
     Reference: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equation 3.
+
+    Raises:
+        InputError: a probability is not finite.
     """
+    refuse_not_finite(probabilities, "a probability")
     highest = probabilities.max(axis=1)
     bins = np.minimum((highest * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     sums = np.bincount(bins, (probabilities.argmax(axis=1) == grades) - highest)

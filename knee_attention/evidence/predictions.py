@@ -10,6 +10,7 @@ import pandas as pd
 
 from knee_attention.errors import InputError
 from knee_attention.evidence.ensemble import classifying, ensemble
+from knee_attention.evidence.finite import refuse_not_finite
 from knee_attention.files import escaped, unescaped, written_whole
 from knee_attention.kl import GRADES
 
@@ -36,12 +37,19 @@ class Predictions:
         subjects: the person each knee belongs to.
         grades: `(n,)` int, true Kellgren-Lawrence grades.
         probabilities: `{output: (n, 5) float64}`, rows summing to one.
+
+    Raises:
+        InputError: a probability is not finite.
     """
 
     files: list[str]
     subjects: list[str]
     grades: np.ndarray
     probabilities: dict[str, np.ndarray]
+
+    def __post_init__(self):
+        for name, values in self.probabilities.items():
+            refuse_not_finite(values, f"a probability of {name}")
 
     def __len__(self) -> int:
         return len(self.grades)

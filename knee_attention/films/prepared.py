@@ -94,7 +94,8 @@ def _joints(
     knees = []
     for crop in crops:
         place = Place(crop.box, picture, scale, film.shape, whole)
-        knees.append(_cut(crop.image, crop.side or side, preparation, size, place))
+        known = crop.side if len(crops) > 1 else side  # one joint has no side by its place
+        knees.append(_cut(crop.image, known, preparation, size, place))
     return knees
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from knee_attention.errors import ImageError, InputError
 from knee_attention.evidence.calibration import tempered
+from knee_attention.evidence.finite import refuse_not_finite
 from knee_attention.evidence.regression import as_probabilities
 from knee_attention.films.inputs import FileInMemory, OpenedFilm, files_to_open, open_film
 from knee_attention.films.likeness import likeness
@@ -74,9 +75,7 @@ class Grader:
         self.chosen = self.description.get("chosen") or self.outputs[0]
         self.image_size = tuple(self.description["image_size"])
         self.preparation = Preparation.recorded(self.description, "the model").told(crop)
-        if self.chosen not in self.outputs:
-            raise InputError(f"a damaged model file: it names an output it lacks ({self.chosen!r})")
-        self._temperatures = self.description.get("temperatures", {})
+        self._temperatures = self.description.get("temperatures") or {}
         self._typical = self.description.get("typical_knee")
 
     def grade(
@@ -144,35 +143,56 @@ class Grader:
 
     def _prepare(self, image, view: str) -> list[tuple[PreparedKnee, bool, float]] | ImageError:
         """Each knee, whether the image was a negative, and the aspect of its pixels."""
-        is_array = isinstance(image, np.ndarray)
-        name = "the image" if is_array else image
         turned = False
         try:
-            film = OpenedFilm(image, None) if is_array else open_film(image)
+            known = isinstance(image, np.ndarray)
+            film = OpenedFilm(image, None) if known else open_film(image)
             pixels, turned = bone_bright(film.pixels, self.polarity)
             knees = prepared_knees(pixels, view, film.side, self.preparation, self.image_size)
             return [(knee, turned, film.pixel_aspect) for knee in knees]
         except MemoryError:
-            return ImageError(name, "not enough memory", passing=True)
+            return ImageError(_name(image), "not enough memory", passing=True)
         except (ValueError, TypeError) as error:
-            return refused(name, error, turned)
+            return refused(_name(image), error, turned)
 
     def _grade_batch(self, waiting: list[tuple]) -> Iterator[tuple]:
         readable = [knees for _, knees in waiting if not isinstance(knees, ImageError)]
         prepared = [knee.image for knees in readable for knee, _, _ in knees]
-        values = {}
-        if prepared:
-            values = self.network(np.stack(prepared)[..., np.newaxis].astype(np.float32))
+        try:
+            values, failure = self._computed(prepared), None
+        except InputError as error:
+            values, failure = {}, error
         position = 0
         for image, knees in waiting:
             if isinstance(knees, ImageError):
                 yield image, knees
                 continue
-            graded = []
-            for knee, turned, aspect in knees:
-                graded.append(self._graded(knee, turned, aspect, values, position))
-                position += 1
+            first, position = position, position + len(knees)
+            try:
+                if failure:
+                    raise failure
+                graded = [
+                    self._graded(*knee, values, place)
+                    for place, knee in enumerate(knees, start=first)
+                ]
+            except InputError as error:  # the model's fault, and another may grade the film
+                graded = ImageError(_name(image), str(error), passing=True)
             yield image, graded
+
+    def _computed(self, prepared: list[np.ndarray]) -> dict[str, np.ndarray]:
+        """What the network gives of prepared knees, by name, a row a knee.
+
+        Raises:
+            InputError: the network fails, or gives another number of rows.
+        """
+        if not prepared:
+            return {}
+        values = self.network(np.stack(prepared)[..., np.newaxis].astype(np.float32))
+        for name, value in values.items():
+            if np.shape(value)[:1] != (len(prepared),):
+                raise InputError(f"the model gives {name} of shape {np.shape(value)} for "
+                                 f"{len(prepared)} knees")
+        return values
 
     def _graded(
         self, knee: PreparedKnee, turned: bool, aspect: float, values, position: int
@@ -188,6 +208,8 @@ class Grader:
             for name, value in values.items()
             if name.endswith("_mask")
         }
+        for branch, mask in masks.items():
+            refuse_not_finite(mask, f"the mask of {branch}")
         alike, unlike = None, False
         if self._typical:
             alike = likeness(knee.image, np.array(self._typical["grey"]))
@@ -196,3 +218,8 @@ class Grader:
             knee.side, knee.image, branches, self.chosen, masks, turned, knee.place, alike, unlike,
             knee.mirrored, aspect,
         )  # fmt: skip
+
+
+def _name(image: np.ndarray | FileInMemory | str | os.PathLike):
+    """An image as a message calls it."""
+    return "the image" if isinstance(image, np.ndarray) else image

@@ -11,6 +11,7 @@ from knee_attention.datasets.batches import EVALUATION_BATCH, KneeBatches
 from knee_attention.datasets.knees import Knees
 from knee_attention.evidence.ensemble import ensemble
 from knee_attention.evidence.evaluation import split_results
+from knee_attention.evidence.finite import refuse_not_finite
 from knee_attention.evidence.localisation import localisation, widened
 from knee_attention.evidence.predictions import Predictions, own_subjects
 from knee_attention.evidence.regression import as_probabilities
@@ -98,6 +99,9 @@ def measure(
         knees: at the model's image size.
         devices: number of devices that share the model's batches.
         mirrored: show it every knee with left and right exchanged; so are the masks.
+
+    Raises:
+        InputError: an output or a mask holds NaN or infinity.
     """
     network = with_masks(model)
     # A model that was loaded, not trained, would let Keras choose XLA, which is slow on a CPU.
@@ -107,6 +111,9 @@ def measure(
     values = network.predict(batches, verbose=1 if sys.stdout.isatty() else 0)
     values = {name: value[: len(knees)] for name, value in values.items()}
     probabilities = {name: as_probabilities(values[name]) for name in model.output}
+    masks = masks_among(values)
+    for branch, mask in masks.items():
+        refuse_not_finite(mask, f"the mask of {branch}")
     subjects = own_subjects(knees.files, knees.subjects)
     predictions = Predictions(knees.files, subjects, knees.grades, probabilities)
-    return Measured(knees, predictions, masks_among(values))
+    return Measured(knees, predictions, masks)

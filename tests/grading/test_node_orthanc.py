@@ -19,6 +19,7 @@ from processes import heeding_signals  # noqa: E402
 from pydicom import dcmread  # noqa: E402
 from study_films import free_port, send, study_film, until  # noqa: E402
 
+from knee_attention.networks.files.model_files import read_description, save_model
 from knee_attention.networks.files.onnx_export import export_onnx  # noqa: E402
 from knee_attention.networks.model import build_model  # noqa: E402
 
@@ -76,7 +77,8 @@ class Orthanc:
 def model(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "model.onnx"
     network = build_model("antony_clsf", ("att0",), "single", (96, 96))
-    export_onnx(network, path, {"name": "small", "outputs": ["att0"], "image_size": [96, 96]})
+    save_model(network, path.with_suffix(".h5"), {"name": "small"})
+    export_onnx(network, path, read_description(path.with_suffix(".h5")))
     return path
 
 

@@ -7,9 +7,9 @@ arrays.
 
 import json
 import os
-import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,8 +19,15 @@ import numpy as np
 
 from knee_attention.errors import InputError
 from knee_attention.files import RUN_MODEL, open_hdf5, written_whole
+from knee_attention.networks.files.description import check_description
 from knee_attention.networks.files.graphs import graph_description
 from knee_attention.networks.files.pretrained import model_path
+from knee_attention.networks.files.stored_weights import (
+    arrays_in,
+    open_weights,
+    refuse_larger,
+    refuse_not_finite,
+)
 from knee_attention.networks.model import build_model
 
 DESCRIPTION = "knee_attention"
@@ -29,9 +36,6 @@ archive the member of this name with the suffix .json."""
 
 LARGEST_TEXT = 2**24
 """Bytes of a configuration or description in a .keras archive; a hundredth is usual."""
-
-MOST_INFLATED = 10
-"""How many times its own size a file's weights may unpack to."""
 
 HEADING = 1_000_000
 """More bytes than a model file has besides its weights."""
@@ -72,16 +76,15 @@ def load_model(path: str | os.PathLike) -> keras.Model:
         InputError: no such file, a damaged one, or no model of this project.
     """
     path = existing_model_file(path)
-    model = empty_model(read_description(path))
+    description = read_description(path)
     with _damage_told(path):
+        _refuse_too_few_weights(description, path)
+        model = empty_model(description)
         if path.suffix == ".keras":
-            with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
-                name = "model.weights.h5"
-                _refuse_larger(archive, name, MOST_INFLATED * path.stat().st_size, path)
-                weights = archive.extract(name, folder)
-                with open_hdf5(weights) as file:
-                    _refuse_inflated(file, path)
-                model.load_weights(weights)
+            with open_weights(path):  # refuses what Keras would read without a look at it
+                model.load_weights(path)
+            for layer in model.layers:
+                refuse_not_finite(layer.name, layer.get_weights(), path)
         else:
             set_all_weights(model, layer_weights(path), path)
     return model
@@ -133,11 +136,10 @@ def layer_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
         path: a whole model or weights alone, as Keras 2 and 3 write them.
 
     Raises:
-        InputError: no such file, not an HDF5 file, or a damaged one.
+        InputError: no such file, not an HDF5 file, a damaged one, or weights that are not finite.
     """
     path = existing_model_file(path)
-    with _damage_told(path), open_hdf5(path) as file:
-        _refuse_inflated(file, path)
+    with _damage_told(path), open_weights(path) as file:
         root = file["model_weights"] if "model_weights" in file else file
         named = {}
         for layer in root.attrs.get("layer_names", root):
@@ -148,6 +150,7 @@ def layer_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
             stored = [group[name] for name in group.attrs["weight_names"]]
             if stored:
                 named[layer] = [np.asarray(array) for array in stored]
+                refuse_not_finite(layer, named[layer], path)
     return named
 
 
@@ -168,7 +171,7 @@ def read_description(path: str | os.PathLike) -> dict:
                 name = f"{DESCRIPTION}.json"
                 texts = {"config.json", name} & set(archive.namelist())
                 for text in texts:
-                    _refuse_larger(archive, text, LARGEST_TEXT, path)
+                    refuse_larger(archive, text, LARGEST_TEXT, path)
                 said = archive.read(name) if name in texts else "{}"
                 config = archive.read("config.json")
         else:
@@ -179,25 +182,37 @@ def read_description(path: str | os.PathLike) -> dict:
                 said, config = file.attrs.get(DESCRIPTION, "{}"), file.attrs["model_config"]
         said, config = json.loads(said), json.loads(config)
         try:
-            return {**said, **graph_description(config)}
+            whole = {**said, **graph_description(config)}
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, ZeroDivisionError):
             raise InputError(f"{path}: no model of this project; a file of the original code "
                              "becomes one by knee-attention import-legacy") from None
+        check_description(whole, path)
+        return whole
 
 
-def _refuse_larger(archive: zipfile.ZipFile, name: str, most: int, path: Path) -> None:
-    """A small archive may unpack to more than memory and disk hold."""
-    size = archive.getinfo(name).file_size
-    if size > most:
-        raise InputError(f"{path}: a damaged model file ({name} unpacks to {size / 1e6:.0f} MB)")
+def _refuse_too_few_weights(description: Mapping, path: Path) -> None:
+    """Refuse a graph with more weights than its file holds, before memory is taken for them.
 
+    With attention branches a graph is never large. The dense layers of a baseline have a weight for
+    each feature of each position, and a small file may ask for images that need gigabytes.
 
-def _refuse_inflated(file: h5py.File, path: Path) -> None:
-    """Keras does not compress, and weights hardly can be: far more numbers than bytes are none."""
-    sizes = []
-    file.visititems(lambda _, thing: sizes.append(getattr(thing, "nbytes", 0)))
-    if sum(sizes) > MOST_INFLATED * Path(file.filename).stat().st_size:
-        raise InputError(f"{path}: a damaged model file (its arrays are far larger than the file)")
+    Raises:
+        InputError: the file holds fewer.
+    """
+    if description["branches"]:
+        return
+
+    def count_weights() -> int:
+        with keras.StatelessScope(initialize_variables=False):
+            return empty_model(description).count_params()
+
+    with ThreadPoolExecutor(1) as pool:  # Keras keeps the unused variables until a thread ends
+        needed = pool.submit(count_weights).result()
+    with open_weights(path) as file:
+        held = sum(array.size for array in arrays_in(file))
+    if needed > held:
+        raise InputError(f"{path}: a damaged model file (its graph has {needed:,} weights, the "
+                         f"file holds {held:,})")
 
 
 def existing_model_file(path: str | os.PathLike) -> Path:

@@ -14,7 +14,14 @@ from knee_attention.networks.files.onnx_network import OnnxNetwork  # noqa: E402
 
 
 def description(model):
-    return {"outputs": list(model.output), "image_size": list(model.input.shape[1:3])}
+    """What `read_description` would say of a model; of its pixels, nothing that is checked here."""
+    masks = [layer.name for layer in model.layers if layer.name.endswith("_mask")]
+    return {
+        "backbone": "antony_clsf", "fusion": "multi_loss", "precision": "float32",
+        "branches": [name.removesuffix("_mask") for name in masks],
+        "outputs": list(model.output), "image_size": list(model.input.shape[1:3]),
+        "channels": 1, "pixel_mean": [0.0], "pixel_deviation": 1.0,
+    }  # fmt: skip
 
 
 def shaken(model):
@@ -138,5 +145,144 @@ def test_other_files_are_refused(tmp_path):
         OnnxNetwork(path)
     model = build_model("antony_clsf", ("att0",), "single", (96, 96))
     export_onnx(model, path, description(model) | {"image_size": [64, 64]})
-    with pytest.raises(InputError, match="does not describe itself"):
+    with pytest.raises(InputError, match="model.onnx: its graph is not that of its description"):
+        OnnxNetwork(path)
+
+
+@pytest.mark.parametrize("stored", ["raw_data", "float_data", "float16", "bfloat16", "attribute"])
+def test_weights_that_are_not_finite_are_refused(tmp_path, stored):
+    path = tmp_path / "model.onnx"
+    model = build_model("antony_clsf", ("att0",), "single", (96, 96))
+    export_onnx(model, path, description(model))
+    graph = onnx.load(path)
+    tensor = next(item for item in graph.graph.initializer if list(item.dims) == [64])
+    values = onnx.numpy_helper.to_array(tensor).copy()
+    values[1] = np.nan
+    if stored == "float16":
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), tensor.name))
+    elif stored == "bfloat16":
+        name, kind = tensor.name, onnx.TensorProto.BFLOAT16
+        tensor.CopyFrom(onnx.helper.make_tensor(name, kind, tensor.dims, values))
+    elif stored == "float_data":
+        tensor.ClearField("raw_data")
+        tensor.float_data.extend(values.tolist())
+    else:
+        tensor.raw_data = values.tobytes()
+    if stored == "attribute":
+        graph.graph.node[0].attribute.append(onnx.helper.make_attribute("value", tensor))
+        tensor.raw_data = np.nan_to_num(values).tobytes()
+    path.write_bytes(graph.SerializeToString())
+    with pytest.raises(InputError, match="model.onnx: its weights are not all finite"):
+        OnnxNetwork(path)
+
+
+@pytest.mark.parametrize("given", [
+    {"backbone": None}, {"outputs": "att0"}, {"image_size": 96}, {"temperatures": {"att0": 0}},
+    {"typical_knee": {"grey": [[0, 1], [1, 0]], "least": 0.1}}, {"experiment": []},
+])  # fmt: skip
+def test_its_description_is_checked(tmp_path, given):
+    path = tmp_path / "model.onnx"
+    model = build_model("antony_clsf", ("att0",), "single", (96, 96))
+    export_onnx(model, path, description(model) | given)
+    with pytest.raises(InputError, match="model.onnx: a damaged model file"):
+        OnnxNetwork(path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "3", "{", "[" * 10**5])
+def test_a_description_that_is_none_is_refused(tmp_path, text):
+    path = tmp_path / "model.onnx"
+    model = build_model("antony_clsf", ("att0",), "single", (96, 96))
+    export_onnx(model, path, description(model))
+    graph = onnx.load(path)
+    graph.metadata_props[0].value = text
+    path.write_bytes(graph.SerializeToString())
+    with pytest.raises(InputError, match="model.onnx: .*does not describe itself"):
+        OnnxNetwork(path)
+
+
+def other_graph(change):
+    """An exported model whose graph was changed afterwards."""
+    model = build_model("antony_clsf", ("att0",), "single", (96, 96))
+
+    def write(path):
+        export_onnx(model, path, description(model))
+        whole = onnx.load(path)
+        change(whole.graph)
+        path.write_bytes(whole.SerializeToString())
+
+    return write
+
+
+def rename_input(graph):
+    graph.input[0].name = graph.node[0].input[0] = "film"
+
+
+def grade_by_the_mask(graph):
+    """The output that grades is one number a position, said to be so."""
+    graph.output[0].CopyFrom(graph.output[1])
+    graph.output[0].name = "att0"
+    at = next(node for node in graph.node if node.output[0] == "att0")
+    at.input[0] = "att0_mask"
+    graph.node.remove(at)
+    graph.node.append(at)
+
+
+def lose_the_mask(graph):
+    del graph.output[1]
+
+
+def declare_other_input_type(graph):
+    graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.DOUBLE
+
+
+@pytest.mark.parametrize(
+    "change", [rename_input, grade_by_the_mask, lose_the_mask, declare_other_input_type]
+)
+def test_a_graph_that_is_not_that_of_its_description_is_refused(tmp_path, change):
+    other_graph(change)(tmp_path / "model.onnx")
+    with pytest.raises(InputError, match="model.onnx: (its graph is not that|no readable ONNX)"):
+        OnnxNetwork(tmp_path / "model.onnx")
+
+
+def test_a_graph_that_cannot_be_computed_says_so(tmp_path):
+    """Its mask is for another grid, which shows only when knees come."""
+    def misfit(graph):
+        for value in (*graph.input, *graph.output):
+            for dimension in value.type.tensor_type.shape.dim[1:3]:
+                dimension.dim_value = 128 if value.name == "knee" else dimension.dim_value
+
+    model = build_model("antony_clsf", ("att0",), "single", (96, 96))
+    path = tmp_path / "model.onnx"
+    export_onnx(model, path, description(model) | {"image_size": [128, 128]})
+    whole = onnx.load(path)
+    misfit(whole.graph)
+    path.write_bytes(whole.SerializeToString())
+    with pytest.raises(InputError, match="model.onnx: (its graph cannot be computed|no readable)"):
+        OnnxNetwork(path)(np.zeros((1, 128, 128, 1), np.float32))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("place", ["the graph", "a function"])
+def test_operators_that_are_never_exported_are_refused_before_they_run(tmp_path, place):
+    """A Loop without an end, which onnxruntime would run at once: its values are constants."""
+    path = tmp_path / "model.onnx"
+    model = build_model("antony_clsf", ("att0",), "single", (96, 96))
+    export_onnx(model, path, description(model))
+    whole = onnx.load(path)
+    boolean, helper = onnx.TensorProto.BOOL, onnx.helper
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"])], "body",
+        [helper.make_tensor_value_info("turn", onnx.TensorProto.INT64, []),
+         helper.make_tensor_value_info("go", boolean, [])],
+        [helper.make_tensor_value_info("on", boolean, [])],
+    )  # fmt: skip
+    loop = helper.make_node("Loop", ["", "yes"], [], body=body)
+    yes = helper.make_node("Constant", [], ["yes"], value_int=1)
+    if place == "a function":
+        function = helper.make_function("own", "Relu", ["x"], ["x"], [loop, yes], [])
+        whole.functions.append(function)
+    else:
+        whole.graph.node.extend([yes, loop])
+    path.write_bytes(whole.SerializeToString())
+    with pytest.raises(InputError, match=r"holds the operator '(Constant|Loop)', which"):
         OnnxNetwork(path)

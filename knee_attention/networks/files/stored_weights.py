@@ -1,0 +1,68 @@
+"""The stored weights of a model file, looked at before memory is taken for them."""
+
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from knee_attention.errors import InputError
+from knee_attention.files import open_hdf5
+
+MOST_INFLATED = 10
+"""How many times its own size a file's weights may unpack to."""
+
+WEIGHTS = "model.weights.h5"
+"""The member of a .keras archive that holds the weights."""
+
+
+@contextmanager
+def open_weights(path: Path) -> Iterator[h5py.File]:
+    """The HDF5 file of the weights: an `.h5` file itself, or that in a `.keras` archive.
+
+    Raises:
+        InputError: it unpacks to far more than the file, or something in it lies elsewhere.
+    """
+    content, size = None, path.stat().st_size
+    if path.suffix == ".keras":
+        with zipfile.ZipFile(path) as archive:
+            refuse_larger(archive, WEIGHTS, MOST_INFLATED * size, path)
+            content = BytesIO(archive.read(WEIGHTS))
+            size = len(content.getbuffer())
+    with open_hdf5(path, content) as file:
+        # Keras does not compress, and weights hardly can be: far more numbers than bytes are none.
+        if sum(array.nbytes for array in arrays_in(file)) > MOST_INFLATED * size:
+            raise InputError(f"{path}: a damaged model file (its arrays are far larger than the "
+                             "file)")
+        yield file
+
+
+def arrays_in(file: h5py.File) -> list[h5py.Dataset]:
+    """Every array of an HDF5 file."""
+    found = []
+    file.visititems(lambda _, thing: found.append(thing))
+    return [thing for thing in found if isinstance(thing, h5py.Dataset)]
+
+
+def refuse_larger(archive: zipfile.ZipFile, name: str, most: int, path: Path) -> None:
+    """Refuse a member of an archive of more than `most` bytes; a small archive may hold gigabytes.
+
+    Raises:
+        InputError: it is larger.
+    """
+    size = archive.getinfo(name).file_size
+    if size > most:
+        raise InputError(f"{path}: a damaged model file ({name} unpacks to {size / 1e6:.0f} MB)")
+
+
+def refuse_not_finite(layer: str, arrays: Iterable[np.ndarray], path: Path) -> None:
+    """Refuse NaN and infinity. A pool or a ReLU may turn them into numbers that look right.
+
+    Raises:
+        InputError: the weights of this layer hold some.
+    """
+    if not all(np.isfinite(array).all() for array in arrays if array.dtype.kind == "f"):
+        raise InputError(f"{path}: the weights of {layer} are not all finite numbers")

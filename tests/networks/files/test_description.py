@@ -1,0 +1,116 @@
+"""A description is checked when a file is read: an entry of a wrong type or range is named."""
+
+import json
+import math
+
+import h5py
+import numpy as np
+import pytest
+
+from knee_attention.errors import InputError
+from knee_attention.films.likeness import GRID, typical_knee
+from knee_attention.grading.grader import load_grader
+from knee_attention.networks.files.description import TYPICAL_SIDE, check_description
+from knee_attention.networks.files.model_files import read_description, save_model
+from knee_attention.networks.model import build_model
+from knee_attention.phantoms.film import phantom_film
+
+GREY = [[row + column for column in range(16)] for row in range(16)]
+GOOD = {
+    "backbone": "vgg16", "branches": ["att0", "att1"], "fusion": "multi_loss",
+    "outputs": ["att0", "att1"], "image_size": [320, 224], "channels": 1, "pixel_mean": [120.5],
+    "pixel_deviation": 75, "precision": "float32", "name": "mine", "chosen": "att1",
+    "synthetic": False, "parameters": 7_709_054, "temperatures": {"att0": 1.2, "att1": 1},
+    "typical_knee": {"grey": GREY, "least": 0.81}, "experiment": {"seed": 3, "limit": None},
+    "results": {"split": "test", "knees": 9, "outputs": {"att0": {"accuracy": 1, "kappa": None}}},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build_model("antony_clsf", ("att0",), "single", (96, 96))
+
+
+def test_a_good_one_passes_with_and_without_what_may_be_missing():
+    check_description(GOOD, "model.h5")
+    check_description({**GOOD, "chosen": None, "results": None, "more": object()}, "model.h5")
+    graph = dict(list(GOOD.items())[:9])
+    check_description(graph, "model.h5")
+
+
+def test_a_typical_knee_is_checked_at_the_size_that_knees_are_compared_at():
+    assert TYPICAL_SIDE == GRID
+    typical = typical_knee([np.arange(96 * 96).reshape(96, 96) % 256]).tolist()
+    check_description({**GOOD, "typical_knee": {"grey": typical, "least": -1}}, "model.h5")
+
+
+@pytest.mark.parametrize(("entry", "value"), [
+    *[(name, None) for name in list(GOOD)[:9]],
+    ("backbone", 16), ("fusion", []), ("precision", {}),
+    ("branches", "att0"), ("branches", ["att0", "att0"]), ("branches", [0]),
+    ("outputs", []), ("outputs", ["att0", "att0"]), ("outputs", [""]),
+    ("image_size", [320]), ("image_size", [320.0, 224]), ("image_size", [0, 224]),
+    ("image_size", [10**6, 224]), ("image_size", [True, 224]), ("image_size", "ab"),
+    ("channels", 2), ("channels", True),
+    ("pixel_mean", 120), ("pixel_mean", [math.nan]), ("pixel_mean", [1, 2]),
+    ("pixel_deviation", 0), ("pixel_deviation", -1), ("pixel_deviation", math.inf),
+    ("pixel_deviation", 10**400),
+    ("name", 3), ("chosen", "att9"), ("chosen", 0), ("synthetic", "no"), ("parameters", 1.5),
+    ("temperatures", [1]), ("temperatures", {"att0": 0}), ("temperatures", {"att0": -1}),
+    ("temperatures", {"att0": "1"}), ("temperatures", {"att0": math.nan}),
+    ("temperatures", {"att9": 1.0}),
+    ("typical_knee", {"grey": [[1, 2], [3, 4]], "least": 0.5}), ("typical_knee", GREY),
+    ("typical_knee", {"grey": GREY}), ("typical_knee", {"grey": GREY, "least": 2}),
+    ("typical_knee", {"grey": [[7] * 16] * 16, "least": 0.5}),
+    ("typical_knee", {"grey": [[*row[:15], math.nan] for row in GREY], "least": 0.5}),
+    ("typical_knee", {"grey": [[*row[:15], 256] for row in GREY], "least": 0.5}),
+    ("experiment", []), ("experiment", {"seed": "1"}), ("experiment", {"limit": -2}),
+    ("results", {}), ("results", {**GOOD["results"], "outputs": {"att0": {"accuracy": "high"}}}),
+    ("results", {**GOOD["results"], "outputs": {"att0": {"accuracy": math.nan}}}),
+])  # fmt: skip
+def test_an_entry_that_cannot_be_is_named_in_one_sentence(entry, value):
+    with pytest.raises(InputError, match="model.h5: a damaged model file .*expected") as refused:
+        check_description({**GOOD, entry: value}, "model.h5")
+    said = str(refused.value)
+    assert "\n" not in said and len(said) < 250
+    assert entry in said or "att9" in said
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+@pytest.mark.parametrize("given", [{"temperatures": {"att0": -1}}, {"chosen": "att1"},
+                                   {"typical_knee": {"grey": [[0, 1]] * 2, "least": 0}}])
+def test_the_files_of_keras_are_checked_when_they_are_read(model, tmp_path, suffix, given):
+    path = tmp_path / f"model{suffix}"
+    save_model(model, path, given)
+    for read in (read_description, load_grader):
+        with pytest.raises(InputError, match=f"model{suffix}: a damaged model file"):
+            read(path)
+
+
+@pytest.mark.parametrize("scale", [-1.0, 1e-400, math.nan])
+def test_pixels_of_the_graph_are_checked_too(model, tmp_path, scale):
+    path = tmp_path / "model.h5"
+    save_model(model, path, {})
+    with h5py.File(path, "a") as file:
+        config = json.loads(file.attrs["model_config"])
+        for layer in config["config"]["layers"]:
+            if layer["config"]["name"] == "pixels":
+                layer["config"]["scale"] = scale
+        file.attrs["model_config"] = json.dumps(config)
+    with pytest.raises(InputError, match="model.h5: (a damaged model file|no model of this)"):
+        read_description(path)
+
+
+@pytest.mark.parametrize("given", [
+    {"cutting": {"size": 3}}, {"cutting": [1]}, {"preparation": "pad"},
+    {"results": {"outputs": {}}}, {"experiment": 5}, {"parameters": "many"},
+])  # fmt: skip
+def test_info_says_what_is_wrong_in_one_sentence(model, tmp_path, refused, given):
+    save_model(model, tmp_path / "model.h5", given)
+    assert "model.h5: " in refused("info", tmp_path / "model.h5")
+
+
+def test_temperatures_that_pass_are_used(model, tmp_path):
+    save_model(model, tmp_path / "model.h5", {"temperatures": {"att0": 2}})
+    knees = load_grader(tmp_path / "model.h5").grade(phantom_film((0, 4), 3, height=200).image)
+    assert len(knees) == 2
