@@ -68,7 +68,7 @@ def test_a_file_without_transfer_syntax_and_with_compressed_pixels_is_refused(tm
     dataset = dcmread(write_dicom(tmp_path / "film", FILM, compression=RLELossless))
     del dataset.file_meta
     dcmwrite(tmp_path / "film", dataset, implicit_vr=False, little_endian=True)
-    with pytest.raises(ImageError, match="damaged or truncated"):
+    with pytest.raises(ImageError, match="names no transfer syntax"):
         open_image(tmp_path / "film")
 
 
