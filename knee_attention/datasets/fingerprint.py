@@ -7,10 +7,12 @@ import stat
 from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+import h5py
 import numpy as np
 
 from knee_attention.datasets.dataset import is_hdf5, may_be_missing
@@ -20,7 +22,7 @@ from knee_attention.datasets.layout import SPLITS, required_files, split_folder
 from knee_attention.errors import InputError
 from knee_attention.files import open_hdf5, table_rows, write_table
 
-DIGEST_BYTES = 8
+DIGEST_LENGTH = 16
 """Of an image's digest: 7,000 images share none by chance, and the table stays small."""
 
 PORTION = 256
@@ -181,7 +183,7 @@ def _digest_of_file(path: str, *stamp: int) -> str:
 
 
 def _digest(content) -> str:
-    return hashlib.blake2b(content, digest_size=DIGEST_BYTES).hexdigest()
+    return hashlib.sha1(content, usedforsecurity=False).hexdigest()[:DIGEST_LENGTH]
 
 
 def _hdf5_records(path: Path, limit, seed, wanted) -> tuple[ImageRecord, ...]:
@@ -202,4 +204,19 @@ def _hdf5_records(path: Path, limit, seed, wanted) -> tuple[ImageRecord, ...]:
 @lru_cache(2)
 def _stored_digests(path: str, rows: tuple[int, ...], *stamp: int) -> list[str]:
     with open_hdf5(path) as file:
-        return [_digest(stored_knee(file["images"], row).tobytes()) for row in rows]
+        images = file["images"]
+        as_stored = (
+            images.chunks == (1, *images.shape[1:])
+            and images.id.get_create_plist().get_nfilters() == 0
+        )
+        return [_digest(_stored_pixels(images, row, as_stored)) for row in rows]
+
+
+def _stored_pixels(images: h5py.Dataset, row: int, as_stored: bool) -> bytes:
+    """The pixels of one knee; where each lies by itself as it is, without what HDF5 does for it,
+    which takes four times as long.
+    """
+    if as_stored:
+        with suppress(OSError, RuntimeError, ValueError):  # never written, or damaged
+            return images.id.read_direct_chunk((row, 0, 0))[1]
+    return stored_knee(images, row).tobytes()

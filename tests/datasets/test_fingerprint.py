@@ -127,6 +127,15 @@ def test_a_change_of_an_hdf5_file_is_told(stored, column, value, said):
     assert difference(before, dataset_records(stored)) == said
 
 
+def test_an_hdf5_file_that_was_packed_anew_is_the_same_data(stored):
+    before = dataset_records(stored)
+    with h5py.File(stored, "a") as file:
+        images = file["images"][:]
+        del file["images"]
+        file.create_dataset("images", data=images, chunks=(2, 40, 40), compression="gzip")
+    assert difference(before, dataset_records(stored)) == ""
+
+
 def test_records_are_read_as_they_were_written(tmp_path):
     odd = os.fsdecode(b'odd \xff,"name".png')
     (tmp_path / odd).write_bytes(b"content")
