@@ -8,8 +8,9 @@ import numpy as np
 
 from knee_attention.films.containers import (
     DAMAGED,
+    END,
     ORIENTATION,
-    SKIPPED_SEGMENTS,
+    SCAN,
     X_RESOLUTION,
     Y_RESOLUTION,
     tiff_tags,
@@ -127,7 +128,7 @@ def _jpeg_aspect(content) -> float:
     place, jfif, exif = 2, None, b""
     while place + 4 <= len(content):
         start, marker, length = struct.unpack_from(">BBH", content, place)
-        if start != 0xFF or marker not in SKIPPED_SEGMENTS:
+        if start != 0xFF or marker in (SCAN, END):
             break
         head = content[place + 4 : place + 10]
         if marker == 0xE0 and head[:5] == b"JFIF\0":

@@ -172,6 +172,25 @@ def test_a_codestream_of_fewer_bits_than_the_header_says(tmp_path):
     np.testing.assert_allclose(read_film(path).astype(int), 255 - eight.astype(int), atol=3)
 
 
+@pytest.mark.parametrize(
+    "elements",
+    [{"BitsStored": 60000}, {"HighBit": 65535}, {"BitsAllocated": 64}, {"BitsAllocated": 0}],
+)
+@pytest.mark.parametrize("syntax", LOSSLESS)
+def test_bits_that_no_word_has_are_read_or_refused(tmp_path, syntax, elements):
+    path = film_of(tmp_path / "001", FILM | (GLYPH << 15), syntax, 16,
+                   **{"BitsStored": 12, "HighBit": 11, **elements})  # fmt: skip
+    dataset = dcmread(path)
+    for group, place in ((0x6000, 65535), (0x6002, 15)):
+        dataset.add_new((group, 0x0102), "US", place)
+    dataset.save_as(path)
+    try:
+        film = read_film(path)
+    except ImageError:
+        return
+    assert np.corrcoef(film[:, 60:].ravel(), FILM[:, 60:].ravel())[0, 1] > 0.99
+
+
 def test_big_endian_words(tmp_path):
     dataset = dcmread(write_dicom(tmp_path / "001", SIGNED))
     dataset.PixelData = SIGNED.astype(">i2").tobytes()

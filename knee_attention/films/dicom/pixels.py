@@ -1,7 +1,6 @@
 """The pixels of a DICOM file as a film to look at."""
 
 import re
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -67,9 +66,7 @@ def read_film(path: Path, content: bytes | None = None) -> np.ndarray:
 
 def _without_pixels(path: Path, content: bytes | None) -> UnreadableError:
     """Of pixels that the file has and pydicom passes over, because nothing says where they end."""
-    with BytesIO(content) if content is not None else path.open("rb") as file:
-        begun = PIXEL_DATA.search(file.read())
-    if not begun:
+    if not PIXEL_DATA.search(path.read_bytes() if content is None else content):
         return UnreadableError(path, "a DICOM file without pixels")
     reason = "its pixels have no end: the sequence delimiter behind them is missing, or the file is"
     return UnreadableError(path, f"{reason} truncated; export the film again")

@@ -24,6 +24,9 @@ those of noise by a third."""
 UNUSED = 3
 """So many of its highest bits no film leaves unused."""
 
+MOST_BITS = 32
+"""Of a word; films have 16 at most."""
+
 
 @dataclass(frozen=True)
 class StoredBits:
@@ -91,17 +94,17 @@ def take_words(dataset: "Dataset", words: Words) -> StoredBits:
     Raises:
         ValueError: the header says nothing that can be.
     """
-    stored = int(dataset.BitsStored)
-    if stored < 1:
-        raise ValueError(f"expected BitsStored to be positive. Received: {stored}")
+    stored = min(int(dataset.BitsStored), words.bits)
+    if stored < 1 or words.bits > MOST_BITS:
+        raise ValueError(f"expected 1 to {MOST_BITS} bits. Received: {stored} of {words.bits}")
     high = dataset.get("HighBit")
     low = high + 1 - stored if isinstance(high, int) else 0
     if low < 0 or low + stored > words.bits:  # there are no such bits
         low = 0
+    overlays = _overlays(dataset, words) & ~(((1 << stored) - 1) << low)
     said = StoredBits(
-        stored, low, bool(dataset.PixelRepresentation),
-        _overlays(dataset) & ~((2**stored - 1) << low), _padding(dataset, words),
-    )  # fmt: skip
+        stored, low, bool(dataset.PixelRepresentation), overlays, _padding(dataset, words)
+    )
     dataset.BitsStored, dataset.HighBit = words.bits, words.bits - 1
     dataset.PixelRepresentation = int(bool(words.signed))
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
@@ -109,12 +112,14 @@ def take_words(dataset: "Dataset", words: Words) -> StoredBits:
     return said
 
 
-def _overlays(dataset) -> int:
+def _overlays(dataset, words: Words) -> int:
+    """Those without OverlayData lie in the pixels (PS3.5 8.1.2)."""
     mask = 0
     for group in OVERLAYS:
-        place = dataset.get((group, 0x0102))
-        if place is not None and isinstance(place.value, int) and (group, 0x3000) not in dataset:
-            mask |= 1 << place.value
+        element = dataset.get((group, 0x0102))
+        place = None if element is None else element.value
+        if place in range(words.bits) and (group, 0x3000) not in dataset:
+            mask |= 1 << place
     return mask
 
 
@@ -143,9 +148,9 @@ def stored_values(
     """
     signed = said.signed if words.signed is None else words.signed
     if not said.low and signed == said.signed:
-        bits, values = min(said.bits, words.bits), _signed(pixels, words.bits) if signed else pixels
-        if _in_range(values, bits, signed):
-            return values, bits, signed
+        values = _signed(pixels, words.bits) if signed else pixels
+        if _in_range(values, said.bits, signed):
+            return values, said.bits, signed
     whole = pixels.astype(np.int64) & ((1 << words.bits) - 1)
     whole[whole == said.padding] &= ((1 << said.bits) - 1) << said.low
     whole &= ~said.overlays
@@ -159,7 +164,7 @@ def stored_values(
 
 def _bits_used(whole: np.ndarray, words: Words, said: StoredBits, signed: bool) -> tuple[int, int]:
     """How many bits the values have, and which is the lowest."""
-    bits, low = min(said.bits, words.bits), said.low
+    bits, low = said.bits, said.low
     if (whole & ((1 << low) - 1)).any():  # what lies lower may be the image itself
         if _fits(whole, bits, words.bits, signed):
             return bits, 0
