@@ -2,6 +2,7 @@
 
 import asyncio
 
+import h11
 from starlette.responses import JSONResponse
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -16,8 +17,9 @@ CONNECTIONS_A_CLIENT = 32
 HEAD_SECONDS = 10
 """In which the head of a request has to arrive."""
 
-END_SECONDS = 30
-"""In which an answer has to be read after its connection was ended."""
+END_SECONDS = 120
+"""In which a client has to be done with a request that was answered before all of it came, and to
+read the last answer."""
 
 BUSY = JSONResponse(
     {"error": f"{CONNECTIONS_A_CLIENT} connections of this client are at work; ask again later"},
@@ -36,7 +38,7 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         self.since = self.loop.time()
         self._deadline: asyncio.TimerHandle | None = None
-        self._wait()
+        self._wait(HEAD_SECONDS)
         open_ = [one for one in self.connections if not one.transport.is_closing()]
         of_client = [one for one in open_ if one.address == self.address]
         too_many = len(of_client) > CONNECTIONS_A_CLIENT
@@ -59,8 +61,8 @@ class Connection(H11Protocol):
         """Whether no request is under way."""
         return self.cycle is None or self.cycle.response_complete
 
-    def _wait(self) -> None:
-        self._deadline = self.loop.call_later(HEAD_SECONDS, self.end)
+    def _wait(self, seconds: float) -> None:
+        self._deadline = self.loop.call_later(seconds, self.end)
 
     def _cancel_deadline(self) -> None:
         if self._deadline:
@@ -71,8 +73,9 @@ class Connection(H11Protocol):
         super().data_received(data)
         if not self.waits:
             self._cancel_deadline()
-        elif self._deadline is None:  # a part of the next head, before which uvicorn itself waits
-            self._wait()
+        elif self._deadline is None:  # uvicorn's own time limit ends with the first byte
+            unfinished = self.conn.their_state is h11.SEND_BODY
+            self._wait(END_SECONDS if unfinished else HEAD_SECONDS)
 
     def on_response_complete(self) -> None:
         self.since = self.loop.time()

@@ -111,13 +111,26 @@ def test_a_film_that_falls_silent_is_given_up(here, monkeypatch):
         assert silent.recv(100).startswith(b"HTTP/1.1 408 ")
 
 
-def test_no_client_takes_all_connections(here, grader, monkeypatch):
+def test_a_client_that_is_answered_early_may_send_the_rest(here, monkeypatch):
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.3)
+    head = b"POST /grade HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5000000\r\n\r\n"
+    with connections(here, 1, head) as [slow]:
+        for _ in range(12):
+            slow.sendall(bytes(1000))
+            time.sleep(0.1)
+        assert slow.recv(100).startswith(b"HTTP/1.1 413 ")
+        slow.sendall(bytes(1000))
+
+
+def test_no_client_takes_all_connections(here, monkeypatch):
     """One that has too many at work is told so; those that wait are ended first."""
     monkeypatch.setattr(connection, "CONNECTIONS_A_CLIENT", 2)
-    grader.may.clear()
-    head = b"POST /grade HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n"
-    with connections(here, 1, head), connections(here, 1) as [waiting]:
-        with connections(here, 1, head):
+    head = (b"POST /grade HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n"
+            b"Expect: 100-continue\r\n\r\n")  # fmt: skip
+    with connections(here, 1, head) as [first], connections(here, 1) as [waiting]:
+        assert first.recv(100).startswith(b"HTTP/1.1 100 ")
+        with connections(here, 1, head) as [second]:
+            assert second.recv(100).startswith(b"HTTP/1.1 100 ")
             assert waiting.recv(1) == b""
             status, said, headers = asked(here, "GET", "/health")
     assert status == 503 and "2 connections of this client are at work" in said["error"]
