@@ -112,7 +112,7 @@ READING = {path.name for path in (PACKAGE / "films" / "dicom").glob("*.py")} | {
         ("matplotlib", {"figures.py", "panels.py", "heat_maps.py"}),
         ("pydicom", {*READING, *REPORTING, "node.py", "archive.py"}),
         ("highdicom", REPORTING),
-        ("pynetdicom", {"node.py", "archive.py"}),
+        ("pynetdicom", {"node.py", "archive.py", "connection.py"}),
     ],
 )
 def test_a_package_has_few_users(package, allowed):
