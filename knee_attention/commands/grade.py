@@ -32,7 +32,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="an .h5, .keras or .onnx file, the folder of a run, or a model that "
                         f"ships with the package (default: {DEFAULT})")
     parser.add_argument("--csv", type=as_path, metavar="FILE",
-                        help="also write every output's probabilities to a table")
+                        help="also write every output's probabilities to a table; a name that "
+                        "a spreadsheet would run as a formula gets an apostrophe")
     parser.add_argument("--overlay", type=as_path, metavar="DIR",
                         help="also draw every knee with the chosen branch's attention")
     parser.add_argument("--dicom", type=as_path, metavar="DIR",
