@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from knee_attention.errors import InputError
 
@@ -106,7 +107,11 @@ def _termination_raised() -> Iterator[None]:
 def _native_stderr_held_back() -> Iterator[None]:
     """Catch what is written to file descriptor 2; show it only if the block fails."""
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as held:
+    held = _file_without_a_name()
+    if held is None:
+        yield
+        return
+    with held:
         kept = os.dup(2)
         os.dup2(held.fileno(), 2)
         try:
@@ -118,6 +123,18 @@ def _native_stderr_held_back() -> Iterator[None]:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
+
+
+def _file_without_a_name() -> BinaryIO | None:
+    """A file to write to and read from: in memory where the system can, else in the folder for
+    temporary files; None where there is none that can be written.
+    """
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("stderr"), "w+b")
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        return None
 
 
 def ignore_dicom_warnings() -> None:

@@ -3,7 +3,8 @@
 Images may be PNG, JPEG, WebP, TIFF, BMP or DICOM, of 8 or 16 bits. What cannot be graded is said
 and the rest goes on; the exit code is 2 only if nothing could be graded. KL is the most probable
 grade, P0 to P4 are the probabilities of the grades by the branch that validation chose, expected is
-the mean grade under them, P(KL>=2) the probability of radiographic osteoarthritis.
+the mean grade under them, P(KL>=2) the probability of radiographic osteoarthritis. Likeness, -1 to
+1, is that to the knees which the model learnt from; "unlike" marks a knee with less than is usual.
 """
 
 import argparse
@@ -149,7 +150,7 @@ def _heading(grader, model: Path) -> str:
     return f"{name}, grades by {grader.chosen}, {height}x{width}{trained}"
 
 
-_TITLES = f"{'file':36} side  KL    P0   P1   P2   P3   P4  expected  P(KL>=2)"
+_TITLES = f"{'file':36} side  KL    P0   P1   P2   P3   P4  expected  P(KL>=2)  likeness"
 
 
 def _line(row: dict) -> str:
@@ -157,8 +158,10 @@ def _line(row: dict) -> str:
     file = row["file"] if len(row["file"]) <= 36 else "..." + row["file"][-33:]
     chosen = row["chosen"]
     shares = "".join(f"{row[f'{chosen}_p{grade}']:5.2f}" for grade in range(5))
+    likeness = "-" if row["likeness"] is None else f"{row['likeness']:.2f}"
+    unlike = " unlike" if row["unlike"] else ""
     return (f"{file:36} {row['side'] or '-':4} {row['grade']:3}  {shares}"
-            f"{row['expected_grade']:10.2f}{row['oa_probability']:10.2f}")
+            f"{row['expected_grade']:10.2f}{row['oa_probability']:10.2f}{likeness:>9}{unlike}")
 
 
 @contextmanager

@@ -97,6 +97,8 @@ def _print_account(imported, chosen: str, options: argparse.Namespace) -> None:
     for part, found in parts.items():
         shown = found if len(found) <= 6 else [found[0], "...", found[-1]]
         print(f"{part:12} {len(found)} layers: {', '.join(shown)}")
+    if file.backend == "theano":
+        print(f"{'turned':12} kernels, because the file was written on Theano")
     print(f"{'left out':12} {'; '.join(left_out) or 'nothing'}")
     print(f"grade with   knee-attention grade --model {options.new} FILE")
 

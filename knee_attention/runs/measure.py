@@ -15,7 +15,7 @@ from knee_attention.evidence.finite import refuse_not_finite
 from knee_attention.evidence.localisation import localisation, widened
 from knee_attention.evidence.predictions import Predictions, own_subjects
 from knee_attention.evidence.regression import as_probabilities
-from knee_attention.kl import REGRESSION
+from knee_attention.kl import GRADES, REGRESSION
 from knee_attention.networks.masks import masks_among, with_masks
 
 
@@ -78,14 +78,16 @@ class Measured:
 
 def both_ways(plain: Predictions, mirror: Predictions) -> Predictions:
     """What a model says of knees and of their mirror images, as one: the mean before the softmax,
-    of a regression the mean.
+    of a regression the mean grade.
     """
-    probabilities = {
-        name: (plain.of(name) + mirror.of(name)) / 2
-        if name == REGRESSION
-        else ensemble([plain.of(name), mirror.of(name)])
-        for name in plain.probabilities
-    }
+    probabilities = {}
+    for name in plain.probabilities:
+        pair = [plain.of(name), mirror.of(name)]
+        if name == REGRESSION:
+            grades = np.mean(pair, axis=0) @ np.array(GRADES)
+            probabilities[name] = as_probabilities(grades[:, np.newaxis])
+        else:
+            probabilities[name] = ensemble(pair)
     return replace(plain, probabilities=probabilities)
 
 

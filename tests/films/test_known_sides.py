@@ -25,8 +25,8 @@ def found(monkeypatch):
     return find
 
 
-def sides(known, preparation=Preparation(crop="square")):
-    knees = prepared_knees(FILM, "auto", known, preparation, (64, 64))
+def sides(known):
+    knees = prepared_knees(FILM, "auto", known, Preparation(crop="square"), (64, 64))
     return [knee.side for knee in knees]
 
 

@@ -6,8 +6,14 @@ import pytest
 
 from knee_attention import load_grader
 from knee_attention.commands.experiment import main
+from knee_attention.errors import InputError
 from knee_attention.networks.backbones import BACKBONES, Backbone
-from knee_attention.networks.files.model_files import load_model, read_description
+from knee_attention.networks.files.model_files import (
+    load_model,
+    read_description,
+    save_model,
+)
+from knee_attention.networks.model import build_model
 from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.runs.experiment import Experiment
 
@@ -74,3 +80,21 @@ def test_what_it_cannot_is_refused_as_of_any_other():
         for wrong in ({"image_size": (63, 64)}, {"weights": "imagenet"}, {"branches": ("att2",)}):
             with pytest.raises(ValueError, match="tiny|att0, att1"):
                 Experiment(**{"backbone": "tiny", "image_size": (72, 64), **wrong})
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+@pytest.mark.parametrize(("branches", "fusion"), [
+    (("att0",), "single"), (("att0", "att1"), "early_fusion"), (("att0", "att1"), "multi_loss"),
+])  # fmt: skip
+def test_without_its_module_a_model_file_says_which_backbone_is_missing(
+    tmp_path, monkeypatch, suffix, branches, fusion
+):
+    path = tmp_path / f"model{suffix}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BACKBONES, "tiny_of_mine", TINY)
+        save_model(build_model("tiny_of_mine", branches, fusion, (72, 64)), path, {})
+    monkeypatch.delitem(BACKBONES, "tiny", raising=False)
+    for read in (read_description, load_model, load_grader):
+        with pytest.raises(InputError, match="model.*: its backbone 'tiny_of_mine' is not known.*"
+                           "first import the module"):
+            read(path)

@@ -3,8 +3,9 @@ import pytest
 
 from knee_attention.datasets.knees import Knees
 from knee_attention.evidence.predictions import Predictions
+from knee_attention.evidence.regression import as_probabilities
 from knee_attention.networks.model import build_model
-from knee_attention.runs.measure import Measured, measure
+from knee_attention.runs.measure import Measured, both_ways, measure
 
 
 def test_each_branch_is_scored_by_its_own_masks():
@@ -35,3 +36,16 @@ def test_one_pass_gives_what_the_model_says_and_where_it_looks():
     assert results["validation"]["att2"]["accuracy"] == pytest.approx(
         (said["att2"].argmax(axis=1) == np.arange(40) % 5).mean()
     )
+
+
+@pytest.mark.parametrize(("one", "other", "expected"), [
+    (1.2, 2.9, 2.05), (0.0, 4.0, 2.0), (1.4, 1.4, 1.4), (-1.0, 1.0, 0.5), (3.2, 9.0, 3.6),
+])  # fmt: skip
+def test_a_knee_and_its_mirror_image_have_the_mean_of_a_regression_s_grades(one, other, expected):
+    def said(grade):
+        values = {"regression": as_probabilities(np.array([[grade]])), "kl": np.full((1, 5), 0.2)}
+        return Predictions(["1R"], ["1"], np.array([2]), values)
+
+    found = both_ways(said(one), said(other)).of("regression")[0]
+    assert found @ range(5) == pytest.approx(expected)
+    assert found.argmax() == round(expected)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from knee_attention.errors import InputError
 from knee_attention.networks.backbones import BACKBONES
 from knee_attention.networks.fusions import fusion_of, outputs_of
 from knee_attention.options import LARGEST_SIDE
@@ -11,6 +12,7 @@ def graph_description(config: Mapping) -> dict:
     """The arguments of `build_model`, read off a model's configuration.
 
     Raises:
+        InputError: it is built like a model of this project, on a backbone that is not known.
         KeyError, IndexError, TypeError, ValueError, AttributeError, ZeroDivisionError: it is of
             another kind.
     """
@@ -21,11 +23,16 @@ def graph_description(config: Mapping) -> dict:
     deviation = 1 / pixels["scale"]
     branches = attention_branches(layers)
     fusion = fusion_of(layers, branches)
-    [backbone] = [
+    known = [
         name
-        for name, known in BACKBONES.items()
-        if known.known_by in layers and bool(known.taps) == bool(branches)
+        for name, backbone in BACKBONES.items()
+        if backbone.known_by in layers and bool(backbone.taps) == bool(branches)
     ]
+    if not known:
+        name = str(config["config"]["name"]).partition(f"_{fusion}")[0]
+        raise InputError(f"its backbone {name[:60]!r} is not known here; first import the module "
+                         "that adds it to BACKBONES")
+    [backbone] = known
     policy = layers[BACKBONES[backbone].known_by]["dtype"]
     return {
         "backbone": backbone,

@@ -63,6 +63,7 @@ def import_legacy(
     """Rebuild a model of the original code.
 
     How several branches are merged and whether images have one channel or three, the file tells.
+    A file that Keras wrote on Theano or CNTK predicts the same here as it did there.
 
     Args:
         path: weights or a whole model in HDF5, as Keras 2 writes them (`weights.hdf5`).
@@ -76,7 +77,8 @@ def import_legacy(
 
     Raises:
         InputError: no such file, a damaged one, a model of this project, or of another
-            architecture; it names the layers and shapes that do not fit.
+            architecture; it names the layers and shapes that do not fit. Or one of another backend
+            that would not predict the same.
     """
     if not (np.isfinite([pixel_mean, pixel_deviation]).all() and pixel_deviation > 0):
         raise InputError("expected a pixel mean and a positive pixel deviation. Received: "
@@ -101,6 +103,7 @@ def import_legacy(
     order = _branches_in_file_order(file, branches)
     pairs = _pair(file, model, order)
     _refuse_misfits(file, model, pairs)
+    _refuse_other_windows(file, model)
     if backbone == "antony_clsf" and not known_size and size != KNEE_SIZE:
         raise InputError(f"{file.path}: its masks are not those of 320x224 images; {OTHER_POOLS}; "
                          "if it has these, give its --image-size")
@@ -196,3 +199,26 @@ def _refuse_misfits(file: LegacyFile, model: keras.Model, pairs: list[tuple]) ->
         size = "{}x{}".format(*model.input.shape[1:3])
         raise InputError(f"{file.path}: its masks are not those of {size} images ({shown}); give "
                          f"the --image-size it was trained with{hint}")
+
+
+def _refuse_other_windows(file: LegacyFile, model: keras.Model) -> None:
+    """Refuse a model that would see each place of an image a pixel beside where it did.
+
+    Theano and CNTK pad a convolution by half of its kernel; TensorFlow pads one that has strides by
+    less at the top and left, if the image's sides are even.
+
+    Raises:
+        InputError: it has such a convolution; no weights make up for it.
+    """
+    if file.backend not in ("theano", "cntk"):
+        return
+    for layer in model.layers:
+        if not isinstance(layer, keras.layers.Conv2D) or layer.padding != "same":
+            continue
+        sides = zip(layer.input.shape[1:3], layer.kernel_size, layer.strides, strict=True)
+        for side, kernel, stride in sides:
+            padded = max(0, (-(-side // stride) - 1) * stride + kernel - side)
+            if padded // 2 != kernel // 2:
+                raise InputError(f"{file.path}: written on {file.backend}, which pads the "
+                                 f"convolution {layer.name} in another way than TensorFlow does; "
+                                 "it would not predict the same here")

@@ -7,6 +7,7 @@ Lambda layers is not loaded.
 import json
 import os
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,10 @@ from knee_attention.networks.files.model_files import (
     layer_weights,
     read_description,
 )
+from knee_attention.networks.files.stored_weights import backend_of
+
+BACKENDS = ("tensorflow", "theano", "cntk")
+"""Those of Keras 2."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class LegacyFile:
         image_size: height and width of its input, if it is a whole model.
         pools: size of each max-pool, if it is a whole model.
         lambdas: names of its Lambda layers, if it is a whole model.
+        backend: the Keras backend that it was written on, None where it does not say.
     """
 
     path: Path
@@ -43,6 +49,7 @@ class LegacyFile:
     image_size: tuple[int, int] | None
     pools: list[tuple[int, int]] | None
     lambdas: list[str]
+    backend: str | None
 
     @property
     def masks(self) -> list[tuple[int, int]]:
@@ -72,11 +79,15 @@ def read_legacy(path: str | os.PathLike) -> LegacyFile:
             config = json.loads(file.attrs.get("model_config", "null"))
             version = str(file.attrs.get("keras_version", ""))
             has_optimizer = "optimizer_weights" in file
+            backend = backend_of(file)
         if any(array.dtype.kind != "f" for arrays in layers.values() for array in arrays):
             raise ValueError("weights that are no numbers")
         if config is not None and version.startswith("3."):
             raise InputError(f"{path}: a model of another project, written by Keras {version}; "
                              "the original code's files are of Keras 2")
+        if backend not in (None, *BACKENDS):
+            raise InputError(f"{path}: written on the backend {backend!r}, which is not one of "
+                             f"{', '.join(BACKENDS)}, whose weights are known")
         of_whole_model = (None, None, []) if config is None else _read_config(config)
     except InputError:
         raise
@@ -92,19 +103,37 @@ def read_legacy(path: str | os.PathLike) -> LegacyFile:
         if not np.all(layers[name][0] == 1):
             raise InputError(f"{path}: {name} spreads a mask over the channels by other weights "
                              "than ones, for which the paper's network has no place")
-    return LegacyFile(path, layers, roles, has_optimizer, *of_whole_model)
+    return LegacyFile(path, layers, roles, has_optimizer, *of_whole_model, backend)
 
 
 def _read_config(config: dict) -> tuple[tuple[int, int], list, list[str]]:
     """Image size, sizes of the max-pools and names of the Lambda layers of a whole model."""
-    of_class = defaultdict(list)
-    for layer in config["config"]["layers"]:
-        of_class[layer["class_name"]].append(layer["config"])
-    _, height, width, _ = of_class["InputLayer"][0]["batch_input_shape"]
+    of_class, formats = defaultdict(list), set()
+    for kind, layer in _layers(config):
+        of_class[kind].append(layer)
+        formats |= {layer["data_format"]} if "data_format" in layer else set()
+    if len(formats) > 1:
+        raise ValueError("some of its layers have the channels first, others last")
+    first = formats == {"channels_first"}
+    shape = list(of_class["InputLayer"][0]["batch_input_shape"])
+    del shape[1 if first else 3]
+    _, height, width = shape
+    for normalisation in of_class["BatchNormalization"]:
+        if normalisation.get("axis", -1) not in ((1, [1]) if first else (-1, 3, [3])):
+            raise ValueError(f"{normalisation['name']} normalises an axis that is not the channels")
     if not all(type(side) is int and side > 0 for side in (height, width)):
         raise ValueError(f"images of {height}x{width}")
     pools = [tuple(pool["pool_size"]) for pool in of_class["MaxPooling2D"]]
     return (height, width), pools, [layer["name"] for layer in of_class["Lambda"]]
+
+
+def _layers(config: dict) -> Iterator[tuple[str, dict]]:
+    """Class and configuration of every layer; of a model that is a layer, those of its own."""
+    for layer in config["config"]["layers"]:
+        if "layers" in layer["config"]:
+            yield from _layers(layer)
+        else:
+            yield layer["class_name"], layer["config"]
 
 
 def role(arrays: list[np.ndarray]) -> str:
@@ -128,13 +157,16 @@ def unshared(kernel: np.ndarray, bias: np.ndarray) -> list[np.ndarray]:
 
     Args:
         kernel: of implementation 1 `(height * width, channels, filters)`; of 2 `(height, width,
-            channels, height, width, filters)`, only its weights from a position to itself being in
-            use; of 3 these alone, flat, by output position, filter and channel.
+            channels, height, width, filters)`, or with channels and filters first, only its weights
+            from a position to itself being in use; of 3 these alone, flat, by output position,
+            filter and channel.
         bias: `(height, width, filters)`.
     """
     height, width, filters = bias.shape
     if kernel.ndim == 6 and kernel.shape[:2] == kernel.shape[3:5]:
         kernel = np.einsum("hwchwf->hwcf", kernel).reshape(-1, kernel.shape[2], kernel.shape[5])
+    elif kernel.ndim == 6 and kernel.shape[1:3] == kernel.shape[4:6]:
+        kernel = np.einsum("chwfhw->hwcf", kernel).reshape(-1, kernel.shape[0], kernel.shape[3])
     elif kernel.ndim == 1 and kernel.size % bias.size == 0:
         kernel = kernel.reshape(height * width, filters, -1).swapaxes(1, 2)
     return [kernel, bias]

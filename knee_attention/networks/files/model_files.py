@@ -23,7 +23,9 @@ from knee_attention.networks.files.description import check_description
 from knee_attention.networks.files.graphs import graph_description
 from knee_attention.networks.files.pretrained import model_path
 from knee_attention.networks.files.stored_weights import (
+    arrays_by_layer,
     arrays_in,
+    backend_of,
     open_weights,
     refuse_larger,
     refuse_not_finite,
@@ -132,6 +134,8 @@ def set_all_weights(model: keras.Model, weights: Mapping, source: Path) -> None:
 def layer_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
     """The arrays of an `.h5` file by layer name, both in the file's order.
 
+    Kernels that Theano wrote are turned: it convolves, where every other backend correlates.
+
     Args:
         path: a whole model or weights alone, as Keras 2 and 3 write them.
 
@@ -141,16 +145,20 @@ def layer_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
     path = existing_model_file(path)
     with _damage_told(path), open_weights(path) as file:
         root = file["model_weights"] if "model_weights" in file else file
+        turned = backend_of(file) == "theano"
         named = {}
         for layer in root.attrs.get("layer_names", root):
             layer = layer.decode() if isinstance(layer, bytes) else layer
             group = root[layer]
             if not isinstance(group, h5py.Group) or "weight_names" not in group.attrs:
                 continue
-            stored = [group[name] for name in group.attrs["weight_names"]]
+            names = group.attrs["weight_names"]
+            stored = [np.asarray(group[name]) for name in names]
             if stored:
-                named[layer] = [np.asarray(array) for array in stored]
-                refuse_not_finite(layer, named[layer], path)
+                refuse_not_finite(layer, stored, path)
+                if turned:
+                    stored = [array[::-1, ::-1] if array.ndim == 4 else array for array in stored]
+                named |= arrays_by_layer(layer, names, stored)
     return named
 
 
@@ -183,6 +191,8 @@ def read_description(path: str | os.PathLike) -> dict:
         said, config = json.loads(said), json.loads(config)
         try:
             whole = {**said, **graph_description(config)}
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, ZeroDivisionError):
             raise InputError(f"{path}: no model of this project; a file of the original code "
                              "becomes one by knee-attention import-legacy") from None

@@ -47,6 +47,36 @@ def arrays_in(file: h5py.File) -> list[h5py.Dataset]:
     return [thing for thing in found if isinstance(thing, h5py.Dataset)]
 
 
+def backend_of(file: h5py.File) -> str | None:
+    """The Keras backend that an HDF5 file was written on; None where it does not say."""
+    for group in (file, file.get("model_weights", {})):
+        backend = getattr(group, "attrs", {}).get("backend")
+        if backend is not None:
+            return backend.decode() if isinstance(backend, bytes) else str(backend)
+    return None
+
+
+def arrays_by_layer(
+    layer: str, names: Iterable[str | bytes], arrays: Iterable[np.ndarray]
+) -> dict[str, list[np.ndarray]]:
+    """The arrays that Keras stores for a layer, by layer name; for a model that is a layer of
+    another, as those of `multi_gpu_model` are, by the names of its own layers.
+
+    Args:
+        layer: the name of the layer.
+        names: what each array is called, such as `conv1/kernel:0`.
+        arrays: in the same order.
+    """
+    names = [name.decode() if isinstance(name, bytes) else name for name in names]
+    owners = [name.rpartition("/")[0] for name in names]
+    if len(set(owners)) < 2:
+        return {layer: list(arrays)}
+    named = {}
+    for owner, array in zip(owners, arrays, strict=True):
+        named.setdefault(owner, []).append(array)
+    return named
+
+
 def refuse_larger(archive: zipfile.ZipFile, name: str, most: int, path: Path) -> None:
     """Refuse a member of an archive of more than `most` bytes; a small archive may hold gigabytes.
 

@@ -1,0 +1,143 @@
+"""Files of Keras 2 on other backends, with channels first, and of several GPUs."""
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from knee_attention.errors import InputError
+from knee_attention.networks.files.legacy import import_legacy
+from knee_attention.networks.files.legacy_arrays import unshared
+from knee_attention.networks.files.weights import read_weights
+
+tf_keras = pytest.importorskip("tf_keras")
+from keras2_originals import (  # noqa: E402
+    ANTONY,
+    antony_clsf,
+    assert_same_predictions,
+    original,
+    saved,
+    trained,
+)
+
+BRANCHES = ("att1", "att2")
+
+
+@pytest.fixture(scope="module")
+def odd():
+    """A network of two branches for images whose sides are odd."""
+    core = antony_clsf((97, 113), 1)
+    return trained(original(core, [ANTONY[branch] for branch in BRANCHES]), steps=1)
+
+
+def imported(path, size=(97, 113)):
+    return import_legacy(path, "antony_clsf", BRANCHES, image_size=size)
+
+
+def written_on(backend, path):
+    """The file as Keras 2 writes it on another backend, for a model that predicts the same."""
+    with h5py.File(path, "a") as file:
+        root = file["model_weights"] if "model_weights" in file else file
+        file.attrs["backend"] = root.attrs["backend"] = np.bytes_(backend)
+        if backend != "theano":
+            return path
+        for layer in root.attrs["layer_names"]:
+            for name in root[layer].attrs["weight_names"]:
+                if root[layer][name].ndim == 4:  # Theano convolves, TensorFlow correlates
+                    root[layer][name][...] = root[layer][name][()][::-1, ::-1]
+    return path
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("backend", ["theano", "cntk", "tensorflow"])
+def test_a_file_of_each_backend_predicts_what_it_did(tmp_path, odd, backend, whole):
+    new = imported(written_on(backend, saved(odd, tmp_path, whole)))
+    assert_same_predictions(odd, new.model, BRANCHES)
+    assert new.file.backend == backend
+
+
+@pytest.mark.parametrize("backend", ["theano", "cntk"])
+def test_windows_that_lie_elsewhere_are_refused(tmp_path, backend):
+    """Of an even side TensorFlow pads a strided convolution by one less at the top and left."""
+    even = original(antony_clsf((96, 113), 1), [ANTONY[branch] for branch in BRANCHES])
+    path = written_on(backend, saved(even, tmp_path, whole=True))
+    with pytest.raises(InputError, match=f"{backend}, which pads the convolution conv1 in another"):
+        imported(path, None)
+
+
+def test_another_backend_is_refused(tmp_path, odd):
+    path = written_on("mxnet", saved(odd, tmp_path, whole=False))
+    with pytest.raises(InputError, match="weights.hdf5: .*backend 'mxnet', which is not"):
+        imported(path)
+
+
+def test_weights_to_start_from_are_turned_as_well(tmp_path, odd):
+    plain = read_weights(saved(odd, tmp_path, whole=False))
+    turned = read_weights(written_on("theano", tmp_path / "weights.hdf5"))
+    for name, arrays in plain.items():
+        for array, other in zip(arrays, turned[name], strict=True):
+            np.testing.assert_array_equal(array, other)
+
+
+def channels_first(path, **changes):
+    """The configuration of the same network on images with their channels first."""
+    with h5py.File(path, "a") as file:
+        config = json.loads(file.attrs["model_config"])
+        for layer in config["config"]["layers"]:
+            inside = layer["config"]
+            if "batch_input_shape" in inside:
+                count, *sides, channels = inside["batch_input_shape"]
+                inside["batch_input_shape"] = [count, channels, *sides]
+            if "data_format" in inside:
+                inside["data_format"] = "channels_first"
+            if layer["class_name"] == "BatchNormalization":
+                inside["axis"] = 1
+                inside.update(changes)
+        file.attrs["model_config"] = json.dumps(config)
+    return path
+
+
+@pytest.mark.parametrize("backend", ["theano", "tensorflow"])
+def test_channels_may_come_first(tmp_path, odd, backend):
+    path = channels_first(written_on(backend, saved(odd, tmp_path, whole=True)))
+    new = imported(path, None)
+    assert new.file.image_size == (97, 113)
+    assert_same_predictions(odd, new.model, BRANCHES)
+
+
+@pytest.mark.parametrize("axis", [-1, 3, [3]])
+def test_a_normalisation_of_columns_is_refused(tmp_path, odd, axis):
+    path = channels_first(saved(odd, tmp_path, whole=True), axis=axis)
+    with pytest.raises(InputError, match="old.h5: .*normalises an axis that is not the channels"):
+        imported(path)
+
+
+def test_a_mask_with_channels_first_is_the_same_mask():
+    kernel = np.random.default_rng(0).normal(size=(12, 6, 1))
+    bias = np.zeros((3, 4, 1))
+    first = np.zeros((6, 3, 4, 1, 3, 4))
+    for row in range(3):
+        for column in range(4):
+            first[:, row, column, :, row, column] = kernel[4 * row + column]
+    np.testing.assert_array_equal(unshared(first, bias)[0], kernel)
+
+
+def on_two_gpus(model):
+    """As Keras 2's multi_gpu_model wraps a model: halves of a batch, then put together."""
+    layers = tf_keras.layers
+    images = tf_keras.Input(model.input_shape[1:], name="images")
+    halves = [layers.Lambda(lambda x, part=part: x[part::2])(images) for part in (0, 1)]
+    outputs = [model(half) for half in halves]
+    outputs = [one if isinstance(one, list) else [one] for one in outputs]
+    joined = [layers.concatenate(list(pair), axis=0) for pair in zip(*outputs, strict=True)]
+    return tf_keras.Model(images, joined)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("backend", ["tensorflow", "theano"])
+def test_a_model_of_several_gpus_is_unwrapped(tmp_path, odd, whole, backend):
+    path = written_on(backend, saved(on_two_gpus(odd), tmp_path, whole))
+    new = imported(path, None if whole else (97, 113))
+    assert new.model.input.shape == (None, 97, 113, 1)
+    assert_same_predictions(odd, new.model, BRANCHES)
