@@ -5,7 +5,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 PHOTOMETRIC_INTERPRETATION = 262
 """TIFF 6.0, section 8: the tag whose value 0 is WhiteIsZero."""
@@ -17,21 +17,16 @@ TIFF_NUMBERS = {1: "B", 3: "H", 4: "I", 6: "B", 8: "H", 9: "I", 16: "Q", 17: "Q"
 """The types of whole numbers in TIFF 6.0, section 2, and BigTIFF, as `struct` calls them; those
 that have a sign are read without it, because what is asked for here is never negative."""
 
-MARKER = re.compile(rb"\xff[^\0\xff]")
-"""Of JPEG, found as libjpeg does, which passes over fill (ISO 10918-1 B.1.1.2) and stray bytes."""
+MARKER = re.compile(rb"\xff[^\0\xff\xd0-\xd7]")
+"""Of a JPEG segment, found as libjpeg does, which passes over fill (ISO 10918-1 B.1.1.2) and stray
+bytes, over stuffing (B.1.1.5) and restarts (B.1.1.3)."""
 
 FRAMES = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 """JPEG markers of a frame, whose header says how large the image is (ISO 10918-1 B.2.2, and ISO
 14495-1 C.2.2 of JPEG-LS)."""
 
-WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8)})
-"""JPEG markers that nothing belongs to (ISO 10918-1 B.1.1.3) and an image goes on after."""
-
-SCAN, END = 0xDA, 0xD9
-"""JPEG markers that no frame follows."""
-
-SKIPPED_SEGMENTS = frozenset({*range(0xC0, 0xD0), *range(0xDB, 0xF0), 0xFE})
-"""JPEG markers before the scan that have a length; thumbnails lie in E0 to EF."""
+TEMPORARY, SCAN, END = 0x01, 0xDA, 0xD9
+"""JPEG markers: one without a segment, that of a scan, and that of the image's end."""
 
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 """The transfer syntax of a DICOM file whose whole content is deflated."""
@@ -56,12 +51,8 @@ def is_known(content: bytes | mmap.mmap) -> bool:
 
 
 def is_truncated(content: mmap.mmap) -> bool:
-    """Whether a PNG or JPEG file breaks off: OpenCV decodes it to a half-grey image."""
-    if content[:4] == b"\x89PNG":
-        return _png_breaks_off(content)
-    if content[:2] == b"\xff\xd8":
-        return _jpeg_breaks_off(content)
-    return False
+    """Whether a PNG file breaks off."""
+    return content[:4] == b"\x89PNG" and _png_breaks_off(content)
 
 
 def _png_breaks_off(content: mmap.mmap) -> bool:
@@ -73,17 +64,6 @@ def _png_breaks_off(content: mmap.mmap) -> bool:
         length, kind = struct.unpack_from(">I4s", content, place)
         place += 12 + length
     return place > len(content)
-
-
-def _jpeg_breaks_off(content: mmap.mmap) -> bool:
-    """Pass over the segments, which may hold a thumbnail with an end of its own."""
-    place = 2
-    while place + 4 <= len(content):
-        start, marker, length = struct.unpack_from(">BBH", content, place)
-        if start != 0xFF or marker not in SKIPPED_SEGMENTS:
-            break
-        place += 2 + length
-    return content.find(b"\xff\xd9", place) < 0
 
 
 def white_is_zero(content: mmap.mmap) -> bool:
@@ -128,17 +108,30 @@ def _sizes(content) -> Iterator[tuple[int, int]]:
 
 
 def _jpeg_sizes(content) -> Iterator[tuple[int, int]]:
+    for marker, start, _ in jpeg_segments(content):
+        if marker == SCAN:
+            return
+        if marker in FRAMES:
+            height, width = struct.unpack_from(">HH", content, start + 3)
+            yield width, height
+            return
+
+
+def jpeg_segments(content: bytes | mmap.mmap) -> Iterator[tuple[int, int, int]]:
+    """The segments of JPEG data up to the end of the image; entropy-coded data are passed over.
+
+    Yields:
+        The second byte of the marker, and where what follows it begins, its length first, and ends.
+    """
     place = 2
     while found := MARKER.search(content, place):
         marker, place = content[found.start() + 1], found.end()
-        if marker in (SCAN, END):
+        if marker == END:
             return
-        if marker in FRAMES:
-            height, width = struct.unpack_from(">HH", content, place + 3)
-            yield width, height
-            return
-        if marker not in WITHOUT_LENGTH:
-            place += struct.unpack_from(">H", content, place)[0]
+        if marker != TEMPORARY:
+            end = place + int.from_bytes(content[place : place + 2], "big")
+            yield marker, place, end
+            place = end
 
 
 def _webp_size(content) -> tuple[int, int]:
@@ -156,24 +149,51 @@ def _webp_size(content) -> tuple[int, int]:
 
 def _tiff_pages(content) -> Iterator[dict[int, int]]:
     """The tags of each page of a TIFF or BigTIFF file that are one whole number."""
+    for fields in tiff_directories(content):
+        page = {}
+        for tag, (form, _, place, room) in fields.items():
+            # Of longer numbers an entry says where they are.
+            if form and struct.calcsize(form) <= room:
+                (page[tag],) = struct.unpack_from(form, content, place)
+        yield page
+
+
+class TiffField(NamedTuple):
+    """An entry of a TIFF directory: the numbers of one tag.
+
+    Attributes:
+        form: their type as `struct` calls it; blank if they are no whole numbers.
+        count: how many they are.
+        place: where they lie, or where it is said where they lie if they need more than `room`.
+        room: bytes of the entry that are for them.
+    """
+
+    form: str
+    count: int
+    place: int
+    room: int
+
+
+def tiff_directories(content: bytes | mmap.mmap) -> Iterator[dict[int, TiffField]]:
+    """The fields of each page of a TIFF or BigTIFF file by their tags, up to a damaged one."""
     order = {b"II": "<", b"MM": ">"}.get(content[:2])
     if order is None:
         return
     try:
         big = struct.unpack_from(order + "H", content, 2)[0] == 43
         offset, count, step = ("Q", "Q", 20) if big else ("I", "H", 12)
+        room = struct.calcsize(offset)
         (place,) = struct.unpack_from(order + offset, content, 8 if big else 4)
         while place:
             (entries,) = struct.unpack_from(order + count, content, place)
             place += struct.calcsize(count)
             page = {}
             for _ in range(entries):
-                tag, kind = struct.unpack_from(order + "HH", content, place)
-                form = TIFF_NUMBERS.get(kind, "")
-                # Of longer numbers an entry says where they are. libtiff takes a tag's first entry.
-                if form and struct.calcsize(form) <= struct.calcsize(offset) and tag not in page:
-                    value = place + (12 if big else 8)
-                    (page[tag],) = struct.unpack_from(order + form, content, value)
+                tag, kind, numbers = struct.unpack_from(order + "HH" + offset, content, place)
+                form = TIFF_NUMBERS.get(kind)
+                if tag not in page:  # libtiff takes a tag's first entry
+                    form = order + form if form else ""
+                    page[tag] = TiffField(form, numbers, place + step - room, room)
                 place += step
             yield page
             (place,) = struct.unpack_from(order + offset, content, place)

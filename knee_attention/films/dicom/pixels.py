@@ -6,6 +6,7 @@ import numpy as np
 
 from knee_attention.errors import ImageError
 from knee_attention.films.containers import pixels_declared
+from knee_attention.films.dicom.decoding import decoded
 from knee_attention.films.dicom.header import read_dataset
 from knee_attention.films.image_files import check_pixels
 from knee_attention.films.orientation import upright
@@ -59,7 +60,7 @@ def read_film(path: Path, content: bytes | None = None) -> np.ndarray:
 def _decode(dataset, path: Path) -> np.ndarray:
     check_pixels(path, _pixels(dataset, path))
     try:
-        pixels = dataset.pixel_array
+        pixels = decoded(dataset)
     except MemoryError:
         raise
     except Exception as error:  # decoders are plug-ins, which fail in ways of their own
@@ -73,8 +74,7 @@ def _undecodable(path: Path, dataset, error: Exception) -> ImageError:
     """What pydicom's words come to: a decoder that is not installed, or damage."""
     from pydicom.uid import JPEG2000TransferSyntaxes
 
-    # Pillow takes on JPEG Extended, and gives up at 12 bits.
-    if "missing dependencies" not in str(error) and "12-bit precision" not in str(error):
+    if "missing dependencies" not in str(error):
         return ImageError(path, "a damaged or truncated DICOM file")
     syntax = dataset.file_meta.TransferSyntaxUID
     extra = "dicom" if syntax in JPEG2000TransferSyntaxes else "dicom-jpeg"

@@ -1,0 +1,312 @@
+"""One small film in every codec that is read, whole and damaged, for tests."""
+
+import base64
+import io
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import cv2
+import numpy as np
+from dicom_files import write_dicom
+from PIL import Image
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, get_frame
+from pydicom.uid import (
+    JPEG2000,
+    DeflatedExplicitVRLittleEndian,
+    HTJ2KLossless,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
+
+ROWS, COLUMNS = np.mgrid[:80, :101]
+FILM = np.sin(ROWS / 11) * np.cos(COLUMNS / 17) * 1700 + 2000
+FILM = (FILM + np.random.default_rng(0).normal(0, 20, FILM.shape)).astype(np.uint16)
+"""12 bits, with an odd number of columns."""
+
+FILM_8 = (FILM >> 4).astype(np.uint8)
+
+END_OF_IMAGE = b"\xff\xd9"
+"""Of JPEG, JPEG-LS and JPEG 2000."""
+
+HIGH_THROUGHPUT = base64.b64decode(
+    "/0//UQApQAAAAAAwAAAAIAAAAAAAAAAAAAAAMAAAACAAAAAAAAAAAAABDwEB/1AACAACAAAACv9SAAwAAgABAAUEBE"
+    "AB/1wAEyCIkJCQkJCQkJCQkJCQiIiI/2QAFwABT3BlbkpQSCBWZXIgMC4yNi4zLv+QAAoAAAAAAxgAAf+TwAAqANv6"
+    "2/wBQjQAwAASwAATwAATAOoBh3QARbH3AoF0AOP+Aod0AMAAFbAABWwAAVhqXiXDAa3ZAEIBezYASrZZi/PN0QAhAb"
+    "+WAH7qVvgodwAQgb2WAMAAFvwAAW3AABaoUpuHzHJ5MymLG8OR5aexnJjKAVCgFxS0kSCIIFqZAAQAUQJ0DdkUHsEw"
+    "b+sicTyJmRFEikQgOQKZABSgrwFdmmYUgqH+QEOJJEgAmB6aAMAAF6pAABd9AABdAKqMBhAvEDFn6CXse3DgAmGENB"
+    "hRwxSxRj33xFLAaxRVc1WzJqJGZiQAxK5Wlx1GDzEh9YIQzBEUDk7+ABRyNRf2WSpIFKSqBRYABoIRZSUKSqq5AXAQ"
+    "IAibbe/ExA6AgWGYQEBBRoY9z98RQQQUIliPlb2U2UFYUnHLA6145V1gskd2SHCpa/aZgxguA2WCmFgBgicQQggFpI"
+    "KB4kHGjjj1s0mnvMNm1+8y39z7t44flgHAAC+roAAX0XAAC9UAFBSAAUCQP0+e/3uAjgclSRu2bVK6vn3/N9UAABej"
+    "goCAIHR/3X0FODZAUQA6wIH/f0FBopDN11+tegqICCJk+e3qP/munwJtGEAEhOB9f/9n/3/vowIjYNsmFYM+WSIFvH"
+    "WKhV4v8La4bI7pW1ndZaznoOvaztqNa4ZRQCyjy5cCznr508fvbDZmNNJZbbnyHiuAsMWrV+M/qfWAORHArCOb7KuJ"
+    "a44vVzVaZHEFiAAAIry7+w9VVFVF/v8BEMC/AwQACAB+AABw/x+oCAT8f/eAAoAoBINHygYLy0KCE9VoqCgpqShUnP"
+    "x4obUSAgkgKKm9RICDlIvZHVrztfEvQdfXaYftcNkTEPLB/OmoBgiwddzXfrJ8de8y1tneJtnoLBat7wjB4tecHcIF"
+    "qu7542qB9fyjG3lQBQAUhNAHHgAEAGEAQIYAEQEAAgDw6AAFdMvoehoqlztus9dF2iUsq3EtZMbpj4MleTTLWEeq7H"
+    "PosBgyt/dKtixvjQ29rZ5NIxeDcCXJJ6Jtnh6vA//Z"
+)
+"""A 16-bit image of 32 rows and 48 columns, encoded by OpenJPH, for which no encoder is at hand."""
+
+
+@dataclass(frozen=True)
+class Codec:
+    """A way in which a film is coded.
+
+    Attributes:
+        name: what it is called.
+        decoder: the library that decodes it here.
+        coded: the film, as the codec has it.
+        film: makes of coded data the content of a file.
+        ended: makes coded data that break off look as if they ended there; None if the codec has
+            nothing at an image's end.
+    """
+
+    name: str
+    decoder: str
+    coded: bytes
+    film: Callable[[bytes], bytes] = bytes
+    ended: Callable[[bytes], bytes] | None = None
+
+    def damaged(self) -> Iterator[tuple[str, bytes]]:
+        """Kinds of damage, and contents of files that have it."""
+        size = len(self.coded)
+        generator = np.random.default_rng(0)
+        for kind, kept in CUTS.items():
+            broken = self.coded[: int(size * kept)]
+            yield kind, self.film(broken)
+            if self.ended:
+                yield END_BEHIND, self.film(self.ended(broken))
+        places = np.linspace(size * 0.4, size * 0.8, 12).astype(int)
+        for place in places:
+            changed = bytearray(self.coded)
+            changed[place] ^= 1 << generator.integers(8)
+            yield "bit flipped", self.film(bytes(changed))
+        for place in places[::4]:
+            changed = bytearray(self.coded)
+            changed[place : place + 60] = generator.bytes(60)
+            yield "60 bytes changed", self.film(bytes(changed))
+
+
+CUTS = {"cut at a third": 1 / 3, "cut at half": 1 / 2, "cut at 97%": 0.97}
+
+END_BEHIND = "cut, with an end put behind"
+
+
+def encoded(suffix: str, image: np.ndarray, *settings: int) -> bytes:
+    """What OpenCV encodes."""
+    return cv2.imencode(suffix, image, settings)[1].tobytes()
+
+
+def tiff(image: np.ndarray, compression: str) -> bytes:
+    """A TIFF file of several strips, encoded by libtiff."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "TIFF", compression=compression, strip_size=4096)
+    return buffer.getvalue()
+
+
+def dicom_around(syntax: str, bits: int, shape: tuple[int, int]) -> Callable[[bytes], bytes]:
+    """Makes DICOM files of coded data, which become their one frame."""
+    coded = b"the coded data"
+    with TemporaryDirectory() as folder:
+        path = write_dicom(Path(folder, "film"), np.zeros(shape, np.uint16), bits)
+        dataset = dcmread(path)
+        dataset.BitsAllocated = 8 if bits == 8 else 16
+        dataset.PixelData = encapsulate([coded], has_bot=False)
+        dataset["PixelData"].is_undefined_length = True
+        dataset.file_meta.TransferSyntaxUID = syntax
+        dataset.save_as(path)
+        before, after = path.read_bytes().split(struct.pack("<I", len(coded)) + coded)
+
+    def film(coded: bytes) -> bytes:
+        coded += bytes(len(coded) % 2)
+        return before + struct.pack("<I", len(coded)) + coded + after
+
+    return film
+
+
+def frame(syntax: str, **options: object) -> bytes:
+    """The film's frame, encoded by pydicom's encoders."""
+    with TemporaryDirectory() as folder:
+        dataset: Dataset = dcmread(write_dicom(Path(folder, "film"), FILM))
+        dataset.compress(syntax, **options)
+        return get_frame(dataset.PixelData, 0, number_of_frames=1)
+
+
+def uncompressed() -> bytes:
+    """A DICOM file; its pixels are the last element."""
+    with TemporaryDirectory() as folder:
+        return write_dicom(Path(folder, "film"), FILM).read_bytes()
+
+
+def deflated(content: bytes) -> bytes:
+    """The content of a DICOM file, deflated behind its header (PS3.5 A.5)."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "film")
+        path.write_bytes(content)
+        dataset = dcmread(path)
+        dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+        dataset.save_as(path, enforce_file_format=True)
+        return path.read_bytes()
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    """A segment of JPEG data."""
+    return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
+
+
+def jpeg_12_bit() -> bytes:
+    """JPEG data of 12 bits: 8-bit ones with steps of 16 times the size (ISO 10918-1 B.2.4.1)."""
+    coded = encoded(".jpg", FILM_8, cv2.IMWRITE_JPEG_QUALITY, 95)
+    table = coded.index(b"\xff\xdb")
+    steps = 16 * np.frombuffer(coded[table + 5 : table + 69], np.uint8).astype(int)
+    before, header = coded[:table], coded.index(b"\xff\xc0")
+    tables = segment(0xDB, b"\x10" + steps.astype(">u2").tobytes())
+    return before + tables + b"\xff\xc1\0\x0b\x0c" + coded[header + 5 :]
+
+
+def jpeg_lossless(image: np.ndarray, bits: int, predictor: int, rows_together: int = 0) -> bytes:
+    """Lossless JPEG data (ISO 10918-1 H.1), every category with a code of 5 bits.
+
+    Args:
+        image: `(height, width)`.
+        bits: of a pixel.
+        predictor: 1 to 7 (table H.1).
+        rows_together: between two restarts; 0 for none.
+    """
+    height, width = image.shape
+    values = image.astype(int)
+    scan, rows_together = b"", rows_together or height
+    for count, first in enumerate(range(0, height, rows_together)):
+        part = values[first : first + rows_together]
+        left, above = np.roll(part, 1, axis=1), np.roll(part, 1, axis=0)
+        corner = np.roll(above, 1, axis=1)
+        predicted = (left, above, corner, left + above - corner, left + (above - corner) // 2,
+                     above + (left - corner) // 2, (left + above) // 2)[predictor - 1]  # fmt: skip
+        predicted[0], predicted[1:, 0] = left[0], above[1:, 0]
+        predicted[0, 0] = 1 << (bits - 1)
+        digits = "".join(map(_code, ((part - predicted + 32767) % 65536 - 32767).ravel()))
+        digits += "1" * (-len(digits) % 8)
+        coded = int(digits, 2).to_bytes(len(digits) // 8, "big").replace(b"\xff", b"\xff\0")
+        scan += (bytes([0xFF, 0xD0 + (count - 1) % 8]) if count else b"") + coded
+    return (
+        b"\xff\xd8" + segment(0xC3, struct.pack(">BHH", bits, height, width) + b"\1\1\x11\0")
+        + segment(0xC4, b"\0" + bytes([0, 0, 0, 0, 17] + 11 * [0]) + bytes(range(17)))
+        + segment(0xDD, struct.pack(">H", rows_together * width if rows_together < height else 0))
+        + segment(0xDA, b"\1\1\0" + bytes([predictor, 0, 0])) + scan + END_OF_IMAGE
+    )  # fmt: skip
+
+
+def _code(difference: int) -> str:
+    """The bits of a difference: those of its category, and its own (ISO 10918-1 F.1.2.1.1)."""
+    category = abs(int(difference)).bit_length()
+    low = int(difference) if difference > 0 else int(difference) + (1 << category) - 1
+    return f"{category:05b}" + (f"{low:0{category}b}" if 0 < category < 16 else "")
+
+
+def ended_png(broken: bytes) -> bytes:
+    """A PNG file whose data are those of one that broke off."""
+    data, place = b"", 8
+    while place < len(broken):
+        size, kind = struct.unpack_from(">I4s", broken, place)
+        data += broken[place + 8 : place + 8 + size] if kind == b"IDAT" else b""
+        place += size + 12
+    chunks = broken[:33]
+    for kind, content in ((b"IDAT", data), (b"IEND", b"")):
+        size, check = len(content), zlib.crc32(kind + content)
+        chunks += struct.pack(">I", size) + kind + content + struct.pack(">I", check)
+    return chunks
+
+
+def ended_webp(broken: bytes) -> bytes:
+    """A WebP file that broke off with its sizes put right (RFC 9649 2.4)."""
+    broken = broken[: len(broken) // 2 * 2]
+    sizes = struct.pack("<I", len(broken) - 8), struct.pack("<I", len(broken) - 20)
+    return broken[:4] + sizes[0] + broken[8:16] + sizes[1] + broken[20:]
+
+
+def ended(broken: bytes) -> bytes:
+    """Data of any JPEG that broke off, with the end of an image behind."""
+    return broken + END_OF_IMAGE
+
+
+def codecs() -> list[Codec]:
+    """Every codec that is read."""
+    opencv, turbo = "OpenCV", "simplejpeg"
+    found = [
+        Codec("PNG, 8 bits", opencv, encoded(".png", FILM_8), ended=ended_png),
+        Codec("PNG, 16 bits", opencv, encoded(".png", FILM), ended=ended_png),
+        Codec("JPEG", turbo, encoded(".jpg", FILM_8), ended=ended),
+        Codec("JPEG, with restarts", turbo,
+              encoded(".jpg", FILM_8, cv2.IMWRITE_JPEG_RST_INTERVAL, 4), ended=ended),
+        Codec("JPEG, progressive", turbo,
+              encoded(".jpg", FILM_8, cv2.IMWRITE_JPEG_PROGRESSIVE, 1), ended=ended),
+        Codec("JPEG, colour, progressive", turbo,
+              encoded(".jpg", np.dstack([FILM_8, FILM_8.T.reshape(FILM_8.shape), FILM_8]),
+                      cv2.IMWRITE_JPEG_PROGRESSIVE, 1), ended=ended),
+        Codec("WebP, lossy", opencv, encoded(".webp", FILM_8, cv2.IMWRITE_WEBP_QUALITY, 80),
+              ended=ended_webp),
+        Codec("WebP, lossless", opencv, encoded(".webp", FILM_8, cv2.IMWRITE_WEBP_QUALITY, 101),
+              ended=ended_webp),
+        Codec("BMP", opencv, encoded(".bmp", FILM_8)),
+    ]  # fmt: skip
+    for bits, image in ((8, FILM_8), (16, FILM)):
+        found += [
+            Codec(f"TIFF, {name}, {bits} bits", opencv, tiff(image, compression))
+            for name, compression in TIFF_COMPRESSIONS.items()
+            if bits == 8 or name != "JPEG"
+        ]
+    found += [
+        Codec("DICOM, uncompressed", "pydicom", uncompressed()),
+        Codec("DICOM, deflated", "pydicom", deflated(uncompressed())),
+    ]
+    for name, decoder, syntax, bits, coded in _dicom_frames():
+        shape = (32, 48) if syntax == HTJ2KLossless else FILM.shape
+        film, end = dicom_around(syntax, bits, shape), None if name == "RLE" else ended
+        found.append(Codec(f"DICOM, {name}", decoder, coded, film, end))
+    return found
+
+
+def _dicom_frames() -> list[tuple[str, str, str, int, bytes]]:
+    """Name, decoder, transfer syntax, bits and coded film of each compressed DICOM file."""
+    libjpeg, openjpeg = "pylibjpeg-libjpeg", "pylibjpeg-openjpeg"
+    eight = encoded(".jpg", FILM_8)
+    sequential = eight.replace(b"\xff\xc0", b"\xff\xc1", 1)
+    lossless_8 = jpeg_lossless(FILM_8, 8, 1)
+    return [
+        ("RLE", "pydicom", RLELossless, 12, frame(RLELossless)),
+        ("JPEG baseline", "simplejpeg", JPEGBaseline8Bit, 8, eight),
+        ("JPEG extended, 8 bits", "simplejpeg", JPEGExtended12Bit, 8, sequential),
+        ("JPEG extended, 12 bits", libjpeg, JPEGExtended12Bit, 12, jpeg_12_bit()),
+        ("JPEG lossless, process 14", libjpeg, JPEGLossless, 12, jpeg_lossless(FILM, 12, 4)),
+        ("JPEG lossless, SV1", libjpeg, JPEGLosslessSV1, 12, jpeg_lossless(FILM, 12, 1)),
+        ("JPEG lossless, SV1, restarts", libjpeg, JPEGLosslessSV1, 12,
+         jpeg_lossless(FILM, 12, 1, 16)),
+        ("JPEG lossless, SV1, 8 bits", libjpeg, JPEGLosslessSV1, 8, lossless_8),
+        ("JPEG-LS lossless", "pyjpegls", JPEGLSLossless, 12, frame(JPEGLSLossless)),
+        ("JPEG-LS near-lossless", "pyjpegls", JPEGLSNearLossless, 12,
+         frame(JPEGLSNearLossless, jls_error=2)),
+        ("JPEG 2000 lossless", openjpeg, JPEG2000Lossless, 12, frame(JPEG2000Lossless)),
+        ("JPEG 2000", openjpeg, JPEG2000, 12, frame(JPEG2000, j2k_cr=[8])),
+        ("HTJ2K lossless", openjpeg, HTJ2KLossless, 16, HIGH_THROUGHPUT),
+    ]  # fmt: skip
+
+
+TIFF_COMPRESSIONS = {
+    "uncompressed": "raw",
+    "LZW": "tiff_lzw",
+    "deflate": "tiff_adobe_deflate",
+    "PackBits": "packbits",
+    "JPEG": "jpeg",
+}
+"""By Pillow's names."""
