@@ -87,7 +87,7 @@ class Codec:
             yield kind, self.film(broken)
             if self.ended:
                 yield END_BEHIND, self.film(self.ended(broken))
-        places = np.linspace(size * 0.4, size * 0.8, 12).astype(int)
+        places = np.linspace(size * 0.4, size * 0.8, 8).astype(int)
         for place in places:
             changed = bytearray(self.coded)
             changed[place] ^= 1 << generator.integers(8)

@@ -11,7 +11,7 @@ import numpy as np
 
 from knee_attention.errors import ImageError
 from knee_attention.files import written_whole
-from knee_attention.films import jpeg
+from knee_attention.films import jpeg, tiff
 from knee_attention.films.containers import (
     is_known,
     is_truncated,
@@ -111,10 +111,12 @@ def _decoded_pages(path: Path, content: bytes | mmap.mmap) -> Sequence[np.ndarra
     try:
         if content[:2] == b"\xff\xd8":
             return [jpeg.decode(content)]
+        if content[:2] in (b"II", b"MM"):
+            tiff.check_packed(content)
         content_bytes = np.frombuffer(content, np.uint8)
         return cv2.imdecodemulti(content_bytes, ANY_DEPTH_AND_COLOUR, range=(0, 2))[1]
-    except jpeg.DamagedJpeg:
-        raise ImageError(path, "the JPEG data are damaged or truncated") from None
+    except ValueError:
+        raise ImageError(path, "its compressed data are damaged or truncated") from None
     except cv2.error:
         return ()
 
