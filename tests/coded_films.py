@@ -19,6 +19,7 @@ from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import (
     JPEG2000,
     DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
     HTJ2KLossless,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
@@ -143,19 +144,13 @@ def frame(syntax: str, **options: object) -> bytes:
         return get_frame(dataset.PixelData, 0, number_of_frames=1)
 
 
-def uncompressed() -> bytes:
-    """A DICOM file; its pixels are the last element."""
+def not_encapsulated(syntax: str) -> bytes:
+    """A DICOM file without compressed frames, the same each time; its pixels come last."""
     with TemporaryDirectory() as folder:
-        return write_dicom(Path(folder, "film"), FILM).read_bytes()
-
-
-def deflated(content: bytes) -> bytes:
-    """The content of a DICOM file, deflated behind its header (PS3.5 A.5)."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "film")
-        path.write_bytes(content)
+        path = write_dicom(Path(folder, "film"), FILM)
         dataset = dcmread(path)
-        dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+        dataset.file_meta.TransferSyntaxUID = syntax
         dataset.save_as(path, enforce_file_format=True)
         return path.read_bytes()
 
@@ -267,8 +262,8 @@ def codecs() -> list[Codec]:
             if bits == 8 or name != "JPEG"
         ]
     found += [
-        Codec("DICOM, uncompressed", "pydicom", uncompressed()),
-        Codec("DICOM, deflated", "pydicom", deflated(uncompressed())),
+        Codec("DICOM, uncompressed", "pydicom", not_encapsulated(ExplicitVRLittleEndian)),
+        Codec("DICOM, deflated", "pydicom", not_encapsulated(DeflatedExplicitVRLittleEndian)),
     ]
     for name, decoder, syntax, bits, coded in _dicom_frames():
         shape = (32, 48) if syntax == HTJ2KLossless else FILM.shape

@@ -1,6 +1,7 @@
 """A film whose coded data break off or are damaged is refused, as far as its codec can tell."""
 
 import io
+import time
 
 import cv2
 import numpy as np
@@ -92,6 +93,15 @@ def test_every_kind_of_lossless_jpeg_is_whole(predictor, bits):
         for broken in (coded[:-12] + END_OF_IMAGE, coded[:-2], coded[:-2] + bytes(8) + coded[-2:]):
             with pytest.raises(ImageError, match="damaged"):
                 opened(film(broken))
+
+
+@pytest.mark.parametrize("name", [name for name in CODECS if "JPEG-LS" in name])
+def test_jpeg_ls_without_an_end_is_refused_at_once(name):
+    codec = CODECS[name]
+    start = time.process_time()
+    with pytest.raises(ImageError, match="damaged"):
+        opened(codec.film(codec.coded[:-2]))
+    assert time.process_time() - start < 1
 
 
 def test_a_run_length_encoded_segment_of_another_size_is_refused():

@@ -24,6 +24,9 @@ JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
 JPEG_2000 = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
 HIGH_THROUGHPUT = ("1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203")
 
+END_OF_IMAGE = b"\xff\xd9"
+"""Of JPEG-LS data, in which it is nowhere else (ISO 14495-1 A.1)."""
+
 STRICT = "simplejpeg"
 """What the plug-in of this module is called."""
 
@@ -62,7 +65,11 @@ def decoded(dataset: "Dataset") -> np.ndarray:
         decoder = Decoder(syntax)
         decoder.add_plugin(STRICT, (__name__, "_decode_jpeg_frame"))
         return decoder.as_array(dataset, decoding_plugin=STRICT)[0]
-    pixels, _ = get_decoder(syntax).as_array(dataset, decoding_plugin=DECODERS[syntax])
+    decoder, plugin = get_decoder(syntax), DECODERS[syntax]
+    # Without an end, CharLS goes on for seconds before it refuses the data.
+    if syntax in JPEG_LS and plugin in decoder.available_plugins and END_OF_IMAGE not in frame:
+        raise ValueError("JPEG-LS data without an end")
+    pixels, _ = decoder.as_array(dataset, decoding_plugin=plugin)
     if syntax in (JPEG_EXTENDED, *JPEG_LOSSLESS):
         check_whole(frame)
     elif syntax == RLE:
