@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 import cv2
 import numpy as np
 from dicom_files import write_dicom
+from jpeg_data import END_OF_IMAGE, jpeg_12_bit, jpeg_lossless
 from PIL import Image
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -37,9 +38,6 @@ FILM = (FILM + np.random.default_rng(0).normal(0, 20, FILM.shape)).astype(np.uin
 """12 bits, with an odd number of columns."""
 
 FILM_8 = (FILM >> 4).astype(np.uint8)
-
-END_OF_IMAGE = b"\xff\xd9"
-"""Of JPEG, JPEG-LS and JPEG 2000."""
 
 HIGH_THROUGHPUT = base64.b64decode(
     "/0//UQApQAAAAAAwAAAAIAAAAAAAAAAAAAAAMAAAACAAAAAAAAAAAAABDwEB/1AACAACAAAACv9SAAwAAgABAAUEBE"
@@ -155,60 +153,6 @@ def not_encapsulated(syntax: str) -> bytes:
         return path.read_bytes()
 
 
-def segment(marker: int, content: bytes) -> bytes:
-    """A segment of JPEG data."""
-    return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
-
-
-def jpeg_12_bit() -> bytes:
-    """JPEG data of 12 bits: 8-bit ones with steps of 16 times the size (ISO 10918-1 B.2.4.1)."""
-    coded = encoded(".jpg", FILM_8, cv2.IMWRITE_JPEG_QUALITY, 95)
-    table = coded.index(b"\xff\xdb")
-    steps = 16 * np.frombuffer(coded[table + 5 : table + 69], np.uint8).astype(int)
-    before, header = coded[:table], coded.index(b"\xff\xc0")
-    tables = segment(0xDB, b"\x10" + steps.astype(">u2").tobytes())
-    return before + tables + b"\xff\xc1\0\x0b\x0c" + coded[header + 5 :]
-
-
-def jpeg_lossless(image: np.ndarray, bits: int, predictor: int, rows_together: int = 0) -> bytes:
-    """Lossless JPEG data (ISO 10918-1 H.1), every category with a code of 5 bits.
-
-    Args:
-        image: `(height, width)`.
-        bits: of a pixel.
-        predictor: 1 to 7 (table H.1).
-        rows_together: between two restarts; 0 for none.
-    """
-    height, width = image.shape
-    values = image.astype(int)
-    scan, rows_together = b"", rows_together or height
-    for count, first in enumerate(range(0, height, rows_together)):
-        part = values[first : first + rows_together]
-        left, above = np.roll(part, 1, axis=1), np.roll(part, 1, axis=0)
-        corner = np.roll(above, 1, axis=1)
-        predicted = (left, above, corner, left + above - corner, left + (above - corner) // 2,
-                     above + (left - corner) // 2, (left + above) // 2)[predictor - 1]  # fmt: skip
-        predicted[0], predicted[1:, 0] = left[0], above[1:, 0]
-        predicted[0, 0] = 1 << (bits - 1)
-        digits = "".join(map(_code, ((part - predicted + 32767) % 65536 - 32767).ravel()))
-        digits += "1" * (-len(digits) % 8)
-        coded = int(digits, 2).to_bytes(len(digits) // 8, "big").replace(b"\xff", b"\xff\0")
-        scan += (bytes([0xFF, 0xD0 + (count - 1) % 8]) if count else b"") + coded
-    return (
-        b"\xff\xd8" + segment(0xC3, struct.pack(">BHH", bits, height, width) + b"\1\1\x11\0")
-        + segment(0xC4, b"\0" + bytes([0, 0, 0, 0, 17] + 11 * [0]) + bytes(range(17)))
-        + segment(0xDD, struct.pack(">H", rows_together * width if rows_together < height else 0))
-        + segment(0xDA, b"\1\1\0" + bytes([predictor, 0, 0])) + scan + END_OF_IMAGE
-    )  # fmt: skip
-
-
-def _code(difference: int) -> str:
-    """The bits of a difference: those of its category, and its own (ISO 10918-1 F.1.2.1.1)."""
-    category = abs(int(difference)).bit_length()
-    low = int(difference) if difference > 0 else int(difference) + (1 << category) - 1
-    return f"{category:05b}" + (f"{low:0{category}b}" if 0 < category < 16 else "")
-
-
 def ended_png(broken: bytes) -> bytes:
     """A PNG file whose data are those of one that broke off."""
     data, place = b"", 8
@@ -276,13 +220,14 @@ def _dicom_frames() -> list[tuple[str, str, str, int, bytes]]:
     """Name, decoder, transfer syntax, bits and coded film of each compressed DICOM file."""
     libjpeg, openjpeg = "pylibjpeg-libjpeg", "pylibjpeg-openjpeg"
     eight = encoded(".jpg", FILM_8)
+    fine = encoded(".jpg", FILM_8, cv2.IMWRITE_JPEG_QUALITY, 95)
     sequential = eight.replace(b"\xff\xc0", b"\xff\xc1", 1)
     lossless_8 = jpeg_lossless(FILM_8, 8, 1)
     return [
         ("RLE", "pydicom", RLELossless, 12, frame(RLELossless)),
         ("JPEG baseline", "simplejpeg", JPEGBaseline8Bit, 8, eight),
         ("JPEG extended, 8 bits", "simplejpeg", JPEGExtended12Bit, 8, sequential),
-        ("JPEG extended, 12 bits", libjpeg, JPEGExtended12Bit, 12, jpeg_12_bit()),
+        ("JPEG extended, 12 bits", libjpeg, JPEGExtended12Bit, 12, jpeg_12_bit(fine)),
         ("JPEG lossless, process 14", libjpeg, JPEGLossless, 12, jpeg_lossless(FILM, 12, 4)),
         ("JPEG lossless, SV1", libjpeg, JPEGLosslessSV1, 12, jpeg_lossless(FILM, 12, 1)),
         ("JPEG lossless, SV1, restarts", libjpeg, JPEGLosslessSV1, 12,

@@ -15,15 +15,14 @@ pytest.importorskip("jpeg_ls")
 
 import pydicom.pixels.decoders.pylibjpeg as plugin  # noqa: E402
 from coded_films import (  # noqa: E402
-    END_OF_IMAGE,
     FILM,
     FILM_8,
     codecs,
     dicom_around,
     encoded,
-    jpeg_lossless,
 )
 from damage_table import TABLE, table  # noqa: E402
+from jpeg_data import END_OF_IMAGE, jpeg_lossless  # noqa: E402
 from pydicom.uid import JPEGLosslessSV1  # noqa: E402
 
 from knee_attention.errors import ImageError  # noqa: E402
