@@ -11,7 +11,7 @@ PACKAGE = (HERE / "knee_attention" / "__init__.py").read_text(encoding="utf-8")
 VERSION = re.search(r'^__version__ = "(.+)"$', PACKAGE, re.MULTILINE)[1]
 
 DICOM = ["pydicom>=3.0", "pylibjpeg>=2.0", "pylibjpeg-openjpeg>=2.4"]
-DICOM_JPEG = [*DICOM, "pylibjpeg-libjpeg>=2.3"]  # GPLv3, which nobody should get unasked
+DICOM_JPEG = [*DICOM, "pyjpegls>=1.5", "pylibjpeg-libjpeg>=2.3"]  # the last is under the GPLv3
 DICOM_OUT = [*DICOM, "highdicom>=0.28", "pynetdicom>=3.0"]
 ONNX = ["onnx>=1.17", "onnxruntime>=1.20"]
 SWEEP = ["optuna>=5", "psycopg[binary]>=3.2"]

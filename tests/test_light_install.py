@@ -23,8 +23,8 @@ pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 
 ROOT = Path(__file__).parents[1]
-DECODERS = {"pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg"}
-"""pydicom finds them when a film needs them."""
+DECODERS = {"pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "simplejpeg"}
+"""They are imported when a film needs them."""
 
 USE = """
 import json, sys

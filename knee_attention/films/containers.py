@@ -1,11 +1,12 @@
 """What the structure of an image file says, where OpenCV decodes without a word."""
 
 import mmap
-import re
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
+
+from knee_attention.films.jpeg_segments import frame_header
 
 PHOTOMETRIC_INTERPRETATION = 262
 """TIFF 6.0, section 8: the tag whose value 0 is WhiteIsZero."""
@@ -16,28 +17,13 @@ IMAGE_WIDTH, IMAGE_LENGTH = 256, 257
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION = 274, 282, 283
 """TIFF 6.0, section 8: the tags of which way the rows and columns lie, and of pixels per unit."""
 
-RATIONAL = 5
-"""The type of a fraction in TIFF 6.0, section 2: two whole numbers of four bytes."""
+RATIONAL, FRACTION = 5, "II"
+"""The type of a fraction in TIFF 6.0, section 2, and its two whole numbers as `struct` calls them.
+"""
 
 TIFF_NUMBERS = {1: "B", 3: "H", 4: "I", 6: "B", 8: "H", 9: "I", 16: "Q", 17: "Q"}
 """The types of whole numbers in TIFF 6.0, section 2, and BigTIFF, as `struct` calls them; those
 that have a sign are read without it, because what is asked for here is never negative."""
-
-MARKER = re.compile(rb"\xff[^\0\xff]")
-"""Of JPEG, found as libjpeg does, which passes over fill (ISO 10918-1 B.1.1.2) and stray bytes."""
-
-FRAMES = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
-"""JPEG markers of a frame, whose header says how large the image is (ISO 10918-1 B.2.2, and ISO
-14495-1 C.2.2 of JPEG-LS)."""
-
-WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8)})
-"""JPEG markers that nothing belongs to (ISO 10918-1 B.1.1.3) and an image goes on after."""
-
-SCAN, END = 0xDA, 0xD9
-"""JPEG markers that no frame follows."""
-
-SKIPPED_SEGMENTS = frozenset({*range(0xC0, 0xD0), *range(0xDB, 0xF0), 0xFE})
-"""JPEG markers before the scan that have a length; thumbnails lie in E0 to EF."""
 
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 """The transfer syntax of a DICOM file whose whole content is deflated."""
@@ -62,12 +48,8 @@ def is_known(content: bytes | mmap.mmap) -> bool:
 
 
 def is_truncated(content: mmap.mmap) -> bool:
-    """Whether a PNG or JPEG file breaks off: OpenCV decodes it to a half-grey image."""
-    if content[:4] == b"\x89PNG":
-        return _png_breaks_off(content)
-    if content[:2] == b"\xff\xd8":
-        return _jpeg_breaks_off(content)
-    return False
+    """Whether a PNG file breaks off."""
+    return content[:4] == b"\x89PNG" and _png_breaks_off(content)
 
 
 def _png_breaks_off(content: mmap.mmap) -> bool:
@@ -79,17 +61,6 @@ def _png_breaks_off(content: mmap.mmap) -> bool:
         length, kind = struct.unpack_from(">I4s", content, place)
         place += 12 + length
     return place > len(content)
-
-
-def _jpeg_breaks_off(content: mmap.mmap) -> bool:
-    """Pass over the segments, which may hold a thumbnail with an end of its own."""
-    place = 2
-    while place + 4 <= len(content):
-        start, marker, length = struct.unpack_from(">BBH", content, place)
-        if start != 0xFF or marker not in SKIPPED_SEGMENTS:
-            break
-        place += 2 + length
-    return content.find(b"\xff\xd9", place) < 0
 
 
 def white_is_zero(content: mmap.mmap) -> bool:
@@ -124,7 +95,9 @@ def _sizes(content) -> Iterator[tuple[int, int]]:
     if content[:4] == b"\x89PNG":  # IHDR is the first chunk, PNG 11.2.1
         yield struct.unpack_from(">II", content, 16)
     elif content[:2] == b"\xff\xd8":
-        yield from _jpeg_sizes(content)
+        header = frame_header(content)
+        if header:
+            yield header.width, header.height
     elif content[:4] == b"\xff\x4f\xff\x51":  # SIZ, ISO 15444-1 A.5.1
         yield struct.unpack_from(">II", content, 8)
     elif content[:4] == b"RIFF" and content[8:12] == b"WEBP":
@@ -135,34 +108,6 @@ def _sizes(content) -> Iterator[tuple[int, int]]:
     else:
         for page, _ in zip(_tiff_pages(content), range(2), strict=False):
             yield page.get(IMAGE_WIDTH, 0), page.get(IMAGE_LENGTH, 0)
-
-
-def jpeg_precision(content: bytes) -> int | None:
-    """Bits of a value of JPEG or JPEG-LS data (ISO 10918-1 B.2.2); None of others."""
-    try:
-        known = content[:2] == b"\xff\xd8"
-        return next((precision for precision, _, _ in _jpeg_frames(content) if known), None)
-    except DAMAGED:
-        return None
-
-
-def _jpeg_sizes(content) -> Iterator[tuple[int, int]]:
-    for _, height, width in _jpeg_frames(content):
-        yield width, height
-
-
-def _jpeg_frames(content) -> Iterator[tuple[int, int, int]]:
-    """Precision, height and width of an image."""
-    place = 2
-    while found := MARKER.search(content, place):
-        marker, place = content[found.start() + 1], found.end()
-        if marker in (SCAN, END):
-            return
-        if marker in FRAMES:
-            yield struct.unpack_from(">BHH", content, place + 2)
-            return
-        if marker not in WITHOUT_LENGTH:
-            place += struct.unpack_from(">H", content, place)[0]
 
 
 def _webp_size(content) -> tuple[int, int]:
@@ -181,26 +126,55 @@ def _webp_size(content) -> tuple[int, int]:
 def _tiff_pages(content) -> Iterator[dict[int, float]]:
     """The tags of each page of a TIFF or BigTIFF file that are one whole number, and its two
     resolutions, which are fractions."""
+    for fields in tiff_directories(content):
+        page = {}
+        for tag, field in fields.items():
+            if field.form[1:] == FRACTION:
+                if tag in (X_RESOLUTION, Y_RESOLUTION):
+                    page[tag] = _tiff_fraction(content, field)
+            # Of longer numbers an entry says where they are.
+            elif field.form and struct.calcsize(field.form) <= field.room:
+                (page[tag],) = struct.unpack_from(field.form, content, field.place)
+        yield page
+
+
+class TiffField(NamedTuple):
+    """An entry of a TIFF directory: the numbers of one tag.
+
+    Attributes:
+        form: their type as `struct` calls it; blank if they are no whole numbers or fractions.
+        count: how many they are.
+        place: where they lie, or where it is said where they lie if they need more than `room`.
+        room: bytes of the entry that are for them.
+    """
+
+    form: str
+    count: int
+    place: int
+    room: int
+
+
+def tiff_directories(content: bytes | mmap.mmap) -> Iterator[dict[int, TiffField]]:
+    """The fields of each page of a TIFF or BigTIFF file by their tags, up to a damaged one."""
     order = {b"II": "<", b"MM": ">"}.get(content[:2])
     if order is None:
         return
     try:
         big = struct.unpack_from(order + "H", content, 2)[0] == 43
         offset, count, step = ("Q", "Q", 20) if big else ("I", "H", 12)
+        room = struct.calcsize(offset)
+        entry = f"{order}HH{offset}{room}x"
         (place,) = struct.unpack_from(order + offset, content, 8 if big else 4)
         while place:
             (entries,) = struct.unpack_from(order + count, content, place)
             place += struct.calcsize(count)
             page = {}
             for _ in range(entries):
-                tag, kind = struct.unpack_from(order + "HH", content, place)
-                form = TIFF_NUMBERS.get(kind, "")
-                # Of longer numbers an entry says where they are. libtiff takes a tag's first entry.
-                if form and struct.calcsize(form) <= struct.calcsize(offset) and tag not in page:
-                    value = place + (12 if big else 8)
-                    (page[tag],) = struct.unpack_from(order + form, content, value)
-                elif kind == RATIONAL and tag in (X_RESOLUTION, Y_RESOLUTION):
-                    page[tag] = _tiff_fraction(content, order, place + (12 if big else 8), big)
+                tag, kind, numbers = struct.unpack_from(entry, content, place)
+                form = FRACTION if kind == RATIONAL else TIFF_NUMBERS.get(kind)
+                if tag not in page:  # libtiff takes a tag's first entry
+                    form = order + form if form else ""
+                    page[tag] = TiffField(form, numbers, place + step - room, room)
                 place += step
             yield page
             (place,) = struct.unpack_from(order + offset, content, place)
@@ -208,13 +182,15 @@ def _tiff_pages(content) -> Iterator[dict[int, float]]:
         return
 
 
-def _tiff_fraction(content, order: str, entry: int, big: bool) -> float:
+def _tiff_fraction(content, field: TiffField) -> float:
     """A fraction, which lies in the entry of a BigTIFF file and elsewhere in a classic one; 0 where
     there is none."""
-    (place,) = (entry,) if big else struct.unpack_from(order + "I", content, entry)
+    place = field.place
+    if struct.calcsize(field.form) > field.room:
+        (place,) = struct.unpack_from(field.form[0] + "I", content, place)
     if place + 8 > len(content):
         return 0
-    numerator, denominator = struct.unpack_from(order + "II", content, place)
+    numerator, denominator = struct.unpack_from(field.form, content, place)
     return numerator / denominator if denominator else 0
 
 

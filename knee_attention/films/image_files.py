@@ -3,6 +3,7 @@
 import mmap
 import os
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 
 from knee_attention.errors import ImageError
 from knee_attention.files import written_whole
+from knee_attention.films import jpeg, tiff
 from knee_attention.films.containers import (
     is_known,
     is_truncated,
@@ -97,11 +99,7 @@ def read_image(path: str | os.PathLike, content: bytes | None = None) -> np.ndar
         raise ImageError(path, "the image is truncated")
     if not pixels:
         raise ImageError(path, "not an image, or a damaged one")
-    try:
-        content_bytes = np.frombuffer(content, np.uint8)
-        _, pages = cv2.imdecodemulti(content_bytes, ANY_DEPTH_AND_COLOUR, range=(0, 2))
-    except cv2.error:
-        pages = ()
+    pages = _decoded_pages(path, content)
     if not pages:
         raise ImageError(path, "not an image, or a damaged one")
     if len(pages) > 1:
@@ -128,6 +126,21 @@ def read_pixel_aspect(path: str | os.PathLike, content: bytes | None = None) -> 
         ImageError: the file is missing or empty.
     """
     return aspect_of_file(_mapped(Path(path)) if content is None else content)
+
+
+def _decoded_pages(path: Path, content: bytes | mmap.mmap) -> Sequence[np.ndarray]:
+    """The first two pages of an image file, or none if OpenCV cannot decode it."""
+    try:
+        if content[:2] == b"\xff\xd8":
+            return [jpeg.decode(content)]
+        if content[:2] in (b"II", b"MM"):
+            tiff.check_packed(content)
+        content_bytes = np.frombuffer(content, np.uint8)
+        return cv2.imdecodemulti(content_bytes, ANY_DEPTH_AND_COLOUR, range=(0, 2))[1]
+    except ValueError:
+        raise ImageError(path, "its compressed data are damaged or truncated") from None
+    except cv2.error:
+        return ()
 
 
 def _mapped(path: Path) -> mmap.mmap:

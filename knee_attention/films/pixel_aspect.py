@@ -8,13 +8,12 @@ import numpy as np
 
 from knee_attention.films.containers import (
     DAMAGED,
-    END,
     ORIENTATION,
-    SCAN,
     X_RESOLUTION,
     Y_RESOLUTION,
     tiff_tags,
 )
+from knee_attention.films.jpeg_segments import SCAN, jpeg_segments
 
 LARGEST_ASPECT = 2.5
 """Height over width of a pixel, or width over height. Scanners and fax reach 2.1 (204 by 98 dots an
@@ -125,17 +124,15 @@ def _png_aspect(content) -> float:
 
 def _jpeg_aspect(content) -> float:
     """The density of JFIF (JFIF 1.02, page 5), else that of Exif."""
-    place, jfif, exif = 2, None, b""
-    while place + 4 <= len(content):
-        start, marker, length = struct.unpack_from(">BBH", content, place)
-        if start != 0xFF or marker in (SCAN, END):
+    jfif, exif = None, b""
+    for marker, start, end in jpeg_segments(content):
+        if marker == SCAN:
             break
-        head = content[place + 4 : place + 10]
+        head = content[start + 2 : start + 8]
         if marker == 0xE0 and head[:5] == b"JFIF\0":
-            jfif = struct.unpack_from(">BHH", content, place + 11)
+            jfif = struct.unpack_from(">BHH", content, start + 9)
         elif marker == 0xE1 and head == b"Exif\0\0":
-            exif = content[place + 10 : place + 2 + length]
-        place += 2 + length
+            exif = content[start + 8 : end]
     # Without a unit 1:1 is what encoders write that know nothing of the image.
     if jfif is None or jfif == (0, 1, 1):
         return _exif_aspect(exif)

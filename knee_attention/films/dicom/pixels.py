@@ -7,6 +7,7 @@ import numpy as np
 
 from knee_attention.errors import ImageError, UnreadableError
 from knee_attention.films.containers import pixels_declared
+from knee_attention.films.dicom.decoding import decoded
 from knee_attention.films.dicom.grey_scale import displayed
 from knee_attention.films.dicom.header import frames_of, read_dataset
 from knee_attention.films.dicom.spacing import pixel_aspect_of
@@ -80,7 +81,7 @@ def _decode(dataset, path: Path) -> np.ndarray:
     try:
         words = words_of(dataset)
         said = words and take_words(dataset, words)
-        pixels = dataset.pixel_array
+        pixels = decoded(dataset)
     except MemoryError:
         raise
     except Exception as error:  # decoders are plug-ins, which fail in ways of their own

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from knee_attention.films.containers import jpeg_precision
+from knee_attention.films.jpeg_segments import frame_header
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -77,8 +77,8 @@ def words_of(dataset: "Dataset") -> Words | None:
     jpeg2000 = get_j2k_parameters(frame)
     if jpeg2000:
         return Words(jpeg2000["precision"], jpeg2000["is_signed"])
-    precision = jpeg_precision(frame)
-    return Words(precision) if precision else None
+    header = frame_header(frame)
+    return Words(header.precision) if header and header.precision else None
 
 
 def take_words(dataset: "Dataset", words: Words) -> StoredBits:

@@ -44,11 +44,7 @@ def undecodable(path: Path, dataset: "Dataset", error: Exception) -> ImageError:
     """What pydicom's words come to: a decoder that is not installed, or damage."""
     from pydicom.uid import JPEG2000TransferSyntaxes
 
-    said = str(error)
-    # Pillow takes on JPEG Extended, and gives up at 12 bits; pylibjpeg, if it is there, was asked
-    # before.
-    too_deep = "12-bit precision" in said and "pylibjpeg:" not in said
-    if "missing dependencies" not in said and not too_deep:
+    if "missing dependencies" not in str(error):
         return UnreadableError(path, "a damaged or truncated DICOM file")
     syntax = dataset.file_meta.TransferSyntaxUID
     extra = "dicom" if syntax in JPEG2000TransferSyntaxes else "dicom-jpeg"

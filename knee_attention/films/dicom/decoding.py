@@ -1,0 +1,101 @@
+"""The pixels of a DICOM file, each codec decoded by one decoder and only if they are whole.
+
+pydicom tries every decoder that is installed until one accepts the data. Here the codec alone
+decides, so that a film is the same, and damage is found, whatever else is installed. `DECODERS`
+says which decoder is taken; of JPEG data other than 8-bit ones it is pylibjpeg's, which fills in
+what is missing, so they are checked as well.
+"""
+
+import struct
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from knee_attention.films.jpeg import check_whole, decode
+from knee_attention.films.jpeg_segments import frame_header
+from knee_attention.films.unpacked_size import packbits_size
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+RLE = "1.2.840.10008.1.2.5"
+JPEG_BASELINE, JPEG_EXTENDED = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"
+JPEG_LOSSLESS = ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")
+JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
+JPEG_2000 = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
+HIGH_THROUGHPUT = ("1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203")
+
+END_OF_IMAGE = b"\xff\xd9"
+"""Of JPEG-LS data, in which it is nowhere else (ISO 14495-1 A.1)."""
+
+STRICT = "simplejpeg"
+"""What the plug-in of this module is called."""
+
+DECODERS = {
+    RLE: "pydicom",
+    JPEG_BASELINE: STRICT,
+    JPEG_EXTENDED: "pylibjpeg",
+    **dict.fromkeys(JPEG_LOSSLESS, "pylibjpeg"),
+    **dict.fromkeys(JPEG_LS, "pyjpegls"),
+    **dict.fromkeys((*JPEG_2000, *HIGH_THROUGHPUT), "pylibjpeg"),
+}
+"""pydicom's name of the decoder of each transfer syntax. OpenJPEG, behind pylibjpeg, and CharLS,
+behind pyjpegls, refuse data that end early."""
+
+DECODER_DEPENDENCIES = dict.fromkeys((JPEG_BASELINE, JPEG_EXTENDED), ("simplejpeg",))
+"""Required of a plug-in by pydicom."""
+
+
+def decoded(dataset: "Dataset") -> np.ndarray:
+    """The stored values of a DICOM image, as `Dataset.pixel_array` has them.
+
+    Raises:
+        DamagedJpeg: JPEG data are damaged or end before the image does.
+        ValueError: so do run-length encoded data.
+        Exception: any other that pydicom or one of its decoders raises.
+    """
+    from pydicom.encaps import get_frame
+    from pydicom.pixels import get_decoder
+    from pydicom.pixels.decoders.base import Decoder
+
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax not in DECODERS:
+        return dataset.pixel_array
+    frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
+    header = frame_header(frame) if syntax == JPEG_EXTENDED else None
+    if syntax == JPEG_BASELINE or (header and header.precision == 8):
+        decoder = Decoder(syntax)
+        decoder.add_plugin(STRICT, (__name__, "_decode_jpeg_frame"))
+        return decoder.as_array(dataset, decoding_plugin=STRICT)[0]
+    decoder, plugin = get_decoder(syntax), DECODERS[syntax]
+    # Without an end, CharLS goes on for seconds before it refuses the data.
+    if syntax in JPEG_LS and plugin in decoder.available_plugins and END_OF_IMAGE not in frame:
+        raise ValueError("JPEG-LS data without an end")
+    pixels, _ = decoder.as_array(dataset, decoding_plugin=plugin)
+    if syntax in (JPEG_EXTENDED, *JPEG_LOSSLESS):
+        check_whole(frame)
+    elif syntax == RLE:
+        _check_run_lengths(frame, pixels[..., 0].size if pixels.ndim == 3 else pixels.size)
+    return pixels
+
+
+def is_available(uid: str) -> bool:
+    """Required of a plug-in by pydicom."""
+    return uid in DECODER_DEPENDENCIES
+
+
+def _decode_jpeg_frame(source: bytes, runner) -> bytes:
+    """A plug-in of pydicom."""
+    return decode(source).tobytes()
+
+
+def _check_run_lengths(frame: bytes, pixels: int) -> None:
+    """Check that each segment unpacks to all pixels and, at most, one byte to make them even.
+
+    pydicom refuses segments that are too short (PS3.5 G.5).
+    """
+    (count,) = struct.unpack_from("<I", frame)
+    starts = [*struct.unpack_from(f"<{count}I", frame, 4), len(frame)]
+    for start, end in zip(starts, starts[1:], strict=False):
+        if packbits_size(frame[start:end]) not in (pixels, pixels + pixels % 2):
+            raise ValueError("a run-length encoded segment of another size than the image")

@@ -1,0 +1,114 @@
+"""JPEG data (ISO 10918-1), decoded only if they are whole.
+
+Decoders of JPEG fill in what is missing and go on behind what they cannot decode. libjpeg-turbo
+warns of both, and simplejpeg raises its warnings as errors. Missing scans are found here, because
+libjpeg-turbo takes an image without its last scans for a coarse one.
+"""
+
+import mmap
+
+import cv2
+import numpy as np
+
+from knee_attention.films.containers import DAMAGED
+from knee_attention.films.jpeg_segments import FRAMES, SCAN, jpeg_segments
+
+PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+"""Markers of a frame whose coefficients come in several scans (ISO 10918-1 table B.1)."""
+
+EXIF = 0xE1
+"""The marker of a segment that may hold Exif data."""
+
+ORDERS = {"Gray": "GRAY", "YCbCr": "BGR", "RGB": "BGR", "CMYK": "CMYK", "YCCK": "CMYK"}
+"""The channels to decode to, by the colour space of the data, as simplejpeg calls them."""
+
+COEFFICIENTS, NOT_SENT = 64, 16
+"""Coefficients of a block, and a number above the lowest bit that a scan may send of one."""
+
+
+class DamagedJpeg(ValueError):
+    """JPEG data that end before their image does, or that cannot be decoded elsewhere."""
+
+
+def decode(content: bytes | mmap.mmap) -> np.ndarray:
+    """Decode 8-bit JPEG data as OpenCV does, if they are whole.
+
+    Args:
+        content: a JPEG file, or a frame of a DICOM file; bytes behind its end do not matter.
+
+    Returns:
+        `(height, width)`, or `(height, width, 3)` with blue first, uint8; turned as Exif says.
+
+    Raises:
+        DamagedJpeg: something is missing or cannot be decoded.
+    """
+    image, tidy = _checked(content)
+    if image.shape[2] == 4 or _has_exif(tidy):  # OpenCV converts inks, and turns
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_ANYCOLOR)
+        if image is None:
+            raise DamagedJpeg("OpenCV does not decode them")
+    return image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
+
+
+def check_whole(content: bytes) -> None:
+    """Check JPEG data of any precision, of the discrete cosine transform or lossless.
+
+    Entropy-coded data are the same for all precisions (ISO 10918-1 F.1.2 and H.1.2.2). They are
+    decoded as if they had 8 bits, and the pixels are thrown away.
+
+    Raises:
+        DamagedJpeg: something is missing or cannot be decoded.
+    """
+    place = next((start for marker, start, _ in jpeg_segments(content) if marker in FRAMES), None)
+    if place is None:
+        raise DamagedJpeg("no frame")
+    _checked(content[: place + 2] + b"\x08" + content[place + 3 :])
+
+
+def _checked(content) -> tuple[np.ndarray, bytes]:
+    """The image `(height, width, channels)`, and the data without strays."""
+    import simplejpeg
+
+    try:
+        tidy = _without_strays(content)
+        if _lacks_scans(tidy):
+            raise DamagedJpeg("scans are missing")
+        space = simplejpeg.decode_jpeg_header(tidy)[2]
+        return simplejpeg.decode_jpeg(tidy, ORDERS[space]), tidy
+    except (ValueError, LookupError, *DAMAGED) as error:
+        raise DamagedJpeg(str(error)) from None
+
+
+def _without_strays(content) -> bytes:
+    """The data without bytes between the segments before the scan, which decoders pass over."""
+    parts = [b"\xff\xd8"]
+    for marker, start, end in jpeg_segments(content):
+        if marker == SCAN:
+            return b"".join([*parts, content[start - 2 :]])
+        parts.append(content[start - 2 : end])
+    raise DamagedJpeg("no scan")
+
+
+def _lacks_scans(content: bytes) -> bool:
+    """Whether no scan, or no last one (ISO 10918-1 G.1.1.1.2), is there for some coefficients."""
+    lowest, progressive = {}, False
+    for marker, start, _ in jpeg_segments(content):
+        if marker in FRAMES:
+            progressive = marker in PROGRESSIVE
+            components = content[start + 8 : start + 8 + 3 * content[start + 7] : 3]
+            lowest = {component: [NOT_SENT] * COEFFICIENTS for component in components}
+        elif marker == SCAN:
+            band = start + 3 + 2 * content[start + 2]
+            first, last, bits = content[band], content[band + 1], content[band + 2] & 15
+            if not progressive:
+                first, last, bits = 0, COEFFICIENTS - 1, 0
+            for component in content[start + 3 : band : 2]:
+                lowest[component][first : last + 1] = [bits] * (last + 1 - first)
+    return not lowest or any(map(any, lowest.values()))
+
+
+def _has_exif(tidy: bytes) -> bool:
+    return any(
+        marker == EXIF and tidy[start + 2 : start + 6] == b"Exif"
+        for marker, start, _ in jpeg_segments(tidy)
+    )

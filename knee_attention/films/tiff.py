@@ -1,0 +1,96 @@
+"""The packed strips and tiles of a TIFF file, checked for being whole.
+
+libtiff leaves dark what it cannot unpack of an 8-bit image, the way OpenCV calls it, and does not
+ask of any whether its packed data end where the image does.
+"""
+
+import mmap
+import struct
+import zlib
+from collections.abc import Sequence
+
+from knee_attention.films.containers import DAMAGED, TiffField, tiff_directories
+from knee_attention.films.jpeg import check_whole
+from knee_attention.films.unpacked_size import lzw_size, packbits_size
+
+WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
+STRIP_OFFSETS, SAMPLES, STRIP_LENGTH, STRIP_BYTES, PLANAR = 273, 277, 278, 279, 284
+TILE_WIDTH, TILE_LENGTH, TILE_OFFSETS, TILE_BYTES, JPEG_TABLES = 322, 323, 324, 325, 347
+"""Tags of TIFF 6.0, and of its Technical Note 2."""
+
+LZW, JPEG, DEFLATE, OLD_DEFLATE, PACKBITS = 5, 7, 8, 32946, 32773
+"""Values of Compression."""
+
+YCBCR, LOW_BITS_FIRST, SEPARATE = 6, 2, 2
+"""Values of PhotometricInterpretation, FillOrder and PlanarConfiguration."""
+
+
+def check_packed(content: bytes | mmap.mmap) -> None:
+    """Check that the strips or tiles of a file's first page unpack to what the image needs.
+
+    Nothing is checked of data that are not packed, or in a rare way.
+
+    Raises:
+        ValueError: they do not.
+    """
+    fields = next(tiff_directories(content), {})
+
+    def numbers(tag: int, default: int = 0) -> Sequence[int]:
+        return _numbers(content, fields[tag]) if tag in fields else (default,)
+
+    try:
+        (compression, *_), (bits, *_) = numbers(COMPRESSION), numbers(BITS, 1)
+        tiled = TILE_OFFSETS in fields
+        offsets = numbers(TILE_OFFSETS if tiled else STRIP_OFFSETS)
+        counts = numbers(TILE_BYTES if tiled else STRIP_BYTES)
+        parts = [content[start : start + size] for start, size in zip(offsets, counts, strict=True)]
+        if compression == JPEG:
+            tables = bytes(numbers(JPEG_TABLES)) if JPEG_TABLES in fields else b""
+            for part in parts if bits == 8 else ():
+                check_whole(tables[:-2] + part[2:] if tables else part)
+            return
+        if numbers(FILL_ORDER)[0] == LOW_BITS_FIRST or numbers(PHOTOMETRIC)[0] == YCBCR:
+            return
+        samples = 1 if numbers(PLANAR)[0] == SEPARATE else numbers(SAMPLES, 1)[0]
+        row = -(-numbers(TILE_WIDTH if tiled else WIDTH)[0] * bits * samples // 8)
+        length = numbers(LENGTH)[0]
+        rows = numbers(TILE_LENGTH)[0] if tiled else min(numbers(STRIP_LENGTH, length)[0], length)
+        sizes = _unpacked_sizes(compression, parts, rows * row)
+        last = {rows * row} if tiled else {rows * row, ((length - 1) % rows + 1) * row}
+    except (*DAMAGED, LookupError, ZeroDivisionError):
+        raise ValueError("a directory that lacks something") from None
+    strips = -(-length // rows)
+    for place, size in enumerate(sizes):
+        if size not in (last if (place + 1) % strips == 0 else {rows * row}):
+            raise ValueError("a strip or tile of another size")
+
+
+def _unpacked_sizes(compression: int, parts: list[bytes], most: int) -> Sequence[int | None]:
+    """Bytes that each part unpacks to, where that can be found; None of a damaged one."""
+    if compression == LZW:
+        return [lzw_size(part) for part in parts]
+    if compression == PACKBITS:
+        return [packbits_size(part) for part in parts]
+    if compression in (DEFLATE, OLD_DEFLATE):
+        return [_inflated_size(part, most) for part in parts]
+    return []
+
+
+def _inflated_size(packed: bytes, most: int) -> int | None:
+    """Bytes that deflated data unpack to, if their checksum is right (RFC 1950 2.2)."""
+    unpacking = zlib.decompressobj()
+    try:
+        size = len(unpacking.decompress(packed, most + 1))
+    except zlib.error:
+        return None
+    return size if unpacking.eof else None
+
+
+def _numbers(content, field: TiffField) -> Sequence[int]:
+    """All numbers of a field; of one that is no number, its bytes."""
+    order, offset = "<" if content[:2] == b"II" else ">", "I" if field.room == 4 else "Q"
+    form = f"{order}{field.count}{field.form[-1:] or 'B'}"
+    place = field.place
+    if struct.calcsize(form) > field.room:
+        (place,) = struct.unpack_from(order + offset, content, place)
+    return struct.unpack_from(form, content, place)
