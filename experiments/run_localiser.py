@@ -1,11 +1,13 @@
-"""The joint localiser: a fully convolutional network of 212,769 convolution weights (Table 2).
+"""The joint localiser, which finds the knees on a film.
 
     python experiments/run_localiser.py
 
-trains it on synthetic films, in a quarter of an hour on two cores. --install puts the network into
-the package, where split_knees.py --crop joint and grading take it from. With real films:
+trains it on synthetic films, in half an hour on two cores. --install puts the network into the
+package, where split_knees.py --crop joint and grading take it from. The network that ships has
+also seen real films (REPRODUCTION.md):
 
-    python experiments/run_localiser.py --data FILMS --boxes joint_boxes.csv
+    python experiments/run_localiser.py --data FILMS --boxes boxes.csv --crops DIR \
+        --distractors OTHER --implants OTHER/knee_prosthesis --install
 """
 
 from knee_attention.commands.localiser import main

@@ -30,6 +30,10 @@ KNEE_SIZE = (320, 224)
 LOCALISER_SIDE = 256
 """Height and width in pixels of what the joint localiser takes."""
 
+BOX_KINDS = ("square", "joint")
+"""What the boxes of a table are: squares as the crops of the public set, or joint boxes as in the
+public table of OAI films, which are a little larger."""
+
 SMALLEST_SIDE = 16
 """An image narrower or lower than this many pixels holds no knee."""
 

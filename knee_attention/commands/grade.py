@@ -99,6 +99,10 @@ def run(options: argparse.Namespace) -> None:
             if any(knee.turned for knee in knees):
                 turned += 1
                 progress.write(f"{file}: a photographic negative, turned", file=sys.stderr)
+            if knees[0].frame:
+                progress.write(f"{file}: a border of one grey (columns and rows at the left, top, "
+                               f"right and bottom: {knees[0].frame.pixels}) was taken off before "
+                               "grading", file=sys.stderr)
             aspect = knees[0].pixel_aspect
             if aspect != 1:
                 progress.write(f"{file}: its pixels are not square (height {aspect:.3g} of the "

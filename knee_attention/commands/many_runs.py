@@ -68,7 +68,8 @@ def work_through(
     """
     if output.exists() and not output.is_dir():
         raise InputError(f"{output}: not a folder")
-    Run(output).refuse_overlap(next(iter(cells.values())), manner.overwrite)
+    first = next(iter(cells.values()))
+    Run(output).refuse_overlap([first.data], manner.overwrite, first.weights)
     queued = asked.workers or asked.storage or asked.status or asked.retry_failed or asked.worker
     if not queued:
         _started(cells, manner)

@@ -17,6 +17,7 @@ from knee_attention.datasets.layout import (
 )
 from knee_attention.datasets.manifest import Manifest
 from knee_attention.errors import ImageError, InputError
+from knee_attention.films.borders import without_frame
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.image_files import read_image
 from knee_attention.films.polarity import bone_bright, refused
@@ -85,7 +86,7 @@ def _load_folder(root: Path, size, limit, seed, wanted, polarity) -> Dataset:
         found = required_files(root, split)
         chosen = stratified_subset(np.array([file.grade for file in found]), limit, seed)
         asked = [found[position] for position in chosen]
-        images, turned, failed = _read_knees(asked, size, preparation, polarity)
+        images, turned, trimmed, failed = _read_knees(asked, size, preparation, polarity)
         if len(failed) == len(asked):
             raise InputError(f"{split_folder(root, split)}: none of its {len(asked)} images can "
                              f"be read (the first: {failed[0].reason})")
@@ -98,6 +99,7 @@ def _load_folder(root: Path, size, limit, seed, wanted, polarity) -> Dataset:
             files=names,
             subjects=[manifest.subject_of(name) for name in names],
             turned=[names[position] for position in np.flatnonzero(turned)],
+            trimmed=[names[position] for position in np.flatnonzero(trimmed)],
         )
     names = [name for knees in splits.values() for name in knees.files]
     return Dataset(
@@ -110,25 +112,28 @@ def _load_folder(root: Path, size, limit, seed, wanted, polarity) -> Dataset:
 
 def _read_knees(
     files: Sequence[GradedFile], size: tuple[int, int], preparation: Preparation, polarity: str
-) -> tuple[np.ndarray, np.ndarray, dict[int, ImageError]]:
-    """Decode once, in threads, into one array; also tell which were turned, and what failed."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[int, ImageError]]:
+    """Decode once, in threads, into one array; which images were inverted, which had a frame, and
+    what failed."""
     images = np.empty((len(files), *size), np.uint8)
-    turned = np.zeros(len(files), bool)
+    turned, trimmed = np.zeros((2, len(files)), bool)
     failed = {}
 
     def read(position: int) -> None:
         path = files[position].path
         try:
-            image, turned[position] = bone_bright(read_image(path), polarity)
-            images[position] = preparation.knee(image, size)
+            image, turned[position] = bone_bright(read_image(path), polarity, "knee")
+            within, frame = without_frame(image)
+            trimmed[position] = bool(frame)
+            images[position] = preparation.knee(within, size)
         except ValueError as error:
             failed[position] = refused(path, error, turned[position])
 
     in_threads(read, len(files), f"reading {files[0].split}")
     if failed:
         images = np.delete(images, list(failed), axis=0)
-        turned = np.delete(turned, list(failed))
-    return images, turned, dict(sorted(failed.items()))
+        turned, trimmed = (np.delete(which, list(failed)) for which in (turned, trimmed))
+    return images, turned, trimmed, dict(sorted(failed.items()))
 
 
 def _load_hdf5(path: Path, size, limit, seed, wanted, polarity) -> Dataset:
@@ -150,5 +155,6 @@ def _load_hdf5(path: Path, size, limit, seed, wanted, polarity) -> Dataset:
             files=files,
             subjects=contents.subjects[rows].tolist(),
             turned=[files[place] for place in np.flatnonzero(images.negative[rows])],
+            trimmed=[files[place] for place in np.flatnonzero(images.framed[rows])],
         )
     return Dataset(splits, preparation=preparation)

@@ -20,7 +20,7 @@ from knee_attention.datasets.hdf5 import read_contents, stored_knee
 from knee_attention.datasets.knees import stratified_subset
 from knee_attention.datasets.layout import SPLITS, required_files, split_folder
 from knee_attention.errors import InputError
-from knee_attention.files import open_hdf5, table_rows, write_table
+from knee_attention.files import open_hdf5, unescaped, write_table
 
 DIGEST_LENGTH = 16
 """Of an image's digest: 7,000 images share none by chance, and the table stays small."""
@@ -98,7 +98,9 @@ def read_records(path: Path) -> tuple[ImageRecord, ...]:
     """
     try:
         with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            return tuple(ImageRecord(**row) for row in table_rows(file))
+            header, *rows = csv.reader(file)
+            if tuple(header) == ImageRecord._fields:
+                return tuple(ImageRecord._make(map(unescaped, row)) for row in rows)
     except (OSError, csv.Error, TypeError, ValueError):
         pass
     raise InputError(f"{path}: a damaged file, which should say what data the run began on")

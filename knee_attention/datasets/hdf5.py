@@ -16,9 +16,10 @@ from knee_attention.datasets.knees import in_threads
 from knee_attention.datasets.layout import SPLITS
 from knee_attention.errors import InputError
 from knee_attention.files import open_hdf5
+from knee_attention.films.borders import find_frame, without_frame
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.names import knee_name
-from knee_attention.films.polarity import is_negative, negative
+from knee_attention.films.polarity import is_negative_knee, negative
 from knee_attention.films.preparation import Preparation
 from knee_attention.kl import GRADES
 
@@ -100,6 +101,7 @@ class StoredImages:
 
     Attributes:
         negative: which knees of the file are turned; of other splits none.
+        framed: which of them have a border of one grey, which is taken off.
     """
 
     def __init__(
@@ -114,16 +116,15 @@ class StoredImages:
         self.rows = rows
         self.size = tuple(size)
         self.preparation = preparation
-        self.negative = np.zeros(len(self.stored), bool)
-        if polarity == "auto":
-            self._find_negatives()
+        self.negative, self.framed = np.zeros((2, len(self.stored)), bool)
 
-    def _find_negatives(self) -> None:
         def look(place: int) -> None:
             row = self.rows[place]
-            self.negative[row] = is_negative(stored_knee(self.stored, row))
+            knee = stored_knee(self.stored, row)
+            self.framed[row] = bool(find_frame(knee))
+            self.negative[row] = polarity == "auto" and is_negative_knee(knee)
 
-        in_threads(look, len(self.rows), "looking for negatives")
+        in_threads(look, len(self.rows), "looking for negatives and frames")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -138,7 +139,7 @@ class StoredImages:
         return knees if np.ndim(self.rows[positions]) else knees[0]
 
     def _prepared(self, row: int) -> np.ndarray:
-        knee = stored_knee(self.stored, row)
+        knee, _ = without_frame(stored_knee(self.stored, row))
         return self.preparation.knee(negative(knee) if self.negative[row] else knee, self.size)
 
 

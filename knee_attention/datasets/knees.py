@@ -26,6 +26,7 @@ class Knees:
         masks: a `(height, width)` bool joint mask a knee, where the truth is known: of phantoms at
             the images' size, of experts at that of their files.
         turned: which of `files` are photographic negatives, shown here with bone bright.
+        trimmed: which of `files` had a border of one grey, which is taken off here.
     """
 
     images: np.ndarray
@@ -34,6 +35,7 @@ class Knees:
     subjects: list[str]
     masks: Sequence[np.ndarray] | None = None
     turned: list[str] = field(default_factory=list)
+    trimmed: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.grades)
@@ -48,6 +50,7 @@ class Knees:
             subjects=[self.subjects[position] for position in positions],
             masks=None if self.masks is None else [self.masks[p] for p in positions],
             turned=[file for file in files if file in set(self.turned)],
+            trimmed=[file for file in files if file in set(self.trimmed)],
         )
 
     def grade_counts(self) -> list[int]:
@@ -77,6 +80,11 @@ class Dataset:
     def turned(self) -> list[str]:
         """The photographic negatives of all splits."""
         return [file for knees in self.splits.values() for file in knees.turned]
+
+    @property
+    def trimmed(self) -> list[str]:
+        """The images of all splits that had a border of one grey."""
+        return [file for knees in self.splits.values() for file in knees.trimmed]
 
 
 def stratified_subset(grades: np.ndarray, limit: int | None, seed: int) -> np.ndarray:

@@ -98,8 +98,9 @@ def model_card(
         "",
         "Knees of any other source; lying or lateral views; prostheses, fractures, implants, "
         "children; other detectors."
-        + (" Whole films are cut to the joint by a localiser that learnt from synthetic films "
-           "alone." if of_joints else ""),
+        + (" Whole films are cut to the joint by a localiser that learnt from clinical films of "
+           "one hospital, from OAI's crops of joints and from synthetic films (REPRODUCTION.md)."
+           if of_joints else ""),
         "",
     ]
     return "\n".join(lines)

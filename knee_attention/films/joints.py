@@ -1,14 +1,12 @@
-"""Where the knee joints lie on a film: from the localiser's map of joint lines to joint boxes.
+"""Where the knee joints lie on a film: from the localiser's maps to joint boxes.
 
 A joint box is a square around a knee, as the public boxes of OAI films are
 (github.com/denizlab/OAI-KL-Grade-Classification): about 120 mm a side, the joint space a little
-below its middle. The network marks no more of it than the band along the joint line, because the
-66 pixels that it sees at once (`networks/localiser.py`) hold the corners of a square without the
-joint.
+below its middle.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -16,33 +14,32 @@ import numpy as np
 Box = tuple[float, float, float, float]
 """Left, top, width and height in pixels."""
 
-LINE_WIDTH, LINE_HEIGHT = 0.9, 0.35
-"""The marked band in parts of the box's side: 108 by 42 mm of a box of 120 mm."""
+LINE_WIDTH = 0.9
+"""The width of the joint line in parts of the box's side: 108 of 120 mm."""
 
 LINE_BELOW_MIDDLE = 0.09
-"""How far the band's middle lies below that of the box, in parts of its side; so on the two real
+"""How far the joint line lies below the middle of the box, in parts of its side; so on the two real
 films whose boxes are known (0.045 to 0.155)."""
 
-MARKED = 0.5
-"""What the map has to reach where a joint line is."""
+SQUARE_SIDE = 0.92
+"""The side of the public set's square crops in parts of the joint box's: the mean of four knees of
+which both are known (0.87, 0.93, 0.93, 0.96)."""
 
-SMALLEST_LINE = 60
-"""Pixels of the map; a band of less is a speck. The joint of a whole film has about 1,700."""
+SEEN = 0.6
+"""A joint of whose core a smaller part lies on the film is cut off by its border. Of 174 close
+views the core lies on the image to 0.76 at least."""
 
-OTHER_JOINT = 0.4
-"""A second joint's area is at least this part of the first one's: two knees are of one size."""
+CANDIDATE = 0.1
+"""A cell whose score is lower is no candidate for a joint."""
 
-THRESHOLD = 0.75
-"""A joint whose score is lower counts as not found. Chosen on synthetic images: 0.75 keeps 73 of
-the 74 joints of 40 varied phantom films that 0.5 keeps, and takes 19 of 600 images without a knee
-for one, chests, hands and shapes, where 0.5 takes 64."""
+SAME_JOINT = 0.25
+"""Two boxes whose Jaccard index is higher show one joint; the one of the higher score stays."""
 
-CROP_COVERED = 0.5
-"""A joint box that covers this part of an image tells that the image is a crop of the joint. In
-half a film it covers a fifth."""
+CELL = 8
+"""Pixels of the localiser's input a cell of its maps (`networks/localiser.py`)."""
 
-SHARED_COLUMNS = 0.5
-"""Two joints share at most this part of the narrower one's columns: they stand side by side."""
+UNIT_SIDE = 64
+"""Pixels of the box for which the map of sides is 0."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +49,14 @@ class Joint:
     Attributes:
         box: left, top, width and height of the square around it in pixels of the film; it may
             reach beyond the film.
-        score: 0 to 1, how clearly the localiser marks the whole of its joint line.
-        side: the patient's, `"R"` or `"L"`; None where one joint was found.
+        score: 0 to 1, how surely the localiser sees a joint.
+        implant: 0 to 1, how surely it sees a prosthesis or other metal within the box.
+        side: the patient's, `"R"` or `"L"`; None where it is not known.
     """
 
     box: Box
     score: float
+    implant: float = 0.0
     side: str | None = None
 
     @property
@@ -66,19 +65,9 @@ class Joint:
         return tuple(round(value) for value in self.box)
 
 
-def line_of(box: Box) -> Box:
-    """The band along the joint line that a box stands for, as the localiser learns it."""
-    left, top, width, height = box
-    return (
-        left + (1 - LINE_WIDTH) / 2 * width,
-        top + (0.5 + LINE_BELOW_MIDDLE - LINE_HEIGHT / 2) * height,
-        LINE_WIDTH * width,
-        LINE_HEIGHT * height,
-    )
-
-
 def box_around(line: Box) -> Box:
-    """The square joint box of a band along a joint line; its side follows from the band's width."""
+    """The square joint box of a rectangle along the joint line, which tells its middle and width.
+    """
     left, top, width, height = line
     side = width / LINE_WIDTH
     return (
@@ -89,74 +78,80 @@ def box_around(line: Box) -> Box:
     )
 
 
-def joints_on(line_map: np.ndarray, most: int = 2) -> list[Joint]:
-    """The joints that a map shows, in pixels of the map.
+def box_of_square(square: Box) -> Box:
+    """The joint box whose square crop, as the public set has it, is given."""
+    return resized(square, 1 / SQUARE_SIDE)
+
+
+def resized(box: Box, factor: float) -> Box:
+    """A box of another size around the same middle."""
+    left, top, width, height = box
+    return (
+        left + (1 - factor) / 2 * width, top + (1 - factor) / 2 * height,
+        factor * width, factor * height,
+    )  # fmt: skip
+
+
+def joints_on(maps: np.ndarray) -> list[Joint]:
+    """The joints that the localiser's maps show, in pixels of its input.
 
     Args:
-        line_map: `(height, width)` float, 0 to 1, high along joint lines.
-        most: 2 for a film of both knees, 1 for half a film.
+        maps: `(rows, columns, 5)` float32, the maps of `networks/localiser.py`.
 
     Returns:
-        The largest of the marked bands that reach `THRESHOLD` and, of a film, the next one beside
-        it, if it is of about the same size. Two are named by their place, the patient's right knee
-        first, which is on the image's left. Where no band reaches the threshold, the largest of
-        all, whose low score is for the caller to judge; empty where there is none.
+        The joints, the highest score first; no two of them show the same one.
     """
-    marked = (line_map >= MARKED).astype(np.uint8)
-    count, labels, statistics, _ = cv2.connectedComponentsWithStats(marked)
-    bands = []
-    for label in range(1, count):
-        area = int(statistics[label, cv2.CC_STAT_AREA])
-        if area >= SMALLEST_LINE:
-            line = _line(labels == label)
-            bands.append((_mean_inside(line_map, line), area, line))
-    bands.sort(key=lambda band: (band[0] >= THRESHOLD, band[1]), reverse=True)
-    if not bands:
-        return []
-    first = bands[0]
-    joints = [Joint(box_around(first[2]), first[0])]
-    beside = (
-        Joint(box_around(line), score)
-        for score, area, line in bands[1:]
-        if score >= THRESHOLD and area >= OTHER_JOINT * first[1] and _side_by_side(line, first[2])
-    )
-    other = next(beside, None)
-    if most < 2 or other is None:
-        return joints
-    ordered = sorted([*joints, other], key=lambda joint: joint.box[0])
-    return [replace(joint, side=side) for joint, side in zip(ordered, "RL", strict=True)]
+    score = sigmoid(maps[..., 0])
+    implant = sigmoid(maps[..., 4])
+    highest = cv2.dilate(score, np.ones((3, 3), np.uint8))
+    peaks = np.argwhere((score >= CANDIDATE) & (score == highest))
+    found = [_joint_at(row, column, maps, score, implant) for row, column in peaks]
+    return different(found)
 
 
-def _side_by_side(one: Box, other: Box) -> bool:
-    shared = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
-    return shared <= SHARED_COLUMNS * min(one[2], other[2])
+def _joint_at(row: int, column: int, maps, score, implant) -> Joint:
+    """The joint of a peak: its box is the mean of what the cells around the peak say of it."""
+    rows, columns = (slice(max(0, place - 1), min(place + 2, count))
+                     for place, count in zip((row, column), score.shape, strict=True))
+    weights = score[rows, columns] / score[rows, columns].sum()
+    side = UNIT_SIDE * float(np.exp((weights * maps[rows, columns, 3]).sum()))
+    down, right = (np.mgrid[rows, columns] + 0.5) * CELL
+    x = float((weights * (right + side * maps[rows, columns, 1])).sum())
+    y = float((weights * (down + side * maps[rows, columns, 2])).sum())
+    box = x - side / 2, y - side / 2, side, side
+    return Joint(box, float(score[row, column]), _highest_within(implant, box))
 
 
-def _line(blob: np.ndarray) -> Box:
-    """The rectangle that has a blob's centre and spread; a ragged edge moves it little."""
-    rows, columns = np.nonzero(blob)
-    width, height = (np.sqrt(12 * places.var() + 1) for places in (columns, rows))
-    return (
-        float(columns.mean() + 0.5 - width / 2),
-        float(rows.mean() + 0.5 - height / 2),
-        float(width),
-        float(height),
-    )
+def _highest_within(cells: np.ndarray, box: Box) -> float:
+    left, top, width, height = (value / CELL for value in box)
+    rows = slice(max(0, int(top)), max(1, int(np.ceil(top + height))))
+    columns = slice(max(0, int(left)), max(1, int(np.ceil(left + width))))
+    return float(cells[rows, columns].max(initial=0))
 
 
-def _mean_inside(line_map: np.ndarray, line: Box) -> float:
-    left, top, width, height = line
-    rows = slice(max(0, round(top)), max(1, round(top + height)))
-    columns = slice(max(0, round(left)), max(1, round(left + width)))
-    return float(line_map[rows, columns].mean())
+def different(joints: Sequence[Joint]) -> list[Joint]:
+    """The joints without those of which another one with a higher score shows the same."""
+    kept: list[Joint] = []
+    for joint in sorted(joints, key=lambda joint: -joint.score):
+        if all(jaccard(joint.box, other.box) <= SAME_JOINT for other in kept):
+            kept.append(joint)
+    return kept
 
 
-def covered(box: Box, shape: tuple[int, int]) -> float:
-    """The part of an image of some height and width that a box covers."""
-    area = 1.0
-    for start, size, whole in zip(box[:2], box[2:], shape[::-1], strict=True):
-        area *= max(0.0, min(start + size, whole) - max(start, 0)) / whole
-    return area
+def core_seen(box: Box, shape: tuple[int, int]) -> float:
+    """The part of a joint's condyles and joint line, by which it is graded, that lies on a film of
+    a height and width."""
+    left, top, side, _ = box
+    core = left + 0.12 * side, top + (0.28 + LINE_BELOW_MIDDLE) * side, 0.76 * side, 0.44 * side
+    seen = 1.0
+    for start, size, whole in zip(core[:2], core[2:], shape[::-1], strict=True):
+        seen *= max(0.0, min(start + size, whole) - max(start, 0)) / size
+    return seen
+
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """Logits as probabilities, of the same shape."""
+    return 1 / (1 + np.exp(-logits))
 
 
 def jaccard(one: Sequence[float], other: Sequence[float]) -> float:

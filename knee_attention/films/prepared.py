@@ -1,10 +1,12 @@
 """From an image to what a network takes of each knee on it, and where on the film that lies."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
+from knee_attention.films.borders import Frame, without_frame
+from knee_attention.films.image_files import to_grey
 from knee_attention.films.inputs import grey_image, knees_of
 from knee_attention.films.joint_crops import joint_crops
 from knee_attention.films.preparation import Preparation
@@ -42,12 +44,14 @@ class PreparedKnee:
         image: `(height, width)` uint8 of the network's size.
         place: where its joint was cut out; None for half a film, or a knee that was given as one.
         mirrored: whether `image` is the mirror image of what was given.
+        frame: the border of one grey that was taken off the image first.
     """
 
     side: str | None
     image: np.ndarray
     place: Place | None = None
     mirrored: bool = False
+    frame: Frame = Frame()
 
 
 def prepared_knees(
@@ -71,20 +75,28 @@ def prepared_knees(
         ValueError: no image, a blank or a small one, one knee where two are expected, or, where
             joints are needed, none.
     """
+    within, frame = without_frame(image)
     if preparation.shows_joints:
-        return _joints(grey_image(image, view), view, side, preparation, size)
-    knees = knees_of(image, view, preparation.split)
-    if None in knees:
-        return [_single(knees[None], side, preparation, size)]
-    return [_cut(half, known, preparation, size) for known, half in knees.items()]
+        within = grey_image(within, view)
+        knees = _joints(to_grey(image), within, frame, view, side, preparation, size)
+    else:
+        parts = knees_of(within, view, preparation.split)
+        if None in parts:
+            knees = [_single(parts[None], side, preparation, size)]
+        else:
+            knees = [_cut(half, known, preparation, size) for known, half in parts.items()]
+    return [replace(knee, frame=frame) for knee in knees]
 
 
 def _joints(
-    film: np.ndarray, view: str, side: str | None, preparation: Preparation, size: tuple[int, int]
-) -> list[PreparedKnee]:
-    crops = joint_crops(film, view, preparation.known_crop)
+    film: np.ndarray, within: np.ndarray, frame: Frame, view: str, side: str | None,
+    preparation: Preparation, size: tuple[int, int],
+) -> list[PreparedKnee]:  # fmt: skip
+    """The knees of a film, whose joints are looked for `within` its frame."""
+    implants = "refuse" if view == "auto" else "accept"
+    crops = joint_crops(within, view, preparation.known_crop, implants)
     if crops[0].box is None:
-        return [_single(film, side, preparation, size)]
+        return [_single(within, side, preparation, size)]
     picture = to_uint8(film)
     scale = min(1.0, PICTURE_HEIGHT / len(picture))
     if scale < 1:
@@ -93,7 +105,7 @@ def _joints(
     whole = preparation.fit == "stretch" and (cutting is None or cutting.fit == "stretch")
     knees = []
     for crop in crops:
-        place = Place(crop.box, picture, scale, film.shape, whole)
+        place = Place(frame.moved(crop.box), picture, scale, film.shape, whole)
         known = crop.side if len(crops) > 1 else side  # one joint has no side by its place
         knees.append(_cut(crop.image, known, preparation, size, place))
     return knees

@@ -6,6 +6,7 @@ import numpy as np
 
 from knee_attention.evidence.ensemble import classifying, ensemble
 from knee_attention.evidence.pictures import at_image_size
+from knee_attention.films.borders import Frame
 from knee_attention.films.prepared import Place
 from knee_attention.kl import GRADES, OSTEOARTHRITIS
 
@@ -29,6 +30,7 @@ class GradedKnee:
         mirrored: whether the network saw the mirror image of the knee, and so masks are mirrored.
         pixel_aspect: height over width of the pixels of the file; 1.0 where they are square, others
             were made square before anything else.
+        frame: the border of one grey that was taken off the image before it was graded.
     """
 
     side: str | None
@@ -42,6 +44,7 @@ class GradedKnee:
     unlike: bool = False
     mirrored: bool = False
     pixel_aspect: float = 1.0
+    frame: Frame = Frame()
 
     @property
     def box(self) -> tuple[int, int, int, int] | None:

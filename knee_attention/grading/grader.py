@@ -171,9 +171,9 @@ class Grader:
             try:
                 if failure:
                     raise failure
-                graded = [
-                    self._graded(*knee, values, place)
-                    for place, knee in enumerate(knees, start=first)
+                graded: list[GradedKnee] | ImageError = [
+                    self._graded(knee, turned, aspect, values, place)
+                    for place, (knee, turned, aspect) in enumerate(knees, start=first)
                 ]
             except InputError as error:  # the model's fault, and another may grade the film
                 graded = ImageError(_name(image), str(error), passing=True)
@@ -216,7 +216,7 @@ class Grader:
             unlike = alike < self._typical["least"]
         return GradedKnee(
             knee.side, knee.image, branches, self.chosen, masks, turned, knee.place, alike, unlike,
-            knee.mirrored, aspect,
+            knee.mirrored, aspect, knee.frame,
         )  # fmt: skip
 
 

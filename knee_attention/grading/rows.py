@@ -25,7 +25,8 @@ def knee_row(file: str, knee: GradedKnee, synthetic: bool) -> dict:
     `box` is what was cut out of the film for a model of crops, left, top, width and height in
     pixels of the film, upright as it is graded; None for half a film, or a crop that was given.
     `pixel_aspect` is the height over the width of the file's own pixels: where it is not 1, the
-    film was resampled to square pixels, and `box` counts those.
+    film was resampled to square pixels, and `box` counts those. `trimmed` is how many columns and
+    rows of one grey were taken off at the left, top, right and bottom before grading, None if none.
     """
     return {
         "file": file,
@@ -37,6 +38,7 @@ def knee_row(file: str, knee: GradedKnee, synthetic: bool) -> dict:
         "turned": knee.turned,
         "box": list(knee.box) if knee.box else None,
         "pixel_aspect": knee.pixel_aspect,
+        "trimmed": knee.frame.pixels if knee.frame else None,
         "likeness": knee.likeness,
         "unlike": knee.unlike,
         "synthetic_model": synthetic,
@@ -54,7 +56,8 @@ def columns(outputs: list[str]) -> list[str]:
     """
     shares = [f"{name}_p{grade}" for name in (*outputs, "ensemble") for grade in GRADES]
     return ["file", "side", "grade", "expected_grade", "oa_probability", "chosen", "turned", "box",
-            "pixel_aspect", "likeness", "unlike", "synthetic_model", *shares, "error"]  # fmt: skip
+            "pixel_aspect", "trimmed", "likeness", "unlike", "synthetic_model", *shares,
+            "error"]  # fmt: skip
 
 
 def film_picture(knees: list[GradedKnee], synthetic: bool) -> np.ndarray:

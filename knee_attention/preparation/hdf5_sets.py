@@ -88,7 +88,7 @@ def _as_stored(image: np.ndarray) -> np.ndarray:
     """
     if image.dtype == np.uint8:
         return image
-    upright, turned = bone_bright(image)
+    upright, turned = bone_bright(image, shows="knee")
     return negative(to_uint8(upright)) if turned else to_uint8(upright)
 
 

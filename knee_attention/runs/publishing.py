@@ -124,8 +124,9 @@ def _kept(run: Run) -> list[Path]:
 
 
 def _kept_where_there(run: Run) -> list[Path]:
-    """Those of some: turned and unreadable knees, and attention on joints that experts drew."""
-    return [run.turned, run.unreadable, run.expert_masks_file]
+    """Those of some: turned, trimmed and unreadable knees, and attention on joints that experts
+    drew."""
+    return [run.turned, run.trimmed, run.unreadable, run.expert_masks_file]
 
 
 def _refuse_other_folder(target: Path) -> None:
@@ -144,7 +145,7 @@ def _copy(run: Run, found: FinishedRun, beside: Run) -> None:
     command = [_local(word) for word in found.environment.get("command", [])]
     write_json(beside.environment_file, {**found.environment, "command": command})
     _write_rounded(run.predictions_file, found.predictions, beside.predictions_file)
-    for path in (run.history, run.results_file, run.turned, run.expert_masks_file):
+    for path in (run.history, run.results_file, run.turned, run.trimmed, run.expert_masks_file):
         if path.is_file():
             shutil.copyfile(path, beside.folder / path.name)
     if run.unreadable.is_file():

@@ -42,7 +42,7 @@ def run(experiment: Experiment, output: Path, manner: Manner = PLAIN) -> dict:
         InputError: data, weights, folder or devices that cannot be used.
     """
     place = Run(output)
-    place.refuse_overlap(experiment, manner.overwrite)
+    place.refuse_overlap([experiment.data], manner.overwrite, experiment.weights)
     devices = find_devices(manner.devices)
     refuse_uneven(experiment.batch_size, len(devices))
     with place.claimed():
@@ -82,7 +82,7 @@ def _run(experiment: Experiment, place: Run, anew: bool, manner: Manner, devices
     _announce(experiment, model, dataset, precision, devices, place)
     if anew:  # only now, when nothing is in the way of the new run
         place.clear()
-    place.begin(experiment, dataset.turned, dataset.unreadable)
+    place.begin(experiment, dataset.turned, dataset.unreadable, dataset.trimmed)
     if records:
         write_records(place.data_file, records)
 
@@ -187,6 +187,9 @@ def _announce(
         print(f"warning: {dataset.manifest_remark}")
     if dataset.turned:
         print(f"photographic negatives turned: {len(dataset.turned)}, listed in {place.turned}")
+    if dataset.trimmed:
+        print(f"borders of one grey taken off: {len(dataset.trimmed)} images, listed in "
+              f"{place.trimmed}")
     if dataset.unreadable:
         print(f"left out {len(dataset.unreadable)} unreadable images (the first: "
               f"{dataset.unreadable[0]}), listed in {place.unreadable}")

@@ -33,6 +33,7 @@ class Run:
         weights_checkpoint: the same of a training of the joint localiser.
         history: losses and accuracies, one row an epoch.
         turned: the photographic negatives among the images, if there are any.
+        trimmed: the images that had a border of one grey, if there are any.
         unreadable: the images that were left out, if there are any.
         tensorboard: the folder of what TensorBoard shows, where that was asked for.
         model, keras_model: the trained network, twice.
@@ -52,6 +53,7 @@ class Run:
         self.weights_checkpoint = self.folder / "checkpoint.weights.h5"
         self.history = self.folder / "history.csv"
         self.turned = self.folder / "turned.csv"
+        self.trimmed = self.folder / "trimmed.csv"
         self.unreadable = self.folder / "unreadable.csv"
         self.tensorboard = self.folder / "tensorboard"
         self.model = self.folder / RUN_MODEL
@@ -82,14 +84,16 @@ class Run:
         return claimed(self.folder)
 
     def begin(
-        self, experiment: Experiment, turned: list[str], unreadable: Iterable[ImageError] = ()
-    ) -> None:
-        """Say what is run, which of its images were photographic negatives, and which were left
-        out, and why.
+        self, experiment: Experiment, turned: list[str], unreadable: Iterable[ImageError] = (),
+        trimmed: Iterable[str] = (),
+    ) -> None:  # fmt: skip
+        """Say what is run, which of its images were photographic negatives, which had a border of
+        one grey, and which were left out, and why.
         """
         write_json(self.experiment_file, experiment.as_json())
-        if turned:
-            write_table(self.turned, ["file"], [{"file": file} for file in turned])
+        for table, files in ((self.turned, turned), (self.trimmed, trimmed)):
+            if files:
+                write_table(table, ["file"], [{"file": file} for file in files])
         if unreadable:
             rows = [{"file": error.path, "reason": error.reason} for error in unreadable]
             write_table(self.unreadable, ["file", "reason"], rows)
@@ -130,19 +134,27 @@ class Run:
         except OSError as error:
             raise InputError(f"{self.folder} cannot be cleared: {error.strerror}") from None
 
-    def refuse_overlap(self, experiment: Experiment, overwrite: bool) -> None:
+    def refuse_overlap(
+        self, data: Iterable[str | None], overwrite: bool, weights: str | None = None
+    ) -> None:
         """Keep what a run reads apart from what it writes and may delete.
+
+        Args:
+            data: the folders and files of the data; None for phantoms.
+            overwrite: whether the run's folder may be cleared.
+            weights: the file or folder of the weights to start from, if there is one.
 
         Raises:
             InputError: the folder lies within the data, or holds what is to be read and would be
                 deleted.
         """
-        place = self.folder.resolve()
-        if experiment.data and place.is_relative_to(Path(experiment.data).resolve()):
-            raise InputError(f"{self.folder}: lies within the data, {experiment.data}; choose "
-                             "another --output")
-        for path in (experiment.data, experiment.weights):
-            there = overwrite and path and Path(path).exists()
+        place, data = self.folder.resolve(), list(filter(None, data))
+        for path in data:
+            if place.is_relative_to(Path(path).resolve()):
+                raise InputError(f"{self.folder}: lies within the data, {path}; choose another "
+                                 "--output")
+        for path in filter(None, (*data, weights)):
+            there = overwrite and Path(path).exists()
             if there and Path(path).resolve().is_relative_to(place):
                 raise InputError(f"{self.folder}: --overwrite would delete {path}, which is read; "
                                  "choose another --output")

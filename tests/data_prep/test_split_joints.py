@@ -7,7 +7,7 @@ from films_on_disk import account_of, read_rows, write_films
 
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.image_files import read_image
-from knee_attention.films.joints import THRESHOLD
+from knee_attention.films.joint_crops import THRESHOLD
 from knee_attention.films.radiograph import cut_out, prepare_knee
 from knee_attention.phantoms.film import phantom_film
 from knee_attention.phantoms.strangers import stranger

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from knee_attention.films.joint_crops import crop_of, joint_crops, resized
+from knee_attention.films.joint_crops import IMPLANT, THRESHOLD, crop_of, joint_crops
 from knee_attention.films.joints import Joint, box_around, jaccard
-from knee_attention.films.localiser import Localiser, shipped_localiser
 from knee_attention.films.radiograph import cut_out, resize_knee
 from knee_attention.phantoms.film import phantom_film
 from knee_attention.phantoms.strangers import stranger
@@ -28,13 +27,16 @@ def test_antony_s_crop_is_wider_than_high_about_the_joint_line():
         crop_of((0, 0, 9, 9), "round")
 
 
-def test_what_lies_beyond_the_film_is_its_darkest_grey():
+def test_what_lies_beyond_the_film():
     film = np.arange(12, dtype=np.uint16).reshape(3, 4) + 7
     np.testing.assert_array_equal(cut_out(film, (1, 1, 2, 2)), film[1:3, 1:3])
     cut = cut_out(film, (-1, 2, 3, 2))
-    np.testing.assert_array_equal(cut, [[7, 15, 16], [7, 7, 7]])
-    assert cut.dtype == np.uint16
-    assert (cut_out(film, (90, 90, 2, 2)) == 7).all()
+    np.testing.assert_array_equal(cut, [[15, 15, 16], [15, 15, 16]])
+    dark = cut_out(film, (-1, 2, 3, 2), "dark")
+    np.testing.assert_array_equal(dark, [[7, 15, 16], [7, 7, 7]])
+    assert cut.dtype == dark.dtype == np.uint16
+    assert (cut_out(film, (90, 90, 2, 2)) == 18).all()
+    assert (cut_out(film, (90, 90, 2, 2), "dark") == 7).all()
 
 
 @pytest.mark.parametrize("aspect", ["square", "antony"])
@@ -47,25 +49,77 @@ def test_a_film_gives_the_crops_of_both_knees(phantom, aspect):
         np.testing.assert_array_equal(crop.image, cut_out(phantom.image, crop.box))
 
 
-def test_both_knees_of_a_film_are_cut_at_one_size(phantom):
-    right, left = joint_crops(phantom.image)
-    assert right.box[2:] == left.box[2:]
+class Finds:
+    """A localiser that finds what it is told, on every image."""
+
+    def __init__(self, *joints):
+        self.found = list(joints)
+
+    def joints(self, film):
+        return self.found
 
 
-def test_a_second_look_is_taken_only_if_it_shows_the_same_joint(phantom, monkeypatch):
-    class Localiser:
-        """Its second looks find something small in the corner of what they are shown."""
+RIGHT, LEFT = Joint((20, 60, 90, 90), 0.9), Joint((180, 70, 80, 80), 0.8)
+FILM = np.random.default_rng(0).integers(0, 256, (200, 300)).astype(np.uint8)
 
-        def joints(self, image, most=2):
-            if image.shape != phantom.image.shape:
-                return [Joint((0, 0, 20, 20), 0.99)]
-            return shipped_localiser().joints(image, most)
 
-    monkeypatch.setattr("knee_attention.films.joint_crops.shipped_localiser", Localiser)
-    first = shipped_localiser().joints(phantom.image)
-    largest = max(joint.box[2] for joint in first)
-    for crop, joint in zip(joint_crops(phantom.image), first, strict=True):
-        assert crop.joint.box == pytest.approx(resized(joint.box, largest / joint.box[2]))
+def test_two_joints_are_the_right_and_the_left_knee_by_their_place():
+    for joints in ((RIGHT, LEFT), (LEFT, RIGHT)):
+        crops = joint_crops(FILM, localiser=Finds(*joints))
+        assert [crop.side for crop in crops] == ["R", "L"]
+        assert [crop.joint.box for crop in crops] == [RIGHT.box, LEFT.box]
+
+
+def test_one_joint_has_no_side_of_its_own():
+    """Neither half a film, nor a film on which a second joint is below the threshold."""
+    faint = Joint(LEFT.box, THRESHOLD - 0.01)
+    for found in ((RIGHT,), (RIGHT, faint)):
+        [crop] = joint_crops(FILM, localiser=Finds(*found))
+        assert crop.side is None and crop.joint.box == RIGHT.box
+    [crop] = joint_crops(FILM, "single", localiser=Finds(LEFT, RIGHT))
+    assert crop.side is None and crop.joint.box == LEFT.box
+
+
+@pytest.mark.parametrize(
+    ("joints", "view", "said"),
+    [
+        ([], "auto", "no knee joint found .score 0.00, the threshold is"),
+        ([RIGHT], "bilateral", "a single knee joint, where two are expected"),
+        ([RIGHT, LEFT, Joint((110, 90, 60, 60), 0.9)], "auto", "3 knee joints, where at most two"),
+        ([RIGHT, Joint((30, 140, 80, 80), 0.9)], "auto", "do not stand side by side"),
+    ],
+)
+def test_other_joints_than_are_expected_are_refused(joints, view, said):
+    with pytest.raises(ValueError, match=said):
+        joint_crops(FILM, view, localiser=Finds(*joints))
+
+
+def test_a_joint_that_the_border_cuts_off_is_not_graded():
+    cut_off = Joint((265, 70, 80, 80), 0.9)
+    [crop] = joint_crops(FILM, localiser=Finds(cut_off, RIGHT))
+    assert crop.side is None and crop.joint.box == RIGHT.box
+    with pytest.raises(ValueError, match="cut off by the border"):
+        joint_crops(FILM, localiser=Finds(cut_off))
+
+
+def test_a_score_below_the_threshold_is_not_printed_as_the_threshold():
+    faint = Joint(RIGHT.box, THRESHOLD - 0.0001)
+    with pytest.raises(ValueError, match=f"score {THRESHOLD - 0.01:.2f}, the threshold is"):
+        joint_crops(FILM, localiser=Finds(faint))
+
+
+def test_an_implant_is_refused_unless_it_is_accepted():
+    metal = Joint(LEFT.box, 0.8, implant=IMPLANT)
+    with pytest.raises(ValueError, match=f"a prosthesis or implant covers.*score {IMPLANT:.2f}"):
+        joint_crops(FILM, localiser=Finds(RIGHT, metal))
+    assert len(joint_crops(FILM, implants="accept", localiser=Finds(RIGHT, metal))) == 2
+    beside = Joint(LEFT.box, THRESHOLD - 0.1, implant=0.9)
+    assert len(joint_crops(FILM, localiser=Finds(RIGHT, beside))) == 1
+
+
+def test_a_joint_that_fills_the_image_tells_a_crop():
+    [crop] = joint_crops(FILM[:, :200], localiser=Finds(Joint((-5, -5, 210, 210), 0.9)))
+    assert crop.box is None and crop.image.shape == (200, 200)
 
 
 def test_half_a_film_gives_one_crop_and_a_crop_itself(phantom):
@@ -105,19 +159,21 @@ def test_a_turned_film_is_said_to_be_turned(phantom, quarters, said):
         joint_crops(np.rot90(phantom.image, quarters))
 
 
-def test_a_small_square_with_a_joint_is_a_crop_whatever_it_looks_like_from_nearby(monkeypatch):
-    """As the public sets' crops of severe osteoarthritis, in which the near look finds specks."""
+@pytest.mark.parametrize("side", [224, 299, 640])
+def test_a_crop_is_known_whatever_its_size_and_grade(side):
     phantom = phantom_film((4, 0), seed=9011)
-    [right, _] = joint_crops(phantom.image)
-    monkeypatch.setattr(Localiser, "joints", lambda *_: [])
-    for side in (224, 299):
-        [crop] = joint_crops(resize_knee(right.image, (side, side)))
-        assert crop.box is None and crop.image.shape == (side, side)
-    with pytest.raises(ValueError, match="no knee joint found"):
-        joint_crops(resize_knee(right.image, (400, 400)))
-    for kind in ("chest", "hand"):
-        with pytest.raises(ValueError, match="no knee joint found"):
-            joint_crops(stranger(kind, (224, 224), np.random.default_rng(3)))
+    for crop in joint_crops(phantom.image):
+        [again] = joint_crops(resize_knee(crop.image, (side, side)))
+        assert again.box is None and again.image.shape == (side, side)
+
+
+@pytest.mark.parametrize("side", [224, 300])
+def test_a_small_square_film_is_no_crop(phantom, side):
+    """Neither half a film, nor both knees between the bars of a letterbox."""
+    half = phantom.image[:, : phantom.image.shape[1] // 2]
+    [crop] = joint_crops(resize_knee(half[-half.shape[1] - 120 : -120], (side, side)))
+    assert crop.box is not None
+    assert len(joint_crops(resize_knee(phantom.image, (side, side), "pad"))) == 2
 
 
 def test_what_is_said_to_be_a_crop_is_taken_as_it_is():

@@ -1,65 +1,68 @@
-"""From a map of joint lines to joint boxes."""
+"""From the localiser's maps to joint boxes."""
 
 import numpy as np
 import pytest
 
-from knee_attention.films.joints import THRESHOLD, box_around, jaccard, joints_on, line_of
+from knee_attention.films.joints import (
+    Joint,
+    box_around,
+    box_of_square,
+    different,
+    jaccard,
+    joints_on,
+)
+from knee_attention.runs.localiser.views import targets_of
+
+SURE = 8.0
 
 
-def map_with(*bands, size=(256, 256), value=0.95):
-    """A map with bands (left, top, width, height) in whole pixels."""
-    line_map = np.zeros(size, np.float32)
-    for left, top, width, height in bands:
-        line_map[top : top + height, left : left + width] = value
-    return line_map
+def maps_of(boxes, implants=()):
+    """The maps of a localiser that says exactly what it was taught."""
+    targets = targets_of(boxes, implants=implants)
+    maps = np.zeros((*targets.shape[:2], 5), np.float32)
+    maps[..., 0] = np.where(targets[..., 0] >= 1, SURE, 2 * SURE * targets[..., 0] - SURE - 1)
+    maps[..., 1:4] = targets[..., 2:5]
+    maps[..., 4] = np.where(targets[..., 5] > 0, SURE, -SURE)
+    return maps
 
 
-def test_a_box_and_its_joint_line_follow_from_each_other():
-    box = (40.0, 30.0, 120.0, 120.0)
-    line = line_of(box)
-    assert line == pytest.approx((46, 79.8, 108, 42))
-    assert box_around(line) == pytest.approx(box)
+@pytest.mark.parametrize("side", [30.0, 64.0, 188.0])
+@pytest.mark.parametrize("corner", [(20.0, 31.0), (47.3, 40.9), (64.0, -14.0)])
+def test_a_box_comes_back_from_the_maps_that_it_is_taught_by(side, corner):
+    [joint] = joints_on(maps_of([(*corner, side, side)]))
+    assert joint.box == pytest.approx((*corner, side, side), abs=0.01)
+    assert joint.score > 0.99 and joint.side is None and joint.implant < 0.01
 
 
-def test_two_bands_are_the_right_and_the_left_knee():
-    left, right = (150, 120, 64, 25), (40, 115, 64, 25)
-    joints = joints_on(map_with(left, right))
-    assert [joint.side for joint in joints] == ["R", "L"]
-    for joint, band in zip(joints, (right, left), strict=True):
-        assert joint.box == pytest.approx(box_around(band), abs=0.1)
-        assert joint.score == pytest.approx(0.95)
+def test_every_joint_is_found_the_highest_score_first():
+    right, left = (20.0, 100.0, 60.0, 60.0), (150.0, 110.0, 66.0, 66.0)
+    maps = maps_of([right, left])
+    maps[12:, 18:, 0] -= 4
+    first, second = joints_on(maps)
+    assert first.box == pytest.approx(right, abs=0.01)
+    assert second.box == pytest.approx(left, abs=0.01) and second.score < first.score
 
 
-def test_of_half_a_film_the_largest_band_counts_and_has_no_side():
-    [joint] = joints_on(map_with((20, 100, 50, 20), (120, 100, 64, 25)), most=1)
-    assert joint.side is None
-    assert joint.box == pytest.approx(box_around((120, 100, 64, 25)), abs=0.1)
+def test_metal_counts_for_the_joint_whose_box_it_lies_in():
+    right, left = (20.0, 100.0, 60.0, 60.0), (150.0, 110.0, 66.0, 66.0)
+    found = joints_on(maps_of([right, left], implants=[(160, 120, 30, 40)]))
+    implant = {round(joint.box[0]): joint.implant for joint in found}
+    assert implant[20] < 0.01 and implant[150] > 0.99
 
 
-def test_specks_rags_and_small_bands_are_no_second_joint():
-    line_map = map_with((40, 100, 64, 25), (200, 100, 20, 12), (120, 200, 5, 5))
-    line_map[90:100, 70:72] = 0.9  # a rag on the band's edge
-    [joint] = joints_on(line_map)
-    assert joint.side is None
-    assert jaccard(joint.box, box_around((40, 100, 64, 25))) > 0.9
+def test_empty_maps_have_no_joint():
+    assert joints_on(maps_of([])) == []
 
 
-def test_one_below_the_other_are_not_two_knees():
-    assert len(joints_on(map_with((60, 60, 64, 25), (66, 160, 64, 25)))) == 1
+def test_of_two_boxes_of_one_joint_the_surer_stays():
+    sure, other = Joint((10, 10, 50, 50), 0.9), Joint((14, 12, 48, 48), 0.95)
+    beside = Joint((80, 10, 50, 50), 0.6)
+    assert different([sure, other, beside]) == [other, beside]
 
 
-def test_what_is_no_band_has_a_low_score_and_gives_way_to_a_band():
-    rows, columns = np.indices((256, 256))
-    ring = (abs(np.hypot(rows - 180, columns - 90) - 60) < 6) * np.float32(0.9)
-    [alone] = joints_on(ring)
-    assert alone.score < THRESHOLD
-    with_band = np.maximum(ring, map_with((170, 60, 64, 25)))
-    [joint] = joints_on(with_band)
-    assert joint.score > 0.9 and joint.box == pytest.approx(box_around((170, 60, 64, 25)), abs=0.1)
-
-
-def test_an_empty_map_has_no_joint():
-    assert joints_on(np.zeros((256, 256), np.float32)) == []
+def test_boxes_follow_from_the_joint_line_and_from_the_square():
+    assert box_around((46, 79.8, 108, 42)) == pytest.approx((40, 30, 120, 120))
+    assert box_of_square((4, 4, 92, 92)) == pytest.approx((0, 0, 100, 100))
 
 
 def test_the_jaccard_index_by_hand():

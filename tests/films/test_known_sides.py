@@ -19,7 +19,7 @@ def found(monkeypatch):
     """Has the joints of a film be found with these sides."""
 
     def find(*sides):
-        crops = [JointCrop(side, FILM[:80, :80], Joint(BOX, 0.9, side), BOX) for side in sides]
+        crops = [JointCrop(side, FILM[:80, :80], Joint(BOX, 0.9, side=side), BOX) for side in sides]
         monkeypatch.setattr(prepared, "joint_crops", lambda *_: crops)
 
     return find

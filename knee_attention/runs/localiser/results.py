@@ -1,4 +1,4 @@
-"""How well a localiser finds the joints of films whose boxes are known."""
+"""What a localiser finds on images that it has not learnt from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,19 +9,24 @@ import numpy as np
 from knee_attention.evidence.pictures import film_with_boxes
 from knee_attention.files import write_table
 from knee_attention.films.image_files import write_picture
-from knee_attention.films.joints import THRESHOLD, Joint, jaccard
+from knee_attention.films.joint_crops import joint_crops
+from knee_attention.films.joints import Joint, jaccard
 from knee_attention.films.localiser import Localiser
-from knee_attention.runs.localiser.views import BoxedFilm
+from knee_attention.runs.localiser.films import KnownFilm
 from knee_attention.runs.run_folder import Run
 
-GOOD = 0.75
-"""A joint counts as well localised from this Jaccard index on (Antony et al. 2017)."""
+FOUND, GOOD = 0.5, 0.75
+"""A joint counts as found from this Jaccard index on, and as well localised from 0.75 on (Antony et
+al. 2017)."""
+
+NEAR_SIDE = 0.15
+"""A crop's side counts as right if it differs by at most this part from the true one."""
 
 SHOWN = 12
 """Films in a picture."""
 
-COLUMNS = ["file", "side", "jaccard", "score", "centre_off", "x1", "y1", "x2", "y2",
-           "found_x1", "found_y1", "found_x2", "found_y2"]  # fmt: skip
+COLUMNS = ["set", "file", "side", "jaccard", "score", "x1", "y1", "x2", "y2",
+           "found_x1", "found_y1", "found_x2", "found_y2", "refused"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -30,91 +35,113 @@ class Localised:
 
     Attributes:
         film: the film.
-        side: `"R"` or `"L"`.
-        joint: what was found on this side; None where nothing was.
+        index: which of the film's boxes it is.
+        joint: the joint that was found there and is to be graded; None where there is none.
+        refused: why the film is refused; empty if it is not.
     """
 
-    film: BoxedFilm
-    side: str
+    film: KnownFilm
+    index: int
     joint: Joint | None
+    refused: str = ""
 
     @property
     def jaccard(self) -> float:
         """Of the true box and the found one; 0 where none was found."""
-        return jaccard(self.film.boxes[self.side], self.joint.box) if self.joint else 0.0
+        return jaccard(self.film.boxes[self.index], self.joint.box) if self.joint else 0.0
 
     @property
-    def centre_off(self) -> float:
-        """How far the centres lie apart, in parts of the true box's side; NaN where none was
-        found."""
+    def side_ratio(self) -> float:
+        """The found box's side over the true one's; NaN where none was found."""
         if not self.joint:
             return float("nan")
-        (x, y, width, height), (u, v, w, h) = self.film.boxes[self.side], self.joint.box
-        apart = np.hypot(u + w / 2 - x - width / 2, v + h / 2 - y - height / 2)
-        return float(apart / np.sqrt(width * height))
+        width, height = self.film.boxes[self.index][2:]
+        return self.joint.box[2] / float(np.sqrt(width * height))
 
 
-@dataclass(frozen=True)
-class LocaliserResults:
-    """The joints of a set of films."""
-
-    joints: Sequence[Localised]
-
-    def summary(self) -> dict:
-        """Numbers over all joints: the mean, median and lowest Jaccard index, the share at or above
-        0.75, the share found at all, the centres' mean distance, the lowest score found."""
-        values = np.array([joint.jaccard for joint in self.joints])
-        found = [joint for joint in self.joints if joint.joint]
-        return {
-            "joints": len(values),
-            "found": len(found),
-            "jaccard_mean": float(values.mean()),
-            "jaccard_median": float(np.median(values)),
-            "jaccard_lowest": float(values.min()),
-            "jaccard_above_0.75": float((values >= GOOD).mean()),
-            "centre_off_mean": float(np.mean([joint.centre_off for joint in found])) if found
-            else None,
-            "score_lowest": min((joint.joint.score for joint in found), default=None),
-        }
-
-
-def results_of(localiser: Localiser, films: Sequence[BoxedFilm]) -> LocaliserResults:
-    """Look for the joints of films; only those count as found that pass the threshold."""
+def localised(localiser: Localiser, films: Sequence[KnownFilm]) -> list[Localised]:
+    """Look for the joints of films as grading does."""
     joints = []
     for film in films:
-        found = [j for j in localiser.joints(film.image, len(film.boxes)) if j.score >= THRESHOLD]
-        for side, box in film.boxes.items():
+        try:
+            crops, refused = joint_crops(film.image, localiser=localiser), ""
+        except ValueError as error:
+            crops, refused = [], str(error)
+        found = [crop.joint for crop in crops if crop.joint]
+        for index, box in enumerate(film.boxes):
             best = max(found, key=lambda joint: jaccard(box, joint.box), default=None)
-            taken = best if best and jaccard(box, best.box) > 0 else None
-            joints.append(Localised(film, side, taken))
-    return LocaliserResults(joints)
+            near = best if best and jaccard(box, best.box) > 0 else None
+            joints.append(Localised(film, index, near, refused))
+    return joints
 
 
-def write_evidence(results: LocaliserResults, title: str, run: Run) -> None:
-    """Write `joints.csv`, a row a joint, and pictures of found (blue) and true (green) boxes:
-    `figures/found.png`, and the worst in `figures/failures.png`."""
+def summary(joints: Sequence[Localised]) -> dict:
+    """Numbers over the joints of a set of films: how many are found, how well their boxes fit, and
+    how many films are refused."""
+    values = np.array([joint.jaccard for joint in joints])
+    ratios = np.array([joint.side_ratio for joint in joints if joint.jaccard >= FOUND])
+    return {
+        "films": len({id(joint.film) for joint in joints}),
+        "refused": len({id(joint.film) for joint in joints if joint.refused}),
+        "joints": len(values),
+        "found": float((values >= FOUND).mean()),
+        "jaccard_median": float(np.median(values)),
+        "jaccard_above_0.75": float((values >= GOOD).mean()),
+        "side_ratio_median": float(np.median(ratios)) if len(ratios) else None,
+        "side_within_15%": float((abs(ratios - 1) <= NEAR_SIDE).mean()) if len(ratios) else None,
+    }
+
+
+def crop_summary(localiser: Localiser, crops: Sequence[KnownFilm]) -> dict:
+    """How many crops of joints are recognised as such, and how many are refused."""
+    taken = refused = 0
+    for crop in crops:
+        try:
+            [*_, last] = joint_crops(crop.image, localiser=localiser)
+            taken += last.box is None
+        except ValueError:
+            refused += 1
+    return {"crops": len(crops), "taken": taken, "refused": refused}
+
+
+def refused_summary(localiser: Localiser, images: Sequence[np.ndarray]) -> dict:
+    """How many images that are not to be graded are refused."""
+    refused = 0
+    for image in images:
+        try:
+            joint_crops(image, localiser=localiser)
+        except ValueError:
+            refused += 1
+    return {"images": len(images), "refused": refused}
+
+
+def write_evidence(measured: dict[str, Sequence[Localised]], run: Run) -> None:
+    """Write `joints.csv`, a row a joint, and for each set pictures of found (blue) and true (green)
+    boxes: `figures/found-<set>.png`, and the worst in `figures/failures-<set>.png`."""
     rows = []
-    for joint in results.joints:
-        x, y, width, height = joint.film.boxes[joint.side]
-        row = {"file": joint.film.name, "side": joint.side, "jaccard": f"{joint.jaccard:.4f}",
-               "x1": round(x, 1), "y1": round(y, 1), "x2": round(x + width, 1),
-               "y2": round(y + height, 1)}
-        if joint.joint:
-            u, v, w, h = joint.joint.box
-            row |= {"score": f"{joint.joint.score:.4f}", "centre_off": f"{joint.centre_off:.4f}",
-                    "found_x1": round(u, 1), "found_y1": round(v, 1), "found_x2": round(u + w, 1),
-                    "found_y2": round(v + h, 1)}
-        rows.append(row)
+    for name, joints in measured.items():
+        rows += [_row(name, joint) for joint in joints]
+        by_film: dict[str, list[Localised]] = {}
+        for joint in joints:
+            by_film.setdefault(joint.film.name, []).append(joint)
+        films = list(by_film.values())
+        worst = sorted(films, key=lambda joints: min(joint.jaccard for joint in joints))
+        for kind, shown in (("found", films), ("failures", worst)):
+            page = _page(shown[:SHOWN], f"{name}, {kind}")
+            write_picture(run.figure(f"{kind}-{name}"), page)
     write_table(run.joints, COLUMNS, rows)
-    by_film: dict[str, list[Localised]] = {}
-    for joint in results.joints:
-        by_film.setdefault(joint.film.name, []).append(joint)
-    films = list(by_film.values())
-    worst = sorted(films, key=lambda joints: min(joint.jaccard for joint in joints))
-    failed = [joints for joints in worst if min(joint.jaccard for joint in joints) < GOOD]
-    pictures = {"found": films[:SHOWN], "failures": (failed or worst)[:SHOWN]}
-    for name, shown in pictures.items():
-        write_picture(run.figure(name), _page(shown, f"{title}, {name}"))
+
+
+def _row(name: str, joint: Localised) -> dict:
+    x, y, width, height = joint.film.boxes[joint.index]
+    row = {"set": name, "file": joint.film.name, "side": joint.film.sides[joint.index],
+           "jaccard": f"{joint.jaccard:.4f}", "x1": round(x, 1), "y1": round(y, 1),
+           "x2": round(x + width, 1), "y2": round(y + height, 1), "refused": joint.refused}
+    if joint.joint:
+        u, v, w, h = joint.joint.box
+        row |= {"score": f"{joint.joint.score:.4f}", "found_x1": round(u, 1),
+                "found_y1": round(v, 1), "found_x2": round(u + w, 1), "found_y2": round(v + h, 1)}
+    return row
 
 
 def _page(films: Sequence[Sequence[Localised]], title: str) -> np.ndarray:
@@ -122,8 +149,8 @@ def _page(films: Sequence[Sequence[Localised]], title: str) -> np.ndarray:
     for joints in films:
         film = joints[0].film
         found = [joint.joint.box for joint in joints if joint.joint]
-        caption = f"{film.name}: " + ", ".join(f"{j.side} {j.jaccard:.2f}" for j in joints)
-        cells.append(film_with_boxes(film.image, found, list(film.boxes.values()), caption))
+        said = ", ".join(f"{j.film.sides[j.index] or ''} {j.jaccard:.2f}" for j in joints)
+        cells.append(film_with_boxes(film.image, found, film.boxes, f"{film.name}: {said}"))
     columns = min(4, len(cells))
     width = max(cell.shape[1] for cell in cells)
     cells = [np.pad(cell, ((0, 0), (0, width - cell.shape[1]), (0, 0))) for cell in cells]

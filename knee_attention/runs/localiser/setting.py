@@ -5,15 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from knee_attention.errors import InputError
+from knee_attention.options import BOX_KINDS
 
 
 @dataclass(frozen=True)
 class LocaliserRun:
-    """A training of the localiser; Antony et al. publish none of these numbers.
+    """A training of the localiser.
 
     Attributes:
-        data: a folder of films; None for phantoms.
-        boxes: the table of their joint boxes.
+        data: folders of films with known joint boxes; none for phantoms alone.
+        boxes: the table of the joint boxes of each of `data`.
+        box_kind: what the boxes of a table of ours are, one of `BOX_KINDS`.
+        crops: a data folder of square crops of joints; None for none.
+        distractors: a folder of images without a knee to be graded; None for drawn ones alone.
+        implants: a folder of knees with a prosthesis or implant; None for drawn ones alone.
         films: phantoms to draw for training.
         epochs: of `steps` batches each; the rate falls along half a cosine over them.
         steps: batches an epoch.
@@ -23,32 +28,52 @@ class LocaliserRun:
         seed: what weights, films and their variations follow from.
 
     Raises:
-        InputError: films without boxes, or boxes without films.
+        InputError: films without boxes, boxes without films, or an unknown kind of box.
     """
 
-    data: str | None = None
-    boxes: str | None = None
-    films: int = 600
-    epochs: int = 20
-    steps: int = 64
+    data: tuple[str, ...] = ()
+    boxes: tuple[str, ...] = ()
+    box_kind: str = "square"
+    crops: str | None = None
+    distractors: str | None = None
+    implants: str | None = None
+    films: int = 200
+    epochs: int = 24
+    steps: int = 80
     batch_size: int = 16
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     precision: str = "auto"
     seed: int = 0
 
     name = "localiser"
-    weights = None
 
     def __post_init__(self):
-        if bool(self.data) != bool(self.boxes):
+        if len(self.data) != len(self.boxes):
             raise InputError("--data needs --boxes, a table of the joints on those films, and "
                              "--boxes needs --data")
+        if self.box_kind not in BOX_KINDS:
+            raise InputError(f"expected boxes of {', '.join(BOX_KINDS)}. "
+                             f"Received: {self.box_kind!r}")
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether it learns from drawn images alone."""
+        return not (self.data or self.crops or self.distractors or self.implants)
+
+    @property
+    def reads(self) -> list[str]:
+        """The folders and files that it reads."""
+        given = (*self.data, *self.boxes, self.crops, self.distractors, self.implants)
+        return [place for place in given if place]
 
     @property
     def origin(self) -> str:
         """What its films are called in titles."""
-        return "synthetic phantoms" if self.data is None else Path(self.data).name
+        sets = [Path(place).name for place in (*self.data, self.crops) if place]
+        return ", ".join(sets) if sets else "synthetic phantoms"
 
     def as_json(self) -> dict:
         """All of this as `experiment.json` holds it."""
-        return {"name": self.name, **dataclasses.asdict(self)}
+        fields = {"name": self.name, **dataclasses.asdict(self)}
+        return {name: list(value) if isinstance(value, tuple) else value
+                for name, value in fields.items()}

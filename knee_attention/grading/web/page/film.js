@@ -28,6 +28,7 @@ export async function knownFilm(name, rows, downloads) {
   const remarks = rows.filter((row) => row.unlike).map((row) =>
     `${sideOf(row)}: unlike those that the model learnt from`);
   if (rows.some((row) => row.pixel_aspect !== 1)) remarks.unshift("Pixels that are not square, made square before grading");
+  if (rows.some((row) => row.trimmed)) remarks.unshift("A border of one grey, taken off before grading");
   if (rows.some((row) => row.turned)) remarks.unshift("A photographic negative, turned before grading");
   part(".remark").textContent = remarks.join(". ");
   part(".remark").hidden = remarks.length === 0;

@@ -1,0 +1,166 @@
+"""Scenes for the localiser to learn from: parts of films, crops, and what is no knee to grade."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from knee_attention.films.joints import Box
+from knee_attention.options import LOCALISER_SIDE
+from knee_attention.phantoms.metal import paint_implant, paint_marker
+from knee_attention.phantoms.strangers import STRANGERS, stranger
+from knee_attention.runs.localiser.films import KnownFilm, LearningFilms
+from knee_attention.runs.localiser.windows import Scene, cut_window, window_of
+
+KINDS = {"film": 0.26, "near": 0.14, "crop": 0.15, "turned": 0.07, "negative": 0.04,
+         "shaft": 0.04, "distractor": 0.15, "beside": 0.08, "implant": 0.07}  # fmt: skip
+"""What a scene shows, and how often: a film or a large part of it, one joint from nearby, the crop
+of a joint; without a joint to be found, a film that is turned or upside down, a photographic
+negative, thigh or calf alone, another part of the body; such a part beside a knee; and a real
+implant."""
+
+TRANSPLANTED = 0.3
+"""How often a film's joints are replaced by real ones, where there are crops of such."""
+
+INVERTED = 0.15
+"""How often another part of the body is a photographic negative."""
+
+IMPLANTED, MARKED = 0.2, 0.08
+"""How often metal is drawn over a joint, and beside the joints."""
+
+VARIED = 0.6
+"""How often a scene gets the grain, blur, haze and marks of another machine."""
+
+
+def scene_of(films: LearningFilms, rng: np.random.Generator) -> Scene:
+    """Draw a scene of one of the kinds for which there are images."""
+    there = {kind: share for kind, share in KINDS.items() if kind != "implant" or films.implants}
+    shares = np.array(list(there.values()))
+    kind = str(rng.choice(list(there), p=shares / shares.sum()))
+    if kind == "implant":
+        image = _varied_view(KnownFilm.of(_pick(films.implants, rng), "implant"), rng)
+        return replace(image, implant_somewhere=True)
+    if kind == "distractor":
+        return _varied_view(_distractor(films, rng), rng)
+    if kind == "crop" and films.crops:
+        scene = _crop_scene(films, rng)
+    else:
+        scene = _film_scene(films, kind, rng)
+    if kind == "beside":
+        scene = _beside(scene, _varied_view(_distractor(films, rng), rng), rng)
+    if scene.joints and rng.random() < IMPLANTED:
+        image, metal = paint_implant(scene.image, _pick(scene.joints, rng), rng)
+        scene = replace(scene, image=image, implants=[metal])
+    if rng.random() < MARKED:
+        scene = replace(scene, image=paint_marker(scene.image, scene.joints, rng))
+    return scene
+
+
+def _pick(items: Sequence, rng):
+    return items[rng.integers(len(items))]
+
+
+def _distractor(films: LearningFilms, rng) -> KnownFilm:
+    if films.distractors and rng.random() < 0.75:
+        image = _pick(films.distractors, rng)
+    else:
+        size = tuple(int(side) for side in rng.integers(160, 400, 2))
+        image = stranger(str(rng.choice(list(STRANGERS))), size, rng)
+    return KnownFilm.of(~image if rng.random() < INVERTED else image, "distractor")
+
+
+def _varied_view(film: KnownFilm, rng) -> Scene:
+    """A large part of an image without joint boxes, turned by up to 15 degrees or by quarters."""
+    height, width = film.image.shape
+    parts = rng.uniform(0, 0.2, 4) * (rng.random(4) < 0.6)
+    window = (parts[0] * width, parts[1] * height, (1 - parts[0] - parts[2]) * width,
+              (1 - parts[1] - parts[3]) * height)
+    scene = cut_window(film, window, rng, _reach(rng))
+    if rng.random() < 0.3:
+        scene = replace(scene, image=_quarters(scene.image, rng))
+    return scene
+
+
+def _reach(rng) -> float:
+    """Mostly the whole input, at times from afar, as the second look has it."""
+    return 1.0 if rng.random() < 0.65 else float(rng.uniform(1.2, 3.0))
+
+
+def _quarters(image: np.ndarray, rng) -> np.ndarray:
+    return np.ascontiguousarray(np.rot90(image, rng.integers(1, 4)))
+
+
+def _crop_scene(films: LearningFilms, rng) -> Scene:
+    """The crop of a joint as it is, a part of it, or with its surroundings missing."""
+    crop = _pick(films.crops, rng)
+    width = crop.image.shape[1]
+    if rng.random() < 0.5:
+        window = (0.0, 0.0, float(width), float(width))
+    else:
+        wide, tall = rng.uniform(0.75, 1.1) * width, rng.uniform(0.45, 1.1) * width
+        left = (width - wide) * rng.uniform(0.2, 0.8)
+        top = (width - tall) * rng.uniform(0.35, 0.75)
+        window = (left, top, wide, tall)
+    return cut_window(crop, window, rng, float(rng.uniform(1.5, 3.5)))
+
+
+def _film_scene(films: LearningFilms, kind: str, rng) -> Scene:
+    film = _pick(films.real if films.real and rng.random() < 0.65 else films.phantoms, rng)
+    if films.crops and rng.random() < TRANSPLANTED:
+        film = transplanted(film, films.crops, rng)
+    shown = str(rng.choice(["film", "near"])) if kind in ("turned", "negative") else kind
+    shown = "near" if shown in ("crop", "beside") else shown
+    reach = float(rng.uniform(1.5, 3.0)) if kind == "crop" else _reach(rng)
+    scene = cut_window(film, window_of(film, shown, rng), rng, reach)
+    if kind in ("turned", "negative"):
+        image = _quarters(scene.image, rng) if kind == "turned" else ~scene.image
+        scene = replace(scene, image=image, joints=(), unsure=())
+    return scene
+
+
+def transplanted(film: KnownFilm, crops: Sequence[KnownFilm], rng) -> KnownFilm:
+    """A film whose joints are replaced by real ones, faded into their surroundings."""
+    image = film.image.astype(np.float32)
+    for box in film.boxes:
+        crop = _pick(crops, rng)
+        [(x, y, side, _)] = crop.boxes
+        scale = box[2] / side
+        corner = np.array(box[:2]) - scale * np.array([x, y])
+        place = np.array([[scale, 0, corner[0]], [0, scale, corner[1]]])
+        size = film.image.shape[::-1]
+        joint = crop.image.astype(np.float32)
+        height, width = joint.shape
+        ramp = [np.minimum(np.arange(n) + 1, np.arange(n)[::-1] + 1) / (0.16 * n)
+                for n in (height, width)]
+        alpha = np.minimum(ramp[0][:, None], ramp[1]).clip(0, 1).astype(np.float32)
+        joint, alpha = (cv2.warpAffine(part, place, size, flags=cv2.INTER_AREA)
+                        for part in (joint, alpha))
+        inside = alpha > 0.5
+        if not inside.any():
+            continue
+        here, there = image[inside], joint[inside]
+        joint = (joint - there.mean()) * (here.std() / max(float(there.std()), 1)) + here.mean()
+        image = image + alpha * (joint - image)
+    return KnownFilm.of(image.clip(0, 255).astype(np.uint8), film.name, film.boxes)
+
+
+def _beside(knee: Scene, other: Scene, rng) -> Scene:
+    """A knee and another part of the body on one film, with a strip between them or without."""
+    height, width = knee.image.shape
+    scale = height / other.image.shape[0]
+    size = max(16, round(other.image.shape[1] * scale)), height
+    beside = cv2.resize(other.image, size, interpolation=cv2.INTER_AREA)[:, : 2 * width]
+    strip = np.full((height, rng.integers(0, max(2, width // 15))), rng.choice([0, 128, 255]),
+                    np.uint8)
+    parts, shift = [knee.image, strip, beside], 0
+    if rng.random() < 0.5:
+        parts, shift = parts[::-1], beside.shape[1] + strip.shape[1]
+    image = np.hstack(parts)
+    factor = LOCALISER_SIDE / knee.reach / max(image.shape)
+    small = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+
+    def moved(boxes: Sequence[Box]) -> list[Box]:
+        return [((x + shift) * factor, y * factor, w * factor, h * factor) for x, y, w, h in boxes]
+
+    return replace(knee, image=small, joints=moved(knee.joints), unsure=moved(knee.unsure))

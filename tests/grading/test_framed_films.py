@@ -1,0 +1,99 @@
+"""A border of one grey around an image changes neither what is graded nor what is learnt."""
+
+import csv
+import json
+
+import cv2
+import numpy as np
+import pytest
+from uniform_network import SIZE, SQUARE, Uniform
+
+from knee_attention.datasets.dataset import load_dataset
+from knee_attention.films.cutting import Cutting
+from knee_attention.films.preparation import Preparation
+from knee_attention.grading.grader import Grader
+from knee_attention.grading.rows import columns, knee_row
+from knee_attention.phantoms.film import phantom_film
+from knee_attention.preparation.film_to_knees import Cutter
+
+BORDERS = (9, 9, 14, 14)
+TRIMMED = [14, 9, 14, 9]
+
+
+def framed(image, grey=0, borders=BORDERS):
+    return cv2.copyMakeBorder(image, *borders, cv2.BORDER_CONSTANT, value=grey)
+
+
+@pytest.fixture(scope="module")
+def film():
+    return phantom_film((1, 3), seed=9041).image
+
+
+@pytest.mark.parametrize("grey", [0, 128, 255])
+@pytest.mark.parametrize("preparation", [SQUARE, Preparation()], ids=["joints", "halves"])
+def test_a_framed_film_is_graded_as_the_film(film, preparation, grey):
+    grader = Grader(Uniform(preparation))
+    plain, others = grader.grade(film), grader.grade(framed(film, grey))
+    assert len(plain) == len(others) == 2
+    for knee, other in zip(plain, others, strict=True):
+        np.testing.assert_array_equal(knee.image, other.image)
+        assert not knee.frame and other.frame.pixels == TRIMMED
+        if knee.box:
+            left, top, *size = knee.box
+            assert other.box == (left + 14, top + 9, *size)
+            assert other.place.film.shape == framed(film).shape
+
+
+def test_a_framed_crop_is_graded_as_the_crop(film):
+    grader = Grader(Uniform(SQUARE))
+    left, top, width, height = grader.grade(film)[0].box
+    crop = film[top : top + height, left : left + width]
+    [plain], [other] = grader.grade(crop, "crop"), grader.grade(framed(crop), "crop")
+    np.testing.assert_array_equal(plain.image, other.image)
+    row = knee_row("film.png", other, False)
+    assert row["trimmed"] == TRIMMED and set(row) <= set(columns(["att0"]))
+    assert knee_row("film.png", plain, False)["trimmed"] is None
+    json.dumps(row)
+
+
+@pytest.mark.parametrize("crop", ["half", "square"])
+def test_split_knees_cuts_a_framed_film_as_the_film_and_says_so(film, tmp_path, crop):
+    cutting = Cutting(size=(96, 96), crop=crop)
+    rows = {}
+    for name, image in (("plain", film), ("framed", framed(film))):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), image)
+        rows[name] = Cutter(tmp_path / "knees", cutting)(tmp_path / f"{name}.png")
+    for plain, other in zip(rows["plain"], rows["framed"], strict=True):
+        knee, same = ((tmp_path / "knees" / row["file"]).read_bytes() for row in (plain, other))
+        assert knee == same
+        assert (plain["trimmed"], other["trimmed"]) == ("", "14 9 14 9")
+        if crop == "square":
+            assert (other["x"], other["y"]) == (plain["x"] + 14, plain["y"] + 9)
+
+
+def test_a_data_set_of_framed_crops_is_learnt_from_as_one_of_crops(film, tmp_path):
+    crop = film[150:300, 100:250]
+    for split in ("train", "validation"):
+        for name, image in (("a", crop), ("b", framed(crop))):
+            place = tmp_path / split / "0" / f"{split}{name}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(place), image)
+    data = load_dataset(tmp_path, SIZE)
+    for split, knees in data.splits.items():
+        np.testing.assert_array_equal(knees.images[0], knees.images[1])
+        assert knees.trimmed == [f"{split}/0/{split}b.png"]
+    assert len(data.trimmed) == 2
+
+
+def test_a_command_says_what_it_took_off(film, tmp_path, capsys, monkeypatch):
+    from knee_attention.commands.cli import main
+
+    monkeypatch.setattr("knee_attention.grading.grader.load_grader",
+                        lambda *_: Grader(Uniform(SQUARE)))  # fmt: skip
+    (tmp_path / "model.onnx").write_bytes(b"model")
+    cv2.imwrite(str(tmp_path / "film.png"), framed(film))
+    main(["grade", str(tmp_path / "film.png"), "--model", str(tmp_path / "model.onnx"),
+          "--csv", str(tmp_path / "table.csv")])
+    assert "film.png: a border of one grey" in capsys.readouterr().err
+    with (tmp_path / "table.csv").open(newline="") as file:
+        assert [row["trimmed"] for row in csv.DictReader(file)] == [str(TRIMMED)] * 2
