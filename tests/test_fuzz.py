@@ -113,6 +113,10 @@ def test_damaged_model_files_to_the_grader(model_file, tmp_path):
         except InputError:
             continue
         loaded += 1
-        [knee] = grader.grade(np.random.default_rng(0).integers(0, 256, (96, 96)))
+        try:
+            [knee] = grader.grade(np.random.default_rng(0).integers(0, 256, (96, 96)))
+        except ImageError as error:
+            assert "not a finite number" in str(error)
+            continue
         assert knee.branches["att0"].shape == (5,)
     assert loaded

@@ -48,7 +48,7 @@ def write_hdf5(
         sizes = ", ".join(f"{height}x{width}" for height, width in shapes[:4])
         raise InputError(f"{path}: expected knees of one size. Received: {sizes}")
     identity = [[row["file"], row["subject"], row["pixels"]] for row in rows]
-    if any(row["bits"] > 8 for row in rows):
+    if any(row.get("bits", 8) > 8 for row in rows):  # rows of an earlier version do not say
         identity.append(ROUNDING)
     if cutting:
         identity.append(cutting.described())

@@ -76,9 +76,10 @@ class Journal:
         """The outcome of a source that has not changed and whose outputs are still there, its own:
         another source of the same name may have written over them."""
         name = os.path.abspath(source)
-        self._seen[name] = self._stamp(source)
+        stamp = self._seen[name] = self._stamp(source)
         outcome = self._outcomes.get(name)
-        if outcome is None or outcome["stamp"] != self._seen[name]:
+        # A journal of an earlier version has the beginning of a stamp.
+        if outcome is None or outcome["stamp"] != stamp[: len(outcome["stamp"]) or None]:
             return None
         outputs = [row["file"] for row in outcome["rows"] if "file" in row]
         there = all(
@@ -131,6 +132,6 @@ class Journal:
         except OSError:
             return []
         return [
-            status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino,
-            self._tags.get(str(source), ""),
+            status.st_size, status.st_mtime_ns, self._tags.get(str(source), ""),
+            status.st_ctime_ns, status.st_ino,
         ]  # fmt: skip

@@ -123,9 +123,7 @@ def _films(
 ) -> tuple[LearningFilms, LearningFilms, dict[str, list[KnownFilm]]]:
     """What is learnt from, the same of the validation split, and the films that are measured by
     set: their test split, or the validation split where there is none."""
-    counts = {"train": asked.films, **PHANTOMS}
-    phantoms = {split: phantom_films(count, split, asked.seed) for split, count in counts.items()}
-    measured = {"phantoms": phantoms["test"]}
+    measured = {}
     splits = ("train", "validation")
     real = {split: [] for split in splits}
     for data, boxes in zip(map(Path, asked.data), map(Path, asked.boxes), strict=True):
@@ -140,6 +138,9 @@ def _films(
         others = images_below(Path(asked.distractors), implants)
     crops = {split: square_crops(Path(asked.crops), split) if asked.crops else []
              for split in splits}  # fmt: skip
+    counts = {"train": asked.films, **PHANTOMS}
+    phantoms = {split: phantom_films(count, split, asked.seed) for split, count in counts.items()}
+    measured = {"phantoms": phantoms["test"], **measured}
     learning, validation = (
         LearningFilms(phantoms[split], real[split], crops[split], others[split], metal[split])
         for split in splits
@@ -149,7 +150,7 @@ def _films(
 
 def _new_name(name: str, taken: dict) -> str:
     """A name for a set of films; a number tells sets of one name apart."""
-    return name if name not in taken else f"{name}-{len(taken)}"
+    return name if name not in taken else f"{name}-{len(taken) + 1}"
 
 
 def _measured(
