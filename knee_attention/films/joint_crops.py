@@ -154,8 +154,8 @@ def joints_to_grade(
         raise ValueError(f"{len(joints)} knee joints, where at most two are expected")
     if len(joints) == 1:
         if view == "bilateral":
-            raise ValueError(f"a single knee joint, where two are expected ({scores} for the other)"
-                             )
+            raise ValueError("a single knee joint, where two are expected (score of the second: "
+                             f"{_cut_short(next_best)}, the threshold is {THRESHOLD:.2f})")
         return joints
     if not _side_by_side(*(joint.box for joint in joints)):
         raise ValueError("two knee joints that do not stand side by side")

@@ -59,11 +59,6 @@ class Joint:
     implant: float = 0.0
     side: str | None = None
 
-    @property
-    def rounded(self) -> tuple[int, int, int, int]:
-        """The box in whole pixels."""
-        return tuple(round(value) for value in self.box)
-
 
 def box_around(line: Box) -> Box:
     """The square joint box of a rectangle along the joint line, which tells its middle and width.
