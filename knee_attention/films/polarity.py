@@ -45,8 +45,11 @@ FILM_OF_TWO = 1.1
 
 
 def is_negative(image: np.ndarray) -> bool:
-    """Whether bone is dark: by `rank_difference`, or where that is not clear, by the localiser,
-    which sees a joint more surely where bone is bright.
+    """Whether bone is dark on an image that may show whole films.
+
+    `rank_difference` decides where it is clear. Where it is not, the localiser decides, which
+    sees a joint more surely where bone is bright. A blank image and one too small for a film show
+    no bone, and are not negatives.
 
     Args:
         image: as `rank_difference` takes it.
@@ -56,7 +59,9 @@ def is_negative(image: np.ndarray) -> bool:
     """
     difference = rank_difference(image)
     grey = to_grey(np.asarray(image))
-    if abs(difference) < CLEAR and min(grey.shape) >= SMALLEST_SIDE:
+    if min(grey.shape) < SMALLEST_SIDE or grey.min() == grey.max():
+        return False
+    if abs(difference) < CLEAR:
         scale = min(1.0, THUMBNAIL_SIDE / max(grey.shape))
         small = resize_knee(to_uint8(grey), tuple(round(side * scale) for side in grey.shape))
         as_it_is, inverted = (shipped_localiser().surest(film) for film in (small, ~small))

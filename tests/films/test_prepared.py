@@ -23,7 +23,7 @@ def found(monkeypatch):
     """Has the joints of a film be known: `{side: box}`."""
 
     def know(boxes):
-        def joint_crops(film, view, aspect):
+        def joint_crops(film, view, aspect, implants):
             return [
                 JointCrop(side, film[top : top + height, left : left + width], None, box)
                 for side, box in boxes.items()
