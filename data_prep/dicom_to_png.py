@@ -15,8 +15,8 @@ import argparse
 import os
 from pathlib import Path
 
+from knee_attention.commands.arguments import as_path, positive_number
 from knee_attention.errors import InputError, missing_raises
-from knee_attention.options import as_path, positive_number
 from knee_attention.startup import command_line
 
 
@@ -60,32 +60,32 @@ def _convert(options: argparse.Namespace) -> None:
     with missing_raises(lacking, "pydicom"):
         import pydicom  # noqa: F401
 
-    from knee_attention.files import write_table
-    from knee_attention.preparation.accounts import refuse_other_images, visible_files
-    from knee_attention.preparation.dicom_trees import (
+    from knee_attention.data_prep.dicom_trees import (
         IMAGE_COLUMNS,
         Converter,
         Filter,
         Surveyor,
         name_films,
-        read_contents,
+        read_contents_table,
     )
-    from knee_attention.preparation.film_subjects import warning, with_subjects
-    from knee_attention.preparation.journal import JOURNAL, Journal
-    from knee_attention.preparation.tables import rows_kept, write_excluded
-    from knee_attention.preparation.workers import work_through
+    from knee_attention.data_prep.file_summary import refuse_other_images, visible_files
+    from knee_attention.data_prep.film_subjects import warning, with_subjects
+    from knee_attention.data_prep.journal import JOURNAL, Journal
+    from knee_attention.data_prep.table_files import rows_kept, write_excluded
+    from knee_attention.data_prep.workers import process_files
+    from knee_attention.files import write_table
 
     patterns = {name: getattr(options, name) for name in ("series", "body_part", "view")}
     wanted = Filter(**patterns)
     files = visible_files(options.tree, options.films)
-    contents, unreadable = read_contents(files)
+    contents, unreadable = read_contents_table(files)
     sources = [path for path in files if path.name.lower() != "contents.csv"]
 
     surveyor = Surveyor(contents, wanted)
     listings = {str(path): ", ".join(surveyor.listing(path).values()) for path in sources}
     refuse_other_images(options.films)
     journal = Journal(options.films / ".headers.jsonl", patterns, listings)
-    survey = work_through(sources, surveyor, journal, options.workers, "headers")
+    survey = process_files(sources, surveyor, journal, options.workers, "headers")
     films, disagreements = with_subjects(survey.rows)
     films, copies = name_films(films)
 
@@ -93,7 +93,7 @@ def _convert(options: argparse.Namespace) -> None:
     converter = Converter(options.films, ids, options.bits)
     journal = Journal(options.films / JOURNAL, {"bits": options.bits}, ids)
     paths = [Path(film["source"]) for film in films]
-    account = work_through(paths, converter, journal, options.workers, "films")
+    account = process_files(paths, converter, journal, options.workers, "films")
     account.found = len(sources) + len(unreadable)
     account.excluded += unreadable + survey.excluded + copies
 

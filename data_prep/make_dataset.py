@@ -14,8 +14,8 @@ import argparse
 import os
 from pathlib import Path
 
+from knee_attention.commands.arguments import as_path, positive_number, seed_number
 from knee_attention.errors import InputError
-from knee_attention.options import as_path, positive_number, seed_number
 from knee_attention.startup import command_line
 
 
@@ -68,19 +68,19 @@ def _make(options: argparse.Namespace) -> None:
     if options.h5 and options.h5.suffix.lower() not in (".h5", ".hdf5"):
         raise InputError(f"{options.h5}: the name of an HDF5 file ends in .h5 or .hdf5")
 
+    from knee_attention.data_prep.file_summary import visible_files
+    from knee_attention.data_prep.grade_tables import readings_of
+    from knee_attention.data_prep.grades import choose_grades
+    from knee_attention.data_prep.hdf5_sets import write_hdf5
+    from knee_attention.data_prep.journal import JOURNAL, Journal
+    from knee_attention.data_prep.pairing import pair, read_knee, subjects_of_films
+    from knee_attention.data_prep.table_files import read_table, write_excluded
+    from knee_attention.data_prep.training_sets import is_manifest, place, split_rows
+    from knee_attention.data_prep.workers import process_files
     from knee_attention.datasets.layout import MANIFEST
-    from knee_attention.evidence.figures import grade_distribution
+    from knee_attention.evidence.figures.curves import grade_distribution
     from knee_attention.files import keep_inputs
     from knee_attention.films.cutting import CUTTING, Cutting, write_cutting
-    from knee_attention.preparation.accounts import visible_files
-    from knee_attention.preparation.grade_tables import readings_of
-    from knee_attention.preparation.grades import choose_grades
-    from knee_attention.preparation.hdf5_sets import write_hdf5
-    from knee_attention.preparation.journal import JOURNAL, Journal
-    from knee_attention.preparation.pairing import pair, read_knee, subjects_of_films
-    from knee_attention.preparation.tables import read_table, write_excluded
-    from knee_attention.preparation.training_sets import is_manifest, place, split_rows
-    from knee_attention.preparation.workers import work_through
 
     places = _places(options)
     written = [folder / name for folder, _ in places for name in (MANIFEST, "grades.png")]
@@ -104,7 +104,7 @@ def _make(options: argparse.Namespace) -> None:
         if not any((folder / MANIFEST).exists() for folder, _ in places):
             journal.path.unlink()
 
-    account = work_through(sources, read_knee, journal, options.workers, "knees")
+    account = process_files(sources, read_knee, journal, options.workers, "knees")
     subjects = subjects_of_films(path for path in files if path.name == "knees.csv")
     knees, unpaired, unused = pair(account.rows, grades.labels, subjects)
     account.written, account.earlier = len(knees), 0  # what is placed already is said below
@@ -168,7 +168,7 @@ def _show_counts(rows: list[dict], title: str) -> dict[str, list[int]]:
 
 
 def _verify(path: Path, workers: int) -> None:
-    from knee_attention.preparation.verification import verify
+    from knee_attention.data_prep.verification import verify
 
     if not path.exists():
         raise InputError(f"{path} does not exist")

@@ -11,8 +11,8 @@ reason in excluded.csv beside the labels.
 import argparse
 from pathlib import Path
 
+from knee_attention.commands.arguments import as_path
 from knee_attention.errors import InputError
-from knee_attention.options import as_path
 from knee_attention.startup import command_line
 
 
@@ -35,12 +35,12 @@ def main(arguments: list[str] | None = None) -> None:
 def _make_labels(tables: list[Path], labels: Path, visit: str | None) -> None:
     from collections import Counter
 
+    from knee_attention.data_prep.file_summary import Account
+    from knee_attention.data_prep.grade_tables import readings_of
+    from knee_attention.data_prep.grades import LABEL_COLUMNS, choose_grades
+    from knee_attention.data_prep.journal import JOURNAL
+    from knee_attention.data_prep.table_files import read_table, write_excluded
     from knee_attention.files import keep_inputs, write_table
-    from knee_attention.preparation.accounts import Account
-    from knee_attention.preparation.grade_tables import readings_of
-    from knee_attention.preparation.grades import LABEL_COLUMNS, choose_grades
-    from knee_attention.preparation.journal import JOURNAL
-    from knee_attention.preparation.tables import read_table, write_excluded
 
     if labels.suffix.lower() != ".csv":
         raise InputError(f"{labels}: the labels go to a file that ends in .csv")
@@ -75,7 +75,7 @@ def _made_of(readings: list, table: list[dict]) -> bool:
 
     Where the output is forgotten, the last of the tables to read stands in its place.
     """
-    from knee_attention.preparation.grades import LABEL_COLUMNS
+    from knee_attention.data_prep.grades import LABEL_COLUMNS
 
     knees = {(reading.id, reading.side) for reading in readings}
     return list(table[0]) == [name.upper() for name in LABEL_COLUMNS] and all(

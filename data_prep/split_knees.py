@@ -18,8 +18,9 @@ import argparse
 import os
 from collections import defaultdict
 
+from knee_attention.commands.arguments import as_path, positive_number
 from knee_attention.errors import InputError
-from knee_attention.options import (
+from knee_attention.limits import (
     CROPS,
     EQUALIZATIONS,
     FITS,
@@ -27,8 +28,6 @@ from knee_attention.options import (
     POLARITIES,
     SMALLEST_SIDE,
     SPLIT_METHODS,
-    as_path,
-    positive_number,
 )
 from knee_attention.startup import command_line
 
@@ -115,17 +114,17 @@ def _split(options: argparse.Namespace) -> None:
     if options.contact_sheet and options.contact_sheet.suffix.lower() not in (".png", ".jpg"):
         raise InputError(f"{options.contact_sheet}: a contact sheet is a .png or .jpg file")
 
+    from knee_attention.data_prep.contact_sheets import contact_sheets, page_files
+    from knee_attention.data_prep.file_summary import refuse_other_images, visible_files
+    from knee_attention.data_prep.film_to_knees import BOX_COLUMNS, KNEE_COLUMNS, Cutter
+    from knee_attention.data_prep.journal import JOURNAL, Journal
+    from knee_attention.data_prep.pairing import subjects_of_films
+    from knee_attention.data_prep.table_files import rows_kept, write_excluded
+    from knee_attention.data_prep.workers import process_files
     from knee_attention.files import keep_inputs, write_table
     from knee_attention.films.cutting import CUTTING, Cutting, write_cutting
     from knee_attention.films.image_files import is_image_file
     from knee_attention.films.localiser import fingerprint
-    from knee_attention.preparation.accounts import refuse_other_images, visible_files
-    from knee_attention.preparation.contact_sheets import contact_sheets, page_files
-    from knee_attention.preparation.film_to_knees import BOX_COLUMNS, KNEE_COLUMNS, Cutter
-    from knee_attention.preparation.journal import JOURNAL, Journal
-    from knee_attention.preparation.pairing import subjects_of_films
-    from knee_attention.preparation.tables import rows_kept, write_excluded
-    from knee_attention.preparation.workers import work_through
 
     own_tables = {"images.csv", "excluded.csv"}
     files = visible_files(options.films, options.knees, lambda file: file.name == CUTTING)
@@ -147,7 +146,7 @@ def _split(options: argparse.Namespace) -> None:
     write_cutting(options.knees, cutting)
     cutter = Cutter(options.knees, cutting, options.polarity)
     distinct = [source for source in sources if source not in ambiguous]
-    account = work_through(distinct, cutter, journal, options.workers, "films")
+    account = process_files(distinct, cutter, journal, options.workers, "films")
     account.found = len(sources)
     account.excluded += [(str(path), "another film has the same id") for path in sorted(ambiguous)]
 

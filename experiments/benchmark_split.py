@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import psutil
 
+from knee_attention.data_prep.film_to_knees import Cutter
 from knee_attention.films.image_files import read_image
 from knee_attention.phantoms.film import phantom_film
-from knee_attention.preparation.film_to_knees import Cutter
 
 SPLIT_KNEES = Path(__file__).parents[1] / "data_prep" / "split_knees.py"
 

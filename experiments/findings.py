@@ -3,7 +3,7 @@
     python experiments/findings.py --from experiments/results/kneekl224
 """
 
-from knee_attention.commands.findings import main
+from knee_attention.commands.scripts.findings import main
 
 if __name__ == "__main__":
     main()

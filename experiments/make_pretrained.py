@@ -5,7 +5,7 @@
 Writes the model in half its size, calibrated on the run's validation split, and its card.
 """
 
-from knee_attention.commands.pretrained import main
+from knee_attention.commands.scripts.pretrained import main
 
 if __name__ == "__main__":
     main()

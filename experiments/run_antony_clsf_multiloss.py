@@ -4,7 +4,7 @@
     python experiments/run_antony_clsf_multiloss.py --data DIR
 """
 
-from knee_attention.commands.experiment import main
+from knee_attention.commands.scripts.experiment import main
 from knee_attention.runs.experiment import Experiment
 
 EXPERIMENT = Experiment(

@@ -3,7 +3,7 @@
     python experiments/run_antony_extended_att2.py --data DIR
 """
 
-from knee_attention.commands.experiment import main
+from knee_attention.commands.scripts.experiment import main
 from knee_attention.runs.experiment import Experiment
 
 EXPERIMENT = Experiment(backbone="antony_extended", branches=("att2",), fusion="single")

@@ -10,7 +10,7 @@ also seen real films (REPRODUCTION.md):
         --distractors OTHER --implants OTHER/knee_prosthesis --install
 """
 
-from knee_attention.commands.localiser import main
+from knee_attention.commands.scripts.localiser import main
 
 if __name__ == "__main__":
     main()

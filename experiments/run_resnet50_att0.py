@@ -3,7 +3,7 @@
     python experiments/run_resnet50_att0.py --data DIR
 """
 
-from knee_attention.commands.experiment import main
+from knee_attention.commands.scripts.experiment import main
 from knee_attention.runs.experiment import Experiment
 
 EXPERIMENT = Experiment(backbone="resnet50", branches=("att0",), fusion="single")

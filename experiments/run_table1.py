@@ -8,7 +8,7 @@ at any point; the same command goes on. With --workers 2 it works in two process
 
 from pathlib import Path
 
-from knee_attention.commands.tables import main
+from knee_attention.commands.scripts.tables import main
 from knee_attention.evidence.paper import PAPER_TABLE_1
 
 SCRIPTS = [

@@ -9,7 +9,7 @@ killed at any point; the same command goes on.
 
 from pathlib import Path
 
-from knee_attention.commands.tables import main
+from knee_attention.commands.scripts.tables import main
 
 SCRIPTS = [
     Path(__file__).parent / f"run_{name}.py"

@@ -5,7 +5,7 @@
 
 from pathlib import Path
 
-from knee_attention.commands.weight_search import main
+from knee_attention.commands.scripts.weight_search import main
 
 SCRIPTS = sorted(Path(__file__).parent.glob("run_*_multiloss.py"))
 

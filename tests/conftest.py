@@ -3,6 +3,7 @@
 import os
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -13,6 +14,19 @@ import pytest
 
 from knee_attention.commands.cli import main
 from knee_attention.films.radiograph import resize_knee
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Real films and tables, which are no part of this repository. Where there are none, skip.
+
+    KNEE_ATTENTION_REAL_DATA names their folder; by default `shared/data` beside the clone.
+    """
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("KNEE_ATTENTION_REAL_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip(f"no real films in {folder}")
+    return folder
 
 
 def blob_knee(grade: int, generator: np.random.Generator, size=(96, 96)) -> np.ndarray:

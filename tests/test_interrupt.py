@@ -68,8 +68,8 @@ def test_sigterm_ends_a_command_as_ctrl_c_does(tmp_path, when):
 PARENT = """
 import sys
 from pathlib import Path
-from knee_attention.runs.many_runs import run_by_workers
-from knee_attention.runs.progress import Status
+from knee_attention.runs.sweeps.cells import run_by_workers
+from knee_attention.runs.sweeps.status import Status
 from knee_attention.startup import command_line
 
 class Queue:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from knee_attention.commands import findings
-from knee_attention.evidence import table1, weight_search
+from knee_attention.commands.scripts import findings
 from knee_attention.evidence.paper import PAPER_TABLE_1, paper_accuracies
-from knee_attention.runs.publishing import read_published
+from knee_attention.evidence.tables import table1, weight_search
+from knee_attention.runs.finished.publishing import read_published
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED = ROOT / "experiments" / "results" / "kneekl224"

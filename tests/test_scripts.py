@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from knee_attention.commands.experiment import main
+from knee_attention.commands.scripts.experiment import main
 from knee_attention.evidence.paper import PAPER_TABLE_1, PAPER_TABLE_2
 from knee_attention.runs.experiment import Experiment
 

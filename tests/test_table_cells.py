@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from knee_attention.commands.grade import _table
+from knee_attention.data_prep.pairing import subjects_of_films
+from knee_attention.data_prep.table_files import rows_kept
 from knee_attention.datasets.layout import MANIFEST, read_manifest
 from knee_attention.errors import ImageError
 from knee_attention.evidence.predictions import (
@@ -16,11 +18,9 @@ from knee_attention.evidence.predictions import (
     write_predictions,
 )
 from knee_attention.files import escaped, table_rows, unescaped, write_table
-from knee_attention.preparation.pairing import subjects_of_films
-from knee_attention.preparation.tables import rows_kept
 from knee_attention.runs.experiment import Experiment
-from knee_attention.runs.publishing import _write_named_in_data
-from knee_attention.runs.run_folder import Run
+from knee_attention.runs.finished.publishing import _write_named_in_data
+from knee_attention.runs.run_folder import RunFolder
 
 FORMULAS = ["=1+1", "+film.png", "-film.png", "@SUM(A1)", "\t=1", "\r=1", "＝1", "-1+1", "-0x1F"]
 PLAIN = ["film.png", "a=b", "it's", "'quoted'", "", " =1"]
@@ -85,7 +85,7 @@ def test_films_and_persons_keep_their_names_from_table_to_table(tmp_path):
 
 
 def test_files_that_were_left_out_are_published_by_their_place_in_the_data(tmp_path):
-    run = Run(tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
     errors = [ImageError(f"=data/train/{name}", "-") for name in ("1.png", "=2.png")]
     run.begin(Experiment(), ["=turned.png"], errors)
     assert cells(run.turned) == [["'=turned.png"]]

@@ -21,12 +21,18 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from knee_attention.commands.arguments import (
+    add_polarity,
+    as_path,
+    model_named,
+    named,
+    positive_number,
+    seed_number,
+)
 from knee_attention.datasets.layout import SPLITS
 from knee_attention.errors import InputError
 from knee_attention.files import make_folder, write_json
-from knee_attention.networks.files.pretrained import model_named
-from knee_attention.options import add_polarity, as_path, named, positive_number, seed_number
-from knee_attention.runs.run_folder import Run
+from knee_attention.runs.run_folder import RunFolder
 
 
 def add_options(parser) -> None:
@@ -69,9 +75,9 @@ def run(options) -> None:
     from knee_attention.startup import start_keras
 
     start_keras()
-    from knee_attention.runs import comparison
-    from knee_attention.runs.knee_source import knee_source
-    from knee_attention.runs.saved_model import open_saved
+    from knee_attention.runs.finished import comparison
+    from knee_attention.runs.finished.evaluation_data import knee_source
+    from knee_attention.runs.finished.saved_model import open_saved
 
     saved = [open_saved(path) for path in (options.model, *options.others)]
     _refuse_other_preparations(saved, options.data)
@@ -128,14 +134,14 @@ def _remark_on_data(saved, source) -> str:
     """Whether the knees are those of the run that the model lies in, as far as that is known."""
     from knee_attention.runs.known_data import remark_on_data
 
-    run = Run(saved.path.parent)
+    run = RunFolder(saved.path.parent)
     return remark_on_data(run, source.data, source.split, source.limit, source.seed)
 
 
 def _ready_output(folder: Path) -> None:
     """Make the folder of the results, before the work, unless it holds a run."""
     make_folder(folder)
-    if Run(folder).begun:
+    if RunFolder(folder).begun:
         raise InputError(f"{folder}: holds a run; choose another --output")
 
 
@@ -209,7 +215,7 @@ def _keep_with_runs(saved: list, models: list, data: str) -> None:
     """Lay the localisation into the folder of every model that was given as a run."""
     for origin, model in zip(saved, models, strict=True):
         if origin.given.is_dir():
-            path = Run(origin.given).expert_masks_file
+            path = RunFolder(origin.given).expert_masks_file
             results = model.results
             kept = {
                 "data": data,
@@ -233,7 +239,7 @@ def _write(output: Path, models: list, compared: dict | None) -> None:
         results = results | {
             "others": [model.results for model in models[1:]], "comparison": compared
         }
-    kept = Run(output)
+    kept = RunFolder(output)
     kept.write_predictions(first.predictions, first.chosen)
     write_json(kept.results_file, results)
     print(f"\npredictions.csv and results.json: {output}")

@@ -7,8 +7,8 @@ may change places.
 
 import argparse
 
+from knee_attention.commands.arguments import as_path
 from knee_attention.errors import InputError
-from knee_attention.options import as_path
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from knee_attention.commands.arguments import add_crop, add_polarity, as_path, positive_number
 from knee_attention.errors import ImageError, InputError, missing_raises
 from knee_attention.files import (
     TableWriter,
@@ -22,8 +23,8 @@ from knee_attention.files import (
     open_table,
     written_whole,
 )
-from knee_attention.networks.files.pretrained import DEFAULT
-from knee_attention.options import VIEWS, add_crop, add_polarity, as_path, positive_number
+from knee_attention.limits import VIEWS
+from knee_attention.networks.files.shipped import DEFAULT
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

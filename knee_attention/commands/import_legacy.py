@@ -6,11 +6,11 @@ is executed: the graph is built anew and the code of Lambda layers is not loaded
 
 import argparse
 
+from knee_attention.commands.arguments import as_path
 from knee_attention.errors import InputError
 from knee_attention.files import keep_inputs
 from knee_attention.networks.backbones import BACKBONES
 from knee_attention.networks.fusions import FUSED_OUTPUT
-from knee_attention.options import as_path
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

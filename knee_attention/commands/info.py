@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
+from knee_attention.commands.arguments import model_named
 from knee_attention.files import RUN_MODEL
 from knee_attention.films.preparation import CROPS_IN_WORDS, Preparation
-from knee_attention.networks.files.pretrained import model_named
 from knee_attention.networks.fusions import described
 
 ABOUT_TRAINING = ("data", "epochs", "batch_size", "learning_rate", "weights", "batch_norm", "limit",

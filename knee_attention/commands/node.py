@@ -15,8 +15,14 @@ import threading
 import warnings
 from pathlib import Path
 
+from knee_attention.commands.arguments import (
+    add_crop,
+    add_polarity,
+    as_path,
+    named,
+    positive_number,
+)
 from knee_attention.errors import InputError, missing_raises
-from knee_attention.options import add_crop, add_polarity, as_path, named, positive_number
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -51,7 +57,7 @@ def run(options: argparse.Namespace) -> None:
         from knee_attention.grading.node.node import Node
         from knee_attention.grading.node.spool import refuse_other_folder
     from knee_attention.grading.grader import RESEARCH_ONLY, load_grader
-    from knee_attention.runs.claim import claimed
+    from knee_attention.runs.folder_lock import locked
     from knee_attention.startup import start_for
 
     warnings.simplefilter("ignore")  # of odd headers they would quote what these hold
@@ -62,7 +68,7 @@ def run(options: argparse.Namespace) -> None:
     algorithm = Algorithm.of(grader)
     archive = Archive(*options.send_to)
     refuse_other_folder(options.queue)
-    with claimed(options.queue):
+    with locked(options.queue):
         node = Node(
             grader, algorithm, archive, options.queue, options.ae_title, options.queue_limit
         )

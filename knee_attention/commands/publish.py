@@ -7,7 +7,7 @@ from such folders alone.
 
 import argparse
 
-from knee_attention.options import as_path
+from knee_attention.commands.arguments import as_path
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Copy every run; the first that cannot be published ends the command."""
-    from knee_attention.runs.publishing import publish
+    from knee_attention.runs.finished.publishing import publish
 
     for folder in options.runs:
         print(publish(folder, options.to, options.overwrite))

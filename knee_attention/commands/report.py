@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from knee_attention.commands.arguments import as_path, count
 from knee_attention.errors import InputError
 from knee_attention.files import written_whole
-from knee_attention.options import as_path, count
 
 SUFFIXES = (".html", ".htm")
 
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> None:
 
         start_keras()
         from knee_attention.evidence.report.page import report_page
-        from knee_attention.runs.reporting import read_runs, with_mistakes
+        from knee_attention.runs.finished.reporting import read_runs, with_mistakes
 
         runs = with_mistakes(read_runs(options.runs), options.mistakes)
         page.write(report_page(runs))

@@ -7,8 +7,15 @@ this machine alone unless `--host` says otherwise.
 import argparse
 from pathlib import Path
 
-from knee_attention.networks.files.pretrained import DEFAULT
-from knee_attention.options import add_crop, add_polarity, as_path, count, named, positive_number
+from knee_attention.commands.arguments import (
+    add_crop,
+    add_polarity,
+    as_path,
+    count,
+    named,
+    positive_number,
+)
+from knee_attention.networks.files.shipped import DEFAULT
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

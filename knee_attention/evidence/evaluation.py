@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from knee_attention.evidence.ensemble import classifying
 from knee_attention.evidence.intervals import bootstrap_intervals
 from knee_attention.evidence.metrics import cross_entropy, grade_metrics
 from knee_attention.evidence.predictions import Predictions
+from knee_attention.evidence.probabilities import classifying
 from knee_attention.kl import REGRESSION
 
 OF_PROBABILITIES = ("cross_entropy", "oa_auc", "expected_calibration_error")
@@ -30,7 +30,7 @@ def split_results(predictions: Predictions) -> dict:
         regression, which says no probabilities, those that measure these are None.
     """
     results = {
-        name: measured(predictions.grades, values, predictions.subjects)
+        name: metrics_with_intervals(predictions.grades, values, predictions.subjects)
         for name, values in predictions.with_ensemble().items()
     }
     if REGRESSION in results:
@@ -40,7 +40,9 @@ def split_results(predictions: Predictions) -> dict:
     return results
 
 
-def measured(grades: np.ndarray, probabilities: np.ndarray, subjects: list[str]) -> dict:
+def metrics_with_intervals(
+    grades: np.ndarray, probabilities: np.ndarray, subjects: list[str]
+) -> dict:
     """`grade_metrics` with their 95% `intervals`."""
     return {
         **grade_metrics(grades, probabilities),

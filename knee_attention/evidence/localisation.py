@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from knee_attention.evidence.pictures import at_image_size
+from knee_attention.evidence.figures.pictures import at_image_size
 
 
 def box_mask(box: tuple[int, int, int, int], size: tuple[int, int]) -> np.ndarray:

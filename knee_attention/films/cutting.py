@@ -9,7 +9,7 @@ import numpy as np
 from knee_attention.errors import InputError
 from knee_attention.files import read_json, write_json
 from knee_attention.films.radiograph import prepare_knee
-from knee_attention.options import (
+from knee_attention.limits import (
     CROPS,
     EQUALIZATIONS,
     FITS,

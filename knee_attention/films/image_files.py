@@ -12,7 +12,8 @@ import numpy as np
 from knee_attention.errors import ImageError
 from knee_attention.files import written_whole
 from knee_attention.films import jpeg, tiff
-from knee_attention.films.containers import (
+from knee_attention.films.grey import to_grey
+from knee_attention.films.image_headers import (
     is_known,
     is_truncated,
     pixels_declared,
@@ -22,9 +23,6 @@ from knee_attention.films.pixel_aspect import aspect_of_file, square_pixels
 
 ANY_DEPTH_AND_COLOUR = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
 """As the file stores it, but turned the way its Exif orientation says."""
-
-LUMINANCE = np.array([0.114, 0.587, 0.299])
-"""Of blue, green and red (ITU-R BT.601), as OpenCV has it for the types it converts."""
 
 PICTURE = b"knee_attention: a picture to look at"
 """Stands in the first bytes of every picture that is drawn from knees, so that none is taken for a
@@ -183,32 +181,6 @@ def check_pixels(path: Path, pixels: int) -> None:
 def _turned(grey: np.ndarray) -> np.ndarray:
     """Dark for bright, in any type."""
     return ~grey if np.issubdtype(grey.dtype, np.integer) else -grey
-
-
-def to_grey(image: np.ndarray) -> np.ndarray:
-    """The luminance of an image as OpenCV orders its channels (blue, green, red, alpha).
-
-    Args:
-        image: `(height, width)` or `(height, width, 1 | 2 | 3 | 4)`, any numeric dtype.
-
-    Returns:
-        `(height, width)`, of the same dtype; float64 for colour other than 8 or 16 bits or float32.
-
-    Raises:
-        ValueError: any other shape.
-    """
-    if image.ndim == 2:
-        return image
-    if image.ndim == 3 and image.shape[2] in (1, 2):
-        return np.ascontiguousarray(image[..., 0])
-    if image.ndim == 3 and image.shape[2] in (3, 4):
-        colours = np.ascontiguousarray(image[..., :3])
-        if (colours == colours[..., :1]).all():
-            return np.ascontiguousarray(colours[..., 0])
-        if colours.dtype in (np.uint8, np.uint16, np.float32):
-            return cv2.cvtColor(colours, cv2.COLOR_BGR2GRAY)
-        return colours @ LUMINANCE
-    raise ValueError(f"expected an image (height, width[, channels]). Received: {image.shape}")
 
 
 def write_image(path: Path, image: np.ndarray) -> None:

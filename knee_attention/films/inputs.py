@@ -16,11 +16,8 @@ from knee_attention.films.image_files import (
     is_picture,
     read_pixel_aspect,
     read_radiograph,
-    to_grey,
 )
-from knee_attention.films.legs import split_knees
 from knee_attention.films.names import side_of
-from knee_attention.options import SMALLEST_SIDE, VIEWS
 
 PRODUCT = "knee_attention"
 """Manufacturer and model name of every DICOM object made here; its own are known by them."""
@@ -103,61 +100,6 @@ def is_own_report(path: Path) -> bool:
     return path.name.endswith(REPORT_SUFFIXES) and (
         PRODUCT.encode() in read_start(path, HEADER_BYTES)
     )
-
-
-def grey_image(image: np.ndarray, view: str = "auto") -> np.ndarray:
-    """An image as grey values, if it may show a knee.
-
-    Args:
-        image: `(height, width[, channels])`.
-        view: one of `options.VIEWS`.
-
-    Returns:
-        `(height, width)`, of the same dtype.
-
-    Raises:
-        ValueError: no image, a small or a blank one, or an unknown view.
-    """
-    if view not in VIEWS:
-        raise ValueError(f"expected a view of {', '.join(VIEWS)}. Received: {view!r}")
-    image = to_grey(image)
-    if min(image.shape) < SMALLEST_SIDE:
-        raise ValueError(f"the image has {image.shape[1]}x{image.shape[0]} pixels, too few")
-    if image.min() == image.max():
-        raise ValueError("the image is blank")
-    return image
-
-
-def knees_of(
-    image: np.ndarray, view: str = "auto", split: str = "auto"
-) -> dict[str | None, np.ndarray]:
-    """The knees that an image shows.
-
-    Args:
-        image: `(height, width[, channels])`, bone bright; the patient's left knee is on the
-            image's right.
-        view: `"bilateral"`, a film of both knees; `"single"` or `"crop"`, one knee; or `"auto"`:
-            both if the image has a gap between two legs, as `split_knees` finds it, whatever its
-            shape.
-        split: where to cut a film, as `split_knees` takes it.
-
-    Returns:
-        `{"R": right knee, "L": left knee}`, or `{None: the image}` for one knee of unknown side.
-
-    Raises:
-        ValueError: no image, a small or a blank one; a single knee, or none, where two are
-            expected; or an unknown view.
-    """
-    image = grey_image(image, view)
-    if view in ("single", "crop"):
-        return {None: image}
-    try:
-        halves = split_knees(image, "auto")
-    except ValueError:
-        if view == "bilateral":
-            raise
-        return {None: image}
-    return halves if split == "auto" else split_knees(image, split)
 
 
 def files_to_open(given: Iterable[str | os.PathLike]) -> list[Path]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from knee_attention.films.image_files import to_grey
+from knee_attention.films.grey import to_grey
 from knee_attention.films.joints import (
     LINE_BELOW_MIDDLE,
     SEEN,

@@ -10,7 +10,7 @@ import mmap
 import cv2
 import numpy as np
 
-from knee_attention.films.containers import DAMAGED
+from knee_attention.films.image_headers import DAMAGED
 from knee_attention.films.jpeg_segments import FRAMES, SCAN, jpeg_segments
 
 PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})

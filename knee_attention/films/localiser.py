@@ -12,7 +12,7 @@ import numpy as np
 from knee_attention.errors import InputError
 from knee_attention.films.joints import Joint, different, jaccard, joints_on, resized
 from knee_attention.films.radiograph import cut_out, equalize, resize_knee, to_uint8
-from knee_attention.options import LOCALISER_SIDE
+from knee_attention.limits import LOCALISER_SIDE
 
 SHIPPED = Path(__file__).with_name("localiser.onnx")
 """Made by `experiments/run_localiser.py`."""

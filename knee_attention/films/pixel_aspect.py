@@ -6,7 +6,7 @@ import struct
 import cv2
 import numpy as np
 
-from knee_attention.films.containers import (
+from knee_attention.films.image_headers import (
     DAMAGED,
     ORIENTATION,
     X_RESOLUTION,

@@ -11,10 +11,10 @@ import numpy as np
 
 from knee_attention.errors import ImageError
 from knee_attention.films.borders import without_frame
-from knee_attention.films.image_files import to_grey
+from knee_attention.films.grey import to_grey
 from knee_attention.films.localiser import shipped_localiser
 from knee_attention.films.radiograph import resize_knee, to_uint8
-from knee_attention.options import POLARITIES, SMALLEST_SIDE
+from knee_attention.limits import POLARITIES, SMALLEST_SIDE
 
 THUMBNAIL = (128, 128)
 """Rows and columns to which the image is shrunk; finer detail is noise to this question."""

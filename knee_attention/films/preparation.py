@@ -12,7 +12,7 @@ import numpy as np
 from knee_attention.errors import InputError
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.radiograph import prepare_knee
-from knee_attention.options import CROPS, EQUALIZATIONS, FITS
+from knee_attention.limits import CROPS, EQUALIZATIONS, FITS
 
 CROPS_IN_WORDS = {"half": "halves of films", "square": "square crops of joints",
                   "antony": "Antony's crops of joints"}  # fmt: skip
@@ -62,7 +62,7 @@ class Preparation:
         """Whether the knees are crops of joints; where nobody has said they are halves of films."""
         return self.known_crop not in (None, "half")
 
-    def told(self, crop: str) -> "Preparation":
+    def with_crop(self, crop: str) -> "Preparation":
         """The same where somebody says what the knees show: a crop, or `"auto"`, nothing new.
 
         Raises:

@@ -7,8 +7,8 @@ functions; where two knees part on a film, `legs` tells, and what was done to a 
 import cv2
 import numpy as np
 
-from knee_attention.films.image_files import to_grey
-from knee_attention.options import KNEE_SIZE, SMALLEST_SIDE
+from knee_attention.films.grey import to_grey
+from knee_attention.limits import KNEE_SIZE, SMALLEST_SIDE
 
 FEW, WORTH, SAMPLED_ROWS = 1e-4, 2 / 3, 512
 """This part of an image's pixels at either end is left out of its range where the others lie within

@@ -9,7 +9,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 
-from knee_attention.films.containers import DAMAGED, TiffField, tiff_directories
+from knee_attention.films.image_headers import DAMAGED, TiffField, tiff_directories
 from knee_attention.films.jpeg import check_whole
 from knee_attention.films.unpacked_size import lzw_size, packbits_size
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from knee_attention.evidence.ensemble import classifying, ensemble
-from knee_attention.evidence.pictures import at_image_size
+from knee_attention.evidence.figures.pictures import at_image_size
+from knee_attention.evidence.probabilities import classifying, ensemble
 from knee_attention.films.borders import Frame
-from knee_attention.films.prepared import Place
+from knee_attention.films.network_input import Place
 from knee_attention.kl import GRADES, OSTEOARTHRITIS
 
 

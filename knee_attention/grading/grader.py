@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from knee_attention.errors import ImageError, InputError
-from knee_attention.evidence.calibration import tempered
 from knee_attention.evidence.finite import refuse_not_finite
-from knee_attention.evidence.regression import as_probabilities
+from knee_attention.evidence.probabilities import as_probabilities, tempered
 from knee_attention.films.inputs import FileInMemory, OpenedFilm, files_to_open, open_film
 from knee_attention.films.likeness import likeness
+from knee_attention.films.network_input import PreparedKnee, prepared_knees
 from knee_attention.films.polarity import bone_bright, refused
 from knee_attention.films.preparation import Preparation
-from knee_attention.films.prepared import PreparedKnee, prepared_knees
 from knee_attention.grading.graded_knee import GradedKnee
 
 RESEARCH_ONLY = "Research use only, not a medical device."
@@ -74,7 +73,7 @@ class Grader:
         self.outputs = list(self.description["outputs"])
         self.chosen = self.description.get("chosen") or self.outputs[0]
         self.image_size = tuple(self.description["image_size"])
-        self.preparation = Preparation.recorded(self.description, "the model").told(crop)
+        self.preparation = Preparation.recorded(self.description, "the model").with_crop(crop)
         self._temperatures = self.description.get("temperatures") or {}
         self._typical = self.description.get("typical_knee")
 
@@ -87,7 +86,7 @@ class Grader:
             image: a path of a PNG, JPEG, WebP, TIFF, BMP or DICOM file of 8 or 16 bits, such a file
                 in memory, or its pixels `(height, width[, channels])`: a film of both knees, a
                 single knee, or one prepared already.
-            view: one of `options.VIEWS`; `"auto"` finds out.
+            view: one of `limits.VIEWS`; `"auto"` finds out.
 
         Returns:
             The right and the left knee of a film, or one knee.
@@ -110,7 +109,7 @@ class Grader:
         Args:
             images: as `grade` takes them, or a folder; they are read as they are needed, in
                 threads.
-            view: one of `options.VIEWS`; `"auto"` finds out.
+            view: one of `limits.VIEWS`; `"auto"` finds out.
             batch_size: knees a batch.
 
         Yields:

@@ -9,11 +9,10 @@ from contextlib import contextmanager
 import keras
 from keras import layers
 
-from knee_attention.networks.architecture import check_architecture
+from knee_attention.limits import KNEE_SIZE
 from knee_attention.networks.attention import attention_branch
 from knee_attention.networks.backbones import BACKBONES
-from knee_attention.networks.fusions import FUSIONS
-from knee_attention.options import KNEE_SIZE
+from knee_attention.networks.fusions import FUSIONS, check_architecture
 
 PIXEL_MEAN, PIXEL_DEVIATION = 120.67308000216417, 75.15477869837049
 """Mean and standard deviation of the authors' training set (original code)."""

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from knee_attention.errors import InputError
-from knee_attention.networks.architecture import check_architecture
+from knee_attention.limits import CROPS, KNEE_SIZE, POLARITIES
 from knee_attention.networks.backbones import BACKBONES, imagenet_source
-from knee_attention.networks.fusions import outputs_of, variant_of
-from knee_attention.options import CROPS, KNEE_SIZE, POLARITIES
+from knee_attention.networks.fusions import check_architecture, outputs_of, variant_of
 
 CHOICES = {
     "precision": ("auto", "float32", "mixed_bfloat16", "mixed_float16"),

@@ -7,13 +7,14 @@ import numpy as np
 
 from knee_attention.datasets.batches import KneeBatches
 from knee_attention.datasets.knees import Dataset
-from knee_attention.evidence import evaluation, figures, panels
+from knee_attention.evidence import evaluation
+from knee_attention.evidence.figures import curves, panels
 from knee_attention.evidence.metrics import SCALARS, grade_metrics
 from knee_attention.films.preparation import Preparation
 from knee_attention.networks.files.model_files import save_model
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.measure import Measured, measure
-from knee_attention.runs.run_folder import Run
+from knee_attention.runs.run_folder import RunFolder
 
 SHOWN_EPOCHS = 8
 """Of augmentation, in its figure."""
@@ -24,11 +25,11 @@ def finish(
     model: keras.Model,
     dataset: Dataset,
     history: list[dict],
-    run: Run,
+    run: RunFolder,
     pdf: bool = False,
     devices: int = 1,
 ) -> dict:
-    """Choose the branch on validation, measure on test; save the model, then tables and figures.
+    """Choose the branch on validation, measure on test; save the model, then tables and curves.
 
     Args:
         experiment: what was run.
@@ -61,13 +62,13 @@ def finish(
     run.write_predictions(reported.predictions, chosen)
     title = f"{experiment.name}, {experiment.origin}"
     outputs = list(experiment.output_weights)
-    figures.learning_curves(history, outputs, title, run.figure("learning_curves"), pdf)
+    curves.learning_curves(history, outputs, title, run.figure("learning_curves"), pdf)
     _draw_split(reported, chosen, f"{title}, {split}", run, pdf)
     return results
 
 
 def draw_augmentation(
-    training: KneeBatches, experiment: Experiment, run: Run, pdf: bool = False
+    training: KneeBatches, experiment: Experiment, run: RunFolder, pdf: bool = False
 ) -> None:
     """Draw a knee of each grade as eight epochs of the training show it."""
     knees = training.knees
@@ -104,15 +105,15 @@ def draw_masks(
     )
 
 
-def _draw_split(measured: Measured, chosen: str, title: str, run: Run, pdf: bool) -> None:
+def _draw_split(measured: Measured, chosen: str, title: str, run: RunFolder, pdf: bool) -> None:
     """The masks of a knee of each grade, the confusion matrix and the reliability diagram."""
     knees, probabilities = measured.knees, measured.predictions.of(chosen)
     shown = evaluation.one_of_each_grade(knees.grades)
     draw_masks(measured, shown, chosen, f"{title} split", run.figure("masks"), pdf)
     title = f"{title}\n{chosen}, {len(knees)} knees"
     confusion = grade_metrics(knees.grades, probabilities)["confusion"]
-    figures.confusion_matrix(confusion, title, run.figure("confusion_matrix"), pdf)
-    figures.reliability_diagram(
+    curves.confusion_matrix(confusion, title, run.figure("confusion_matrix"), pdf)
+    curves.reliability_diagram(
         knees.grades, probabilities, title, run.figure("reliability"), pdf
     )
 
@@ -122,7 +123,7 @@ def _save_models(
     model: keras.Model,
     preparation: Preparation,
     results: dict,
-    run: Run,
+    run: RunFolder,
 ) -> None:
     """Write the model's two files, which say how they were trained and what they reached."""
     split = results["split"]

@@ -12,7 +12,7 @@ from knee_attention.datasets.fingerprint import (
 )
 from knee_attention.errors import InputError
 from knee_attention.runs.experiment import Experiment
-from knee_attention.runs.run_folder import Run
+from knee_attention.runs.run_folder import RunFolder
 
 Reader = Callable[..., tuple[ImageRecord, ...]]
 """Takes and gives what `dataset_records` does."""
@@ -34,7 +34,9 @@ def records_of(experiment: Experiment, read: Reader = dataset_records) -> tuple[
     return read(experiment.data, experiment.limit, experiment.seed if drawn else 0)
 
 
-def refuse_other_data(run: Run, experiment: Experiment, read: Reader = dataset_records) -> None:
+def refuse_other_data(
+    run: RunFolder, experiment: Experiment, read: Reader = dataset_records
+) -> None:
     """Keep a run from being continued, or shown, on other data than it began on.
 
     A run of an earlier version has no record of its data and passes. So does a run whose data are
@@ -48,7 +50,7 @@ def refuse_other_data(run: Run, experiment: Experiment, read: Reader = dataset_r
 
 
 def refuse_other_records(
-    run: Run, records: Iterable[ImageRecord], data: str | os.PathLike
+    run: RunFolder, records: Iterable[ImageRecord], data: str | os.PathLike
 ) -> None:
     """The same where the images of `data` are known already, as `file_records` gives them.
 
@@ -63,7 +65,7 @@ def refuse_other_records(
 
 
 def remark_on_data(
-    run: Run, data: str | os.PathLike, split: str, limit: int | None, seed: int
+    run: RunFolder, data: str | os.PathLike, split: str, limit: int | None, seed: int
 ) -> str:
     """How the knees that a run is measured on differ from those of its own split, and how many of
     them it was trained on; blank where there is nothing to say, or the run has no record.

@@ -14,26 +14,26 @@ from knee_attention.datasets.dataset import load_dataset, preparation_of
 from knee_attention.datasets.fingerprint import ImageRecord, write_records
 from knee_attention.datasets.knees import Dataset
 from knee_attention.errors import InputError
-from knee_attention.networks.files import weights as stored
+from knee_attention.networks.files import initial_weights
 from knee_attention.networks.model import build_model
 from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.runs.environment import environment
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.finishing import draw_augmentation, finish
 from knee_attention.runs.known_data import records_of, refuse_other_data
-from knee_attention.runs.manner import PLAIN, Manner
 from knee_attention.runs.parallel import find_devices, refuse_uneven, shared_by
-from knee_attention.runs.run_folder import Run
+from knee_attention.runs.run_folder import RunFolder
+from knee_attention.runs.run_options import DEFAULT_OPTIONS, RunOptions
 from knee_attention.runs.training import compile_model, train
 
 
-def run(experiment: Experiment, output: Path, manner: Manner = PLAIN) -> dict:
+def run(experiment: Experiment, output: Path, run_options: RunOptions = DEFAULT_OPTIONS) -> dict:
     """Train, evaluate and save one experiment; continue it if it was killed.
 
     Args:
         experiment: what to run.
         output: its folder.
-        manner: how to.
+        run_options: how to.
 
     Returns:
         the content of the run's `results.json`.
@@ -41,24 +41,26 @@ def run(experiment: Experiment, output: Path, manner: Manner = PLAIN) -> dict:
     Raises:
         InputError: data, weights, folder or devices that cannot be used.
     """
-    place = Run(output)
-    place.refuse_overlap([experiment.data], manner.overwrite, experiment.weights)
-    devices = find_devices(manner.devices)
+    place = RunFolder(output)
+    place.refuse_overlap([experiment.data], run_options.overwrite, experiment.weights)
+    devices = find_devices(run_options.devices)
     refuse_uneven(experiment.batch_size, len(devices))
-    with place.claimed():
-        anew = manner.overwrite and place.begun
+    with place.locked():
+        anew = run_options.overwrite and place.begun
         results = None if anew else place.results_of(experiment)
         if not anew:
             refuse_other_data(place, experiment)
         if results:
-            late = ", too late for --pdf" if manner.pdf else ""
+            late = ", too late for --pdf" if run_options.pdf else ""
             print(f"{output}: finished before{late}; --overwrite runs it again")
             return results
         with shared_by(devices):
-            return _run(experiment, place, anew, manner, len(devices))
+            return _run(experiment, place, anew, run_options, len(devices))
 
 
-def _run(experiment: Experiment, place: Run, anew: bool, manner: Manner, devices: int) -> dict:
+def _run(
+    experiment: Experiment, place: RunFolder, anew: bool, run_options: RunOptions, devices: int
+) -> dict:
     began = time.perf_counter()
     # Where nothing is drawn the seed changes no knee: one loading serves all seeds.
     draws = experiment.data is None or experiment.limit is not None
@@ -100,9 +102,9 @@ def _run(experiment: Experiment, place: Run, anew: bool, manner: Manner, devices
         dataset.splits["validation"], outputs, EVALUATION_BATCH * devices, devices=devices
     )
     before = place.seconds_trained()
-    history = train(model, training, validation, experiment, place, manner.tensorboard)
-    results = finish(experiment, model, dataset, history, place, manner.pdf, devices)
-    draw_augmentation(training, experiment, place, manner.pdf)
+    history = train(model, training, validation, experiment, place, run_options.tensorboard)
+    results = finish(experiment, model, dataset, history, place, run_options.pdf, devices)
+    draw_augmentation(training, experiment, place, run_options.pdf)
     seconds = before + time.perf_counter() - began
     place.finish(results, environment(precision, history, seconds, devices))
     return results
@@ -118,7 +120,7 @@ def _load(
     """
     if data is None:
         return phantom_dataset(image_size, limit, seed, crop=crop)
-    told = preparation_of(data).told(crop)  # before all knees are read for nothing
+    told = preparation_of(data).with_crop(crop)  # before all knees are read for nothing
     dataset = load_dataset(data, image_size, limit, seed, polarity=polarity)
     return replace(dataset, preparation=told)
 
@@ -126,14 +128,14 @@ def _load(
 def _build(experiment: Experiment, images, precision: str) -> keras.Model:
     """The model with its pixel normalisation and, where asked for, weights from elsewhere."""
     if experiment.weights == "imagenet":
-        given = stored.imagenet_weights(experiment.backbone)
-        normalisation = stored.IMAGENET_PIXELS
+        given = initial_weights.imagenet_weights(experiment.backbone)
+        normalisation = initial_weights.IMAGENET_PIXELS
     else:
         given = None
         if experiment.weights != "scratch":
-            given = stored.read_weights(experiment.weights)
-        if given and stored.input_channels(given) == 3:
-            normalisation = stored.pixels_of_colour(experiment.weights)
+            given = initial_weights.read_weights(experiment.weights)
+        if given and initial_weights.input_channels(given) == 3:
+            normalisation = initial_weights.pixels_of_colour(experiment.weights)
         else:
             sample = images[np.linspace(0, len(images) - 1, min(len(images), 1000)).astype(int)]
             normalisation = {
@@ -152,7 +154,7 @@ def _build(experiment: Experiment, images, precision: str) -> keras.Model:
     except ValueError as error:
         raise InputError(str(error)) from None
     if given:
-        stored.set_weights_by_layer(model, given, experiment.weights)
+        initial_weights.set_weights_by_layer(model, given, experiment.weights)
     return model
 
 
@@ -162,7 +164,7 @@ def _announce(
     dataset: Dataset,
     precision: str,
     devices: int,
-    place: Run,
+    place: RunFolder,
 ) -> None:
     splits = ", ".join(
         f"{split} {len(knees)} ({' '.join(map(str, knees.grade_counts()))})"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from knee_attention.errors import ImageError, InputError
 from knee_attention.files import RUN_MODEL, read_json, write_json, write_table
-from knee_attention.runs.claim import CLAIM, claimed
 from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.folder_lock import LOCK_NAME, locked
 
 if TYPE_CHECKING:  # pandas, which the command lines do not wait for
     from knee_attention.evidence.finished_run import FinishedRun
@@ -22,7 +22,7 @@ ACCURACY_TOLERANCE = 0.002
 equally probable may change places."""
 
 
-class Run:
+class RunFolder:
     """What lies in the folder of a run.
 
     Attributes:
@@ -79,9 +79,9 @@ class Run:
         """Whether the run has come to its end."""
         return self.results_file.exists()
 
-    def claimed(self) -> AbstractContextManager[None]:
-        """Make the folder, unless it is there, and keep other processes out; see `claim`."""
-        return claimed(self.folder)
+    def locked(self) -> AbstractContextManager[None]:
+        """Make the folder, unless it is there, and keep other processes out; see `lock`."""
+        return locked(self.folder)
 
     def begin(
         self, experiment: Experiment, turned: list[str], unreadable: Iterable[ImageError] = (),
@@ -129,7 +129,7 @@ class Run:
             for path in self.folder.iterdir():
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path)
-                elif path.name != CLAIM:
+                elif path.name != LOCK_NAME:
                     path.unlink()
         except OSError as error:
             raise InputError(f"{self.folder} cannot be cleared: {error.strerror}") from None
@@ -166,7 +166,7 @@ class Run:
             InputError: the folder holds something else, or another experiment.
         """
         if not self.begun:
-            if any(path.name != CLAIM for path in self.folder.iterdir()):
+            if any(path.name != LOCK_NAME for path in self.folder.iterdir()):
                 raise InputError(f"{self.folder}: holds other files and no run; choose another "
                                  "--output")
             return None

@@ -11,7 +11,7 @@ from knee_attention.runs.batch_statistics import PreciseBatchNorm
 from knee_attention.runs.checkpoint import Checkpoint
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.parallel import common_statistics
-from knee_attention.runs.run_folder import Run
+from knee_attention.runs.run_folder import RunFolder
 
 MONITOR = "val_loss"
 PLATEAU_FACTOR, PLATEAU_PATIENCE = 0.1, 2
@@ -74,7 +74,7 @@ def train(
     training: KneeBatches,
     validation: KneeBatches,
     experiment: Experiment,
-    run: Run,
+    run: RunFolder,
     tensorboard: bool = False,
 ) -> list[dict]:
     """Fit a compiled model until validation loss stops falling; its best weights are put back.

@@ -10,14 +10,14 @@ import pytest
 from knee_attention.commands.cli import main
 from knee_attention.datasets.dataset import load_dataset
 from knee_attention.datasets.fingerprint import dataset_records, write_records
-from knee_attention.evidence.ensemble import ensemble
 from knee_attention.evidence.predictions import read_predictions
+from knee_attention.evidence.probabilities import ensemble
 from knee_attention.networks.files.model_files import load_model
 from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.measure import measure
 from knee_attention.runs.run import run
-from knee_attention.runs.run_folder import Run
+from knee_attention.runs.run_folder import RunFolder
 
 SMALL = {"backbone": "antony_clsf", "image_size": (96, 96), "epochs": 1, "batch_size": 10}
 TWO = {"branches": ("att1", "att2"), "fusion": "multi_loss", "loss_weights": (1.0, 0.8)}
@@ -202,7 +202,7 @@ def test_a_run_that_is_measured_on_other_data_says_so_and_goes_on(
     runs, knee_folder, tmp_path, capsys
 ):
     run = shutil.copytree(runs / "one", tmp_path / "run")
-    write_records(Run(run).data_file, dataset_records(knee_folder))
+    write_records(RunFolder(run).data_file, dataset_records(knee_folder))
     (knee_folder / "test/0/test00R.png").rename(knee_folder / "test/4/test00R.png")
     for model in (run, run / "model.h5"):
         evaluate(model, "--data", knee_folder)

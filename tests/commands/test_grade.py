@@ -16,7 +16,7 @@ import pytest
 
 from knee_attention.commands.cli import main
 from knee_attention.commands.grade import _named_after
-from knee_attention.evidence.pictures import captioned
+from knee_attention.evidence.figures.pictures import captioned
 from knee_attention.grading.grader import load_grader
 from knee_attention.phantoms.film import phantom_film
 from knee_attention.runs.experiment import Experiment

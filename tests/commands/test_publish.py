@@ -11,14 +11,14 @@ import pandas as pd
 import pytest
 
 from knee_attention.commands.cli import main
-from knee_attention.commands.findings import main as findings
-from knee_attention.commands.tables import main as tables
+from knee_attention.commands.scripts.findings import main as findings
+from knee_attention.commands.scripts.tables import main as tables
 from knee_attention.errors import InputError
 from knee_attention.evidence.paper import PAPER_TABLE_1
 from knee_attention.evidence.predictions import read_predictions
 from knee_attention.runs.experiment import Experiment
-from knee_attention.runs.publishing import publish as publish_run
-from knee_attention.runs.publishing import read_published
+from knee_attention.runs.finished.publishing import publish as publish_run
+from knee_attention.runs.finished.publishing import read_published
 from knee_attention.runs.run import run
 
 SCRIPTS = [

@@ -10,9 +10,9 @@ from films_on_disk import account_of, read_rows  # noqa: E402
 from pydicom import dcmread  # noqa: E402
 from pydicom.uid import JPEG2000Lossless, RLELossless  # noqa: E402
 
+from knee_attention.data_prep.dicom_trees import name_films  # noqa: E402
 from knee_attention.films.dicom import pixels  # noqa: E402
 from knee_attention.films.dicom.pixels import read_film  # noqa: E402
-from knee_attention.preparation.dicom_trees import name_films  # noqa: E402
 
 STORED = np.random.default_rng(0).integers(0, 4096, (40, 56)).astype(np.uint16)
 

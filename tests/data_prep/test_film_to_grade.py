@@ -6,7 +6,7 @@ from films_on_disk import write_films
 
 from knee_attention import load_grader
 from knee_attention.commands.cli import main as knee_attention
-from knee_attention.commands.experiment import main
+from knee_attention.commands.scripts.experiment import main
 from knee_attention.datasets.dataset import load_dataset
 from knee_attention.films.cutting import Cutting, write_cutting
 from knee_attention.films.names import id_and_side

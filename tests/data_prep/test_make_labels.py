@@ -1,16 +1,12 @@
 from collections import Counter
-from pathlib import Path
 
 import pandas as pd
 import pytest
 from films_on_disk import account_of, read_rows
 
-from knee_attention.preparation.grade_tables import readings_of
-from knee_attention.preparation.grades import choose_grades
-from knee_attention.preparation.tables import read_table
-
-TABLES = Path(__file__).parents[3] / "shared" / "data" / "oai_format"
-here = pytest.mark.skipif(not TABLES.is_dir(), reason="the tables of the release are not here")
+from knee_attention.data_prep.grade_tables import readings_of
+from knee_attention.data_prep.grades import choose_grades
+from knee_attention.data_prep.table_files import read_table
 
 OAI = """ID|SIDE|READPRJ|VERSION|V00BARCDBU|V00XRKL
 9000001|1: Right|42|0.6|016600000001|4
@@ -32,9 +28,9 @@ def grades(rows):
     return Counter(row["kl"] for row in rows)
 
 
-@here
-def test_the_oai_sample(tmp_path, run):
-    code, printed = run("make_labels", TABLES / "kxr_sq_bu00.txt", tmp_path / "labels.csv")
+def test_the_oai_sample(tmp_path, run, real_data):
+    folder = real_data / "oai_format"
+    code, printed = run("make_labels", folder / "kxr_sq_bu00.txt", tmp_path / "labels.csv")
     assert code == 0
     assert account_of(printed) == (437, 294, 143)
     labels = read_rows(tmp_path / "labels.csv")
@@ -62,9 +58,9 @@ def test_the_account_of_another_step_is_not_written_over(tmp_path, run):
     assert code == 2 and "has the excluded.csv of another step" in printed
 
 
-@here
-def test_the_most_sample(tmp_path, run):
-    code, printed = run("make_labels", TABLES / "MOSTV01235XRAY.txt", tmp_path / "labels.csv")
+def test_the_most_sample(tmp_path, run, real_data):
+    folder = real_data / "oai_format"
+    code, printed = run("make_labels", folder / "MOSTV01235XRAY.txt", tmp_path / "labels.csv")
     assert code == 0
     assert account_of(printed) == (32, 23, 9)
     labels = read_rows(tmp_path / "labels.csv")
@@ -75,7 +71,7 @@ def test_the_most_sample(tmp_path, run):
         "no grade: 8": 1,
         "no grade: 1.9": 1,
     }
-    run("make_labels", TABLES / "MOSTV01235XRAY.txt", tmp_path / "labels.csv", "--visit", "V0")
+    run("make_labels", folder / "MOSTV01235XRAY.txt", tmp_path / "labels.csv", "--visit", "V0")
     assert {row["visit"] for row in read_rows(tmp_path / "labels.csv")} == {"V0"}
 
 

@@ -10,7 +10,7 @@ from knee_attention.films.image_files import read_image
 from knee_attention.films.joint_crops import THRESHOLD
 from knee_attention.films.radiograph import cut_out, prepare_knee
 from knee_attention.phantoms.film import phantom_film
-from knee_attention.phantoms.strangers import stranger
+from knee_attention.runs.localiser.distractors import draw_distractor
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +50,8 @@ def test_a_film_whose_joints_are_not_found_is_left_out_with_the_reason(films, tm
     rng = np.random.default_rng(6)
     images = {
         "good": film, "negative": ~film, "one_leg": film[:, : film.shape[1] // 2],
-        "turned": np.rot90(film), "chest": stranger("chest", (300, 280), rng),
-        "hand": stranger("hand", (300, 280), rng), "blank": np.full_like(film, 9),
+        "turned": np.rot90(film), "chest": draw_distractor("chest", (300, 280), rng),
+        "hand": draw_distractor("hand", (300, 280), rng), "blank": np.full_like(film, 9),
     }  # fmt: skip
     for name, image in images.items():
         cv2.imwrite(str(folder / f"{name}.png"), image)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from films_on_disk import account_of, read_rows, write_films
 
+from knee_attention.data_prep.journal import JOURNAL, Journal
 from knee_attention.films.image_files import read_image, write_image
 from knee_attention.phantoms.film import phantom_film
-from knee_attention.preparation.journal import JOURNAL, Journal
 
 
 def knees_in(folder):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from films_on_disk import read_rows, write_films
 
+from knee_attention.data_prep.pairing import pair
 from knee_attention.errors import InputError
 from knee_attention.films.image_files import write_image
-from knee_attention.preparation.pairing import pair
 
 PERSONS, DATES = 20, 3
 

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
+from knee_attention.data_prep.hdf5_sets import write_hdf5
 from knee_attention.datasets.fingerprint import (
     dataset_records,
     difference,
@@ -16,7 +17,6 @@ from knee_attention.datasets.fingerprint import (
     write_records,
 )
 from knee_attention.errors import InputError
-from knee_attention.preparation.hdf5_sets import write_hdf5
 
 
 def move(root, source, target):

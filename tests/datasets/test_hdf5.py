@@ -4,13 +4,13 @@ import h5py
 import numpy as np
 import pytest
 
+from knee_attention.data_prep.verification import verify
 from knee_attention.datasets.dataset import load_dataset
 from knee_attention.datasets.hdf5 import FORMAT
 from knee_attention.errors import InputError
 from knee_attention.films.legs import split_knees
 from knee_attention.films.radiograph import prepare_knee
 from knee_attention.phantoms.film import phantom_film
-from knee_attention.preparation.verification import verify
 
 SIZE = (96, 96)
 

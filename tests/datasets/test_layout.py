@@ -5,11 +5,11 @@ import shutil
 import cv2
 import pytest
 
+from knee_attention.data_prep.training_sets import place
+from knee_attention.data_prep.verification import verify
 from knee_attention.datasets.dataset import load_dataset
 from knee_attention.datasets.layout import SPLITS, graded_files, read_manifest
 from knee_attention.errors import InputError
-from knee_attention.preparation.training_sets import place
-from knee_attention.preparation.verification import verify
 
 SIZE = (96, 96)
 

@@ -3,10 +3,10 @@
 import cv2
 import pytest
 
+from knee_attention.data_prep.verification import verify
 from knee_attention.datasets.dataset import load_dataset
 from knee_attention.datasets.layout import SPLITS, graded_files
 from knee_attention.datasets.manifest import Manifest
-from knee_attention.preparation.verification import verify
 
 SIZE = (96, 96)
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from knee_attention.evidence.calibration import best_temperature, tempered
 from knee_attention.evidence.metrics import expected_calibration_error
+from knee_attention.evidence.probabilities import best_temperature, tempered
 
 
 def true_and_said(sharpened):

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from knee_attention.evidence import figures, panels
-from knee_attention.evidence.pictures import captioned
+from knee_attention.evidence.figures import curves, panels
+from knee_attention.evidence.figures.pictures import captioned
 
 
 def inked(path):
@@ -21,8 +21,8 @@ def test_learning_curves_show_every_output(tmp_path):
            for quantity in ("loss", "accuracy")}
         for epoch in (1, 2, 3)
     ]
-    figures.learning_curves(history, ["att0", "att1"], "run", tmp_path / "two.png")
-    figures.learning_curves(history, ["att0"], "run", tmp_path / "one.png")
+    curves.learning_curves(history, ["att0", "att1"], "run", tmp_path / "two.png")
+    curves.learning_curves(history, ["att0"], "run", tmp_path / "one.png")
     assert inked(tmp_path / "two.png") > inked(tmp_path / "one.png") > 0.01
 
 
@@ -44,7 +44,7 @@ def test_mask_panels_have_a_row_a_knee_and_a_column_a_branch(tmp_path):
 
 def test_confusion_matrix_is_drawn_with_empty_rows(tmp_path):
     confusion = np.diag([5, 0, 3, 2, 1]).tolist()
-    figures.confusion_matrix(confusion, "run", tmp_path / "confusion.png")
+    curves.confusion_matrix(confusion, "run", tmp_path / "confusion.png")
     assert inked(tmp_path / "confusion.png") > 0.05
 
 
@@ -53,7 +53,7 @@ def test_the_reliability_diagram_shows_how_far_off_a_model_is(tmp_path):
     right = np.eye(5)[grades] * 0.9 + 0.02
     wrong = np.roll(right, 1, axis=1)
     for name, probabilities in (("right", right), ("wrong", wrong)):
-        figures.reliability_diagram(grades, probabilities, "run", tmp_path / f"{name}.png")
+        curves.reliability_diagram(grades, probabilities, "run", tmp_path / f"{name}.png")
     right, wrong = (cv2.imread(str(tmp_path / f"{name}.png")) for name in ("right", "wrong"))
     bars = [(abs(image.astype(int) - (0xE5, 0xC9, 0x9C)).max(axis=2) < 8).sum()
             for image in (right, wrong)]  # fmt: skip
@@ -62,13 +62,13 @@ def test_the_reliability_diagram_shows_how_far_off_a_model_is(tmp_path):
 
 @pytest.mark.parametrize("name", ["knees_$1_$2", r"$\frac$ {} \x", os.fsdecode(b"knees\xff")])
 def test_a_name_is_drawn_whatever_it_is(tmp_path, name):
-    figures.confusion_matrix(np.eye(5, dtype=int).tolist(), name, tmp_path / "confusion.png")
+    curves.confusion_matrix(np.eye(5, dtype=int).tolist(), name, tmp_path / "confusion.png")
     assert inked(tmp_path / "confusion.png") > 0.05
 
 
 def test_figures_are_vectors_too_where_asked_for(tmp_path):
     confusion = np.diag([5, 0, 3, 2, 1]).tolist()
-    figures.confusion_matrix(confusion, "run", tmp_path / "confusion.png", pdf=True)
+    curves.confusion_matrix(confusion, "run", tmp_path / "confusion.png", pdf=True)
     assert (tmp_path / "confusion.pdf").read_bytes().startswith(b"%PDF")
     assert inked(tmp_path / "confusion.png") > 0.05
 
@@ -80,7 +80,7 @@ def test_a_loss_that_was_no_number_does_not_stop_the_drawing(tmp_path):
            for quantity in ("loss", "accuracy")}
         for epoch, loss in ((1, 0.5), (2, float("nan")))
     ]
-    figures.learning_curves(history, ["att0"], "run", tmp_path / "curves.png")
+    curves.learning_curves(history, ["att0"], "run", tmp_path / "curves.png")
     assert inked(tmp_path / "curves.png") > 0.01
 
 

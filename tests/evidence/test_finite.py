@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 
 from knee_attention.errors import InputError
-from knee_attention.evidence.calibration import best_temperature, tempered
-from knee_attention.evidence.ensemble import ensemble
 from knee_attention.evidence.evaluation import better_branch, split_results
 from knee_attention.evidence.intervals import bootstrap_intervals, paired_differences
 from knee_attention.evidence.metrics import (
@@ -14,7 +12,12 @@ from knee_attention.evidence.metrics import (
     grade_metrics,
 )
 from knee_attention.evidence.predictions import Predictions
-from knee_attention.evidence.regression import as_probabilities
+from knee_attention.evidence.probabilities import (
+    as_probabilities,
+    best_temperature,
+    ensemble,
+    tempered,
+)
 
 GRADES = np.array([0, 1, 2, 4])
 SUBJECTS = ["a", "a", "b", "c"]

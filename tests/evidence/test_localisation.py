@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from knee_attention.evidence.figures.pictures import overlay
 from knee_attention.evidence.localisation import box_mask, localisation
-from knee_attention.evidence.pictures import overlay
 
 
 def test_localisation_is_one_for_a_uniform_mask_and_the_ratio_for_a_two_level_one():

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from knee_attention.evidence.ensemble import ensemble
 from knee_attention.evidence.metrics import (
     SCALARS,
     cross_entropy,
     expected_calibration_error,
     grade_metrics,
 )
+from knee_attention.evidence.probabilities import ensemble
 
 GRADES = np.array([0, 0, 1, 2, 3, 4, 4, 2])
 PREDICTED = np.array([0, 1, 1, 2, 2, 4, 2, 2])

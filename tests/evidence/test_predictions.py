@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 
 from knee_attention.errors import InputError
-from knee_attention.evidence.ensemble import ensemble
 from knee_attention.evidence.predictions import (
     Predictions,
     common_to_all,
     read_predictions,
     write_predictions,
 )
+from knee_attention.evidence.probabilities import ensemble
 
 GOOD = np.array([[0.5, 0.2, 0.1, 0.1, 0.1], [0.1, 0.1, 0.2, 0.2, 0.4], [0.2] * 5])
 POOR = GOOD[:, ::-1]

@@ -4,7 +4,7 @@ import numpy as np
 
 from knee_attention.evidence.evaluation import better_branch, split_results
 from knee_attention.evidence.predictions import Predictions
-from knee_attention.evidence.regression import as_probabilities
+from knee_attention.evidence.probabilities import as_probabilities
 from knee_attention.kl import GRADES
 
 

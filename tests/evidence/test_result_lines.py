@@ -1,6 +1,6 @@
 import numpy as np
 
-from knee_attention.evidence.evaluation import measured
+from knee_attention.evidence.evaluation import metrics_with_intervals
 from knee_attention.evidence.result_lines import (
     RESULT_COLUMNS,
     difference_table,
@@ -18,7 +18,7 @@ def test_a_number_stands_with_its_interval():
 
 
 def test_columns_stand_below_their_titles():
-    metrics = measured(np.arange(5), np.eye(5), list("abcde"))
+    metrics = metrics_with_intervals(np.arange(5), np.eye(5), list("abcde"))
     lines = metrics_table({"att0": metrics, "a longer name": metrics}).splitlines()
     start = lines[0].index("accuracy")
     assert [line[start : start + 20] for line in lines[1:]] == ["1.000 [1.000, 1.000]"] * 2
@@ -33,7 +33,7 @@ def test_an_undefined_difference_says_so():
 
 
 def test_every_number_of_a_run_stands_below_its_title():
-    metrics = measured(np.arange(5), np.eye(5)[[0, 1, 2, 3, 0]], list("abcde"))
+    metrics = metrics_with_intervals(np.arange(5), np.eye(5)[[0, 1, 2, 3, 0]], list("abcde"))
     results = {"name": "vgg16_att0", "backbone": "vgg16", "variant": "att0", "split": "test",
                "knees": 5, "synthetic": True, "chosen": "att0", "test": {"att0": metrics}}
     _, titles, row, *_ = results_table(results).splitlines()

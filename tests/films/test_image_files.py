@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from knee_attention.errors import ImageError
-from knee_attention.films.containers import pixels_declared
 from knee_attention.films.image_files import MOST_PIXELS, read_image
+from knee_attention.films.image_headers import pixels_declared
 from knee_attention.films.inputs import FileInMemory, open_image
 from knee_attention.films.radiograph import to_uint8
 

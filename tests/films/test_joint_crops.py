@@ -7,7 +7,7 @@ from knee_attention.films.joint_crops import IMPLANT, THRESHOLD, crop_of, joint_
 from knee_attention.films.joints import Joint, box_around, jaccard
 from knee_attention.films.radiograph import cut_out, resize_knee
 from knee_attention.phantoms.film import phantom_film
-from knee_attention.phantoms.strangers import stranger
+from knee_attention.runs.localiser.distractors import draw_distractor
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,7 @@ def test_colours_and_16_bits_are_read(phantom):
 
 
 def test_what_is_no_knee_is_refused_with_score_and_threshold():
-    chest = stranger("chest", (300, 280), np.random.default_rng(1))
+    chest = draw_distractor("chest", (300, 280), np.random.default_rng(1))
     with pytest.raises(ValueError, match=r"no knee joint found \(score 0\.\d\d, the threshold is"):
         joint_crops(chest)
 
@@ -177,6 +177,6 @@ def test_a_small_square_film_is_no_crop(phantom, side):
 
 
 def test_what_is_said_to_be_a_crop_is_taken_as_it_is():
-    image = stranger("shapes", (500, 400), np.random.default_rng(3))
+    image = draw_distractor("shapes", (500, 400), np.random.default_rng(3))
     [crop] = joint_crops(image, "crop")
     assert crop.box is None and crop.image is image

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from knee_attention.films import prepared
+from knee_attention.films import network_input
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.joint_crops import JointCrop
 from knee_attention.films.joints import Joint
+from knee_attention.films.network_input import prepared_knees
 from knee_attention.films.preparation import Preparation
-from knee_attention.films.prepared import prepared_knees
 
 FILM = np.random.default_rng(0).integers(0, 256, (200, 240), np.uint8)
 BOX = (20, 40, 80, 80)
@@ -20,7 +20,7 @@ def found(monkeypatch):
 
     def find(*sides):
         crops = [JointCrop(side, FILM[:80, :80], Joint(BOX, 0.9, side=side), BOX) for side in sides]
-        monkeypatch.setattr(prepared, "joint_crops", lambda *_: crops)
+        monkeypatch.setattr(network_input, "joint_crops", lambda *_: crops)
 
     return find
 

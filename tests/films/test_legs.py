@@ -1,19 +1,15 @@
 """The split in the gap, on real films where they lie beside the project and on phantoms."""
 
 import tarfile
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from knee_attention.films.image_files import read_image
-from knee_attention.films.inputs import knees_of
 from knee_attention.films.legs import find_gap, split_knees
+from knee_attention.films.network_input import knees_of
 from knee_attention.phantoms.film import phantom_film
-
-RADIOGRAPHS = Path(__file__).parents[3] / "shared" / "data" / "radiographs"
-CROPS = RADIOGRAPHS.with_name("kneeKL224") / "validation.tar"
 
 # Seen on the films, in parts of their width and height: skin of the right and of the left leg at
 # the height of the knees, and the joints' heights.
@@ -23,10 +19,9 @@ SEEN = {
 }
 
 
-@pytest.mark.skipif(not RADIOGRAPHS.is_dir(), reason="the real films are not here")
 @pytest.mark.parametrize("name", SEEN)
-def test_real_films_are_cut_between_the_legs(name):
-    film = read_image(RADIOGRAPHS / f"{name}.jpg")
+def test_real_films_are_cut_between_the_legs(name, real_data):
+    film = read_image(real_data / "radiographs" / f"{name}.jpg")
     gap = find_gap(film)
     assert SEEN[name]["R"][0][1] < gap.column / film.shape[1] < SEEN[name]["L"][0][0]
     halves = split_knees(film, "auto")
@@ -111,21 +106,19 @@ def _padded(film: np.ndarray, height: float) -> np.ndarray:
     return np.pad(film, ((rows // 2, rows - rows // 2), (0, 0)))
 
 
-@pytest.mark.skipif(not RADIOGRAPHS.is_dir(), reason="the real films are not here")
-def test_real_films_and_halves_of_any_shape():
+def test_real_films_and_halves_of_any_shape(real_data):
     for name in SEEN:
-        film = read_image(RADIOGRAPHS / f"{name}.jpg")
+        film = read_image(real_data / "radiographs" / f"{name}.jpg")
         for height in (1, 1.2, 2.5):
             assert list(knees_of(_padded(film, height))) == ["R", "L"]
         for half in split_knees(film).values():
             assert list(knees_of(half)) == [None]
-    for path in RADIOGRAPHS.with_name("half_films").glob("*.jpg"):
+    for path in (real_data / "half_films").glob("*.jpg"):
         assert list(knees_of(read_image(path))) == [None]
 
 
-@pytest.mark.skipif(not CROPS.is_file(), reason="the public crops are not here")
-def test_the_public_crops_of_one_joint_are_single_knees():
-    with tarfile.open(CROPS) as archive:
+def test_the_public_crops_of_one_joint_are_single_knees(real_data):
+    with tarfile.open(real_data / "kneeKL224" / "validation.tar") as archive:
         files = [archive.extractfile(member).read() for member in archive if member.isfile()]
     images = [cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_GRAYSCALE) for file in files]
     assert len(images) == 826

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from knee_attention.data_prep.pairing import read_knee
 from knee_attention.errors import ImageError
 from knee_attention.films.image_files import write_image
 from knee_attention.films.names import id_and_side, knee_name, side_of, subject_of
-from knee_attention.preparation.pairing import read_knee
 
 
 @pytest.mark.parametrize(

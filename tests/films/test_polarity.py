@@ -6,17 +6,14 @@ import cv2
 import numpy as np
 import pytest
 
+from knee_attention.data_prep.film_to_knees import Cutter
 from knee_attention.datasets.dataset import load_dataset
 from knee_attention.errors import ImageError, InputError
 from knee_attention.films.legs import split_knees
-from knee_attention.films.polarity import bone_bright, is_negative, negative
+from knee_attention.films.polarity import bone_bright, is_negative, is_negative_knee, negative
 from knee_attention.films.preparation import Preparation
 from knee_attention.films.radiograph import prepare_knee
 from knee_attention.phantoms.film import phantom_film
-from knee_attention.preparation.film_to_knees import Cutter
-
-SHARED = Path(__file__).parents[3] / "shared" / "data"
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="no real films beside the checkout")
 
 
 def views(film):
@@ -107,10 +104,9 @@ def test_a_refused_negative_is_said_to_be_inverted(tmp_path, monkeypatch):
         load_dataset(tmp_path, (96, 96), wanted=("train",))
 
 
-@needs_shared
-def test_real_films_their_halves_and_their_negatives():
-    films = sorted((SHARED / "radiographs").glob("*.jpg"))
-    halves = sorted((SHARED / "half_films").glob("*.jpg"))
+def test_real_films_their_halves_and_their_negatives(real_data):
+    films = sorted((real_data / "radiographs").glob("*.jpg"))
+    halves = sorted((real_data / "half_films").glob("*.jpg"))
     images = [cv2.imread(os.fspath(path), cv2.IMREAD_GRAYSCALE) for path in films + halves]
     cut = [knee for film in images[:2] for way in ("auto", "middle")
            for knee in split_knees(film, way).values()]  # fmt: skip
@@ -120,16 +116,15 @@ def test_real_films_their_halves_and_their_negatives():
         assert is_negative(negative(image))
 
 
-@needs_shared
-def test_exactly_the_known_negatives_of_the_public_validation_split():
-    folder = SHARED / "kneeKL224"
+def test_exactly_the_known_negatives_of_the_public_validation_split(real_data):
+    folder = real_data / "kneeKL224"
     known = (folder / "inverted.txt").read_text().split()
     found, count = [], 0
     with tarfile.open(folder / "validation.tar") as archive:
         for member in filter(tarfile.TarInfo.isfile, archive):
             pixels = np.frombuffer(archive.extractfile(member).read(), np.uint8)
             count += 1
-            if is_negative(cv2.imdecode(pixels, cv2.IMREAD_GRAYSCALE)):
+            if is_negative_knee(cv2.imdecode(pixels, cv2.IMREAD_GRAYSCALE)):
                 found.append(member.name)
     assert count == 826
     assert sorted(found) == sorted(name for name in known if name.startswith("validation"))

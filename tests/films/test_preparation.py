@@ -73,11 +73,11 @@ def test_what_knees_show_is_known_by_the_cutting_else_by_what_is_said():
     assert not Preparation().shows_joints and Preparation().known_crop is None
     assert Preparation(crop="square").shows_joints and not Preparation(crop="half").shows_joints
     assert Preparation(Cutting(crop="antony")).known_crop == "antony"
-    assert Preparation().told("auto") == Preparation()
-    assert Preparation().told("square") == Preparation(crop="square")
-    assert Preparation(Cutting()).told("half").known_crop == "half"
+    assert Preparation().with_crop("auto") == Preparation()
+    assert Preparation().with_crop("square") == Preparation(crop="square")
+    assert Preparation(Cutting()).with_crop("half").known_crop == "half"
     for known in (Preparation(Cutting()), Preparation(crop="half")):
         with pytest.raises(InputError, match="are said to be square crops of joints"):
-            known.told("square")
+            known.with_crop("square")
     with pytest.raises(InputError, match="expected a crop of half, square, antony"):
         Preparation(crop="round")

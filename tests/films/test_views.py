@@ -7,8 +7,8 @@ pytest.importorskip("pydicom")
 from dicom_files import view_code, write_dicom  # noqa: E402
 from pydicom import Dataset  # noqa: E402
 
+from knee_attention.data_prep.dicom_trees import Filter  # noqa: E402
 from knee_attention.films.dicom.header import read_header  # noqa: E402
-from knee_attention.preparation.dicom_trees import Filter  # noqa: E402
 
 PIXELS = np.zeros((20, 30), np.uint16)
 

@@ -12,6 +12,7 @@ from uniform_network import SIZE, SQUARE, Uniform
 
 import knee_attention
 from knee_attention.commands.cli import main
+from knee_attention.data_prep.film_to_knees import Cutter
 from knee_attention.errors import ImageError, InputError
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.image_files import read_image
@@ -23,8 +24,7 @@ from knee_attention.grading.rows import columns, film_picture, knee_row
 from knee_attention.networks.files.model_files import read_description, save_model
 from knee_attention.networks.model import build_model
 from knee_attention.phantoms.film import phantom_film
-from knee_attention.phantoms.strangers import stranger
-from knee_attention.preparation.film_to_knees import Cutter
+from knee_attention.runs.localiser.distractors import draw_distractor
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_graded_and_learnt_pixels_are_the_same(phantom, tmp_path, cutting):
 
 @pytest.mark.parametrize("kind", ["chest", "hand"])
 def test_what_shows_no_knee_is_not_graded(grader, kind):
-    image = stranger(kind, (320, 260), np.random.default_rng(3))
+    image = draw_distractor(kind, (320, 260), np.random.default_rng(3))
     with pytest.raises(ImageError, match=r"no knee joint found \(score 0\.\d+, the threshold is"):
         grader.grade(image)
 
@@ -143,7 +143,7 @@ def test_the_command_gives_boxes_pictures_and_one_sentence(
 ):
     film, chest = tmp_path / "film.png", tmp_path / "chest.png"
     cv2.imwrite(str(film), phantom.image)
-    cv2.imwrite(str(chest), stranger("chest", (320, 260), np.random.default_rng(4)))
+    cv2.imwrite(str(chest), draw_distractor("chest", (320, 260), np.random.default_rng(4)))
     asked = ["--model", str(onnx_model), "--csv", str(tmp_path / "out.csv"), "--overlay",
              str(tmp_path / "out")]  # fmt: skip
     main(["grade", str(film), "--json", *asked])

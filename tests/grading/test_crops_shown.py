@@ -9,14 +9,14 @@ import pytest
 from dicom_files import write_dicom
 from uniform_network import SIZE, SQUARE, Uniform
 
-from knee_attention.evidence.pictures import captioned
+from knee_attention.evidence.figures.pictures import captioned
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.inputs import FileInMemory
 from knee_attention.films.joint_crops import JointCrop
 from knee_attention.films.preparation import Preparation
 from knee_attention.films.radiograph import cut_out
+from knee_attention.grading.drawing import film_panel, seen_around
 from knee_attention.grading.grader import Grader
-from knee_attention.grading.places import film_panel, seen_around
 from knee_attention.grading.rows import film_picture
 from knee_attention.phantoms.film import phantom_film
 
@@ -132,7 +132,7 @@ def test_a_report_s_region_ends_where_the_film_does(grader, tmp_path, monkeypatc
     path = write_dicom(tmp_path / "film.dcm", film, StudyInstanceUID="1.2.3",
                        SeriesInstanceUID="1.2.4")  # fmt: skip
     crop = JointCrop("L", film[2000:, 500:], box=(500, 2000, 700, 700))
-    monkeypatch.setattr("knee_attention.films.prepared.joint_crops", lambda *_: [crop])
+    monkeypatch.setattr("knee_attention.films.network_input.joint_crops", lambda *_: [crop])
     knees = grader.grade(path)
     report = reports_of(path, knees, Algorithm("model", "0" * 64, ("crop square",))).report
     [corners] = regions(report)

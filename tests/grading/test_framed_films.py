@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from uniform_network import SIZE, SQUARE, Uniform
 
+from knee_attention.data_prep.film_to_knees import Cutter
 from knee_attention.datasets.dataset import load_dataset
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.preparation import Preparation
 from knee_attention.grading.grader import Grader
 from knee_attention.grading.rows import columns, knee_row
 from knee_attention.phantoms.film import phantom_film
-from knee_attention.preparation.film_to_knees import Cutter
 
 BORDERS = (9, 9, 14, 14)
 TRIMMED = [14, 9, 14, 9]

@@ -11,6 +11,7 @@ import pytest
 from dicom_files import write_dicom
 
 import knee_attention
+from knee_attention.data_prep.film_to_knees import Cutter
 from knee_attention.errors import ImageError, InputError
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.image_files import read_image
@@ -21,7 +22,6 @@ from knee_attention.networks.files.model_files import read_description, save_mod
 from knee_attention.networks.files.onnx_export import export_onnx
 from knee_attention.networks.model import build_model
 from knee_attention.phantoms.film import phantom_film
-from knee_attention.preparation.film_to_knees import Cutter
 
 SIZE = (96, 96)
 

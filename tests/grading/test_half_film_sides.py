@@ -6,7 +6,7 @@ import pytest
 from dicom_files import write_dicom
 from uniform_network import SQUARE, Uniform
 
-from knee_attention.films import prepared
+from knee_attention.films import network_input
 from knee_attention.films.joint_crops import JointCrop
 from knee_attention.films.joints import Joint
 from knee_attention.grading.grader import Grader
@@ -18,7 +18,7 @@ FILM = np.random.default_rng(0).integers(0, 256, (200, 240), np.uint8)
 def a_single_joint_with_a_side_by_its_place(monkeypatch):
     box = (130, 60, 80, 80)
     crop = JointCrop("L", FILM[60:140, 130:210], Joint(box, 0.9, "L"), box)
-    monkeypatch.setattr(prepared, "joint_crops", lambda *_: [crop])
+    monkeypatch.setattr(network_input, "joint_crops", lambda *_: [crop])
 
 
 @pytest.mark.parametrize(("name", "side"), [("9001695_R.png", "R"), ("9001695_L.png", "L"),

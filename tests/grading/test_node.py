@@ -178,7 +178,7 @@ def test_a_film_that_cannot_be_read_is_kept(node, archive, tmp_path, caplog):
 
 @pytest.mark.parametrize("place", [
     "pydicom.dcmread", "pydicom.dataset.Dataset.pixel_array", "pydicom.pixels.apply_voi_lut",
-    "knee_attention.grading.dicom.reports.capture",
+    "knee_attention.grading.dicom.reports.secondary_capture",
 ])  # fmt: skip
 def test_a_film_is_kept_wherever_memory_runs_out(
     node, archive, tmp_path, caplog, monkeypatch, place

@@ -19,7 +19,7 @@ from knee_attention.errors import InputError  # noqa: E402
 from knee_attention.grading.node.archive import Archive, Sender  # noqa: E402
 from knee_attention.grading.node.node import Node  # noqa: E402
 from knee_attention.grading.node.spool import Spool, refuse_other_folder  # noqa: E402
-from knee_attention.runs.claim import claimed  # noqa: E402
+from knee_attention.runs.folder_lock import locked  # noqa: E402
 
 
 def test_a_folder_of_the_user_s_films_is_no_queue(tmp_path, capsys):
@@ -90,7 +90,7 @@ def test_an_end_at_any_moment_is_noticed(tmp_path, monkeypatch):
 
 def test_two_nodes_do_not_work_in_one_folder(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with claimed(tmp_path / "node"), pytest.raises(SystemExit) as ended:
+    with locked(tmp_path / "node"), pytest.raises(SystemExit) as ended:
         main(["node", "kneekl-vgg16-multiloss", "--send-to", "ARCHIVE@127.0.0.1:1",
               "--port", str(free_port())])
     assert ended.value.code == 2

@@ -23,7 +23,7 @@ from knee_attention.networks.model import build_model
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.measure import measure
 from knee_attention.runs.parallel import find_devices, shared_by
-from knee_attention.runs.run_folder import Run
+from knee_attention.runs.run_folder import RunFolder
 from knee_attention.runs.training import compile_model, train
 
 SIDE = {"vgg16": 64, "antony_clsf": 96}
@@ -68,7 +68,8 @@ def trained(
             model.optimizer.epsilon = 1e-3
             batches = KneeBatches(training, list(weights), 4, training=True, devices=count)
             shown = KneeBatches(validation, list(weights), 4, devices=count)
-            history = train(model, batches, shown, replace(experiment, epochs=epochs), Run(folder))
+            settings = replace(experiment, epochs=epochs)
+            history = train(model, batches, shown, settings, RunFolder(folder))
         seen = measure(model, validation, count)
         model.save(folder / "model.keras")
     return {

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from knee_attention.commands.experiment import main
+from knee_attention.commands.scripts.experiment import main
 from knee_attention.datasets.batches import KneeBatches
 from knee_attention.films.cutting import Cutting, write_cutting
 from knee_attention.films.legs import split_knees

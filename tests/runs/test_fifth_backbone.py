@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from knee_attention import load_grader
-from knee_attention.commands.experiment import main
+from knee_attention.commands.scripts.experiment import main
 from knee_attention.errors import InputError
 from knee_attention.networks.backbones import BACKBONES, Backbone
 from knee_attention.networks.files.model_files import (

@@ -8,7 +8,7 @@ from knee_attention.datasets.knees import Dataset, Knees
 from knee_attention.networks.model import build_model
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.finishing import finish
-from knee_attention.runs.run_folder import Run
+from knee_attention.runs.run_folder import RunFolder
 
 BRANCHES = ("att1", "att2")
 EXPERIMENT = Experiment("antony_clsf", BRANCHES, "multi_loss", (1.0, 0.8), data="knees")
@@ -31,7 +31,7 @@ def test_the_branch_is_chosen_on_validation(tmp_path, chosen, other):
     logs = [f"{prefix}{name}" for prefix in ("", "val_") for name in
             ("loss", *(f"{output}_{log}" for output in BRANCHES for log in ("loss", "accuracy")))]
     history = [{"epoch": 1, "learning_rate": 1e-3, **dict.fromkeys(logs, 0.5)}]
-    results = finish(EXPERIMENT, model, dataset, history, Run(tmp_path))
+    results = finish(EXPERIMENT, model, dataset, history, RunFolder(tmp_path))
     assert results["chosen"] == chosen and results["split"] == "test"
     losses = {name: results["test"][name]["cross_entropy"] for name in BRANCHES}
     assert losses[chosen] > losses[other]

@@ -5,16 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from knee_attention.commands.experiment import main
-from knee_attention.commands.many_runs import take_queue_options, work_through
+from knee_attention.commands.scripts.experiment import main
+from knee_attention.commands.scripts.sweeps import run_cells, take_queue_options
 from knee_attention.datasets.fingerprint import dataset_records, write_records
 from knee_attention.errors import InputError
 from knee_attention.files import write_json
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.known_data import refuse_other_data, remark_on_data
-from knee_attention.runs.manner import PLAIN
-from knee_attention.runs.many_runs import finished_of, run_in_turn
-from knee_attention.runs.run_folder import Run
+from knee_attention.runs.run_folder import RunFolder
+from knee_attention.runs.run_options import DEFAULT_OPTIONS
+from knee_attention.runs.sweeps.cells import finished_of, run_in_turn
 
 QUICK = Experiment(backbone="antony_clsf", image_size=(96, 96), precision="float32")
 
@@ -83,7 +83,7 @@ def test_a_killed_run_of_the_same_data_or_of_an_earlier_version_goes_on(
 def cells(knee_folder, tmp_path):
     """A sweep of one cell, which is finished."""
     experiment = replace(QUICK, data=str(knee_folder))
-    run = Run(tmp_path / "sweep" / "cell")
+    run = RunFolder(tmp_path / "sweep" / "cell")
     run.begin(experiment, [])
     write_records(run.data_file, dataset_records(knee_folder))
     losses = {"att0": {"cross_entropy": 1.0}}
@@ -92,23 +92,23 @@ def cells(knee_folder, tmp_path):
     return {"cell": experiment}
 
 
-def run_cells(cells, tmp_path):
-    return run_in_turn(cells, tmp_path / "sweep", PLAIN, lambda failed: None)
+def run_alone(cells, tmp_path):
+    return run_in_turn(cells, tmp_path / "sweep", DEFAULT_OPTIONS, lambda failed: None)
 
 
 def test_a_finished_run_is_not_shown_for_other_data(cells, knee_folder, tmp_path, capsys):
-    assert run_cells(cells, tmp_path) == {}
+    assert run_alone(cells, tmp_path) == {}
     relabel(knee_folder)
-    [reason] = run_cells(cells, tmp_path).values()
+    [reason] = run_alone(cells, tmp_path).values()
     assert "1 of 40 images with another label" in reason
     shutil.rmtree(knee_folder)
     capsys.readouterr()
-    assert run_cells(cells, tmp_path) == {}
+    assert run_alone(cells, tmp_path) == {}
     assert "finished before;" in capsys.readouterr().out
 
 
 def test_a_cell_of_other_data_is_in_no_table(cells, knee_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(Run, "read", lambda run: "all of it")
+    monkeypatch.setattr(RunFolder, "read", lambda run: "all of it")
     assert finished_of(cells, {}, tmp_path / "sweep") == {"cell": "all of it"}
     relabel(knee_folder)
     failed = {}
@@ -122,14 +122,14 @@ def test_a_queue_whose_cells_are_of_other_data_is_refused(cells, knee_folder, tm
     )
     relabel(knee_folder)
     with pytest.raises(InputError, match="cell: began on other data"):
-        work_through(cells, tmp_path / "sweep", asked, {}, lambda failed: None)
+        run_cells(cells, tmp_path / "sweep", asked, {}, lambda failed: None)
 
 
 @pytest.mark.parametrize("limit", [None, 5])
 def test_what_is_measured_elsewhere_is_compared_with_the_run_s_own(
     cells, knee_folder, tmp_path, limit
 ):
-    run = Run(tmp_path / "sweep" / "cell")
+    run = RunFolder(tmp_path / "sweep" / "cell")
     copy = shutil.copytree(knee_folder, tmp_path / "elsewhere")
     assert remark_on_data(run, copy, "test", limit, 0) == ""
     for file in (copy / "test").glob("*/*"):
@@ -142,11 +142,11 @@ def test_what_is_measured_elsewhere_is_compared_with_the_run_s_own(
     assert f"elsewhere differs from the test split that {run.folder} began on: " in difference
     count = limit or 10
     assert trained.endswith(f"cell was trained on {count} of these {count} knees")
-    assert remark_on_data(Run(tmp_path), copy, "test", limit, 0) == ""
+    assert remark_on_data(RunFolder(tmp_path), copy, "test", limit, 0) == ""
 
 
 def test_data_that_are_gone_and_phantoms_are_no_other_data(tmp_path):
-    run = Run(tmp_path)
+    run = RunFolder(tmp_path)
     run.data_file.write_text("split,file,label,digest\ntrain,a,0,1\n")
     refuse_other_data(run, Experiment(data=str(tmp_path / "gone")))
     refuse_other_data(run, Experiment())

@@ -3,7 +3,7 @@ import pytest
 
 from knee_attention.datasets.knees import Knees
 from knee_attention.evidence.predictions import Predictions
-from knee_attention.evidence.regression import as_probabilities
+from knee_attention.evidence.probabilities import as_probabilities
 from knee_attention.networks.model import build_model
 from knee_attention.runs.measure import Measured, both_ways, measure
 

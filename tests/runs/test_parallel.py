@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import pytest
 
-from knee_attention.commands.experiment import main
-from knee_attention.commands.tables import main as tables
+from knee_attention.commands.scripts.experiment import main
+from knee_attention.commands.scripts.tables import main as tables
 from knee_attention.datasets.batches import KneeBatches
 from knee_attention.datasets.knees import Knees
 from knee_attention.errors import InputError
@@ -27,7 +27,7 @@ sys.path.insert(0, sys.argv[1])
 from shared_training import two_devices
 
 two_devices()
-from knee_attention.commands.experiment import main
+from knee_attention.commands.scripts.experiment import main
 from knee_attention.runs.experiment import Experiment
 
 main(Experiment("antony_clsf", ("att1", "att2"), "multi_loss", (1.0, 0.8)), sys.argv[2:])

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from knee_attention.commands import experiment, tables
+from knee_attention.commands.scripts import experiment, tables
 from knee_attention.errors import InputError
 from knee_attention.networks.model import build_model
 from knee_attention.runs.experiment import CHOICES, Experiment

@@ -8,15 +8,15 @@ import sys
 
 import pytest
 
-from knee_attention.commands.experiment import main
+from knee_attention.commands.scripts.experiment import main
 from knee_attention.datasets.dataset import load_dataset
 from knee_attention.errors import InputError
 from knee_attention.evidence.predictions import read_predictions
 from knee_attention.files import read_json, write_json
-from knee_attention.runs import claim
-from knee_attention.runs.claim import claimed
+from knee_attention.runs import folder_lock
 from knee_attention.runs.experiment import Experiment
-from knee_attention.runs.run_folder import Run
+from knee_attention.runs.folder_lock import locked
+from knee_attention.runs.run_folder import RunFolder
 
 QUICK = Experiment(
     backbone="antony_clsf", image_size=(96, 96), epochs=1, batch_size=10, precision="float32"
@@ -63,13 +63,13 @@ def test_the_model_is_saved_before_anything_is_drawn(knee_folder, tmp_path):
     dataset = load_dataset(knee_folder, (96, 96))
     model = build_model("antony_clsf", ("att0",), "single", (96, 96))
     with pytest.raises(InputError, match="figures cannot be written"):
-        finish(experiment, model, dataset, [ROW], Run(tmp_path))
+        finish(experiment, model, dataset, [ROW], RunFolder(tmp_path))
     assert (tmp_path / "model.h5").exists() and (tmp_path / "predictions.csv").exists()
 
 
 def test_one_process_at_a_time_works_in_a_folder(tmp_path, capsys):
     folder = tmp_path / "run"
-    with Run(folder).claimed():
+    with RunFolder(folder).locked():
         with pytest.raises(SystemExit) as ended:
             main(QUICK, ["--output", str(folder)])
         assert ended.value.code == 2
@@ -80,20 +80,20 @@ def test_one_process_at_a_time_works_in_a_folder(tmp_path, capsys):
 
 def test_a_dead_process_holds_no_claim_and_leaves_no_remains(tmp_path):
     folder = tmp_path / "run"
-    die = "with claimed(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
+    die = "with locked(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
     imports = "import os, signal, sys; from pathlib import Path; "
-    imports += "from knee_attention.runs.claim import claimed\n"
+    imports += "from knee_attention.runs.folder_lock import locked\n"
     assert subprocess.run([sys.executable, "-c", imports + die, folder]).returncode == -9
     (folder / ".123.experiment.json").write_text("begun")
     assert len(list(folder.iterdir())) == 2
-    with Run(folder).claimed():
-        assert Run(folder).results_of(QUICK) is None
+    with RunFolder(folder).locked():
+        assert RunFolder(folder).results_of(QUICK) is None
     assert not any(folder.iterdir())
 
 
 def test_where_nothing_locks_one_goes_without(tmp_path, monkeypatch):
-    monkeypatch.setattr(claim, "fcntl", None)
-    with claimed(tmp_path / "run"), claimed(tmp_path / "run"):
+    monkeypatch.setattr(folder_lock, "fcntl", None)
+    with locked(tmp_path / "run"), locked(tmp_path / "run"):
         (tmp_path / "run" / "model.h5").write_text("")
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["model.h5"]
 
@@ -150,11 +150,11 @@ def test_what_would_harm_is_refused_and_nothing_is_lost(
 def test_a_folder_edited_by_hand_is_told(begun, name, content):
     (begun / name).write_text(content)
     with pytest.raises(InputError, match=f"{name}: a damaged file"):
-        Run(begun).results_of(QUICK)
+        RunFolder(begun).results_of(QUICK)
 
 
 def test_a_run_of_an_earlier_version_is_the_same_as_one_with_the_defaults(tmp_path):
-    run = Run(tmp_path)
+    run = RunFolder(tmp_path)
     run.begin(QUICK, [])
     held = read_json(run.experiment_file)
     write_json(run.experiment_file, {name: held[name] for name in held if name != "crop"})
@@ -164,7 +164,7 @@ def test_a_run_of_an_earlier_version_is_the_same_as_one_with_the_defaults(tmp_pa
 
 
 def test_the_epochs_before_a_kill_count_for_the_time_of_the_run(tmp_path):
-    run = Run(tmp_path)
+    run = RunFolder(tmp_path)
     run.history.write_text("epoch,seconds\n1,2.5\n2,1.5\n")
     assert run.seconds_trained() == 0  # nothing is there to be continued
     run.checkpoint.touch()

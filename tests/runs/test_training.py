@@ -10,8 +10,8 @@ from knee_attention.datasets.batches import KneeBatches
 from knee_attention.datasets.knees import Knees
 from knee_attention.errors import InputError
 from knee_attention.runs.experiment import Experiment
-from knee_attention.runs.manner import Manner
-from knee_attention.runs.run_folder import Run
+from knee_attention.runs.run_folder import RunFolder
+from knee_attention.runs.run_options import RunOptions
 from knee_attention.runs.training import compile_model, train
 
 OUTPUTS = ["att0", "att1"]
@@ -44,7 +44,7 @@ def fit(folder, epochs, model=None, outputs=OUTPUTS, **options):
     model = model or tiny_model(outputs=outputs)
     experiment = Experiment(epochs=epochs, **options)
     training = tiny_batches(outputs, training=True, augment=experiment.augment)
-    return train(model, training, tiny_batches(outputs), experiment, Run(folder)), model
+    return train(model, training, tiny_batches(outputs), experiment, RunFolder(folder)), model
 
 
 def interrupt_before_epoch(number):
@@ -115,7 +115,7 @@ def test_the_best_weights_come_back(tmp_path, stops):
     validation.knees.grades[:] = (validation.knees.grades + 1) % 5
     for epochs in stops:
         model = tiny_model(learning_rate=0.1)
-        history = train(model, training, validation, Experiment(epochs=epochs), Run(tmp_path))
+        history = train(model, training, validation, Experiment(epochs=epochs), RunFolder(tmp_path))
     best = min(row["val_loss"] for row in history)
     assert history[-1]["val_loss"] > best
     measured = model.evaluate(validation, verbose=0, return_dict=True)["loss"]
@@ -124,7 +124,7 @@ def test_the_best_weights_come_back(tmp_path, stops):
 
 def test_every_epoch_has_an_order_of_its_own(tmp_path):
     training, second = (tiny_batches(training=True) for _ in range(2))
-    train(tiny_model(), training, tiny_batches(), Experiment(epochs=2), Run(tmp_path))
+    train(tiny_model(), training, tiny_batches(), Experiment(epochs=2), RunFolder(tmp_path))
     second.start(1)
     np.testing.assert_array_equal(training.order, second.order)
 
@@ -205,7 +205,7 @@ def test_a_validation_loss_that_is_no_number_is_not_kept_either(tmp_path):
     training, validation = tiny_batches(training=True), tiny_batches()
     with pytest.raises(InputError, match="epoch 1: the loss is no number any more"):
         diverging = tiny_model(learning_rate=1e38)
-        train(diverging, training, validation, Experiment(epochs=2), Run(tmp_path))
+        train(diverging, training, validation, Experiment(epochs=2), RunFolder(tmp_path))
     assert not (tmp_path / "checkpoint.h5").exists()
 
 
@@ -241,7 +241,7 @@ def test_tensorboard_gets_every_epoch_once_also_of_a_continued_training(tmp_path
     from tensorboard.util.tensor_util import make_ndarray
 
     for epochs in (2, 3):
-        experiment, run = Experiment(epochs=epochs), Run(tmp_path)
+        experiment, run = Experiment(epochs=epochs), RunFolder(tmp_path)
         history = train(tiny_model(), tiny_batches(training=True), tiny_batches(), experiment, run,
                         tensorboard=True)  # fmt: skip
     for split, prefix in (("train", ""), ("validation", "val_")):
@@ -255,6 +255,6 @@ def test_tensorboard_gets_every_epoch_once_also_of_a_continued_training(tmp_path
 
 def test_without_tensorboard_the_command_to_install_it_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
-    assert not Manner().tensorboard
+    assert not RunOptions().tensorboard
     with pytest.raises(InputError, match=r'pip install "knee_attention\[tensorboard\]"'):
-        Manner(tensorboard=True)
+        RunOptions(tensorboard=True)

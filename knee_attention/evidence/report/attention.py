@@ -5,7 +5,7 @@ from itertools import combinations
 from knee_attention.evidence.paper import VARIANT_TITLES
 from knee_attention.evidence.report.markup import Markup, element, join, row, table
 from knee_attention.evidence.report.numbers import why_other_knees
-from knee_attention.evidence.report.reported import ReportedRun
+from knee_attention.evidence.report.report_run import ReportedRun
 
 NOTE = (
     "Means over the knees; small: what a mask that is the same everywhere would reach. Share on "

@@ -5,7 +5,7 @@ from knee_attention.evidence.intervals import paired_differences
 from knee_attention.evidence.paper import TABLES_SOURCE, paper_accuracies
 from knee_attention.evidence.predictions import ENSEMBLE
 from knee_attention.evidence.report.markup import Markup, element, interval_mark, join, row, table
-from knee_attention.evidence.report.reported import ReportedRun
+from knee_attention.evidence.report.report_run import ReportedRun
 
 COLUMNS = {
     "accuracy": "accuracy",

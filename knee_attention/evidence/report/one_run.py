@@ -2,7 +2,7 @@
 
 from knee_attention.evidence.report.markup import Markup, element, join, picture, row, table
 from knee_attention.evidence.report.numbers import number
-from knee_attention.evidence.report.reported import Mistake, ReportedRun
+from knee_attention.evidence.report.report_run import Mistake, ReportedRun
 
 FIGURES = {
     "learning_curves": "Loss and accuracy over the epochs",

@@ -9,7 +9,7 @@ from knee_attention.evidence.report.attention import attention_scores
 from knee_attention.evidence.report.markup import Markup, element, join, row, table
 from knee_attention.evidence.report.numbers import differences, results_table
 from knee_attention.evidence.report.one_run import one_run
-from knee_attention.evidence.report.reported import ReportedRun
+from knee_attention.evidence.report.report_run import ReportedRun
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """What a browser may load for the page: nothing that is not in it."""

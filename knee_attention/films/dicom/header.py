@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from knee_attention.errors import ImageError, UnreadableError
-from knee_attention.films.containers import inflates_beyond
 from knee_attention.films.dicom.spacing import pixel_aspect_of, spacing_of
 from knee_attention.films.dicom.transfer_syntaxes import check_transfer_syntax
 from knee_attention.films.dicom.views import other_view
 from knee_attention.films.file_kinds import START, begins_as_dicom
 from knee_attention.films.image_files import MOST_PIXELS, check_regular
+from knee_attention.films.image_headers import inflates_beyond
 
 if TYPE_CHECKING:
     from pydicom import Dataset

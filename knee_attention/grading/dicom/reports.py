@@ -9,12 +9,12 @@ from pydicom import Dataset
 from knee_attention.errors import ImageError
 from knee_attention.files import written_whole
 from knee_attention.films.inputs import FileInMemory
-from knee_attention.films.prepared import Place
+from knee_attention.films.network_input import Place
 from knee_attention.grading.dicom.algorithm import Algorithm
-from knee_attention.grading.dicom.capture import capture
 from knee_attention.grading.dicom.identifiers import restore
+from knee_attention.grading.dicom.secondary_capture import secondary_capture
 from knee_attention.grading.dicom.source import source_of
-from knee_attention.grading.dicom.structured_report import Box, structured_report
+from knee_attention.grading.dicom.structured_report import Corners, structured_report
 from knee_attention.grading.graded_knee import GradedKnee
 
 
@@ -35,7 +35,7 @@ def reports_of(
     film: Path | FileInMemory,
     knees: list[GradedKnee],
     algorithm: Algorithm,
-    joints: dict[str | None, Box] | None = None,
+    joints: dict[str | None, Corners] | None = None,
 ) -> Reports:
     """Report a film in its own study.
 
@@ -56,7 +56,7 @@ def reports_of(
         source, stand_ins = source_of(film)
         made = Reports(
             structured_report(source, knees, algorithm, joints),
-            capture(source, knees, algorithm),
+            secondary_capture(source, knees, algorithm),
         )
         for report in (made.report, made.picture):
             restore(report, stand_ins)
@@ -67,7 +67,7 @@ def reports_of(
         raise ImageError(film, "its header cannot be taken over into a report") from None
 
 
-def _corners(place: Place) -> Box:
+def _corners(place: Place) -> Corners:
     """What was cut out, as far as it lies on the film."""
     left, top, width, height = place.box
     down, across = place.size

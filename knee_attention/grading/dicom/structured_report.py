@@ -32,14 +32,14 @@ from knee_attention.grading.rows import SIDES
 
 SERIES_NUMBER = 9901
 LATERALITY = {"R": codes.SCT.Right, "L": codes.SCT.Left, None: None}
-Box = tuple[float, float, float, float]
+Corners = tuple[float, float, float, float]
 
 
 def structured_report(
     source: Dataset,
     knees: list[GradedKnee],
     algorithm: Algorithm,
-    joints: dict[str | None, Box] | None = None,
+    joints: dict[str | None, Corners] | None = None,
 ) -> Comprehensive3DSR:
     """A Comprehensive 3D SR in a film's own study.
 
@@ -93,7 +93,7 @@ def structured_report(
 
 
 def _knee_group(
-    source: Dataset, knee: GradedKnee, algorithm: Algorithm, joint: Box | None
+    source: Dataset, knee: GradedKnee, algorithm: Algorithm, joint: Corners | None
 ) -> MeasurementsAndQualitativeEvaluations | PlanarROIMeasurementsAndQualitativeEvaluations:
     side = SIDES[knee.side]
     film = (source.SOPClassUID, source.SOPInstanceUID)

@@ -19,7 +19,7 @@ def refuse_other_folder(folder: Path) -> None:
     Raises:
         InputError: the folder holds something else than the queue of a node.
     """
-    # What is hidden, as a claim is, and what a file system leaves at its root, is nobody's work.
+    # What is hidden, as a lock is, and what a file system leaves at its root, is nobody's work.
     held = {path.name for path in folder.glob("[!.]*")} - {"lost+found"}
     others = held - {*QUEUES, REFUSED}
     if not others and not set(QUEUES) <= held:

@@ -10,12 +10,12 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import numpy as np
 from starlette.responses import JSONResponse, Response
 
-from knee_attention.evidence.pictures import mask_colours
+from knee_attention.evidence.figures.pictures import mask_colours
 from knee_attention.films.image_files import encoded_picture
 from knee_attention.films.inputs import FileInMemory
+from knee_attention.grading.drawing import seen_around
 from knee_attention.grading.graded_knee import GradedKnee
 from knee_attention.grading.grader import RESEARCH_ONLY, Grader
-from knee_attention.grading.places import seen_around
 from knee_attention.grading.rows import film_picture, knee_row
 
 

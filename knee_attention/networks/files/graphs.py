@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 
 from knee_attention.errors import InputError
+from knee_attention.limits import LARGEST_SIDE
 from knee_attention.networks.backbones import BACKBONES
 from knee_attention.networks.fusions import fusion_of, outputs_of
-from knee_attention.options import LARGEST_SIDE
 
 
 def graph_description(config: Mapping) -> dict:

@@ -21,6 +21,7 @@ import numpy as np
 
 from knee_attention.errors import InputError
 from knee_attention.kl import GRADES
+from knee_attention.limits import KNEE_SIZE, LARGEST_SIDE
 from knee_attention.networks.backbones import BACKBONES
 from knee_attention.networks.files.legacy_arrays import LegacyFile, read_legacy
 from knee_attention.networks.files.model_files import set_all_weights
@@ -31,7 +32,6 @@ from knee_attention.networks.model import (
     build_model,
     tapped_features,
 )
-from knee_attention.options import KNEE_SIZE, LARGEST_SIDE
 
 OTHER_POOLS = ("the original code built antony_clsf with 2x2 pools, this project has the 3x3 pools "
                "of the paper's Table 3")

@@ -21,7 +21,7 @@ from knee_attention.errors import InputError
 from knee_attention.files import RUN_MODEL, open_hdf5, written_whole
 from knee_attention.networks.files.description import check_description
 from knee_attention.networks.files.graphs import graph_description
-from knee_attention.networks.files.pretrained import model_path
+from knee_attention.networks.files.shipped import model_path
 from knee_attention.networks.files.stored_weights import (
     arrays_by_layer,
     arrays_in,

@@ -8,7 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from knee_attention.datasets.joint_boxes import BoxedImage, person_of, read_joint_boxes
 from knee_attention.datasets.knees import in_threads
 from knee_attention.datasets.layout import required_files
 from knee_attention.errors import InputError
@@ -18,6 +17,7 @@ from knee_attention.films.joints import SQUARE_SIDE, Box, box_around, box_of_squ
 from knee_attention.films.polarity import is_negative_knee, negative
 from knee_attention.films.radiograph import cut_out, resize_knee, to_uint8
 from knee_attention.phantoms.film import phantom_film
+from knee_attention.runs.localiser.boxes import BoxedImage, person_of, read_joint_boxes
 
 LONGEST_SIDE = 768
 """Films are kept at this size, three times that of the localiser's input."""

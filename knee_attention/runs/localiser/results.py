@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from knee_attention.evidence.pictures import film_with_boxes
+from knee_attention.evidence.figures.pictures import film_with_boxes
 from knee_attention.files import write_table
 from knee_attention.films.image_files import write_picture
 from knee_attention.films.joint_crops import joint_crops
 from knee_attention.films.joints import Joint, jaccard
 from knee_attention.films.localiser import Localiser
 from knee_attention.runs.localiser.films import KnownFilm
-from knee_attention.runs.run_folder import Run
+from knee_attention.runs.run_folder import RunFolder
 
 FOUND, GOOD = 0.5, 0.75
 """A joint counts as found from this Jaccard index on, and as well localised from 0.75 on (Antony et
@@ -115,7 +115,7 @@ def refused_summary(localiser: Localiser, images: Sequence[np.ndarray]) -> dict:
     return {"images": len(images), "refused": refused}
 
 
-def write_evidence(measured: dict[str, Sequence[Localised]], run: Run) -> None:
+def write_evidence(measured: dict[str, Sequence[Localised]], run: RunFolder) -> None:
     """Write `joints.csv`, a row a joint, and for each set pictures of found (blue) and true (green)
     boxes: `figures/found-<set>.png`, and the worst in `figures/failures-<set>.png`."""
     rows = []

@@ -12,13 +12,7 @@ from knee_attention import device
 from knee_attention.datasets.fingerprint import file_records, write_records
 from knee_attention.files import files_below, written_whole
 from knee_attention.films.localiser import Localiser
-from knee_attention.networks.files.localiser_onnx import export_localiser
 from knee_attention.networks.files.onnx_export import onnx_package
-from knee_attention.networks.localiser import (
-    build_localiser,
-    convolution_weights,
-    localiser_loss,
-)
 from knee_attention.runs.environment import environment
 from knee_attention.runs.known_data import refuse_other_records
 from knee_attention.runs.localiser.films import (
@@ -29,6 +23,12 @@ from knee_attention.runs.localiser.films import (
     real_films,
     square_crops,
 )
+from knee_attention.runs.localiser.network import (
+    build_localiser,
+    convolution_weights,
+    localiser_loss,
+)
+from knee_attention.runs.localiser.onnx_file import export_localiser
 from knee_attention.runs.localiser.results import (
     crop_summary,
     localised,
@@ -38,7 +38,7 @@ from knee_attention.runs.localiser.results import (
 )
 from knee_attention.runs.localiser.setting import LocaliserRun
 from knee_attention.runs.localiser.views import LocaliserViews
-from knee_attention.runs.run_folder import Run
+from knee_attention.runs.run_folder import RunFolder
 
 PHANTOMS = {"validation": 20, "test": 200}
 VALIDATION_BATCHES = 8
@@ -65,9 +65,9 @@ def run_localiser(asked: LocaliserRun, output: Path, overwrite: bool = False) ->
         InputError: films, boxes or a folder that cannot be used, or onnx is not installed.
     """
     onnx_package()  # asked for before anything is trained that could not be kept
-    place = Run(output)
+    place = RunFolder(output)
     place.refuse_overlap(asked.reads, overwrite)
-    with place.claimed():
+    with place.locked():
         anew = overwrite and place.begun
         records = file_records(_images_of(asked))
         if not anew:
@@ -170,7 +170,7 @@ def _measured(
 
 def _train(
     model: keras.Model, learning: LearningFilms, validation: LearningFilms, asked: LocaliserRun,
-    place: Run,
+    place: RunFolder,
 ) -> list[dict]:  # fmt: skip
     """Fit the model; every epoch leaves its weights and a row of the history in the folder."""
     last = asked.epochs * asked.steps

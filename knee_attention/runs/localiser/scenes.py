@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 
 from knee_attention.films.joints import Box
-from knee_attention.options import LOCALISER_SIDE
-from knee_attention.phantoms.metal import paint_implant, paint_marker
-from knee_attention.phantoms.strangers import STRANGERS, stranger
+from knee_attention.limits import LOCALISER_SIDE
+from knee_attention.runs.localiser.distractors import DISTRACTORS, draw_distractor
 from knee_attention.runs.localiser.films import KnownFilm, LearningFilms
+from knee_attention.runs.localiser.metal import paint_implant, paint_marker
 from knee_attention.runs.localiser.windows import Scene, cut_window, window_of
 
 KINDS = {"film": 0.26, "near": 0.14, "crop": 0.15, "turned": 0.07, "negative": 0.04,
@@ -66,7 +66,7 @@ def _distractor(films: LearningFilms, rng) -> KnownFilm:
         image = _pick(films.distractors, rng)
     else:
         size = tuple(int(side) for side in rng.integers(160, 400, 2))
-        image = stranger(str(rng.choice(list(STRANGERS))), size, rng)
+        image = draw_distractor(str(rng.choice(list(DISTRACTORS))), size, rng)
     return KnownFilm.of(~image if rng.random() < INVERTED else image, "distractor")
 
 

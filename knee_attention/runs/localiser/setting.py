@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from knee_attention.errors import InputError
-from knee_attention.options import BOX_KINDS
+from knee_attention.limits import BOX_KINDS
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from knee_attention.films.joints import Box, core_seen
-from knee_attention.options import LOCALISER_SIDE
+from knee_attention.limits import LOCALISER_SIDE
 from knee_attention.runs.localiser.films import KnownFilm
 
 MOST_TURN = 15.0

@@ -11,7 +11,7 @@ import pytest
 
 from knee_attention.errors import InputError
 from knee_attention.networks.files import model_files
-from knee_attention.networks.files.weights import read_weights
+from knee_attention.networks.files.initial_weights import read_weights
 from knee_attention.networks.model import build_model
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from knee_attention.errors import InputError
+from knee_attention.networks.files.initial_weights import read_weights
 from knee_attention.networks.files.legacy import import_legacy
 from knee_attention.networks.files.legacy_arrays import unshared
-from knee_attention.networks.files.weights import read_weights
 
 tf_keras = pytest.importorskip("tf_keras")
 from keras2_originals import (  # noqa: E402

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from knee_attention.errors import InputError
-from knee_attention.networks.files.model_files import save_model
-from knee_attention.networks.files.weights import (
+from knee_attention.networks.files.initial_weights import (
     IMAGENET_PIXELS,
     input_channels,
     pixels_of_colour,
@@ -13,6 +12,7 @@ from knee_attention.networks.files.weights import (
     resize_mask_weights,
     set_weights_by_layer,
 )
+from knee_attention.networks.files.model_files import save_model
 from knee_attention.networks.masks import masks_among, with_masks
 from knee_attention.networks.model import build_model
 

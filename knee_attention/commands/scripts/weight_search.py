@@ -1,0 +1,100 @@
+"""The command line of `experiments/run_weight_search.py`."""
+
+import argparse
+import runpy
+from dataclasses import replace
+from pathlib import Path
+
+from knee_attention.commands.arguments import positive_number
+from knee_attention.commands.scripts.experiment import add_options, run_options_of, with_options
+from knee_attention.commands.scripts.sweeps import (
+    add_queue_options,
+    refuse_failed,
+    run_cells,
+    take_queue_options,
+)
+from knee_attention.errors import InputError
+from knee_attention.limits import digits
+from knee_attention.runs.sweeps.cells import with_initial_weights
+from knee_attention.runs.sweeps.weight_search import GRID, cells_of, write_search
+from knee_attention.startup import command_line
+
+
+def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
+    """Search the weights of a multi-loss.
+
+    Args:
+        scripts: those of the multi-loss experiments, each with its `EXPERIMENT`.
+        arguments: the command line without the program; by default the process's own.
+    """
+    experiments = {
+        experiment.backbone: experiment
+        for experiment in (runpy.run_path(str(script))["EXPERIMENT"] for script in scripts)
+    }
+    options = vars(_parser(list(experiments)).parse_args(arguments))
+    asked = take_queue_options(options)
+    output, seeds, grid, repeated, backbone = (
+        options.pop(name) for name in ("output", "seeds", "grid", "repeat", "backbone")
+    )
+    with command_line("run_weight_search.py"):
+        run_options = run_options_of(options)
+        grid = _grid(grid)
+        repeated = _repeated(repeated, grid, seeds)
+        experiment = with_options(experiments[backbone], options)
+        output = output or Path("runs") / f"weight_search_{backbone}"
+        cells = with_initial_weights(cells_of(experiment, grid, seeds, repeated))
+        # The weights of the experiment itself are of no account: each cell has its own.
+        identity = replace(experiment, loss_weights=(1.0, 1.0), seed=0).as_json()
+        identity["data"] = experiment.origin  # its place may differ between machines
+        identity["command"] = "run_weight_search.py"
+
+        def write(failed: dict[str, str]) -> None:
+            write_search(cells, failed, output, run_options.pdf)
+
+        failed = run_cells(cells, output, asked, identity, write, run_options)
+        if failed is None:
+            return
+        print((output / "weight_search.md").read_text(encoding="utf-8"))
+        print(f"weight_search.csv, .md and .png: {output}")
+        refuse_failed(failed, cells, asked)
+
+
+def _parser(backbones: list[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description="Train a multi-loss experiment with every pair of loss weights of a grid, and "
+        "show how much they matter (paper, section 3.3). Without --data: synthetic phantoms, in a "
+        "small setting.",
+    )
+    parser.add_argument("--backbone", choices=backbones, default="antony_clsf",
+                        help="(default: antony_clsf, the cheapest)")
+    parser.add_argument("--grid", nargs="+", type=float, default=GRID, metavar="W",
+                        help="the weights that each loss takes (default: 0.5 to 1.0 in steps of "
+                        "0.1)")
+    parser.add_argument("--seeds", type=positive_number, default=1, metavar="N",
+                        help="trainings of each cell, from --seed on (default: 1)")
+    parser.add_argument("--repeat", nargs=2, type=float, action="append", default=[],
+                        metavar=("W0", "W1"),
+                        help="train this pair of weights alone --seeds times, all others once; may "
+                        "be given several times")
+    add_options(parser, "runs/weight_search_<backbone>", None)
+    add_queue_options(parser)
+    return parser
+
+
+def _grid(weights: list[float]) -> list[float]:
+    grid = sorted(set(weights))
+    if len(grid) < 2:
+        raise InputError("--grid needs two different weights at least")
+    if not all(0 < weight <= 1 for weight in grid):
+        raise InputError("--grid: a weight of a loss lies above 0 and is at most 1")
+    return grid
+
+
+def _repeated(pairs: list[list[float]], grid: list[float], seeds: int) -> list[tuple[float, float]]:
+    for pair in pairs:
+        if not set(pair) <= set(grid):
+            raise InputError(f"--repeat {' '.join(map(digits, pair))}: no cell of the grid "
+                             f"{', '.join(map(digits, grid))}")
+    if pairs and seeds == 1:
+        raise InputError("--repeat says which cells --seeds trains several times; give that too")
+    return [tuple(pair) for pair in pairs]

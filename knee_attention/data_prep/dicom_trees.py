@@ -1,0 +1,237 @@
+"""The films in a tree of DICOM files: which to take, and what to call them.
+
+OAI's tree has a contents.csv that names its series, MOST's has visits; `film_subjects` tells their
+folders. Any other tree does as well.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import count
+from pathlib import Path
+
+from knee_attention.data_prep.film_subjects import oai_barcode
+from knee_attention.data_prep.grade_tables import film_id
+from knee_attention.data_prep.table_files import read_table
+from knee_attention.errors import ImageError, InputError
+from knee_attention.films.dicom.header import Header, read_header
+from knee_attention.films.dicom.pixels import read_film
+from knee_attention.films.image_files import check_regular, write_image
+from knee_attention.films.pixel_aspect import recorded_aspect
+from knee_attention.films.radiograph import to_uint8
+
+IMAGE_COLUMNS = [
+    "id", "file", "subject", "date", "barcode", "row_spacing_mm", "column_spacing_mm",
+    "height", "width", "bits", "pixel_aspect", "source",
+]  # fmt: skip
+"""Columns of images.csv; spacing is that of the PNG, and blank where the DICOM file has none.
+pixel_aspect is the height over the width of the DICOM file's pixels, blank for square ones; the PNG
+has square ones."""
+
+SERIES = r"bilateral.*\bpa\b.*fixed.*flexion.*knee"
+BODY_PART = r"knee"
+VIEW = r"\bpa\b"
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which films to take; each pattern is a regular expression, found anywhere in any case.
+
+    A pattern of None takes the default, which only speaks where the file does: a series that is
+    named must be OAI's bilateral PA fixed flexion view, and where no series is named, the body part
+    must be the knee and the view PA, if these are given. No lateral or axial view is taken then, by
+    whatever element a film says that it is one.
+    """
+
+    series: str | None = None
+    body_part: str | None = None
+    view: str | None = None
+
+    def __post_init__(self):
+        for name, pattern in asdict(self).items():
+            try:
+                re.compile(pattern or "")
+            except re.error as error:
+                raise InputError(f"--{name.replace('_', '-')} {pattern!r}: {error}") from None
+
+    def objection_to_series(self, series: str) -> str | None:
+        """Why a series is not wanted, or None; blank if the file or contents.csv names none."""
+        pattern = SERIES if self.series is None else self.series
+        matters = series or self.series is not None
+        if matters and not re.search(pattern, series, re.IGNORECASE):
+            return f"another series: {series or 'none given'}"
+        return None
+
+    def objection(self, header: Header) -> str | None:
+        """Why a film is not wanted, or None."""
+        objection = self.objection_to_series(header.series)
+        if objection:
+            return objection
+        if header.other_view and self.view is None:
+            return f"another view: {header.other_view}"
+        unnamed = not header.series and self.series is None
+        for name, pattern, default, value in (
+            ("body part", self.body_part, BODY_PART, header.body_part),
+            ("view", self.view, VIEW, header.view),
+        ):
+            if pattern is None and unnamed and value:
+                pattern = default
+            if pattern is not None and not re.search(pattern, value, re.IGNORECASE):
+                return f"another {name}: {value or 'none given'}"
+        return None
+
+
+def read_contents_table(
+    files: Iterable[Path],
+) -> tuple[dict[tuple[str, ...], dict], list[tuple[str, str]]]:
+    """Read every contents.csv of a tree.
+
+    Args:
+        files: all files of the tree.
+
+    Returns:
+        The last three parts of a series' folder -> its row (PARTICIPANTID, STUDYDATE, BARCODE,
+        SERIESDESCRIPTION, names in capitals), and (source, reason) of those that are no table.
+    """
+    contents, unreadable = {}, []
+    for path in files:
+        if path.name.lower() == "contents.csv":
+            try:
+                check_regular(path)
+                rows = read_table(path)
+            except InputError as error:
+                unreadable.append((str(path), str(error).removeprefix(str(path)).lstrip(": ")))
+                continue
+            for row in rows:
+                contents[tuple(Path(row.get("FOLDER", "")).parts[-3:])] = row
+    return contents, unreadable
+
+
+@dataclass(frozen=True)
+class Surveyor:
+    """Find out what a file of the tree is and whether it is wanted.
+
+    Args:
+        contents: as `read_contents_table` gives it.
+        wanted: the filter.
+    """
+
+    contents: dict[tuple[str, ...], dict]
+    wanted: Filter
+
+    def listing(self, source: Path) -> dict:
+        """The row of contents.csv a file belongs to; empty without one."""
+        return self.contents.get(source.parent.parts[-3:], {})
+
+    def __call__(self, source: Path) -> list[dict]:
+        """Describe a film.
+
+        Returns:
+            One row: patient and listed, as `with_subjects` takes them, date, barcode, uid, bytes,
+            row_spacing_mm, column_spacing_mm, pixel_aspect.
+
+        Raises:
+            ImageError: no film, or one that is not wanted.
+        """
+        listed = self.listing(source)
+        series = listed.get("SERIESDESCRIPTION", "")
+        # What contents.csv rules out is not opened: OAI has a thousand MR slices to a film.
+        objection = self.wanted.objection_to_series(series) if series else None
+        if objection:
+            raise ImageError(source, objection)
+        header = read_header(source)
+        header = replace(header, series=series or header.series)
+        objection = self.wanted.objection(header)
+        if objection:
+            raise ImageError(source, objection)
+        rows, columns = header.spacing or ("", "")
+        if header.spacing and header.pixel_aspect != 1:
+            rows = columns = min(header.spacing)
+        return [
+            {
+                "patient": header.subject,
+                "listed": listed.get("PARTICIPANTID", ""),
+                "date": re.sub(r"\D", "", listed.get("STUDYDATE", "")) or header.date,
+                "barcode": listed.get("BARCODE") or oai_barcode(source) or header.accession,
+                "row_spacing_mm": rows,
+                "column_spacing_mm": columns,
+                "pixel_aspect": recorded_aspect(header.pixel_aspect),
+                "uid": header.uid,
+                "bytes": source.stat().st_size,
+            }
+        ]
+
+
+def name_films(films: Sequence[dict]) -> tuple[list[dict], list[tuple[str, str]]]:
+    """Give every film an id: its subject, and its visit in MOST, its barcode or else its date.
+
+    Films of one subject that share these are numbered in the order of their UIDs, which no copying
+    of files changes; a number that would make the id another film has is passed over. Of several
+    files with one UID, copies of one image, the longest is taken.
+
+    Args:
+        films: rows of `Surveyor` with their subjects.
+
+    Returns:
+        The rows with id, and (source, reason) of those left out.
+    """
+    films_of_name, left_out, seen = defaultdict(list), [], set()
+    for film in sorted(films, key=lambda film: (film["uid"], -film["bytes"], film["source"])):
+        if film["uid"] and film["uid"] in seen:
+            left_out.append((film["source"], "a copy of another file's image"))
+            continue
+        seen.add(film["uid"])
+        if not film["subject"]:
+            left_out.append((film["source"], "no subject: PatientID is blank"))
+            continue
+        known = (film.get(name) for name in ("visit", "barcode", "date"))
+        words = film_id(film["subject"], next(filter(None, known), "film"))
+        name = re.sub(r"[^\w.-]+", "-", words)
+        films_of_name[name].append(film)
+    named, taken = [], set(films_of_name)
+    for name, (first, *others) in films_of_name.items():
+        named.append({**first, "id": name})
+        numbered = (f"{name}-{number}" for number in count(2))
+        for film in others:
+            free = next(other for other in numbered if other not in taken)
+            taken.add(free)
+            named.append({**film, "id": free})
+    return sorted(named, key=lambda film: film["source"]), left_out
+
+
+@dataclass(frozen=True)
+class Converter:
+    """Write a film as a PNG.
+
+    Args:
+        folder: where the PNGs go.
+        ids: id of each source.
+        bits: 16 keeps the values, 8 stretches the film's own range over 0 to 255.
+    """
+
+    folder: Path
+    ids: dict[str, str]
+    bits: int = 16
+
+    def __call__(self, source: Path) -> list[dict]:
+        """Convert one film.
+
+        Returns:
+            One row: id, file, bits, height, width.
+
+        Raises:
+            ImageError: the pixels cannot be read.
+            InputError: the PNG cannot be written.
+        """
+        film = read_film(source)
+        if self.bits == 8:
+            try:
+                film = to_uint8(film)
+            except ValueError as error:
+                raise ImageError(source, str(error)) from None
+        name = f"{self.ids[str(source)]}.png"
+        write_image(self.folder / name, film)
+        height, width = film.shape
+        row = {"id": self.ids[str(source)], "file": name, "bits": self.bits}
+        return [{**row, "height": height, "width": width}]

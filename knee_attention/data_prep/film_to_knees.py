@@ -1,0 +1,113 @@
+"""From a file with a bilateral film to two files with a knee each."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from knee_attention.errors import ImageError
+from knee_attention.films.borders import Frame, without_frame
+from knee_attention.films.cutting import Cutting
+from knee_attention.films.file_kinds import why_unread
+from knee_attention.films.image_files import (
+    is_image_file,
+    read_pixel_aspect,
+    read_radiograph,
+    write_image,
+)
+from knee_attention.films.joint_crops import joint_crops
+from knee_attention.films.legs import split_knees
+from knee_attention.films.names import knee_name
+from knee_attention.films.pixel_aspect import recorded_aspect
+from knee_attention.films.polarity import bone_bright, refused
+from knee_attention.limits import SMALLEST_SIDE
+
+KNEE_COLUMNS = ["id", "subject", "side", "file", "source", "turned", "pixel_aspect", "trimmed"]
+"""Columns of the table that goes with a folder of knees. pixel_aspect is the height over the width
+of the film's pixels where these are not square, and were made so before the film was cut; trimmed
+is how many columns and rows of one grey were taken off at the left, top, right and bottom."""
+
+BOX_COLUMNS = ["score", "x", "y", "width", "height"]
+"""Further columns where the knees are crops of joints: how clearly the joint was found, and what
+was cut out, in pixels of the film."""
+
+
+@dataclass(frozen=True)
+class Cutter:
+    """Cut a film file into `<id>_R.png` and `<id>_L.png`, ready for a network.
+
+    Args:
+        folder: where the knees go.
+        cutting: how they are cut.
+        polarity: `"auto"` turns photographic negatives, `"as-is"` leaves every film as it is.
+    """
+
+    folder: Path
+    cutting: Cutting = Cutting()
+    polarity: str = "auto"
+
+    def __call__(self, source: Path) -> list[dict]:
+        """Write the two knees of a film.
+
+        Returns:
+            One row per knee: id, side, file, and `turned`, which is "yes" where a photographic
+            negative became a positive, pixel_aspect and trimmed; of crops also `BOX_COLUMNS`.
+
+        Raises:
+            ImageError: no film of two knees can be read from the file.
+            InputError: the knees cannot be written.
+        """
+        if not is_image_file(source):
+            reason = why_unread(source) or f"no image file ({source.suffix or 'no suffix'})"
+            raise ImageError(source, reason)
+        film, turned = bone_bright(read_radiograph(source), self.polarity)
+        aspect = recorded_aspect(read_pixel_aspect(source))
+        try:
+            within, frame = without_frame(film)
+            rows = self._cut(source, within, frame)
+        except ImageError as error:
+            raise refused(source, error, turned) from None
+        told = {"turned": "yes" if turned else "", "pixel_aspect": aspect,
+                "trimmed": " ".join(map(str, frame.pixels)) if frame else ""}
+        return [{**row, **told} for row in rows]
+
+    def _cut(self, source: Path, film: np.ndarray, frame: Frame) -> list[dict]:
+        height, width = film.shape
+        if height < SMALLEST_SIDE or width < 2 * SMALLEST_SIDE:
+            raise ImageError(source, f"too small for a film: {width}x{height} pixels")
+        if film.min() == film.max():
+            raise ImageError(source, "the image is blank")
+        part_of = self._halves if self.cutting.crop == "half" else self._crops
+        parts, found = part_of(source, film, frame)
+        knees = {side: self.cutting.knee(part, side) for side, part in parts.items()}
+        if not any(knee.any() for knee in knees.values()):
+            raise ImageError(source, "the image is blank")
+        return [
+            {**self._write(source.stem, side, knee), **found.get(side, {})}
+            for side, knee in knees.items()
+        ]
+
+    def _halves(self, source: Path, film: np.ndarray, frame: Frame) -> tuple[dict, dict]:
+        try:
+            return split_knees(film, self.cutting.split), {}
+        except ValueError:
+            raise ImageError(source, "a single knee, or none: not cut") from None
+
+    def _crops(self, source: Path, film: np.ndarray, frame: Frame) -> tuple[dict, dict]:
+        """Crops by side, and what the table of knees says of each."""
+        try:
+            crops = joint_crops(film, "bilateral", self.cutting.crop)
+        except ValueError as error:
+            raise ImageError(source, str(error)) from None
+        found = {
+            crop.side: dict(zip(
+                BOX_COLUMNS, (f"{crop.joint.score:.3f}", *frame.moved(crop.box)), strict=True
+            ))
+            for crop in crops
+        }
+        return {crop.side: crop.image for crop in crops}, found
+
+    def _write(self, film: str, side: str, knee: np.ndarray) -> dict:
+        name = f"{knee_name(film, side)}.png"
+        write_image(self.folder / name, knee)
+        return {"id": film, "side": side, "file": name}

@@ -1,0 +1,149 @@
+"""Which knee image has which grade."""
+
+import hashlib
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from knee_attention.data_prep.table_files import read_table
+from knee_attention.errors import ImageError, InputError
+from knee_attention.films.file_kinds import why_unread
+from knee_attention.films.image_files import is_image_file, read_image
+from knee_attention.films.names import id_and_side
+
+
+def read_knee(source: Path) -> list[dict]:
+    """Check a knee image and take id and side from its name, as `names` has it.
+
+    Returns:
+        One row: id, side, height, width, bits, and the hash of the pixels.
+
+    Raises:
+        ImageError: the file cannot be read, or its name does not end in a side.
+    """
+    if not is_image_file(source):
+        reason = why_unread(source) or f"no image file ({source.suffix or 'no suffix'})"
+        raise ImageError(source, reason)
+    film, side = id_and_side(source)
+    if side is None:
+        raise ImageError(source, "the name does not end in _R or _L")
+    image = read_image(source)
+    row = {"id": film, "side": side, "pixels": pixel_hash(image)}
+    shape = {"height": image.shape[0], "width": image.shape[1], "bits": 8 * image.itemsize}
+    return [{**row, **shape}]
+
+
+def pixel_hash(image) -> str:
+    """A hash of an image's shape and pixels."""
+    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
+
+
+def subjects_of_films(tables: Iterable[Path]) -> dict[str, str]:
+    """The subject of each film's id, from tables with these two columns.
+
+    Raises:
+        InputError: a table has no column of ids, or one film has two subjects.
+    """
+    subjects = {}
+    for table in tables:
+        rows = read_table(table)
+        if "ID" not in rows[0]:
+            raise InputError(
+                f"{table}: expected a column id, of films. Received: {', '.join(rows[0])}"
+            )
+        for row in rows:
+            film, subject = row["ID"], row.get("SUBJECT")
+            if subject and subjects.setdefault(film, subject) != subject:
+                raise InputError(f"{table}: film {film} is of subject {subject}, but of "
+                                 f"{subjects[film]} in another row; correct one of them")
+    return subjects
+
+
+def pair(
+    knees: Sequence[dict], labels: Sequence[dict], subjects: Mapping[str, str]
+) -> tuple[list[dict], list[tuple[str, str]], list[tuple[str, str]]]:
+    """Give every knee its label.
+
+    A film's label is the one with its id. A film without such a label takes its subject's, if one
+    visit of that subject was read, the knees hold one such film and not the label's own, and no
+    barcode says that label and film are two different ones.
+
+    Args:
+        knees: rows with id, side, source.
+        labels: rows of `grades.LABEL_COLUMNS`.
+        subjects: the subject of each film's id, where known.
+
+    Returns:
+        The knees with a label (id, side, source, subject, cohort, visit, kl, ...; the subject is
+        blank where neither table knows it), and (source, reason) of the knees left over, and of the
+        labels left over.
+
+    Raises:
+        InputError: the tables name different subjects for one film.
+    """
+    persons = _persons(labels, subjects)
+    by_id = {(label["id"], label["side"]): label for label in labels}
+    ids_of, visits_of = defaultdict(set), defaultdict(set)
+    for label in labels:
+        subject = persons.get(label["id"]) or label["id"]
+        ids_of[subject].add(label["id"])
+        visits_of[subject] |= {label.get("visit", ""), *label.get("visits", "").split(";")} - {""}
+    labelled_ids = {label["id"] for label in labels}
+    label_id = {}
+    films_of = defaultdict(set)
+    for knee in knees:
+        film = knee["id"]
+        if film in labelled_ids:
+            label_id[film] = film
+        else:
+            films_of[persons.get(film) or film].add(film)
+    reasons = {}
+    for subject, films in films_of.items():
+        for film in films:
+            known = ids_of.get(subject, set())
+            single = len(known) == len(films) == 1 and len(visits_of[subject]) < 2
+            if single and not known & label_id.keys() and _may_be(film, subject, *known):
+                label_id[film] = next(iter(known))
+            elif known:
+                reasons[film] = "labels of its subject, but none for this film"
+
+    times = Counter((knee["id"], knee["side"]) for knee in knees)
+    pairs, left_over = [], []
+    for knee in knees:
+        key = label_id.get(knee["id"]), knee["side"]
+        if times[knee["id"], knee["side"]] > 1:
+            left_over.append((knee["source"], "another file has the same id and side"))
+        elif key in by_id:
+            subject = persons.get(key[0]) or persons.get(knee["id"], "")
+            pairs.append({**by_id[key], **knee, "subject": subject})
+        else:
+            left_over.append((knee["source"], reasons.get(knee["id"], "a knee without a label")))
+    used = {(label_id[knee["id"]], knee["side"]) for knee in pairs}
+    missing = [(f"{film} {side}", "a label without a knee") for film, side in by_id.keys() - used]
+    return pairs, left_over, sorted(missing)
+
+
+def _persons(labels: Sequence[dict], subjects: Mapping[str, str]) -> dict[str, str]:
+    """The subject of each film's id that either table knows.
+
+    A label whose subject is no other word than its id, as plain tables without subjects have been
+    written, says nothing against the films' table.
+    """
+    persons = dict(subjects)
+    for label in labels:
+        film, subject = label["id"], label["subject"]
+        known = persons.setdefault(film, subject)
+        if known in ("", film):
+            persons[film] = subject or known
+        elif subject not in ("", film, known):
+            raise InputError(
+                f"film {film} is of subject {subject} in the labels, but of {known} in another "
+                "row or in knees.csv; correct one of them, or people may part between the splits"
+            )
+    return persons
+
+
+def _may_be(film: str, subject: str, label_id: str) -> bool:
+    """A label known by OAI's barcode is no label of a film known by another."""
+    return film == subject or not re.fullmatch(r".*_\d{12}", label_id)

@@ -1,0 +1,1 @@
+"""Figures of numbers (Matplotlib) and pictures of knees (OpenCV)."""

@@ -1,0 +1,175 @@
+"""What the runs of one data set find together: the paper's claims, and what goes beyond it."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from knee_attention.evidence.decision import RULES, said_of_others
+from knee_attention.evidence.evaluation import metrics_with_intervals
+from knee_attention.evidence.finished_run import FinishedRun
+from knee_attention.evidence.intervals import paired_differences
+from knee_attention.evidence.metrics import grade_metrics
+from knee_attention.evidence.predictions import ENSEMBLE, Predictions, common_to_all
+from knee_attention.evidence.probabilities import classifying, ensemble
+from knee_attention.evidence.result_lines import with_interval
+from knee_attention.evidence.tables.common import CHOSEN, by_chosen
+from knee_attention.kl import GRADES
+
+Runs = dict[str, list[FinishedRun]]
+"""The trainings of each experiment, by the name of its folder without the seed."""
+
+DEEPER = (("att1", "att0"), ("att2", "att1"))
+"""Pairs of branches trained alone, the deeper one first."""
+
+METRICS = ("accuracy", "balanced_accuracy", "kappa_quadratic")
+
+
+def comparisons(runs: Runs, pairs: dict[str, tuple[str, str]]) -> list[list[str]]:
+    """Differences that the tables do not show, on the same knees, with paired intervals.
+
+    Each training takes part by the output that validation chose, and the means over trainings are
+    compared.
+
+    Args:
+        runs: all there are.
+        pairs: `{what: (name, name)}`, what is compared, the first minus the second.
+
+    Returns:
+        A row `[what, accuracy, quadratic kappa]` for each pair that is there.
+    """
+    rows = []
+    for what, names in pairs.items():
+        if all(name in runs for name in names):
+            first, second = ([by_chosen(run) for run in runs[name]] for name in names)
+            rows.append([what, *_differences(first, second, CHOSEN)])
+    return rows
+
+
+def pairs_of(backbones: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """What to compare within each backbone: deeper branches with shallower ones, multi-loss with
+    its shallowest branch, and single branches with the same backbone's baseline.
+
+    Args:
+        backbones: `{backbone: title}`.
+    """
+    pairs = {}
+    for backbone, title in backbones.items():
+        alone = {f"{title}: {deep} alone - {shallow} alone": (deep, shallow)
+                 for deep, shallow in DEEPER}  # fmt: skip
+        alone |= {f"{title}: multi-loss - {branch} alone": ("multiloss", branch)
+                  for branch in ("att0", "att1")}  # fmt: skip
+        pairs |= {
+            what: tuple(f"{backbone}_{name}" for name in names) for what, names in alone.items()
+        }
+        pairs |= {
+            f"{title}: {branch} alone - without attention": (
+                f"{backbone}_{branch}", f"{backbone}_baseline"
+            )
+            for branch in ("att0", "att1", "att2")
+        }  # fmt: skip
+    return pairs
+
+
+def _differences(first: list[Predictions], second: list[Predictions], output: str) -> list[str]:
+    """Accuracy and quadratic kappa, first minus second, as text with their intervals."""
+    found = paired_differences(first, output, second, output)["metrics"]
+    return [
+        with_interval(found[name]["difference"], found[name]["interval"], "+")
+        for name in ("accuracy", "kappa_quadratic")
+    ]
+
+
+def together(trainings: list[FinishedRun]) -> Predictions:
+    """All classifying outputs of all trainings as one: the mean before the softmax."""
+    known = common_to_all([run.predictions for run in trainings])
+    knees = known[0]
+    members = [
+        values for one in known for values in classifying(one.probabilities).values()
+    ]
+    return Predictions(knees.files, knees.subjects, knees.grades, {ENSEMBLE: ensemble(members)})
+
+
+def beyond(title: str, trainings: list[FinishedRun]) -> list[list[str]]:
+    """Rows beyond the paper for one experiment: its trainings alone, their branches together, and
+    all of them together.
+
+    Returns:
+        rows `[what, accuracy, balanced accuracy, quadratic kappa, recall of each grade]`.
+    """
+    alone = [_numbers(by_chosen(run), CHOSEN) for run in trainings]
+    joined = [_numbers(together([run]), ENSEMBLE) for run in trainings]
+    count = len(trainings)
+    return [
+        [f"{title}, the chosen branch, mean of {count}", *_cells(np.mean(alone, axis=0))],
+        [f"{title}, all branches, mean of {count}", *_cells(np.mean(joined, axis=0))],
+        [f"{title}, all branches of all {count}", *_with_intervals(together(trainings))],
+    ]
+
+
+def attention(runs: Runs) -> list[list[str]]:
+    """How attention lies on joint spaces that experts drew, for the runs that were asked.
+
+    Returns:
+        rows `[what, on over off the joint space, the same of the mean of its masks, highest point
+        on it, on over off with the joint space half a cell wider, highest point on that]`; of a
+        uniform mask first.
+    """
+    asked = [
+        (f"{name}, seed {run.experiment['seed']}" if len(trainings) > 1 else name, run.expert_masks)
+        for name, trainings in runs.items()
+        for run in trainings
+        if run.expert_masks
+    ]
+    found = []
+    for name, known in asked:
+        for branch, exact in known["exact"].items():
+            wide = known["widened"][branch]
+            averaged = known.get("averaged", {}).get(branch)  # runs measured before lack it
+            found.append([
+                f"{name}: {branch}",
+                f"{exact['inside_over_outside']:.2f}",
+                f"{averaged['inside_over_outside']:.2f}" if averaged else "",
+                f"{exact['pointing_game']:.1%}",
+                f"{wide['inside_over_outside']:.2f}",
+                f"{wide['pointing_game']:.1%} (uniform {wide['pointing_game_uniform']:.1%})",
+            ])
+    if asked:
+        share = f"{exact['pointing_game_uniform']:.1%}"
+        found.insert(0, ["a uniform mask", "1.00", "1.00", share, "1.00", ""])
+    return found
+
+
+def rules(known: Predictions) -> list[list[str]]:
+    """What each rule says of persons it has not learnt from.
+
+    Returns:
+        rows as `beyond` gives them, with the paired differences of accuracy and quadratic kappa to
+        the first rule behind.
+    """
+    found, first = [], None
+    for title, learn in RULES.items():
+        said = said_of_others(learn, known.grades, known.of(ENSEMBLE), known.subjects)
+        sure = replace(known, probabilities={ENSEMBLE: np.eye(len(GRADES))[said]})
+        against = _differences([sure], [first], ENSEMBLE) if first else ["", ""]
+        first = first or sure
+        found.append([title, *_with_intervals(sure), *against])
+    return found
+
+
+def _numbers(known: Predictions, output: str) -> np.ndarray:
+    found = grade_metrics(known.grades, known.of(output))
+    return np.array([*(found[name] for name in METRICS), *_recalls(found)])
+
+
+def _recalls(found: dict) -> list[float]:
+    return [np.nan if row["recall"] is None else row["recall"] for row in found["per_grade"]]
+
+
+def _cells(numbers: np.ndarray) -> list[str]:
+    return [*(f"{value:.3f}" for value in numbers[:3]), " ".join(f"{r:.2f}" for r in numbers[3:])]
+
+
+def _with_intervals(known: Predictions) -> list[str]:
+    found = metrics_with_intervals(known.grades, known.of(ENSEMBLE), known.subjects)
+    return [*(with_interval(found[name], found["intervals"][name]) for name in METRICS),
+            " ".join(f"{recall:.2f}" for recall in _recalls(found))]

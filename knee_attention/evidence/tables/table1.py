@@ -1,0 +1,113 @@
+"""The paper's Table 1 with ours beside it: one row an output, means over trainings."""
+
+import numpy as np
+import pandas as pd
+
+from knee_attention.evidence.finished_run import FinishedRun
+from knee_attention.evidence.paper import (
+    BACKBONE_TITLES,
+    PAPER_TABLE_1,
+    VARIANT_TITLES,
+    paper_accuracies,
+)
+from knee_attention.evidence.tables.common import (
+    Finished,
+    accuracy_cells,
+    cell,
+    compared,
+    mean,
+    mean_metrics,
+    same_knees,
+    unlike,
+    without_empty_columns,
+)
+
+BESIDE = ("balanced_accuracy", "kappa", "kappa_quadratic", "mean_absolute_error", "oa_auc")
+
+
+def rows(finished: Finished) -> pd.DataFrame:
+    """One row for every output of every experiment, in the paper's order.
+
+    Args:
+        finished: `{(backbone, variant): trainings}`; those of other experiments are left out.
+
+    Returns:
+        Columns `backbone`, `variant`, `output`, what `mean_metrics` gives with the metrics of
+        `BESIDE`, `paper`, `difference`, and `attention` (inside over outside the joint, where that
+        is known).
+    """
+    found = []
+    for backbone, variants in PAPER_TABLE_1.items():
+        for variant in variants:
+            trainings = finished.get((backbone, variant))
+            if not trainings:
+                continue
+            for output, accuracy in paper_accuracies(backbone, variant).items():
+                found.append(
+                    {"backbone": backbone, "variant": variant, "output": output}
+                    | _row(trainings, output, accuracy)
+                )
+    return pd.DataFrame(found)
+
+
+def _row(trainings: list[FinishedRun], output: str, paper: float) -> dict:
+    found = mean_metrics(trainings, output, BESIDE)
+    attention = [t.results.get("localisation", {}).get(output) for t in trainings]
+    return found | {
+        "paper": paper,
+        "difference": found["accuracy"] - paper,
+        "attention": mean([scores and scores["inside_over_outside"] for scores in attention]),
+    }
+
+
+def claims(finished: Finished) -> list[str]:
+    """The paper's two claims as one sentence a backbone each, with paired intervals.
+
+    Multi-loss against the best single branch and against early fusion: differences of accuracy on
+    the same knees, each by the output that validation chose.
+    """
+    sentences = []
+    multiloss, early_fusion = VARIANT_TITLES["multiloss"], VARIANT_TITLES["early_fusion"]
+    for backbone, title in BACKBONE_TITLES.items():
+        multi = finished.get((backbone, "multiloss"))
+        singles = [
+            finished[backbone, variant]
+            for variant in PAPER_TABLE_1[backbone]
+            if variant not in VARIANT_TITLES and (backbone, variant) in finished
+        ]
+        rivals = {early_fusion: finished.get((backbone, "early_fusion"))}
+        if singles:
+            best = min(singles, key=_validation_loss)
+            rivals[f"its best single branch, {best[0].results['chosen']}"] = best
+        for name, rival in rivals.items():
+            if multi and rival and same_knees([*multi, *rival]):
+                sentences.append(f"{title}: {multiloss} against {name}: {compared(multi, rival)}")
+    return sentences + unlike(finished)
+
+
+def _validation_loss(trainings: list[FinishedRun]) -> float:
+    return float(np.mean([
+        training.results["validation"][training.chosen]["cross_entropy"]
+        for training in trainings
+    ]))  # fmt: skip
+
+
+def as_text(table: pd.DataFrame) -> pd.DataFrame:
+    """The table's cells as a reader wants them, accuracies in %."""
+    rows = []
+    for _, row in table.iterrows():
+        variant = VARIANT_TITLES.get(row["variant"])
+        rows.append({
+            "model": BACKBONE_TITLES[row["backbone"]],
+            "branch": f"{variant} {row['output']}" if variant else row["output"],
+            **accuracy_cells(row),
+            "balanced, %": cell(row, "balanced_accuracy", 1, 100),
+            "kappa": cell(row, "kappa"),
+            "quadratic": cell(row, "kappa_quadratic"),
+            "MAE": cell(row, "mean_absolute_error", 2),
+            "OA AUC": cell(row, "oa_auc"),
+            "on / off joint": cell(row, "attention", 2),
+            "parameters": f"{row['parameters']:,}",
+            "minutes": cell(row, "minutes", 1),
+        })  # fmt: skip
+    return without_empty_columns(rows)

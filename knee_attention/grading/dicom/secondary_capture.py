@@ -1,0 +1,71 @@
+"""A film's knees with their attention as a Secondary Capture Image of the film's own study."""
+
+import cv2
+import numpy as np
+from highdicom.sc import SCImage
+from pydicom import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from knee_attention.films.inputs import PRODUCT
+from knee_attention.grading.dicom.algorithm import Algorithm
+from knee_attention.grading.graded_knee import GradedKnee
+from knee_attention.grading.grader import RESEARCH_ONLY
+from knee_attention.grading.rows import film_picture
+
+SERIES_NUMBER = 9902
+FOOTER = 36
+"""Height in pixels of the line at the bottom."""
+
+
+def secondary_capture(source: Dataset, knees: list[GradedKnee], algorithm: Algorithm) -> SCImage:
+    """The picture of `film_picture` above a line that it is for research only, 8-bit RGB.
+
+    Args:
+        source: as `source_of` gives it.
+        knees: of that film.
+        algorithm: what graded them.
+    """
+    picture = _with_footer(film_picture(knees, algorithm.synthetic))
+    image = SCImage.from_ref_dataset(
+        source,
+        cv2.cvtColor(picture, cv2.COLOR_BGR2RGB),
+        photometric_interpretation="RGB",
+        bits_allocated=8,
+        coordinate_system="PATIENT",
+        patient_orientation=("L", "F"),
+        series_instance_uid=algorithm.uid("picture series", source),
+        series_number=SERIES_NUMBER,
+        sop_instance_uid=algorithm.uid("picture", source),
+        instance_number=1,
+        manufacturer=PRODUCT,
+        manufacturer_model_name=PRODUCT,
+        software_versions=algorithm.version,
+        series_description="Kellgren-Lawrence grades, pictures, research use only",
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+    )
+    image.copy_patient_and_study_information(source)
+    # highdicom wants an orientation; a picture of several panels has none.
+    image.PatientOrientation = None
+    sides = {knee.side for knee in knees}
+    image.Laterality = sides.pop() if len(sides) == 1 else None
+    # What is drawn here names no patient; what is burnt into the film shows in the picture too.
+    if "BurnedInAnnotation" in source:
+        image.BurnedInAnnotation = source.BurnedInAnnotation
+    image.DerivationDescription = f"Attention over the knees, {algorithm.version}. {RESEARCH_ONLY}"
+    film = Dataset()
+    film.ReferencedSOPClassUID = source.SOPClassUID
+    film.ReferencedSOPInstanceUID = source.SOPInstanceUID
+    image.SourceImageSequence = [film]
+    return image
+
+
+def _with_footer(picture: np.ndarray) -> np.ndarray:
+    font, thickness = cv2.FONT_HERSHEY_SIMPLEX, 1
+    width = picture.shape[1]
+    (length, _), _ = cv2.getTextSize(RESEARCH_ONLY, font, 1, thickness)
+    scale = min(0.7, 0.95 * width / length)
+    picture = cv2.copyMakeBorder(picture, 0, FOOTER, 0, 0, cv2.BORDER_CONSTANT)
+    place = (8, picture.shape[0] - 12)
+    white = (255, 255, 255)
+    cv2.putText(picture, RESEARCH_ONLY, place, font, scale, white, thickness, cv2.LINE_AA)
+    return picture

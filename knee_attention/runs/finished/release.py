@@ -1,0 +1,127 @@
+"""From a finished run to a model that ships with the package, and its card."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from knee_attention.datasets.dataset import load_dataset
+from knee_attention.datasets.knees import Knees
+from knee_attention.errors import InputError
+from knee_attention.evidence.evaluation import split_results
+from knee_attention.evidence.metrics import expected_calibration_error
+from knee_attention.evidence.model_card import model_card
+from knee_attention.evidence.predictions import Predictions
+from knee_attention.evidence.probabilities import best_temperature, classifying, tempered
+from knee_attention.files import written_whole
+from knee_attention.films.likeness import likeness, typical_knee
+from knee_attention.films.preparation import Preparation
+from knee_attention.networks.files.float16 import write_half_size
+from knee_attention.networks.files.model_files import load_model, read_description, save_model
+from knee_attention.runs.measure import measure
+from knee_attention.runs.run_folder import RunFolder
+
+SILENT = 0.95
+"""Of the validation knees this share counts as like the training knees."""
+
+
+def make_pretrained(run: Path, name: str, about: str, folder: Path, crop: str = "auto") -> str:
+    """Write `<name>.h5`, of half the size and calibrated on validation, and its card `<name>.md`.
+
+    The model file says besides what every model says: `temperatures`, by which the grader divides
+    each output's values before the softmax, and `typical_knee`, the `grey` levels (16x16) of the
+    mean training knee and the `least` likeness to it that is not worth a remark.
+
+    Args:
+        run: the folder of a finished run on a data set that is still where it was.
+        name: of the model.
+        about: what its training set is, with licence and citation, for the card.
+        folder: to write to.
+        crop: what the set's knees show, if neither the set nor the run says it.
+
+    Returns:
+        the card.
+
+    Raises:
+        InputError: no finished run, one of phantoms or of a part of its knees, or its data are not
+            there.
+    """
+    place = RunFolder(run)
+    experiment, results = place.read_experiment(), place.read_results()
+    if experiment["data"] is None:
+        raise InputError(f"{run}: a run of synthetic phantoms; what ships has seen real knees")
+    if experiment.get("limit"):
+        raise InputError(f"{run}: a run with --limit, for trying; what ships has seen all knees")
+    dataset = load_dataset(
+        experiment["data"],
+        tuple(experiment["image_size"]),
+        wanted=("train", "validation"),
+        polarity=experiment["polarity"],
+    )
+    knees = dataset.splits["validation"]
+    model = load_model(place.model)
+    predictions = measure(model, knees).predictions
+    calibration = _calibrated(predictions)
+    typical, least, share = _typical(dataset.splits["train"], knees)
+    said = read_description(place.model)
+    preparation = Preparation.recorded(said, place.model).with_crop(crop)
+    said |= preparation.described()
+    said |= {
+        "name": name,
+        "temperatures": {output: values["temperature"] for output, values in calibration.items()},
+        "typical_knee": {"grey": typical.tolist(), "least": least},
+        "experiment": said["experiment"]
+        | {name: Path(experiment[name]).name for name in ("data", "weights")},
+    }
+    chosen = results["chosen"]
+    reached = {
+        "knees": len(knees),
+        "subjects": len(set(predictions.subjects)),
+        "chosen": chosen,
+        "outputs": split_results(predictions),
+    }
+    with tempfile.TemporaryDirectory() as temporary:
+        whole, half = (Path(temporary) / file for file in ("whole.h5", "half.h5"))
+        save_model(model, whole, said)
+        write_half_size(whole, half)
+        rounded = measure(load_model(half), knees).predictions
+        grades, others = (known.of(chosen).argmax(axis=1) for known in (predictions, rounded))
+        checks = {
+            "least_likeness": least,
+            "share": share,
+            "changed": int((grades != others).sum()),
+            "megabytes": half.stat().st_size / 1e6,
+        }
+        card = model_card(
+            name, about, experiment, reached, calibration, checks, preparation.shows_joints
+        )
+        # Only now, so that no model that ships lies beside the card of another.
+        with (
+            written_whole(folder / f"{name}.h5") as model_beside,
+            written_whole(folder / f"{name}.md") as card_beside,
+        ):
+            shutil.copyfile(half, model_beside)
+            card_beside.write_text(card, encoding="utf-8")
+    return card
+
+
+def _calibrated(predictions: Predictions) -> dict[str, dict[str, float]]:
+    """Of every output its temperature, and the calibration error `before` and `after`."""
+    found = {}
+    for output, values in classifying(predictions.probabilities).items():
+        temperature = round(best_temperature(predictions.grades, values), 4)
+        before, after = (
+            expected_calibration_error(predictions.grades, said)
+            for said in (values, tempered(values, temperature))
+        )
+        found[output] = {"temperature": temperature, "before": before, "after": after}
+    return found
+
+
+def _typical(training: Knees, validation: Knees) -> tuple[np.ndarray, float, float]:
+    """The typical training knee, the least likeness that is silent, and for what share it is."""
+    typical = typical_knee([training.images[place] for place in range(len(training))])
+    found = [likeness(validation.images[place], typical) for place in range(len(validation))]
+    least = float(np.floor(100 * np.quantile(found, 1 - SILENT)) / 100)
+    return typical, least, float(np.mean(np.array(found) >= least))

@@ -1,0 +1,149 @@
+"""Finished runs as the report shows them: read from their folders, their mistakes drawn."""
+
+import dataclasses
+from collections.abc import Sequence
+from itertools import repeat
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from knee_attention.errors import InputError
+from knee_attention.evidence.figures.pictures import overlay
+from knee_attention.evidence.finished_run import FinishedRun
+from knee_attention.evidence.metrics import SCALARS
+from knee_attention.evidence.report.one_run import FIGURES
+from knee_attention.evidence.report.report_run import ReportedRun, worst_mistakes
+from knee_attention.networks.files.model_files import load_model, read_description
+from knee_attention.runs.finished.evaluation_data import KneeSource
+from knee_attention.runs.measure import measure
+from knee_attention.runs.run_folder import RunFolder
+
+SHOWN_SETTINGS = ("branches", "fusion", "data", "image_size", "limit", "seed")
+SHOWN_RESULTS = ("name", "backbone", "variant", "synthetic", "knees", "subjects", "parameters",
+                 "epochs", "chosen")  # fmt: skip
+SHOWN_METRICS = (*SCALARS, "intervals", "per_grade")
+PHOTOGRAPH = 90
+LOSSLESS = 101
+"""Qualities of WebP: for pictures, and OpenCV's number for none lost."""
+
+
+def read_runs(folders: Sequence[Path]) -> list[ReportedRun]:
+    """Read the folders of finished runs.
+
+    Raises:
+        InputError: no run, one that is not finished or damaged, or one named twice.
+    """
+    places = [folder.resolve() for folder in folders]
+    for position, place in enumerate(places):
+        if place in places[:position]:
+            raise InputError(f"{folders[position]}: the run is named twice")
+    runs = [_read(folder) for folder in folders]
+    for labels in (
+        [run.results["name"] for run in runs],
+        [place.name for place in places],
+        [str(folder) for folder in folders],
+    ):
+        if len(set(labels)) == len(labels):
+            break
+    return [
+        dataclasses.replace(run, label=label) for run, label in zip(runs, labels, strict=True)
+    ]
+
+
+def _read(folder: Path) -> ReportedRun:
+    run = RunFolder(folder)
+    found = run.read()
+    _refuse_incomplete(folder, found)
+    read_description(run.model)
+    figures = {name: _figure(run.figure(name)) for name in FIGURES}
+    return ReportedRun(
+        **vars(found),
+        label=found.results["name"],
+        folder=folder,
+        figures={name: webp for name, webp in figures.items() if webp},
+    )
+
+
+def _refuse_incomplete(folder: Path, found: FinishedRun) -> None:
+    """Look once at all that the page shows."""
+    try:
+        wanted = [(found.experiment, name) for name in SHOWN_SETTINGS]
+        wanted += [(found.results, name) for name in SHOWN_RESULTS]
+        wanted += [(metrics, name) for metrics in found.outputs.values() for name in SHOWN_METRICS]
+        wanted.append((found.outputs, found.chosen))
+        for holder, name in wanted:
+            holder[name]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder}: a damaged run or one of an earlier version, it lacks "
+                         f"{error}") from None
+
+
+def _figure(path: Path) -> bytes | None:
+    """A figure as WebP, which is a third of the PNG; None where it is missing or damaged."""
+    content = path.read_bytes() if path.is_file() else b""
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
+    if image is None:
+        return None
+    return min((_webp(image, quality) for quality in (LOSSLESS, PHOTOGRAPH)), key=len)
+
+
+def _webp(image: np.ndarray, quality: int) -> bytes:
+    return cv2.imencode(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, quality])[1].tobytes()
+
+
+def with_mistakes(runs: list[ReportedRun], count: int) -> list[ReportedRun]:
+    """Give every run its worst mistakes, with pictures where its knees and its model are there.
+
+    Args:
+        runs: as `read_runs` gives them.
+        count: at most so many mistakes a run.
+    """
+    sources = {}
+    reported = []
+    for run in runs:
+        setting = run.experiment
+        asked = (setting["data"], run.split, setting["limit"], setting["seed"],
+                 setting.get("polarity", "auto"), setting.get("crop", "auto"))
+        source = sources.setdefault(asked, KneeSource(*asked))
+        worst = worst_mistakes(run.predictions, run.chosen, count)
+        run = dataclasses.replace(run, mistakes=worst)
+        reported.append(_drawn(run, source) if worst else run)
+    return reported
+
+
+def _drawn(run: ReportedRun, source: KneeSource) -> ReportedRun:
+    try:
+        knees = source.knees(tuple(run.experiment["image_size"]))
+        model = load_model(RunFolder(run.folder).model)
+    except InputError as error:
+        return dataclasses.replace(run, unshown=str(error))
+    places = {knee: place for place, knee in enumerate(zip(knees.files, knees.grades, strict=True))}
+    found = [places.get((mistake.file, mistake.grade)) for mistake in run.mistakes]
+    there = np.array([place for place in found if place is not None], int)
+    if len(there) == 0:
+        return dataclasses.replace(run, unshown=f"{source.title} no longer holds these knees")
+    shown = dataclasses.replace(
+        knees,
+        images=knees.images[there],
+        grades=knees.grades[there],
+        files=[knees.files[place] for place in there],
+        subjects=[knees.subjects[place] for place in there],
+        masks=None,
+    )
+    masks = measure(model, shown).masks
+    branch = run.chosen if run.chosen in masks else next(iter(masks), None)  # a baseline has none
+    pictures = map(_beside_its_mask, shown.images, masks.get(branch, repeat(None)))
+    mistakes = tuple(
+        mistake if place is None else dataclasses.replace(mistake, picture=next(pictures))
+        for mistake, place in zip(run.mistakes, found, strict=True)
+    )
+    missing = "" if None not in found else f"{source.title} no longer holds them"
+    return dataclasses.replace(run, mistakes=mistakes, branch=branch, unshown=missing)
+
+
+def _beside_its_mask(image: np.ndarray, mask: np.ndarray | None) -> bytes:
+    picture = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    if mask is not None:
+        picture = np.hstack([picture, overlay(image, mask)])
+    return _webp(picture, PHOTOGRAPH)

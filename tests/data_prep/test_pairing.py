@@ -1,0 +1,34 @@
+import pytest
+
+from knee_attention.data_prep.pairing import pair
+
+
+def label(film, subject, side="R"):
+    return {"id": film, "subject": subject, "side": side, "kl": 2}
+
+
+def knee(film, side="R"):
+    return {"id": film, "side": side, "source": f"{film}_{side}.png"}
+
+
+@pytest.mark.parametrize(
+    ("films", "labels", "subjects", "paired"),
+    [
+        (["9_016600000001"], [label("9_016600000001", "9")], {}, 1),
+        (["9"], [label("9_016600000001", "9")], {}, 1),  # named by its subject alone
+        (["9"], [label("9_016600000001", "9"), label("9_016600000002", "9")], {}, 0),
+        # another visit's film must not get this visit's grade
+        (["9_016600000002"], [label("9_016600000001", "9")], {"9_016600000002": "9"}, 0),
+        (["M_20040101"], [label("M_V0", "M")], {"M_20040101": "M"}, 1),
+        (["M_1", "M_2"], [label("M_V0", "M")], {"M_1": "M", "M_2": "M"}, 0),
+        (["M_1"], [label("M_V0", "M"), label("M_V1", "M")], {"M_1": "M"}, 0),
+        (["A", "B"], [label("A", "P")], {"A": "P", "B": "P"}, 1),  # it is A's
+        # the film may be of the visit whose grade is not among the labels
+        (["M_1"], [{**label("M_V5", "M"), "visits": "V0;V5"}], {"M_1": "M"}, 0),
+        (["M_V5"], [{**label("M_V5", "M"), "visits": "V0;V5"}], {"M_V5": "M"}, 1),
+    ],
+)
+def test_a_film_gets_its_own_label_or_none(films, labels, subjects, paired):
+    pairs, left_over, unused = pair([knee(film) for film in films], labels, subjects)
+    assert len(pairs) == paired
+    assert len(left_over) == len(films) - paired and len(unused) == len(labels) - paired

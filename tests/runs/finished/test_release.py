@@ -1,0 +1,114 @@
+"""From a run to a model that ships: smaller, calibrated, known by name, and with a card."""
+
+import numpy as np
+import pytest
+
+from knee_attention.commands.cli import main
+from knee_attention.commands.scripts.pretrained import main as make_pretrained
+from knee_attention.evidence.probabilities import tempered
+from knee_attention.grading.grader import load_grader
+from knee_attention.networks.files import shipped
+from knee_attention.networks.files.model_files import read_description
+from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.run import run
+from knee_attention.runs.run_folder import RunFolder
+
+
+def knee(grade: int, seed: int) -> np.ndarray:
+    """A picture as those of `knee_folder`: its bright bar is the wider the higher the grade."""
+    image = np.random.default_rng(seed).integers(0, 60, (96, 96)).astype(np.uint8)
+    image[46 - 3 * grade : 50 + 3 * grade, 10:-10] = 200
+    return image
+
+
+@pytest.fixture
+def shipped_small(knee_folder, tmp_path, monkeypatch):
+    """A run, and the model of the name `small` made of it, where shipped_small models lie."""
+    experiment = Experiment(
+        "antony_clsf", ("att1", "att2"), "multi_loss", (1.0, 0.8), data=str(knee_folder),
+        image_size=(96, 96), epochs=1, batch_size=10, precision="float32",
+    )  # fmt: skip
+    run(experiment, tmp_path / "run")
+    folder = tmp_path / "pretrained"
+    monkeypatch.setattr(shipped, "FOLDER", folder)
+    folder.mkdir()
+    make_pretrained([str(tmp_path / "run"), "--name", "small", "--output", str(folder),
+                     "--crop", "half", "--about", "Drawn bars, CC0"])  # fmt: skip
+    return tmp_path / "run", folder
+
+
+def test_it_grades_by_its_name_with_calibrated_probabilities(shipped_small, tmp_path, monkeypatch):
+    place, folder = shipped_small
+    before, after = (load_grader(path).grade(knee(3, 5), "single")[0]
+                     for path in (place, "small"))  # fmt: skip
+    assert (folder / "small.h5").stat().st_size < 0.62 * (place / "model.h5").stat().st_size
+    said = read_description("small")
+    assert said["name"] == "small" and said["preparation"]["crop"] == "half"
+    assert not any("/" in said["experiment"][name] for name in ("data", "weights"))
+    for output, values in before.branches.items():
+        expected = tempered(values[np.newaxis], said["temperatures"][output])[0]
+        np.testing.assert_allclose(after.branches[output], expected, atol=5e-3)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small").write_bytes(b"no model")  # what lies there is what is named
+    with pytest.raises(Exception, match="no readable model file"):
+        load_grader("small")
+
+
+def test_a_knee_unlike_the_training_knees_is_said_to_be(shipped_small, tmp_path, capsys):
+    import cv2
+
+    grader = load_grader("small")
+    alike, = grader.grade(knee(2, 7), "single")
+    noise = np.random.default_rng(7).integers(0, 256, (96, 96)).astype(np.uint8)
+    unlike, = grader.grade(noise, "single")
+    assert not alike.unlike and unlike.unlike and unlike.likeness < alike.likeness
+    cv2.imwrite(str(tmp_path / "noise.png"), noise)
+    main(["grade", str(tmp_path / "noise.png"), "--model", "small", "--view", "single"])
+    assert "is unlike those that the model learnt from" in capsys.readouterr().err
+
+
+def test_the_card_says_what_was_measured(shipped_small):
+    _, folder = shipped_small
+    card = (folder / "small.md").read_text()
+    assert card.startswith("# small\n") and "Research use only" in card
+    assert "Drawn bars, CC0. Its training split" in card
+    assert "grades 0 to 4 from half a film of both knees, 96x96" in card and "localiser" not in card
+    assert "10 knees of 5 persons" in card and card.count("divided by a temperature") == 2
+
+
+def test_a_model_appears_with_its_card_or_not_at_all(shipped_small, monkeypatch):
+    place, folder = shipped_small
+    there = sorted(folder.iterdir())
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("knee_attention.runs.finished.release.model_card", killed)
+    with pytest.raises(SystemExit):
+        make_pretrained([str(place), "--name", "other", "--output", str(folder), "--about", "Bars"])
+    assert sorted(folder.iterdir()) == there
+
+
+def test_a_run_of_phantoms_does_not_ship(tmp_path, capsys):
+    experiment = Experiment("antony_clsf", image_size=(96, 96), epochs=1, limit=10, batch_size=10)
+    run(experiment, tmp_path / "run")
+    with pytest.raises(SystemExit) as ended:
+        make_pretrained([str(tmp_path / "run"), "--about", "", "--output", str(tmp_path)])
+    assert ended.value.code == 2 and "synthetic phantoms" in capsys.readouterr().err
+
+
+def test_a_run_of_a_part_of_its_knees_does_not_ship(tmp_path, capsys):
+    place = RunFolder(tmp_path / "run")
+    place.begin(Experiment(data=str(tmp_path), limit=10), [])
+    place.finish({}, {})
+    with pytest.raises(SystemExit) as ended:
+        make_pretrained([str(place.folder), "--about", "", "--output", str(tmp_path)])
+    assert ended.value.code == 2 and "a run with --limit" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "said"), [("", "--name: expected a name, not an empty text"),
+                                            ("a/b", "expected a name, without a folder")])
+def test_a_model_has_a_name(tmp_path, capsys, name, said):
+    with pytest.raises(SystemExit) as ended:
+        make_pretrained([str(tmp_path), "--about", "", "--name", name])
+    assert ended.value.code == 2 and said in capsys.readouterr().err

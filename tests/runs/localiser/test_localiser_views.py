@@ -1,0 +1,128 @@
+"""What the localiser learns from: scenes, and what its maps should say of them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from knee_attention.films.joints import box_of_square, jaccard
+from knee_attention.runs.localiser import scenes
+from knee_attention.runs.localiser.distractors import draw_distractor
+from knee_attention.runs.localiser.films import KnownFilm, LearningFilms, phantom_films
+from knee_attention.runs.localiser.scenes import KINDS, scene_of, transplanted
+from knee_attention.runs.localiser.views import LocaliserViews, targets_of, view_of
+
+
+@pytest.fixture(scope="module")
+def films():
+    phantoms = phantom_films(3, "train", 0)
+    other = draw_distractor("chest", (200, 180), np.random.default_rng(0))
+    x, y, side, _ = map(round, phantoms[0].boxes[0])
+    crop = phantoms[0].image[y : y + side, x : x + side]
+    square = (0.0, 0.0, float(crop.shape[1]), float(crop.shape[1]))
+    crops = [KnownFilm.of(crop, "crop", [box_of_square(square)])]
+    return LearningFilms(phantoms, phantoms, crops, [other], [other])
+
+
+def drawn(films, kind, count, monkeypatch):
+    monkeypatch.setattr(scenes, "KINDS", {kind: 1.0})
+    rng = np.random.default_rng(3)
+    return [scene_of(films, rng) for _ in range(count)]
+
+
+@pytest.mark.parametrize("kind", ["film", "near", "crop", "beside"])
+def test_a_scene_of_a_knee_shows_where_its_joint_lies(films, kind, monkeypatch):
+    found = drawn(films, kind, 12, monkeypatch)
+    assert sum(len(scene.joints) > 0 for scene in found) >= 9
+    for scene in found:
+        assert scene.image.dtype == np.uint8
+        height, width = scene.image.shape
+        for x, y, side, _ in scene.joints:
+            assert 0 < x + side / 2 < width and 0 < y + side / 2 < height
+
+
+@pytest.mark.parametrize("kind", ["turned", "negative", "distractor"])
+def test_a_scene_without_an_upright_knee_has_no_joint(films, kind, monkeypatch):
+    assert not any(scene.joints for scene in drawn(films, kind, 12, monkeypatch))
+
+
+def test_a_real_implant_lies_nobody_knows_where(films, monkeypatch):
+    for scene in drawn(films, "implant", 3, monkeypatch):
+        targets = view_of(scene, np.random.default_rng(1))[1]
+        assert scene.implant_somewhere and targets[..., 7].all()
+        assert not targets[..., 1].any() and not targets[..., 6].any()
+
+
+def test_without_implants_none_are_shown(films, monkeypatch):
+    monkeypatch.setattr(scenes, "KINDS", {"implant": 0.99, "film": 0.01})
+    alone = replace(films, implants=[])
+    rng = np.random.default_rng(0)
+    assert not any(scene_of(alone, rng).implant_somewhere for _ in range(5))
+
+
+def test_a_box_comes_to_lie_where_the_scene_shows_it(monkeypatch):
+    """A film that is bright within its joint boxes alone stays so in every scene."""
+    monkeypatch.setattr(scenes, "IMPLANTED", 0)
+    monkeypatch.setattr(scenes, "MARKED", 0)
+    image, boxes = np.full((500, 600), 60, np.uint8), [(60, 150, 170, 170), (380, 170, 170, 170)]
+    for x, y, width, height in boxes:
+        image[y : y + height, x : x + width] = 250
+    films = LearningFilms([KnownFilm.of(image, "bright", boxes)])
+    for kind in ("film", "near"):
+        for scene in drawn(films, kind, 10, monkeypatch):
+            bright = scene.image > 155
+            told = np.zeros_like(bright)
+            for x, y, width, height in [*scene.joints, *scene.unsure]:
+                told[max(0, round(y)) : round(y + height), max(0, round(x)) : round(x + width)] = 1
+            if scene.joints:
+                assert (bright & told).sum() / (bright | told).sum() > 0.7, kind
+
+
+def test_a_film_gets_other_joints_at_the_same_places(films):
+    film = films.phantoms[1]
+    white = KnownFilm.of(np.tile(np.arange(0, 200, 2, dtype=np.uint8), (100, 1)), "ramp",
+                         [box_of_square((0.0, 0.0, 100.0, 100.0))])
+    changed = transplanted(film, [white], np.random.default_rng(0))
+    assert changed.boxes == film.boxes
+    different = np.argwhere(changed.image != film.image)
+    for y, x in different[::500]:
+        assert any(left <= x <= left + side and top <= y <= top + side
+                   for left, top, side, _ in film.boxes)
+    assert len(different) > 1000
+
+
+def test_targets_by_hand():
+    targets = targets_of([(68.0, 68.0, 64.0, 64.0)], implants=[(80, 80, 16, 16)])
+    assert targets[12, 12, 0] == 1 and targets[12, 12, 2:5] == pytest.approx(0)
+    assert 0 < targets[12, 13, 0] < 1
+    assert targets[12, 13, 2:5] == pytest.approx([-8 / 64, 0, 0])
+    assert targets[20, 20, 0] < 1e-6 and (targets[..., 1] == 1).all()
+    assert targets[10:12, 10:12, 5].all() and targets[..., 5].sum() == 4
+    assert targets[9, 9, 6] == 0 and targets[0, 0, 6] == 1 and targets[..., 7].all()
+    empty = targets_of([], unsure=[(0.0, 0.0, 64.0, 64.0)])
+    assert not empty[:8, :8, 1].any() and empty[8:, 8:, 1].all() and not empty[..., 7].any()
+
+
+def test_the_view_s_targets_lie_on_its_joints(films, monkeypatch):
+    for scene in drawn(films, "film", 5, monkeypatch):
+        targets = view_of(scene, np.random.default_rng(0))[1]
+        for row, column in np.argwhere(targets[..., 0] == 1):
+            side = 64 * np.exp(targets[row, column, 4])
+            x, y = (column + 0.5) * 8, (row + 0.5) * 8
+            box = (x + side * targets[row, column, 2] - side / 2,
+                   y + side * targets[row, column, 3] - side / 2, side, side)
+            scale = 256 / (scene.reach * max(scene.image.shape))
+            border = [(256 - round(size * scale)) // 2 for size in scene.image.shape[::-1]]
+            placed = [(b[0] * scale + border[0], b[1] * scale + border[1], b[2] * scale,
+                       b[3] * scale) for b in scene.joints]
+            assert max(jaccard(box, other) for other in placed) > 0.95
+
+
+def test_batches_follow_from_seed_and_number(films):
+    views = LocaliserViews(films, 3, seed=1)
+    whole, rest = list(views.batches(0, 4)), list(views.batches(2, 4))
+    for (images, targets), (again, targets_again) in zip(whole[2:], rest, strict=True):
+        np.testing.assert_array_equal(images, again)
+        np.testing.assert_array_equal(targets, targets_again)
+    assert whole[0][0].shape == (3, 256, 256, 2) and whole[0][1].shape == (3, 32, 32, 8)
+    assert sum(KINDS.values()) == pytest.approx(1)

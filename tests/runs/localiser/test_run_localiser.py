@@ -1,0 +1,274 @@
+"""A training of the localiser: its views, its folder, how it goes on, what it refuses."""
+
+import json
+import sys
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from knee_attention.commands.scripts.localiser import main
+from knee_attention.errors import InputError
+from knee_attention.files import read_json
+from knee_attention.films.joints import Joint, box_around
+from knee_attention.phantoms.film import phantom_film
+from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.localiser import run as localiser
+from knee_attention.runs.localiser.distractors import draw_distractor
+from knee_attention.runs.localiser.films import is_kept, phantom_films, real_films
+from knee_attention.runs.localiser.results import localised, summary
+from knee_attention.runs.localiser.run import run_localiser
+from knee_attention.runs.localiser.setting import LocaliserRun
+from knee_attention.runs.run_folder import RunFolder
+
+pytest.importorskip("onnx")
+SMALL = LocaliserRun(films=2, epochs=2, steps=2, batch_size=2, precision="float32")
+
+
+@pytest.fixture(autouse=True)
+def few_phantoms(monkeypatch):
+    monkeypatch.setattr(localiser, "PHANTOMS", {"validation": 2, "test": 2})
+    monkeypatch.setattr(localiser, "VALIDATION_BATCHES", 1)
+
+
+def test_every_split_has_phantoms_of_its_own():
+    films = [phantom_films(2, split, 0)[0].image for split in ("train", "validation", "test")]
+    assert len({film.tobytes() for film in films}) == 3
+
+
+def test_a_run_leaves_the_network_the_numbers_and_the_pictures(tmp_path, capsys):
+    results = run_localiser(SMALL, tmp_path / "run")
+    folder = tmp_path / "run"
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+    assert there == {"experiment.json", "history.csv", "localiser.onnx", "joints.csv",
+                     "results.json", "environment.json", "figures",
+                     "figures/found-phantoms.png", "figures/failures-phantoms.png"}  # fmt: skip
+    assert results == read_json(tmp_path / "run" / "results.json")
+    assert results["convolution_weights"] == 234_149
+    assert results["held_out"]["phantoms"]["joints"] == 4 and results["synthetic"] is True
+    assert results["synthetic"] is True
+    assert len((tmp_path / "run" / "joints.csv").read_text().splitlines()) == 5
+    capsys.readouterr()
+    assert run_localiser(SMALL, tmp_path / "run") == results
+    assert "finished before" in capsys.readouterr().out
+    with pytest.raises(InputError, match="holds another experiment"):
+        run_localiser(LocaliserRun(films=5, epochs=2), tmp_path / "run")
+
+
+def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(tmp_path, monkeypatch):
+    run_localiser(SMALL, tmp_path / "whole")
+    real_save = localiser.keras.Model.save_weights
+    saved = []
+
+    def save_once(model, path):
+        real_save(model, path)
+        saved.append(path)
+        if len(saved) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(localiser.keras.Model, "save_weights", save_once)
+    with pytest.raises(KeyboardInterrupt):
+        run_localiser(SMALL, tmp_path / "killed")
+    assert (tmp_path / "killed" / "checkpoint.weights.h5").exists()
+    run_localiser(SMALL, tmp_path / "killed")
+    histories = [
+        pd.read_csv(tmp_path / name / "history.csv")[["loss", "val_loss"]]
+        for name in ("whole", "killed")
+    ]
+    np.testing.assert_allclose(*histories, rtol=1e-3)
+
+
+def test_a_training_outlives_an_export_that_fails(tmp_path, monkeypatch):
+    def fail(*_):
+        raise InputError("the disk is full")
+
+    with monkeypatch.context() as patch, pytest.raises(InputError, match="the disk is full"):
+        patch.setattr(localiser, "export_localiser", fail)
+        run_localiser(SMALL, tmp_path / "run")
+    trained = (tmp_path / "run" / "history.csv").read_text()
+    run_localiser(SMALL, tmp_path / "run")
+    assert (tmp_path / "run" / "history.csv").read_text() == trained
+    assert not (tmp_path / "run" / "checkpoint.weights.h5").exists()
+
+
+def test_an_epoch_whose_state_was_not_written_is_trained_again(tmp_path, monkeypatch):
+    """The history is written first, the state after it."""
+    run_localiser(SMALL, tmp_path / "whole")
+    real_save, saved = localiser.keras.Model.save_weights, []
+
+    def save_first(model, path):
+        if saved:
+            raise KeyboardInterrupt
+        saved.append(path)
+        real_save(model, path)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(localiser.keras.Model, "save_weights", save_first)
+        run_localiser(SMALL, tmp_path / "killed")
+    assert len(pd.read_csv(tmp_path / "killed" / "history.csv")) == 2
+    run_localiser(SMALL, tmp_path / "killed")
+    losses = [pd.read_csv(tmp_path / name / "history.csv")["loss"] for name in ("whole", "killed")]
+    np.testing.assert_allclose(*losses, rtol=1e-3)
+
+
+def test_a_folder_of_another_kind_of_run_is_refused(tmp_path):
+    RunFolder(tmp_path).begin(Experiment(), [])
+    with pytest.raises(InputError, match="holds another experiment .name 'vgg16_att0'"):
+        run_localiser(SMALL, tmp_path)
+
+
+def test_what_could_not_be_kept_is_not_trained(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(InputError, match="needs the package onnx"):
+        run_localiser(SMALL, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def boxes_of(phantom):
+    return {side: box_around(region) for side, region in phantom.boxes.items()}
+
+
+@pytest.fixture
+def real_folder(tmp_path):
+    """Films of twelve persons, two of one of them, and their table."""
+    folder, rows = tmp_path / "films", ["file,side,x1,y1,x2,y2"]
+    folder.mkdir()
+    for number in range(13):
+        person = 9000000 + min(number, 11)
+        name = f"0.C.2_{person}_{number:03d}.png"
+        phantom = phantom_film((number % 5, 2), number, height=200)
+        cv2.imwrite(str(folder / name), ~phantom.image if number == 3 else phantom.image)
+        for side, (x, y, width, height) in boxes_of(phantom).items():
+            rows.append(f"{name},{side},{x},{y},{x + width},{y + height}")
+    table = tmp_path / "boxes.csv"
+    table.write_text("\n".join(rows))
+    return folder, table
+
+
+def test_films_of_one_person_never_part(real_folder):
+    splits = real_films(*real_folder, seed=0, kind="joint")
+    persons = [{film.name[6:13] for film in films} for films in splits.values()]
+    assert sum(map(len, splits.values())) == 13
+    assert len(set.union(*persons)) == sum(map(len, persons)) == 12
+    assert set(splits) == {"train", "validation", "test"} and all(splits.values())
+
+
+def test_a_table_s_own_splits_stand_and_unsure_films_are_not_learnt_from(real_folder):
+    folder, table = real_folder
+    header, *rows = table.read_text().splitlines()
+    train, validation = rows[:6], rows[6:10]
+    table.write_text("\n".join(
+        [f"{header},split,remark", *(f"{row},train," for row in train[:4]),
+         *(f"{row},train,unsure" for row in train[4:]),
+         *(f"{row},validation,unsure" for row in validation)]))
+    splits = real_films(folder, table, seed=0)
+    assert {split: len(films) for split, films in splits.items()} == {"train": 2, "validation": 2}
+
+
+@pytest.fixture
+def other_images(tmp_path):
+    folder = tmp_path / "others"
+    (folder / "metal").mkdir(parents=True)
+    for number in range(8):
+        place = folder / ("metal" if number % 2 else "") / f"{number}.png"
+        cv2.imwrite(str(place), draw_distractor("hand", (90, 80), np.random.default_rng(number)))
+    return folder
+
+
+def test_a_command_trains_on_all_kinds_of_images(real_folder, other_images, tmp_path, capsys):
+    films, table = real_folder
+    crops = tmp_path / "crops"
+    for split in ("train", "validation"):
+        (crops / split / "0").mkdir(parents=True)
+        image = phantom_film((0, 0), 7, height=200).image[50:150, 40:140]
+        cv2.imwrite(str(crops / split / "0" / f"{split}.png"), image)
+    main(["--data", str(films), str(films), "--boxes", str(table), str(table), "--box-kind",
+          "joint", "--crops", str(crops), "--distractors", str(other_images), "--implants",
+          str(other_images / "metal"), "--output", str(tmp_path / "run"), "--films", "2",
+          "--epochs", "1", "--steps", "1", "--batch-size", "2"])
+    said = capsys.readouterr().out
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["synthetic"] is False
+    assert list(results["held_out"]) == ["phantoms", "films", "films-2", "crops", "distractors",
+                                         "implants"]
+    kept = {folder: sum(is_kept(path) for path in (other_images / folder).glob("*.png"))
+            for folder in ("", "metal")}
+    assert results["held_out"]["distractors"]["images"] == kept[""]
+    assert results["held_out"]["implants"]["images"] == kept["metal"] and all(kept.values())
+    for name in results["held_out"]:
+        assert f"\n{name}: " in said
+
+
+def test_a_training_does_not_continue_on_other_films(real_folder, tmp_path, monkeypatch):
+    films, table = real_folder
+    asked = LocaliserRun((str(films),), (str(table),), "joint", films=2, epochs=2, steps=1,
+                         batch_size=2, precision="float32")
+    real_save = localiser.keras.Model.save_weights
+
+    def killed(model, path):
+        real_save(model, path)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(localiser.keras.Model, "save_weights", killed)
+        run_localiser(asked, tmp_path / "run")
+    table.write_text(table.read_text() + "\n")
+    with pytest.raises(InputError, match="began on other data than films holds now"):
+        run_localiser(asked, tmp_path / "run")
+
+
+def test_the_numbers_of_a_set_by_hand():
+    film = localiser.KnownFilm.of(np.zeros((100, 200), np.uint8), "a film",
+                                  [(10, 10, 50, 50), (120, 10, 50, 50)])
+
+    class Finds:
+        def joints(self, image):
+            return [Joint((10, 10, 60, 60), 0.9), Joint((120, 10, 51, 51), 0.8)]
+
+    numbers = summary(localised(Finds(), [film]))
+    assert (numbers["films"], numbers["refused"], numbers["joints"]) == (1, 0, 2)
+    assert numbers["found"] == 1 and numbers["jaccard_above_0.75"] == 0.5
+    assert numbers["side_ratio_median"] == pytest.approx((1.2 + 1.02) / 2)
+    assert numbers["side_within_15%"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--data", "films"], "--data needs --boxes"),
+        (["--boxes", "boxes.csv"], "--boxes needs --data"),
+        (["--data", "films", "--boxes", "nowhere.csv"], "nowhere.csv"),
+        (["--distractors", "nowhere"], "nowhere: no such folder"),
+        (["--crops", "nowhere"], "nowhere"),
+    ],
+)
+def test_bad_usage_is_one_sentence(arguments, said, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--output", str(tmp_path / "run")])
+    printed = capsys.readouterr().err
+    assert ended.value.code == 2 and said in printed and len(printed.splitlines()) == 1
+
+
+def test_too_few_persons_are_refused(real_folder, tmp_path):
+    films, table = real_folder
+    rows = table.read_text().splitlines()
+    table.write_text("\n".join(rows[:9]))
+    with pytest.raises(InputError, match="films of 4 persons"):
+        run_localiser(LocaliserRun((str(films),), (str(table),), "joint"), tmp_path / "run")
+
+
+def test_an_installation_that_is_killed_leaves_the_old_network(tmp_path, monkeypatch):
+    def killed(source, path):
+        path.write_bytes(b"ha")
+        raise KeyboardInterrupt
+
+    shipped = tmp_path / "localiser.onnx"
+    shipped.write_bytes(b"old")
+    results = {"held_out": {}}
+    monkeypatch.setattr("knee_attention.films.localiser.SHIPPED", shipped)
+    monkeypatch.setattr(localiser, "run_localiser", lambda *_: results)
+    monkeypatch.setattr("shutil.copyfile", killed)
+    with pytest.raises(SystemExit):
+        main(["--output", str(tmp_path / "run"), "--install"])
+    assert shipped.read_bytes() == b"old" and list(tmp_path.iterdir()) == [shipped]

@@ -1,0 +1,188 @@
+"""All experiments in one go: what fails is passed over, what is finished is taken."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from knee_attention.commands.scripts import sweeps
+from knee_attention.commands.scripts.tables import main
+from knee_attention.errors import InputError
+from knee_attention.files import write_json
+from knee_attention.networks.files.initial_weights import read_weights
+from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.run_folder import RunFolder
+from knee_attention.runs.sweeps.cells import with_initial_weights
+from knee_attention.runs.sweeps.tables import write_paper_table
+
+SPEC = importlib.util.spec_from_file_location(
+    "run_table1", Path(__file__).parents[3] / "experiments" / "run_table1.py"
+)
+QUICK = ["--limit", "10", "--epochs", "1", "--image-size", "96", "96", "--batch-size", "10",
+         "--precision", "float32"]  # fmt: skip
+NAMES = ["antony_clsf_att1", "antony_clsf_multiloss"]
+
+
+def scripts():
+    module = importlib.util.module_from_spec(SPEC)
+    SPEC.loader.exec_module(module)
+    return module.SCRIPTS
+
+
+def test_it_runs_the_twenty():
+    assert len(scripts()) == 20 and all(path.exists() for path in scripts())
+
+
+@pytest.mark.slow
+def test_a_failed_run_is_said_and_a_second_call_does_only_what_is_missing(tmp_path, capsys):
+    output = tmp_path / "table"
+    blocked = output / NAMES[0]
+    blocked.mkdir(parents=True)
+    (blocked / "notes.txt").write_text("not a run")
+    command = ["--output", str(output), "--only", *NAMES, *QUICK]
+    with pytest.raises(SystemExit) as ended:
+        main(1, scripts(), command)
+    assert ended.value.code == 2
+    shown = capsys.readouterr()
+    assert "1 of 2 runs failed" in shown.err and "Traceback" not in shown.err
+    text = (output / "table1.md").read_text()
+    assert "failed: antony_clsf_att1" in text and "synthetic" in text
+    assert text.count("multi-loss") == 2
+    before = (output / NAMES[1] / "model.h5").stat().st_mtime_ns
+
+    (blocked / "notes.txt").unlink()
+    main(1, scripts(), command)
+    assert "finished before" in capsys.readouterr().out
+    assert (output / NAMES[1] / "model.h5").stat().st_mtime_ns == before
+    table = pd.read_csv(output / "table1.csv")
+    assert list(table["output"]) == ["att1", "att1", "att2"]
+    assert list(table["paper"]) == [0.419, 0.439, 0.466]
+    alone, multi = table["attention"][0], table["attention"][1]
+    assert alone > 0 and multi > 0
+    assert "<table" in (output / "table1.html").read_text()
+    text = (output / "table1.md").read_text()
+    assert "failed" not in text and "against its best single branch, att1" in text
+
+
+@pytest.mark.slow
+def test_two_workers_write_the_table_of_one_process(tmp_path, monkeypatch):
+    pytest.importorskip("optuna")
+    options = ["--only", *NAMES, *QUICK]
+    script = SPEC.origin
+    monkeypatch.setattr(sys, "argv", [script, "--output", str(tmp_path / "queued"), *options,
+                                      "--workers", "2"])  # fmt: skip
+    main(1, scripts(), sys.argv[1:])
+    main(1, scripts(), ["--output", str(tmp_path / "alone"), *options])
+    ours, theirs = (pd.read_csv(tmp_path / kind / "table1.csv") for kind in ("queued", "alone"))
+    assert len(ours) == 3
+    pd.testing.assert_frame_equal(*(table.drop(columns="minutes") for table in (ours, theirs)))
+
+
+def test_some_of_a_table_are_of_its_queue(tmp_path, monkeypatch, capsys):
+    """On phantoms too, where every backbone has a setting of its own."""
+    pytest.importorskip("optuna")
+    monkeypatch.setattr(sweeps, "run_from", lambda *_: None)
+    main(1, scripts(), ["--output", str(tmp_path / "table"), "--worker"])
+    capsys.readouterr()
+    main(1, scripts(), ["--output", str(tmp_path / "table"), "--only", *NAMES, "--status"])
+    assert "done 0, running 0, waiting 2, failed 0" in capsys.readouterr().out
+    smallest = ["--image-size", "64", "64"]  # too small for Antony's networks
+    main(1, scripts(), ["--output", str(tmp_path / "small"), "--only", "vgg16_att0", *smallest,
+                        "--status"])  # fmt: skip
+    assert "waiting 1" in capsys.readouterr().out
+
+
+def test_runs_that_are_not_there_yet_are_named(tmp_path):
+    write_paper_table(1, {"vgg16_att0": Experiment()}, {}, tmp_path)
+    assert "not run yet: vgg16_att0" in (tmp_path / "table1.md").read_text()
+
+
+@pytest.mark.parametrize("damaged", ["experiment.json", "results.json", "environment.json"])
+def test_a_damaged_run_is_named_and_does_not_stop_the_table(tmp_path, damaged):
+    from knee_attention.evidence.predictions import Predictions, write_predictions
+
+    folder = tmp_path / "vgg16_att0"
+    write_json(folder / "experiment.json", Experiment().as_json())
+    write_json(folder / "results.json", {})
+    write_json(folder / "environment.json", {"wall_seconds": 60})
+    knee = Predictions(["1R"], ["1"], np.zeros(1, int), {"att0": np.full((1, 5), 0.2)})
+    write_predictions(knee, "att0", folder / "predictions.csv")
+    (folder / damaged).write_text("{")
+    failed = {}
+    write_paper_table(1, {"vgg16_att0": Experiment()}, failed, tmp_path)
+    assert damaged in failed["vgg16_att0"]
+    assert "failed: vgg16_att0: " in (tmp_path / "table1.md").read_text()
+
+
+def test_an_output_within_the_data_is_refused_at_once(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(1, scripts(), ["--data", str(tmp_path), "--output", str(tmp_path / "table")])
+    assert "lies within" in capsys.readouterr().err and not any(tmp_path.iterdir())
+
+
+def test_an_output_that_is_a_file_is_refused_at_once(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit):
+        main(1, scripts(), ["--output", str(tmp_path / "file")])
+    assert "not a folder" in capsys.readouterr().err
+
+
+def test_every_run_starts_from_its_namesake_of_another_table(tmp_path):
+    for cell in ("vgg16_att0", "vgg16_att0-seed1"):
+        (tmp_path / cell).mkdir()
+        (tmp_path / cell / "model.h5").touch()
+    experiment = Experiment(weights=str(tmp_path))
+    cells = dict.fromkeys(("vgg16_att0", "vgg16_att0-seed1"), experiment)
+    assert {cell: e.weights for cell, e in with_initial_weights(cells).items()} == {
+        cell: str(tmp_path / cell / "model.h5") for cell in cells
+    }
+    one = Experiment(weights=str(tmp_path / "vgg16_att0" / "model.h5"))
+    assert with_initial_weights({"vgg16_att1": one}) == {"vgg16_att1": one}
+    with pytest.raises(InputError, match="no finished run vgg16_att1 to start from"):
+        with_initial_weights({"vgg16_att1": experiment})
+
+
+@pytest.mark.parametrize(
+    "option", [["--only", NAMES[0]], ["--seeds", "3"], ["--output", "x"], ["--workers", "2"],
+               ["--overwrite"], ["--image-size", "96", "96"], ["--retry-failed"]]
+)  # fmt: skip
+def test_published_runs_are_shown_as_they_are(tmp_path, capsys, option):
+    with pytest.raises(SystemExit) as ended:
+        main(1, scripts(), ["--from", str(tmp_path), *option])
+    assert ended.value.code == 2 and f"leave out {option[0]}" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_called_scratch_is_not_meant(tmp_path, monkeypatch):
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.chdir(tmp_path)
+    cells = {"vgg16_att0": Experiment()}
+    assert with_initial_weights(cells) == cells
+
+
+@pytest.mark.parametrize("weights", [".", "none.h5"])
+def test_weights_that_are_not_there_are_told_before_anything_runs(tmp_path, capsys, weights):
+    with pytest.raises(SystemExit) as ended:
+        options = ["--output", str(tmp_path / "out"), "--weights", str(tmp_path / weights)]
+        main(1, scripts(), options)
+    assert ended.value.code == 2 and "to start from" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_table_of_larger_images_starts_from_one_of_small_images(tmp_path, capsys):
+    small, large = tmp_path / "small", tmp_path / "large"
+    main(1, scripts(), ["--output", str(small), "--only", *NAMES, *QUICK])
+    options = [*QUICK, "--image-size", "112", "112", "--learning-rate", "1e-20"]
+    options += ["--weights", str(small)]
+    main(1, scripts(), ["--output", str(large), "--only", *NAMES, *options])
+    assert "multi-loss" in capsys.readouterr().out
+    for name in NAMES:
+        held = RunFolder(large / name).read_experiment()
+        assert held["weights"] == str(small / name / "model.h5")
+        ours, theirs = (read_weights(folder / name / "model.h5") for folder in (large, small))
+        np.testing.assert_allclose(ours["conv3"][0], theirs["conv3"][0], atol=1e-6)
+    main(1, scripts(), ["--from", str(large)])
+    assert "Antony clsf." in capsys.readouterr().out
