@@ -47,7 +47,7 @@ setup(
     package_data={
         "knee_attention": ["py.typed", "pretrained/*"],
         "knee_attention.evidence.report": ["page.css"],
-        "knee_attention.films": ["localiser.onnx"],
+        "knee_attention.films": ["localiser.onnx", "localiser.md"],
         "knee_attention.grading.web": ["page/*"],
     },
     install_requires=(HERE / "requirements.txt").read_text(encoding="utf-8").split(),
