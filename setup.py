@@ -26,7 +26,8 @@ class SourceDistribution(sdist):
     """
 
     def make_distribution(self) -> None:
-        for file in ("requirements.txt", "REPRODUCTION.md", ".pytest.ini", ".ruff.toml"):
+        documents = ("REPRODUCTION.md", "CITATION.cff")
+        for file in ("requirements.txt", *documents, ".pytest.ini", ".ruff.toml"):
             self.filelist.include(file)
         for folder in ("data_prep", "experiments", "tests"):
             self.filelist.graft(folder)
