@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from knee_attention.films.joint_crops import IMPLANT, THRESHOLD, crop_of, joint_crops
+from knee_attention.films.joint_crops import IMPLANT, SECOND, THRESHOLD, crop_of, joint_crops
 from knee_attention.films.joints import Joint, box_around, jaccard
 from knee_attention.films.radiograph import cut_out, resize_knee
 from knee_attention.phantoms.film import phantom_film
@@ -71,13 +71,20 @@ def test_two_joints_are_the_right_and_the_left_knee_by_their_place():
 
 
 def test_one_joint_has_no_side_of_its_own():
-    """Neither half a film, nor a film on which a second joint is below the threshold."""
-    faint = Joint(LEFT.box, THRESHOLD - 0.01)
+    """Neither half a film, nor a film on which a second joint has a low score."""
+    faint = Joint(LEFT.box, SECOND - 0.01)
     for found in ((RIGHT,), (RIGHT, faint)):
         [crop] = joint_crops(FILM, localiser=Finds(*found))
         assert crop.side is None and crop.joint.box == RIGHT.box
     [crop] = joint_crops(FILM, "single", localiser=Finds(LEFT, RIGHT))
     assert crop.side is None and crop.joint.box == LEFT.box
+
+
+def test_where_two_joints_are_expected_the_second_may_have_a_lower_score():
+    """Without that, an oblique lateral view beside a frontal knee would be graded."""
+    faint = Joint(LEFT.box, SECOND - 0.01)
+    crops = joint_crops(FILM, "bilateral", localiser=Finds(RIGHT, faint))
+    assert [crop.side for crop in crops] == ["R", "L"]
 
 
 @pytest.mark.parametrize(
