@@ -37,7 +37,7 @@ class Journal:
                 both = options.keys() | earlier.keys()
                 changed = sorted(key for key in both if earlier.get(key) != options.get(key))
                 raise InputError(
-                    f"{path.parent} was made with another {' and '.join(changed)}; "
+                    f"{path.parent} was made with other options ({', '.join(changed)}); "
                     "use the same options, or choose another folder"
                 )
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -128,8 +128,8 @@ def place(folder: Path, rows: Sequence[dict], origin: Path, copy: bool) -> tuple
     if any(source and not Path(os.path.abspath(source)).is_relative_to(os.path.abspath(origin))
            for source in sources):  # fmt: skip
         raise InputError(
-            f"{folder} holds knees from another folder than {origin}, and {len(others)} of its "
-            "knees would be removed; choose another folder"
+            f"{len(others)} knees in {folder} would be removed, but they come from another folder "
+            f"than {origin}; choose another folder"
         )
     remove_remains(folder.glob("*/*/.*"))
     new = 0

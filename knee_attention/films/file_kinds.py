@@ -131,7 +131,7 @@ def why_unread(path: Path) -> str | None:
     if kind == DICOM:
         return "a DICOM file; convert it with data_prep/dicom_to_png.py"
     if kind in READ:
-        return f"a {kind} image without the suffix of an image; rename it"
+        return f"a {kind} image whose suffix is missing or wrong; rename it"
     return f"a {kind} image; this format is not supported" if kind else None
 
 

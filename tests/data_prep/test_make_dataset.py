@@ -53,7 +53,7 @@ def test_a_second_run_writes_nothing(prepared, tmp_path, run):
     assert (tmp_path / "set" / rows[0]["file"]).exists()
     assert not list(tmp_path.rglob(".99.*"))
     code, printed = run("make_dataset", *arguments, "--seed", 1)
-    assert code == 2 and "begun with another seed" in printed
+    assert code == 2 and "made with other options (seed" in printed
 
 
 def test_folds_test_every_knee_once(prepared, tmp_path, run):

@@ -55,7 +55,7 @@ def test_the_account_of_another_step_is_not_written_over(tmp_path, run):
     (tmp_path / "knees").mkdir()
     (tmp_path / "knees" / ".journal.jsonl").touch()
     code, printed = run("make_labels", tmp_path / "t.csv", tmp_path / "knees" / "labels.csv")
-    assert code == 2 and "has the excluded.csv of another step" in printed
+    assert code == 2 and "the excluded.csv of another step would be overwritten" in printed
 
 
 def test_the_most_sample(tmp_path, run, real_data):

@@ -46,7 +46,7 @@ def test_options(films, tmp_path, run):
     left = prepare_knee(halves["L"], (64, 96), "pad", "clahe")[:, ::-1]
     np.testing.assert_array_equal(read_image(out / "S000_L.png"), left)
     code, printed = run("split_knees", films, out)
-    assert code == 2 and "begun with another equalize and fit" in printed
+    assert code == 2 and "made with other options (equalize, fit" in printed
 
 
 def test_subjects_come_from_images_csv(films, tmp_path, run):

@@ -154,7 +154,7 @@ def test_knees_of_someone_else_are_not_removed(placed, run):
     stranger = folder / "set" / "train" / "0" / "mine_R.png"
     write_image(stranger, np.eye(40, dtype=np.uint8) * 200)
     code, printed = run("make_dataset", *arguments)
-    assert code == 2 and "holds 1 knees that are not of this split" in printed
+    assert code == 2 and "holds 1 knees that do not belong to this split" in printed
     assert stranger.exists() and len(list((folder / "set").glob("*/*/S*.png"))) == 24
 
 

@@ -98,10 +98,10 @@ def test_subjects_come_from_a_manifest_where_there_is_one(knee_folder):
     ("change", "message"),
     [
         (lambda root: shutil.rmtree(root), "no such folder"),
-        (lambda root: shutil.rmtree(root / "train"), "no folder 'train'"),
-        (lambda root: shutil.rmtree(root / "validation"), "no folder 'validation'"),
+        (lambda root: shutil.rmtree(root / "train"), "no folder named 'train'"),
+        (lambda root: shutil.rmtree(root / "validation"), "no folder named 'validation'"),
         (lambda root: (root / "train" / "9").mkdir(), "named 0, 1, 2, 3 or 4"),
-        (lambda root: (root / "train" / "0" / "more").mkdir(), "more: a folder in a grade folder"),
+        (lambda root: (root / "train" / "0" / "more").mkdir(), "more: a grade folder must"),
         (lambda root: (root / "manifest.csv").write_text("file,subject\n" + "x" * 150_000),
          "manifest.csv: not a table"),
         (lambda root: _empty(root / "validation"), "no images"),

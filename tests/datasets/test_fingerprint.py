@@ -153,5 +153,5 @@ def test_records_are_read_as_they_were_written(tmp_path):
 @pytest.mark.parametrize("content", ["", "a,b\n1,2\n", "split,file,label,digest\ntrain,x\n"])
 def test_a_damaged_table_is_told(tmp_path, content):
     (tmp_path / "data.csv").write_text(content)
-    with pytest.raises(InputError, match="data.csv: a damaged file"):
+    with pytest.raises(InputError, match="data.csv: the file is damaged"):
         read_records(tmp_path / "data.csv")

@@ -105,7 +105,7 @@ def unread(knee_folder):
     (knee_folder / "test/1/film_R.dcm").write_bytes(bytes(128) + b"DICM")
     (knee_folder / "test/lost_R.png").write_bytes(content)
     return {
-        "train/0/named_R.png.1": "a PNG image without the suffix of an image; rename it",
+        "train/0/named_R.png.1": "a PNG image whose suffix is missing or wrong; rename it",
         "train/1/other_R.gif": "a GIF image; this format is not supported",
         "test/1/film_R.dcm": "a DICOM file; convert it with data_prep/dicom_to_png.py",
         "test/lost_R.png": "an image outside the grade folders 0 to 4; its grade is "
@@ -125,6 +125,6 @@ def test_images_that_are_not_read_are_named_by_loader_and_verifier(knee_folder, 
 def test_a_split_of_images_that_are_not_read_names_the_first(knee_folder):
     for path in knee_folder.glob("validation/*/*"):
         path.rename(path.with_suffix(".gif"))
-    said = "and 10 that are not read .the first: .*validation00L.gif"
+    said = "10 files cannot be read .the first: .*validation00L.gif"
     with pytest.raises(InputError, match=said):
         load_dataset(knee_folder, SIZE)

@@ -156,7 +156,7 @@ def test_a_folder_without_images_is_refused(tmp_path):
 
 def test_a_file_that_is_not_read_has_a_reason(folder):
     reasons = {path.name: why_unread(path) for path in folder.iterdir()}
-    assert reasons["h"] == "a PNG image without the suffix of an image; rename it"
+    assert reasons["h"] == "a PNG image whose suffix is missing or wrong; rename it"
     assert reasons["j.scan"] == "a portable map image; this format is not supported"
     assert reasons["k.gif"] == "a GIF image; this format is not supported"
     assert reasons["l.x"] == "a HEIF image; this format is not supported"

@@ -149,7 +149,7 @@ def test_a_table_that_contradicts_itself_is_refused(tmp_path, sequence, descript
     item = table(CURVE, 8, "padded US")
     item.LUTDescriptor = descriptor
     path = write_dicom(tmp_path / "001", STORED, **{sequence: [item]})
-    with pytest.raises(ImageError, match="001: a grey scale table or window"):
+    with pytest.raises(ImageError, match="001: its grey scale table or window"):
         read_film(path)
 
 
