@@ -1,14 +1,13 @@
-"""A tree of DICOM files -> one PNG per bilateral knee radiograph, and images.csv.
+"""Convert a tree of DICOM files to one PNG per bilateral knee radiograph, and images.csv.
 
     python data_prep/dicom_to_png.py OAI_OR_MOST FILMS
 
-Files are recognised by what is in them, so OAI's nameless 001 files, MOST's and any others will do.
+DICOM files are recognised by content, so file names do not matter (OAI's are named 001).
 FILMS gets <id>.png, images.csv (id, subject, date, barcode, spacing in mm, size, bits, source), and
-excluded.csv with a reason for every other file. OAI's id is <subject>_<barcode> and MOST's, where
-its own folders are kept, <MOSTID>_V<visit>, as in the labels. A warning counts the films whose
-PatientID and place name different persons.
-The same command goes on where a killed one stopped. Compressed files need
-pip install "knee_attention[dicom]".
+excluded.csv with a reason for every other file. Ids are as in the labels: <subject>_<barcode> for
+OAI, and <MOSTID>_V<visit> for MOST if its original folders are kept. A warning counts the films
+whose PatientID and folder name different persons.
+The same command resumes a killed run. Compressed files need pip install "knee_attention[dicom]".
 """
 
 import argparse
@@ -21,7 +20,7 @@ from knee_attention.startup import command_line
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Convert the films of a tree as a command line asks; by default the process's own."""
+    """Run the command with these arguments; by default those of the command line."""
     options = _parser().parse_args(arguments)
     with command_line("dicom_to_png.py"):
         _convert(options)
@@ -32,31 +31,31 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("tree", type=as_path, help="folder with DICOM files, at any depth")
-    parser.add_argument("films", type=as_path, help="folder the PNGs go to")
+    parser.add_argument("films", type=as_path, help="output folder for the PNGs")
     parser.add_argument(
         "--series",
         metavar="REGEX",
-        help="SeriesDescription to take (default: bilateral PA fixed flexion knee, where given)",
+        help="SeriesDescription to keep (default: bilateral PA fixed flexion knee, or blank)",
     )
     parser.add_argument(
-        "--body-part", metavar="REGEX", help="BodyPartExamined to take (default: knee, where given)"
+        "--body-part", metavar="REGEX", help="BodyPartExamined to keep (default: knee, or blank)"
     )
     parser.add_argument(
         "--view",
         metavar="REGEX",
-        help="ViewPosition to take (default: PA, where given, and no lateral or axial view)",
+        help="ViewPosition to keep (default: PA or blank, without lateral and axial views)",
     )
     parser.add_argument(
-        "--bits", type=int, choices=(8, 16), default=16, help="of the PNGs (default: 16)"
+        "--bits", type=int, choices=(8, 16), default=16, help="bits per pixel (default: 16)"
     )
     parser.add_argument(
-        "--workers", type=positive_number, default=os.cpu_count(), help="processes to use"
+        "--workers", type=positive_number, default=os.cpu_count(), help="number of processes"
     )
     return parser
 
 
 def _convert(options: argparse.Namespace) -> None:
-    lacking = InputError('DICOM needs pydicom: pip install "knee_attention[dicom]"')
+    lacking = InputError('DICOM files need pydicom: pip install "knee_attention[dicom]"')
     with missing_raises(lacking, "pydicom"):
         import pydicom  # noqa: F401
 
@@ -109,9 +108,10 @@ def _convert(options: argparse.Namespace) -> None:
         print(warning(disagreements, len(survey.rows)))
     without_spacing = sum(row["row_spacing_mm"] == "" for row in rows)
     if without_spacing:
-        print(f"without pixel spacing: {without_spacing}")
+        print(f"films without pixel spacing: {without_spacing}")
     if account.written == 0:
-        raise InputError(f"no radiograph of {options.tree} could be taken")
+        raise InputError(f"{options.tree}: no radiograph could be converted; the reasons are in "
+                         f"{options.films / 'excluded.csv'}")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""Knees and labels -> a training set: train|validation|test/<grade>/<id>_R.png.
+"""Make a training set of knees and labels: train|validation|test/<grade>/<id>_R.png.
 
     python data_prep/make_dataset.py KNEES labels.csv DATASET --h5 dataset.h5
     python data_prep/make_dataset.py --verify DATASET
 
-Both knees and all visits of a subject are in one split, and every split has the same share of every
-grade: 70% of the knees for training and 30% for testing, and 10% of the former for validation. The
-subject is the one that the labels or KNEES/knees.csv name.
-DATASET also gets manifest.csv, grades.png and, with a reason for each knee and each label that is
-not used, excluded.csv. --verify checks a finished set, a folder or an HDF5 file.
+All knees of a subject are in one split, and every split has the same share of every grade. 30% of
+the knees are for testing; of the others 10% are for validation and 90% for training. Subjects are
+taken from the labels or from KNEES/knees.csv.
+DATASET also gets manifest.csv, grades.png, and excluded.csv with a reason for each knee and each
+label that is not used. --verify checks a finished set, a folder or an HDF5 file.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from knee_attention.startup import command_line
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Make or verify a training set as a command line asks; by default the process's own."""
+    """Run the command with these arguments; by default those of the command line."""
     parser = _parser()
     options = parser.parse_args(arguments)
     with command_line("make_dataset.py"):
@@ -36,37 +36,42 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("knees", type=as_path, nargs="?", help="folder split_knees.py wrote")
-    parser.add_argument("labels", type=as_path, nargs="?", help="table make_labels.py wrote")
-    parser.add_argument("dataset", type=as_path, nargs="?", help="folder the training set goes to")
+    parser.add_argument("knees", type=as_path, nargs="?", help="folder that split_knees.py wrote")
+    parser.add_argument("labels", type=as_path, nargs="?", help="table that make_labels.py wrote")
+    parser.add_argument("dataset", type=as_path, nargs="?", help="output folder")
     parser.add_argument("--h5", type=as_path, metavar="FILE", help="also write one HDF5 file")
     parser.add_argument("--test", type=float, help="share of the test set (default: 0.3)")
     parser.add_argument(
-        "--validation", type=float, default=0.1, help="share of the rest for validation"
-    )
-    parser.add_argument("--seed", type=seed_number, default=0, help="of the draw")
+        "--validation", type=float, default=0.1,
+        help="share of the remaining knees for validation (default: 0.1)",
+    )  # fmt: skip
     parser.add_argument(
-        "--by-knee", action="store_true", help="split knees, not subjects: the paper's letter"
+        "--seed", type=seed_number, default=0, help="seed of the split (default: 0)"
     )
     parser.add_argument(
-        "--folds", type=positive_number, default=1, metavar="K", help="K sets for cross-validation"
-    )
+        "--by-knee", action="store_true",
+        help="split knees instead of subjects, as the paper's text suggests",
+    )  # fmt: skip
+    parser.add_argument(
+        "--folds", type=positive_number, default=1, metavar="K",
+        help="make K sets for cross-validation",
+    )  # fmt: skip
     parser.add_argument("--copy", action="store_true", help="copy files instead of linking them")
     parser.add_argument("--verify", type=as_path, metavar="PATH", help="check a finished set")
     parser.add_argument(
-        "--workers", type=positive_number, default=os.cpu_count(), help="processes to use"
+        "--workers", type=positive_number, default=os.cpu_count(), help="number of processes"
     )
     return parser
 
 
 def _make(options: argparse.Namespace) -> None:
     if options.test is not None and options.folds > 1:
-        raise InputError("--test is the share of one set: of --folds each is a test set once")
+        raise InputError("--test cannot be combined with --folds: each fold is a test set once")
     options.test = 0.3 if options.test is None else options.test
     if not (0 < options.test < 1 and 0 < options.validation < 1):
-        raise InputError("--test and --validation are shares between 0 and 1")
+        raise InputError("--test and --validation must be between 0 and 1")
     if options.h5 and options.h5.suffix.lower() not in (".h5", ".hdf5"):
-        raise InputError(f"{options.h5}: the name of an HDF5 file ends in .h5 or .hdf5")
+        raise InputError(f"{options.h5}: the name of an HDF5 file must end in .h5 or .hdf5")
 
     from knee_attention.data_prep.file_summary import visible_files
     from knee_attention.data_prep.grade_tables import readings_of
@@ -91,8 +96,8 @@ def _make(options: argparse.Namespace) -> None:
     files = visible_files(options.knees, options.dataset, is_manifest)
     cuttings = {Cutting.read(path.parent) for path in files if path.name == CUTTING}
     if len(cuttings) > 1:
-        raise InputError(f"{options.knees} holds knees that were cut in {len(cuttings)} ways, as "
-                         f"each {CUTTING} says; make a set of each")
+        raise InputError(f"{options.knees} holds knees that were cut in {len(cuttings)} ways (see "
+                         f"each {CUTTING}); make a set of each")
     cutting = next(iter(cuttings), None)
     sources = [path for path in files if path.name not in own_files]
     choices = {name: getattr(options, name) for name in ("test", "validation", "seed", "by_knee")}
@@ -100,14 +105,14 @@ def _make(options: argparse.Namespace) -> None:
     journal = Journal(options.dataset / JOURNAL, choices)
 
     def forget() -> None:
-        """Let other options be tried, if nothing is placed by these."""
+        """Remove the journal if no set was made, so that other options can be tried."""
         if not any((folder / MANIFEST).exists() for folder, _ in places):
             journal.path.unlink()
 
     account = process_files(sources, read_knee, journal, options.workers, "knees")
     subjects = subjects_of_films(path for path in files if path.name == "knees.csv")
     knees, unpaired, unused = pair(account.rows, grades.labels, subjects)
-    account.written, account.earlier = len(knees), 0  # what is placed already is said below
+    account.written, account.earlier = len(knees), 0  # existing knees are reported below
     account.excluded += unpaired
     print(account)
     unused += grades.excluded
@@ -117,10 +122,11 @@ def _make(options: argparse.Namespace) -> None:
         forget()
         raise InputError(f"no knee of {options.knees} has a label in {options.labels}")
     films = {row["id"] for row in knees}
-    strangers = {row["id"] for row in knees if not row["subject"]}
-    if strangers:
-        print(f"WARNING: no subject is known of {len(strangers)} of {len(films)} films; each counts"
-              " as a person of its own, so give a column subject if a person has several films")
+    unknown = {row["id"] for row in knees if not row["subject"]}
+    if unknown:
+        print(f"WARNING: {len(unknown)} of {len(films)} films have no subject, so each counts as "
+              "a person of its own; add a column subject to the labels if a person has several "
+              "films")
     knees = [{**row, "subject": row["subject"] or row["id"]} for row in knees]
 
     try:
@@ -132,16 +138,16 @@ def _make(options: argparse.Namespace) -> None:
         placed, removed = place(folder, rows, options.knees, options.copy)
         write_cutting(folder, cutting)
         counts = _show_counts(rows, str(folder))
-        cleared = f", {removed} of an earlier run removed" if removed else ""
-        print(f"{placed} knees placed, {len(rows) - placed} were there{cleared}")
+        cleared = f", {removed} from an earlier run removed" if removed else ""
+        print(f"{placed} knees added, {len(rows) - placed} existed already{cleared}")
         grade_distribution(counts, folder / "grades.png")
         if h5:
             new = write_hdf5(h5, rows, folder, cutting)
-            print(f"{h5}:", "written" if new else "was there")
+            print(f"{h5}:", "written" if new else "existed already")
 
 
 def _places(options: argparse.Namespace) -> list[tuple[Path, Path | None]]:
-    """The folder and the HDF5 file of each set: of one, or of every fold."""
+    """The folder and the HDF5 file of the set, or of every fold."""
     if options.folds == 1:
         return [(options.dataset, options.h5)]
     names = [f"fold{number}" for number in range(1, options.folds + 1)]
@@ -152,7 +158,7 @@ def _places(options: argparse.Namespace) -> list[tuple[Path, Path | None]]:
 
 
 def _show_counts(rows: list[dict], title: str) -> dict[str, list[int]]:
-    """Print the knees and subjects of each split and grade; return the knees."""
+    """Print the number of knees and subjects per split and grade; return the knees."""
     from knee_attention.datasets.layout import SPLITS
 
     counts = {}

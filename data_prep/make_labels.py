@@ -1,11 +1,11 @@
-"""The grades of OAI, MOST or a plain CSV file -> labels.csv, one row per graded knee.
+"""Make labels.csv, one row per graded knee, from the tables of OAI or MOST or a plain CSV file.
 
     python data_prep/make_labels.py kxr_sq_bu00.txt labels.csv
 
-Takes OAI's kxr_sq_bu<visit> and MOST's MOSTV01235XRAY, each as .txt or .sas7bdat, and any CSV file
-with the columns id, side (R or L), kl and perhaps subject, cohort, visit. Of several readings of an
-OAI knee project 15 is preferred, then 37, then 42. Every reading that is not used is listed with a
-reason in excluded.csv beside the labels.
+Reads OAI's kxr_sq_bu<visit> and MOST's MOSTV01235XRAY, each as .txt or .sas7bdat, and any CSV file
+with the columns id, side (R or L), kl, and optionally subject, cohort, visit. If an OAI knee has
+several readings, project 15 comes before 37 and 42. excluded.csv, beside the labels, lists every
+reading that is not used, with the reason.
 """
 
 import argparse
@@ -17,16 +17,16 @@ from knee_attention.startup import command_line
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Choose the grades of all knees as a command line asks; by default the process's own."""
+    """Run the command with these arguments; by default those of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "tables", type=as_path, nargs="+", help="tables of one cohort or of several"
+        "tables", type=as_path, nargs="+", help="tables of one or several cohorts"
     )
-    parser.add_argument("labels", type=as_path, help="the file to write, e.g. labels.csv")
-    parser.add_argument("--visit", metavar="V00", help="take this visit alone; the films then have "
-                        "to be of it too (default: all)")
+    parser.add_argument("labels", type=as_path, help="output file, e.g. labels.csv")
+    parser.add_argument("--visit", metavar="V00", help="use only this visit; the films must then "
+                        "be of it too (default: all)")
     options = parser.parse_args(arguments)
     with command_line("make_labels.py"):
         _make_labels(options.tables, options.labels, options.visit)
@@ -43,23 +43,23 @@ def _make_labels(tables: list[Path], labels: Path, visit: str | None) -> None:
     from knee_attention.files import keep_inputs, write_table
 
     if labels.suffix.lower() != ".csv":
-        raise InputError(f"{labels}: the labels go to a file that ends in .csv")
+        raise InputError(f"{labels}: the name of the output file must end in .csv")
     excluded = labels.with_name("excluded.csv")
     if (labels.parent / JOURNAL).exists():
-        raise InputError(f"{labels.parent} has the {excluded.name} of another step, which would be "
-                         "written over; choose another folder for the labels")
+        raise InputError(f"{labels.parent}: the {excluded.name} of another step would be "
+                         "overwritten; choose another folder for the labels")
     keep_inputs(tables, [labels, excluded])
     readings = [reading for path in tables for reading in readings_of(read_table(path))]
     if labels.exists() and not _made_of(readings, read_table(labels)):
-        raise InputError(f"{labels}: is there already and was not made of the tables before it; "
-                         "the file to write is named last")
+        raise InputError(f"{labels}: the file exists and was not made from these tables; name the "
+                         "output file last")
     visits = {reading.visit for reading in readings}
     if visit and visit not in visits:
-        raise InputError(f"no reading is of visit {visit}; there are "
-                         f"{', '.join(sorted(visits - {''})) or 'none that name one'}")
+        raise InputError(f"no reading has the visit {visit}; the tables have "
+                         f"{', '.join(sorted(visits - {''})) or 'no visits'}")
     grades = choose_grades(readings, visit)
     if not grades.labels:
-        raise InputError(f"none of {len(readings)} readings is a grade from 0 to 4")
+        raise InputError(f"none of the {len(readings)} readings is a grade from 0 to 4")
 
     write_table(labels, LABEL_COLUMNS, grades.labels)
     write_excluded(excluded, grades.excluded)
@@ -71,9 +71,9 @@ def _make_labels(tables: list[Path], labels: Path, visit: str | None) -> None:
 
 
 def _made_of(readings: list, table: list[dict]) -> bool:
-    """Whether a table is of this script, and every knee in it is one of the readings'.
+    """Whether this script wrote a table, and all of its knees are among the readings.
 
-    Where the output is forgotten, the last of the tables to read stands in its place.
+    If the user forgets the output file, the last input table takes its place.
     """
     from knee_attention.data_prep.grades import LABEL_COLUMNS
 

@@ -1,17 +1,16 @@
-"""Bilateral radiographs -> one file per knee, as the networks take them.
+"""Cut bilateral radiographs into one file per knee.
 
     python data_prep/split_knees.py FILMS KNEES --contact-sheet cuts.png
 
 Every film FILMS/<id>.png becomes KNEES/<id>_R.png (the image's left half, the patient's right knee)
-and KNEES/<id>_L.png. KNEES also gets knees.csv, cutting.json, which says how they were cut, and
-excluded.csv with a reason for every other file. The same command goes on where a killed one
-stopped.
+and KNEES/<id>_L.png. KNEES also gets knees.csv, cutting.json with the options, and excluded.csv
+with a reason for every other file. The same command resumes a killed run.
 
     python data_prep/split_knees.py FILMS KNEES --crop joint --contact-sheet cuts.png
 
-writes crops of the joints instead: squares like those of the public set, or --aspect antony. A film
-of which both joints are not found is excluded. knees.csv also has each joint's score and its place
-on the film.
+writes crops of the joints instead: squares like those of the public set, or --aspect antony. Films
+on which the joints of both knees are not found are excluded. knees.csv also lists each joint's
+score and its box on the film.
 """
 
 import argparse
@@ -32,12 +31,12 @@ from knee_attention.limits import (
 from knee_attention.startup import command_line
 
 SIZES = {"half": KNEE_SIZE, "square": (224, 224), "antony": (200, 300)}
-"""Height and width of a knee in pixels by what is cut out: the paper's, the public set's, and that
-of Antony's networks."""
+"""Height and width of a knee in pixels for each crop: those of the paper, of the public set, and of
+Antony's networks."""
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Split the films of a folder as a command line asks; by default the process's own."""
+    """Run the command with these arguments; by default those of the command line."""
     options = _parser().parse_args(arguments)
     with command_line("split_knees.py"):
         _split(options)
@@ -47,72 +46,72 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("films", type=as_path, help="folder of radiographs, both knees on each")
-    parser.add_argument("knees", type=as_path, help="folder the knees go to")
+    parser.add_argument("films", type=as_path, help="folder of radiographs of both knees")
+    parser.add_argument("knees", type=as_path, help="output folder")
     parser.add_argument(
         "--split",
         choices=SPLIT_METHODS,
-        help="cut in the gap between the legs, or in the middle as the paper does, whatever a film "
-        "shows (default: auto)",
+        help="cut in the gap between the legs, or always in the middle as the paper does "
+        "(default: auto)",
     )
     parser.add_argument(
         "--crop",
         choices=("half", "joint"),
         default="half",
-        help="halves of films as the paper has them, or crops of the joints (default: half)",
+        help="halves of films as in the paper, or crops of the joints (default: half)",
     )
     parser.add_argument(
         "--aspect",
         choices=CROPS[1:],
-        help="of a crop: square as in the public set, or wider than high as Antony's networks take "
-        "it (default: square)",
+        help="shape of a crop: square as in the public set, or wide as for Antony's networks "
+        "(default: square)",
     )
     parser.add_argument(
         "--size",
         type=int,
         nargs=2,
         metavar=("HEIGHT", "WIDTH"),
-        help="of a knee in pixels (default: 320 224; of crops 224 224, antony 200 300)",
+        help="size of a knee in pixels (default: 320 224; crops: 224 224, antony: 200 300)",
     )
     parser.add_argument(
         "--fit",
         choices=FITS,
         default="stretch",
-        help="stretch to the size, or keep the proportions (default: stretch)",
+        help="stretch to the size, or keep the proportions and pad (default: stretch)",
     )
     parser.add_argument(
         "--equalize",
         choices=EQUALIZATIONS,
         default="hist",
-        help="equalisation; experiments equalise (hist) again when they read (default: hist)",
+        help="histogram equalisation; experiments equalise again on reading (default: hist)",
     )
     parser.add_argument("--flip-left", action="store_true", help="mirror left knees")
     parser.add_argument(
         "--polarity",
         choices=POLARITIES,
         default="auto",
-        help="turn photographic negatives, or leave every film as it is (default: auto)",
+        help="invert photographic negatives, or keep every film as it is (default: auto)",
     )
     parser.add_argument(
-        "--contact-sheet", type=as_path, metavar="FILE", help="draw all cuts on a page to look at"
+        "--contact-sheet", type=as_path, metavar="FILE", help="draw all cuts for a visual check"
     )
     parser.add_argument(
-        "--workers", type=positive_number, default=os.cpu_count(), help="processes to use"
+        "--workers", type=positive_number, default=os.cpu_count(), help="number of processes"
     )
     return parser
 
 
 def _split(options: argparse.Namespace) -> None:
     if options.aspect and options.crop != "joint":
-        raise InputError("--aspect is that of crops: it needs --crop joint")
+        raise InputError("--aspect needs --crop joint")
     if options.split and options.crop == "joint":
-        raise InputError("--split is that of halves: --crop joint finds each joint by itself")
+        raise InputError("--split cannot be combined with --crop joint, which finds each joint")
     crop = (options.aspect or "square") if options.crop == "joint" else "half"
     size = tuple(options.size or SIZES[crop])
     if min(size) < SMALLEST_SIDE:
-        raise InputError(f"--size needs at least {SMALLEST_SIDE} pixels")
+        raise InputError(f"--size must be at least {SMALLEST_SIDE} pixels a side")
     if options.contact_sheet and options.contact_sheet.suffix.lower() not in (".png", ".jpg"):
-        raise InputError(f"{options.contact_sheet}: a contact sheet is a .png or .jpg file")
+        raise InputError(f"{options.contact_sheet}: a contact sheet must be a .png or .jpg file")
 
     from knee_attention.data_prep.contact_sheets import contact_sheets, page_files
     from knee_attention.data_prep.file_summary import refuse_other_images, visible_files
@@ -138,11 +137,11 @@ def _split(options: argparse.Namespace) -> None:
 
     split = options.split or "auto"
     cutting = Cutting(split, size, options.fit, options.equalize, options.flip_left, crop)
-    begun = {**cutting.described(), "polarity": options.polarity}
+    choices = {**cutting.described(), "polarity": options.polarity}
     if crop != "half":
-        begun["localiser"] = fingerprint()
+        choices["localiser"] = fingerprint()
     refuse_other_images(options.knees)
-    journal = Journal(options.knees / JOURNAL, begun)
+    journal = Journal(options.knees / JOURNAL, choices)
     write_cutting(options.knees, cutting)
     cutter = Cutter(options.knees, cutting, options.polarity)
     distinct = [source for source in sources if source not in ambiguous]
@@ -160,11 +159,11 @@ def _split(options: argparse.Namespace) -> None:
     write_excluded(options.knees / "excluded.csv", account.excluded)
     print(account)
     if account.written == 0:
-        raise InputError(f"no film of {options.films} could be split; single knees go to "
-                         "make_dataset.py as they are")
+        raise InputError(f"{options.films}: no film could be cut into two knees; give single knees "
+                         "directly to make_dataset.py")
     turned = {row["id"] for row in rows if row.get("turned")}
     if turned:
-        print(f"photographic negatives turned: {len(turned)}, marked in the column 'turned'")
+        print(f"photographic negatives inverted: {len(turned)}, marked in the column 'turned'")
     print(f"{len(rows)} knees: {options.knees}")
     if options.contact_sheet:
         files = [options.knees / row["file"] for row in rows]
@@ -172,7 +171,7 @@ def _split(options: argparse.Namespace) -> None:
         sheets = contact_sheets(
             options.contact_sheet, [(row["id"], right, left) for row, right, left in pairs]
         )
-        print("look at", ", ".join(map(str, sheets)))
+        print("contact sheets:", ", ".join(map(str, sheets)))
 
 
 if __name__ == "__main__":

@@ -17,15 +17,15 @@ from knee_attention.films.inputs import FileInMemory, open_image
 TABLE = Path(__file__).parent / "films" / "damaged_films.md"
 KINDS = (*CUTS, END_BEHIND, "bit flipped", "60 bytes changed")
 
-HEAD = f"""# Formats that are read, and what happens to damaged files
+HEAD = f"""# Supported formats, and the handling of damaged files
 
-Written by `python tests/damage_table.py` and held by `test_damaged_films.py`. Damage lies in the
-coded data; a DICOM file around them is whole, unless it is uncompressed or deflated. The end put
-behind is the codec's own, and of PNG and WebP the sizes and checksums are put right. A flipped bit
-and 60 changed bytes are tried in 8 and 2 places in the middle.
+`python tests/damage_table.py` writes this table, and `test_damaged_films.py` checks it. The damage
+is in the compressed data. The rest of a DICOM file is intact, unless it is uncompressed or
+deflated. The end that is appended is the codec's end marker; sizes and checksums of PNG and WebP
+are corrected. A bit is flipped at 8 places in the middle, 60 bytes are changed at 2 places.
 
-- refused: every such file is an error that names it.
-- some refused: other data are a valid image of the codec, which cannot be told from the film.
+- refused: every such file causes an error that names it.
+- some refused: the others are valid data of the codec, so the damage cannot be detected.
 - read: the codec has neither checksum nor redundancy, so all such files are read.
 
 | format | decoder | whole | {" | ".join(KINDS)} |

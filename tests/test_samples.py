@@ -120,7 +120,7 @@ def test_split_knees_finds_its_work_done_and_refuses_other_options(samples, caps
     with pytest.raises(SystemExit) as refused:
         command("split_knees", films, knees, "--size", "48", "32")
     assert refused.value.code == 2
-    assert "was begun with another fit" in capsys.readouterr().err
+    assert "was made with other options (fit" in capsys.readouterr().err
     assert states(knees) == before
 
 
@@ -142,7 +142,7 @@ def test_make_dataset_finds_its_work_done(samples, capsys):
     command("make_dataset", samples / "knees", samples / "labels.csv", samples / "dataset",
             "--h5", samples / "dataset.h5", "--validation", "0.3")  # fmt: skip
     said = capsys.readouterr().out
-    assert "0 knees placed, 16 were there" in said and "dataset.h5: was there" in said
+    assert "0 knees added, 16 existed already" in said and "dataset.h5: existed already" in said
     after = states(samples / "dataset")
     assert {path: after[path] for path in before} == before
     with pytest.raises(SystemExit) as refused:

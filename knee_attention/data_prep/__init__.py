@@ -1,1 +1,1 @@
-"""From a hospital's folders to a training set: what the scripts of data_prep do."""
+"""The functions behind the scripts in data_prep/: from DICOM folders to a training set."""

@@ -1,7 +1,7 @@
-"""The films in a tree of DICOM files: which to take, and what to call them.
+"""Finding, naming and converting the films in a tree of DICOM files.
 
-OAI's tree has a contents.csv that names its series, MOST's has visits; `film_subjects` tells their
-folders. Any other tree does as well.
+OAI's tree has a contents.csv that names its series; MOST's has folders for visits. Module
+`film_subjects` describes both. Any other tree works too.
 """
 
 import re
@@ -25,9 +25,9 @@ IMAGE_COLUMNS = [
     "id", "file", "subject", "date", "barcode", "row_spacing_mm", "column_spacing_mm",
     "height", "width", "bits", "pixel_aspect", "source",
 ]  # fmt: skip
-"""Columns of images.csv; spacing is that of the PNG, and blank where the DICOM file has none.
-pixel_aspect is the height over the width of the DICOM file's pixels, blank for square ones; the PNG
-has square ones."""
+"""Columns of images.csv. Spacing is that of the PNG; it is blank if the DICOM file has none.
+pixel_aspect is height over width of the DICOM file's pixels; it is blank for square pixels. The
+PNG's pixels are always square."""
 
 SERIES = r"bilateral.*\bpa\b.*fixed.*flexion.*knee"
 BODY_PART = r"knee"
@@ -36,12 +36,14 @@ VIEW = r"\bpa\b"
 
 @dataclass(frozen=True)
 class Filter:
-    """Which films to take; each pattern is a regular expression, found anywhere in any case.
+    """Selects films by regular expressions, which may match anywhere and ignore case.
 
-    A pattern of None takes the default, which only speaks where the file does: a series that is
-    named must be OAI's bilateral PA fixed flexion view, and where no series is named, the body part
-    must be the knee and the view PA, if these are given. No lateral or axial view is taken then, by
-    whatever element a film says that it is one.
+    None stands for the default pattern, which ignores blank elements. By default a series must be
+    OAI's bilateral PA fixed flexion view. Without a series, the body part must be the knee and the
+    view PA. The default view also excludes lateral and axial views, whichever element states them.
+
+    Raises:
+        InputError: a pattern is not a regular expression.
     """
 
     series: str | None = None
@@ -56,7 +58,11 @@ class Filter:
                 raise InputError(f"--{name.replace('_', '-')} {pattern!r}: {error}") from None
 
     def objection_to_series(self, series: str) -> str | None:
-        """Why a series is not wanted, or None; blank if the file or contents.csv names none."""
+        """The reason to exclude a series; None to keep it.
+
+        Args:
+            series: SeriesDescription; blank if neither the file nor contents.csv names one.
+        """
         pattern = SERIES if self.series is None else self.series
         matters = series or self.series is not None
         if matters and not re.search(pattern, series, re.IGNORECASE):
@@ -64,7 +70,7 @@ class Filter:
         return None
 
     def objection(self, header: Header) -> str | None:
-        """Why a film is not wanted, or None."""
+        """The reason to exclude a film; None to keep it."""
         objection = self.objection_to_series(header.series)
         if objection:
             return objection
@@ -91,8 +97,8 @@ def read_contents_table(
         files: all files of the tree.
 
     Returns:
-        The last three parts of a series' folder -> its row (PARTICIPANTID, STUDYDATE, BARCODE,
-        SERIESDESCRIPTION, names in capitals), and (source, reason) of those that are no table.
+        A dict from the last three parts of a series' folder to its row (columns PARTICIPANTID,
+        STUDYDATE, BARCODE, SERIESDESCRIPTION); and (source, reason) for each unreadable table.
     """
     contents, unreadable = {}, []
     for path in files:
@@ -110,10 +116,10 @@ def read_contents_table(
 
 @dataclass(frozen=True)
 class Surveyor:
-    """Find out what a file of the tree is and whether it is wanted.
+    """Reads the header of a file in the tree and applies the filter.
 
     Args:
-        contents: as `read_contents_table` gives it.
+        contents: the first result of `read_contents_table`.
         wanted: the filter.
     """
 
@@ -121,22 +127,22 @@ class Surveyor:
     wanted: Filter
 
     def listing(self, source: Path) -> dict:
-        """The row of contents.csv a file belongs to; empty without one."""
+        """The row of contents.csv for a file; empty without one."""
         return self.contents.get(source.parent.parts[-3:], {})
 
     def __call__(self, source: Path) -> list[dict]:
         """Describe a film.
 
         Returns:
-            One row: patient and listed, as `with_subjects` takes them, date, barcode, uid, bytes,
+            One row: patient and listed, as `with_subjects` needs them, date, barcode, uid, bytes,
             row_spacing_mm, column_spacing_mm, pixel_aspect.
 
         Raises:
-            ImageError: no film, or one that is not wanted.
+            ImageError: the file is not a film, or the filter excludes it.
         """
         listed = self.listing(source)
         series = listed.get("SERIESDESCRIPTION", "")
-        # What contents.csv rules out is not opened: OAI has a thousand MR slices to a film.
+        # Excluded series are not opened: OAI has a thousand MR slices per film.
         objection = self.wanted.objection_to_series(series) if series else None
         if objection:
             raise ImageError(source, objection)
@@ -164,17 +170,17 @@ class Surveyor:
 
 
 def name_films(films: Sequence[dict]) -> tuple[list[dict], list[tuple[str, str]]]:
-    """Give every film an id: its subject, and its visit in MOST, its barcode or else its date.
+    """Give every film an id: its subject plus the MOST visit, else the barcode, else the date.
 
-    Films of one subject that share these are numbered in the order of their UIDs, which no copying
-    of files changes; a number that would make the id another film has is passed over. Of several
-    files with one UID, copies of one image, the longest is taken.
+    Films with the same id are numbered in the order of their UIDs, so that copying files does not
+    change ids. A number is skipped if another film already has the resulting id. If several files
+    have the same UID, they are copies of one image, and the longest is used.
 
     Args:
         films: rows of `Surveyor` with their subjects.
 
     Returns:
-        The rows with id, and (source, reason) of those left out.
+        The rows with id, and (source, reason) for each skipped film.
     """
     films_of_name, left_out, seen = defaultdict(list), [], set()
     for film in sorted(films, key=lambda film: (film["uid"], -film["bytes"], film["source"])):
@@ -202,11 +208,11 @@ def name_films(films: Sequence[dict]) -> tuple[list[dict], list[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Converter:
-    """Write a film as a PNG.
+    """Converts a film to PNG.
 
     Args:
-        folder: where the PNGs go.
-        ids: id of each source.
+        folder: the folder for the PNGs.
+        ids: the id of each source.
         bits: 16 keeps the values, 8 stretches the film's own range over 0 to 255.
     """
 

@@ -1,4 +1,4 @@
-"""An account of every file: found, written, and excluded by reason."""
+"""Summary of a step: how many files were found, written, and excluded for which reason."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -13,16 +13,18 @@ from knee_attention.films.image_files import is_image_file
 
 @dataclass
 class Account:
-    """What became of every source: those written and those excluded are those found.
+    """The summary of a step; every source found is either written or excluded.
 
     Attributes:
-        found: how many sources there were.
-        rows: one per file written.
-        written: sources that were used.
-        earlier: how many of those an earlier run had finished.
-        excluded: (source, reason) of every other source.
-        removed: outputs of an earlier run whose source is gone or excluded now.
-        elsewhere: outputs of an earlier run on another folder, left alone and in the table still.
+        found: number of sources.
+        rows: one row per file written.
+        written: number of sources that were used.
+        earlier: number of those that an earlier run finished.
+        excluded: (source, reason) for every other source.
+        removed: number of outputs of an earlier run that were removed, because their source is
+            missing or excluded now.
+        elsewhere: number of outputs of an earlier run on another folder; they are kept, also in the
+            table.
     """
 
     found: int
@@ -37,35 +39,33 @@ class Account:
         earlier = f" ({self.earlier} of them by an earlier run)" if self.earlier else ""
         lines = [f"found     {self.found:>7}", f"written   {self.written:>7}{earlier}"]
         lines.append(f"excluded  {len(self.excluded):>7}")
-        # A score of each film's own would make a line of each film.
+        # Scores differ for each film and would give each its own line.
         reasons = Counter(reason.partition(" (score ")[0] for _, reason in self.excluded)
         lines += [f"  {count:>7}  {reason}" for reason, count in reasons.most_common()]
         if self.removed:
-            lines.append(f"removed   {self.removed:>7} whose source is gone or excluded now")
+            lines.append(f"removed   {self.removed:>7} whose source is missing or excluded now")
         if self.elsewhere:
-            lines.append(f"elsewhere {self.elsewhere:>7} of another folder, left as they are")
+            lines.append(f"elsewhere {self.elsewhere:>7} from another folder, kept")
         return "\n".join(lines)
 
 
 def visible_files(
     folder: Path, output: Path, is_record: Callable[[Path], bool] = lambda file: False
 ) -> list[Path]:
-    """Every file below a folder, sorted, without hidden ones, without what the work writes, and
-    without what such a work wrote earlier to a folder in it.
+    """List every file below a folder, sorted, without hidden files and outputs of this step.
 
     Args:
-        folder: where to look.
-        output: the folder the work writes to; it may lie in `folder`.
-        is_record: whether a file is what such a work, and no other, leaves in the folder that it
-            writes to.
+        folder: the folder to read.
+        output: the folder that the step writes to; it may lie in `folder`.
+        is_record: whether a file marks its folder as the output of an earlier run of this step.
 
     Raises:
-        InputError: no such folder, or it holds no file, or it is the output itself.
+        InputError: the folder is missing, holds no file, or is the output itself.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder")
+        raise InputError(f"{folder} is not a folder")
     if folder.resolve() == output.resolve():
-        raise InputError(f"{folder} cannot be both what is read and where it is written")
+        raise InputError(f"{folder} is both input and output; choose another folder for the output")
     files = files_below(folder, output)
     written = {file.parent for file in files if is_record(file)} - {folder}
     files = [file for file in files if not written & set(file.parents)]
@@ -75,13 +75,13 @@ def visible_files(
 
 
 def refuse_other_images(output: Path) -> None:
-    """Keep a folder's own images from being written over.
+    """Refuse an output folder with images that no earlier run wrote, so that none is overwritten.
 
     Raises:
-        InputError: the folder holds images, and no run that is to be continued.
+        InputError: the folder holds images and no journal of an earlier run.
     """
     begun = (output / JOURNAL).exists() or not output.is_dir()
     other = None if begun else next(filter(is_image_file, output.iterdir()), None)
     if other:
-        raise InputError(f"{output}: holds images, {other.name} among them, and no earlier run; "
-                         "choose another folder")
+        raise InputError(f"{output}: it holds images that no earlier run wrote, such as "
+                         f"{other.name}; choose another folder")

@@ -1,8 +1,8 @@
-"""Whom a film of an archive shows: what the header, the folders and contents.csv say of it.
+"""The subject of a film, from its header, its folders and contents.csv.
 
-OAI's folders are `<visit>/0.C.2/<subject>/<yyyymmdd>/<series>/001`, where series folders of X-rays
+OAI's folders are `<visit>/0.C.2/<subject>/<yyyymmdd>/<series>/001`. The series folders of X-rays
 have 8 digits and begin with 0. MOST's are `<MOSTID>_<letters>/V<visit>/<number>/PA<angle>/<number>`
-(github.com/Oulu-IMEDS/OAProgression, MOST_names.csv); a MOSTID is M0943 or MB00001.
+(github.com/Oulu-IMEDS/OAProgression, MOST_names.csv). A MOSTID looks like M0943 or MB00001.
 """
 
 import re
@@ -18,13 +18,13 @@ MOST_FOLDER = re.compile(rf"({MOST_ID})_([A-Z]+)")
 
 @dataclass(frozen=True)
 class MostFolder:
-    """What the folders of a MOST film say.
+    """The folders of a MOST film.
 
     Attributes:
         subject: the MOSTID.
         visit: `V0` to `V9`.
-        person: the person's folder, `<MOSTID>_<letters>`.
-        numbers: the folders below the visit's, which number the examination.
+        person: the name of the person's folder, `<MOSTID>_<letters>`.
+        numbers: the names of the folders below the visit's, with numbers of the examination.
     """
 
     subject: str
@@ -33,23 +33,22 @@ class MostFolder:
     numbers: tuple[str, ...]
 
     def calls(self, patient: str) -> bool:
-        """Whether a PatientID means this person: it is blank, the MOSTID, the letters, both, or
-        the number of the examination.
-        """
+        """Whether a PatientID fits this person: it is blank, the MOSTID, the letters, both, or a
+        number of the examination."""
         letters = self.person.removeprefix(f"{self.subject}_")
         return patient.upper() in ("", self.subject, letters, self.person, *self.numbers)
 
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A film whose header names another person than its place does.
+    """A film whose header names another person than its folder or contents.csv.
 
     Attributes:
         source: the film.
         patient: its PatientID.
-        place: the folder or the table that names another, and whom.
-        subject: whose film it is taken for.
-        by_header: whether that is the person of its PatientID.
+        place: the folder or table that names another person, and that person.
+        subject: the subject that was chosen.
+        by_header: whether the subject was chosen by PatientID.
     """
 
     source: str
@@ -60,7 +59,7 @@ class Disagreement:
 
 
 def most_folder(source: Path) -> MostFolder | None:
-    """What the folders of a film say; None where they are none of MOST's."""
+    """The MOST folders of a film; None if its folders are not named like MOST's."""
     folders = source.parts[:-1]
     for place, (person, visit) in enumerate(pairwise(folders)):
         known = MOST_FOLDER.fullmatch(person)
@@ -70,33 +69,34 @@ def most_folder(source: Path) -> MostFolder | None:
 
 
 def oai_barcode(source: Path) -> str:
-    """The barcode by the series' folder; blank where it is none of OAI's."""
+    """The barcode from the series' folder; blank if the folder is not named like OAI's."""
     series = source.parent.name
     return "0166" + series if re.fullmatch(r"0\d{7}", series) else ""
 
 
 def oai_subject(source: Path) -> str:
-    """The subject by the folders; blank where they are none of OAI's."""
+    """The subject from the folders; blank if they are not named like OAI's."""
     parts = source.parts[-4:-1]
     oai = len(parts) == 3 and re.fullmatch(r"9\d{6}", parts[0]) and re.fullmatch(r"\d{8}", parts[1])
     return parts[0] if oai else ""
 
 
 def with_subjects(films: Iterable[dict]) -> tuple[list[dict], list[Disagreement]]:
-    """Give every film its subject, and in MOST its visit.
+    """Give every film its subject, and MOST films their visit.
 
-    A MOST film is the folder's, because MOST's grades are those of MOSTIDs, and its header may hold
-    a pseudonym. PatientID wins if it is another MOSTID, or if the films of one MOSTID have several
-    PatientIDs: as one subject, two persons would share the grades of one of them. Elsewhere
-    contents.csv wins, which names each series, then PatientID, which no copying of files changes,
-    then OAI's folder.
+    A MOST film gets its folder's MOSTID, because MOST's grades are listed by MOSTID and a header
+    may hold a pseudonym. PatientID decides instead if it is another MOSTID, or if the films of one
+    MOSTID have several PatientIDs: otherwise two persons would share one person's grades.
+
+    Other films get the subject in contents.csv, which names each series; else PatientID, which
+    copying does not change; else the subject of OAI's folder.
 
     Args:
         films: rows with `source`, `patient` (PatientID) and `listed` (PARTICIPANTID of
-            contents.csv); those of an earlier version have `subject` instead.
+            contents.csv). Rows of an earlier version have `subject` instead.
 
     Returns:
-        The rows with `subject` and `visit`, and where header and place disagree.
+        The rows with `subject` and `visit`, and the films whose header and place disagree.
     """
     films = [{"patient": film.get("subject", ""), "listed": "", **film} for film in films]
     folders = {film["source"]: most_folder(Path(film["source"])) for film in films}
@@ -130,18 +130,19 @@ def with_subjects(films: Iterable[dict]) -> tuple[list[dict], list[Disagreement]
 
 
 def warning(disagreements: Sequence[Disagreement], films: int) -> str:
-    """What is said where headers and places disagree.
+    """The warning about films whose header and place name different persons.
 
     Args:
         disagreements: at least one.
-        films: how many there are in all.
+        films: the number of all films.
     """
     first = disagreements[0]
     by_header = sum(found.by_header for found in disagreements)
-    return (f"WARNING: PatientID and place name different persons for {len(disagreements)} of "
-            f"{films} films (the first: PatientID {first.patient or 'blank'}, {first.place}, taken "
-            f"for {first.subject}: {first.source}); {by_header} are taken for the person of their "
-            f"PatientID, {len(disagreements) - by_header} for that of their place")
+    return (f"WARNING: PatientID and folder or contents.csv name different persons for "
+            f"{len(disagreements)} of {films} films (the first: PatientID "
+            f"{first.patient or 'blank'}, {first.place}, assigned to {first.subject}: "
+            f"{first.source}); {by_header} films are assigned by PatientID, "
+            f"{len(disagreements) - by_header} by folder or contents.csv")
 
 
 def _subject_of_most(patient: str, folder: MostFolder, persons: set[str], claims: set[str]) -> str:
@@ -149,9 +150,9 @@ def _subject_of_most(patient: str, folder: MostFolder, persons: set[str], claims
 
     Args:
         patient: its PatientID.
-        folder: where it lies.
-        persons: the persons' folders that have its MOSTID.
-        claims: whom the PatientIDs of the films in these folders name.
+        folder: its folders.
+        persons: the names of all persons' folders with its MOSTID.
+        claims: the persons that the PatientIDs of the films in these folders name.
     """
     if folder.calls(patient):
         alone = len(persons) == 1 or patient.upper() == folder.subject

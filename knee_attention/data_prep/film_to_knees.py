@@ -1,4 +1,4 @@
-"""From a file with a bilateral film to two files with a knee each."""
+"""Cutting the file of a bilateral film into two files, one per knee."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,23 +23,24 @@ from knee_attention.films.polarity import bone_bright, refused
 from knee_attention.limits import SMALLEST_SIDE
 
 KNEE_COLUMNS = ["id", "subject", "side", "file", "source", "turned", "pixel_aspect", "trimmed"]
-"""Columns of the table that goes with a folder of knees. pixel_aspect is the height over the width
-of the film's pixels where these are not square, and were made so before the film was cut; trimmed
-is how many columns and rows of one grey were taken off at the left, top, right and bottom."""
+"""Columns of knees.csv. turned is "yes" for an inverted negative. pixel_aspect is height over width
+of the film's pixels; it is blank if they are square. Such a film is resampled before it is cut.
+trimmed is the width of the border of one grey that was cut off at the left, top, right and bottom.
+"""
 
 BOX_COLUMNS = ["score", "x", "y", "width", "height"]
-"""Further columns where the knees are crops of joints: how clearly the joint was found, and what
-was cut out, in pixels of the film."""
+"""Further columns of knees.csv for crops of joints: the joint's score, and the box of the crop in
+pixels of the film."""
 
 
 @dataclass(frozen=True)
 class Cutter:
-    """Cut a film file into `<id>_R.png` and `<id>_L.png`, ready for a network.
+    """Cuts a film file into `<id>_R.png` and `<id>_L.png`.
 
     Args:
-        folder: where the knees go.
-        cutting: how they are cut.
-        polarity: `"auto"` turns photographic negatives, `"as-is"` leaves every film as it is.
+        folder: the folder for the knees.
+        cutting: how the knees are cut.
+        polarity: `"auto"` inverts photographic negatives, `"as-is"` keeps every film as it is.
     """
 
     folder: Path
@@ -50,15 +51,15 @@ class Cutter:
         """Write the two knees of a film.
 
         Returns:
-            One row per knee: id, side, file, and `turned`, which is "yes" where a photographic
-            negative became a positive, pixel_aspect and trimmed; of crops also `BOX_COLUMNS`.
+            One row per knee with the columns id, side, file, turned, pixel_aspect and trimmed; for
+            crops also `BOX_COLUMNS`.
 
         Raises:
-            ImageError: no film of two knees can be read from the file.
+            ImageError: the file cannot be read, or does not show two knees.
             InputError: the knees cannot be written.
         """
         if not is_image_file(source):
-            reason = why_unread(source) or f"no image file ({source.suffix or 'no suffix'})"
+            reason = why_unread(source) or f"not an image file ({source.suffix or 'no suffix'})"
             raise ImageError(source, reason)
         film, turned = bone_bright(read_radiograph(source), self.polarity)
         aspect = recorded_aspect(read_pixel_aspect(source))
@@ -67,9 +68,9 @@ class Cutter:
             rows = self._cut(source, within, frame)
         except ImageError as error:
             raise refused(source, error, turned) from None
-        told = {"turned": "yes" if turned else "", "pixel_aspect": aspect,
-                "trimmed": " ".join(map(str, frame.pixels)) if frame else ""}
-        return [{**row, **told} for row in rows]
+        changes = {"turned": "yes" if turned else "", "pixel_aspect": aspect,
+                   "trimmed": " ".join(map(str, frame.pixels)) if frame else ""}
+        return [{**row, **changes} for row in rows]
 
     def _cut(self, source: Path, film: np.ndarray, frame: Frame) -> list[dict]:
         height, width = film.shape
@@ -91,10 +92,10 @@ class Cutter:
         try:
             return split_knees(film, self.cutting.split), {}
         except ValueError:
-            raise ImageError(source, "a single knee, or none: not cut") from None
+            raise ImageError(source, "the film shows a single knee or none") from None
 
     def _crops(self, source: Path, film: np.ndarray, frame: Frame) -> tuple[dict, dict]:
-        """Crops by side, and what the table of knees says of each."""
+        """The crops by side, and the `BOX_COLUMNS` of each."""
         try:
             crops = joint_crops(film, "bilateral", self.cutting.crop)
         except ValueError as error:

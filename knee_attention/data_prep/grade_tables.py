@@ -1,4 +1,4 @@
-"""Readings of radiographs from the tables of OAI, of MOST, or a plain CSV file."""
+"""Reading grades from the tables of OAI and MOST, or from a plain CSV file."""
 
 import re
 from dataclasses import dataclass
@@ -6,14 +6,25 @@ from dataclasses import dataclass
 from knee_attention.errors import InputError
 
 PROJECTS = ("15", "37", "42")
-"""OAI's reading projects in order of preference: a knee has one grade, the first of these."""
+"""OAI's reading projects in order of preference. A knee gets the grade of the first that graded it.
+"""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One reading of one knee, as a table has it; `grade` as it is written there.
+    """One reading of one knee in a table.
 
-    `visits` are further visits of the subject that a plain table says were read, with semicolons.
+    Attributes:
+        place: the line of the table.
+        id: the film's id.
+        subject: the person; blank if unknown.
+        cohort: `OAI`, `MOST`, or as in a plain table.
+        visit: the visit; blank if unknown.
+        side: `R`, `L`, or blank.
+        grade: the grade as written in the table.
+        project: OAI's reading project; blank for other cohorts.
+        version: the version of the reading; blank if unknown.
+        visits: all visits of the subject that a plain table lists, separated by semicolons.
     """
 
     place: str
@@ -29,17 +40,17 @@ class Reading:
 
 
 def readings_of(table: list[dict]) -> list[Reading]:
-    """Recognise a table by its columns and list its readings.
+    """List the readings of a table, whose kind is recognised by its columns.
 
-    OAI has one row per reading (ID, SIDE, READPRJ, V..XRKL), MOST one per subject (MOSTID, V.XRKL
-    for the right knee and V.XLKL for the left), a plain table one per knee (id, side, kl and
-    perhaps subject, cohort, visit).
+    OAI has one row per reading (ID, SIDE, READPRJ, V..XRKL). MOST has one row per subject (MOSTID,
+    V.XRKL for the right knee, V.XLKL for the left). A plain table has one row per knee (id, side,
+    kl, and optionally subject, cohort, visit).
 
     Args:
-        table: as `read_table` gives it.
+        table: the result of `read_table`.
 
     Raises:
-        InputError: none of the three.
+        InputError: the columns fit none of the three.
     """
     columns = set(table[0])
     if "MOSTID" in columns:
@@ -58,7 +69,7 @@ def _oai_readings(table: list[dict]) -> list[Reading]:
     name = re.compile(r"(V\d\d)XRKL")
     visits = [match for match in map(name.fullmatch, table[0]) if match]
     if not visits:
-        raise InputError("the OAI table has no column of grades like V00XRKL")
+        raise InputError("the OAI table has no column of grades such as V00XRKL")
     readings = []
     for line, row in enumerate(table, start=2):
         for match in visits:
@@ -85,7 +96,7 @@ def _most_readings(table: list[dict]) -> list[Reading]:
     name = re.compile(r"(V\d)X([RL])KL")
     grades = [match for match in map(name.fullmatch, table[0]) if match]
     if not grades:
-        raise InputError("the MOST table has no columns of grades like V0XRKL and V0XLKL")
+        raise InputError("the MOST table has no columns of grades such as V0XRKL and V0XLKL")
     return [
         Reading(
             place=f"line {line}",
@@ -119,11 +130,11 @@ def _plain_readings(table: list[dict]) -> list[Reading]:
 
 
 def film_id(subject: str, film: str) -> str:
-    """The id of a film: its subject and what tells it from the subject's other films.
+    """The id of a film: its subject and an identifier of the film.
 
     Args:
         subject: the subject's id.
-        film: OAI's barcode, 12 digits (a leading zero may be lost), or any other word.
+        film: OAI's barcode of 12 digits (a missing leading zero is added), or any other word.
     """
     return f"{subject}_{film.zfill(12) if film.isdigit() and len(film) == 11 else film}"
 
@@ -133,6 +144,6 @@ def _number(text: str) -> str:
 
 
 def _side(text: str) -> str:
-    """`R`, `L` or blank from `1`, `1: Right`, `2: Left`, `right`, `R` and the like."""
+    """Convert `1`, `1: Right`, `2: Left`, `right`, `R` and the like to `R`, `L` or blank."""
     code = _number(text).upper()
     return {"1": "R", "2": "L", "RIGHT": "R", "LEFT": "L", "R": "R", "L": "L"}.get(code, "")

@@ -1,4 +1,4 @@
-"""One Kellgren-Lawrence grade for every knee, out of all its readings."""
+"""Choosing one Kellgren-Lawrence grade for every knee from all its readings."""
 
 import re
 from collections import defaultdict
@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from knee_attention.data_prep.grade_tables import PROJECTS, Reading
 
 LABEL_COLUMNS = ["id", "subject", "cohort", "visit", "side", "kl", "project", "visits"]
-"""Columns of a table of labels. `subject` is blank where no table knows it, `project` is OAI's
-reading project (READPRJ), else blank, and `visits` are all of the subject's that were read, graded
-or not."""
+"""Columns of a table of labels. `subject` is blank if no table names it. `project` is OAI's reading
+project (READPRJ), blank for other cohorts. `visits` are all visits of the subject with a reading,
+graded or not."""
 
 SPECIAL_CODES = {
     "": "blank",
@@ -20,17 +20,17 @@ SPECIAL_CODES = {
     "P": "special code P (prosthesis)",
     "T": "special code T (technical)",
 }
-"""What stands where a grade should be. MOST's further codes are reported as they are written."""
+"""The meaning of entries that are not grades. Further codes of MOST are reported as written."""
 
 
 @dataclass
 class Grades:
-    """What a table of readings comes to.
+    """The grades chosen from a table of readings.
 
     Attributes:
         labels: one row of `LABEL_COLUMNS` per graded knee.
-        excluded: (reading, reason) of every other reading.
-        disagreements: knees to which the projects gave different grades.
+        excluded: (reading, reason) for every reading that is not used.
+        disagreements: number of knees with different grades by the reading projects.
     """
 
     labels: list[dict] = field(default_factory=list)
@@ -44,14 +44,14 @@ def _grade(text: str) -> int | None:
 
 
 def choose_grades(readings: Iterable[Reading], visit: str | None = None) -> Grades:
-    """Choose one grade for every knee: the first of `PROJECTS` that graded it.
+    """Choose one grade for every knee: that of the first of `PROJECTS` that graded it.
 
     Args:
         readings: in any order; a knee may have several.
-        visit: where only films of this visit are at hand: no other is read, nor named in `visits`.
+        visit: use only readings of this visit, also for the column `visits`; None uses all.
 
     Returns:
-        The labels, sorted by id and side, and every reading that is not among them.
+        The labels, sorted by id and side, and the readings that are not used.
     """
     grades, knees = Grades(), {}
     others = [reading for reading in readings if visit and reading.visit != visit]
@@ -84,11 +84,11 @@ def _unusable(reading: Reading) -> str | None:
     if not reading.side:
         return "no side"
     if reading.project and reading.project not in PROJECTS:
-        return f"reading project {reading.project}, not {', '.join(PROJECTS)}"
+        return f"reading project {reading.project}, which is not one of {', '.join(PROJECTS)}"
     if _grade(reading.grade) is not None:
         return None
     code = reading.grade.upper()
-    if re.fullmatch(r"\.[A-Z]", code):  # SAS writes its special missing codes with a point
+    if re.fullmatch(r"\.[A-Z]", code):  # SAS writes special missing values with a point
         code = code[1:]
     return f"no grade: {SPECIAL_CODES.get(code) or reading.grade}"
 

@@ -1,4 +1,4 @@
-"""A training set as one HDF5 file, written; `datasets.hdf5` says what is in it, and reads it."""
+"""Writing a training set as one HDF5 file; `datasets.hdf5` defines the format and reads it."""
 
 import glob
 import hashlib
@@ -18,26 +18,27 @@ from knee_attention.films.polarity import bone_bright, negative
 from knee_attention.films.radiograph import to_uint8
 
 ROUNDING = "negatives are inverted, then rounded"
-"""What became of knees of more than 8 bits; files made in another way are written anew."""
+"""How knees of more than 8 bits are converted. It is part of the fingerprint, so that files with
+another conversion are rewritten."""
 
 
 def write_hdf5(
     path: Path, rows: Sequence[dict], folder: Path, cutting: Cutting | None = None
 ) -> bool:
-    """Write the knees of a training set into one file, its images in chunks of one knee.
+    """Write the knees of a training set into one HDF5 file, with one chunk per image.
 
     Args:
         path: the file.
-        rows: the rows of the set's manifest, with the height, the width and the bits of each knee.
+        rows: the rows of the set's manifest, with pixels, height, width and bits of each knee.
         folder: the training set's folder.
-        cutting: how the knees were cut.
+        cutting: how the knees were cut; None if unknown.
 
     Returns:
-        False if the file is there already, made of the same knees.
+        False if the file already exists with the same knees.
 
     Raises:
-        InputError: the knees are of several sizes, the file cannot be written, or something else
-            lies in its place.
+        InputError: the knees differ in size, the file cannot be written, or another file has its
+            name.
         ImageError: a knee cannot be read.
     """
     import h5py
@@ -48,7 +49,7 @@ def write_hdf5(
         sizes = ", ".join(f"{height}x{width}" for height, width in shapes[:4])
         raise InputError(f"{path}: expected knees of one size. Received: {sizes}")
     identity = [[row["file"], row["subject"], row["pixels"]] for row in rows]
-    if any(row.get("bits", 8) > 8 for row in rows):  # rows of an earlier version do not say
+    if any(row.get("bits", 8) > 8 for row in rows):  # rows of an earlier version have no bits
         identity.append(ROUNDING)
     if cutting:
         identity.append(cutting.described())
@@ -58,8 +59,8 @@ def write_hdf5(
         if _fingerprint(path) == fingerprint:
             return False
         with (
-            written_whole(path) as beside,
-            _Surviving(beside, "w+") as raw,
+            written_whole(path) as temporary,
+            _ErrorKeepingFile(temporary, "w+") as raw,
             h5py.File(raw, "w") as file,
         ):
             file.attrs.update(format=FORMAT, fingerprint=fingerprint)
@@ -68,23 +69,24 @@ def write_hdf5(
             shape = (len(rows), *shapes[0])
             images = file.create_dataset("images", shape, np.uint8, chunks=(1, *shapes[0]))
             for index, row in enumerate(tqdm(rows, desc=path.name)):
-                raw.tell_failure()
+                raw.raise_failure()
                 images[index] = _as_stored(read_image(folder / row["file"]))
             file["grades"] = np.array([row["kl"] for row in rows], np.int8)
             for name in TEXTS:
                 values = [str(row[name.removesuffix("s")]) for row in rows]
                 file.create_dataset(name, data=values, dtype=h5py.string_dtype("utf-8"))
             file.flush()
-            raw.tell_failure()
+            raw.raise_failure()
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
     return True
 
 
 def _as_stored(image: np.ndarray) -> np.ndarray:
-    """A knee in 8 bits. Half of a grey value is rounded up, which its negative rounds down: a
-    negative of more bits is inverted as it is when it is read from a folder, rounded, and stored as
-    the negative again.
+    """Convert a knee to 8 bits, so that reading it gives the same pixels as from a folder.
+
+    Halves are rounded up, which would round the positive of a negative down. So a negative is
+    inverted, converted, and stored as a negative again.
     """
     if image.dtype == np.uint8:
         return image
@@ -92,10 +94,10 @@ def _as_stored(image: np.ndarray) -> np.ndarray:
     return negative(to_uint8(upright)) if turned else to_uint8(upright)
 
 
-class _Surviving(io.FileIO):
-    """A file that remembers why it could not be written to, and goes on.
+class _ErrorKeepingFile(io.FileIO):
+    """A file that stores the first write error instead of raising it.
 
-    HDF5 does not survive a write that fails, as on a full disk: it crashes when the process ends.
+    HDF5 crashes at the end of the process after a failed write, such as on a full disk.
     """
 
     _failure: OSError | None = None
@@ -116,8 +118,8 @@ class _Surviving(io.FileIO):
             self._failure = self._failure or error
             return size
 
-    def tell_failure(self) -> None:
-        """Raise the OSError that writing has met, if any."""
+    def raise_failure(self) -> None:
+        """Raise the stored OSError, if any."""
         if self._failure:
             raise self._failure
 
@@ -131,4 +133,4 @@ def _fingerprint(path: Path) -> str | None:
         with open_hdf5(path) as file:
             if file.attrs.get("format") == FORMAT:
                 return file.attrs["fingerprint"]
-    raise InputError(f"{path}: is there already and no training set; choose another name")
+    raise InputError(f"{path}: the file exists and is not a training set; choose another name")

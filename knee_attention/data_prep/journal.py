@@ -1,4 +1,4 @@
-"""What became of every source, kept line by line, so that a killed run goes on where it was."""
+"""The journal of a step: the outcome of every source, so that a killed run can be resumed."""
 
 import json
 import os
@@ -8,19 +8,19 @@ from pathlib import Path
 from knee_attention.errors import InputError
 
 JOURNAL = ".journal.jsonl"
-"""What a journal's file is called."""
+"""The name of a journal's file."""
 
 
 class Journal:
-    """The outcome of every source, a line each, so that a killed run goes on where it was.
+    """A file with one line for the outcome of every source, so that a killed run can be resumed.
 
     Args:
-        path: the journal's file; it lies in the folder the outputs go to.
-        options: what all outputs depend on besides the sources.
-        tags: what the output of a source depends on besides, by source.
+        path: the journal's file, in the output folder.
+        options: the options that all outputs depend on.
+        tags: for each source a text that its output also depends on.
 
     Raises:
-        InputError: the folder was begun with other options, or cannot be written.
+        InputError: the output folder was made with other options, or cannot be written.
     """
 
     def __init__(self, path: Path, options: dict, tags: Mapping[str, str] | None = None):
@@ -32,13 +32,13 @@ class Journal:
         options = json.loads(json.dumps(options))
         try:
             lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
-            begun = self._read(lines)
-            if begun not in (None, options):
-                both = options.keys() | begun.keys()
-                changed = sorted(key for key in both if begun.get(key) != options.get(key))
+            earlier = self._read(lines)
+            if earlier not in (None, options):
+                both = options.keys() | earlier.keys()
+                changed = sorted(key for key in both if earlier.get(key) != options.get(key))
                 raise InputError(
-                    f"{path.parent} was begun with another {' and '.join(changed)}; "
-                    "repeat the options, or choose another folder"
+                    f"{path.parent} was made with other options ({', '.join(changed)}); "
+                    "use the same options, or choose another folder"
                 )
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a", encoding="utf-8")
@@ -46,7 +46,7 @@ class Journal:
             raise InputError(f"{path.parent} cannot be written: {error.strerror}") from None
         if lines and lines[-1]:  # the last run was killed in the middle of a line
             self._file.write("\n")
-        if begun is None:
+        if earlier is None:
             self._append({"options": options})
 
     def _read(self, lines: list[str]) -> dict | None:
@@ -73,12 +73,15 @@ class Journal:
         self._file.flush()
 
     def finished(self, source: Path) -> dict | None:
-        """The outcome of a source that has not changed and whose outputs are still there, its own:
-        another source of the same name may have written over them."""
+        """The recorded outcome of a source; None if it must be processed.
+
+        The source must be unchanged. Its outputs must exist, and another source of the same name
+        must not have overwritten them.
+        """
         name = os.path.abspath(source)
         stamp = self._seen[name] = self._stamp(source)
         outcome = self._outcomes.get(name)
-        # A journal of an earlier version has the beginning of a stamp.
+        # Journals of an earlier version hold only the first parts of a stamp.
         if outcome is None or outcome["stamp"] != stamp[: len(outcome["stamp"]) or None]:
             return None
         outputs = [row["file"] for row in outcome["rows"] if "file" in row]
@@ -89,21 +92,25 @@ class Journal:
         return outcome if there else None
 
     def add(self, source: Path, outcome: dict) -> None:
-        """Keep the outcome of a source as `finished` saw it: it may have changed since then."""
+        """Record the outcome of a source, with its stamp from `finished`.
+
+        A source that changes while it is processed is therefore processed again in the next run.
+        """
         name = os.path.abspath(source)
         entry = {"source": name, "stamp": self._seen.get(name) or self._stamp(source), **outcome}
         self._append(entry)
         self._keep(entry)
 
     def remove_stale(self, root: Path, rows: Iterable[dict]) -> tuple[int, int]:
-        """Remove outputs whose source is gone from below `root`, or is there and excluded now.
+        """Remove outputs whose source below `root` is missing or excluded now.
 
         Args:
-            root: the folder that was worked through.
-            rows: one per output that is up to date.
+            root: the input folder.
+            rows: one row per current output.
 
         Returns:
-            How many outputs were removed, and how many of sources elsewhere were left alone.
+            The number of removed outputs, and the number of outputs kept because their source is
+            not below `root`.
         """
         current, root = {row["file"] for row in rows}, os.path.abspath(root)
         removed = elsewhere = 0
@@ -119,13 +126,15 @@ class Journal:
         return removed, elsewhere
 
     def close(self) -> None:
-        """Close the journal's file; nothing can be added afterwards."""
+        """Close the journal's file; `add` fails afterwards."""
         self._file.close()
 
     def _stamp(self, source: Path) -> list:
-        """What changes with a source: films of one camera may have one size, and copying, moving
-        and unpacking keep the time of modification. A rename changes the inode that is found under
-        a name, and writing over a file its time of change.
+        """Values of which at least one changes when a source does.
+
+        Size and modification time are not enough: films of one camera may have the same size, and
+        copying, moving and unpacking keep the modification time. Renaming changes the inode,
+        overwriting the change time.
         """
         try:
             status = source.stat()

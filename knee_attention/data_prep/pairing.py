@@ -1,4 +1,4 @@
-"""Which knee image has which grade."""
+"""Matching knee images to labels."""
 
 import hashlib
 import re
@@ -14,16 +14,16 @@ from knee_attention.films.names import id_and_side
 
 
 def read_knee(source: Path) -> list[dict]:
-    """Check a knee image and take id and side from its name, as `names` has it.
+    """Check a knee image and read id and side from its name (module `names`).
 
     Returns:
-        One row: id, side, height, width, bits, and the hash of the pixels.
+        One row: id, side, pixels (their hash), height, width, bits.
 
     Raises:
         ImageError: the file cannot be read, or its name does not end in a side.
     """
     if not is_image_file(source):
-        reason = why_unread(source) or f"no image file ({source.suffix or 'no suffix'})"
+        reason = why_unread(source) or f"not an image file ({source.suffix or 'no suffix'})"
         raise ImageError(source, reason)
     film, side = id_and_side(source)
     if side is None:
@@ -35,27 +35,28 @@ def read_knee(source: Path) -> list[dict]:
 
 
 def pixel_hash(image) -> str:
-    """A hash of an image's shape and pixels."""
+    """The SHA-256 of an image's shape and pixels."""
     return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
 
 
 def subjects_of_films(tables: Iterable[Path]) -> dict[str, str]:
-    """The subject of each film's id, from tables with these two columns.
+    """The subject of each film by its id, from tables with the columns id and subject.
 
     Raises:
-        InputError: a table has no column of ids, or one film has two subjects.
+        InputError: a table has no column id, or one film has two subjects.
     """
     subjects = {}
     for table in tables:
         rows = read_table(table)
         if "ID" not in rows[0]:
             raise InputError(
-                f"{table}: expected a column id, of films. Received: {', '.join(rows[0])}"
+                f"{table}: expected a column id with the films' ids. "
+                f"Received: {', '.join(rows[0])}"
             )
         for row in rows:
             film, subject = row["ID"], row.get("SUBJECT")
             if subject and subjects.setdefault(film, subject) != subject:
-                raise InputError(f"{table}: film {film} is of subject {subject}, but of "
+                raise InputError(f"{table}: film {film} has subject {subject}, but subject "
                                  f"{subjects[film]} in another row; correct one of them")
     return subjects
 
@@ -65,19 +66,19 @@ def pair(
 ) -> tuple[list[dict], list[tuple[str, str]], list[tuple[str, str]]]:
     """Give every knee its label.
 
-    A film's label is the one with its id. A film without such a label takes its subject's, if one
-    visit of that subject was read, the knees hold one such film and not the label's own, and no
-    barcode says that label and film are two different ones.
+    A film gets the label with its id. Otherwise it gets its subject's label if all of this holds:
+    the subject's labels are of one film and one visit, this film is the subject's only one without
+    a label, the label's own film is not among the knees, and the barcodes do not differ.
 
     Args:
         knees: rows with id, side, source.
         labels: rows of `grades.LABEL_COLUMNS`.
-        subjects: the subject of each film's id, where known.
+        subjects: the subject of each film by its id, where known.
 
     Returns:
         The knees with a label (id, side, source, subject, cohort, visit, kl, ...; the subject is
-        blank where neither table knows it), and (source, reason) of the knees left over, and of the
-        labels left over.
+        blank if neither table names it); (source, reason) for each knee without a label; and
+        (label, reason) for each label without a knee.
 
     Raises:
         InputError: the tables name different subjects for one film.
@@ -103,10 +104,10 @@ def pair(
         for film in films:
             known = ids_of.get(subject, set())
             single = len(known) == len(films) == 1 and len(visits_of[subject]) < 2
-            if single and not known & label_id.keys() and _may_be(film, subject, *known):
+            if single and not known & label_id.keys() and _can_match(film, subject, *known):
                 label_id[film] = next(iter(known))
             elif known:
-                reasons[film] = "labels of its subject, but none for this film"
+                reasons[film] = "its subject has labels, but this film has none"
 
     times = Counter((knee["id"], knee["side"]) for knee in knees)
     pairs, left_over = [], []
@@ -118,17 +119,17 @@ def pair(
             subject = persons.get(key[0]) or persons.get(knee["id"], "")
             pairs.append({**by_id[key], **knee, "subject": subject})
         else:
-            left_over.append((knee["source"], reasons.get(knee["id"], "a knee without a label")))
+            left_over.append((knee["source"], reasons.get(knee["id"], "the knee has no label")))
     used = {(label_id[knee["id"]], knee["side"]) for knee in pairs}
-    missing = [(f"{film} {side}", "a label without a knee") for film, side in by_id.keys() - used]
+    missing = [(f"{film} {side}", "the label has no knee") for film, side in by_id.keys() - used]
     return pairs, left_over, sorted(missing)
 
 
 def _persons(labels: Sequence[dict], subjects: Mapping[str, str]) -> dict[str, str]:
-    """The subject of each film's id that either table knows.
+    """The subject of each film by its id, from both tables.
 
-    A label whose subject is no other word than its id, as plain tables without subjects have been
-    written, says nothing against the films' table.
+    A label whose subject equals its id does not contradict the films' table: plain tables without
+    subjects may be written that way.
     """
     persons = dict(subjects)
     for label in labels:
@@ -138,12 +139,12 @@ def _persons(labels: Sequence[dict], subjects: Mapping[str, str]) -> dict[str, s
             persons[film] = subject or known
         elif subject not in ("", film, known):
             raise InputError(
-                f"film {film} is of subject {subject} in the labels, but of {known} in another "
-                "row or in knees.csv; correct one of them, or people may part between the splits"
+                f"film {film} has subject {subject} in the labels, but subject {known} in another "
+                "row or in knees.csv; correct one of them, else a person may be in several splits"
             )
     return persons
 
 
-def _may_be(film: str, subject: str, label_id: str) -> bool:
-    """A label known by OAI's barcode is no label of a film known by another."""
+def _can_match(film: str, subject: str, label_id: str) -> bool:
+    """Whether a label can belong to a film: not if OAI barcodes tell them apart."""
     return film == subject or not re.fullmatch(r".*_\d{12}", label_id)

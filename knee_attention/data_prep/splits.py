@@ -1,4 +1,4 @@
-"""Training, validation and test sets that never share a subject and have the same grades."""
+"""Splitting subjects into training, validation and test sets with equal shares of each grade."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 LARGEST_EXCHANGE = 150
-"""Of kinds of subject: with more of them single moves are fine enough, pairs would take long."""
+"""With more kinds of subject than this, only single moves are tried: they suffice, and exchanges
+would take long."""
 
 
 def split_shares(test: float = 0.3, validation: float = 0.1) -> dict[str, float]:
-    """The share of each split; `validation` is taken from what is left for training (section 4).
+    """The share of each split; `validation` is a share of what the test set leaves (section 4).
 
     Returns:
         `{"train": 0.63, "validation": 0.07, "test": 0.3}` with the paper's values.
@@ -27,18 +28,18 @@ def assign(
 ) -> dict[str, str]:
     """Assign every subject to a split, so that every split gets its share of every grade.
 
-    Subjects with the same grades (say a knee of grade 2 and one of 3) are interchangeable: each
-    such kind is drawn at random in the proportions wanted, and what rounding left over is moved
-    between the splits until no move brings any grade nearer to its share.
+    Subjects with the same grades (such as one knee of grade 2 and one of 3) form a kind. Each kind
+    is drawn at random in the wanted proportions. Then subjects are moved between splits until no
+    move brings the grades closer to their shares.
 
     Args:
         subjects: the subject of each knee.
         grades: the grade of each knee.
-        shares: name of each split -> its part of the knees; they add up to 1.
-        seed: of the draw. The order of the knees does not matter.
+        shares: for each split its part of the knees; they add up to 1.
+        seed: seed of the draw. The order of the knees does not matter.
 
     Returns:
-        Subject -> name of its split.
+        The split of each subject.
     """
     if not len(subjects):
         return {}
@@ -67,9 +68,9 @@ def assign(
 
 
 def _draw(sizes: Sequence[int], share: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """How many subjects of each kind go to each split, `(kinds, splits)`; rounding at random.
+    """Draw the number of subjects of each kind in each split, `(kinds, splits)`.
 
-    No split stays empty while there are subjects.
+    Shares are rounded at random. No split stays empty if there are enough subjects.
     """
     wanted = np.outer(sizes, share)
     drawn = np.floor(wanted + 1e-9).astype(int)
@@ -89,17 +90,16 @@ def _draw(sizes: Sequence[int], share: np.ndarray, rng: np.random.Generator) -> 
 
 
 def _even_out(drawn: np.ndarray, knees: np.ndarray, share: np.ndarray) -> None:
-    """Move subjects between splits, in place, while it brings the grades nearer to their shares.
+    """Move subjects between splits, in place, while it brings the grades closer to their shares.
 
-    The distance is the sum of squares, over splits and grades, of how far the part of the grade's
-    knees in the split is off its share.
-
-    A move takes a subject to another split; with few kinds it may also bring one of another back.
+    For each split and grade, the deviation is the part of the grade's knees in the split minus the
+    split's share. The sum of its squares is minimised. A move takes a subject to another split;
+    with few kinds also exchanges of two subjects are tried.
 
     Args:
-        drawn: subjects of each kind in each split, `(kinds, splits)`.
-        knees: knees of each grade that a subject of each kind has, `(kinds, grades)`.
-        share: of each split.
+        drawn: number of subjects of each kind in each split, `(kinds, splits)`.
+        knees: number of knees of each grade that a subject of each kind has, `(kinds, grades)`.
+        share: share of each split, `(splits,)`.
     """
     weight = knees / (knees * drawn.sum(axis=1, keepdims=True)).sum(axis=0)
     off = drawn.T @ weight - share[:, None]
@@ -120,7 +120,7 @@ def _even_out(drawn: np.ndarray, knees: np.ndarray, share: np.ndarray) -> None:
                 possible = (drawn[moved, source] > 0) & (
                     (returned < 0) | (drawn[returned, target] > 0)
                 )
-                if drawn[:, source].sum() == 1:  # its last subject is only exchanged
+                if drawn[:, source].sum() == 1:  # the last subject of a split may only be exchanged
                     possible &= returned >= 0
                 gain[~possible] = 0
                 step = int(gain.argmin())

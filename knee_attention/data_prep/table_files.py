@@ -1,4 +1,4 @@
-"""Tables read from text or SAS files, and CSV files written whole or not at all."""
+"""Reading tables from text and SAS files, and writing the table of excluded files."""
 
 import codecs
 from collections.abc import Iterable
@@ -9,8 +9,9 @@ from knee_attention.files import table_rows, unescaped, write_table
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    """Read a table of text or SAS, every cell as text, the names of the columns in capitals. The
-    escapes of our own tables are taken off.
+    """Read a text or SAS table with every cell as text and column names in capitals.
+
+    The escapes in tables of this package are removed.
 
     Args:
         path: `.sas7bdat`, or text separated by `|`, tabs, commas or semicolons.
@@ -19,7 +20,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
         One dict per row; at least one.
 
     Raises:
-        InputError: the file is missing, or no such table.
+        InputError: the file is missing, is not a table, or has no rows.
     """
     import pandas
 
@@ -40,16 +41,16 @@ def read_table(path: Path) -> list[dict[str, str]]:
             )
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    except ValueError as error:  # pandas' ParserError and EmptyDataError are of this kind
-        raise InputError(f"{path} is no table: {str(error).strip().splitlines()[0]}") from None
+    except ValueError as error:  # includes pandas' ParserError and EmptyDataError
+        raise InputError(f"{path} is not a table: {str(error).strip().splitlines()[0]}") from None
     if table.empty:
-        raise InputError(f"{path} is a table without rows")
+        raise InputError(f"{path}: the table has no rows")
     table.columns = [str(name).strip().upper() for name in table.columns]
     return table.fillna("").map(lambda cell: unescaped(cell.strip())).to_dict("records")
 
 
 def _encoding(path: Path) -> str:
-    """UTF-8, unless the file begins as UTF-16 does or is no UTF-8: old tables are of Latin 1."""
+    """The encoding of a text file: UTF-16 by its byte order mark, UTF-8 if valid, else Latin 1."""
     content = path.read_bytes()
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
@@ -61,8 +62,7 @@ def _encoding(path: Path) -> str:
 
 
 def rows_kept(table: Path, rows: Iterable[dict]) -> list[dict]:
-    """The rows of an earlier `table` whose files are beside it still, and none of those of `rows`.
-    """
+    """The rows of an existing `table` whose files still exist and are not among those of `rows`."""
     if not table.exists():
         return []
     new = {row["file"] for row in rows}
@@ -75,13 +75,13 @@ def rows_kept(table: Path, rows: Iterable[dict]) -> list[dict]:
 
 
 def _sas_text(value: object) -> str:
-    """SAS stores numbers as floats and its special missing codes as NaN."""
+    """A SAS cell as text. SAS stores integers as floats and special missing values as NaN."""
     if value is None or value != value:
         return ""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def write_excluded(path: Path, excluded: Iterable[tuple[str, str]]) -> None:
-    """Write what was left out as a CSV file with the columns source and reason."""
+    """Write excluded files as a CSV file with the columns source and reason."""
     rows = ({"source": source, "reason": reason} for source, reason in excluded)
     write_table(path, ["source", "reason"], rows)

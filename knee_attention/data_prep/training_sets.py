@@ -1,4 +1,4 @@
-"""A folder of knees that networks are trained on: train|validation|test/<grade>/<id>_R.png."""
+"""Making the folder of a training set: train|validation|test/<grade>/<id>_R.png."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ from knee_attention.files import remove_remains, write_table, written_whole
 from knee_attention.films.names import knee_name
 
 MANIFEST_COLUMNS = ["id", "subject", "side", "kl", "split", "file", "cohort", "visit", "source"]
-"""Columns of manifest.csv; `file` is relative to the folder it lies in."""
+"""Columns of manifest.csv; `file` is relative to the manifest's folder."""
 
 
 def is_manifest(file: Path) -> bool:
@@ -44,17 +44,17 @@ def split_rows(
 
     Args:
         knees: rows with id, subject, side, kl, source.
-        test: share of the test set; with folds it is one fold.
-        validation: share of what is left.
-        seed: of the draw.
-        by_knee: let the knees of a subject part, as the paper's wording has it.
-        folds: of a cross-validation; every knee is in one fold's test set.
+        test: share of the test set; ignored with several folds, where the test set is one fold.
+        validation: share of the remaining knees.
+        seed: seed of the draw.
+        by_knee: split knees instead of subjects, as the paper's wording suggests.
+        folds: number of folds of a cross-validation; every knee is in one fold's test set.
 
     Returns:
-        For each fold (one without cross-validation) the rows with split and file, sorted.
+        For each fold (one without cross-validation) the rows with split and file, sorted by file.
 
     Raises:
-        InputError: there are too few subjects for every split to get one.
+        InputError: there are fewer subjects than needed for non-empty splits.
     """
     owners = [f"{row['id']} {row['side']}" if by_knee else row["subject"] for row in knees]
     grades = [row["kl"] for row in knees]
@@ -74,7 +74,8 @@ def split_rows(
         empty = [name for name in SPLITS if name not in assignment.values()]
         if empty:
             raise InputError(
-                f"too few subjects to split: {len(set(owners))} leave none for {', '.join(empty)}"
+                f"too few subjects to split: with {len(set(owners))} subjects these splits stay "
+                f"empty: {', '.join(empty)}"
             )
     return [
         sorted(
@@ -91,19 +92,21 @@ def _with_file(row: dict, split: str) -> dict:
 
 
 def place(folder: Path, rows: Sequence[dict], origin: Path, copy: bool) -> tuple[int, int]:
-    """Put the knees where their rows say, by hard links where possible, and write manifest.csv.
+    """Link or copy the knees to the files in their rows, and write manifest.csv.
 
-    The manifest is written before the knees, so that a killed run is one whose knees are known.
+    Hard links are used if possible. The manifest is written before the knees, so that it lists the
+    knees of a killed run.
 
     Args:
-        folder: the training set's folder; what lies in place already stays as it is, and what the
-            manifest of an earlier run has and the rows have not is removed.
-        rows: one of the lists `split_rows` gives.
-        origin: the folder of the knees; what an earlier run took from elsewhere is not removed.
+        folder: the training set's folder. Knees that already exist are kept. Knees in an earlier
+            run's manifest that are not among the rows are removed.
+        rows: one of the lists that `split_rows` returns.
+        origin: the folder of the knees. Knees that an earlier run took from another folder are not
+            removed; they cause an error.
         copy: copy instead of linking.
 
     Returns:
-        How many knees had not been there, and how many were removed.
+        The number of new knees, and the number of removed knees.
 
     Raises:
         InputError: the folder holds knees of another origin, or cannot be written.
@@ -115,18 +118,18 @@ def place(folder: Path, rows: Sequence[dict], origin: Path, copy: bool) -> tuple
     there = [file.name for split in SPLITS for file in graded_files(folder, split)]
     others = [name for name in there if name not in files]
     earlier = read_manifest(folder) if others else {}
-    strangers = sorted(name for name in others if name not in earlier)
-    if strangers:
+    foreign = sorted(name for name in others if name not in earlier)
+    if foreign:
         raise InputError(
-            f"{folder} holds {len(strangers)} knees that are not of this split, "
-            f"{strangers[0]} among them; choose another folder"
+            f"{folder} holds {len(foreign)} knees that do not belong to this split, such as "
+            f"{foreign[0]}; choose another folder"
         )
     sources = (earlier[name].get("source") for name in others)
     if any(source and not Path(os.path.abspath(source)).is_relative_to(os.path.abspath(origin))
            for source in sources):  # fmt: skip
         raise InputError(
-            f"{folder} holds {len(others)} knees that would be removed, of another folder than "
-            f"{origin}; choose another folder"
+            f"{len(others)} knees in {folder} would be removed, but they come from another folder "
+            f"than {origin}; choose another folder"
         )
     remove_remains(folder.glob("*/*/.*"))
     new = 0
@@ -138,8 +141,8 @@ def place(folder: Path, rows: Sequence[dict], origin: Path, copy: bool) -> tuple
             target = folder / row["file"]
             if not _same_file(Path(row["source"]), target, copy):
                 new += 1
-                with written_whole(target) as beside:
-                    _link_or_copy(row["source"], beside, copy)
+                with written_whole(target) as temporary:
+                    _link_or_copy(row["source"], temporary, copy)
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror}") from None
     return new, len(others)
@@ -156,8 +159,8 @@ def _same_file(source: Path, target: Path, copied: bool) -> bool:
 def _link_or_copy(source: str, target: Path, copy: bool) -> None:
     if not copy:
         try:
-            os.link(os.path.realpath(source), target)  # a link itself would lead nowhere there
+            os.link(os.path.realpath(source), target)  # a relative symbolic link would break
             return
-        except OSError:  # another file system, or one without hard links
+        except OSError:  # another file system, or no support for hard links
             pass
     shutil.copyfile(source, target)

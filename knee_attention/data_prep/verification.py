@@ -1,4 +1,4 @@
-"""Is a training set what it says it is?"""
+"""Checking a finished training set against its manifest and for duplicates."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -20,25 +20,25 @@ from knee_attention.films.image_files import read_image
 
 
 def verify(path: Path, workers: int = 1) -> tuple[list[dict], list[str]]:
-    """Check a finished training set, as training reads it: its counts, its subjects, its images.
+    """Check the manifest, the subjects and the images of a finished training set.
 
     Args:
         path: a folder with train, validation (or val) and test, or an HDF5 file.
-        workers: processes that read images.
+        workers: number of processes that read images.
 
     Returns:
-        One row per knee (file, subject, kl, split, pixels), and a sentence for every fault, what
-        training would refuse among them.
+        One row per knee (file, subject, kl, split, pixels), and a sentence for every fault. Faults
+        include everything that training would refuse.
 
     Raises:
-        InputError: no training set.
+        InputError: the path is not a training set.
     """
     if path.is_dir():
         rows, faults = _read_folder(path, workers)
     else:
         rows, faults = _read_hdf5(path), []
     if not rows:
-        raise InputError(f"{path} is no training set: no images in train, validation or test")
+        raise InputError(f"{path} is not a training set: no images in train, validation or test")
     splits_of, files_of = defaultdict(set), defaultdict(list)
     for row in rows:
         splits_of[row["subject"]].add(row["split"])
@@ -48,7 +48,7 @@ def verify(path: Path, workers: int = 1) -> tuple[list[dict], list[str]]:
             faults.append(f"subject {subject} is in {' and '.join(sorted(splits))}")
     for files in sorted(files_of.values()):
         if len(files) > 1:
-            faults.append(f"the same image {len(files)} times: {', '.join(files[:4])}")
+            faults.append(f"{len(files)} files hold the same image: {', '.join(files[:4])}")
     return rows, faults
 
 
@@ -57,7 +57,7 @@ def _read_folder(folder: Path, workers: int) -> tuple[list[dict], list[str]]:
     manifest = Manifest.read(folder)
     names = [file.name for file in files]
     missing = [name for name in manifest.missing(names) if not (folder / name).exists()]
-    faults += [f"{name} is in manifest.csv and missing" for name in missing]
+    faults += [f"{name} is in manifest.csv, but the file is missing" for name in missing]
     faults += [f"{name} is not in manifest.csv" for name in sorted(manifest.unlisted(names))]
     rows = []
     hashes = dict(in_parallel(_hash_or_reason, [file.path for file in files], workers))
@@ -69,14 +69,15 @@ def _read_folder(folder: Path, workers: int) -> tuple[list[dict], list[str]]:
         place = {"split": file.split, "kl": str(file.grade)}
         listed = {**place, **(manifest.row_of(file.name) or {})}
         if any(listed[column] != value for column, value in place.items()):
-            faults.append(f"{file.name} is {listed['split']}, grade {listed['kl']} in manifest.csv")
+            faults.append(f"{file.name} has split {listed['split']} and grade {listed['kl']} in "
+                          "manifest.csv")
         subject = manifest.subject_of(file.name)
         rows.append({"file": file.name, "subject": subject, **place, "pixels": pixels})
     return rows, faults
 
 
 def _files(folder: Path) -> tuple[list[GradedFile], list[str]]:
-    """The images that training would read, and what it would refuse."""
+    """The images that training reads, and faults for files that it refuses."""
     files, faults = [], []
     for split in SPLITS:
         try:

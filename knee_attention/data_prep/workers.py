@@ -1,4 +1,4 @@
-"""Work on many files: in parallel, restartable, and with an account of every one of them."""
+"""Processing many files in parallel, resumably, with a summary at the end."""
 
 import multiprocessing
 import os
@@ -18,27 +18,29 @@ from knee_attention.files import remove_remains
 from knee_attention.startup import ignore_dicom_warnings
 
 Work = Callable[[Path], list[dict]]
-"""Takes a source, gives one row per file written (its name under "file"); raises ImageError."""
+"""A function that processes a source file. It returns one row per file written, with its name in
+"file", and raises ImageError for a source that cannot be used."""
 
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
-"""Has glibc keep a film's memory for the next film: handed back and asked for again, the 2,900 page
-faults of a 2494x2048 film took a tenth of a worker's time. Other C libraries ignore it."""
+"""Environment variables that make glibc keep freed memory for the next film. Without them, 2,900
+page faults per film of 2494x2048 pixels take a tenth of a worker's time. Other C libraries ignore
+these variables."""
 
 
 def process_files(
     sources: Iterable[Path], work: Work, journal: Journal, workers: int = 1, title: str = ""
 ) -> Account:
-    """Do the work on every source that no earlier run has finished.
+    """Process every source that no earlier run finished.
 
     Args:
         sources: the files.
-        work: a function that can be pickled.
-        journal: where outcomes are kept.
-        workers: processes; 1 works in this one.
-        title: what the progress bar says.
+        work: the function for one file; it must be picklable.
+        journal: where outcomes are recorded.
+        workers: number of processes; with 1 this process does the work.
+        title: the progress bar's text.
 
     Returns:
-        The account, in the order of the sources; its rows also have "source".
+        The summary, in the order of the sources; its rows also have "source".
 
     Raises:
         InputError: outputs cannot be written, or a worker died.
@@ -55,7 +57,7 @@ def process_files(
     attempts = in_parallel(partial(_attempt, work), to_do, workers)
     with tqdm(total=len(sources), initial=len(sources) - len(to_do), desc=title) as progress:
         for source, outcome in attempts:
-            if not outcome.pop("passing"):  # else the next run tries again
+            if not outcome.pop("passing"):  # the next run retries after a passing error
                 journal.add(source, outcome)
             outcomes[source] = outcome
             progress.update()
@@ -77,7 +79,7 @@ def _attempt(work: Work, source: Path) -> dict:
 
 
 def in_parallel(function: Callable, items: list, workers: int) -> Iterator[tuple]:
-    """Yield (item, function(item)) from processes as they come, holding a few at a time."""
+    """Yield (item, function(item)) from worker processes as they finish; few are held in memory."""
     if workers == 1 or len(items) < 2:
         for item in items:
             yield item, function(item)
@@ -99,15 +101,15 @@ def in_parallel(function: Callable, items: list, workers: int) -> Iterator[tuple
                 yield pending.pop(future), future.result()
     except BrokenProcessPool:
         raise InputError(
-            "a worker process died, perhaps for want of memory; "
-            "the same command goes on from here, with fewer --workers if need be"
+            "a worker process died, perhaps because memory ran out; repeat the command to resume, "
+            "with fewer --workers if it dies again"
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _begin_worker(function: Callable) -> None:
-    """Take the function once, not with every item: it may carry a large table."""
+    """Receive the function once per worker, not with every item: it may hold a large table."""
     import cv2
 
     global _function
@@ -123,6 +125,6 @@ def _call(item):
 
 
 def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
+    """End this worker when its parent dies; otherwise it would wait for work forever."""
     multiprocessing.parent_process().join()
     os._exit(1)

@@ -1,1 +1,1 @@
-"""Knees by split, and how training meets them."""
+"""Data sets: knees by split, read from folders or HDF5 files, and batches for training."""

@@ -1,7 +1,7 @@
-"""What training does to a knee so that the network cannot learn it by heart.
+"""Random distortions of training knees.
 
-Flipping left and right is the paper's (section 4). `strong` adds what differs between films of one
-knee: how the leg lay, how far the film was away, how it was exposed.
+The paper only flips knees left to right (section 4). `strong` adds the differences between films of
+one knee: position of the leg, distance of the film, exposure.
 """
 
 from dataclasses import dataclass
@@ -10,31 +10,31 @@ import cv2
 import numpy as np
 
 ROTATION = 10.0
-"""Degrees, at most, to either side."""
+"""The largest rotation in degrees, to either side."""
 
 SHIFT = 0.06
-"""Part of the height and of the width, at most, in either direction."""
+"""The largest shift as a part of the height and of the width, in either direction."""
 
 ZOOM = 0.10
-"""Part by which a knee grows or shrinks, at most."""
+"""The largest part by which a knee is enlarged or shrunk."""
 
 GAMMA = 1.25
-"""Largest exponent of the grey values; the smallest is its inverse."""
+"""The largest exponent of the grey values; the smallest is its inverse."""
 
 CONTRAST = 0.15
-"""Part by which grey values spread or shrink around the middle grey, at most."""
+"""The largest part by which the contrast around the middle grey rises or falls."""
 
 BRIGHTNESS = 15.0
-"""Grey values of 255, at most, added or taken away."""
+"""The largest number of grey values, of 255, that is added or subtracted."""
 
 
 @dataclass(frozen=True)
 class Distortions:
-    """How each knee of a split is changed in one epoch.
+    """The distortion of each knee of a split in one epoch.
 
     Attributes:
         angles: `(n,)` degrees, counter-clockwise.
-        scales: `(n,)` factors of size.
+        scales: `(n,)` zoom factors.
         shifts: `(n, 2)` parts of the width (to the right) and of the height (downwards).
         gammas: `(n,)` exponents of the grey values in 0-1; above 1 darkens.
         contrasts: `(n,)` factors of the distance to middle grey.
@@ -50,7 +50,7 @@ class Distortions:
 
     @classmethod
     def draw(cls, count: int, generator: np.random.Generator) -> "Distortions":
-        """One of each for `count` knees, evenly spread within the limits above."""
+        """Draw distortions of `count` knees, uniformly within the limits above."""
 
         def within(limit: float, *shape: int) -> np.ndarray:
             return generator.uniform(-limit, limit, (count, *shape))
@@ -65,15 +65,20 @@ class Distortions:
         )
 
     def apply(self, knee: np.ndarray, position: int) -> np.ndarray:
-        """A knee `(height, width)` uint8, after equalisation, as this epoch shows it."""
+        """Distort a knee.
+
+        Args:
+            knee: `(height, width)` uint8, after equalisation.
+            position: the knee's index in its split.
+        """
         return cv2.LUT(self.move(knee, position), self._grey_table(position))
 
     def move(self, image: np.ndarray, position: int) -> np.ndarray:
-        """Turned, zoomed and shifted; what comes in from outside is the image's reflection.
+        """Rotate, zoom and shift an image; beyond its border it is reflected.
 
         Args:
-            image: `(height, width)` uint8: a knee, or a mask that has to stay over it.
-            position: the knee's place in its split.
+            image: `(height, width)` uint8: a knee, or its mask.
+            position: the knee's index in its split.
         """
         height, width = image.shape
         centre = ((width - 1) / 2, (height - 1) / 2)

@@ -1,4 +1,4 @@
-"""Knees in batches, as Keras takes them."""
+"""Batches of knees for Keras."""
 
 from math import ceil, gcd
 
@@ -9,29 +9,29 @@ from knee_attention.datasets.augmentation import Distortions
 from knee_attention.datasets.knees import Knees
 
 EVALUATION_BATCH = 32
-"""Knees a batch where nothing is learnt: what is fast, whatever the training takes."""
+"""Knees per batch in evaluation. It is chosen for speed and independent of the training's."""
 
 
 class KneeBatches(keras.utils.PyDataset):
     """Batches of knees and their grades.
 
-    Order, flips and distortions of an epoch follow from the seed and the epoch's number alone, so
-    that a resumed training sees what an unbroken one would have seen.
+    Order, flips and distortions of an epoch depend only on the seed and the epoch's number. So a
+    resumed training sees the same batches as an uninterrupted one.
 
     Args:
         knees: the knees of a split.
         outputs: names of the model's outputs; each gets the same grades.
-        batch_size: number of knees a batch; the last may be smaller.
+        batch_size: number of knees per batch; the last batch may be smaller.
         training: shuffle, and flip half of the knees left to right.
-        seed: decides everything drawn.
-        augment: `flips`, or `strong`: also distort each knee as `augmentation.py` says.
+        seed: seed of the order, the flips and the distortions.
+        augment: `"flips"`, or `"strong"` to also distort each knee as in `augmentation`.
         devices: number of devices that share each batch.
 
     Yields:
         `(batch, height, width, 1)` uint8 and `{output: (batch,) int64}`; for several devices also
-        the knees' weights, `(batch,)` float32. A batch that cannot be shared evenly holds all of
-        its knees several times, each time by so much less weight: its means, batch statistics
-        included, are as they were, and no knee is invented or left out.
+        the knees' weights, `(batch,)` float32. A batch that cannot be divided evenly among the
+        devices repeats all of its knees, with correspondingly lower weights. Its means and batch
+        statistics stay the same.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class KneeBatches(keras.utils.PyDataset):
         self.start(0)
 
     def start(self, epoch: int) -> None:
-        """Take the order, the flips and the distortions of an epoch."""
+        """Draw the order, the flips and the distortions of an epoch."""
         self.order = np.arange(len(self.knees))
         self.flipped = np.zeros(len(self.knees), bool)
         self.distortions = None
@@ -82,7 +82,11 @@ class KneeBatches(keras.utils.PyDataset):
         return self.seen(positions)[..., np.newaxis], dict.fromkeys(self.outputs, grades)
 
     def seen(self, positions: np.ndarray) -> np.ndarray:
-        """The knees at these places of the split as the epoch shows them, `(n, height, width)`."""
+        """The knees at these positions of the split, flipped and distorted for the epoch.
+
+        Returns:
+            `(n, height, width)` uint8.
+        """
         images = self.knees.images[positions]
         flipped = self.flipped[positions]
         images[flipped] = images[flipped, :, ::-1]

@@ -1,4 +1,4 @@
-"""Prepared knees of the three splits, from a folder or an HDF5 file."""
+"""Loading a data set from a folder or an HDF5 file."""
 
 import os
 from collections.abc import Sequence
@@ -34,18 +34,32 @@ def load_dataset(
     wanted: tuple[str, ...] = SPLITS,
     polarity: str = "auto",
 ) -> Dataset:
-    """Read a data folder or HDF5 file.
+    """Read a data folder or an HDF5 file and prepare its knees.
 
     Args:
-        path: a folder as `layout` describes it, or a file of `data_prep/make_dataset.py --h5`.
+        path: a folder with the layout of module `layout`, or a file that
+            `data_prep/make_dataset.py --h5` wrote.
         size: height and width of the prepared knees in pixels.
-        limit: at most this many knees a split, each grade in its share.
+        limit: at most this many knees per split, in the split's proportions of grades.
         seed: decides which knees a limit keeps.
-        wanted: the splits to read; the test split may be missing, unless it alone is asked for.
-        polarity: `auto` turns photographic negatives, `as-is` takes every image as it is.
+        wanted: the splits to read. The test split may be missing, unless only it is wanted.
+        polarity: `"auto"` inverts photographic negatives, `"as-is"` keeps every image as it is.
 
     Raises:
-        InputError: nothing there, another layout, an empty split, no readable image.
+        InputError: the path is missing, has another layout, an empty split, or no readable image.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from knee_attention.films.image_files import write_image
+        >>> from knee_attention.phantoms.film import phantom_film
+        >>> film = phantom_film((2, 2), seed=0).image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_image(Path(folder, "train", "2", "9000001_R.png"), film)
+        ...     write_image(Path(folder, "validation", "2", "9000002_R.png"), film)
+        ...     knees = load_dataset(folder, size=(320, 224)).splits["train"]
+        >>> knees.images.shape, knees.grades.tolist(), knees.subjects
+        ((1, 320, 224), [2], ['9000001'])
     """
     path = Path(path)
     if is_hdf5(path):
@@ -54,17 +68,21 @@ def load_dataset(
 
 
 def preparation_of(path: str | os.PathLike) -> Preparation:
-    """How the knees of a data folder or HDF5 file are prepared, told without reading an image.
+    """The preparation that a data folder or HDF5 file records; no image is read.
 
     Raises:
-        InputError: nothing there, no data set, or a preparation that is not known here.
+        InputError: the path is missing, is not a data set, or has a record with unknown options.
     """
     path = Path(path)
     return Preparation(read_contents(path).cutting if is_hdf5(path) else Cutting.read(path))
 
 
 def is_hdf5(path: Path) -> bool:
-    """Whether a data set is a file, and no folder; refuse what is neither."""
+    """Whether a data set is an HDF5 file; False for a folder.
+
+    Raises:
+        InputError: the path is missing or is another file.
+    """
     if not path.exists():
         raise InputError(f"{path}: no such folder or file")
     if path.is_file() and path.suffix.lower() not in HDF5_SUFFIXES:
@@ -73,6 +91,7 @@ def is_hdf5(path: Path) -> bool:
 
 
 def may_be_missing(split: str, wanted: Sequence[str]) -> bool:
+    """Whether a split is optional: the test split, unless only it is wanted."""
     return split == "test" and len(wanted) > 1
 
 
@@ -89,7 +108,7 @@ def _load_folder(root: Path, size, limit, seed, wanted, polarity) -> Dataset:
         images, turned, trimmed, failed = _read_knees(asked, size, preparation, polarity)
         if len(failed) == len(asked):
             raise InputError(f"{split_folder(root, split)}: none of its {len(asked)} images can "
-                             f"be read (the first: {failed[0].reason})")
+                             f"be read (the first error: {failed[0].reason})")
         unreadable += [*failed.values(), *unread_images(root, split)]
         kept = [file for position, file in enumerate(asked) if position not in failed]
         names = [file.name for file in kept]
@@ -113,8 +132,12 @@ def _load_folder(root: Path, size, limit, seed, wanted, polarity) -> Dataset:
 def _read_knees(
     files: Sequence[GradedFile], size: tuple[int, int], preparation: Preparation, polarity: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[int, ImageError]]:
-    """Decode once, in threads, into one array; which images were inverted, which had a frame, and
-    what failed."""
+    """Read and prepare knees in threads.
+
+    Returns:
+        The images `(n, height, width)` uint8; which of them were inverted and which had a frame,
+        both `(n,)` bool; and the errors by position in `files`. n does not count failed files.
+    """
     images = np.empty((len(files), *size), np.uint8)
     turned, trimmed = np.zeros((2, len(files)), bool)
     failed = {}
@@ -145,7 +168,7 @@ def _load_hdf5(path: Path, size, limit, seed, wanted, polarity) -> Dataset:
         if len(rows) == 0:
             if may_be_missing(split, wanted):
                 continue
-            raise InputError(f"{path}: it holds no {split} knees")
+            raise InputError(f"{path}: it holds no knees of the {split} split")
         rows = rows[stratified_subset(contents.grades[rows], limit, seed)]
         images = StoredImages(path, rows, size, preparation, polarity)
         files = [contents.names[row] for row in rows]

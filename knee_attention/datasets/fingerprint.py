@@ -1,4 +1,4 @@
-"""What a data set holds, image by image, so that a run recognises the data it began on."""
+"""Records of a data set's images, with which a resumed run checks that the data are the same."""
 
 import csv
 import hashlib
@@ -23,23 +23,24 @@ from knee_attention.errors import InputError
 from knee_attention.files import open_hdf5, unescaped, write_table
 
 DIGEST_LENGTH = 16
-"""Of an image's digest: 7,000 images share none by chance, and the table stays small."""
+"""Hexadecimal digits of an image's digest. They suffice to tell 7,000 images apart."""
 
 PORTION = 256
-"""Images that a thread reads in one go."""
+"""Number of images that a thread reads per task."""
 
 MOST_DIGESTS = 2**17
-"""Digests kept in memory, so that a table's experiments read each image once."""
+"""Number of digests kept in memory, so that several experiments read each image only once."""
 
 
 class ImageRecord(NamedTuple):
     """One image of a data set.
 
     Attributes:
-        split: the split it is in.
-        file: its name without its folder, or `<id>_<side>` in an HDF5 file.
-        label: what is known of it: the Kellgren-Lawrence grade.
-        digest: of the file's bytes, or of the pixels in an HDF5 file; blank if it cannot be read.
+        split: the image's split.
+        file: its file name without the folder, or `<id>_<side>` in an HDF5 file.
+        label: its label: the Kellgren-Lawrence grade.
+        digest: digest of the file's bytes, or of the pixels in an HDF5 file; blank if the file
+            cannot be read.
     """
 
     split: str
@@ -54,21 +55,22 @@ def dataset_records(
     seed: int = 0,
     wanted: tuple[str, ...] = SPLITS,
 ) -> tuple[ImageRecord, ...]:
-    """The images of a data folder or HDF5 file that `load_dataset` reads for the same arguments,
-    also those that it finds to be unreadable.
+    """Records of the images that `load_dataset` reads with the same arguments.
+
+    Images that turn out to be unreadable are included.
 
     Raises:
-        InputError: `load_dataset` refuses the data too.
+        InputError: as for `load_dataset`.
     """
     path = Path(path)
     return (_hdf5_records if is_hdf5(path) else _folder_records)(path, limit, seed, wanted)
 
 
 def file_records(images: Iterable[tuple[str, str, str, Path]]) -> tuple[ImageRecord, ...]:
-    """The records of any images.
+    """Records of any image files.
 
     Args:
-        images: split, name, label, and the file of each.
+        images: split, name, label and path of each.
     """
     images = list(images)
 
@@ -91,10 +93,10 @@ def write_records(path: Path, records: Iterable[ImageRecord]) -> None:
 
 
 def read_records(path: Path) -> tuple[ImageRecord, ...]:
-    """Read what `write_records` wrote.
+    """Read records that `write_records` wrote.
 
     Raises:
-        InputError: a damaged file.
+        InputError: the file is missing or damaged.
     """
     try:
         with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
@@ -103,13 +105,14 @@ def read_records(path: Path) -> tuple[ImageRecord, ...]:
                 return tuple(ImageRecord._make(map(unescaped, row)) for row in rows)
     except (OSError, csv.Error, TypeError, ValueError):
         pass
-    raise InputError(f"{path}: a damaged file, which should say what data the run began on")
+    raise InputError(f"{path}: the file is damaged; it should list the images that the run "
+                     "was started with")
 
 
 def difference(before: Iterable[ImageRecord], now: Iterable[ImageRecord]) -> str:
-    """How two sets of images differ, in words; blank if they hold the same.
+    """The difference between two sets of images, in words; blank if they are the same.
 
-    The order of the images does not matter, nor where their folder lies.
+    Neither the order of the images nor the path of their folder matters.
     """
     before, now = sorted(before), sorted(now)
     if before == now:
@@ -131,7 +134,7 @@ def difference(before: Iterable[ImageRecord], now: Iterable[ImageRecord]) -> str
 
 
 def _by_name(records: Iterable[ImageRecord]) -> dict[str, list[ImageRecord]]:
-    """Records by name; a split may hold a name of another split."""
+    """Group records by file name; several splits may have the same name."""
     found = defaultdict(list)
     for record in records:
         found[record.file].append(record)
@@ -167,14 +170,14 @@ def _folder_records(root: Path, limit, seed, wanted) -> tuple[ImageRecord, ...]:
 def _file_digest(path: Path) -> str:
     try:
         status = path.stat()
-        regular = stat.S_ISREG(status.st_mode)  # of a pipe one would wait for ever
+        regular = stat.S_ISREG(status.st_mode)  # reading a pipe would block
         return _digest_of_file(str(path), *_stamp(status)) if regular else ""
     except OSError:
         return ""
 
 
 def _stamp(status: os.stat_result) -> tuple[int, ...]:
-    """What changes whenever a file's content does."""
+    """Values of a file's status of which at least one changes when the content does."""
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
@@ -215,10 +218,12 @@ def _stored_digests(path: str, rows: tuple[int, ...], *stamp: int) -> list[str]:
 
 
 def _stored_pixels(images: h5py.Dataset, row: int, as_stored: bool) -> bytes:
-    """The pixels of one knee; where each lies by itself as it is, without what HDF5 does for it,
-    which takes four times as long.
+    """The bytes of one knee's pixels.
+
+    If each knee is an uncompressed chunk (`as_stored`), the chunk is read directly, which is four
+    times as fast.
     """
     if as_stored:
-        with suppress(OSError, RuntimeError, ValueError):  # never written, or damaged
+        with suppress(OSError, RuntimeError, ValueError):  # the chunk is missing or damaged
             return images.id.read_direct_chunk((row, 0, 0))[1]
     return stored_knee(images, row).tobytes()

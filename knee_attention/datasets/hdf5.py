@@ -1,8 +1,8 @@
-"""A data set as one HDF5 file: what it says of its knees, and their images as they are asked for.
+"""Reading a data set from an HDF5 file; images are read on demand.
 
 Its datasets are `images` (n, height, width) uint8, `grades` (n,) int8, and the UTF-8 strings `ids`,
-`sides` ("R", "L"), `subjects`, `splits`, each (n,); its attribute `cutting` says as JSON how the
-knees were cut, where that is known.
+`sides` ("R", "L"), `subjects` and `splits`, each (n,). The optional attribute `cutting` holds the
+fields of the `Cutting` as JSON.
 """
 
 import json
@@ -24,22 +24,22 @@ from knee_attention.films.preparation import Preparation
 from knee_attention.kl import GRADES
 
 FORMAT = "knee_attention dataset 1"
-"""The root attribute `format` of such a file."""
+"""The value of the root attribute `format`."""
 
 TEXTS = ("ids", "sides", "subjects", "splits")
-"""The columns of strings."""
+"""The datasets of strings."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What an HDF5 file says of its n knees.
+    """The table of the n knees in an HDF5 file, without their images.
 
     Attributes:
         grades: `(n,)` int64 Kellgren-Lawrence grades.
-        names: `<id>_<side>` of each.
-        subjects: `(n,)` the person each knee belongs to.
+        names: `<id>_<side>` of each knee.
+        subjects: `(n,)` the person of each knee.
         splits: `(n,)` `"train"`, `"validation"` or `"test"`.
-        cutting: how the knees were cut, where that is known.
+        cutting: how the knees were cut; None if unknown.
     """
 
     grades: np.ndarray
@@ -50,20 +50,20 @@ class Contents:
 
 
 def read_contents(path: Path) -> Contents:
-    """Read what an HDF5 file says of its knees, without their images.
+    """Read the table of the knees in an HDF5 file, without their images.
 
     Raises:
-        InputError: no such file, a damaged one, one of another format, or one whose columns are
-            missing, of several lengths, or hold other grades or splits.
+        InputError: the file is missing, damaged or of another format; or its columns are missing,
+            differ in length, or hold unknown grades or splits.
     """
     try:
         with open_hdf5(path) as file:
             if file.attrs.get("format") != FORMAT:
-                raise InputError(f"{path}: no data set of knees, its attribute format is not "
+                raise InputError(f"{path}: not a data set of knees; its attribute format is not "
                                  f"{FORMAT!r}")
             missing = [name for name in ("images", "grades", *TEXTS) if name not in file]
             if missing:
-                raise InputError(f"{path}: no data set of knees, it lacks {', '.join(missing)}")
+                raise InputError(f"{path}: not a data set of knees; it lacks {', '.join(missing)}")
             grades = file["grades"][:].astype(np.int64)
             texts = {name: file[name].asstr()[:] for name in TEXTS}
             lengths = {len(file["images"]), len(grades), *map(len, texts.values())}
@@ -73,7 +73,7 @@ def read_contents(path: Path) -> Contents:
     except (OSError, RuntimeError, TypeError, ValueError):
         raise InputError(f"{path}: not an HDF5 file, or a damaged one") from None
     if len(lengths) > 1:
-        raise InputError(f"{path}: a damaged data set, its columns have several lengths")
+        raise InputError(f"{path}: a damaged data set; its columns differ in length")
     if not np.isin(grades, GRADES).all():
         raise InputError(f"{path}: it holds grades other than 0 to 4")
     if not np.isin(texts["splits"], SPLITS).all():
@@ -88,20 +88,21 @@ def read_contents(path: Path) -> Contents:
 
 
 class StoredImages:
-    """The images of one split in an HDF5 file, read and prepared as they are asked for.
+    """The images of one split in an HDF5 file, read and prepared on demand.
 
-    Indexed like the array `(n, height, width)` uint8 of its knees.
+    It is indexed like an array `(n, height, width)` uint8.
 
     Args:
-        path: a file that `read_contents` has found in order.
-        rows: `(n,)` the places of the split's knees in the file.
+        path: a file that `read_contents` accepts.
+        rows: `(n,)` the rows of the split's knees in the file.
         size: height and width of the prepared knees in pixels.
-        preparation: what is done to a knee.
-        polarity: `auto` turns photographic negatives, `as-is` takes every image as it is.
+        preparation: how a knee is prepared.
+        polarity: `"auto"` inverts photographic negatives, `"as-is"` keeps every image as it is.
 
     Attributes:
-        negative: which knees of the file are turned; of other splits none.
-        framed: which of them have a border of one grey, which is taken off.
+        negative: for each row of the file, whether it belongs to the split and is inverted.
+        framed: for each row of the file, whether it belongs to the split and has a border of one
+            grey, which is cut off.
     """
 
     def __init__(
@@ -144,7 +145,7 @@ class StoredImages:
 
 
 def stored_knee(images: h5py.Dataset, row: int) -> np.ndarray:
-    """One knee of the dataset `images` of a file, `(height, width)` uint8.
+    """Read one knee from a file's dataset `images`, `(height, width)` uint8.
 
     Raises:
         InputError: this part of the file is damaged.
@@ -152,5 +153,5 @@ def stored_knee(images: h5py.Dataset, row: int) -> np.ndarray:
     try:
         return images[row]
     except OSError:
-        raise InputError(f"{images.file.filename}: a damaged file, its image {row} cannot be "
+        raise InputError(f"{images.file.filename}: a damaged file; its image {row} cannot be "
                          "read") from None

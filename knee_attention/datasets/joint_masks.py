@@ -1,4 +1,4 @@
-"""Masks of the joint that experts drew, matched with the knees of a data set by name."""
+"""Joint masks drawn by experts, matched to the knees of a data set by name."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from knee_attention.films.image_files import is_image_file, read_image
 from knee_attention.films.names import id_and_side
 
 JOINT_ABOVE = 127
-"""Grey values of a mask file above this are joint."""
+"""Pixels of a mask file with a higher grey value belong to the joint."""
 
 
 @dataclass(frozen=True)
 class JointMasks:
-    """The masks that belong to knees.
+    """The masks of a data set's knees.
 
     Attributes:
-        positions: `(n,)` which knees have a mask, in rising order.
-        joints: a `(height, width)` bool array each, at the size of the mask's file.
+        positions: `(n,)` positions of the knees with a mask, ascending.
+        joints: the mask of each, a `(height, width)` bool array of the mask file's size.
         left_out: one `ImageError` for each mask that cannot be used.
     """
 
@@ -33,23 +33,23 @@ class JointMasks:
 def joint_masks(
     folder: Path, files: Sequence[str], image_shape: Callable[[int], tuple[int, int]]
 ) -> JointMasks:
-    """Read the masks of a folder that have the name of a knee.
+    """Read the masks in a folder that have the name of a knee.
 
     Args:
-        folder: of images named like the knees, `<id>R`, `<id>_L` and the like, whatever their
+        folder: a folder of images with the knees' names, such as `<id>R` or `<id>_L`, and any image
             suffix.
         files: the name of each knee's file.
-        image_shape: from a knee's position to the height and width of its stored image, which
-            must be those of its mask.
+        image_shape: returns the height and width of a knee's stored image for its position. The
+            mask must have the same.
 
     Raises:
-        InputError: no such folder, or none of its masks can be used.
+        InputError: the folder is missing, or none of its masks can be used.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder of masks")
     places = {id_and_side(file): place for place, file in enumerate(files)}
-    found, left_out, strangers = {}, [], []
+    found, left_out, unmatched = {}, [], []
     files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     paths = [path for path in files if is_image_file(path)]
     reasons = {path: why_unread(path) for path in files if not is_image_file(path)}
@@ -59,15 +59,15 @@ def joint_masks(
             place = places[id_and_side(path)]
             found[place] = _joint(path, image_shape(place))
         except KeyError:
-            strangers.append(path)
+            unmatched.append(path)
         except ImageError as error:
             left_out.append(error)
-    if strangers:
-        more = f", nor of {len(strangers) - 1} more" if strangers[1:] else ""
-        reason = f"no knee of this name{more} among those measured"
-        left_out.append(ImageError(strangers[0], reason))
+    if unmatched:
+        more = f" or of {len(unmatched) - 1} more" if unmatched[1:] else ""
+        reason = f"no measured knee has the name of this mask{more}"
+        left_out.append(ImageError(unmatched[0], reason))
     if not found:
-        reason = f" (the first: {left_out[0]})" if left_out else ""
+        reason = f" (the first error: {left_out[0]})" if left_out else ""
         raise InputError(f"{folder}: none of its {len(paths)} masks can be used{reason}")
     positions = sorted(found)
     return JointMasks(np.array(positions), [found[place] for place in positions], left_out)
@@ -80,6 +80,6 @@ def _joint(path: Path, shape: tuple[int, int]) -> np.ndarray:
                          f"{shape[1]}x{shape[0]}")
     joint = mask > JOINT_ABOVE
     if not joint.any() or joint.all():
-        raise ImageError(path, "the mask marks nothing, or everything, as joint")
+        raise ImageError(path, "the mask marks no pixel or every pixel as joint")
     return joint
 

@@ -1,4 +1,4 @@
-"""Knees by split, in memory or on a disk."""
+"""The classes `Knees`, one split, and `Dataset`, all splits."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -18,15 +18,15 @@ class Knees:
     """The knees of one split.
 
     Attributes:
-        images: `(n, height, width)` uint8, prepared: an array, or what is indexed like one and
-            reads the knees at an array of positions from a disk.
+        images: `(n, height, width)` uint8, prepared: an array, or an object that is indexed by an
+            array of positions and reads from disk.
         grades: `(n,)` int64 Kellgren-Lawrence grades.
         files: the name of each knee's file, relative to the data set.
-        subjects: the person each knee belongs to.
-        masks: a `(height, width)` bool joint mask a knee, where the truth is known: of phantoms at
-            the images' size, of experts at that of their files.
-        turned: which of `files` are photographic negatives, shown here with bone bright.
-        trimmed: which of `files` had a border of one grey, which is taken off here.
+        subjects: the person of each knee.
+        masks: a `(height, width)` bool joint mask per knee, if known: a phantom's has the images'
+            size, an expert's the size of its file.
+        turned: those of `files` that are photographic negatives; `images` holds them inverted.
+        trimmed: those of `files` that had a border of one grey; it is cut off in `images`.
     """
 
     images: np.ndarray
@@ -41,7 +41,7 @@ class Knees:
         return len(self.grades)
 
     def take(self, positions: np.ndarray) -> "Knees":
-        """The knees at these positions, in their order."""
+        """The knees at these positions, in the same order."""
         files = [self.files[position] for position in positions]
         return Knees(
             images=self.images[positions],
@@ -54,7 +54,7 @@ class Knees:
         )
 
     def grade_counts(self) -> list[int]:
-        """Number of knees of each grade."""
+        """The number of knees of each grade."""
         return np.bincount(self.grades, minlength=len(GRADES)).tolist()
 
 
@@ -65,9 +65,10 @@ class Dataset:
     Attributes:
         splits: `{"train": Knees, "validation": Knees, "test": Knees}`; test may be absent.
         synthetic: whether the knees are phantoms.
-        unreadable: one `ImageError` for each file left out.
-        preparation: how films became these knees, as far as that is known.
-        manifest_remark: which images the manifest has no row for, to be said; mostly blank.
+        unreadable: one `ImageError` for each file that was skipped.
+        preparation: how films became these knees.
+        manifest_remark: a message about images without a row in the manifest; blank if there are
+            none.
     """
 
     splits: dict[str, Knees]
@@ -88,7 +89,7 @@ class Dataset:
 
 
 def stratified_subset(grades: np.ndarray, limit: int | None, seed: int) -> np.ndarray:
-    """Positions of at most `limit` knees, every grade in its share, in their first order."""
+    """Ascending positions of at most `limit` knees, in the same proportions of grades."""
     if limit is None or limit >= len(grades):
         return np.arange(len(grades))
     shuffled = np.random.default_rng(seed).permutation(len(grades))
@@ -98,7 +99,7 @@ def stratified_subset(grades: np.ndarray, limit: int | None, seed: int) -> np.nd
 
 
 def in_threads(work: Callable[[int], None], count: int, title: str) -> None:
-    """Do `work(0)` to `work(count - 1)` in threads, under a progress bar."""
+    """Call `work(0)` to `work(count - 1)` in threads, with a progress bar."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for _ in tqdm(pool.map(work, range(count)), total=count, desc=title, disable=None):
             pass

@@ -1,7 +1,7 @@
-"""How a folder of knees by split and grade is laid out: for who reads it, fills it or checks it.
+"""The layout of a data folder: `train|validation|test/<grade>/<image>`.
 
-`train|validation|test/<grade>/<image>`, grades 0 to 4, as the public knee sets have it; `val` is as
-good as `validation`. A manifest.csv, where there is one, tells the person of each knee.
+Grades are 0 to 4; `val` may stand for `validation`, as in the public knee sets. An optional
+manifest.csv names the person of each knee.
 """
 
 import csv
@@ -15,19 +15,19 @@ from knee_attention.kl import GRADES
 SPLITS = ("train", "validation", "test")
 
 FOLDERS = {"train": ("train",), "validation": ("validation", "val"), "test": ("test",)}
-"""The names that the folder of each split may have; the first is the one that is written."""
+"""The accepted folder names of each split. The first is used for writing."""
 
 MANIFEST = "manifest.csv"
-"""The table of the knees that `make_dataset.py` leaves in a data set."""
+"""The table of knees that `make_dataset.py` writes into a data set."""
 
 
 @dataclass(frozen=True)
 class GradedFile:
-    """An image of a data set, as its place tells.
+    """An image of a data set, with the split and grade of its folder.
 
     Attributes:
         path: the file.
-        name: the same relative to the data set, with slashes, as the manifest has it.
+        name: the path relative to the data set, with slashes, as in the manifest.
         split: `"train"`, `"validation"` or `"test"`.
         grade: the Kellgren-Lawrence grade.
     """
@@ -39,24 +39,26 @@ class GradedFile:
 
 
 def place_of(split: str, grade: int, name: str) -> str:
-    """Where a knee's file belongs, relative to the data set."""
+    """The path of a knee's file, relative to the data set."""
     return f"{FOLDERS[split][0]}/{grade}/{name}"
 
 
 def graded_files(root: Path, split: str) -> list[GradedFile]:
-    """The images of one split in the order of their grades and names, hidden ones left out.
+    """List the images of one split, sorted by grade and name, without hidden files.
 
     Args:
         root: the data set's folder.
         split: `"train"`, `"validation"` or `"test"`.
 
     Returns:
-        None at all where the split has no folder, or an empty one.
+        The images; an empty list if the split's folder is missing or empty.
 
     Raises:
-        InputError: the split has two folders, a folder that is no grade's, or a folder in one.
+        InputError: the split has two folders, a folder that is not a grade, or a folder inside a
+            grade's folder.
     """
-    from knee_attention.films.image_files import is_image_file  # OpenCV; many only ask for SPLITS
+    # Imported late: it needs OpenCV, and many users of this module only need SPLITS.
+    from knee_attention.films.image_files import is_image_file
 
     return [
         GradedFile(path, path.relative_to(root).as_posix(), split, grade)
@@ -66,8 +68,9 @@ def graded_files(root: Path, split: str) -> list[GradedFile]:
 
 
 def unread_images(root: Path, split: str) -> list[ImageError]:
-    """What looks like an image and is none of `graded_files`, with the reason: of another format,
-    not named like an image, or beside the grade folders.
+    """List files that look like images but are not among `graded_files`, with the reason.
+
+    They have another format, lack the suffix of an image, or lie outside the grade folders.
 
     Args:
         root: the data set's folder.
@@ -81,18 +84,18 @@ def unread_images(root: Path, split: str) -> list[ImageError]:
         return []
     graded = [path for path, _ in _graded_paths(root, split) if not is_image_file(path)]
     found = [(path, why_unread(path)) for path in graded]
-    beside = "an image beside the grade folders 0 to 4, so that its grade is not known"
+    outside = "an image outside the grade folders 0 to 4; its grade is unknown"
     for path in sorted(folder.iterdir()):
         if not (path.is_dir() or path.name.startswith(".") or is_picture(path)):
-            found.append((path, beside if is_image_file(path) else why_unread(path)))
+            found.append((path, outside if is_image_file(path) else why_unread(path)))
     return [ImageError(path, reason) for path, reason in found if reason]
 
 
 def _graded_paths(root: Path, split: str) -> list[tuple[Path, int]]:
-    """The files in a split's grade folders and their grades, in order, hidden ones left out.
+    """The files in a split's grade folders with their grades, sorted, without hidden files.
 
     Raises:
-        InputError: as `graded_files` does.
+        InputError: as for `graded_files`.
     """
     folder = split_folder(root, split)
     if folder is None:
@@ -102,30 +105,30 @@ def _graded_paths(root: Path, split: str) -> list[tuple[Path, int]]:
         if not child.is_dir() or child.name.startswith("."):
             continue
         if child.name not in {str(grade) for grade in GRADES}:
-            raise InputError(f"{child}: a grade folder is named 0, 1, 2, 3 or 4")
+            raise InputError(f"{child}: expected only grade folders named 0, 1, 2, 3 or 4 here")
         inside = sorted(path for path in child.iterdir() if not path.name.startswith("."))
         for path in inside:
             if path.is_dir():
-                raise InputError(f"{path}: a folder in a grade folder, which holds images alone")
+                raise InputError(f"{path}: a grade folder must not contain folders")
         found += [(path, int(child.name)) for path in inside]
     return found
 
 
 def split_folder(root: Path, split: str) -> Path | None:
-    """The folder of a split; None where there is none.
+    """The folder of a split; None without one.
 
     Raises:
-        InputError: it has two.
+        InputError: the split has two folders.
     """
     there = [root / name for name in FOLDERS[split] if (root / name).is_dir()]
     if len(there) > 1:
         names = " and ".join(folder.name for folder in there)
-        raise InputError(f"{root}: holds {names}, which are one split; keep one of them")
+        raise InputError(f"{root}: {names} are the same split; keep one of them")
     return there[0] if there else None
 
 
 def required_files(root: Path, split: str) -> list[GradedFile]:
-    """The images of a split that cannot be done without, as `graded_files` has them.
+    """List the images of a split, as `graded_files` does; the split must not be empty.
 
     Raises:
         InputError: there is no image, or `graded_files` refuses the folder.
@@ -134,21 +137,21 @@ def required_files(root: Path, split: str) -> list[GradedFile]:
     if folder is None:
         there = ", ".join(name for name in SPLITS if split_folder(root, name))
         only = f", only {there}" if there else ""
-        raise InputError(f"{root}: no folder {split!r}{only}; "
+        raise InputError(f"{root}: no folder named {split!r}{only}; "
                          "expected train|validation|test/<grade 0-4>/<image>")
     found = graded_files(root, split)
     if not found:
         unread = unread_images(root, split)
-        more = f", and {len(unread)} that are not read (the first: {unread[0]})" if unread else ""
+        more = f"; {len(unread)} files cannot be read (the first: {unread[0]})" if unread else ""
         raise InputError(f"{folder}: no images in its grade folders 0 to 4{more}")
     return found
 
 
 def read_manifest(root: Path) -> dict[str, dict[str, str]]:
-    """The rows of a data set's manifest by their column `file`; empty where there is none.
+    """The rows of a data set's manifest by their column `file`; empty without a manifest.
 
     Raises:
-        InputError: no table, or one without a column `file`.
+        InputError: the manifest is not a table, or has no column `file`.
     """
     manifest = root / MANIFEST
     if not manifest.is_file():

@@ -1,1 +1,1 @@
-"""What happens to an image before a network sees it."""
+"""Films: reading image files, finding knees, preparing them for a network."""

@@ -1,4 +1,4 @@
-"""Borders that no film has: a frame of one grey around an image, or the bars of a letterbox."""
+"""Artificial borders of images: frames of one grey and letterbox bars."""
 
 from dataclasses import dataclass
 
@@ -7,23 +7,25 @@ import numpy as np
 from knee_attention.films.grey import to_grey
 
 SAME = 8 / 255
-"""Grey values that differ by at most this part of the image's range count as one: frames that were
-saved as JPEG are not quite even."""
+"""Grey values that differ by at most this part of the image's range count as equal. JPEG adds noise
+to frames."""
 
 EDGE = 0.5
-"""A border ends in an edge: of its last row or column and the one behind it, at least this part of
-the pixels differs. Beside a leg the air becomes skin in a few rows first. Borders come in pairs, at
-the top and at the bottom or at both sides; the shadow of a collimator may lie at one side. None of
-the 6,604 crops of the public set has such borders; 24 have dark columns of one grey at a side."""
+"""A border ends in an edge: at least this part of the pixels differs between its last row or column
+and the next one. Air beside a leg does not: only a few of its pixels become skin at first.
+
+Borders come in pairs, at the top and bottom or at both sides. A single one can be the shadow of a
+collimator. None of the 6,604 crops of the public set has a pair of borders; 24 have dark columns of
+one grey at one side."""
 
 THIN = 1 / 16
-"""A frame of at most this part of the image's height is taken to go all the way round, where dark
-air at a side hides its edge."""
+"""A top and bottom border of at most this part of the height may belong to a frame on all four
+sides. The left and right borders then need no edge, because dark air can hide it."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """How many rows and columns at the four sides of an image are such a border."""
+    """The width in pixels of an image's border at each of its four sides."""
 
     top: int = 0
     bottom: int = 0
@@ -39,18 +41,25 @@ class Frame:
         return [self.left, self.top, self.right, self.bottom]
 
     def moved(self, box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-        """A box within the frame, left, top, width and height, in pixels of the whole image."""
+        """Convert a box from the image without its frame to the whole image.
+
+        Args:
+            box: left, top, width and height in pixels of the image without its frame.
+
+        Returns:
+            The same box in pixels of the whole image.
+        """
         return box[0] + self.left, box[1] + self.top, *box[2:]
 
 
 def find_frame(image: np.ndarray) -> Frame:
-    """The rows and columns at an image's sides that are of one grey and end in an edge.
+    """Find the borders of one grey that end in an edge.
 
     Args:
         image: `(height, width[, channels])`, any dtype.
 
     Returns:
-        The frame; an empty one of an image that has none.
+        The frame; all zeros if the image has none.
     """
     grey = to_grey(np.asarray(image))
     if min(grey.shape) < 3:
@@ -67,20 +76,27 @@ def find_frame(image: np.ndarray) -> Frame:
 
 
 def without_frame(image: np.ndarray) -> tuple[np.ndarray, Frame]:
-    """An image without its frame, a view of it, and the frame that was there."""
+    """Cut off an image's frame.
+
+    Args:
+        image: `(height, width[, channels])`, any dtype.
+
+    Returns:
+        A view of the image without its frame, and the frame.
+    """
     frame = find_frame(image)
     height, width = image.shape[:2]
     return image[frame.top : height - frame.bottom, frame.left : width - frame.right], frame
 
 
 def _pair(lines: np.ndarray, same: float) -> tuple[int, int]:
-    """How many of the first and of the last lines are such a border; zeros if not both are."""
+    """The number of border lines at the start and at the end; zeros unless both ends have one."""
     first, last = _border(lines, same), _border(lines[::-1], same)
     return (first, last) if first and last else (0, 0)
 
 
 def _border(lines: np.ndarray, same: float) -> int:
-    """How many of the first lines are of one grey, if they end in an edge; else 0."""
+    """The number of lines of one grey at the start; 0 if they do not end in an edge."""
     if not _even(lines[0], lines[0, 0], same).all():
         return 0
     other = np.flatnonzero(~_even(lines, lines[0, 0], same).all(axis=1))
@@ -91,5 +107,5 @@ def _border(lines: np.ndarray, same: float) -> int:
 
 
 def _even(pixels: np.ndarray, grey, same: float) -> np.ndarray:
-    """Which pixels have a grey, within `same`."""
+    """A bool array: which pixels differ from a grey value by at most `same`."""
     return np.abs(pixels.astype(np.float32) - np.float32(grey)) <= same

@@ -1,4 +1,4 @@
-"""How films become knees, and the file that says so beside them."""
+"""The options by which films were cut into knees, and the file that records them."""
 
 import os
 from dataclasses import asdict, dataclass
@@ -20,12 +20,12 @@ from knee_attention.limits import (
 )
 
 CUTTING = "cutting.json"
-"""What `Cutting` holds, in a folder of knees and in a training set made of it."""
+"""The file with the `Cutting` of a folder of knees, or of a training set made from one."""
 
 
 @dataclass(frozen=True)
 class Cutting:
-    """How films become knees, as `split_knees.py` was told.
+    """The options of `split_knees.py` that decide how films become knees.
 
     Attributes:
         split: `"auto"` or `"middle"`, as `legs.split_knees` takes it.
@@ -34,7 +34,10 @@ class Cutting:
         equalize: `"hist"`, `"clahe"` or `"none"`.
         flip_left: mirror left knees, so that they look like right ones.
         crop: `"half"` of a film, or a crop of the joint: `"square"` or `"antony"`, as
-            `joint_crops.crop_of` has them.
+            `joint_crops.crop_of` defines them.
+
+    Raises:
+        InputError: a field has an unknown value, or a size is out of range.
     """
 
     split: str = "auto"
@@ -56,25 +59,32 @@ class Cutting:
             type(side) is int and SMALLEST_SIDE <= side <= LARGEST_SIDE for side in self.size
         )
         if not known or not sides_fit:
-            raise InputError(f"expected a cutting with sides of {SMALLEST_SIDE} to {LARGEST_SIDE} "
-                             f"pixels. Received: {self}")
+            raise InputError("expected known options and a size of "
+                             f"{SMALLEST_SIDE} to {LARGEST_SIDE} pixels a side. Received: {self}")
 
     def knee(self, half: np.ndarray, side: str | None) -> np.ndarray:
-        """A half of a film, or a crop of a joint, as `split_knees.py` writes it, `(height, width)`
-        uint8.
+        """Prepare one knee as `split_knees.py` writes it.
+
+        Args:
+            half: half of a film or the crop of a joint, `(height, width[, channels])`, any dtype.
+            side: the patient's side, `"R"` or `"L"`; None if unknown.
+
+        Returns:
+            `(height, width)` uint8 of `size`.
 
         Raises:
-            ValueError: no image, or its side is not known and left knees are mirrored.
+            ValueError: not an image, or left knees are mirrored and the side is unknown.
         """
         if self.flip_left and side is None:
-            raise ValueError("left knees are mirrored, and the side of this one is not known; end "
+            raise ValueError("left knees are mirrored, but the side of this knee is unknown; end "
                              "the file's name in _R or _L")
         knee = prepare_knee(half, self.size, self.fit, self.equalize)
         return knee[:, ::-1] if self.flip_left and side == "L" else knee
 
     def described(self) -> dict:
-        """What `recorded` reads again. Of halves it says what it said before there were crops, so
-        that what was made then counts as made in this way.
+        """The fields as a dict for JSON, which `recorded` reads.
+
+        `crop` is left out for halves, so that records without this key stay equal to new ones.
         """
         record = asdict(self)
         if self.crop == "half":
@@ -83,30 +93,34 @@ class Cutting:
 
     @classmethod
     def read(cls, folder: Path) -> "Cutting | None":
-        """What a folder of knees says of their cutting; None where it says nothing.
+        """The cutting that a folder of knees records; None if it has no record.
 
         Raises:
-            InputError: the record is damaged or of a later version.
+            InputError: the record is damaged or from a later version.
         """
         path = folder / CUTTING
         return cls.recorded(read_json(path), path) if path.exists() else None
 
     @classmethod
     def recorded(cls, record: dict, source: str | os.PathLike) -> "Cutting":
-        """The cutting that one once `described`, in a file called `source`.
+        """The cutting in a record that `described` made.
+
+        Args:
+            record: the dict.
+            source: the file that holds it, named in the error.
 
         Raises:
-            InputError: it describes another kind of cutting.
+            InputError: the record has unknown keys or values.
         """
         try:
             return cls(**{**record, "size": tuple(record["size"])})
         except (KeyError, TypeError, ValueError):
-            raise InputError(f"{source}: its knees were cut in a way that is not known here "
-                             f"({record})") from None
+            raise InputError(f"{source}: unknown options for cutting knees ({record}); update "
+                             "knee_attention or make the knees again") from None
 
 
 def write_cutting(folder: Path, cutting: Cutting | None) -> None:
-    """Leave in a folder of knees how they were cut, or nothing where that is not known."""
+    """Write the cutting into a folder of knees; remove an old record if it is None."""
     if cutting:
         write_json(folder / CUTTING, cutting.described())
     else:

@@ -1,4 +1,4 @@
-"""What kind of image a file seems to be, by its first bytes and its name, before it is read."""
+"""The image format of a file, recognised by its first bytes or its suffix before it is read."""
 
 import re
 import struct
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 START = 2**10
-"""Bytes at a file's beginning that tell its kind."""
+"""Number of bytes at the start of a file that are enough to recognise its format."""
 
 DICOM = "DICOM"
 
@@ -17,7 +17,7 @@ OTHER_SUFFIXES = frozenset({
     ".avif", ".pbm", ".pgm", ".ppm", ".pnm", ".pam", ".pfm", ".exr", ".psd", ".tga", ".pcx",
     ".apng", ".dng", ".nii", ".mha", ".mhd", ".nrrd",
 })  # fmt: skip
-"""Of images in formats that are not read here."""
+"""Suffixes of image formats that this package does not read."""
 
 SIGNATURES = (
     ("PNG", 0, b"\x89PNG\r\n\x1a\n"), ("JPEG", 0, b"\xff\xd8\xff"), ("WebP", 8, b"WEBPVP8"),
@@ -27,19 +27,19 @@ SIGNATURES = (
     ("HEIF", 4, b"ftyphei"), ("HEIF", 4, b"ftypmif1"), ("AVIF", 4, b"ftypavif"),
     ("Photoshop", 0, b"8BPS"), ("OpenEXR", 0, b"v/1\x01"), ("NRRD", 0, b"NRRD000"),
 )  # fmt: skip
-"""Formats, and the bytes that their files have at a place."""
+"""For each format the offset and the value of the bytes that identify it."""
 
 READ = frozenset({"PNG", "JPEG", "WebP", "TIFF", "BMP"})
-"""Formats that are read here, besides DICOM."""
+"""Formats that this package reads, besides DICOM."""
 
 BMP_HEADERS = frozenset({12, 40, 52, 56, 64, 108, 124})
-"""Lengths of the header that follows the 14 bytes of a BMP file's own."""
+"""Lengths in bytes of the header that follows the 14-byte file header of a BMP file."""
 
 PORTABLE_MAP = re.compile(rb"P[1-7]\s+[\d#W]")
-"""How a PBM, PGM, PPM or PAM file begins."""
+"""The start of a PBM, PGM, PPM or PAM file."""
 
 IDENTIFIERS = frozenset({0x00020002, 0x00020003, 0x00020010, 0x00080016, 0x00080018})
-"""DICOM elements of which each file has one: SOP class, SOP instance or transfer syntax."""
+"""DICOM elements with SOP class, SOP instance or transfer syntax. Every file has one of them."""
 
 UID = re.compile(rb"[0-2](\.\d+)+[\0 ]*")
 """A DICOM identifier (PS3.5 9.1)."""
@@ -48,12 +48,14 @@ LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC",
                   b"UT", b"UV"})  # fmt: skip
 SHORT = frozenset({b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO",
                    b"LT", b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"})
-"""DICOM value representations with a length of four bytes, and with one of two (PS3.5 7.1.2)."""
+"""DICOM value representations whose length field has four bytes (`LONG`) or two (PS3.5 7.1.2)."""
 
 
 def begins_as_dicom(start: bytes) -> bool:
-    """Whether a file is a DICOM file: one of PS3.10 section 7.1, with 128 bytes and DICM in front,
-    or the data set alone, in little endian order, which older archives have written.
+    """Whether a file is a DICOM file.
+
+    It begins with 128 bytes and DICM (PS3.10 section 7.1), or directly with a little endian data
+    set, as older archives write it.
 
     Args:
         start: the file's first `START` bytes.
@@ -62,10 +64,8 @@ def begins_as_dicom(start: bytes) -> bool:
 
 
 def _is_data_set(start: bytes) -> bool:
-    """Go from element to element up to one that identifies the object, and look at that.
-
-    Nothing else begins with elements of group 0002 or 0008 in rising order that lead there.
-    """
+    """Whether bytes begin with elements of group 0002 or 0008, in rising order, up to a UID that
+    identifies the object. No other format does."""
     group = start[:2]
     encodings = {b"\x02\0": (True,), b"\x08\0": (True, False)}.get(group, ())
     for explicit in encodings:
@@ -80,7 +80,7 @@ def _is_data_set(start: bytes) -> bool:
 
 
 def _elements(start: bytes, explicit: bool) -> Iterator[tuple[int, bytes | None, bytes]]:
-    """Tag, value representation (None if it is implicit) and value, as far as `start` goes."""
+    """Yield tag, value representation (None if implicit) and value of each element in `start`."""
     place = 0
     try:
         while True:
@@ -95,13 +95,15 @@ def _elements(start: bytes, explicit: bool) -> Iterator[tuple[int, bytes | None,
             place += header + struct.calcsize(form)
             yield group << 16 | element, kind, start[place : place + length]
             place += length
-    except struct.error:  # the end of what is known
+    except struct.error:  # `start` ends here
         return
 
 
 def image_kind(path: Path) -> str | None:
-    """The format of a file that looks like an image, by its first bytes or else by its suffix;
-    None for any other file, and for one that cannot be opened.
+    """The image format of a file by its first bytes, else by its suffix.
+
+    Returns:
+        The format's name; None if the file does not look like an image or cannot be opened.
     """
     start = read_start(path)
     if begins_as_dicom(start):
@@ -120,21 +122,23 @@ def image_kind(path: Path) -> str | None:
 
 
 def why_unread(path: Path) -> str | None:
-    """Why a file that is not named like an image and looks like one is no image of a set of knees
-    or films; None for a file that does not look like an image.
+    """Why a file without the suffix of a readable image is not read.
+
+    Returns:
+        The reason; None if the file does not look like an image.
     """
     kind = image_kind(path)
     if kind == DICOM:
-        return "a DICOM file, which data_prep/dicom_to_png.py converts"
+        return "a DICOM file; convert it with data_prep/dicom_to_png.py"
     if kind in READ:
-        return f"a {kind} image whose name does not end like an image's"
-    return f"a {kind} image, a format that is not read" if kind else None
+        return f"a {kind} image whose suffix is missing or wrong; rename it"
+    return f"a {kind} image; this format is not supported" if kind else None
 
 
 def read_start(path: Path, count: int = START) -> bytes:
-    """The first bytes of a file; none of what is no regular file or cannot be opened."""
+    """The first bytes of a file; empty if it is not a regular file or cannot be opened."""
     try:
-        if not path.is_file():  # of a pipe one would wait for ever
+        if not path.is_file():  # reading a pipe would block
             return b""
         with path.open("rb") as file:
             return file.read(count)

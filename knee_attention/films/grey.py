@@ -1,20 +1,21 @@
-"""Images of any number of channels as grey ones."""
+"""Conversion of images with any number of channels to grey."""
 
 import cv2
 import numpy as np
 
 LUMINANCE = np.array([0.114, 0.587, 0.299])
-"""Of blue, green and red (ITU-R BT.601), as OpenCV has it for the types it converts."""
+"""Weights of blue, green and red (ITU-R BT.601). OpenCV uses the same."""
 
 
 def to_grey(image: np.ndarray) -> np.ndarray:
-    """The luminance of an image as OpenCV orders its channels (blue, green, red, alpha).
+    """The luminance of an image whose channels are in OpenCV's order (blue, green, red, alpha).
 
     Args:
         image: `(height, width)` or `(height, width, 1 | 2 | 3 | 4)`, any numeric dtype.
 
     Returns:
-        `(height, width)`, of the same dtype; float64 for colour other than 8 or 16 bits or float32.
+        `(height, width)` of the same dtype; float64 for colour images that are not uint8, uint16 or
+        float32.
 
     Raises:
         ValueError: any other shape.

@@ -1,4 +1,4 @@
-"""Image files: read as grey arrays whatever their format, written whole or not at all."""
+"""Reading image files as grey arrays, and writing them atomically."""
 
 import mmap
 import os
@@ -22,32 +22,33 @@ from knee_attention.films.image_headers import (
 from knee_attention.films.pixel_aspect import aspect_of_file, square_pixels
 
 ANY_DEPTH_AND_COLOUR = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
-"""As the file stores it, but turned the way its Exif orientation says."""
+"""Keep bit depth and colour as stored; OpenCV applies the Exif orientation."""
 
 PICTURE = b"knee_attention: a picture to look at"
-"""Stands in the first bytes of every picture that is drawn from knees, so that none is taken for a
-radiograph where pictures and radiographs lie together."""
+"""A mark in the first bytes of every picture that this package draws. It keeps such a picture from
+being read as a radiograph."""
 
 MOST_PIXELS = 100_000_000
-"""Of an image that is read. A stitched film of both legs has a third of them; a file of 100 kB may
-say that it has 900 million, and decoding it would take a gigabyte of memory."""
+"""The largest number of pixels of an image. A stitched film of both legs has a third of it. A file
+of 100 kB can declare 900 million, and decoding it would take a gigabyte of memory."""
 
 LONGEST_NAME = 255
-"""Bytes that a file system allows for a file's name."""
+"""The longest file name in bytes that file systems allow."""
 
 IMAGE_SUFFIXES = frozenset({
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".webp", ".tif", ".tiff", ".bmp", ".dib",
 })  # fmt: skip
-"""Of the files of a folder that are read as images; what a file holds is told by its content."""
+"""Suffixes of the files in a folder that are read as images. The format is recognised by content.
+"""
 
 
 def is_image_file(path: Path) -> bool:
-    """Whether the name ends like an image's; hidden files are no images."""
+    """Whether a name has an image suffix and is not hidden."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def is_picture(path: Path) -> bool:
-    """Whether an image was drawn of knees, to be looked at, by `writing.write_picture`."""
+    """Whether `write_picture` wrote this file."""
     if not path.is_file():  # opening a pipe would wait for a writer
         return False
     try:
@@ -58,14 +59,18 @@ def is_picture(path: Path) -> bool:
 
 
 def read_radiograph(path: str | os.PathLike, content: bytes | None = None) -> np.ndarray:
-    """Read an image file as `read_image` does, unless it is a picture drawn of knees.
+    """Read an image file as `read_image` does, but refuse pictures that this package drew.
+
+    Args:
+        path: as for `read_image`.
+        content: as for `read_image`.
 
     Raises:
-        ImageError: such a picture, or a file that `read_image` refuses.
+        ImageError: `write_picture` wrote the file, or `read_image` refuses it.
     """
     path = Path(path)
     if is_picture(path) if content is None else PICTURE in content[:128]:
-        raise ImageError(path, "a picture drawn to be looked at, no radiograph")
+        raise ImageError(path, "a picture that knee_attention drew, not a radiograph")
     return read_image(path, content)
 
 
@@ -74,15 +79,16 @@ def read_image(path: str | os.PathLike, content: bytes | None = None) -> np.ndar
 
     Args:
         path: a PNG, JPEG, WebP, TIFF or BMP file; grey, colour, palette or with transparency.
-        content: the file's bytes where they are in memory; `path` is then no more than its name.
+        content: the file's bytes, if they are in memory; `path` is then only its name.
 
     Returns:
-        `(height, width)` array, uint8 or uint16, or as a TIFF file stores it otherwise, the way up
-        that the file says and bright where it says white. Colour becomes luminance; transparency is
-        dropped. Pixels that the file says are not square are resampled to square ones.
+        `(height, width)` array: uint8, uint16, or another type that a TIFF file stores. The Exif
+        orientation is applied, WhiteIsZero is inverted, colour becomes luminance, transparency is
+        dropped. Pixels that are not square are resampled to square ones.
 
     Raises:
-        ImageError: the file is missing, empty, truncated, too large, no image, or several.
+        ImageError: the file is missing, empty, truncated, too large, not an image, or has several
+            pages.
     """
     path = Path(path)
     content = _mapped(path) if content is None else content
@@ -101,24 +107,24 @@ def read_image(path: str | os.PathLike, content: bytes | None = None) -> np.ndar
     if not pages:
         raise ImageError(path, "not an image, or a damaged one")
     if len(pages) > 1:
-        raise ImageError(path, "several pages or frames, where one image is expected")
+        raise ImageError(path, "expected one image, but it has several pages or frames")
     grey = to_grey(pages[0])
     if np.issubdtype(grey.dtype, np.floating) and not np.isfinite(grey).all():
         raise ImageError(path, "it holds NaN or infinity")
-    # OpenCV turns WhiteIsZero itself where the file has 8 bits or fewer, and no others.
-    grey = _turned(grey) if grey.dtype != np.uint8 and white_is_zero(content) else grey
+    # OpenCV inverts WhiteIsZero itself, but only up to 8 bits.
+    grey = _inverted(grey) if grey.dtype != np.uint8 and white_is_zero(content) else grey
     return square_pixels(grey, aspect)
 
 
 def read_pixel_aspect(path: str | os.PathLike, content: bytes | None = None) -> float:
-    """Height over width of the pixels of an image file, which `read_image` makes square.
+    """Height over width of a file's stored pixels, before `read_image` makes them square.
 
     Args:
-        path: as `read_image` takes it.
-        content: the same.
+        path: as for `read_image`.
+        content: as for `read_image`.
 
     Returns:
-        The ratio; 1.0 for square pixels, and where the file states none that a film has.
+        The ratio; 1.0 for square pixels, and if the file states no plausible ratio.
 
     Raises:
         ImageError: the file is missing or empty.
@@ -127,7 +133,7 @@ def read_pixel_aspect(path: str | os.PathLike, content: bytes | None = None) -> 
 
 
 def _decoded_pages(path: Path, content: bytes | mmap.mmap) -> Sequence[np.ndarray]:
-    """The first two pages of an image file, or none if OpenCV cannot decode it."""
+    """The first two pages of an image file; empty if OpenCV cannot decode it."""
     try:
         if content[:2] == b"\xff\xd8":
             return [jpeg.decode(content)]
@@ -142,29 +148,29 @@ def _decoded_pages(path: Path, content: bytes | mmap.mmap) -> Sequence[np.ndarra
 
 
 def _mapped(path: Path) -> mmap.mmap:
-    """The bytes of a file without a copy: films are large, and copying them takes time."""
+    """The bytes of a file as a memory map, because copying large films takes time."""
     check_regular(path)
     try:
         with path.open("rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
         raise ImageError(path, error.strerror or "cannot be opened", passing=True) from None
-    except ValueError:  # nothing can be mapped
+    except ValueError:  # an empty file cannot be mapped
         raise ImageError(path, "the file is empty") from None
 
 
 def check_regular(path: Path) -> None:
-    """Refuse what is there and no file: a pipe, of which one would wait for ever, or a device.
+    """Refuse a path that exists and is not a regular file; reading a pipe would block.
 
     Raises:
-        ImageError: it is no regular file, or the system does not say.
+        ImageError: it is not a regular file, or the system cannot tell.
     """
     try:
         regular = path.is_file() or not path.exists()
-    except OSError as error:  # a name too long, or a folder that may not be looked into
+    except OSError as error:  # the name is too long, or its folder may not be read
         raise ImageError(path, error.strerror or "cannot be opened", passing=True) from None
     if not regular:
-        raise ImageError(path, "no regular file")
+        raise ImageError(path, "not a regular file")
 
 
 def check_pixels(path: Path, pixels: int) -> None:
@@ -175,33 +181,33 @@ def check_pixels(path: Path, pixels: int) -> None:
     """
     if pixels > MOST_PIXELS:
         raise ImageError(path, f"{pixels / 1e6:.0f} million pixels, more than the "
-                         f"{MOST_PIXELS / 1e6:.0f} million of the largest film that is read")
+                         f"{MOST_PIXELS / 1e6:.0f} million that are allowed")
 
 
-def _turned(grey: np.ndarray) -> np.ndarray:
-    """Dark for bright, in any type."""
+def _inverted(grey: np.ndarray) -> np.ndarray:
+    """The negative of an image of any numeric dtype."""
     return ~grey if np.issubdtype(grey.dtype, np.integer) else -grey
 
 
 def write_image(path: Path, image: np.ndarray) -> None:
-    """Write an image in the format its suffix names.
+    """Write an image in the format that its suffix names.
 
     Args:
-        path: the file; its folder is made.
+        path: the file; its folder is created.
         image: `(height, width)` or `(height, width, 3)`, uint8 or uint16.
 
     Raises:
         ImageError: the file's name is too long.
-        InputError: no file can be written there.
+        InputError: the file cannot be written.
     """
     _write(path, cv2.imencode(path.suffix, image)[1].tobytes())
 
 
 def write_picture(path: Path, image: np.ndarray) -> None:
-    """Write an image to look at, marked so that it is never taken for a radiograph.
+    """Write a picture, marked so that it is never read as a radiograph.
 
     Args:
-        path: a `.png` or `.jpg` file; its folder is made.
+        path: a `.png` or `.jpg` file; its folder is created.
         image: `(height, width)` or `(height, width, 3)`, uint8.
 
     Raises:
@@ -211,19 +217,24 @@ def write_picture(path: Path, image: np.ndarray) -> None:
 
 
 def encoded_picture(image: np.ndarray, suffix: str = ".png") -> bytes:
-    """The bytes of an image to look at, as `write_picture` writes them."""
+    """The bytes that `write_picture` writes for an image.
+
+    Args:
+        image: `(height, width)` or `(height, width, 3)`, uint8.
+        suffix: `.png` or `.jpg`.
+    """
     content = cv2.imencode(suffix, image)[1].tobytes()
-    if content.startswith(b"\x89PNG"):  # a text chunk after the header, PNG 11.3.3.2
+    if content.startswith(b"\x89PNG"):  # a text chunk after the header (PNG 11.3.3.2)
         text = b"tEXtComment\0" + PICTURE
         mark = (len(text) - 4).to_bytes(4, "big") + text + zlib.crc32(text).to_bytes(4, "big")
         start = 33
-    else:  # a comment segment after the start of image, ISO 10918-1 B.2.4.5
+    else:  # a comment segment after the start of image (ISO 10918-1 B.2.4.5)
         mark, start = b"\xff\xfe" + (len(PICTURE) + 2).to_bytes(2, "big") + PICTURE, 2
     return content[:start] + mark + content[start:]
 
 
 def _write(path: Path, content: bytes) -> None:
     if len(os.fsencode(path.name)) > LONGEST_NAME:
-        raise ImageError(path, "its name is too long")
-    with written_whole(path) as beside:
-        beside.write_bytes(content)
+        raise ImageError(path, "the file's name is too long")
+    with written_whole(path) as temporary:
+        temporary.write_bytes(content)

@@ -1,4 +1,7 @@
-"""What the structure of an image file says, where OpenCV decodes without a word."""
+"""Size, tags and truncation of image files, read from their structure.
+
+OpenCV decodes truncated and huge files without an error, so these are checked first.
+"""
 
 import mmap
 import struct
@@ -12,35 +15,36 @@ PHOTOMETRIC_INTERPRETATION = 262
 """TIFF 6.0, section 8: the tag whose value 0 is WhiteIsZero."""
 
 IMAGE_WIDTH, IMAGE_LENGTH = 256, 257
-"""TIFF 6.0, section 8: the tags of an image's columns and rows."""
+"""TIFF 6.0, section 8: the tags for the number of columns and of rows."""
 
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION = 274, 282, 283
-"""TIFF 6.0, section 8: the tags of which way the rows and columns lie, and of pixels per unit."""
+"""TIFF 6.0, section 8: the tags for the orientation and for the pixels per unit of length."""
 
 RATIONAL, FRACTION = 5, "II"
-"""The type of a fraction in TIFF 6.0, section 2, and its two whole numbers as `struct` calls them.
+"""The type code of a fraction in TIFF 6.0, section 2, and the `struct` format of its two integers.
 """
 
 TIFF_NUMBERS = {1: "B", 3: "H", 4: "I", 6: "B", 8: "H", 9: "I", 16: "Q", 17: "Q"}
-"""The types of whole numbers in TIFF 6.0, section 2, and BigTIFF, as `struct` calls them; those
-that have a sign are read without it, because what is asked for here is never negative."""
+"""Type codes of integers in TIFF 6.0, section 2, and BigTIFF, and their `struct` formats. Signed
+types are read as unsigned, because the tags used here are never negative."""
 
 DEFLATED = b"1.2.840.10008.1.2.1.99"
-"""The transfer syntax of a DICOM file whose whole content is deflated."""
+"""The transfer syntax of a DICOM file whose whole data set is deflated."""
 
 LONGEST_HEADER = 2**16
-"""Bytes of a DICOM file's own header (group 0002); a few hundred are usual."""
+"""The largest file meta header (group 0002) of a DICOM file in bytes; a few hundred are usual."""
 
 PORTION = 2**22
-"""Bytes that are unpacked at a time."""
+"""Number of bytes to inflate at a time."""
 
 DAMAGED = (struct.error, OverflowError)
-"""What a damaged file is noticed by, which decoding will refuse."""
+"""Exceptions that damaged structures raise here. Decoding refuses such a file later."""
 
 
 def is_known(content: bytes | mmap.mmap) -> bool:
-    """Whether a file begins as a PNG, JPEG, WebP, TIFF or BMP file. OpenCV decodes others, but of
-    them nobody says here beforehand how large they are.
+    """Whether a file begins as a PNG, JPEG, WebP, TIFF or BMP file.
+
+    OpenCV decodes other formats too, but their size cannot be checked here beforehand.
     """
     if content[:4] == b"RIFF":
         return content[8:12] == b"WEBP"
@@ -48,12 +52,12 @@ def is_known(content: bytes | mmap.mmap) -> bool:
 
 
 def is_truncated(content: mmap.mmap) -> bool:
-    """Whether a PNG file breaks off."""
-    return content[:4] == b"\x89PNG" and _png_breaks_off(content)
+    """Whether a PNG file is truncated; False for other formats."""
+    return content[:4] == b"\x89PNG" and _png_is_truncated(content)
 
 
-def _png_breaks_off(content: mmap.mmap) -> bool:
-    """Go from chunk to chunk; what lies behind the last one is no part of the image."""
+def _png_is_truncated(content: mmap.mmap) -> bool:
+    """Whether the file ends before its IEND chunk does; bytes behind that do not matter."""
     place, kind = 8, b""
     while kind != b"IEND":
         if place + 12 > len(content):
@@ -64,24 +68,24 @@ def _png_breaks_off(content: mmap.mmap) -> bool:
 
 
 def white_is_zero(content: mmap.mmap) -> bool:
-    """Whether a TIFF file says that its lowest value is white."""
+    """Whether a TIFF file states WhiteIsZero: its lowest value is white."""
     return tiff_tags(content).get(PHOTOMETRIC_INTERPRETATION) == 0
 
 
 def tiff_tags(content: bytes | mmap.mmap) -> dict[int, float]:
-    """The tags of the first page of a TIFF file that are one number, and of Exif data likewise."""
+    """The tags of a TIFF file's first page, or of Exif data, whose value is a single number."""
     return next(_tiff_pages(content), {})
 
 
 def pixels_declared(content: bytes | mmap.mmap) -> int:
-    """How many pixels an image file says it has, asked before they are decoded.
+    """The number of pixels that an image file's header declares.
 
     Args:
         content: a PNG, JPEG, JPEG-LS, JPEG 2000, WebP, TIFF or BMP file.
 
     Returns:
-        Width times height, of a TIFF file that of the larger of its first two pages; 0 where the
-        file does not say, or not in a way that is known here.
+        Width times height; for a TIFF file the larger of its first two pages; 0 if the header
+        does not state it or cannot be read.
     """
     try:
         pixels = [width * height for width, height in _sizes(content)]
@@ -91,18 +95,18 @@ def pixels_declared(content: bytes | mmap.mmap) -> int:
 
 
 def _sizes(content) -> Iterator[tuple[int, int]]:
-    """Width and height of an image, or of each of the first two."""
-    if content[:4] == b"\x89PNG":  # IHDR is the first chunk, PNG 11.2.1
+    """Yield width and height of an image, or of each of the first two pages."""
+    if content[:4] == b"\x89PNG":  # IHDR is the first chunk (PNG 11.2.1)
         yield struct.unpack_from(">II", content, 16)
     elif content[:2] == b"\xff\xd8":
         header = frame_header(content)
         if header:
             yield header.width, header.height
-    elif content[:4] == b"\xff\x4f\xff\x51":  # SIZ, ISO 15444-1 A.5.1
+    elif content[:4] == b"\xff\x4f\xff\x51":  # SIZ (ISO 15444-1 A.5.1)
         yield struct.unpack_from(">II", content, 8)
     elif content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         yield _webp_size(content)
-    elif content[:2] == b"BM":  # rows that go down have a negative height
+    elif content[:2] == b"BM":  # a negative height means that rows run from top to bottom
         width, height = struct.unpack_from("<ii", content, 18)
         yield abs(width), abs(height)
     else:
@@ -111,7 +115,8 @@ def _sizes(content) -> Iterator[tuple[int, int]]:
 
 
 def _webp_size(content) -> tuple[int, int]:
-    """RFC 9649: the canvas of an extended file, or the frame of a simple one."""
+    """Width and height of the canvas of an extended file, or the frame of a simple one (RFC 9649).
+    """
     kind = content[12:16]
     if kind == b"VP8X":
         size = content[24:30]
@@ -124,7 +129,7 @@ def _webp_size(content) -> tuple[int, int]:
 
 
 def _tiff_pages(content) -> Iterator[dict[int, float]]:
-    """The tags of each page of a TIFF or BigTIFF file that are one whole number, and its two
+    """Yield for each page of a TIFF or BigTIFF file its tags with a single integer, and its two
     resolutions, which are fractions."""
     for fields in tiff_directories(content):
         page = {}
@@ -132,7 +137,7 @@ def _tiff_pages(content) -> Iterator[dict[int, float]]:
             if field.form[1:] == FRACTION:
                 if tag in (X_RESOLUTION, Y_RESOLUTION):
                     page[tag] = _tiff_fraction(content, field)
-            # Of longer numbers an entry says where they are.
+            # Larger values lie elsewhere; the entry only points to them.
             elif field.form and struct.calcsize(field.form) <= field.room:
                 (page[tag],) = struct.unpack_from(field.form, content, field.place)
         yield page
@@ -142,10 +147,11 @@ class TiffField(NamedTuple):
     """An entry of a TIFF directory: the numbers of one tag.
 
     Attributes:
-        form: their type as `struct` calls it; blank if they are no whole numbers or fractions.
-        count: how many they are.
-        place: where they lie, or where it is said where they lie if they need more than `room`.
-        room: bytes of the entry that are for them.
+        form: the `struct` format of one number; blank if it is neither integer nor fraction.
+        count: how many numbers there are.
+        place: the offset of the numbers; if they need more than `room` bytes, the offset of a
+            pointer to them.
+        room: number of bytes in the entry for the numbers.
     """
 
     form: str
@@ -155,7 +161,7 @@ class TiffField(NamedTuple):
 
 
 def tiff_directories(content: bytes | mmap.mmap) -> Iterator[dict[int, TiffField]]:
-    """The fields of each page of a TIFF or BigTIFF file by their tags, up to a damaged one."""
+    """Yield for each page of a TIFF or BigTIFF file its fields by tag, up to a damaged page."""
     order = {b"II": "<", b"MM": ">"}.get(content[:2])
     if order is None:
         return
@@ -183,8 +189,8 @@ def tiff_directories(content: bytes | mmap.mmap) -> Iterator[dict[int, TiffField
 
 
 def _tiff_fraction(content, field: TiffField) -> float:
-    """A fraction, which lies in the entry of a BigTIFF file and elsewhere in a classic one; 0 where
-    there is none."""
+    """The value of a fraction; 0 if it is missing or its denominator is 0. A BigTIFF entry holds
+    it, a classic one points to it."""
     place = field.place
     if struct.calcsize(field.form) > field.room:
         (place,) = struct.unpack_from(field.form[0] + "I", content, place)
@@ -195,11 +201,13 @@ def _tiff_fraction(content, field: TiffField) -> float:
 
 
 def inflates_beyond(file: BinaryIO, most: int) -> bool:
-    """Whether a DICOM file that is deflated as a whole (PS3.5 A.5) holds more than `most` bytes.
+    """Whether a deflated DICOM file (PS3.5 A.5) inflates to more than `most` bytes.
+
+    The data are inflated to find out, in small portions.
 
     Args:
-        file: open at its first byte; it is left somewhere else.
-        most: bytes. They are unpacked to find out, a few at a time.
+        file: open at its first byte; its position changes.
+        most: the limit in bytes.
     """
     start = file.read(144)
     if start[128:132] != b"DICM":  # the preamble may be missing
@@ -214,7 +222,7 @@ def inflates_beyond(file: BinaryIO, most: int) -> bool:
     while packed and size <= most:
         try:
             size += len(unpacking.decompress(packed, PORTION))
-        except zlib.error:  # a damaged file, which pydicom will refuse
+        except zlib.error:  # pydicom refuses the damaged file later
             return False
         packed = unpacking.unconsumed_tail
     return size > most

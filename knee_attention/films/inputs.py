@@ -1,4 +1,4 @@
-"""Any file a knee may come in, and the knees an image shows."""
+"""Opening a film from an image file, a DICOM file or memory."""
 
 import os
 from collections.abc import Iterable
@@ -20,22 +20,23 @@ from knee_attention.films.image_files import (
 from knee_attention.films.names import side_of
 
 PRODUCT = "knee_attention"
-"""Manufacturer and model name of every DICOM object made here; its own are known by them."""
+"""Manufacturer and model name in every DICOM object that this package writes. It recognises its own
+objects by them."""
 
 REPORT_SUFFIXES = ("_sr.dcm", "_sc.dcm")
-"""Of the structured report and the Secondary Capture Image that `grade --dicom` writes."""
+"""Endings of the structured reports and Secondary Capture Images that `grade --dicom` writes."""
 
 HEADER_BYTES = 2**14
-"""In so many a DICOM file names its equipment."""
+"""A DICOM file names its equipment within this number of bytes."""
 
 
 @dataclass(frozen=True)
 class FileInMemory:
-    """A file that was received and lies on no disk.
+    """A file that exists only in memory, such as an upload.
 
     Attributes:
-        name: what its sender calls it; nothing is read from there.
-        content: its bytes.
+        name: the file's name, for messages and for the side; nothing is read from disk.
+        content: the file's bytes.
     """
 
     name: str
@@ -47,13 +48,13 @@ class FileInMemory:
 
 @dataclass(frozen=True)
 class OpenedFilm:
-    """An image as it was read.
+    """The pixels of a film and what its file says about it.
 
     Attributes:
-        pixels: `(height, width)` uint8 or uint16, bone bright; the pixels are square.
-        side: the side it shows, if it shows one: R or L as a DICOM header says it, else as the
-            file's name does, else None.
-        pixel_aspect: height over width of the file's own pixels, 1.0 where they are square.
+        pixels: `(height, width)`, uint8 or uint16 (or as a TIFF file stores it); square pixels. A
+            DICOM file's MONOCHROME1 is inverted; other negatives are not.
+        side: `"R"` or `"L"` by the DICOM header, else by the file's name; None if unknown.
+        pixel_aspect: height over width of the file's own pixels; 1.0 if they are square.
     """
 
     pixels: np.ndarray = field(repr=False)
@@ -62,16 +63,16 @@ class OpenedFilm:
 
 
 def open_image(image: str | os.PathLike | FileInMemory) -> tuple[np.ndarray, str | None]:
-    """The pixels and the side of the film that `open_film` reads."""
+    """The pixels and the side of a film, as `open_film` reads them."""
     film = open_film(image)
     return film.pixels, film.side
 
 
 def open_film(image: str | os.PathLike | FileInMemory) -> OpenedFilm:
-    """Read an image file or a DICOM radiograph, known by its content.
+    """Read an image file or a DICOM radiograph; the format is recognised by content.
 
     Raises:
-        ImageError: missing, damaged, too large, no image, or no radiograph.
+        ImageError: the file is missing, damaged, too large, not an image, or not a radiograph.
     """
     in_memory = isinstance(image, FileInMemory)
     path, content = (Path(image.name), image.content) if in_memory else (Path(image), None)
@@ -91,32 +92,35 @@ def open_film(image: str | os.PathLike | FileInMemory) -> OpenedFilm:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file begins as DICOM files do, with or without a preamble."""
+    """Whether a file is a DICOM file by its first bytes, with or without a preamble."""
     return begins_as_dicom(read_start(path))
 
 
 def is_own_report(path: Path) -> bool:
-    """Whether a DICOM file is one that `grade --dicom` made, by its name and its header."""
+    """Whether `grade --dicom` wrote a DICOM file, by its name and its header."""
     return path.name.endswith(REPORT_SUFFIXES) and (
         PRODUCT.encode() in read_start(path, HEADER_BYTES)
     )
 
 
 def files_to_open(given: Iterable[str | os.PathLike]) -> list[Path]:
-    """The files to open: those named, and of folders what looks like an image, whether it can be
-    read or not: opening it tells.
+    """List the files to open: each file named, and every image in each folder named.
 
-    Pictures and reports that were made of knees earlier and lie in a folder are passed over.
+    In a folder everything that looks like an image counts, readable or not. Pictures and reports
+    that this package wrote are skipped.
+
+    Args:
+        given: names of files and folders.
 
     Raises:
-        InputError: an empty name, or no image in a folder.
+        InputError: a name is empty, or a folder holds no image.
     """
     files = []
     for name in given:
         if not os.fspath(name):
             raise InputError("expected a file or a folder. Received: an empty name")
         place = Path(name)
-        if not os.path.isdir(place):  # of a place that may not be looked at it does not fail
+        if not os.path.isdir(place):  # Path.is_dir raises where permission is denied
             files.append(place)
             continue
         found = [

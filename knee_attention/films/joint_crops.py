@@ -1,4 +1,4 @@
-"""From a film to crops of its knee joints."""
+"""Cutting crops of the knee joints out of a film."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,49 +21,55 @@ from knee_attention.films.polarity import bone_bright
 from knee_attention.films.radiograph import cut_out
 
 THRESHOLD = 0.65
-"""A joint whose score is lower counts as not found. Of images kept from the training, all 95 joints
-of clinical films and 694 of 696 close views of another country reach it, and of 51 without a knee
-to be graded one, a thigh with the knee at its lower border."""
+"""A joint with a lower score counts as not found.
+
+On held-out images, all 95 joints of clinical films and 694 of 696 close views from another country
+reach it. Of 51 images without a gradable knee one does: a thigh with the knee at its lower border.
+"""
 
 CROP_THRESHOLD, CROP_FILLED = 0.5, 0.8
-"""So low is the threshold of an image whose Jaccard index with the joint's square crop is so high:
-of 826 crops one of severe osteoarthritis has 0.55, at an index of 0.94. Without a knee none has
-more than 0.45 at an index above 0.65."""
+"""The score threshold is `CROP_THRESHOLD` if the image is itself a crop: its Jaccard index with the
+joint's square crop is above `CROP_FILLED`.
+
+Of 826 crops one, of severe osteoarthritis, has a score of only 0.55, at an index of 0.94. Images
+without a knee reach at most 0.45 at an index above 0.65."""
 
 IMPLANT = 0.65
-"""From this score on a prosthesis or other metal is taken to cover a joint."""
+"""From this implant score on, a prosthesis or other metal counts as covering the joint."""
 
 SECOND = 0.75
 """A second joint counts from this score on, unless two are expected. Of 91 clinical films of both
 knees none has less than 0.80; an oblique lateral view beside a frontal knee has 0.71."""
 
 LIKELY = 0.3
-"""From this score on a joint that is not found may be hidden by an implant."""
+"""From this joint score on, a joint below its threshold is also checked for an implant."""
 
 SAME_CROP = 0.65
-"""An image whose Jaccard index with the square crop that would be cut out is higher is a crop
-already. Of half a film it is about a sixth."""
+"""An image is a crop already if its Jaccard index with the joint's square crop is higher than this.
+For half a film the index is about 1/6."""
 
 SIDE_BY_SIDE = 0.5
-"""Two knees share at most this part of the narrower box's columns."""
+"""Boxes of two knees overlap horizontally by at most this part of the narrower box's width."""
 
 ANTONY_ASPECT = 1.5
-"""Width over height of Antony's crop, 300 by 200 pixels, which is what his networks take. It is as
-wide as the joint box, and its middle is that of the joint line."""
+"""Width over height of Antony's crop, the 300 by 200 pixel input of his networks. The crop is as
+wide as the joint box and centred on the joint line."""
 
-QUARTERS = {1: "by 90 degrees clockwise", 2: "upside down", 3: "by 90 degrees anticlockwise"}
-"""How a film lies that shows its joints once it is turned by so many quarters anticlockwise."""
+QUARTERS = {1: "rotated by 90 degrees clockwise", 2: "upside down",
+            3: "rotated by 90 degrees anticlockwise"}  # fmt: skip
+"""A film's rotation, by the number of anticlockwise quarter turns that make it upright."""
 
 
 @dataclass(frozen=True)
 class JointCrop:
-    """A knee joint, cut out of a film.
+    """A crop of a knee joint.
 
     Attributes:
-        side: the patient's, `"R"` or `"L"`; None where it is not known.
+        side: the patient's side, `"R"` or `"L"`; None if unknown.
         image: `(height, width)`, the crop, of the film's dtype.
-        joint: where the joint was found on the film; None if the film is a crop itself.
-        box: what was cut out: left, top, width and height in pixels of the film; None for a crop.
+        joint: the joint that was found on the film; None if the film is itself a crop.
+        box: the part that was cut out: left, top, width and height in pixels of the film; None if
+            the film is itself a crop.
     """
 
     side: str | None
@@ -73,14 +79,17 @@ class JointCrop:
 
 
 def crop_of(joint_box: Box, aspect: str) -> tuple[int, int, int, int]:
-    """The part of a film that is cut out around a joint box.
+    """The part of a film to cut out around a joint box.
 
     Args:
         joint_box: left, top, width and height of the joint box.
-        aspect: `"square"`, as the crops of the public set, or `"antony"`.
+        aspect: `"square"`, like the crops of the public set, or `"antony"`.
 
     Returns:
-        Left, top, width and height in whole pixels; it may reach beyond the film.
+        Left, top, width and height in whole pixels; the crop may extend beyond the film.
+
+    Raises:
+        ValueError: an unknown `aspect`.
     """
     left, top, width, height = joint_box
     middle = left + width / 2, top + height / 2
@@ -99,23 +108,23 @@ def joint_crops(
     film: np.ndarray, view: str = "auto", aspect: str = "square", implants: str = "refuse",
     localiser: Localiser | None = None,
 ) -> list[JointCrop]:
-    """Find the knee joints of a film, and cut them out.
+    """Find the knee joints of a film and cut them out.
 
     Args:
         film: `(height, width[, channels])`, any dtype, bone bright: a film of both knees, half of
             one, or a crop of a joint.
         view: `"bilateral"`, a film of both knees; `"single"`, one knee; `"crop"`, the crop of a
-            joint, which is taken as it is; or `"auto"`.
-        aspect: as `crop_of` takes it.
-        implants: `"refuse"` knees with a prosthesis or other metal over the joint, or `"accept"`.
-        localiser: what finds the joints; by default the one of the package.
+            joint, which is returned unchanged; or `"auto"`.
+        aspect: as for `crop_of`.
+        implants: `"refuse"` or `"accept"` knees with a prosthesis or other metal over the joint.
+        localiser: finds the joints; by default the one that ships with this package.
 
     Returns:
-        The right and the left knee of a film; or one knee of unknown side.
+        The right and the left knee of a film, or one knee of unknown side.
 
     Raises:
-        ValueError: no image, an implant, or not the joints that are expected. The message says the
-            score and the threshold, and whether the film seems to be turned.
+        ValueError: not an image, an implant, or another number of joints than expected. The message
+            gives the score, the threshold, and a rotation if the film seems to be rotated.
     """
     film = to_grey(np.asarray(film))
     if view == "crop":
@@ -134,48 +143,55 @@ def joint_crops(
 def joints_to_grade(
     candidates: Sequence[Joint], view: str, implants: str, film: np.ndarray, localiser: Localiser
 ) -> list[Joint]:
-    """The joints of a film that are to be graded: two with their sides, or one without.
+    """Choose the joints to grade: two with their sides, or one of unknown side.
+
+    Args:
+        candidates: the joints that the localiser found.
+        view: as for `joint_crops`.
+        implants: as for `joint_crops`.
+        film: `(height, width)`, bone bright.
+        localiser: used to recognise a rotated film when no joint is found.
 
     Raises:
-        ValueError: as `joint_crops` does.
+        ValueError: as for `joint_crops`.
     """
     joints = [joint for joint in candidates if joint.score >= threshold_of(joint, film.shape)]
     likely = joints or [joint for joint in candidates if joint.score >= LIKELY]
     metal = max((joint.implant for joint in likely), default=0.0)
     if implants == "refuse" and metal >= IMPLANT:
-        raise ValueError(f"a prosthesis or implant covers the joint (score {_cut_short(metal)}, "
+        raise ValueError(f"a prosthesis or implant covers the joint (score {_rounded_down(metal)}, "
                          f"the threshold is {IMPLANT:.2f})")
     joints, found = [joint for joint in joints if core_seen(joint.box, film.shape) >= SEEN], joints
     if found and not joints:
-        raise ValueError("the knee joint is cut off by the border of the film")
+        raise ValueError("the border of the film cuts off the knee joint")
     if view == "single":
         joints = joints[:1]
     elif view == "auto":
         joints = joints[:1] + [joint for joint in joints[1:] if joint.score >= SECOND]
     next_best = max((joint.score for joint in candidates if joint not in found), default=0.0)
-    scores = f"score {_cut_short(next_best)}, the threshold is {THRESHOLD:.2f}"
+    scores = f"score {_rounded_down(next_best)}, the threshold is {THRESHOLD:.2f}"
     if not joints:
-        raise ValueError(f"no knee joint found ({scores}{_turned(film, localiser)})")
+        raise ValueError(f"no knee joint found ({scores}{_orientation_hint(film, localiser)})")
     if len(joints) > 2:
-        raise ValueError(f"{len(joints)} knee joints, where at most two are expected")
+        raise ValueError(f"expected at most two knee joints, found {len(joints)}")
     if len(joints) == 1:
         if view == "bilateral":
-            raise ValueError("a single knee joint, where two are expected (score of the second: "
-                             f"{_cut_short(next_best)}, the threshold is {THRESHOLD:.2f})")
+            raise ValueError("expected two knee joints, found one (score of the second: "
+                             f"{_rounded_down(next_best)}, the threshold is {THRESHOLD:.2f})")
         return joints
     if not _side_by_side(*(joint.box for joint in joints)):
-        raise ValueError("two knee joints that do not stand side by side")
+        raise ValueError("the two knee joints are not side by side")
     ordered = sorted(joints, key=lambda joint: joint.box[0])
     return [replace(joint, side=side) for joint, side in zip(ordered, "RL", strict=True)]
 
 
 def threshold_of(joint: Joint, shape: tuple[int, int]) -> float:
-    """The score that a joint has to reach on a film of a height and width."""
+    """The score that a joint must reach on a film whose height and width are `shape`."""
     return CROP_THRESHOLD if _filled_by(joint, shape) > CROP_FILLED else THRESHOLD
 
 
 def _filled_by(joint: Joint, shape: tuple[int, int]) -> float:
-    """The Jaccard index of an image and the square crop of a joint on it."""
+    """The Jaccard index of an image and a joint's square crop on it."""
     return jaccard(resized(joint.box, SQUARE_SIDE), (0, 0, shape[1], shape[0]))
 
 
@@ -184,18 +200,18 @@ def _side_by_side(one: Box, other: Box) -> bool:
     return shared <= SIDE_BY_SIDE * min(one[2], other[2])
 
 
-def _cut_short(score: float) -> str:
-    """A score with two decimals, never rounded up to the threshold that it misses."""
+def _rounded_down(score: float) -> str:
+    """A score with two decimals, rounded down so that it never equals a threshold it misses."""
     return f"{int(score * 100) / 100:.2f}"
 
 
-def _turned(film: np.ndarray, localiser: Localiser) -> str:
-    """What to say of a film on which a joint is found once it is turned; else nothing."""
+def _orientation_hint(film: np.ndarray, localiser: Localiser) -> str:
+    """A message part that names the film's rotation; blank unless rotating it shows a joint."""
     scores = {}
     for quarters, name in QUARTERS.items():
-        # Which borders show the beam, and so whether bone is bright, is told of upright films.
+        # `bone_bright` needs an upright film.
         upright, _ = bone_bright(np.ascontiguousarray(np.rot90(film, quarters)))
         scores[name] = sum(joint.score for joint in localiser.joints(upright)
                            if joint.score >= THRESHOLD)
     likeliest = max(scores, key=scores.get)
-    return f"; it seems to be turned {likeliest}" if scores[likeliest] else ""
+    return f"; the film seems to be {likeliest}" if scores[likeliest] else ""

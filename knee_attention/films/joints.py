@@ -1,8 +1,7 @@
-"""Where the knee joints lie on a film: from the localiser's maps to joint boxes.
+"""Joint boxes: decoding the localiser's output maps, and geometry of boxes.
 
-A joint box is a square around a knee, as the public boxes of OAI films are
-(github.com/denizlab/OAI-KL-Grade-Classification): about 120 mm a side, the joint space a little
-below its middle.
+A joint box is a square around a knee, about 120 mm a side, with the joint space a little below its
+middle. The public boxes of OAI films define it (github.com/denizlab/OAI-KL-Grade-Classification).
 """
 
 from collections.abc import Sequence
@@ -15,31 +14,32 @@ Box = tuple[float, float, float, float]
 """Left, top, width and height in pixels."""
 
 LINE_WIDTH = 0.9
-"""The width of the joint line in parts of the box's side: 108 of 120 mm."""
+"""The width of the joint line as a part of the box's side: 108 of 120 mm."""
 
 LINE_BELOW_MIDDLE = 0.09
-"""How far the joint line lies below the middle of the box, in parts of its side; so on the two real
-films whose boxes are known (0.045 to 0.155)."""
+"""The distance of the joint line below the middle of the box, as a part of its side. It is 0.045 to
+0.155 on the two real films with known boxes."""
 
 SQUARE_SIDE = 0.92
-"""The side of the public set's square crops in parts of the joint box's: the mean of four knees of
-which both are known (0.87, 0.93, 0.93, 0.96)."""
+"""The side of the public set's square crops as a part of the joint box's side: the mean of the four
+knees for which both are known (0.87, 0.93, 0.93, 0.96)."""
 
 SEEN = 0.6
-"""A joint of whose core a smaller part lies on the film is cut off by its border. Of 174 close
-views the core lies on the image to 0.76 at least."""
+"""The film's border cuts off a joint if a smaller part of its core lies on the film. On 174 close
+views this part is at least 0.76."""
 
 CANDIDATE = 0.1
-"""A cell whose score is lower is no candidate for a joint."""
+"""The lowest score of a cell that is a candidate for a joint."""
 
 SAME_JOINT = 0.25
-"""Two boxes whose Jaccard index is higher show one joint; the one of the higher score stays."""
+"""Two boxes with a higher Jaccard index show the same joint. The one with the higher score is kept.
+"""
 
 CELL = 8
-"""Pixels of the localiser's input a cell of its maps (`networks/localiser.py`)."""
+"""The side of a map's cell in pixels of the localiser's input (`networks/localiser.py`)."""
 
 UNIT_SIDE = 64
-"""Pixels of the box for which the map of sides is 0."""
+"""The side in pixels of a box for which the size map is 0."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class Joint:
     """A knee joint on a film.
 
     Attributes:
-        box: left, top, width and height of the square around it in pixels of the film; it may
-            reach beyond the film.
-        score: 0 to 1, how surely the localiser sees a joint.
-        implant: 0 to 1, how surely it sees a prosthesis or other metal within the box.
-        side: the patient's, `"R"` or `"L"`; None where it is not known.
+        box: left, top, width and height of the joint box in pixels of the film; it may extend
+            beyond the film.
+        score: 0 to 1, the localiser's confidence that this is a joint.
+        implant: 0 to 1, its confidence that a prosthesis or other metal lies within the box.
+        side: the patient's side, `"R"` or `"L"`; None if unknown.
     """
 
     box: Box
@@ -61,7 +61,7 @@ class Joint:
 
 
 def box_around(line: Box) -> Box:
-    """The square joint box of a rectangle along the joint line, which tells its middle and width.
+    """The joint box for a rectangle along the joint line, computed from its middle and its width.
     """
     left, top, width, height = line
     side = width / LINE_WIDTH
@@ -74,12 +74,12 @@ def box_around(line: Box) -> Box:
 
 
 def box_of_square(square: Box) -> Box:
-    """The joint box whose square crop, as the public set has it, is given."""
+    """The joint box for a square crop like those of the public set."""
     return resized(square, 1 / SQUARE_SIDE)
 
 
 def resized(box: Box, factor: float) -> Box:
-    """A box of another size around the same middle."""
+    """A box scaled by a factor around its middle."""
     left, top, width, height = box
     return (
         left + (1 - factor) / 2 * width, top + (1 - factor) / 2 * height,
@@ -88,13 +88,13 @@ def resized(box: Box, factor: float) -> Box:
 
 
 def joints_on(maps: np.ndarray) -> list[Joint]:
-    """The joints that the localiser's maps show, in pixels of its input.
+    """Decode the localiser's maps into joints, in pixels of its input.
 
     Args:
-        maps: `(rows, columns, 5)` float32, the maps of `networks/localiser.py`.
+        maps: `(rows, columns, 5)` float32, the output of `networks/localiser.py`.
 
     Returns:
-        The joints, the highest score first; no two of them show the same one.
+        The joints without duplicates, the highest score first.
     """
     score = sigmoid(maps[..., 0])
     implant = sigmoid(maps[..., 4])
@@ -105,7 +105,7 @@ def joints_on(maps: np.ndarray) -> list[Joint]:
 
 
 def _joint_at(row: int, column: int, maps, score, implant) -> Joint:
-    """The joint of a peak: its box is the mean of what the cells around the peak say of it."""
+    """The joint at a peak; its box is the mean of the boxes that the cells around it predict."""
     rows, columns = (slice(max(0, place - 1), min(place + 2, count))
                      for place, count in zip((row, column), score.shape, strict=True))
     weights = score[rows, columns] / score[rows, columns].sum()
@@ -125,7 +125,7 @@ def _highest_within(cells: np.ndarray, box: Box) -> float:
 
 
 def different(joints: Sequence[Joint]) -> list[Joint]:
-    """The joints without those of which another one with a higher score shows the same."""
+    """Remove duplicates: of boxes that show the same joint, keep the one with the highest score."""
     kept: list[Joint] = []
     for joint in sorted(joints, key=lambda joint: -joint.score):
         if all(jaccard(joint.box, other.box) <= SAME_JOINT for other in kept):
@@ -134,8 +134,10 @@ def different(joints: Sequence[Joint]) -> list[Joint]:
 
 
 def core_seen(box: Box, shape: tuple[int, int]) -> float:
-    """The part of a joint's condyles and joint line, by which it is graded, that lies on a film of
-    a height and width."""
+    """The part of a joint's core that lies on a film whose height and width are `shape`.
+
+    The core holds the condyles and the joint line, where the signs of a grade are.
+    """
     left, top, side, _ = box
     core = left + 0.12 * side, top + (0.28 + LINE_BELOW_MIDDLE) * side, 0.76 * side, 0.44 * side
     seen = 1.0

@@ -1,8 +1,8 @@
-"""JPEG data (ISO 10918-1), decoded only if they are whole.
+"""Decoding of JPEG data (ISO 10918-1) that refuses truncated and damaged data.
 
-Decoders of JPEG fill in what is missing and go on behind what they cannot decode. libjpeg-turbo
-warns of both, and simplejpeg raises its warnings as errors. Missing scans are found here, because
-libjpeg-turbo takes an image without its last scans for a coarse one.
+Most decoders fill missing parts with grey and skip what they cannot decode. libjpeg-turbo warns of
+both, and simplejpeg raises its warnings as errors. Missing scans are detected here, because
+libjpeg-turbo decodes an image without its last scans as a coarse one.
 """
 
 import mmap
@@ -14,65 +14,71 @@ from knee_attention.films.image_headers import DAMAGED
 from knee_attention.films.jpeg_segments import FRAMES, SCAN, jpeg_segments
 
 PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
-"""Markers of a frame whose coefficients come in several scans (ISO 10918-1 table B.1)."""
+"""Markers of frames whose coefficients are spread over several scans (ISO 10918-1 table B.1)."""
 
 EXIF = 0xE1
 """The marker of a segment that may hold Exif data."""
 
 ORDERS = {"Gray": "GRAY", "YCbCr": "BGR", "RGB": "BGR", "CMYK": "CMYK", "YCCK": "CMYK"}
-"""The channels to decode to, by the colour space of the data, as simplejpeg calls them."""
+"""The channels to decode to, by the colour space of the data, both in simplejpeg's names."""
 
 COEFFICIENTS, NOT_SENT = 64, 16
-"""Coefficients of a block, and a number above the lowest bit that a scan may send of one."""
+"""The number of coefficients in a block, and a number that stands for "not sent": it is above every
+bit position that a scan can state."""
 
 
 class DamagedJpeg(ValueError):
-    """JPEG data that end before their image does, or that cannot be decoded elsewhere."""
+    """The JPEG data are truncated or damaged."""
 
 
 def decode(content: bytes | mmap.mmap) -> np.ndarray:
-    """Decode 8-bit JPEG data as OpenCV does, if they are whole.
+    """Decode complete 8-bit JPEG data to the pixels that OpenCV gives.
 
     Args:
         content: a JPEG file, or a frame of a DICOM file; bytes behind its end do not matter.
 
     Returns:
-        `(height, width)`, or `(height, width, 3)` with blue first, uint8; turned as Exif says.
+        `(height, width)`, or `(height, width, 3)` with blue first, uint8; the Exif orientation is
+        applied.
 
     Raises:
         DamagedJpeg: something is missing or cannot be decoded.
     """
     image, tidy = _checked(content)
-    if image.shape[2] == 4 or _has_exif(tidy):  # OpenCV converts inks, and turns
+    # OpenCV converts CMYK and applies the Exif orientation.
+    if image.shape[2] == 4 or _has_exif(tidy):
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_ANYCOLOR)
         if image is None:
-            raise DamagedJpeg("OpenCV does not decode them")
+            raise DamagedJpeg("OpenCV cannot decode the JPEG data")
     return image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
 
 
 def check_whole(content: bytes) -> None:
-    """Check JPEG data of any precision, of the discrete cosine transform or lossless.
+    """Check that JPEG data are complete, for any precision, lossy (DCT) or lossless.
 
-    Entropy-coded data are the same for all precisions (ISO 10918-1 F.1.2 and H.1.2.2). They are
-    decoded as if they had 8 bits, and the pixels are thrown away.
+    Entropy-coded data have the same form for all precisions (ISO 10918-1 F.1.2 and H.1.2.2). They
+    are decoded as 8-bit data, and the pixels are discarded.
+
+    Args:
+        content: a JPEG file, or a frame of a DICOM file.
 
     Raises:
         DamagedJpeg: something is missing or cannot be decoded.
     """
     place = next((start for marker, start, _ in jpeg_segments(content) if marker in FRAMES), None)
     if place is None:
-        raise DamagedJpeg("no frame")
+        raise DamagedJpeg("the JPEG data have no frame")
     _checked(content[: place + 2] + b"\x08" + content[place + 3 :])
 
 
 def _checked(content) -> tuple[np.ndarray, bytes]:
-    """The image `(height, width, channels)`, and the data without strays."""
+    """The image `(height, width, channels)` uint8, and the data without stray bytes."""
     import simplejpeg
 
     try:
         tidy = _without_strays(content)
         if _lacks_scans(tidy):
-            raise DamagedJpeg("scans are missing")
+            raise DamagedJpeg("scans of the JPEG data are missing")
         space = simplejpeg.decode_jpeg_header(tidy)[2]
         return simplejpeg.decode_jpeg(tidy, ORDERS[space]), tidy
     except (ValueError, LookupError, *DAMAGED) as error:
@@ -80,17 +86,17 @@ def _checked(content) -> tuple[np.ndarray, bytes]:
 
 
 def _without_strays(content) -> bytes:
-    """The data without bytes between the segments before the scan, which decoders pass over."""
+    """The data without the bytes between segments before the first scan; decoders skip those."""
     parts = [b"\xff\xd8"]
     for marker, start, end in jpeg_segments(content):
         if marker == SCAN:
             return b"".join([*parts, content[start - 2 :]])
         parts.append(content[start - 2 : end])
-    raise DamagedJpeg("no scan")
+    raise DamagedJpeg("the JPEG data have no scan")
 
 
 def _lacks_scans(content: bytes) -> bool:
-    """Whether no scan, or no last one (ISO 10918-1 G.1.1.1.2), is there for some coefficients."""
+    """Whether a coefficient lacks its scan, or its last scan (ISO 10918-1 G.1.1.1.2)."""
     lowest, progressive = {}, False
     for marker, start, _ in jpeg_segments(content):
         if marker in FRAMES:

@@ -1,4 +1,4 @@
-"""The segments of JPEG and JPEG-LS data, and what the header of the frame says."""
+"""The segments of JPEG and JPEG-LS data, and the frame header."""
 
 import mmap
 import re
@@ -7,26 +7,26 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 MARKER = re.compile(rb"\xff[^\0\xff\xd0-\xd7]")
-"""Of a segment, found as libjpeg does, which passes over fill (ISO 10918-1 B.1.1.2) and stray
-bytes, over stuffing (B.1.1.5) and restarts (B.1.1.3)."""
+"""A segment's marker. As in libjpeg, fill bytes (ISO 10918-1 B.1.1.2), stray bytes, stuffed zeros
+(B.1.1.5) and restart markers (B.1.1.3) are skipped."""
 
 FRAMES = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
-"""Markers of a frame, whose header says how large the image is (ISO 10918-1 B.2.2, and ISO 14495-1
-C.2.2 of JPEG-LS)."""
+"""Markers of a frame. Its header states the image's size (ISO 10918-1 B.2.2; JPEG-LS: ISO 14495-1
+C.2.2)."""
 
 TEMPORARY, SCAN, END = 0x01, 0xDA, 0xD9
-"""Markers: one without a segment, that of a scan, and that of the image's end."""
+"""Markers: TEM, which has no segment; start of scan; end of image."""
 
 FRAME_HEADER = struct.Struct(">BHH")
 
 
 class FrameHeader(NamedTuple):
-    """What the header of a frame says (ISO 10918-1 B.2.2).
+    """The header of a frame (ISO 10918-1 B.2.2).
 
     Attributes:
-        precision: bits of a value.
-        height: rows; 0 if the data say it behind the scan.
-        width: columns.
+        precision: bits per sample.
+        height: number of rows; 0 if the data state it only after the scan.
+        width: number of columns.
     """
 
     precision: int
@@ -35,7 +35,7 @@ class FrameHeader(NamedTuple):
 
 
 def frame_header(content: bytes | mmap.mmap) -> FrameHeader | None:
-    """The header of the frame before the first scan; None if there is none, or no JPEG data."""
+    """The frame header before the first scan; None if it is missing or these are not JPEG data."""
     if content[:2] != b"\xff\xd8":
         return None
     for marker, start, _ in jpeg_segments(content):
@@ -49,10 +49,11 @@ def frame_header(content: bytes | mmap.mmap) -> FrameHeader | None:
 
 
 def jpeg_segments(content: bytes | mmap.mmap) -> Iterator[tuple[int, int, int]]:
-    """The segments of JPEG data up to the end of the image; entropy-coded data are passed over.
+    """Iterate over the segments of JPEG data up to the end of image; skip entropy-coded data.
 
     Yields:
-        The second byte of the marker, and where what follows it begins, its length first, and ends.
+        The second byte of the marker; the offset behind the marker, where the segment's length
+        stands; and the offset of the segment's end.
     """
     place = 2
     while found := MARKER.search(content, place):

@@ -1,4 +1,4 @@
-"""Where the two legs of a bilateral radiograph part."""
+"""Finding the gap between the two legs of a bilateral radiograph, and splitting the film there."""
 
 from dataclasses import dataclass
 
@@ -7,27 +7,32 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 THUMBNAIL_WIDTH = 256
-"""Columns among which the gap is looked for; finer detail is noise to this question."""
+"""Number of columns to which a film is shrunk before the search for the gap."""
 
 THUMBNAIL_ROWS = 100
-"""At least so many of the film's rows are looked at."""
+"""At least this number of the film's rows is used."""
 
 JOINT_ROWS = (0.2, 0.8)
-"""The part of a film's height in which the joints lie; above it thighs may touch."""
+"""The joints lie in this part of a film's height. Above it the thighs may touch."""
 
 FLAT = 0.03
-"""A column or row at the film's edge that varies less than this part of the range shows nothing."""
+"""A column or row at the film's edge is empty if its standard deviation is below this part of the
+film's range."""
 
 WIDEST_BAR = 0.1
-"""What is bright and narrower than this part of the width is no leg: bar, beads, markers."""
+"""Bright objects narrower than this part of the width are not legs but bars, beads or markers."""
 
 LEG_REACH = (0.08, 0.45)
-"""How far from the gap, in parts of the width, a leg's brightest column may be."""
+"""The smallest and largest distance of a leg's brightest column from the gap, in parts of the
+width."""
 
 SMALLEST_CONTRAST = 0.45
-"""A shallower gap is none. Measured: at most 0.24 in 6,520 public crops of one joint, 0.41 in 84
-that are photographic negatives, 0.16 in seven real halves of films; at least 0.75 in two real films
-(0.56 with haze, other gamma or equalised, padded or not) and 0.56 in 400 whole phantom films."""
+"""The smallest contrast of a gap between two legs.
+
+Measured without a gap: at most 0.24 in 6,520 public crops of one joint, 0.41 in 84 that are
+negatives, and 0.16 in seven real halves of films. Measured with a gap: at least 0.75 in two real
+films (0.56 with haze, another gamma or equalisation, padded or not), and 0.56 in 400 phantom films.
+"""
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,8 @@ class Gap:
     """The dark band between two legs.
 
     Attributes:
-        column: its middle, in columns of the film.
-        contrast: how much darker it is than the darker leg, 0 to 1 of the film's range of grey.
+        column: the middle of the gap, in columns of the film.
+        contrast: the difference between the darker leg and the gap, 0 to 1 of the film's range.
     """
 
     column: int
@@ -46,16 +51,16 @@ class Gap:
 def find_gap(film: np.ndarray) -> Gap | None:
     """Find the dark band between the two legs of a bilateral radiograph.
 
-    The film is shrunk and opened along its rows, which removes what is bright and narrow (the
-    calibration bar, its beads, markers) and leaves legs and dark bands as they are. The gap is the
-    column that is darkest in comparison with a bright region on both of its sides, and the dark
-    columns around it.
+    The film is shrunk and opened along its rows (morphological opening). This removes bright narrow
+    objects such as the calibration bar, its beads and markers, and keeps legs and dark bands. The
+    gap is the column with the highest contrast to the bright regions on both sides, together with
+    the dark columns around it.
 
     Args:
         film: `(height, width)`, any integer or float dtype, bone bright.
 
     Returns:
-        The gap, or None if the film shows a single leg or none.
+        The gap; None if the film shows a single leg or none.
     """
     profile = _leg_profile(film)
     width = len(profile)
@@ -95,32 +100,40 @@ def _leg_profile(film: np.ndarray) -> np.ndarray:
 
 
 def _exposed_rows(film: np.ndarray) -> slice:
-    """The rows that show something of a film that was padded to a square or higher."""
+    """The rows of a film without the empty ones at top and bottom, such as padding to a square."""
     down, along = (max(1, size // THUMBNAIL_WIDTH) for size in film.shape)
     exposed = _exposed(film[::down, ::along].astype(np.float32), axis=1)
     return slice(exposed.start * down, exposed.stop * down)
 
 
 def _exposed(grey: np.ndarray, axis: int) -> slice:
-    """The columns (`axis` 0) or rows (`axis` 1) within the collimator: beyond it, black or white,
-    each is one flat grey."""
+    """The columns (`axis` 0) or rows (`axis` 1) without the flat ones at both ends, which lie
+    beyond the collimator and are black or white."""
     flat = grey.std(axis=axis) < FLAT * (grey.max() - grey.min())
     varied = np.flatnonzero(~flat)
     return slice(varied[0], varied[-1] + 1) if len(varied) else slice(0, len(flat))
 
 
 def split_knees(film: np.ndarray, method: str = "middle") -> dict[str, np.ndarray]:
-    """Cut a bilateral radiograph into two knees of one width.
+    """Cut a bilateral radiograph into two halves of equal width, one per knee.
 
     Args:
         film: `(height, width)` array. The patient's left knee is on the image's right.
-        method: `"middle"` of the film (section 4), or `"auto"`: in the gap between the legs.
+        method: `"middle"` cuts in the middle of the film (section 4), `"auto"` in the gap between
+            the legs.
 
     Returns:
         `{"R": right knee, "L": left knee}`, each `(height, width // 2)`, of the film's dtype.
 
     Raises:
-        ValueError: an unknown `method`, or no gap between two legs.
+        ValueError: an unknown `method`, or `"auto"` finds no gap between two legs.
+
+    Example:
+        >>> import numpy as np
+        >>> from knee_attention import split_knees
+        >>> halves = split_knees(np.zeros((2048, 2494), np.uint8))
+        >>> {side: half.shape for side, half in halves.items()}
+        {'R': (2048, 1247), 'L': (2048, 1247)}
     """
     if method == "middle":
         half = film.shape[1] // 2
@@ -128,7 +141,7 @@ def split_knees(film: np.ndarray, method: str = "middle") -> dict[str, np.ndarra
     if method == "auto":
         gap = find_gap(film)
         if gap is None:
-            raise ValueError("expected a film of two legs. Received: a single knee, or none")
+            raise ValueError("expected a film of two legs. Received: a single knee or none")
         return split_at(film, gap.column)
     raise ValueError(f"expected method 'middle' or 'auto'. Received: {method!r}")
 
@@ -136,8 +149,8 @@ def split_knees(film: np.ndarray, method: str = "middle") -> dict[str, np.ndarra
 def split_at(film: np.ndarray, column: int) -> dict[str, np.ndarray]:
     """Cut a bilateral radiograph at a column.
 
-    Both knees keep half the film's width, so that every knee of a set has the same proportions:
-    the wider part loses its outer border, the narrower gets one of the film's darkest grey.
+    Both knees get half the film's width, so that all knees of a set have the same proportions. The
+    wider part loses its outer border. The narrower part is padded with the film's darkest grey.
 
     Args:
         film: `(height, width)` array.

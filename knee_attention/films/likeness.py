@@ -1,4 +1,4 @@
-"""Whether a knee looks like those that a network learnt from: coarsely, and without a network."""
+"""A coarse check, without a network, that a knee looks like the training knees."""
 
 from collections.abc import Sequence
 
@@ -6,15 +6,15 @@ import cv2
 import numpy as np
 
 GRID = 16
-"""Rows and columns to which a knee is shrunk: what is left are bones, joint space and background.
+"""Rows and columns to which a knee is shrunk. Bones, joint space and background remain visible.
 
-At 16x16 the validation knees of the public set correlate with its mean training knee by 0.81 or
-more in 95 of 100; half films by 0.76 at most, negatives, noise and turned knees by 0.65 at most.
+At 16x16, 95% of the public set's validation knees correlate with its mean training knee by at least
+0.81. Halves of films reach at most 0.76; negatives, noise and rotated knees at most 0.65.
 """
 
 
 def coarse(knee: np.ndarray) -> np.ndarray:
-    """A prepared knee `(height, width)` uint8, shrunk to `(16, 16)` float32."""
+    """Shrink a prepared knee `(height, width)` uint8 to `(16, 16)` float32."""
     return cv2.resize(knee.astype(np.float32), (GRID, GRID), interpolation=cv2.INTER_AREA)
 
 
@@ -32,11 +32,11 @@ def typical_knee(knees: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def likeness(knee: np.ndarray, typical: np.ndarray) -> float:
-    """The correlation of a prepared knee with a typical one, from -1 to 1; 0 of a blank image.
+    """The correlation of a prepared knee with a typical one, from -1 to 1; 0 for a blank image.
 
     Args:
         knee: `(height, width)` uint8.
-        typical: `(16, 16)`, as `typical_knee` gives it.
+        typical: `(16, 16)`, the result of `typical_knee`.
     """
     one, other = (grey - grey.mean() for grey in (coarse(knee), typical.astype(np.float32)))
     length = float(np.linalg.norm(one) * np.linalg.norm(other))

@@ -1,4 +1,4 @@
-"""Finds the knee joints on a film, by the trained network that ships with this package."""
+"""The joint localiser: finds the knee joints on a film with the network that ships here."""
 
 import hashlib
 from dataclasses import replace
@@ -15,44 +15,45 @@ from knee_attention.films.radiograph import cut_out, equalize, resize_knee, to_u
 from knee_attention.limits import LOCALISER_SIDE
 
 SHIPPED = Path(__file__).with_name("localiser.onnx")
-"""Made by `experiments/run_localiser.py`."""
+"""The model file, trained by `experiments/run_localiser.py`."""
 
-LOOKS = (1.0, 2.0)
-"""How far away a film is looked at: so many longer sides of it fill the localiser's input. A crop
-of a joint, which fills the image, looks from twice as far like a joint on a film."""
+SCALES = (1.0, 2.0)
+"""The localiser sees a film at two scales: its longer side fills the input, or half of it. At the
+smaller scale a crop of a joint looks like a joint on a whole film."""
 
-CLOSER = (2.2, 3.0)
-"""Two closer looks at a joint show squares around its box that are larger by these factors. Their
-mean tells metal from bone more surely than one look: of 9 prostheses and 174 close views kept from
-the training 9 and 1 reach `joint_crops.IMPLANT`, by the first of them alone 8 and 2."""
+ENLARGED_VIEWS = (2.2, 3.0)
+"""Each joint is then located again on two enlarged views: squares around its box, larger by these
+factors. The mean of both separates metal from bone better than one. Of 9 held-out prostheses and
+174 held-out close views, 9 and 1 reach `joint_crops.IMPLANT`; with the first view alone 8 and 2."""
 
-ENLARGED = 1.03
-"""Boxes are found 3% too small: medians over 28 and 65 knees of clinical validation films and 4 of
-OAI films."""
+BOX_SCALE = 1.03
+"""The localiser's boxes are 3% too small and are enlarged by this factor. Medians over 28 and 65
+knees of clinical validation films, and over 4 of OAI films, agree on it."""
 
 SAME_PLACE = 0.5
-"""The Jaccard index at least of a joint's box and that of the second look."""
+"""The smallest Jaccard index of a joint's box and its box on an enlarged view."""
 
 
 def localiser_input(
     film: np.ndarray, reach: float = 1.0
 ) -> tuple[np.ndarray, float, tuple[int, int]]:
-    """A film as the localiser takes it, in training and afterwards: shrunk with its proportions and
-    centred on black, once equalised by tiles and once as it is.
+    """Prepare a film for the localiser, in training and in use.
 
-    One histogram of the whole film, as for the grading networks, hides the bone's edges where
-    fields are saturated; by tiles metal is hardly brighter than bone.
+    The film keeps its proportions and is centred on black. The first channel is equalised by tiles,
+    the second is not equalised. A histogram of the whole film, as for the grading networks, would
+    hide the edges of bone on saturated films. After equalisation by tiles metal is hardly brighter
+    than bone, so the second channel is needed too.
 
     Args:
         film: `(height, width[, channels])`, any dtype, bone bright.
-        reach: the side of the square in longer sides of the film.
+        reach: the side of the square as a multiple of the film's longer side.
 
     Returns:
-        `(256, 256, 2)` uint8; the pixels of it that one pixel of the film became; and the left and
-        the top border in pixels.
+        `(256, 256, 2)` uint8; the scale, in pixels of it per pixel of the film; and the width of
+        the left and the top border in pixels.
 
     Raises:
-        ValueError: no image, or one too small for a knee.
+        ValueError: not an image, or too small for a knee.
     """
     grey = to_uint8(film)
     scale = LOCALISER_SIDE / (reach * max(grey.shape))
@@ -66,15 +67,13 @@ def localiser_input(
 
 
 class Localiser:
-    """A trained localiser, run by OpenCV: neither Keras nor TensorFlow is imported.
+    """A trained localiser that OpenCV runs, without Keras and TensorFlow. It is thread-safe.
 
     Args:
-        path: an `.onnx` file of `export_localiser`.
-
-    It may be called from several threads.
+        path: an `.onnx` file that `export_localiser` wrote.
 
     Raises:
-        InputError: no such file, or no localiser.
+        InputError: the file is missing or is not an ONNX model.
     """
 
     def __init__(self, path: Path = SHIPPED):
@@ -84,11 +83,11 @@ class Localiser:
         except OSError as error:
             raise InputError(f"{path}: {error.strerror or 'cannot be read'}") from None
         except cv2.error:
-            raise InputError(f"{path}: no localiser, or a damaged one") from None
-        self._lock = Lock()  # a network of OpenCV holds its input
+            raise InputError(f"{path}: not a localiser, or a damaged file") from None
+        self._lock = Lock()  # an OpenCV network stores its input
 
     def maps(self, square: np.ndarray) -> np.ndarray:
-        """The maps `(32, 32, 5)` float32 of a film as `localiser_input` gives it."""
+        """The network's output maps, `(32, 32, 5)` float32, for the result of `localiser_input`."""
         with self._lock:
             self._network.setInput(square.transpose(2, 0, 1)[np.newaxis].astype(np.float32))
             return np.ascontiguousarray(self._network.forward()[0].transpose(1, 2, 0))
@@ -100,27 +99,27 @@ class Localiser:
             film: `(height, width[, channels])`, any dtype, bone bright.
 
         Raises:
-            ValueError: no image, or one too small for a knee.
+            ValueError: not an image, or too small for a knee.
         """
         grey = to_uint8(film)
-        joints = [self._closer(grey, joint) for joint in self._first_looks(grey)]
+        joints = [self._refined(grey, joint) for joint in self._coarse_joints(grey)]
         return different(
-            [replace(joint, box=resized(joint.box, ENLARGED)) for joint in joints]
+            [replace(joint, box=resized(joint.box, BOX_SCALE)) for joint in joints]
         )
 
     def surest(self, film: np.ndarray) -> float:
-        """The score of the joint that is seen most surely at first sight; 0 where there is none.
+        """The highest joint score on a film, without the enlarged views; 0 if there is no joint.
 
         Args:
-            film: as `joints` takes it.
+            film: as for `joints`.
         """
-        return max((joint.score for joint in self._first_looks(to_uint8(film))), default=0.0)
+        return max((joint.score for joint in self._coarse_joints(to_uint8(film))), default=0.0)
 
-    def _first_looks(self, grey: np.ndarray) -> list[Joint]:
-        return different([joint for reach in LOOKS for joint in self._seen(grey, reach)])
+    def _coarse_joints(self, grey: np.ndarray) -> list[Joint]:
+        return different([joint for reach in SCALES for joint in self._detect(grey, reach)])
 
-    def _seen(self, grey: np.ndarray, reach: float = 1.0) -> list[Joint]:
-        """The joints as one look at an image shows them."""
+    def _detect(self, grey: np.ndarray, reach: float = 1.0) -> list[Joint]:
+        """The joints that one run of the network finds on an image."""
         square, scale, (left, top) = localiser_input(grey, reach)
         return [
             replace(joint, box=((x - left) / scale, (y - top) / scale, w / scale, h / scale))
@@ -128,15 +127,15 @@ class Localiser:
             for x, y, w, h in [joint.box]
         ]
 
-    def _closer(self, grey: np.ndarray, joint: Joint) -> Joint:
-        """A joint as the mean of closer looks has it, of those that show the same joint."""
+    def _refined(self, grey: np.ndarray, joint: Joint) -> Joint:
+        """Refine a joint: the mean over the enlarged views in which the same joint is found."""
         found = []
-        for factor in CLOSER:
+        for factor in ENLARGED_VIEWS:
             left, top, width, height = map(round, resized(joint.box, factor))
-            for closer in self._seen(cut_out(grey, (left, top, width, height), "dark")):
-                box = (closer.box[0] + left, closer.box[1] + top, *closer.box[2:])
+            for seen in self._detect(cut_out(grey, (left, top, width, height), "dark")):
+                box = (seen.box[0] + left, seen.box[1] + top, *seen.box[2:])
                 if jaccard(box, joint.box) >= SAME_PLACE:
-                    found.append(replace(closer, box=box))
+                    found.append(replace(seen, box=box))
                     break
         if not found:
             return joint
@@ -148,11 +147,11 @@ class Localiser:
 
 
 def fingerprint() -> str:
-    """What tells the localiser of this package from one that is installed in its place."""
+    """The first 16 hexadecimal digits of the SHA-256 of the shipped model file."""
     return hashlib.sha256(SHIPPED.read_bytes()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=1)
 def shipped_localiser() -> Localiser:
-    """The localiser of this package, loaded once."""
+    """The localiser that ships with this package; it is loaded once."""
     return Localiser()

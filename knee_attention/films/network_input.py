@@ -1,4 +1,4 @@
-"""From an image to what a network takes of each knee on it, and where on the film that lies."""
+"""Network input for each knee on an image, and the place on the film that it comes from."""
 
 from dataclasses import dataclass, replace
 
@@ -14,19 +14,19 @@ from knee_attention.films.radiograph import to_uint8
 from knee_attention.limits import SMALLEST_SIDE, VIEWS
 
 PICTURE_HEIGHT = 960
-"""At most so many rows of a film are kept to be looked at."""
+"""The largest height in pixels of a film that is kept for display."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where on its film a knee was cut out.
+    """The part of a film that a knee was cut out of.
 
     Attributes:
-        box: left, top, width and height in pixels of the film; it may reach beyond it.
-        film: `(height, width)` uint8, the film to look at, bone bright, at most 960 rows.
-        scale: pixels of `film` for one of the film itself.
-        size: height and width of the film itself.
-        whole: whether the network's image is the box and nothing else; padded ones hold more.
+        box: left, top, width and height in pixels of the film; it may extend beyond the film.
+        film: `(height, width)` uint8, the film for display, bone bright, at most 960 rows.
+        scale: pixels of `film` per pixel of the original film.
+        size: height and width of the original film.
+        whole: whether the network's image shows exactly the box; a padded image also has borders.
     """
 
     box: tuple[int, int, int, int]
@@ -38,14 +38,15 @@ class Place:
 
 @dataclass(frozen=True)
 class PreparedKnee:
-    """A knee as a network takes it.
+    """A knee as network input.
 
     Attributes:
-        side: the patient's, `"R"` or `"L"`; None where it is not known.
-        image: `(height, width)` uint8 of the network's size.
-        place: where its joint was cut out; None for half a film, or a knee that was given as one.
-        mirrored: whether `image` is the mirror image of what was given.
-        frame: the border of one grey that was taken off the image first.
+        side: the patient's side, `"R"` or `"L"`; None if unknown.
+        image: `(height, width)` uint8 of the network's input size.
+        place: where the joint was cut out; None if the image is half a film or was given as a
+            single knee.
+        mirrored: whether `image` is mirrored.
+        frame: the border of one grey that was cut off the image first.
     """
 
     side: str | None
@@ -58,23 +59,31 @@ class PreparedKnee:
 def prepared_knees(
     image: np.ndarray, view: str, side: str | None, preparation: Preparation, size: tuple[int, int]
 ) -> list[PreparedKnee]:
-    """The knees of an image as a network takes them.
+    """Find the knees on an image and prepare each as network input.
 
     Args:
         image: `(height, width[, channels])`, bone bright: a film of both knees, half of one, or a
             knee.
         view: one of `limits.VIEWS`.
-        side: the side of a single knee, where it is known.
-        preparation: how the network's knees were made. If they were crops of joints, the joints
-            are found and cut out, unless the image is such a crop.
+        side: the side of a single knee; None if unknown.
+        preparation: how the network's training knees were made. If they are crops of joints, the
+            joints are found and cut out, unless the image is itself such a crop.
         size: height and width of the network's input in pixels.
 
     Returns:
         The right and the left knee of a film, or one knee.
 
     Raises:
-        ValueError: no image, a blank or a small one, one knee where two are expected, or, where
-            joints are needed, none.
+        ValueError: not an image, a blank or too small one, one knee instead of two, or no joint
+            where a crop of a joint is needed.
+
+    Example:
+        >>> from knee_attention.films.preparation import Preparation
+        >>> from knee_attention.phantoms.film import phantom_film
+        >>> film = phantom_film((0, 3), seed=0).image
+        >>> knees = prepared_knees(film, "auto", None, Preparation(), (320, 224))
+        >>> [(knee.side, knee.image.shape) for knee in knees]
+        [('R', (320, 224)), ('L', (320, 224))]
     """
     within, frame = without_frame(image)
     if preparation.shows_joints:
@@ -93,7 +102,7 @@ def _joints(
     film: np.ndarray, within: np.ndarray, frame: Frame, view: str, side: str | None,
     preparation: Preparation, size: tuple[int, int],
 ) -> list[PreparedKnee]:  # fmt: skip
-    """The knees of a film, whose joints are looked for `within` its frame."""
+    """The knees of a film, cut out around the joints; `within` is the film without its frame."""
     implants = "refuse" if view == "auto" else "accept"
     crops = joint_crops(within, view, preparation.known_crop, implants)
     if crops[0].box is None:
@@ -107,7 +116,7 @@ def _joints(
     knees = []
     for crop in crops:
         place = Place(frame.moved(crop.box), picture, scale, film.shape, whole)
-        known = crop.side if len(crops) > 1 else side  # one joint has no side by its place
+        known = crop.side if len(crops) > 1 else side  # the place of one joint shows no side
         knees.append(_cut(crop.image, known, preparation, size, place))
     return knees
 
@@ -127,7 +136,7 @@ def _cut(
 
 
 def grey_image(image: np.ndarray, view: str = "auto") -> np.ndarray:
-    """An image as grey values, if it may show a knee.
+    """Convert an image to grey; refuse one that cannot show a knee.
 
     Args:
         image: `(height, width[, channels])`.
@@ -137,13 +146,13 @@ def grey_image(image: np.ndarray, view: str = "auto") -> np.ndarray:
         `(height, width)`, of the same dtype.
 
     Raises:
-        ValueError: no image, a small or a blank one, or an unknown view.
+        ValueError: not an image, a blank or too small one, or an unknown view.
     """
     if view not in VIEWS:
         raise ValueError(f"expected a view of {', '.join(VIEWS)}. Received: {view!r}")
     image = to_grey(image)
     if min(image.shape) < SMALLEST_SIDE:
-        raise ValueError(f"the image has {image.shape[1]}x{image.shape[0]} pixels, too few")
+        raise ValueError(f"the image is too small: {image.shape[1]}x{image.shape[0]} pixels")
     if image.min() == image.max():
         raise ValueError("the image is blank")
     return image
@@ -152,22 +161,21 @@ def grey_image(image: np.ndarray, view: str = "auto") -> np.ndarray:
 def knees_of(
     image: np.ndarray, view: str = "auto", split: str = "auto"
 ) -> dict[str | None, np.ndarray]:
-    """The knees that an image shows.
+    """Split an image into its knees.
 
     Args:
         image: `(height, width[, channels])`, bone bright; the patient's left knee is on the
             image's right.
-        view: `"bilateral"`, a film of both knees; `"single"` or `"crop"`, one knee; or `"auto"`:
-            both if the image has a gap between two legs, as `split_knees` finds it, whatever its
-            shape.
-        split: where to cut a film, as `split_knees` takes it.
+        view: `"bilateral"`, a film of both knees; `"single"` or `"crop"`, one knee; `"auto"`, both
+            knees if `split_knees` finds a gap between two legs, else one.
+        split: where to cut a film, as for `split_knees`.
 
     Returns:
         `{"R": right knee, "L": left knee}`, or `{None: the image}` for one knee of unknown side.
 
     Raises:
-        ValueError: no image, a small or a blank one; a single knee, or none, where two are
-            expected; or an unknown view.
+        ValueError: not an image, a blank or too small one, a single knee or none in a bilateral
+            view, or an unknown view.
     """
     image = grey_image(image, view)
     if view in ("single", "crop"):

@@ -1,4 +1,4 @@
-"""Which way a DICOM file's film lies: turned upright, and places on it found in the file again."""
+"""Orientation of a DICOM film: turning it upright, and mapping boxes back to the stored pixels."""
 
 from typing import TYPE_CHECKING
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def upright(film: np.ndarray, dataset: "Dataset") -> np.ndarray:
-    """A film with the patient's left on the right and the feet below.
+    """Turn a film so that the patient's left is on the right and the feet are at the bottom.
 
     Args:
-        film: `(height, width)` array, as its file stores it.
+        film: `(height, width)` array, as the file stores it.
         dataset: the film's file.
     """
     transposed, mirrored, upended = _turns(dataset)
@@ -25,8 +25,12 @@ def upright(film: np.ndarray, dataset: "Dataset") -> np.ndarray:
 
 
 def _turns(dataset) -> tuple[bool, bool, bool]:
-    """How to turn a film by PatientOrientation (PS3.3 C.7.6.1.1.1), unless it says that this is no
-    view from the front or the back: rows for columns, then left for right, then top for bottom."""
+    """What makes a film upright by PatientOrientation (PS3.3 C.7.6.1.1.1).
+
+    Returns:
+        Whether to transpose it, then whether to mirror it left to right, then top to bottom. All
+        are False without a usable orientation.
+    """
     orientation = dataset.get("PatientOrientation") or ""
     if isinstance(orientation, str) or len(orientation) != 2:
         return False, False, False
@@ -40,14 +44,14 @@ def _turns(dataset) -> tuple[bool, bool, bool]:
 def stored_box(
     box: tuple[float, float, float, float], dataset: "Dataset"
 ) -> tuple[float, float, float, float]:
-    """Where a box on a film that `read_film` gave lies in the file's own pixels.
+    """Map a box on a film that `read_film` returned to the file's stored pixels.
 
     Args:
         box: left, top, right, bottom on the film, in pixels from its upper left corner.
         dataset: the film's file.
 
     Returns:
-        The same in the file's pixels, as PS3.3 C.18.6.1.1 counts them.
+        The same box in the file's pixels, in the coordinates of PS3.3 C.18.6.1.1.
     """
     left, top, right, bottom = box
     transposed, mirrored, upended = _turns(dataset)

@@ -1,4 +1,4 @@
-"""Films whose pixels are not square: what image files say of their pixels, and the correction."""
+"""Pixels that are not square: reading their aspect ratio, and resampling to square pixels."""
 
 import mmap
 import struct
@@ -16,29 +16,29 @@ from knee_attention.films.image_headers import (
 from knee_attention.films.jpeg_segments import SCAN, jpeg_segments
 
 LARGEST_ASPECT = 2.5
-"""Height over width of a pixel, or width over height. Scanners and fax reach 2.1 (204 by 98 dots an
-inch); a file that gives one density per inch and the other per centimetre states 2.54, and larger
-ratios are mistakes of the software that wrote them."""
+"""The largest plausible ratio of a pixel's sides. Scanners and fax reach 2.1 (204 by 98 dots an
+inch). 2.54 arises if a file gives one density per inch and the other per centimetre. Larger ratios
+are mistakes of the software that wrote the file."""
 
 SQUARE = 0.01
-"""Ratios this close to 1 are rounding: 72 dots an inch are 2834 or 2835 a metre."""
+"""Ratios this close to 1 are rounding errors: 72 dots an inch are 2834 or 2835 a metre."""
 
 TRANSPOSED = 5
-"""Exif and TIFF orientations from here on exchange rows and columns (TIFF 6.0, section 8)."""
+"""Exif and TIFF orientations from this value on exchange rows and columns (TIFF 6.0, section 8)."""
 
 RESAMPLED = (np.uint8, np.uint16, np.int16, np.float32, np.float64)
-"""The types that OpenCV resamples."""
+"""The dtypes that OpenCV can resample."""
 
 
 def plausible_aspect(vertical: float, horizontal: float) -> float:
-    """Height over width of a pixel, as a file states them.
+    """The aspect ratio of a pixel, if the sizes that a file states are plausible.
 
     Args:
         vertical: height of a pixel, in any unit.
-        horizontal: its width, in the same unit.
+        horizontal: width of a pixel, in the same unit.
 
     Returns:
-        Their ratio; 1.0 for pixels that are square, and for sizes that no film has, such as zero.
+        Height over width; 1.0 for square pixels and for implausible sizes such as zero.
     """
     if not (0 < vertical < np.inf and 0 < horizontal < np.inf):
         return 1.0
@@ -48,15 +48,15 @@ def plausible_aspect(vertical: float, horizontal: float) -> float:
 
 
 def recorded_aspect(aspect: float) -> str:
-    """An aspect as tables have it: three significant digits, blank for square pixels."""
+    """An aspect ratio as text for tables: three significant digits, blank for square pixels."""
     return "" if aspect == 1 else f"{aspect:.3g}"
 
 
 def square_shape(shape: tuple[int, int], aspect: float) -> tuple[int, int]:
-    """Height and width of a film once its pixels are square; no detail is lost.
+    """Height and width of a film after resampling to square pixels, which loses no detail.
 
     Args:
-        shape: height and width of the film as it is stored.
+        shape: height and width of the film as stored.
         aspect: height over width of a pixel.
     """
     height, width = shape
@@ -64,14 +64,14 @@ def square_shape(shape: tuple[int, int], aspect: float) -> tuple[int, int]:
 
 
 def square_pixels(film: np.ndarray, aspect: float) -> np.ndarray:
-    """A film resampled to square pixels: the longer side of a pixel is divided.
+    """Resample a film to square pixels: it grows along the longer side of its pixels.
 
     Args:
         film: `(height, width)`, any numeric dtype.
-        aspect: height over width of a pixel; 1.0 gives the film itself.
+        aspect: height over width of a pixel; 1.0 returns the film itself.
 
     Returns:
-        An array of the same dtype, of the shape that `square_shape` gives.
+        An array of the same dtype and of the shape from `square_shape`.
     """
     if aspect == 1:
         return film
@@ -83,15 +83,16 @@ def square_pixels(film: np.ndarray, aspect: float) -> np.ndarray:
 
 
 def aspect_of_file(content: bytes | mmap.mmap) -> float:
-    """Height over width of a pixel of an image file, as OpenCV turns the image.
+    """Height over width of an image file's pixels, after its Exif orientation is applied.
 
-    PNG's pHYs, the density of JFIF, the resolution of TIFF and Exif, and BMP's are read.
+    It is read from pHYs in PNG, the density in JFIF, the resolution in TIFF and Exif, and the
+    pixels per metre in BMP.
 
     Args:
         content: a PNG, JPEG, WebP, TIFF or BMP file.
 
     Returns:
-        The ratio; 1.0 where the file states none, or one that no film has.
+        The ratio; 1.0 if the file states none or an implausible one.
     """
     try:
         if content[:4] == b"\x89PNG":
@@ -100,7 +101,7 @@ def aspect_of_file(content: bytes | mmap.mmap) -> float:
             return _jpeg_aspect(content)
         if content[:4] == b"RIFF":
             return _exif_aspect(_webp_exif(content))
-        if content[:2] == b"BM":  # the header of OS/2, of 12 bytes, states none
+        if content[:2] == b"BM":  # the 12-byte header of OS/2 states no resolution
             if struct.unpack_from("<I", content, 14)[0] < 40:
                 return 1.0
             return plausible_aspect(*struct.unpack_from("<ii", content, 38))
@@ -110,7 +111,8 @@ def aspect_of_file(content: bytes | mmap.mmap) -> float:
 
 
 def _png_aspect(content) -> float:
-    """PNG 11.3.4.3: pHYs stands before the image data, and so does eXIf in what cameras write."""
+    """The aspect ratio in pHYs (PNG 11.3.4.3). pHYs precedes the image data, and so does eXIf in
+    the files that cameras write."""
     place, kind, aspect, transposed = 8, b"", 1.0, False
     while kind != b"IDAT" and place + 8 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, place)
@@ -123,7 +125,7 @@ def _png_aspect(content) -> float:
 
 
 def _jpeg_aspect(content) -> float:
-    """The density of JFIF (JFIF 1.02, page 5), else that of Exif."""
+    """The aspect ratio by the density in JFIF (JFIF 1.02, page 5), else by Exif."""
     jfif, exif = None, b""
     for marker, start, end in jpeg_segments(content):
         if marker == SCAN:
@@ -133,7 +135,7 @@ def _jpeg_aspect(content) -> float:
             jfif = struct.unpack_from(">BHH", content, start + 9)
         elif marker == 0xE1 and head == b"Exif\0\0":
             exif = content[start + 8 : end]
-    # Without a unit 1:1 is what encoders write that know nothing of the image.
+    # Encoders write 1:1 without a unit if they do not know the density.
     if jfif is None or jfif == (0, 1, 1):
         return _exif_aspect(exif)
     aspect = plausible_aspect(*jfif[1:])
@@ -141,7 +143,7 @@ def _jpeg_aspect(content) -> float:
 
 
 def _webp_exif(content) -> bytes:
-    """RFC 9649: the chunk EXIF of an extended file."""
+    """The EXIF chunk of an extended WebP file (RFC 9649); empty without one."""
     place = 12
     while place + 8 <= len(content):
         kind, length = struct.unpack_from("<4sI", content, place)
@@ -152,8 +154,8 @@ def _webp_exif(content) -> bytes:
 
 
 def _exif_aspect(content) -> float:
-    """Of a TIFF file, or of the Exif data of another, which have its form. A density counts dots,
-    so the ratio of the sides of a pixel is the inverse of that of the densities."""
+    """The aspect ratio in a TIFF file, or in Exif data, which have the same form. A density is the
+    inverse of a pixel's side, so the ratio of the densities is inverted too."""
     tags = tiff_tags(content)
     aspect = plausible_aspect(tags.get(X_RESOLUTION, 0), tags.get(Y_RESOLUTION, 0))
     return 1 / aspect if tags.get(ORIENTATION, 1) >= TRANSPOSED else aspect

@@ -1,6 +1,6 @@
-"""Whether bone is bright on a radiograph, or the image is a photographic negative.
+"""Recognising and inverting photographic negatives, on which bone is dark.
 
-Archives hold both: 110 of the 8,260 knees of the public OAI-derived set are negatives, and a DICOM
+Archives hold some: 110 of the 8,260 knees in the public OAI-derived set are negatives. A DICOM
 file's PhotometricInterpretation can be wrong.
 """
 
@@ -17,45 +17,44 @@ from knee_attention.films.radiograph import resize_knee, to_uint8
 from knee_attention.limits import POLARITIES, SMALLEST_SIDE
 
 THUMBNAIL = (128, 128)
-"""Rows and columns to which the image is shrunk; finer detail is noise to this question."""
+"""Rows and columns to which the image is shrunk before its grey values are compared."""
 
 FLAT = 0.02
-"""A row or column at the border that varies less than this part of the range shows no patient:
-beyond the collimator a film is black or white whatever its polarity."""
+"""A row or column at the border does not show the patient if its standard deviation is below this
+part of the range. Beyond the collimator a film is black or white, whatever its polarity."""
 
 MOST_BORDER = 0.2
-"""At most this part of each side is taken for such a border."""
+"""The largest part of each side that can be such a border."""
 
 SIDES = 0.05
-"""The part of the width, at the left and at the right, that the middle is compared with."""
+"""The part of the width at the left and at the right with which the middle is compared."""
 
 CLEAR = 0.45
-"""Of a film a smaller difference of mean ranks decides nothing: 33 of 529 clinical films, whose
-legs are narrow, lie below zero, down to -0.40. Then the localiser decides; of the 73 crops of the
-public set for which it would be asked it takes none for its negative."""
+"""The localiser decides if the difference of mean ranks is smaller than this. Of 529 clinical films
+with narrow legs, 33 have a difference below zero, down to -0.40. Of the 73 crops of the public set
+with such a small difference, the localiser mistakes none for a negative."""
 
 SEEN_JOINT = 0.5
-"""The score at least of the joint by which the localiser decides."""
+"""The lowest joint score with which the localiser decides."""
 
 THUMBNAIL_SIDE = 512
-"""Pixels of the longer side of what the localiser is shown for that."""
+"""The longer side in pixels to which a larger image is shrunk for the localiser."""
 
 FILM_OF_TWO = 1.1
-"""Wider than high by this factor, an image may show two legs with the beam between them."""
+"""An image whose width is more than its height times this may show two legs with a gap between."""
 
 
 def is_negative(image: np.ndarray) -> bool:
-    """Whether bone is dark on an image that may show whole films.
+    """Whether an image is a negative; it may show a whole film or a single knee.
 
-    `rank_difference` decides where it is clear. Where it is not, the localiser decides, which
-    sees a joint more surely where bone is bright. A blank image and one too small for a film show
-    no bone, and are not negatives.
+    `rank_difference` decides if it is at least `CLEAR`. Otherwise the localiser decides: its score
+    is higher if bone is bright. Blank and too small images count as not negative.
 
     Args:
-        image: as `rank_difference` takes it.
+        image: as for `rank_difference`.
 
     Raises:
-        ValueError: no image shape, or no pixels.
+        ValueError: not the shape of an image, or no pixels.
     """
     difference = rank_difference(image)
     grey = to_grey(np.asarray(image))
@@ -71,28 +70,27 @@ def is_negative(image: np.ndarray) -> bool:
 
 
 def is_negative_knee(image: np.ndarray) -> bool:
-    """Whether bone is dark on a knee that fills its image, by `rank_difference` alone."""
+    """Whether an image that a single knee fills is a negative, by `rank_difference` alone."""
     return rank_difference(image) < 0
 
 
 def rank_difference(image: np.ndarray) -> float:
     """How much brighter the middle of an image is than its sides, from -1 to 1.
 
-    Beside a leg the beam reaches the film unhindered. So the ranks of the grey values in the
-    middle half of the width are compared with those at its left and right border; ranks depend
-    neither on the number of bits nor on equalisation. A wide image is also looked at in two
-    halves, and the clearer of both answers counts.
+    Nothing absorbs the beam beside a leg, so the sides are dark unless the image is a negative. The
+    mean rank of the grey values in the middle half of the width is compared with that at the left
+    and right border. Ranks depend neither on bit depth nor on equalisation. A wide image is also
+    evaluated as two halves, and the result with the larger absolute value counts.
 
-    On 6,604 crops of the public set the difference of the mean ranks, in parts of the largest
-    possible, lies at -0.36 or below for the 84 negatives and at +0.34 or above for all others; on
-    real films, halves and cut knees of OAI at +0.28 or above.
+    On 6,604 crops of the public set the result is at most -0.36 for the 84 negatives and at least
+    +0.34 for all others. On real films, halves and cut knees of OAI it is at least +0.28.
 
     Args:
         image: `(height, width[, channels])` of any numeric dtype: a crop of a joint, half a film,
-            a knee cut from a film, or a film of both legs. A frame of one grey does not count.
+            a knee cut from a film, or a film of both legs. A frame of one grey is ignored.
 
     Raises:
-        ValueError: no image shape, or no pixels.
+        ValueError: not the shape of an image, or no pixels.
     """
     grey, _ = without_frame(to_grey(np.asarray(image)))
     if not grey.size:
@@ -108,19 +106,19 @@ def rank_difference(image: np.ndarray) -> float:
 def bone_bright(
     image: np.ndarray, polarity: str = "auto", shows: str = "film"
 ) -> tuple[np.ndarray, bool]:
-    """The image with bone bright, and whether it had to be inverted for that.
+    """Invert an image if it is a negative, so that bone is bright.
 
     Args:
-        image: as `is_negative` takes it.
-        polarity: `auto`, or `as-is`: take the image as it is.
-        shows: `"film"`, any image, or `"knee"`, a knee of a data set, which fills its image, so
-            that `rank_difference` alone tells.
+        image: as for `rank_difference`.
+        polarity: `"auto"`, or `"as-is"` to never invert.
+        shows: `"film"`, any image; or `"knee"`, a knee of a data set that fills its image, for
+            which `rank_difference` alone decides.
 
     Returns:
-        the image itself, or its negative in the same dtype; and whether it is the negative.
+        The image itself, or its negative in the same dtype; and whether it was inverted.
 
     Raises:
-        ValueError: no image shape, or another polarity.
+        ValueError: not the shape of an image, or an unknown polarity.
     """
     if polarity not in POLARITIES:
         raise ValueError(f"expected a polarity of {', '.join(POLARITIES)}. Received: {polarity!r}")
@@ -131,12 +129,12 @@ def bone_bright(
 
 
 def refused(path: str | os.PathLike, error: Exception, inverted: bool) -> ImageError:
-    """Why an image cannot be used; of a photographic negative also that it was inverted first.
+    """The error for an image that cannot be used; it mentions an inversion of the image.
 
     Args:
-        path: the file, as the user would name it.
-        error: what is wrong with the image.
-        inverted: whether the image was a negative.
+        path: the file, as the user named it.
+        error: the original error.
+        inverted: whether the image was a negative and was inverted.
     """
     known = isinstance(error, ImageError)
     if known and not inverted:
@@ -148,7 +146,7 @@ def refused(path: str | os.PathLike, error: Exception, inverted: bool) -> ImageE
 
 
 def negative(image: np.ndarray) -> np.ndarray:
-    """The photographic negative, in the same dtype; of floats, the mirror image of their range."""
+    """The negative of an image, in the same dtype; floats are reflected within their own range."""
     if image.dtype == bool or np.issubdtype(image.dtype, np.integer):
         return ~image
     return image.min() + image.max() - image
@@ -165,7 +163,7 @@ def _within_borders(thumbnail: np.ndarray) -> np.ndarray:
 
 
 def _varied(thumbnail: np.ndarray) -> slice:
-    """The columns without the flat ones at both borders."""
+    """The range of columns without the flat ones at both borders."""
     count = thumbnail.shape[1]
     varied = np.flatnonzero(thumbnail.std(axis=0) >= FLAT * np.ptp(thumbnail))
     if not len(varied):
@@ -175,14 +173,14 @@ def _varied(thumbnail: np.ndarray) -> slice:
 
 
 def _ranks(grey: np.ndarray) -> np.ndarray:
-    """Each pixel's place in the order of grey, from 0 to 1; equal values share their mean place."""
+    """The rank of each pixel's grey value, from 0 to 1; equal values get their mean rank."""
     _, inverse, counts = np.unique(grey, return_inverse=True, return_counts=True)
     places = np.cumsum(counts) - (counts + 1) / 2
     return (places / max(grey.size - 1, 1))[inverse].reshape(grey.shape)
 
 
 def _middle_over_sides(ranks: np.ndarray) -> float:
-    """Mean rank of the middle half of the columns minus that of the outermost ones."""
+    """The mean rank of the middle half of the columns minus that of the outermost columns."""
     width = ranks.shape[1]
     side, quarter = max(1, round(SIDES * width)), width // 4
     middle = ranks[:, quarter : width - quarter].mean()

@@ -1,5 +1,6 @@
-"""How a film becomes what a network takes: it goes with the knees to the model, and with the model
-to the films that it grades.
+"""How films become network input.
+
+It is recorded in the data set, copied into the model file, and applied again when grading.
 """
 
 import os
@@ -20,20 +21,21 @@ CROPS_IN_WORDS = {"half": "halves of films", "square": "square crops of joints",
 
 @dataclass(frozen=True)
 class Preparation:
-    """How films became the knees of a data set, and how these become a network's input.
+    """How films became the knees of a data set, and how these become network input.
 
-    The defaults are the paper's (section 4), and what every data set and model has been prepared
-    with whose file says nothing else.
+    The defaults are the paper's (section 4). They also apply to data sets and model files without a
+    record.
 
     Attributes:
-        cutting: how films became knees, None where that is not known.
-        fit: how a knee is brought to the network's size, `"stretch"` or `"pad"`.
-        equalization: what is done to a knee of that size, `"hist"`, `"clahe"` or `"none"`.
-        crop: what the knees show where no cutting tells, `"half"` of a film or a crop of the joint,
-            `"square"` or `"antony"`; None where nobody has said.
+        cutting: how films became knees; None if unknown.
+        fit: how a knee is resized to the network's input, `"stretch"` or `"pad"`.
+        equalization: how its histogram is equalised then, `"hist"`, `"clahe"` or `"none"`.
+        crop: what the knees show if there is no cutting: `"half"` of a film, or a crop of the
+            joint, `"square"` or `"antony"`; None if unknown.
 
     Raises:
-        InputError: an unknown `fit`, `equalization` or `crop`, or a crop that is not the cutting's.
+        InputError: an unknown `fit`, `equalization` or `crop`, or a crop that contradicts the
+            cutting.
     """
 
     cutting: Cutting | None = None
@@ -45,8 +47,8 @@ class Preparation:
         if self.crop not in (None, *CROPS):
             raise InputError(f"expected a crop of {', '.join(CROPS)}. Received: {self.crop!r}")
         if self.cutting and self.crop not in (None, self.cutting.crop):
-            raise InputError(f"knees that are said to be {CROPS_IN_WORDS[self.crop]} were cut as "
-                             f"{CROPS_IN_WORDS[self.cutting.crop]}, their record says")
+            raise InputError(f"the knees cannot be {CROPS_IN_WORDS[self.crop]}: according to their "
+                             f"record they are {CROPS_IN_WORDS[self.cutting.crop]}")
         if self.fit not in FITS or self.equalization not in EQUALIZATIONS:
             raise InputError(f"expected a fit of {', '.join(FITS)} and an equalization of "
                              f"{', '.join(EQUALIZATIONS)}. Received: {self.fit!r} and "
@@ -54,34 +56,34 @@ class Preparation:
 
     @property
     def known_crop(self) -> str | None:
-        """What the knees show as far as that is known: the cutting's word, else `crop`."""
+        """What the knees show: the cutting's crop, else `crop`; None if unknown."""
         return self.cutting.crop if self.cutting else self.crop
 
     @property
     def shows_joints(self) -> bool:
-        """Whether the knees are crops of joints; where nobody has said they are halves of films."""
+        """Whether the knees are crops of joints; if unknown, they count as halves of films."""
         return self.known_crop not in (None, "half")
 
     def with_crop(self, crop: str) -> "Preparation":
-        """The same where somebody says what the knees show: a crop, or `"auto"`, nothing new.
+        """A copy with `crop` set; `"auto"` changes nothing.
 
         Raises:
-            InputError: their record says otherwise.
+            InputError: the crop contradicts the record.
         """
         if crop == "auto":
             return self
         if self.crop not in (None, crop):
-            raise InputError(f"knees that are said to be {CROPS_IN_WORDS[crop]} are "
-                             f"{CROPS_IN_WORDS[self.crop]}, their record says")
+            raise InputError(f"the knees cannot be {CROPS_IN_WORDS[crop]}: according to their "
+                             f"record they are {CROPS_IN_WORDS[self.crop]}")
         return replace(self, crop=crop)
 
     @property
     def split(self) -> str:
-        """Where a film of both knees is cut, as `legs.split_knees` takes it."""
+        """The `method` of `legs.split_knees` for a film of both knees."""
         return self.cutting.split if self.cutting else "auto"
 
     def knee(self, knee: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """A knee of a data set as the network takes it.
+        """Prepare a knee of a data set as network input.
 
         Args:
             knee: `(height, width[, channels])`, any dtype, bone bright.
@@ -91,38 +93,41 @@ class Preparation:
             `(size[0], size[1])` uint8.
 
         Raises:
-            ValueError: no image, or one too small for a knee.
+            ValueError: not an image, or too small for a knee.
         """
         return prepare_knee(knee, size, self.fit, self.equalization)
 
     def half(self, half: np.ndarray, side: str | None, size: tuple[int, int]) -> np.ndarray:
-        """Half of a film, or a crop of a joint, as the network takes it: cut like the knees of the
-        data set, if it is known how, and then prepared like these.
+        """Prepare half of a film or a crop of a joint as network input.
+
+        First the cutting is applied, if it is known, as it was to the knees of the data set. Then
+        the result is prepared like a knee of the data set.
 
         Args:
-            half: `(height, width[, channels])`, any dtype, bone bright; what `known_crop` says.
-            side: the patient's, `"R"` or `"L"`; None where it is not known.
+            half: `(height, width[, channels])`, any dtype, bone bright; it shows `known_crop`.
+            side: the patient's side, `"R"` or `"L"`; None if unknown.
             size: height and width of the network's input in pixels.
 
         Returns:
             `(size[0], size[1])` uint8.
 
         Raises:
-            ValueError: no image, one too small for a knee, or one of unknown side where left knees
-                are mirrored.
+            ValueError: not an image, too small for a knee, or left knees are mirrored and the side
+                is unknown.
         """
         cut = self.cutting.knee(half, side) if self.cutting else half
         return self.knee(cut, size)
 
     def single(self, image: np.ndarray, side: str | None, size: tuple[int, int]) -> np.ndarray:
-        """An image of one knee as the network takes it: one that has the very size of the data
-        set's knees is taken for one of them, any other for half of a film; arguments, result and
-        errors are those of `half`.
+        """Prepare an image of one knee as network input.
+
+        An image of exactly the size of the data set's knees counts as one of them, any other as
+        half of a film. Arguments, result and errors are those of `half`.
         """
         return self.knee(image, size) if self.is_cut(image) else self.half(image, side, size)
 
     def is_cut(self, image: np.ndarray) -> bool:
-        """Whether an image has the very size of the data set's knees."""
+        """Whether an image has exactly the size of the data set's knees."""
         return self.cutting is not None and image.shape[:2] == self.cutting.size
 
     def mirrors(self, side: str | None) -> bool:
@@ -130,35 +135,42 @@ class Preparation:
         return self.cutting is not None and self.cutting.flip_left and side == "L"
 
     def described(self) -> dict:
-        """The two entries of a model's description that `recorded` reads again."""
-        said = {"fit": self.fit, "equalization": self.equalization}
+        """The entries `cutting` and `preparation` of a model's description; `recorded` reads them.
+        """
+        options = {"fit": self.fit, "equalization": self.equalization}
         if self.crop:
-            said["crop"] = self.crop
-        return {"cutting": self.cutting.described() if self.cutting else None, "preparation": said}
+            options["crop"] = self.crop
+        cutting = self.cutting.described() if self.cutting else None
+        return {"cutting": cutting, "preparation": options}
 
     @classmethod
     def recorded(cls, description: Mapping, source: str | os.PathLike) -> "Preparation":
-        """The preparation that the description of a model called `source` holds.
+        """The preparation in a model's description.
+
+        Args:
+            description: what `described` returned, perhaps with other entries.
+            source: the model's name in the error.
 
         Raises:
-            InputError: it describes another kind of preparation.
+            InputError: the record has unknown keys or values.
         """
-        said, cutting = description.get("preparation"), description.get("cutting")
+        options, cutting = description.get("preparation"), description.get("cutting")
         known = Cutting.recorded(cutting, source) if cutting else None
-        if not said:
+        if not options:
             return cls(known)
         try:
-            return cls(known, **{"fit": said["fit"], "equalization": said["equalization"], **said})
+            required = {name: options[name] for name in ("fit", "equalization")}
+            return cls(known, **{**required, **options})
         except (KeyError, TypeError, InputError):
-            raise InputError(f"{source}: its knees were prepared in a way that is not known here "
-                             f"({said!r})") from None
+            raise InputError(f"{source}: unknown options for preparing knees ({options!r}); update "
+                             "knee_attention") from None
 
     def differences(self, other: "Preparation") -> list[str]:
-        """What another preparation does in another way, in words; empty where it does nothing.
+        """The differences from another preparation, in words; empty if there are none.
 
-        Where one of the cuttings is not known, the cuttings do not count but for what they cut out,
-        if that is known of both. Neither does the size of the stored knees where both are
-        stretched, as the network's own size is what they end at.
+        If one cutting is unknown, only the crops are compared, if both are known. The size of the
+        stored knees is ignored if both cuttings stretch, because the knees are stretched to the
+        network's size afterwards.
         """
         sets = [
             tuple({"fit": one.fit, "equalization": one.equalization} for one in (self, other))
@@ -179,16 +191,16 @@ class Preparation:
 
 
 def refuse_differences(preparations: Sequence[tuple[str | os.PathLike, Preparation]]) -> None:
-    """Refuse to bring together what was prepared in different ways.
+    """Refuse data sets and models whose preparations differ.
 
     Args:
-        preparations: what each data set or model is called, and its preparation.
+        preparations: the name and the preparation of each data set or model.
 
     Raises:
-        InputError: two of them disagree in what both know; it names them and what it is.
+        InputError: two of them differ; the message names both and the differences.
     """
     for (name, preparation), (other_name, other) in combinations(preparations, 2):
         differences = preparation.differences(other)
         if differences:
-            raise InputError(f"{name}: its knees were prepared in another way than those of "
+            raise InputError(f"{name}: its knees are prepared differently from those of "
                              f"{other_name} ({'; '.join(differences)})")

@@ -1,7 +1,7 @@
-"""The grey values and the size of a radiograph: the paper's preparation (section 4).
+"""Grey values and size of a radiograph: the paper's preparation (section 4).
 
-8 bits -> resize to 320x224 -> equalise the histogram. Training and inference call these same
-functions; where two knees part on a film, `legs` tells, and what was done to a set, `preparation`.
+8 bits -> resize to 320x224 -> equalise the histogram. Training and grading call the same functions.
+Module `legs` splits films, module `preparation` records the options.
 """
 
 import cv2
@@ -11,16 +11,17 @@ from knee_attention.films.grey import to_grey
 from knee_attention.limits import KNEE_SIZE, SMALLEST_SIDE
 
 FEW, WORTH, SAMPLED_ROWS = 1e-4, 2 / 3, 512
-"""This part of an image's pixels at either end is left out of its range where the others lie within
-this part of it; asked of so many rows at least, for it takes time."""
+"""Outliers: the darkest and brightest `FEW` of an image's pixels do not count for its range if all
+others lie within `WORTH` of it. At least `SAMPLED_ROWS` rows are examined, not all, to save time.
+"""
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
-    """Grey values with the image's own range stretched over 0-255, rounded exactly.
+    """Stretch an image's own range of grey values over 0-255, rounded exactly.
 
-    The result does not depend on how many bits the same film was stored with: an image and its
-    multiple give the same bytes. Of more than 8 bits a few pixels far from all others, such as a
-    marker that is burnt in, do not count for the range.
+    The result does not depend on the bit depth: an image and its multiple give the same bytes. In
+    images of more than 8 bits a few outliers, such as a burnt-in marker, do not count for the
+    range.
 
     Args:
         image: `(height, width[, channels])`, any integer or float dtype.
@@ -29,7 +30,7 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
         `(height, width)` uint8; all zeros if the image is constant.
 
     Raises:
-        ValueError: no image shape, not finite, or smaller than `SMALLEST_SIDE` pixels.
+        ValueError: not the shape of an image, not finite, or a side below `SMALLEST_SIDE` pixels.
     """
     grey = to_grey(np.asarray(image))
     if min(grey.shape) < SMALLEST_SIDE:
@@ -53,11 +54,11 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
 
 
 def _without_strays(grey: np.ndarray) -> tuple[np.ndarray, float, float]:
-    """An image, its darkest and its brightest value.
+    """An image without outliers, its darkest and its brightest value.
 
-    Of more than 8 bits, a few pixels may lie far from all others, such as a marker that is burnt
-    in; they would leave a handful of grey values for the bone. Where they do, they get the value of
-    the nearest of the others, and no other image is changed.
+    In images of more than 8 bits a few pixels may lie far from all others, such as a burnt-in
+    marker, and would leave few grey values for the bone. They are clipped to the range of the
+    others. Images without outliers are not changed.
     """
     lowest, highest = grey.min(), grey.max()
     if grey.dtype == np.uint8:
@@ -70,14 +71,15 @@ def _without_strays(grey: np.ndarray) -> tuple[np.ndarray, float, float]:
 
 
 def _stretch_table(lowest: int, highest: int) -> np.ndarray:
-    """The grey value 0-255 of every stored value up to `highest`, rounded half up in integers."""
+    """A table from stored values up to `highest` to grey values 0-255, rounded half up."""
     span = highest - lowest
     offsets = np.maximum(np.arange(highest + 1, dtype=np.int32) - lowest, 0)
     return ((offsets * 510 + span) // (2 * span)).astype(np.uint8)
 
 
 def _look_up(table: np.ndarray, grey: np.ndarray) -> np.ndarray:
-    """`table[grey]`; OpenCV 5 looks up 16 bits three times as fast as NumPy, OpenCV 4 cannot."""
+    """`table[grey]`. OpenCV 5 does this for 16 bits three times as fast as NumPy; OpenCV 4 cannot.
+    """
     if grey.dtype == np.uint16 and int(cv2.__version__.split(".")[0]) >= 5:
         whole = np.zeros((1, 65536), np.uint8)
         whole[0, : len(table)] = table
@@ -88,14 +90,14 @@ def _look_up(table: np.ndarray, grey: np.ndarray) -> np.ndarray:
 def cut_out(
     film: np.ndarray, box: tuple[int, int, int, int], beyond: str = "edge"
 ) -> np.ndarray:
-    """A part of a film.
+    """Cut a box out of a film.
 
     Args:
         film: `(height, width)` array.
-        box: left, top, width and height in pixels.
-        beyond: what lies beyond the film: `"edge"`, the nearest pixels of the film, or `"dark"`,
-            its darkest grey. On 174 close views of another country the shipped model reaches a
-            quadratic kappa of 0.54 with the first and of 0.50 with the second.
+        box: left, top, width and height in pixels; it may extend beyond the film.
+        beyond: how pixels beyond the film are filled: `"edge"` with the film's nearest pixels,
+            `"dark"` with its darkest grey. On 174 close views from another country the shipped
+            model reaches a quadratic kappa of 0.54 with the first and 0.50 with the second.
 
     Returns:
         `(box[3], box[2])`, of the film's dtype.
@@ -122,8 +124,8 @@ def resize_knee(
     Args:
         knee: `(height, width)` array.
         size: height and width of the result in pixels.
-        fit: `"stretch"` to the size (the paper's), or `"pad"`: keep the aspect ratio and centre
-            the knee on black.
+        fit: `"stretch"` (the paper's), or `"pad"`: keep the aspect ratio and centre the knee on
+            black.
 
     Returns:
         `(size[0], size[1])`, of the same dtype.
@@ -150,7 +152,8 @@ def resize_knee(
 
 
 def _resample(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize by area when shrinking; much larger images are halved first, which is fast."""
+    """Resize an image; shrinking averages areas, and much larger images are halved first for speed.
+    """
     while image.shape[0] >= 4 * height and image.shape[1] >= 4 * width:
         rows, columns = image.shape[0] // 2, image.shape[1] // 2
         even = image[: 2 * rows, : 2 * columns]
@@ -189,18 +192,18 @@ def prepare_knee(
     fit: str = "stretch",
     equalization: str = "hist",
 ) -> np.ndarray:
-    """One knee as the networks take it: grey, resized, equalised.
+    """Convert one knee to grey, resize it and equalise it, as the networks expect.
 
     Args:
         knee: `(height, width[, channels])`, any dtype: half a film, or a crop of a joint.
         size: height and width of the result in pixels.
-        fit: as `resize_knee` takes it.
-        equalization: the method, as `equalize` takes it.
+        fit: as for `resize_knee`.
+        equalization: the `method` of `equalize`.
 
     Returns:
         `(size[0], size[1])` uint8.
 
     Raises:
-        ValueError: not an image, too small for one, or an unknown `fit` or `equalization`.
+        ValueError: not an image, too small for a knee, or an unknown `fit` or `equalization`.
     """
     return equalize(resize_knee(to_uint8(knee), size, fit), equalization)

@@ -1,7 +1,7 @@
-"""The packed strips and tiles of a TIFF file, checked for being whole.
+"""Checks that the compressed strips and tiles of a TIFF file are complete.
 
-libtiff leaves dark what it cannot unpack of an 8-bit image, the way OpenCV calls it, and does not
-ask of any whether its packed data end where the image does.
+As OpenCV calls it, libtiff leaves the parts of an 8-bit image black that it cannot decompress. It
+never checks that the compressed data end where the image does.
 """
 
 import mmap
@@ -16,7 +16,7 @@ from knee_attention.films.unpacked_size import lzw_size, packbits_size
 WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
 STRIP_OFFSETS, SAMPLES, STRIP_LENGTH, STRIP_BYTES, PLANAR = 273, 277, 278, 279, 284
 TILE_WIDTH, TILE_LENGTH, TILE_OFFSETS, TILE_BYTES, JPEG_TABLES = 322, 323, 324, 325, 347
-"""Tags of TIFF 6.0, and of its Technical Note 2."""
+"""Tags of TIFF 6.0 and of TIFF Technical Note 2."""
 
 LZW, JPEG, DEFLATE, OLD_DEFLATE, PACKBITS = 5, 7, 8, 32946, 32773
 """Values of Compression."""
@@ -26,12 +26,12 @@ YCBCR, LOW_BITS_FIRST, SEPARATE = 6, 2, 2
 
 
 def check_packed(content: bytes | mmap.mmap) -> None:
-    """Check that the strips or tiles of a file's first page unpack to what the image needs.
+    """Check that the strips or tiles of a TIFF file's first page decompress to the image's size.
 
-    Nothing is checked of data that are not packed, or in a rare way.
+    Uncompressed data and rare compressions are not checked.
 
     Raises:
-        ValueError: they do not.
+        ValueError: a strip or tile has another size, or a tag is missing.
     """
     fields = next(tiff_directories(content), {})
 
@@ -58,15 +58,16 @@ def check_packed(content: bytes | mmap.mmap) -> None:
         sizes = _unpacked_sizes(compression, parts, rows * row)
         last = {rows * row} if tiled else {rows * row, ((length - 1) % rows + 1) * row}
     except (*DAMAGED, LookupError, ZeroDivisionError):
-        raise ValueError("a directory that lacks something") from None
+        raise ValueError("the TIFF directory is incomplete") from None
     strips = -(-length // rows)
     for place, size in enumerate(sizes):
         if size not in (last if (place + 1) % strips == 0 else {rows * row}):
-            raise ValueError("a strip or tile of another size")
+            raise ValueError("a strip or tile has the wrong size")
 
 
 def _unpacked_sizes(compression: int, parts: list[bytes], most: int) -> Sequence[int | None]:
-    """Bytes that each part unpacks to, where that can be found; None of a damaged one."""
+    """The size in bytes of each part after decompression; None for a damaged part. Empty if the
+    compression is not one that can be checked."""
     if compression == LZW:
         return [lzw_size(part) for part in parts]
     if compression == PACKBITS:
@@ -77,7 +78,8 @@ def _unpacked_sizes(compression: int, parts: list[bytes], most: int) -> Sequence
 
 
 def _inflated_size(packed: bytes, most: int) -> int | None:
-    """Bytes that deflated data unpack to, if their checksum is right (RFC 1950 2.2)."""
+    """The size in bytes of deflated data; None if they are damaged or their checksum (RFC 1950 2.2)
+    is wrong."""
     unpacking = zlib.decompressobj()
     try:
         size = len(unpacking.decompress(packed, most + 1))
@@ -87,7 +89,7 @@ def _inflated_size(packed: bytes, most: int) -> int | None:
 
 
 def _numbers(content, field: TiffField) -> Sequence[int]:
-    """All numbers of a field; of one that is no number, its bytes."""
+    """The numbers of a field; its bytes if they are not numbers."""
     order, offset = "<" if content[:2] == b"II" else ">", "I" if field.room == 4 else "Q"
     form = f"{order}{field.count}{field.form[-1:] or 'B'}"
     place = field.place

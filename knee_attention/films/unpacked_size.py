@@ -1,27 +1,28 @@
-"""How many bytes packed data unpack to, found without unpacking them."""
+"""The decompressed size of LZW and PackBits data, computed without decompressing them."""
 
 import numpy as np
 
 CLEAR, END = 256, 257
-"""Codes of LZW that are no string: an empty table follows, or nothing (TIFF 6.0, section 13)."""
+"""The LZW codes that empty the table and that end the data (TIFF 6.0, section 13)."""
 
 FIRST_STRING = 258
-"""The code of the string that the first code behind a CLEAR begins."""
+"""The first code that is added to the table after a CLEAR."""
 
 MOST_CODES = 2**12 + 1024
-"""Between two CLEAR; libtiff reads so many."""
+"""The largest number of codes between two CLEAR that libtiff reads."""
 
 WIDTHS = np.repeat(np.arange(9, 13, dtype=np.int32), (254, 512, 1024, MOST_CODES - 1790))
-"""Bits of each code behind a CLEAR."""
+"""The number of bits of each code after a CLEAR."""
 
 STOPS = np.cumsum(WIDTHS, dtype=np.int32)
+"""The bit after each code, counted from the CLEAR."""
 
 
 def packbits_size(packed: bytes) -> int | None:
-    """Bytes that PackBits data unpack to (TIFF 6.0, section 9; DICOM PS3.5 G.3).
+    """The size in bytes of PackBits data after decompression (TIFF 6.0 section 9, PS3.5 G.3).
 
     Returns:
-        None if the last run is not whole. A single byte behind it is padding.
+        The size; None if the last run is incomplete. A single byte behind it is padding.
     """
     place, size, end = 0, 0, len(packed) - 1
     while place < end:
@@ -38,10 +39,10 @@ def packbits_size(packed: bytes) -> int | None:
 
 
 def lzw_size(packed: bytes) -> int | None:
-    """Bytes that LZW data of a TIFF file unpack to (TIFF 6.0, section 13).
+    """The size in bytes of a TIFF file's LZW data after decompression (TIFF 6.0, section 13).
 
     Returns:
-        None if a code stands for no string.
+        The size; None if a code is not in the table.
     """
     octets = np.frombuffer(packed + bytes(2), np.uint8).astype(np.int32)
     words = octets[:-2] << 16 | octets[1:-1] << 8 | octets[2:]
@@ -50,7 +51,7 @@ def lzw_size(packed: bytes) -> int | None:
         codes = _next_codes(words, place)
         last = codes[-1] if codes.size else END
         place += int(STOPS[codes.size - 1])
-        codes = codes[:-1] if last in (CLEAR, END) else codes  # libtiff does without END as well
+        codes = codes[:-1] if last in (CLEAR, END) else codes  # libtiff does not require END
         if (codes >= FIRST_STRING + np.arange(codes.size)).any():
             return None
         size += _string_bytes(codes)
@@ -58,7 +59,7 @@ def lzw_size(packed: bytes) -> int | None:
 
 
 def _next_codes(words: np.ndarray, place: int) -> np.ndarray:
-    """The codes from a bit on, up to the first CLEAR or END, that one included."""
+    """The codes from bit `place` up to and including the first CLEAR or END."""
     count = np.searchsorted(STOPS, 8 * words.size - place, side="right")
     widths = WIDTHS[:count]
     starts = place + STOPS[:count] - widths
@@ -68,13 +69,16 @@ def _next_codes(words: np.ndarray, place: int) -> np.ndarray:
 
 
 def _string_bytes(codes: np.ndarray) -> int:
-    """Bytes of all strings between two CLEAR. The one that a code begins is the one before it and a
-    byte more, so a string has as many bytes as there are codes on the way to a single byte."""
+    """The total size in bytes of the strings between two CLEAR.
+
+    Each string in the table is an earlier string plus one byte. So its length is the number of
+    steps back to a single byte.
+    """
     count = codes.size
-    before = np.maximum(codes - FIRST_STRING, -1)  # -1: a single byte
+    before = np.maximum(codes - FIRST_STRING, -1)  # -1 means a single byte
     length = np.ones(count, np.int32)
     active = np.flatnonzero(before >= 0)
-    while active.size:  # each round looks twice as far back
+    while active.size:  # each round doubles the number of steps
         there = before[active]
         further, more = before[there], length[there]
         length[active] += more

@@ -1,1 +1,1 @@
-"""Synthetic films whose grades, joint boxes and joint masks are known."""
+"""Phantoms: synthetic films with known grades, joint boxes and joint masks."""

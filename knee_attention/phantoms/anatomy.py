@@ -1,71 +1,71 @@
-"""Phantom knees: where they lie on a film, and which signs a grade brings.
+"""Random anatomy of phantom knees: their positions on a film, and the signs of each grade.
 
-A knee has a frame of its own, in millimetres: x runs from the midline of the knee towards the
-lateral side, y runs down the leg, and (0, 0) is the centre of the joint space. Sizes are those seen
-on a film (about 1.15 times life size).
+Each knee has its own coordinates in millimetres: x runs from the knee's midline to the lateral
+side, y runs down the leg, and (0, 0) is the centre of the joint space. Sizes are as on a film,
+which magnifies about 1.15 times.
 
 The signs follow Kellgren & Lawrence, "Radiological assessment of osteo-arthrosis", Annals of the
 Rheumatic Diseases 16 (1957): 0 none; 1 doubtful narrowing, possible lipping; 2 definite
 osteophytes, possible narrowing; 3 multiple osteophytes, definite narrowing, some sclerosis;
-4 large osteophytes, marked narrowing, severe sclerosis, deformed bone ends. They are exaggerated
-and set in early, so that grades survive shrinking to 4 mm a pixel: a healthy joint space is 8 mm
-high, and already grade 1 narrows it and has a line of sclerosis.
+4 large osteophytes, marked narrowing, severe sclerosis, deformed bone ends. The signs are
+exaggerated, so that grades remain visible at 4 mm a pixel. A healthy joint space is 8 mm high, and
+grade 1 already has some narrowing and sclerosis.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-SIDES = ("R", "L")  # in the order they appear from the image's left
+SIDES = ("R", "L")  # in the image's order from left to right
 FILM_HEIGHT = 350.0  # mm
 
-# Percentiles measured on 3,000 OAI baseline films, mm.
+# Values at these percentiles, in mm, measured on 3,000 OAI baseline films.
 PERCENTILES = (0.01, 0.05, 0.5, 0.95, 0.99)
 JOINT_DISTANCE = (133, 143, 178, 228, 246)
 LEFT_BELOW_RIGHT = (-17, -11, 0, 13, 19)
 MIDPOINT_FROM_LEFT = (164, 185, 210, 231, 250)
 JOINT_FROM_TOP = (117, 134, 173, 228, 261)
 
-# One entry per grade; a knee's severity lies between grades, so these are interpolated.
+# One entry per grade. A knee's severity is a real number, so these are interpolated.
 CARTILAGE_LOST = (0.0, 0.25, 0.5, 0.78, 1.05)  # share of the worse compartment's joint space
 SPUR_LENGTH = (0.0, 3.0, 6.5, 10.0, 14.0)  # osteophytes, mm
 SCLEROSIS = (0.0, 0.25, 0.5, 0.75, 1.0)  # extra density below the joint surface, 1 = marked
-DEPRESSION = (0.0, 0.0, 0.6, 2.0, 4.5)  # how far the worse plateau has sunk at its margin, mm
-TIBIA_SHIFT = (0.0, 0.0, 1.0, 3.0, 7.0)  # the tibia's slip away from the worse compartment, mm
+DEPRESSION = (0.0, 0.0, 0.6, 2.0, 4.5)  # depression of the worse plateau at its margin, mm
+TIBIA_SHIFT = (0.0, 0.0, 1.0, 3.0, 7.0)  # the tibia's shift away from the worse compartment, mm
 
 
 @dataclass(frozen=True)
 class Knee:
-    """One knee's anatomy; pairs are (medial, lateral), lengths in mm."""
+    """The anatomy of one knee; pairs are (medial, lateral), lengths are in mm."""
 
-    scale: float  # size relative to the tables of this module
+    scale: float  # size relative to the tables in `outlines`
     gaps: tuple[float, float]  # joint space height
     femur_spurs: tuple[float, float]
     tibia_spurs: tuple[float, float]
-    sclerosis: tuple[float, float]  # 0 none ... 1 marked
+    sclerosis: tuple[float, float]  # 0 none to 1 marked
     depression: tuple[float, float]
     tibia_shift: float  # towards lateral
-    cortex: float  # thickness of the shafts' walls relative to what film.py draws
-    marrow: float  # density of the shafts' inside relative to the spongy bone of their ends
+    cortex: float  # thickness of the shafts' walls relative to the default in `film`
+    marrow: float  # density inside the shafts relative to the spongy bone at their ends
     valgus: float  # slope of the femoral shaft towards lateral, mm per mm
-    notch: float  # height of the intercondylar notch, 1 = as in the tables
-    spines: float  # height of the tibial spines, 1 = as in the tables
-    patella: tuple[float, float]  # its centre
-    fibula_offset: float  # towards lateral; changes with the leg's rotation
+    notch: float  # height of the intercondylar notch relative to the tables
+    spines: float  # height of the tibial spines relative to the tables
+    patella: tuple[float, float]  # its centre (x, y)
+    fibula_offset: float  # towards lateral; it varies with the leg's rotation
     soft_tissue: float  # girth relative to the tables
-    medial_limit: float  # soft tissue ends here towards the other leg
+    medial_limit: float  # soft tissue ends at this distance towards the other leg
 
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a knee lies on the film."""
+    """The position of a knee on the film."""
 
     centre: tuple[float, float]  # joint centre, mm from the film's left and top edges
-    lateral: int  # direction of lateral along the image's x: -1 for the right knee, +1 for left
-    tilt: float  # rotation of the leg, its foot towards the other leg, radians
+    lateral: int  # lateral direction along the image's x: -1 for the right knee, +1 for the left
+    tilt: float  # rotation of the leg in radians; positive moves the foot to the other leg
 
     def to_film(self, points: np.ndarray) -> np.ndarray:
-        """Points (n, 2) of the knee's frame in mm -> points on the film in mm."""
+        """Convert points (n, 2) from the knee's coordinates to the film's, both in mm."""
         cos, sin = np.cos(self.tilt), np.sin(self.tilt)
         x = cos * points[:, 0] - sin * points[:, 1]
         y = sin * points[:, 0] + cos * points[:, 1]
@@ -73,7 +73,10 @@ class Pose:
 
 
 def sample_poses(film_width: float, rng: np.random.Generator) -> tuple[Pose, Pose]:
-    """Draw where the (right, left) knees lie on a film `film_width` mm wide, as measured."""
+    """Draw the positions of the (right, left) knees on a film `film_width` mm wide.
+
+    They follow the distributions measured on OAI films.
+    """
 
     def draw(values: tuple[int, ...]) -> float:
         return float(np.interp(rng.random(), PERCENTILES, values))
@@ -91,7 +94,7 @@ def sample_poses(film_width: float, rng: np.random.Generator) -> tuple[Pose, Pos
 def sample_knees(
     grades: tuple[int, int], poses: tuple[Pose, Pose], rng: np.random.Generator
 ) -> list[Knee]:
-    """Both knees of one person: nearly the same size and girth, each with its own grade."""
+    """Draw both knees of a person: of nearly the same size and girth, each with its own grade."""
     scale, girth = np.clip(rng.normal(1, 0.07), 0.86, 1.14), np.clip(rng.normal(1, 0.1), 0.85, 1.3)
     half_distance = (poses[1].centre[0] - poses[0].centre[0]) / 2
     return [
@@ -105,9 +108,9 @@ def sample_knee(
 ) -> Knee:
     """Draw a knee of a Kellgren-Lawrence grade (0-4).
 
-    Only the joint depends on the grade: the random numbers drawn are the same for all. Readers
-    disagree by up to about one grade, so the signs are those of a severity spread around it:
-    neighbouring grades overlap, 0 and 3 never do.
+    Only the joint depends on the grade; the same random numbers are drawn for all grades. Readers
+    disagree by up to about one grade, so the severity varies around the grade: neighbouring grades
+    overlap, grades 0 and 3 never do.
     """
     severity = np.clip(grade + np.clip(rng.normal(0, 0.27), -0.7, 0.7), 0, 4)
     worse = 0 if rng.random() < 0.8 else 1  # the medial compartment in most knees
@@ -115,7 +118,7 @@ def sample_knee(
     def sign(
         table: tuple[float, ...], other_compartment: float, spread: float
     ) -> tuple[float, float]:
-        """(medial, lateral) amount of a sign, each compartment with its own variation."""
+        """The (medial, lateral) amounts of a sign, with random variation in each compartment."""
         share = np.full(2, other_compartment)
         share[worse] = 1.0
         amounts = np.interp(severity, range(5), table) * share

@@ -1,4 +1,4 @@
-"""Prepared phantom knees of the three splits, for whoever has no data."""
+"""A data set of prepared phantom knees, for users without data."""
 
 from math import ceil
 
@@ -26,18 +26,19 @@ def phantom_dataset(
     wanted: tuple[str, ...] = SPLITS,
     crop: str = "auto",
 ) -> Dataset:
-    """Phantom films of every split, through the same splitting and preparation as real ones.
+    """Draw phantom films and prepare their knees by the same steps as real ones.
 
     Args:
         size: height and width of the prepared knees in pixels.
-        limit: at most this many knees a split, rounded up to whole films; grades in equal parts.
-        seed: decides everything about the films.
+        limit: at most this many knees per split, rounded up to whole films; all grades are equally
+            frequent.
+        seed: seed of all films.
         wanted: the splits to draw.
-        crop: what is cut out of a film for a knee: `"half"` of it (also by `"auto"`), or its joint
-            where the film has it in truth, `"square"` or `"antony"`.
+        crop: the part of a film that a knee shows: `"half"` or `"auto"`, half of the film;
+            `"square"` or `"antony"`, a crop at the joint's true position.
     """
     crop = "half" if crop == "auto" else crop
-    # Not equalised when cut, because the network's input is equalised in any case.
+    # Cutting does not equalise, because the network input is equalised anyway.
     preparation = Preparation(Cutting("middle", tuple(size), equalize="none", crop=crop))
     splits = {}
     for split in wanted:
@@ -71,7 +72,7 @@ def phantom_dataset(
 
 
 def _part(image: np.ndarray, phantom: PhantomFilm, side: str, crop: str) -> np.ndarray:
-    """What is cut out of a phantom's film, or of a mask of its size, for one knee."""
+    """Cut one knee out of a phantom's film, or out of a mask of the same size."""
     if crop == "half":
         return split_knees(image, "middle")[side]
     return cut_out(image, crop_of(box_around(phantom.boxes[side]), crop))

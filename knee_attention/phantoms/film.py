@@ -1,12 +1,12 @@
-"""Phantom films: synthetic bilateral knee radiographs whose grade and joint region are known.
+"""Phantom films: synthetic bilateral knee radiographs with known grades and joint regions.
 
-They let a newcomer without patient data run every step, and give a ground truth for where an
-attention map ought to look. A film is made as a radiograph is: anatomy -> outlines -> attenuation
-along each ray -> exposure; the marks every film carries lie in the beam like the patient.
+They let users without patient data run every step, and they are a ground truth for attention maps.
+A film is simulated like a radiograph: anatomy -> outlines -> attenuation along each ray ->
+exposure. Markers and the calibration bar attenuate the beam like the patient.
 
-Positions follow the geometry measured on 3,000 OAI baseline films. Everything but the joint is
-drawn independently of the grade; equalising a knee's histogram spreads a faint trace of it, as on
-real films. Phantoms exercise the code; they say nothing about real knees.
+Positions follow measurements on 3,000 OAI baseline films. Everything outside the joint is
+independent of the grade, but histogram equalisation spreads a faint trace of the joint over the
+image, as on real films. Phantoms test the code; results on them do not apply to real knees.
 """
 
 from dataclasses import dataclass
@@ -24,18 +24,20 @@ from knee_attention.phantoms.painting import (
     window_of,
 )
 
-SMALLEST_GRID = 512  # rows; fewer would lose a narrowed joint space, so small films are shrunk
+# Rows. Smaller films are drawn at this size and shrunk, to keep narrow joint spaces.
+SMALLEST_GRID = 512
 
-# Attenuation per mm. Bone counts what it adds to the soft tissue it replaces.
+# Attenuation per mm. For bone this is the excess over the soft tissue that it replaces.
 FAT, MUSCLE, TRABECULAR, CORTICAL = 0.013, 0.018, 0.019, 0.042
 
 
 @dataclass(frozen=True)
 class PhantomFilm:
-    """A synthetic film and what is known about it; the patient's right knee is on its left.
+    """A synthetic film with its ground truth; the patient's right knee is on the film's left.
 
-    Boxes are (x, y, width, height) in pixels. Masks cover where a grade shows, joint space,
-    subchondral bone and margins with osteophytes: about 108 by 42 mm along the joint line.
+    Boxes are (x, y, width, height) in pixels. Masks cover the region where the signs of a grade
+    are: joint space, subchondral bone and margins with osteophytes, about 108 by 42 mm along the
+    joint line.
     """
 
     image: np.ndarray  # (height, width) uint8
@@ -46,11 +48,18 @@ class PhantomFilm:
 
 
 def phantom_film(grades: tuple[int, int], seed: int, height: int = 512) -> PhantomFilm:
-    """Draw a bilateral film of a (right, left) pair of Kellgren-Lawrence grades.
+    """Draw a bilateral film.
 
-    The same arguments give the same film; the same seed with other grades gives the same person
-    and exposure with other joints. `height` is in pixels; the width is 1.21 to 1.25 times that.
-    Raises ValueError for a grade outside 0-4 or a height below 128.
+    The same arguments give the same film. The same seed with other grades gives the same person and
+    exposure with other joints.
+
+    Args:
+        grades: Kellgren-Lawrence grades of the right and the left knee.
+        seed: seed of the film.
+        height: height in pixels; the width is 1.21 to 1.25 times as large.
+
+    Raises:
+        ValueError: a grade outside 0-4, or a height below 128.
     """
     if len(grades) != 2 or any(grade not in range(5) for grade in grades):
         raise ValueError(f"expected two grades from 0 to 4. Received: {grades}")
@@ -87,7 +96,7 @@ def phantom_film(grades: tuple[int, int], seed: int, height: int = 512) -> Phant
 
 
 def _air(grid: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """An empty beam: (rows, columns) float32, with the tube's uneven output across the field."""
+    """Attenuation without a patient, (rows, columns) float32: the uneven output of the tube."""
     slope_y, slope_x = rng.normal(0, 0.12, 2).astype(np.float32)
     y = np.linspace(-0.5, 0.5, grid[0], dtype=np.float32)[:, None]
     x = np.linspace(-0.5, 0.5, grid[1], dtype=np.float32)
@@ -95,7 +104,7 @@ def _air(grid: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
 
 
 def _trabeculae(grid: tuple[int, int], spacing: float, rng: np.random.Generator) -> np.ndarray:
-    """Relative density of spongy bone, (rows, columns) float32 around 1: vertical strands."""
+    """Relative density of spongy bone with vertical strands, (rows, columns) float32 around 1."""
     noise = rng.random(grid, dtype=np.float32) - 0.5
     strands = cv2.GaussianBlur(noise, (0, 0), sigmaX=0.25 / spacing, sigmaY=1.4 / spacing)
     clouds = cv2.resize(noise[: grid[0] // 24, : grid[1] // 24], grid[::-1],
@@ -111,7 +120,7 @@ def _add_leg(
     texture: np.ndarray,
     spacing: float,
 ) -> None:
-    """Add one leg to the beam's attenuation, tissue by tissue."""
+    """Add the tissues of one leg to the attenuation."""
     rows = (np.arange(len(attenuation), dtype=np.float32) + 0.5) * spacing - pose.centre[1]
     walls = np.interp(np.abs(rows), (20, 45, 130), (0.9, 1.1, 4.5 * knee.cortex))
     walls = walls.astype(np.float32)  # thickness of the cortex in each row, mm
@@ -146,7 +155,7 @@ def _add_bone_detail(
     texture: np.ndarray,
     spacing: float,
 ) -> None:
-    """Add the joint surfaces' dense bone, sclerosis below them, and edges seen through the bone."""
+    """Add dense bone at the joint surfaces, sclerosis below them, and edges inside the bone."""
     for band, thickness, density in outlines.dense_bands(knee):
         blur = 0.2 + 0.2 * thickness
         window, paint = filled(attenuation.shape, pose.to_film(band), spacing, 2 * blur)

@@ -1,4 +1,4 @@
-"""What lies on a film besides the patient: calibration bar, markers, collimator, black patch."""
+"""Objects on a film besides the patient: calibration bar, markers, collimator, black patch."""
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ def add_calibration_bar(
     spacing: float,
     rng: np.random.Generator,
 ) -> None:
-    """Add the positioning frame's bar between the legs, with a column of beads on each side."""
+    """Add the calibration bar between the legs, with a column of beads on each side."""
     middle = (poses[0].centre[0] + poses[1].centre[0]) / 2 + np.clip(rng.normal(0, 5), -10, 10)
     lean = rng.normal(0, 0.008)
     top, bottom = middle - lean * FILM_HEIGHT / 2, middle + lean * FILM_HEIGHT / 2
@@ -37,7 +37,7 @@ def add_calibration_bar(
 
 
 def add_markers(attenuation: np.ndarray, spacing: float, rng: np.random.Generator) -> None:
-    """Add the lead letters R and L in the upper corners; some films lack one, some mirror them."""
+    """Add the lead letters R and L in the upper corners. Some are missing, some are mirrored."""
     mirrored = rng.random() < 0.3
     size = round(14 / spacing)
     for index, letter in enumerate(SIDES):
@@ -54,7 +54,7 @@ def add_markers(attenuation: np.ndarray, spacing: float, rng: np.random.Generato
 
 
 def add_collimation(attenuation: np.ndarray, spacing: float, rng: np.random.Generator) -> None:
-    """Close the collimator over some borders: unexposed, so bright, with a soft edge."""
+    """Cover some borders with the collimator: unexposed and therefore bright, with a soft edge."""
     rows, columns = attenuation.shape
     y, x = np.arange(rows) * spacing, np.arange(columns) * spacing
     borders = {"left": x, "right": x[::-1], "top": y, "bottom": y[::-1]}
@@ -67,7 +67,7 @@ def add_collimation(attenuation: np.ndarray, spacing: float, rng: np.random.Gene
 
 
 def black_out_name(image: np.ndarray, spacing: float, rng: np.random.Generator) -> None:
-    """Paint the de-identification patch over an upper corner of some films."""
+    """Paint the black de-identification patch over an upper corner of some films."""
     if rng.random() < 0.35:
         height, width = (rng.uniform((30, 35), (85, 60)) / spacing).astype(int)
         top, side = (rng.uniform(0, 6, 2) / spacing).astype(int)

@@ -1,16 +1,16 @@
-"""What a phantom knee looks like: outlines of bone and skin, dense bone, edges seen through it.
+"""Shapes of a phantom knee: outlines of bone and skin, dense bone, edges inside the bone.
 
-All are in the knee's own frame, in millimetres (module anatomy).
+All are in the knee's own coordinates in millimetres (module `anatomy`).
 """
 
 import numpy as np
 
 from knee_attention.phantoms.anatomy import Knee
 
-REFERENCE_HALF_WIDTH = 44.0  # the tables below draw a tibial plateau 88 mm wide
+REFERENCE_HALF_WIDTH = 44.0  # half the width of the tibial plateau in the tables below, mm
 PLATEAU = 2.5  # y of the tibial plateau below the centre of the joint space, mm
-JOINT_BAND = 21.0  # the joint region reaches this far above and below the joint's centre, mm
-JOINT_MARGIN = 10.0  # ... and this far beyond the plateau on either side, mm
+JOINT_BAND = 21.0  # extent of the joint region above and below the joint's centre, mm
+JOINT_MARGIN = 10.0  # extent of the joint region beyond the plateau on either side, mm
 
 # Half outlines from the midline outwards, then along the shaft: (x, y) in mm, y from the plateau.
 FEMUR_SURFACE = ((0, -14.5), (6, -13.5), (10, -9.5), (14, -4.5), (19, -0.8), (27, 0), (34, -0.4))
@@ -27,7 +27,7 @@ MEDIAL_SKIN = ((80, -420), (72, -150), (62, -60), (56, -10), (52, 30), (53, 65),
 
 
 def femur_surface(knee: Knee, compartment: int) -> np.ndarray:
-    """The condyle's joint surface from the notch to its margin: (n, 2) mm, x as on lateral."""
+    """A condyle's joint surface from the notch to its margin, (n, 2) mm; x is positive outwards."""
     points = np.array(FEMUR_SURFACE) * (1, knee.notch) * knee.scale
     sunk = knee.depression[compartment] * np.clip(points[:, 0] / REFERENCE_HALF_WIDTH, 0, 1)
     points[:, 1] += PLATEAU + 1.2 * knee.scale - knee.gaps[compartment] + sunk
@@ -35,7 +35,7 @@ def femur_surface(knee: Knee, compartment: int) -> np.ndarray:
 
 
 def tibia_surface(knee: Knee, compartment: int) -> np.ndarray:
-    """The plateau from between the spines to its margin: (n, 2) mm, x as on the lateral side."""
+    """A plateau from between the spines to its margin, (n, 2) mm; x is positive outwards."""
     points = np.array(TIBIA_SURFACE) * (1, knee.spines) * knee.scale
     sunk = knee.depression[compartment] * np.clip(points[:, 0] / REFERENCE_HALF_WIDTH, 0, 1)
     points[:, 1] += PLATEAU + sunk
@@ -43,7 +43,8 @@ def tibia_surface(knee: Knee, compartment: int) -> np.ndarray:
 
 
 def femur_outline(knee: Knee) -> np.ndarray:
-    """Distal femur, notch to beyond the film: (n, 2) mm, closed, corners rounded."""
+    """The closed outline of the distal femur, (n, 2) mm, corners rounded; it extends beyond the
+    film."""
     halves = []
     for compartment, spur in enumerate(knee.femur_spurs):
         surface = femur_surface(knee, compartment)
@@ -59,7 +60,8 @@ def femur_outline(knee: Knee) -> np.ndarray:
 
 
 def tibia_outline(knee: Knee) -> np.ndarray:
-    """Proximal tibia with its spines, to beyond the film: (n, 2) mm, closed, corners rounded."""
+    """The closed outline of the proximal tibia with its spines, (n, 2) mm, corners rounded; it
+    extends beyond the film."""
     halves = []
     for compartment, spur in enumerate(knee.tibia_spurs):
         surface = tibia_surface(knee, compartment)
@@ -74,20 +76,20 @@ def tibia_outline(knee: Knee) -> np.ndarray:
 
 
 def fibula_outline(knee: Knee) -> np.ndarray:
-    """Fibula, on the lateral side: (n, 2) mm, closed, corners rounded."""
+    """The closed outline of the fibula, on the lateral side, (n, 2) mm, corners rounded."""
     offset = (knee.fibula_offset, PLATEAU)
     return round_corners(np.array(FIBULA) * knee.scale + offset)
 
 
 def patella_outline(knee: Knee) -> np.ndarray:
-    """Patella, superimposed on the femur: (n, 2) mm, closed."""
+    """The closed outline of the patella, which overlaps the femur, (n, 2) mm."""
     angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     disc = np.stack([24 * np.cos(angle), 21 * np.sin(angle) + 3 * np.cos(2 * angle)], axis=1)
     return (disc + knee.patella) * knee.scale
 
 
 def skin_outline(knee: Knee) -> np.ndarray:
-    """Thigh, knee and calf: (n, 2) mm, closed; flat where it would press on the other leg."""
+    """The closed outline of the skin, (n, 2) mm; it is flat where it would touch the other leg."""
     girth = knee.scale * knee.soft_tissue, 1
     lateral, medial = np.array(LATERAL_SKIN) * girth, np.array(MEDIAL_SKIN) * girth
     medial = np.minimum(medial, (knee.medial_limit, np.inf)) * (-1, 1)
@@ -95,9 +97,11 @@ def skin_outline(knee: Knee) -> np.ndarray:
 
 
 def dense_bands(knee: Knee) -> list[tuple[np.ndarray, float, float]]:
-    """Lenses of dense bone along every joint surface: its plate, and sclerosis where there is any.
+    """Lenses of dense bone along every joint surface: the subchondral plate, and sclerosis.
 
-    Gives (outline (n, 2) mm, thickness in its middle in mm, attenuation).
+    Returns:
+        For each lens its outline (n, 2) in mm, its thickness in the middle in mm, and its
+        attenuation.
     """
     bands = []
     for compartment, mirror in enumerate(((-1, 1), (1, 1))):
@@ -117,10 +121,8 @@ def dense_bands(knee: Knee) -> list[tuple[np.ndarray, float, float]]:
 
 
 def bony_lines(knee: Knee) -> list[np.ndarray]:
-    """Edges seen through the bone: notch walls, growth plate scars, far rim of the plateau.
-
-    Open lines, (n, 2) mm. Their places vary with the knee's other, grade-free proportions.
-    """
+    """Edges inside the bone as open lines (n, 2) in mm: notch walls, growth plate scars, the
+    plateau's far rim. Their positions do not depend on the grade."""
     wave = np.linspace(-1, 1, 12)
     rim = 3.5 * (knee.spines - 0.6)
     lines = [np.stack([35 * wave, 23 - 4 * wave**2 + 2 * knee.spines * np.sin(5 * wave)], 1),
@@ -132,14 +134,17 @@ def bony_lines(knee: Knee) -> list[np.ndarray]:
 
 
 def joint_region(knee: Knee) -> np.ndarray:
-    """Where a grade shows, but for the longest spurs' tips: (4, 2) mm; the same for every grade."""
+    """The corners (4, 2) in mm of the region with the signs of a grade.
+
+    It is the same for every grade; only the tips of the longest osteophytes lie outside.
+    """
     reach = REFERENCE_HALF_WIDTH * knee.scale + JOINT_MARGIN
     return np.array([(-reach, -JOINT_BAND), (reach, -JOINT_BAND),
                      (reach, JOINT_BAND), (-reach, JOINT_BAND)])
 
 
 def round_corners(outline: np.ndarray, radius: float = 1.6) -> np.ndarray:
-    """Resample a closed outline, (n, 2) mm, every mm and smooth it over about `radius` mm."""
+    """Resample a closed outline, (n, 2) mm, at every mm and smooth it over about `radius` mm."""
     closed = np.concatenate([outline, outline[:1]])
     travelled = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(closed, axis=0).T))])
     steps = np.arange(0, travelled[-1], 1.0)
@@ -153,5 +158,5 @@ def round_corners(outline: np.ndarray, radius: float = 1.6) -> np.ndarray:
 
 
 def _join(medial: np.ndarray, lateral: np.ndarray) -> np.ndarray:
-    """One closed outline from two halves that both start at the midline and run outwards."""
+    """Join two half outlines, which both run from the midline outwards, to a closed outline."""
     return np.concatenate([(medial * (-1, 1))[::-1], lateral[1:]])

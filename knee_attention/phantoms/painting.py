@@ -1,4 +1,4 @@
-"""From outlines in millimetres to the pixels of a film."""
+"""Drawing outlines in millimetres onto the pixels of a film."""
 
 import cv2
 import numpy as np
@@ -7,7 +7,7 @@ import numpy as np
 def window_of(
     grid: tuple[int, int], outline: np.ndarray, spacing: float, border: float
 ) -> tuple[slice, slice]:
-    """The rows and columns of the grid that hold an outline, (n, 2) mm, and a border in mm."""
+    """The rows and columns of the grid that contain an outline, (n, 2) mm, plus a border in mm."""
     low = np.floor((outline.min(axis=0) - border) / spacing).astype(int)
     high = np.ceil((outline.max(axis=0) + border) / spacing).astype(int)
     (left, top), (right, bottom) = np.clip([low, high], 0, grid[::-1])
@@ -15,7 +15,7 @@ def window_of(
 
 
 def subpixels(outline: np.ndarray, window: tuple[slice, slice], spacing: float) -> np.ndarray:
-    """An outline in mm -> sixteenths of a pixel of the window, as OpenCV draws with shift=4."""
+    """Convert an outline in mm to 1/16 pixels of a window, for OpenCV's drawing with shift=4."""
     corner = window[1].start + 0.5, window[0].start + 0.5
     return np.round((outline / spacing - corner) * 16).astype(np.int32)
 
@@ -23,7 +23,11 @@ def subpixels(outline: np.ndarray, window: tuple[slice, slice], spacing: float) 
 def filled(
     grid: tuple[int, int], outline: np.ndarray, spacing: float, border: float = 2
 ) -> tuple[tuple[slice, slice], np.ndarray]:
-    """Fill an outline, (n, 2) mm: its window of the grid and there 255 inside, 0 outside."""
+    """Fill an outline, (n, 2) mm.
+
+    Returns:
+        The outline's window of the grid, and uint8 pixels of it: 255 inside, 0 outside.
+    """
     window = window_of(grid, outline, spacing, border)
     paint = np.zeros([part.stop - part.start for part in window], np.uint8)
     cv2.fillPoly(paint, [subpixels(outline, window, spacing)], 255, cv2.LINE_AA, shift=4)
@@ -33,8 +37,8 @@ def filled(
 def depth_inside(
     grid: tuple[int, int], outline: np.ndarray, spacing: float
 ) -> tuple[tuple[slice, slice], np.ndarray]:
-    """The window of an outline, and each pixel's distance inside it in mm (0 outside)."""
-    beyond = round(60 / spacing)  # a leg that leaves the film sideways has its edge out there
+    """The window of an outline, and each pixel's depth below the outline in mm (0 outside)."""
+    beyond = round(60 / spacing)  # the edge of a leg may lie beyond the film's side
     wide = grid[0], grid[1] + 2 * beyond
     (rows, columns), paint = filled(wide, outline + (beyond * spacing, 0), spacing)
     inside = cv2.distanceTransform((paint > 127).astype(np.uint8), cv2.DIST_L2, 5)
@@ -45,6 +49,6 @@ def depth_inside(
 
 
 def chord(depth: np.ndarray, radius: float | np.ndarray) -> np.ndarray:
-    """How many mm of a round solid a ray crosses that enters it `depth` mm inside its edge."""
+    """The length in mm of a ray's path through a round solid, `depth` mm inside its edge."""
     from_axis = np.maximum(np.minimum(radius - depth, radius), 0)
     return 2 * np.sqrt(radius * radius - from_axis * from_axis)

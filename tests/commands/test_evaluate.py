@@ -155,7 +155,7 @@ def test_what_cannot_be_measured_gets_one_sentence(runs, knee_folder, tmp_path, 
     plain = tmp_path / "plain.keras"
     keras.saving.load_model(runs / "one" / "model.h5", compile=False).save(plain)
     without_test = refused("evaluate", runs / "one", "--data", knee_folder)
-    assert "no folder 'test', only train, validation;" in without_test
+    assert "no folder named 'test', only train, validation;" in without_test
     assert "--data" in refused("evaluate", plain)
     assert "no such folder" in refused("evaluate", runs / "one", "--data", tmp_path / "nothing")
     assert "nothing.h5" in refused("evaluate", tmp_path / "nothing.h5")

@@ -106,7 +106,8 @@ def test_masks_that_do_not_fit_are_named_and_the_rest_counts(
     printed = capsys.readouterr().out
     assert "attention on 1 train knees" in printed
     for said in ("train10R.png: the mask has 90x96 pixels, its knee 96x96",
-                 "nobodyR.png: no knee of this name", "train20R.png: the mask marks nothing",
+                 "nobodyR.png: no measured knee has the name of this mask",
+                 "train20R.png: the mask marks no pixel",
                  "train30R.png: not an image"):  # fmt: skip
         assert said in printed
 

@@ -207,7 +207,7 @@ def test_pictures_below_the_films_are_no_films(trained, knees, tmp_path, capsys)
         assert len(shown.out.strip().splitlines()) == 4 and "not graded" not in shown.err
     with pytest.raises(SystemExit):
         grade(tmp_path / "pictures" / "film.png", "--model", trained / "model.h5")
-    assert "a picture drawn to be looked at, no radiograph" in capsys.readouterr().err
+    assert "a picture that knee_attention drew, not a radiograph" in capsys.readouterr().err
 
 
 def test_one_bad_file_is_listed_and_the_rest_goes_on(trained, knees, tmp_path, capsys):

@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def run(capsys) -> Callable[..., tuple[int, str]]:
-    """Run a command line of data_prep in this process: its exit code and all it printed."""
+    """A function that runs a script of data_prep in this process and returns its exit code and
+    output."""
 
     def run(script: str, *arguments: object) -> tuple[int, str]:
         spec = importlib.util.spec_from_file_location(script, ROOT / "data_prep" / f"{script}.py")
@@ -32,7 +33,7 @@ def run(capsys) -> Callable[..., tuple[int, str]]:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """Thirty small knees-to-be of 15 subjects and their labels; a knee's pixels are its own."""
+    """Thirty small films of 15 subjects and their labels; no two knees have the same pixels."""
     folder = tmp_path_factory.mktemp("prepared")
     lines, rng = ["id,subject,side,kl"], np.random.default_rng(0)
     for index in range(30):

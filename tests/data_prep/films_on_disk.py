@@ -9,7 +9,7 @@ from knee_attention.phantoms.film import phantom_film
 
 
 def write_films(folder: Path, count: int, height: int = 160) -> Path:
-    """Write films S000.png, S001.png, ... into a folder; returns the table of their grades."""
+    """Write films S000.png, S001.png, ... into a folder; return the table of their grades."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for index in range(count):
@@ -30,7 +30,7 @@ def read_rows(path: Path) -> list[dict]:
 
 
 def account_of(printed: str) -> tuple[int, int, int]:
-    """found, written, excluded as a command line prints them."""
+    """The printed numbers of files found, written and excluded."""
     words = {line.split()[0]: line.split() for line in printed.splitlines() if line.strip()}
     found, written, excluded = (int(words[name][1]) for name in ("found", "written", "excluded"))
     assert found == written + excluded

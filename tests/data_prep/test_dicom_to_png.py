@@ -80,7 +80,7 @@ def test_voi_table_is_preferred_to_the_window(tmp_path):
 
 @pytest.fixture
 def tree(tmp_path):
-    """An OAI-like tree with three films among what else such trees hold."""
+    """A tree like OAI's with three films and other files."""
     tree = tmp_path / "trée with spaces"
     visit = tree / "00m" / "0.C.2"
 
@@ -110,12 +110,12 @@ def test_a_tree_is_converted_and_every_file_accounted_for(tree, tmp_path, run):
     assert account_of(printed) == (10, 3, 7)
     reasons = Counter(row["reason"] for row in read_rows(out / "excluded.csv"))
     assert reasons == {
-        "no radiograph: modality MR": 1,
+        "not a radiograph: modality MR": 1,
         "another view: LL": 1,
         "another series: PA Hand": 1,
         "a DICOM file without pixels": 1,
         "a damaged or truncated DICOM file": 1,
-        "no DICOM file": 1,
+        "not a DICOM file": 1,
         "the file is empty": 1,
     }
     rows = {row["id"]: row for row in read_rows(out / "images.csv")}
@@ -143,7 +143,7 @@ def test_contents_csv_names_what_the_files_do_not(tmp_path, run):
     for number, series in enumerate(("Bilateral PA Fixed Flexion Knee", "PA Left Hand"), start=1):
         folder = f"9000001/20040101/0000000{number}"
         write_dicom(visit / folder / "001", STORED, PatientID="x", SeriesDescription=None)
-        barcode = f"1660000000{number}"  # as a spreadsheet leaves it, without the leading zero
+        barcode = f"1660000000{number}"  # spreadsheets drop the leading zero
         lines.append(f"{folder},9000001,2004-01-01,{barcode},X-RAY,{series}")
     (visit / "contents.csv").write_text("\n".join(lines), encoding="utf-8")
     code, printed = run("dicom_to_png", tmp_path / "tree", tmp_path / "out")
@@ -229,7 +229,7 @@ def test_ids_are_unique_whatever_the_accession_numbers(accessions, ids):
     named, left_out = name_films(films)
     assert sorted(film["id"] for film in named) == ids and not left_out
     own = {film["barcode"]: film["id"] for film in named if film["barcode"] != "A"}
-    assert own.get("A-2", "P_A-2") == "P_A-2"  # an id that labels may know is kept
+    assert own.get("A-2", "P_A-2") == "P_A-2"  # an id that the labels may use is kept
 
 
 def test_filters(tree, tmp_path, run):
@@ -241,11 +241,11 @@ def test_filters(tree, tmp_path, run):
 
 def test_nothing_to_take_is_said_in_a_sentence(tmp_path, run):
     code, printed = run("dicom_to_png", tmp_path / "nowhere", tmp_path / "out")
-    assert code == 2 and printed.strip().endswith("is no folder")
+    assert code == 2 and printed.strip().endswith("is not a folder")
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.txt").write_text("a")
     code, printed = run("dicom_to_png", tmp_path / "texts", tmp_path / "out")
-    assert code == 2 and "no radiograph of" in printed
+    assert code == 2 and "no radiograph could be converted" in printed
 
 
 def test_persons_of_one_most_folder_are_two_subjects_and_mb_ids_keep_their_visit(tmp_path, run):

@@ -1,4 +1,4 @@
-"""The steps from DICOM to a training set read the same files, and name the images they do not."""
+"""All steps from DICOM to a training set read the same files, and report images that they skip."""
 
 import cv2
 import numpy as np
@@ -23,7 +23,7 @@ def test_dicom_to_png_takes_files_without_preamble(tmp_path, run):
 
 
 def rename(folder, names):
-    """Write the files anew in the format of another name."""
+    """Rewrite the files in other formats, one per suffix."""
     for old, new in names.items():
         image = cv2.imread(str(folder / old), cv2.IMREAD_UNCHANGED)
         kind = ".bmp" if new.endswith(".dib") else ".jpg"
@@ -40,15 +40,15 @@ def test_films_and_knees_are_read_by_every_name_of_their_format(tmp_path, run):
     assert code == 0 and account_of(printed) == (14, 12, 2)
     reasons = {row["source"][-4:]: row["reason"]
                for row in read_rows(tmp_path / "knees" / "excluded.csv")}  # fmt: skip
-    assert reasons == {".gif": "a GIF image, a format that is not read",
-                       "S013": "a DICOM file, which data_prep/dicom_to_png.py converts"}
+    assert reasons == {".gif": "a GIF image; this format is not supported",
+                       "S013": "a DICOM file; convert it with data_prep/dicom_to_png.py"}
 
     rename(tmp_path / "knees", {"S002_R.png": "S002_R.dib", "S003_L.png": "S003_L.jpe"})
     (tmp_path / "knees" / "S004_R.heic").write_bytes(b"")
     code, printed = run("make_dataset", tmp_path / "knees", tmp_path / "films.csv",
                         tmp_path / "set", "--h5", tmp_path / "set.h5")
     assert code == 0 and account_of(printed) == (25, 24, 1)
-    assert "a HEIC image, a format that is not read" in printed
+    assert "a HEIC image; this format is not supported" in printed
     names = {row["file"].split("/")[-1] for row in read_rows(tmp_path / "set" / "manifest.csv")}
     assert {"S002_R.dib", "S003_L.jpe"} <= names
     assert run("make_dataset", "--verify", tmp_path / "set")[0] == 0

@@ -1,4 +1,4 @@
-"""Every file below a folder once, whatever links there are."""
+"""Every file below a folder is listed once, also with links."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whom a film shows, where its header, its folders and contents.csv may disagree."""
+"""The subject of a film if its header, its folders and contents.csv disagree."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from knee_attention.data_prep.film_subjects import warning, with_subjects
 
 
 def settled(*films, listed=""):
-    """Subjects and visits of films `(folders, PatientID)`, and the disagreements."""
+    """The subjects and visits of films `(folders, PatientID)`, and the disagreements."""
     rows = [{"source": f"/archive/{folders}/1", "patient": patient, "listed": listed}
             for folders, patient in films]  # fmt: skip
     found, disagreements = with_subjects(rows)
@@ -26,9 +26,10 @@ def test_two_persons_below_one_folder_are_two_subjects():
     assert subjects == [("P1", "V0"), ("P2", "V0"), ("P1", "V3")]
     assert [found.patient for found in disagreements] == ["P1", "P2", "P1"]
     assert warning(disagreements, 3) == (
-        "WARNING: PatientID and place name different persons for 3 of 3 films (the first: "
-        "PatientID P1, folder M2320_HNSH, taken for P1: /archive/M2320_HNSH/V0/a/1); 3 are taken "
-        "for the person of their PatientID, 0 for that of their place"
+        "WARNING: PatientID and folder or contents.csv name different persons for 3 of 3 "
+        "films (the first: PatientID P1, folder M2320_HNSH, assigned to P1: "
+        "/archive/M2320_HNSH/V0/a/1); 3 films are assigned by PatientID, "
+        "0 by folder or contents.csv"
     )
 
 
@@ -40,7 +41,7 @@ def test_a_stranger_below_a_person_s_folder_is_a_subject_of_its_own():
 
 
 def test_a_pseudonym_is_the_folder_s_person_and_said():
-    """The grades are those of MOSTIDs, and a pseudonym says nothing against one."""
+    """Grades are listed by MOSTID, and a pseudonym does not contradict it."""
     subjects, disagreements = settled(("M2320_HNSH/V0/a", "anon7"), ("M2320_HNSH/V3/b", "anon7"))
     assert subjects == [("M2320", "V0"), ("M2320", "V3")]
     assert [found.by_header for found in disagreements] == [False, False]

@@ -1,4 +1,4 @@
-"""A film is graded on the very pixels that the model learnt from, however these were cut."""
+"""Grading prepares a film exactly like the training knees, for all cutting options."""
 
 import numpy as np
 import pytest
@@ -91,8 +91,8 @@ def test_models_and_sets_of_other_knees_are_not_measured_together(knee_folder, t
             knee_attention(["evaluate", str(stretched), "--data", str(data), *others])
         said = capsys.readouterr().err.strip()
         assert ended.value.code == 2
-        assert said.endswith(f"{stretched}: its knees were prepared in another way than those of "
+        assert said.endswith(f"{stretched}: its knees are prepared differently from those of "
                              f"{second} (fit stretch, not pad)")  # fmt: skip
     knee_attention(["evaluate", str(padded), "--data", str(data)])
-    write_cutting(knee_folder, None)  # of unknown knees nothing can be said
+    write_cutting(knee_folder, None)  # knees without a record cannot be compared
     knee_attention(["evaluate", str(stretched), "--data", str(data)])

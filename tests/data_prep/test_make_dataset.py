@@ -48,12 +48,12 @@ def test_a_second_run_writes_nothing(prepared, tmp_path, run):
     files.pop(0).unlink()
     before = [path.stat().st_mtime_ns for path in files]
     code, printed = run("make_dataset", *arguments)
-    assert code == 0 and "1 knees placed, 59 were there" in printed
+    assert code == 0 and "1 knees added, 59 existed already" in printed
     assert [path.stat().st_mtime_ns for path in files] == before
     assert (tmp_path / "set" / rows[0]["file"]).exists()
     assert not list(tmp_path.rglob(".99.*"))
     code, printed = run("make_dataset", *arguments, "--seed", 1)
-    assert code == 2 and "begun with another seed" in printed
+    assert code == 2 and "made with other options (seed" in printed
 
 
 def test_folds_test_every_knee_once(prepared, tmp_path, run):
@@ -104,11 +104,11 @@ def test_what_does_not_fit_is_named_and_nothing_else_is_lost(prepared, tmp_path,
     rows = read_rows(tmp_path / "set" / "excluded.csv")
     assert Counter(row["reason"] for row in rows) == {
         "the image is truncated": 1,
-        "a knee without a label": 3,
+        "the knee has no label": 3,
         "the name does not end in _R or _L": 1,
-        "no image file (.txt)": 1,
+        "not an image file (.txt)": 1,
         "another file has the same id and side": 2,
-        "a label without a knee": 3,
+        "the label has no knee": 3,
         "no grade: 9": 1,
         "no grade: abc": 1,
     }
@@ -125,20 +125,20 @@ def test_verify_finds_every_fault(prepared, tmp_path, run):
     (out / "train" / "0" / "S777_R.png").write_bytes(copy)
     code, printed = run("make_dataset", "--verify", out)
     assert code == 1
-    assert f"{test[0]['file']} is in manifest.csv and missing" in printed
+    assert f"{test[0]['file']} is in manifest.csv, but the file is missing" in printed
     assert f"{test[1]['file']}: not an image, or a damaged one" in printed
     assert "train/0/S777_R.png is not in manifest.csv" in printed
-    assert "the same image 2 times" in printed
+    assert "2 files hold the same image" in printed
 
 
 def test_links_become_copies_when_copies_are_asked_for(prepared, tmp_path, run):
     arguments = (prepared / "knees", prepared / "labels.csv", tmp_path / "set")
     run("make_dataset", *arguments)
     code, printed = run("make_dataset", *arguments, "--copy")
-    assert code == 0 and "60 knees placed, 0 were there" in printed
+    assert code == 0 and "60 knees added, 0 existed already" in printed
     assert {path.stat().st_nlink for path in (tmp_path / "set").glob("*/*/*.png")} == {1}
     code, printed = run("make_dataset", *arguments, "--copy")
-    assert code == 0 and "0 knees placed, 60 were there" in printed
+    assert code == 0 and "0 knees added, 60 existed already" in printed
 
 
 def test_pixels_that_changed_are_written_anew(prepared, tmp_path, run):
@@ -167,7 +167,7 @@ def test_a_training_set_says_how_its_knees_were_cut(tmp_path, run):
     (tmp_path / "knees" / "cutting.json").rename(tmp_path / "record")
     arguments = (tmp_path / "knees", table, tmp_path / "set", "--h5", tmp_path / "set.h5")
     cuttings = [None, Cutting("middle", (80, 56), "pad", "none", flip_left=True)]
-    for cutting in cuttings:  # an old folder without the record, then the same with it
+    for cutting in cuttings:  # a folder without a record, then the same folder with one
         code, printed = run("make_dataset", *arguments)
         assert code == 0 and account_of(printed) == (24, 24, 0), printed
         for name in ("set", "set.h5"):
@@ -178,11 +178,11 @@ def test_a_training_set_says_how_its_knees_were_cut(tmp_path, run):
 
     (tmp_path / "knees" / "cutting.json").write_text('{"size": [80, 56], "fit": "squeeze"}')
     code, printed = run("make_dataset", *arguments)
-    assert code == 2 and "cut in a way that is not known here" in printed.splitlines()[-1]
+    assert code == 2 and "unknown options for cutting knees" in printed.splitlines()[-1]
 
 
 def test_a_negative_of_16_bits_is_the_same_in_both_kinds_of_set(tmp_path, run):
-    """Of 511 grey values every second one lies half-way between two of 8 bits."""
+    """Every second of 511 grey values lies half-way between two 8-bit values."""
     from knee_attention.datasets.dataset import load_dataset
 
     table = write_films(tmp_path / "films", 12)

@@ -1,4 +1,4 @@
-"""What no training set is made of, and what is not written over."""
+"""Input that `make_dataset.py` refuses, and files that it does not overwrite."""
 
 import os
 import shutil
@@ -22,11 +22,11 @@ def test_bad_usage_is_one_sentence(prepared, tmp_path, run):
         ((knees, labels, tmp_path / "a", "--test", 1.5), "between 0 and 1"),
         ((knees, labels, tmp_path / "a", "--seed", -1), "from 0 to 2^32 - 1"),
         ((knees, labels, tmp_path / "a", "--folds", 0), "from 1"),
-        ((knees, labels, tmp_path / "a", "--folds", 2, "--test", 0.1), "each is a test set once"),
+        ((knees, labels, tmp_path / "a", "--folds", 2, "--test", 0.1), "cannot be combined"),
         ((knees, tmp_path / "two.csv", tmp_path / "b"), "too few subjects"),
         ((knees, tmp_path / "other.csv", tmp_path / "c"), "has a label"),
         (("--verify", tmp_path / "nowhere"), "does not exist"),
-        (("--verify", knees), "is no training set"),
+        (("--verify", knees), "is not a training set"),
     ):
         code, printed = run("make_dataset", *arguments)
         assert code == 2 and sentence in printed.splitlines()[-1]
@@ -41,7 +41,7 @@ def test_the_set_of_other_knees_is_not_replaced(prepared, tmp_path, run):
     for path in (prepared / "knees").glob("*.png"):
         (tmp_path / "other" / path.name.replace("S0", "T0")).write_bytes(path.read_bytes())
     code, printed = run("make_dataset", tmp_path / "other", tmp_path / "other.csv", out)
-    assert code == 2 and "60 knees that would be removed" in printed.splitlines()[-1]
+    assert code == 2 and "60 knees in" in printed.splitlines()[-1]
     assert len(list(out.glob("*/*/*.png"))) == 60
 
 
@@ -59,7 +59,7 @@ def test_the_set_of_a_folder_of_the_same_name_elsewhere_is_not_replaced(
         monkeypatch.chdir(tmp_path / place)
         code, printed = run("make_dataset", "knees", "labels.csv", "../set")
         codes.append(code)
-    assert codes == [0, 2] and "60 knees that would be removed, of another folder" in printed
+    assert codes == [0, 2] and "would be removed, but they come from another folder" in printed
 
 
 def test_knees_that_were_cut_in_two_ways_are_no_set(prepared, tmp_path, run):
@@ -80,7 +80,7 @@ def test_a_manifest_of_the_user_s_own_hides_no_knees(prepared, tmp_path, run):
     shutil.copytree(prepared / "knees", tmp_path / "knees" / "site")
     (tmp_path / "knees" / "site" / "manifest.csv").write_text("name,size\n")
     made = (tmp_path / "knees", prepared / "labels.csv", tmp_path / "knees" / "set")
-    for _ in range(2):  # the set that lies there is no source
+    for _ in range(2):  # the set of the first run is not input of the second
         code, printed = run("make_dataset", *made)
         assert code == 0 and "written        60" in printed
 
@@ -109,7 +109,7 @@ def test_options_that_no_set_can_be_made_with_do_not_bind_the_folder(prepared, t
     code, printed = run("make_dataset", *made)
     assert code == 0, printed
     code, printed = run("make_dataset", *made, "--test", 0.5)
-    assert code == 2 and "was begun with another test" in printed
+    assert code == 2 and "was made with other options (test" in printed
 
 
 def test_neither_labels_nor_foreign_files_are_written_over(prepared, tmp_path, run):
@@ -121,8 +121,8 @@ def test_neither_labels_nor_foreign_files_are_written_over(prepared, tmp_path, r
     for labels, h5, sentence in (
         (tmp_path / "labels.h5", tmp_path / "labels.h5", "would be written over"),
         (tmp_path / "set" / "manifest.csv", tmp_path / "set.h5", "would be written over"),
-        (tmp_path / "labels.csv", tmp_path / "labels.csv", "ends in .h5 or .hdf5"),
-        (tmp_path / "labels.csv", tmp_path / "model.h5", "is there already and no training set"),
+        (tmp_path / "labels.csv", tmp_path / "labels.csv", "must end in .h5 or .hdf5"),
+        (tmp_path / "labels.csv", tmp_path / "model.h5", "is not a training set"),
     ):
         labels.write_bytes(content)
         code, printed = run("make_dataset", prepared / "knees", labels, tmp_path / "set",
@@ -133,7 +133,7 @@ def test_neither_labels_nor_foreign_files_are_written_over(prepared, tmp_path, r
 
 
 def test_a_disk_that_is_full_ends_in_one_sentence(prepared, tmp_path):
-    """In a process of its own: HDF5 used to crash when it ended."""
+    """In a process of its own, because HDF5 can crash at its end."""
     pytest.importorskip("resource")
     code = (
         "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (60000, 60000));"

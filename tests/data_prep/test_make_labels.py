@@ -55,7 +55,7 @@ def test_the_account_of_another_step_is_not_written_over(tmp_path, run):
     (tmp_path / "knees").mkdir()
     (tmp_path / "knees" / ".journal.jsonl").touch()
     code, printed = run("make_labels", tmp_path / "t.csv", tmp_path / "knees" / "labels.csv")
-    assert code == 2 and "has the excluded.csv of another step" in printed
+    assert code == 2 and "the excluded.csv of another step would be overwritten" in printed
 
 
 def test_the_most_sample(tmp_path, run, real_data):
@@ -95,13 +95,13 @@ def test_projects_sides_codes_and_the_case_of_columns(tmp_path, run, case):
         "no grade: .: Missing Form/Incomplete Workbook": 1,
         "no grade: special code P (prosthesis)": 1,
         "no grade: special code T (technical)": 1,
-        "reading project 99, not 15, 37, 42": 1,
+        "reading project 99, which is not one of 15, 37, 42": 1,
         "no grade: blank": 1,
         "no side": 1,
     }
     assert "disagree: 2" in printed
 
-    # the labels are a plain table, which make_dataset.py reads with the same functions
+    # The labels are a plain table, which make_dataset.py reads with the same functions.
     again = choose_grades(readings_of(read_table(tmp_path / "labels.csv")))
     assert [{name: str(value) for name, value in row.items()} for row in again.labels] == rows
     assert not again.excluded
@@ -119,7 +119,7 @@ def test_most_codes(tmp_path, run):
 
 @pytest.mark.parametrize(("first", "visits"), [("9", "V0;V5"), ("1", "V0;V5"), ("", "V5")])
 def test_a_label_says_which_visits_of_its_subject_were_read(tmp_path, run, first, visits):
-    """A blank is no reading: the person was not seen."""
+    """A blank grade is not a reading: the person did not come to the visit."""
     (tmp_path / "most.txt").write_text(f"MOSTID\tV0XRKL\tV5XRKL\nMB00001\t{first}\t3\n")
     run("make_labels", tmp_path / "most.txt", tmp_path / "labels.csv")
     run("make_labels", tmp_path / "labels.csv", tmp_path / "again.csv")
@@ -177,7 +177,7 @@ def test_plain_tables(tmp_path, run):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("", "is no table"),
+        ("", "is not a table"),
         ("a,b\n1,2\n", "expected the columns"),
         ("id,side,kl\na,R,9\n", "none of"),
     ],
@@ -199,7 +199,7 @@ def test_a_table_whose_output_was_forgotten_stays_as_it_is(tmp_path, run):
         first, second = tmp_path / f"{prefix}V00.csv", tmp_path / f"{prefix}V01.csv"
         before = second.read_bytes()
         code, printed = run("make_labels", first, second)
-        assert code == 2 and f"{second}: is there already and was not made of" in printed
+        assert code == 2 and f"{second}: the file exists and was not made from"  in printed
         assert second.read_bytes() == before
     code, printed = run("make_labels", first, tmp_path / "V00.csv", first)
     assert code == 2 and f"{first}: is read here, and would be written over" in printed
@@ -215,4 +215,4 @@ def test_readings_of_other_visits_than_the_one_asked_for_are_listed(tmp_path, ru
     reasons = [row["reason"] for row in read_rows(tmp_path / "excluded.csv")]
     assert reasons == ["another visit than V0"] * 2
     code, printed = run("make_labels", table, tmp_path / "labels.csv", "--visit", "v0")
-    assert code == 2 and "no reading is of visit v0; there are V0, V5" in printed
+    assert code == 2 and "no reading has the visit v0; the tables have V0, V5" in printed

@@ -1,4 +1,4 @@
-"""One file that cannot be used is excluded with its reason; the rest goes on."""
+"""A file that cannot be used is excluded with the reason; the others are processed."""
 
 import os
 
@@ -20,7 +20,7 @@ def excluded(folder):
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("length", [240, 246, 250])
 def test_long_names_pipes_and_odd_pixels_among_films(tmp_path, run, length):
-    """Up to 255 bytes are a name; a knee's has two more than its film's."""
+    """A file name has at most 255 bytes; a knee's name is two bytes longer than its film's."""
     films = tmp_path / "films"
     write_films(films, 1)
     name = "n" * length
@@ -36,9 +36,9 @@ def test_long_names_pipes_and_odd_pixels_among_films(tmp_path, run, length):
     assert code == 0, printed
     too_long = length + len("_R.png") > 255
     assert account_of(printed) == (7, 5 - too_long, 2 + too_long)
-    reasons = {"pipe.png": "no regular file", "nan.tif": "it holds NaN or infinity"}
+    reasons = {"pipe.png": "not a regular file", "nan.tif": "it holds NaN or infinity"}
     if too_long:
-        reasons[f"{name}.png"] = "its name is too long"
+        reasons[f"{name}.png"] = "the file's name is too long"
     assert excluded(tmp_path / "knees" / "excluded.csv") == reasons
     assert too_long or (tmp_path / "knees" / f"{name}_R.png").exists()
 
@@ -62,7 +62,7 @@ def test_odd_pixels_among_knees(tmp_path, run):
     assert code == 0, printed
     assert account_of(printed) == (15, 13, 2)
     reasons = excluded(tmp_path / "set" / "excluded.csv")
-    assert reasons["pipe_L.png"] == "no regular file"
+    assert reasons["pipe_L.png"] == "not a regular file"
     assert reasons["nan_L.tif"] == "it holds NaN or infinity"
 
 
@@ -90,5 +90,5 @@ def test_odd_files_in_a_tree(tmp_path, run, contents):
         assert account_of(printed) == (6, 3, 3)
         reasons = excluded(tmp_path / "films" / "excluded.csv")
         assert reasons.keys() == {"pipe", "window", "contents.csv"}
-        assert reasons["pipe"] == "no regular file"
+        assert reasons["pipe"] == "not a regular file"
         assert "without pixel spacing: 3" in printed

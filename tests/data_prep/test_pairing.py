@@ -15,15 +15,15 @@ def knee(film, side="R"):
     ("films", "labels", "subjects", "paired"),
     [
         (["9_016600000001"], [label("9_016600000001", "9")], {}, 1),
-        (["9"], [label("9_016600000001", "9")], {}, 1),  # named by its subject alone
+        (["9"], [label("9_016600000001", "9")], {}, 1),  # the knee's id is its subject
         (["9"], [label("9_016600000001", "9"), label("9_016600000002", "9")], {}, 0),
-        # another visit's film must not get this visit's grade
+        # a film of another visit must not get this visit's grade
         (["9_016600000002"], [label("9_016600000001", "9")], {"9_016600000002": "9"}, 0),
         (["M_20040101"], [label("M_V0", "M")], {"M_20040101": "M"}, 1),
         (["M_1", "M_2"], [label("M_V0", "M")], {"M_1": "M", "M_2": "M"}, 0),
         (["M_1"], [label("M_V0", "M"), label("M_V1", "M")], {"M_1": "M"}, 0),
-        (["A", "B"], [label("A", "P")], {"A": "P", "B": "P"}, 1),  # it is A's
-        # the film may be of the visit whose grade is not among the labels
+        (["A", "B"], [label("A", "P")], {"A": "P", "B": "P"}, 1),  # the label belongs to A
+        # the film may belong to the visit without a label
         (["M_1"], [{**label("M_V5", "M"), "visits": "V0;V5"}], {"M_1": "M"}, 0),
         (["M_V5"], [{**label("M_V5", "M"), "visits": "V0;V5"}], {"M_V5": "M"}, 1),
     ],

@@ -1,4 +1,4 @@
-"""Killed and restarted: nothing half-written, nothing finished done again."""
+"""A killed and restarted run leaves no incomplete file and repeats no finished work."""
 
 import signal
 import subprocess
@@ -24,7 +24,7 @@ def test_split_knees_is_killed_and_goes_on(tmp_path):
         while len(list(out.glob("large*.png"))) < 6 and time.monotonic() < deadline:
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
-    time.sleep(0.5)  # for the workers to notice
+    time.sleep(0.5)  # the workers need time to notice
     finished = {path: path.stat().st_mtime_ns for path in out.glob("[!.]*.png")}
     assert 6 <= len(finished) < 32
     assert all(read_image(path).shape == (320, 224) for path in finished)

@@ -1,4 +1,4 @@
-"""`split_knees.py --crop joint`: what it writes, what it leaves out and why."""
+"""`split_knees.py --crop joint`: its output, and the films that it excludes."""
 
 import cv2
 import numpy as np
@@ -57,11 +57,11 @@ def test_a_film_whose_joints_are_not_found_is_left_out_with_the_reason(films, tm
         cv2.imwrite(str(folder / f"{name}.png"), image)
     code, printed = run("split_knees", folder, tmp_path / "knees", "--crop", "joint")
     assert code == 0 and account_of(printed) == (7, 2, 5)
-    assert "photographic negatives turned: 1" in printed
+    assert "photographic negatives inverted: 1" in printed
     rows = read_rows(tmp_path / "knees" / "excluded.csv")
     reasons = {row["source"].rpartition("/")[2]: row["reason"] for row in rows}
-    assert "a single knee joint, where two are expected (score" in reasons["one_leg.png"]
-    assert "it seems to be turned by 90 degrees anticlockwise" in reasons["turned.png"]
+    assert "expected two knee joints, found one (score" in reasons["one_leg.png"]
+    assert "the film seems to be rotated by 90 degrees anticlockwise" in reasons["turned.png"]
     for name in ("chest.png", "hand.png"):
         assert reasons[name].startswith("no knee joint found (score 0.")
         assert f"the threshold is {THRESHOLD:.2f}" in reasons[name]
@@ -75,13 +75,13 @@ def test_crops_and_halves_do_not_mix(films, tmp_path, run, monkeypatch):
     out = tmp_path / "knees"
     assert run("split_knees", films, out)[0] == 0
     code, printed = run("split_knees", films, out, "--crop", "joint")
-    assert code == 2 and "begun with another crop and localiser and size" in printed
+    assert code == 2 and "made with other options (crop, localiser, size" in printed
     code, printed = run("split_knees", films, tmp_path / "other", "--aspect", "square")
-    assert code == 2 and "--aspect is that of crops: it needs --crop joint" in printed
+    assert code == 2 and "--aspect needs --crop joint" in printed
     joint = ("--crop", "joint")
     code, printed = run("split_knees", films, tmp_path / "other", *joint, "--split", "middle")
-    assert code == 2 and "--split is that of halves" in printed
+    assert code == 2 and "--split cannot be combined with --crop joint" in printed
     run("split_knees", films, tmp_path / "crops", *joint)
     monkeypatch.setattr("knee_attention.films.localiser.fingerprint", lambda: "another")
     code, printed = run("split_knees", films, tmp_path / "crops", *joint)
-    assert code == 2 and "was begun with another localiser" in printed
+    assert code == 2 and "was made with other options (localiser" in printed

@@ -46,7 +46,7 @@ def test_options(films, tmp_path, run):
     left = prepare_knee(halves["L"], (64, 96), "pad", "clahe")[:, ::-1]
     np.testing.assert_array_equal(read_image(out / "S000_L.png"), left)
     code, printed = run("split_knees", films, out)
-    assert code == 2 and "begun with another equalize and fit" in printed
+    assert code == 2 and "made with other options (equalize, fit" in printed
 
 
 def test_subjects_come_from_images_csv(films, tmp_path, run):
@@ -83,10 +83,10 @@ def test_bad_files_are_named_and_nothing_else_is_lost(tmp_path, run):
         "the image is truncated": 1,
         "the file is empty": 1,
         "not an image, or a damaged one": 1,
-        "no image file (.txt)": 1,
+        "not an image file (.txt)": 1,
         f"too small for a film: 10x{len(film)} pixels": 1,
         "the image is blank": 1,
-        "a single knee, or none: not cut": 1,
+        "the film shows a single knee or none": 1,
         "another film has the same id": 2,
     }
     assert account_of(printed) == (13, 4, 9)
@@ -137,7 +137,7 @@ def test_what_an_earlier_run_wrote_among_the_films_is_no_film(films, tmp_path, r
 
 
 def test_films_that_an_earlier_step_wrote_to_a_folder_are_films(films, tmp_path, run):
-    """As dicom_to_png.py writes them, a folder a visit."""
+    """Each folder is one visit, as dicom_to_png.py writes it."""
     (films / "V06").mkdir()
     (films / "V06" / ".journal.jsonl").write_text('{"options": {"bits": 16}}')
     (films / "S001.png").rename(films / "V06" / "S001.png")
@@ -150,7 +150,7 @@ def test_a_folder_with_images_of_its_own_is_not_written_to(films, tmp_path, run)
     own.parent.mkdir()
     own.write_bytes(b"mine")
     code, printed = run("split_knees", films, own.parent)
-    assert code == 2 and "holds images, S000_R.png among them" in printed.splitlines()[-1]
+    assert code == 2 and "no earlier run wrote, such as S000_R.png" in printed.splitlines()[-1]
     assert [path.name for path in own.parent.iterdir()] == [own.name]
 
 
@@ -160,7 +160,7 @@ def test_a_contact_sheet_among_the_films_is_no_film(films, tmp_path, run, suffix
     run("split_knees", films, tmp_path / "knees", "--contact-sheet", sheet)
     code, printed = run("split_knees", films, tmp_path / "again")
     assert code == 0 and account_of(printed) == (4, 3, 1)
-    assert "1  a picture drawn to be looked at, no radiograph" in printed
+    assert "1  a picture that knee_attention drew, not a radiograph" in printed
 
 
 def test_a_contact_sheet_replaces_neither_film_nor_knee(films, tmp_path, run):
@@ -177,14 +177,14 @@ def test_bad_usage_is_one_sentence(films, tmp_path, run):
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.txt").write_text("words")
     code, printed = run("split_knees", tmp_path / "texts", tmp_path / "knees")
-    assert code == 2 and "no film of" in printed.splitlines()[-1]
+    assert code == 2 and "no film could be cut" in printed.splitlines()[-1]
     (tmp_path / "file").write_text("words")
     for arguments, sentence in (
-        ((tmp_path / "nowhere", tmp_path / "out"), "is no folder"),
+        ((tmp_path / "nowhere", tmp_path / "out"), "is not a folder"),
         ((films, tmp_path / "file"), "cannot be written"),
-        ((films, tmp_path / "out", "--size", 2, 2), "--size needs"),
-        ((films, films), "cannot be both"),
-        ((films, tmp_path / "out", "--contact-sheet", "sheet.pdf"), "is a .png"),
+        ((films, tmp_path / "out", "--size", 2, 2), "--size must be"),
+        ((films, films), "is both input and output"),
+        ((films, tmp_path / "out", "--contact-sheet", "sheet.pdf"), "must be a .png"),
     ):
         code, printed = run("split_knees", *arguments)
         assert code == 2 and sentence in printed and printed.count("\n") == 1
@@ -201,7 +201,7 @@ def test_negatives_are_turned_counted_and_listed(films, tmp_path, run):
     positive = read_image(films / "S001.png")
     cv2.imwrite(os.fspath(films / "S001.png"), ~positive)
     code, printed = run("split_knees", films, tmp_path / "knees")
-    assert code == 0 and "photographic negatives turned: 1" in printed
+    assert code == 0 and "photographic negatives inverted: 1" in printed
     turned = {row["id"]: row["turned"] for row in read_rows(tmp_path / "knees" / "knees.csv")}
     assert turned == {"S000": "", "S001": "yes", "S002": ""}
     right = split_knees(positive, "auto")["R"]
@@ -209,7 +209,7 @@ def test_negatives_are_turned_counted_and_listed(films, tmp_path, run):
         read_image(tmp_path / "knees" / "S001_R.png"), prepare_knee(right)
     )
     code, printed = run("split_knees", films, tmp_path / "as-is", "--polarity", "as-is")
-    assert code == 0 and "negatives turned" not in printed
+    assert code == 0 and "negatives inverted" not in printed
 
 
 def test_a_film_whose_name_is_no_text_is_drawn_too(films, tmp_path, run):

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from knee_attention.data_prep.splits import assign, split_shares
 from knee_attention.datasets.layout import SPLITS
 
-SUBJECTS_THAT_SUFFICE = 100  # of every grade, for shares within 1.5 points
+SUBJECTS_THAT_SUFFICE = 100  # per grade, for shares within 1.5 percentage points
 
 
 @st.composite
 def knee_tables(draw, smallest: int = 3, largest: int = 800) -> tuple[list[str], list[int]]:
-    """Subjects with one to three visits and one or two knees each, grades drawn with any bias."""
+    """Subjects with one to three visits and one or two knees each, and unevenly frequent grades."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     weights = np.array(draw(st.lists(st.floats(0.03, 1), min_size=5, max_size=5)))
     correlation, visits = draw(st.floats(0, 1)), draw(st.integers(1, 3))
@@ -33,7 +33,7 @@ def test_any_table(table, seed, random):
     subjects, grades = table
     shares = split_shares()
     assignment = assign(subjects, grades, shares, seed)
-    assert assignment.keys() == set(subjects)  # complete; a mapping keeps subjects whole
+    assert assignment.keys() == set(subjects)  # every subject has exactly one split
     assert set(assignment.values()) == set(SPLITS)
 
     order = list(range(len(subjects)))

@@ -1,4 +1,4 @@
-"""What was made of files that are gone or excluded now goes, and the account says so."""
+"""Outputs of files that are missing or excluded now are removed, and the summary reports it."""
 
 import os
 
@@ -41,7 +41,7 @@ def test_knees_of_a_film_that_is_gone_or_excluded_go(split, run, how):
 
 
 def test_knees_belong_to_the_film_that_was_cut_last(split, run):
-    """A film that comes back finds the knees of the one that had taken its name."""
+    """A film returns after another film with its name was cut."""
     first, second = split / "films" / "S001.png", split / "films" / "S001.tif"
     expected = read_image(split / "knees" / "S001_R.png")
     first.rename(split / "aside.png")
@@ -56,7 +56,7 @@ def test_knees_belong_to_the_film_that_was_cut_last(split, run):
 
 @pytest.mark.parametrize("how", ["renamed", "written over"])
 def test_two_films_of_one_size_and_time_that_change_names_are_cut_again(tmp_path, run, how):
-    """As films without compression are that were unpacked from one archive."""
+    """Uncompressed films from one archive have the same size and modification time."""
     films = [tmp_path / "films" / name for name in ("S001.bmp", "S002.bmp")]
     films[0].parent.mkdir()
     for film, grades in zip(films, ((0, 1), (4, 3)), strict=True):
@@ -123,7 +123,7 @@ def test_films_of_a_dicom_file_that_is_gone_go(tmp_path, run):
 
 @pytest.fixture
 def placed(tmp_path, run):
-    """A training set of twelve films, and the arguments it was made with."""
+    """A training set of twelve films, and the arguments of its command."""
     lines, rng = ["id,subject,side,kl"], np.random.default_rng(0)
     for index in range(12):
         for side in "RL":
@@ -141,7 +141,7 @@ def test_knees_that_are_gone_leave_the_training_set(placed, run):
     (folder / "prepared" / "S03_R.png").unlink()
     code, printed = run("make_dataset", *arguments)
     assert code == 0, printed
-    assert "of an earlier run removed" in printed
+    assert "from an earlier run removed" in printed
     files = sorted(path.name for path in (folder / "set").glob("*/*/*.png"))
     assert files == sorted(row["file"].split("/")[-1] for row in
                            read_rows(folder / "set" / "manifest.csv"))
@@ -154,7 +154,7 @@ def test_knees_of_someone_else_are_not_removed(placed, run):
     stranger = folder / "set" / "train" / "0" / "mine_R.png"
     write_image(stranger, np.eye(40, dtype=np.uint8) * 200)
     code, printed = run("make_dataset", *arguments)
-    assert code == 2 and "holds 1 knees that are not of this split" in printed
+    assert code == 2 and "holds 1 knees that do not belong to this split" in printed
     assert stranger.exists() and len(list((folder / "set").glob("*/*/S*.png"))) == 24
 
 

@@ -1,4 +1,4 @@
-"""The knees of one person never part, whichever table it is that knows the person."""
+"""All knees of a person are in one split, whichever table names the person."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ PERSONS, DATES = 20, 3
 
 @pytest.fixture
 def dated(tmp_path):
-    """Knees of 20 persons on three dates each; knees.csv knows the persons, labels.csv not."""
+    """Knees of 20 persons on three dates each; knees.csv names the persons, labels.csv does not."""
     rng = np.random.default_rng(0)
     labels, table = ["id,side,kl"], ["id,subject,side,file"]
     for film in range(PERSONS * DATES):
@@ -43,7 +43,7 @@ def test_the_subjects_of_knees_csv_hold_where_labels_have_none(dated, run, relab
         run("make_labels", labels, dated / "again.csv")
         labels = dated / "again.csv"
     code, printed = run("make_dataset", dated / "knees", labels, dated / "set")
-    assert code == 0 and "no subject is known" not in printed
+    assert code == 0 and "have no subject" not in printed
     splits = splits_by_person(dated / "set")
     assert len(splits) == PERSONS and {len(names) for names in splits.values()} == {1}
     assert {row["subject"] for row in read_rows(dated / "set" / "manifest.csv")} == {
@@ -54,7 +54,7 @@ def test_the_subjects_of_knees_csv_hold_where_labels_have_none(dated, run, relab
 def test_where_no_table_knows_the_subject_it_is_said(dated, run):
     (dated / "knees" / "knees.csv").unlink()
     code, printed = run("make_dataset", dated / "knees", dated / "labels.csv", dated / "set")
-    assert code == 0 and "no subject is known of 60 of 60 films" in printed
+    assert code == 0 and "60 of 60 films have no subject" in printed
 
 
 def test_a_table_that_names_another_subject_is_one_sentence(dated, run):
@@ -64,7 +64,7 @@ def test_a_table_that_names_another_subject_is_one_sentence(dated, run):
     lines[1] = lines[1].replace("P0", "P7")
     (dated / "labels.csv").write_text("\n".join(lines))
     code, printed = run("make_dataset", dated / "knees", dated / "labels.csv", dated / "set")
-    assert code == 2 and "film00 is of subject P7 in the labels, but of P0" in printed
+    assert code == 2 and "film00 has subject P7 in the labels, but subject P0" in printed
 
 
 @pytest.mark.parametrize(
@@ -122,8 +122,8 @@ def test_the_tables_of_folders_in_the_folder_hold_too(dated, run):
     for path in list((dated / "knees").glob("*.*")):
         path.rename(site / path.name)
     code, printed = run("make_dataset", dated / "knees", dated / "labels.csv", dated / "set")
-    assert code == 0 and "no subject is known" not in printed
+    assert code == 0 and "have no subject" not in printed
     assert {len(names) for names in splits_by_person(dated / "set").values()} == {1}
     (dated / "knees" / "knees.csv").write_text("id,subject\nfilm00,Q\n", encoding="utf-8")
     code, printed = run("make_dataset", dated / "knees", dated / "labels.csv", dated / "set")
-    assert code == 2 and "film00 is of subject P0, but of Q in another row" in printed
+    assert code == 2 and "film00 has subject P0, but subject Q in another row" in printed

@@ -1,4 +1,4 @@
-"""Films whose pixels are wider than high become PNGs and knees of square pixels, and tables say so.
+"""Films with wide pixels become PNGs and knees with square pixels, and the tables record it.
 """
 
 import struct

@@ -22,7 +22,7 @@ def joint_of_a_phantom():
 
 
 def test_the_joint_stays_in_the_frame(monkeypatch):
-    # What left the frame would come in again as the reflection of what is in it.
+    # With reflection, pixels that leave the frame would be replaced by others of the mask.
     monkeypatch.setattr(cv2, "BORDER_REFLECT_101", cv2.BORDER_CONSTANT)
     film = phantom_film((3, 1), seed=4)
     half = split_knees(film.image)["R"], split_knees(film.masks["R"].astype(np.uint8) * 255)["R"]

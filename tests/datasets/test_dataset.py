@@ -86,7 +86,7 @@ def test_every_knee_keeps_its_own_grade_and_image(knee_folder, limit, bad):
 def test_a_pipe_is_no_image_and_nothing_waits_for_it(knee_folder):
     os.mkfifo(knee_folder / "train" / "0" / "pipe.png")
     unreadable = load_dataset(knee_folder, SIZE).unreadable
-    assert [error.reason for error in unreadable] == ["no regular file"]
+    assert [error.reason for error in unreadable] == ["not a regular file"]
 
 
 def test_subjects_come_from_a_manifest_where_there_is_one(knee_folder):
@@ -98,10 +98,10 @@ def test_subjects_come_from_a_manifest_where_there_is_one(knee_folder):
     ("change", "message"),
     [
         (lambda root: shutil.rmtree(root), "no such folder"),
-        (lambda root: shutil.rmtree(root / "train"), "no folder 'train'"),
-        (lambda root: shutil.rmtree(root / "validation"), "no folder 'validation'"),
+        (lambda root: shutil.rmtree(root / "train"), "no folder named 'train'"),
+        (lambda root: shutil.rmtree(root / "validation"), "no folder named 'validation'"),
         (lambda root: (root / "train" / "9").mkdir(), "named 0, 1, 2, 3 or 4"),
-        (lambda root: (root / "train" / "0" / "more").mkdir(), "more: a folder in a grade folder"),
+        (lambda root: (root / "train" / "0" / "more").mkdir(), "more: a grade folder must"),
         (lambda root: (root / "manifest.csv").write_text("file,subject\n" + "x" * 150_000),
          "manifest.csv: not a table"),
         (lambda root: _empty(root / "validation"), "no images"),
@@ -135,8 +135,8 @@ def test_a_limit_keeps_every_grade_in_its_share():
 
 @pytest.mark.parametrize("limit", [1, 2, 7, 23, 60])
 def test_a_limit_rounds_each_grade_s_share_and_favours_none(limit):
-    """Of the knees of a grade or below, as many as their share says to the nearest whole one: with
-    a limit of 1 the grade in the middle, not always the first."""
+    """The number of knees up to each grade is its share of the limit, rounded: a limit of 1 keeps a
+    knee of the median grade, not always of the first."""
     generator = np.random.default_rng(limit)
     for _ in range(20):
         grades = generator.choice(5, size=61, p=generator.dirichlet(np.ones(5)))

@@ -1,4 +1,4 @@
-"""Two data sets are told apart by what they hold, not by where they lie or when they were made."""
+"""Data sets are compared by content, not by path or modification time."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ def move(root, source, target):
 
 
 def repaint(root):
-    """Another picture of the same size, with the same time."""
+    """Change a file's content, but neither its size nor its modification time."""
     path = root / "train/1/train10R.bmp"
     before = path.stat()
     path.write_bytes(path.read_bytes()[:-1] + b"x")
@@ -33,7 +33,7 @@ def repaint(root):
 
 
 def exchange(root):
-    """Two files of one size and time swap their names."""
+    """Swap the names of two files with the same size and modification time."""
     first, second = root / "train/1/train10R.bmp", root / "train/1/train10L.bmp"
     os.utime(first, ns=(1, 1))
     os.utime(second, ns=(1, 1))
@@ -44,7 +44,7 @@ def exchange(root):
 
 @pytest.fixture
 def bitmaps(knee_folder):
-    """The folder with files that are all of one size."""
+    """The data folder with bitmaps, which all have the same file size."""
     for path in knee_folder.rglob("*.png"):
         cv2.imwrite(str(path.with_suffix(".bmp")), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
         path.unlink()
@@ -99,7 +99,7 @@ def test_a_limit_records_what_is_read_of_it(knee_folder):
 
 @pytest.fixture
 def stored(tmp_path):
-    """An HDF5 file of six knees, two a split."""
+    """An HDF5 file with six knees, two per split."""
     rows = []
     for number, split in enumerate(("train", "validation", "test") * 2):
         name = f"{number}_R.png"
@@ -153,5 +153,5 @@ def test_records_are_read_as_they_were_written(tmp_path):
 @pytest.mark.parametrize("content", ["", "a,b\n1,2\n", "split,file,label,digest\ntrain,x\n"])
 def test_a_damaged_table_is_told(tmp_path, content):
     (tmp_path / "data.csv").write_text(content)
-    with pytest.raises(InputError, match="data.csv: a damaged file"):
+    with pytest.raises(InputError, match="data.csv: the file is damaged"):
         read_records(tmp_path / "data.csv")

@@ -85,7 +85,7 @@ def test_files_that_are_no_data_set_are_refused(tmp_path):
     [
         ("subjects", None, "lacks subjects"),
         ("grades", np.full(40, 5, np.int8), "grades other than 0 to 4"),
-        ("grades", np.zeros(39, np.int8), "several lengths"),
+        ("grades", np.zeros(39, np.int8), "differ in length"),
         ("splits", ["val"] * 40, "splits other than train, validation, test"),
         ("ids", np.zeros(40), "not an HDF5 file, or a damaged one"),
     ],
@@ -117,7 +117,7 @@ def test_a_damaged_image_in_an_hdf5_file_is_named(knee_folder, tmp_path):
     content[place : place + length] = bytes(length)
     path.write_bytes(content)
     for read in (lambda: load_dataset(path, SIZE), lambda: verify(path)):
-        with pytest.raises(InputError, match="knees.h5: a damaged file, its image 0"):
+        with pytest.raises(InputError, match="knees.h5: a damaged file; its image 0"):
             read()
 
 

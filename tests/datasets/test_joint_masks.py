@@ -1,4 +1,4 @@
-"""Masks of the joint that experts drew, read beside the knees of their names."""
+"""Expert joint masks are matched to knees by name."""
 
 import cv2
 import numpy as np
@@ -24,7 +24,7 @@ def read(folder):
 
 @pytest.mark.parametrize(("joint", "background"), [(255, 0), (255, 127), (128, 127), (128, 1)])
 def test_joint_is_what_lies_above_127(tmp_path, joint, background):
-    """As where a mask was stored as a JPEG, whose background is not black throughout."""
+    """In a mask stored as JPEG the background is not exactly black."""
     mask = write(tmp_path / "1_R.png", joint=joint, background=background)
     [found] = read(tmp_path).joints
     assert found.dtype == bool
@@ -44,7 +44,7 @@ def test_masks_come_in_the_order_of_their_knees(tmp_path):
 )
 def test_a_mask_of_nothing_or_of_everything_is_left_out(tmp_path, joint, background):
     write(tmp_path / "1R.png", joint=joint, background=background)
-    with pytest.raises(InputError, match="marks nothing, or everything, as joint"):
+    with pytest.raises(InputError, match="marks no pixel or every pixel as joint"):
         read(tmp_path)
     write(tmp_path / "1L.png")
     known = read(tmp_path)
@@ -57,4 +57,4 @@ def test_masks_of_no_knee_are_counted_in_one_sentence(tmp_path):
         write(tmp_path / name)
     [error] = read(tmp_path).left_out
     assert error.path == str(tmp_path / "8R.png")
-    assert error.reason == "no knee of this name, nor of 2 more among those measured"
+    assert error.reason == "no measured knee has the name of this mask or of 2 more"

@@ -1,4 +1,4 @@
-"""One description of folders: loader, placer and verifier see the same files."""
+"""Loading, making and verifying a data set use the same folder layout."""
 
 import shutil
 
@@ -39,14 +39,14 @@ def test_a_person_in_train_and_val_is_a_fault(knee_folder):
 
 
 def test_what_the_loader_refuses_the_verifier_tells(knee_folder):
-    """Two folders of one split, and no folder of another."""
+    """A split with two folders, and a split without a folder."""
     shutil.copytree(knee_folder / "validation", knee_folder / "val")
-    with pytest.raises(InputError, match="holds validation and val, which are one split") as said:
+    with pytest.raises(InputError, match="validation and val are the same split") as said:
         load_dataset(knee_folder, SIZE)
     assert str(said.value) in verify(knee_folder)[1]
     shutil.rmtree(knee_folder / "val")
     shutil.rmtree(knee_folder / "train")
-    with pytest.raises(InputError, match="no folder 'train', only validation, test;") as said:
+    with pytest.raises(InputError, match="no folder named 'train', only validation, test;") as said:
         load_dataset(knee_folder, SIZE)
     assert verify(knee_folder)[1] == [str(said.value)]
 
@@ -65,7 +65,7 @@ def test_a_manifest_names_the_same_person_to_loader_and_verifier(knee_folder):
     manifest = knee_folder / "manifest.csv"
     names = [file.name for split in SPLITS for file in graded_files(knee_folder, split)]
     rows = [f"{name},{'P1' if '0/' in name else ''}" for name in names]
-    # As a spreadsheet saves it, with a mark of UTF-8 in front.
+    # Spreadsheets save CSV with a UTF-8 byte order mark.
     manifest.write_text("\n".join(["file,subject", *rows]), encoding="utf-8-sig")
     assert list(read_manifest(knee_folder)) == names
     rows, faults = verify(knee_folder)
@@ -98,18 +98,18 @@ def test_images_by_other_names_of_their_format_are_read(knee_folder):
 
 @pytest.fixture
 def unread(knee_folder):
-    """Images that are not read, by their place in the data set, and why."""
+    """Images that are not read: the path in the data set and the reason."""
     content = (knee_folder / "train/0/train00R.png").read_bytes()
     (knee_folder / "train/0/named_R.png.1").write_bytes(content)
     (knee_folder / "train/1/other_R.gif").write_bytes(b"GIF89a")
     (knee_folder / "test/1/film_R.dcm").write_bytes(bytes(128) + b"DICM")
     (knee_folder / "test/lost_R.png").write_bytes(content)
     return {
-        "train/0/named_R.png.1": "a PNG image whose name does not end like an image's",
-        "train/1/other_R.gif": "a GIF image, a format that is not read",
-        "test/1/film_R.dcm": "a DICOM file, which data_prep/dicom_to_png.py converts",
-        "test/lost_R.png": "an image beside the grade folders 0 to 4, so that its grade is not "
-                           "known",
+        "train/0/named_R.png.1": "a PNG image whose suffix is missing or wrong; rename it",
+        "train/1/other_R.gif": "a GIF image; this format is not supported",
+        "test/1/film_R.dcm": "a DICOM file; convert it with data_prep/dicom_to_png.py",
+        "test/lost_R.png": "an image outside the grade folders 0 to 4; its grade is "
+                           "unknown",
     }  # fmt: skip
 
 
@@ -125,6 +125,6 @@ def test_images_that_are_not_read_are_named_by_loader_and_verifier(knee_folder, 
 def test_a_split_of_images_that_are_not_read_names_the_first(knee_folder):
     for path in knee_folder.glob("validation/*/*"):
         path.rename(path.with_suffix(".gif"))
-    said = "and 10 that are not read .the first: .*validation00L.gif"
+    said = "10 files cannot be read .the first: .*validation00L.gif"
     with pytest.raises(InputError, match=said):
         load_dataset(knee_folder, SIZE)

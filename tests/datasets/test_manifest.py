@@ -1,4 +1,4 @@
-"""A knee keeps its person when its split is renamed, its grade corrected or its format changed."""
+"""A knee keeps its person if its split is renamed, its grade corrected or its format changed."""
 
 import cv2
 import pytest
@@ -13,7 +13,7 @@ SIZE = (96, 96)
 
 @pytest.fixture
 def listed(knee_folder):
-    """A data set in which two films, with other ids, are of each person: `P0` to `P9` a split."""
+    """A data set with two films of each person, with different ids: `P0` to `P9` in each split."""
     rows = ["file,subject,split,kl"]
     for split in SPLITS:
         files = graded_files(knee_folder, split)
@@ -24,7 +24,7 @@ def listed(knee_folder):
 
 
 def subjects(folder):
-    """The person of each knee by the file's name without its place and suffix."""
+    """The person of each knee by the file's name without folder and suffix."""
     splits = load_dataset(folder, SIZE).splits.values()
     return {
         file.split("/")[-1].split(".")[0]: subject
@@ -61,12 +61,13 @@ def test_a_file_that_was_moved_is_matched_by_name_and_said(listed, target):
         (listed / "train/0/train00R.png").rename(listed / target)
     assert subjects(listed) == before
     assert load_dataset(listed, SIZE).manifest_remark == (
-        f"1 of 40 images have no row in manifest.csv (the first: {target}); 1 are matched with a "
-        "row of their name, the other 0 belong to the person that their name says"
+        f"1 of 40 images have no row in manifest.csv (the first: {target}); 1 are matched to a "
+        "row with the same id and side, the other 0 belong to the person whose id is in "
+        "their name"
     )
     faults = verify(listed)[1]
     assert f"{target} is not in manifest.csv" in faults
-    assert "train/0/train00R.png is in manifest.csv and missing" in faults
+    assert "train/0/train00R.png is in manifest.csv, but the file is missing" in faults
 
 
 def test_a_file_of_an_unknown_name_is_its_own_person_and_counted(listed):

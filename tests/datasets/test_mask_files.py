@@ -1,4 +1,4 @@
-"""Masks are read by the names that knees are read by; others are named."""
+"""Masks may have any suffix that knees may have; files that are not read are reported."""
 
 import cv2
 import numpy as np
@@ -15,5 +15,5 @@ def test_a_mask_that_is_not_read_is_left_out_by_name(tmp_path):
     found = joint_masks(tmp_path, ["train/0/a_R.png", "train/0/b_R.png"], lambda place: (40, 40))
     assert found.positions.tolist() == [0] and found.joints[0].sum() == 400
     assert [str(error) for error in found.left_out] == [
-        f"{tmp_path / 'b_R.gif'}: a GIF image, a format that is not read"
+        f"{tmp_path / 'b_R.gif'}: a GIF image; this format is not supported"
     ]

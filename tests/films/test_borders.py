@@ -1,4 +1,4 @@
-"""Borders that no film has: what is taken off, and what is left alone."""
+"""Artificial borders are cut off; dark or flat parts of a film are kept."""
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ from knee_attention.phantoms.film import phantom_film
 
 @pytest.fixture(scope="module")
 def crop():
-    """A knee that fills the image, nowhere of one grey."""
+    """A knee that fills the image, without flat regions."""
     return phantom_film((2, 2), seed=9021).image[150:326, 170:330]
 
 
@@ -45,7 +45,7 @@ def test_sixteen_bits_colour_and_jpeg_are_no_hindrance(crop):
 
 
 def test_dark_air_beside_a_leg_is_no_frame():
-    """Its columns are of one grey, and the skin comes in row by row."""
+    """Its columns have one grey, but the skin enters gradually and makes no edge."""
     rows, columns = np.mgrid[:200, :160]
     skin = 30 + 12 * np.sin(rows / 30)
     leg = np.where(columns > skin, 60 + columns, 0).astype(np.uint8)

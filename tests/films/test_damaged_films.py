@@ -1,4 +1,4 @@
-"""A film whose coded data break off or are damaged is refused, as far as its codec can tell."""
+"""A film with truncated or damaged data is refused if its codec can detect the damage."""
 
 import io
 import time
@@ -46,7 +46,7 @@ def test_a_whole_film_is_read(name):
         expected = ((np.sin(columns / 7) * np.cos(rows / 9) + 1) * 30000).astype(np.uint16) >> 6
     else:
         expected = FILM if film.max() > 255 else FILM_8
-    if "colour" not in name:  # a colour film has other values, but the same number
+    if "colour" not in name:  # a colour film has the same shape, but other values
         lossy = "JPEG" in name and "less" not in name or "lossy" in name or "near" in name
         assert np.abs(film.astype(int) - expected).mean() <= expected.max() / 100 * lossy
     assert film.shape == expected.shape

@@ -1,4 +1,4 @@
-"""A radiograph lies as its DICOM file says, and what is no image in it is dark."""
+"""A DICOM radiograph is turned by its orientation, and its padding is dark."""
 
 import struct
 import subprocess
@@ -43,7 +43,7 @@ STORED = np.random.default_rng(0).integers(100, 4000, (40, 56)).astype(np.uint16
         (["F", "R"], STORED.T[:, ::-1]),
         (["H", "R"], STORED.T[::-1, ::-1]),
         (["RA", "FP"], STORED[:, ::-1]),
-        (["A", "F"], STORED),  # seen from the side
+        (["A", "F"], STORED),  # a lateral view
         (["P", "L"], STORED),
         ("", STORED),
         ("R", STORED),
@@ -79,7 +79,7 @@ def test_signed_padding(tmp_path):
 
 
 def with_text(path, old: bytes, new: bytes):
-    """A copy of a file in which one text is another of the same length."""
+    """A copy of a file in which one text is replaced by another of the same length."""
     content = path.read_bytes()
     assert content.count(old) == 1 and len(old) == len(new)
     path.write_bytes(content.replace(old, new))
@@ -161,7 +161,7 @@ def test_a_film_of_900_million_pixels_is_not_decoded(tmp_path):
 
 @pytest.mark.parametrize("size", [(30_000, 30_000), (65_535, 2_000)])
 def test_compressed_data_larger_than_the_header_says_are_not_decoded(tmp_path, size):
-    """The header of a codestream alone: its pixels are not there to be decoded."""
+    """The compressed data are only a header, so decoding them would raise another error."""
     path = write_dicom(tmp_path / "001", STORED)
     dataset = pydicom.dcmread(path)
     frame = b"\xff\xd8\xff\xf7\0\x0b\x0c" + struct.pack(">HH", *size) + b"\1\1\x11\0\xff\xd9"
@@ -184,7 +184,7 @@ def test_a_deflated_film_is_not_unpacked_without_end(tmp_path):
     packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     bomb = b"".join(packer.compress(bytes(10_000_000)) for _ in range(50)) + packer.flush()
     path.write_bytes(content[: 144 + length] + bomb)
-    with pytest.raises(ImageError, match="unpacks to more than 400 MB"):
+    with pytest.raises(ImageError, match="inflates to more than 400 MB"):
         read_header(path)
     path.write_bytes(content[: 144 + length] + b"no stream")
     with pytest.raises(ImageError, match="damaged"):

@@ -1,4 +1,4 @@
-"""Every image of a folder is read or named; nothing else is taken for one."""
+"""Every image in a folder is read or reported, and no other file counts as an image."""
 
 import os
 import struct
@@ -26,7 +26,7 @@ FILM = (np.arange(60 * 80).reshape(60, 80) * 7 % 4096).astype(np.uint16)
 
 
 def headless(path, kind):
-    """A DICOM file without its preamble, perhaps also without its header (group 0002)."""
+    """A DICOM file without preamble, and in some kinds without group 0002."""
     whole = write_dicom(path, FILM, SpecificCharacterSet="ISO_IR 100",
                         ImageType=["ORIGINAL", "PRIMARY"],
                         compression=RLELossless if kind == "compressed" else None)  # fmt: skip
@@ -60,7 +60,7 @@ def test_a_dicom_file_without_preamble_is_read_by_name_and_in_folders(tmp_path, 
 def test_a_deflated_file_without_preamble_may_not_unpack_to_more_than_a_film(tmp_path, monkeypatch):
     monkeypatch.setattr("knee_attention.films.dicom.header.MOST_BYTES", 1000)
     path = headless(tmp_path / "film", "deflated")
-    with pytest.raises(ImageError, match="it unpacks to more than"):
+    with pytest.raises(ImageError, match="it inflates to more than"):
         open_image(path)
 
 
@@ -115,7 +115,7 @@ def test_random_bytes_are_no_dicom():
 
 @pytest.fixture
 def folder(tmp_path):
-    """Images of every name that is read, images that are not read, and what is no image."""
+    """A folder with images of every readable suffix, unreadable images, and other files."""
     knee = (np.arange(64 * 64).reshape(64, 64) % 251).astype(np.uint8)
 
     def write(name, kind):
@@ -156,9 +156,9 @@ def test_a_folder_without_images_is_refused(tmp_path):
 
 def test_a_file_that_is_not_read_has_a_reason(folder):
     reasons = {path.name: why_unread(path) for path in folder.iterdir()}
-    assert reasons["h"] == "a PNG image whose name does not end like an image's"
-    assert reasons["j.scan"] == "a portable map image, a format that is not read"
-    assert reasons["k.gif"] == "a GIF image, a format that is not read"
-    assert reasons["l.x"] == "a HEIF image, a format that is not read"
+    assert reasons["h"] == "a PNG image whose suffix is missing or wrong; rename it"
+    assert reasons["j.scan"] == "a portable map image; this format is not supported"
+    assert reasons["k.gif"] == "a GIF image; this format is not supported"
+    assert reasons["l.x"] == "a HEIF image; this format is not supported"
     assert "dicom_to_png.py" in reasons["m.dcm"]
     assert {reasons[name] for name in ("n.txt", "o.csv", "p", "q.npy", "r.h5", "s.txt")} == {None}

@@ -1,4 +1,4 @@
-"""The localiser that ships with the package: phantoms, real films, and what is no knee."""
+"""The shipped localiser on phantoms, on real films, and on images without a knee."""
 
 import csv
 
@@ -64,7 +64,7 @@ def test_what_is_no_knee_has_no_joint(kind):
 
 def test_a_file_that_is_no_localiser_is_refused(tmp_path):
     (tmp_path / "words.onnx").write_text("words")
-    with pytest.raises(InputError, match="no localiser"):
+    with pytest.raises(InputError, match="not a localiser"):
         Localiser(tmp_path / "words.onnx")
     with pytest.raises(InputError, match="No such file"):
         Localiser(tmp_path / "nowhere.onnx")
@@ -128,7 +128,7 @@ def test_the_joints_of_real_half_films_are_found(name, negative, real_data):
 
 @pytest.mark.parametrize("turned", [cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_90_COUNTERCLOCKWISE])
 def test_no_speck_of_a_sideways_film_is_taken_for_a_joint(turned, real_data):
-    """Its polarity is judged wrongly, so that nothing on it looks like a knee."""
+    """The polarity of a sideways film is not recognised, so nothing on it looks like a knee."""
     film = cv2.imread(str(real_data / "radiographs" / "9000099.jpg"), cv2.IMREAD_GRAYSCALE)
     with pytest.raises(ValueError, match="no knee joint found"):
         joint_crops(bone_bright(cv2.rotate(film, turned))[0])

@@ -1,4 +1,4 @@
-"""Grey scale tables and windows of DICOM films, however they are packed, and blank ones."""
+"""Grey scale tables and windows of DICOM films, in all encodings and blank."""
 
 import numpy as np
 import pytest
@@ -14,11 +14,11 @@ from knee_attention.films.dicom.pixels import read_film  # noqa: E402
 
 STORED = np.random.default_rng(0).integers(0, 4096, (40, 56)).astype(np.uint16)
 CURVE = (255 * (np.arange(4096) / 4095) ** 0.5).astype(np.uint16)
-"""From 12 bits to 8."""
+"""A table from 12 to 8 bits."""
 
 
 def table(entries: np.ndarray, bits: int, form: str, first: int = 0) -> Dataset:
-    """An item of a LUT sequence: a word an entry or two entries in a word, in a VR."""
+    """An item of a LUT sequence, with one or two entries per word, in the VR of `form`."""
     way, vr = form.split()
     packed = entries.astype("<u2")
     if way == "packed":
@@ -149,7 +149,7 @@ def test_a_table_that_contradicts_itself_is_refused(tmp_path, sequence, descript
     item = table(CURVE, 8, "padded US")
     item.LUTDescriptor = descriptor
     path = write_dicom(tmp_path / "001", STORED, **{sequence: [item]})
-    with pytest.raises(ImageError, match="001: a grey scale table or window"):
+    with pytest.raises(ImageError, match="001: its grey scale table or window"):
         read_film(path)
 
 
@@ -167,5 +167,5 @@ def test_a_film_of_one_frame_however_it_counts_them(tmp_path, frames):
 @pytest.mark.parametrize("frames", [2, 11])
 def test_several_frames_are_refused(tmp_path, frames):
     path = write_dicom(tmp_path / "001", STORED, NumberOfFrames=frames)
-    with pytest.raises(ImageError, match="several frames"):
+    with pytest.raises(ImageError, match="the image has several"):
         read_header(path)

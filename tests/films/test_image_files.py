@@ -1,4 +1,4 @@
-"""What a file says beside its pixels is obeyed, and a file that cannot be used is named."""
+"""An image file's metadata are applied, and files that cannot be used are reported."""
 
 import os
 import struct
@@ -19,7 +19,7 @@ MARKED[:9, :12] = 250
 
 
 def write_tiff(path, pixels: np.ndarray, white_is_zero: bool, order: str = "<", big: bool = False):
-    """A TIFF file of one strip, classic or BigTIFF, of either byte order."""
+    """A TIFF file with one strip, classic or BigTIFF, in either byte order."""
     height, width = pixels.shape
     data = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
     sample = {"u": 1, "i": 2, "f": 3}[pixels.dtype.kind]
@@ -99,7 +99,7 @@ def test_values_that_are_no_numbers_are_refused(tmp_path, value):
 @pytest.mark.parametrize("name", ["film.png", "film"])
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path, name):
     os.mkfifo(tmp_path / name)
-    with pytest.raises(ImageError, match="no regular file"):
+    with pytest.raises(ImageError, match="not a regular file"):
         open_image(tmp_path / name)
 
 
@@ -145,7 +145,7 @@ def test_an_image_s_size_is_known_before_it_is_decoded(suffix, settings):
     for shape in ((37, 211), (211, 37), (300, 513)):
         image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
         done, content = cv2.imencode(suffix, image, settings)
-        if suffix == ".jp2":  # the codestream, as DICOM files hold it
+        if suffix == ".jp2":  # the bare codestream, as in DICOM files
             whole = content.tobytes()
             content = whole[whole.index(b"\xff\x4f\xff\x51") :]
         assert pixels_declared(bytes(content)) == shape[0] * shape[1]
@@ -168,7 +168,7 @@ def test_what_stands_between_segments_does_not_hide_a_size(stray):
 
 
 def with_width(path, kind: int) -> bytes:
-    """A TIFF file whose first entry, its width, is of another type."""
+    """A TIFF file whose first entry, the width, has the type `kind`."""
     write_tiff(path, STAIRS, False)
     content = bytearray(path.read_bytes())
     struct.pack_into("<H", content, 8 + STAIRS.size + 2 + 2, kind)
@@ -183,14 +183,14 @@ def test_a_tiff_s_size_is_known_in_whatever_type_of_number_it_is(tmp_path, kind)
 
 
 def test_an_image_that_does_not_say_its_size_is_not_decoded(tmp_path):
-    """The width is a fraction, or a number of 8 bytes, which lies elsewhere."""
+    """The width is a fraction, or an 8-byte number outside the entry."""
     for kind in (5, 16):
         with pytest.raises(ImageError, match="film.tif: not an image, or a damaged one"):
             read_image("film.tif", with_width(tmp_path / "film.tif", kind))
 
 
 def test_the_first_width_of_a_tiff_is_its_width(tmp_path):
-    """As libtiff has it: a second one hides no size."""
+    """libtiff uses the first of two widths, so the second must not hide the size."""
     content = bytearray(with_width(tmp_path / "film.tif", 4))
     last = 8 + STAIRS.size + 2 + 9 * 12
     struct.pack_into("<HHII", content, last, 256, 4, 1, 1)
@@ -205,7 +205,7 @@ def test_the_second_page_of_a_tiff_counts(tmp_path):
 
 
 def test_what_says_too_many_pixels_is_refused_whatever_it_holds(tmp_path):
-    """Headers alone: their pixels are not there to be decoded."""
+    """The files are only headers, so decoding them would raise another error."""
     side = int(MOST_PIXELS**0.5) + 1
     size = struct.pack(">II", side, side)
     headers = {
@@ -217,7 +217,7 @@ def test_what_says_too_many_pixels_is_refused_whatever_it_holds(tmp_path):
     for suffix, header in headers.items():
         path = tmp_path / f"film.{suffix}"
         path.write_bytes(header)
-        with pytest.raises(ImageError, match="100 million pixels, more than the 100 million"):
+        with pytest.raises(ImageError, match="pixels, more than the 100 million that are"):
             open_image(path)
         with pytest.raises(ImageError, match=f"film.{suffix}: 100 million pixels"):
             open_image(FileInMemory(path.name, header))

@@ -1,4 +1,4 @@
-"""Crops of joints: what is cut out, of what, and what is refused."""
+"""Crops of joints: their boxes, and the films that are refused."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def test_a_film_gives_the_crops_of_both_knees(phantom, aspect):
 
 
 class Finds:
-    """A localiser that finds what it is told, on every image."""
+    """A localiser that finds the same given joints on every image."""
 
     def __init__(self, *joints):
         self.found = list(joints)
@@ -71,7 +71,7 @@ def test_two_joints_are_the_right_and_the_left_knee_by_their_place():
 
 
 def test_one_joint_has_no_side_of_its_own():
-    """Neither half a film, nor a film on which a second joint has a low score."""
+    """On half a film, and on a film whose second joint has a low score."""
     faint = Joint(LEFT.box, SECOND - 0.01)
     for found in ((RIGHT,), (RIGHT, faint)):
         [crop] = joint_crops(FILM, localiser=Finds(*found))
@@ -91,9 +91,9 @@ def test_where_two_joints_are_expected_the_second_may_have_a_lower_score():
     ("joints", "view", "said"),
     [
         ([], "auto", "no knee joint found .score 0.00, the threshold is"),
-        ([RIGHT], "bilateral", "a single knee joint, where two are expected"),
-        ([RIGHT, LEFT, Joint((110, 90, 60, 60), 0.9)], "auto", "3 knee joints, where at most two"),
-        ([RIGHT, Joint((30, 140, 80, 80), 0.9)], "auto", "do not stand side by side"),
+        ([RIGHT], "bilateral", "expected two knee joints, found one"),
+        ([RIGHT, LEFT, Joint((110, 90, 60, 60), 0.9)], "auto", "at most two knee joints, found 3"),
+        ([RIGHT, Joint((30, 140, 80, 80), 0.9)], "auto", "are not side by side"),
     ],
 )
 def test_other_joints_than_are_expected_are_refused(joints, view, said):
@@ -105,7 +105,7 @@ def test_a_joint_that_the_border_cuts_off_is_not_graded():
     cut_off = Joint((265, 70, 80, 80), 0.9)
     [crop] = joint_crops(FILM, localiser=Finds(cut_off, RIGHT))
     assert crop.side is None and crop.joint.box == RIGHT.box
-    with pytest.raises(ValueError, match="cut off by the border"):
+    with pytest.raises(ValueError, match="the border of the film cuts off"):
         joint_crops(FILM, localiser=Finds(cut_off))
 
 
@@ -152,14 +152,14 @@ def test_what_is_no_knee_is_refused_with_score_and_threshold():
 
 def test_one_leg_is_no_film_of_two_knees(phantom):
     half = phantom.image[:, : phantom.image.shape[1] // 2]
-    with pytest.raises(ValueError, match="a single knee joint, where two are expected"):
+    with pytest.raises(ValueError, match="expected two knee joints, found one"):
         joint_crops(half, view="bilateral")
 
 
 @pytest.mark.parametrize(
     ("quarters", "said"),
-    [(1, "turned by 90 degrees anticlockwise"), (3, "turned by 90 degrees clockwise"),
-     (2, "turned upside down")],
+    [(1, "rotated by 90 degrees anticlockwise"), (3, "rotated by 90 degrees clockwise"),
+     (2, "seems to be upside down")],
 )  # fmt: skip
 def test_a_turned_film_is_said_to_be_turned(phantom, quarters, said):
     with pytest.raises(ValueError, match=said):
@@ -176,7 +176,7 @@ def test_a_crop_is_known_whatever_its_size_and_grade(side):
 
 @pytest.mark.parametrize("side", [224, 300])
 def test_a_small_square_film_is_no_crop(phantom, side):
-    """Neither half a film, nor both knees between the bars of a letterbox."""
+    """Square images of half a film, and of both knees between letterbox bars, are not crops."""
     half = phantom.image[:, : phantom.image.shape[1] // 2]
     [crop] = joint_crops(resize_knee(half[-half.shape[1] - 120 : -120], (side, side)))
     assert crop.box is not None

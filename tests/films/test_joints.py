@@ -1,4 +1,4 @@
-"""From the localiser's maps to joint boxes."""
+"""Decoding the localiser's maps into joint boxes."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ SURE = 8.0
 
 
 def maps_of(boxes, implants=()):
-    """The maps of a localiser that says exactly what it was taught."""
+    """The maps of a localiser that reproduces its training targets exactly."""
     targets = targets_of(boxes, implants=implants)
     maps = np.zeros((*targets.shape[:2], 5), np.float32)
     maps[..., 0] = np.where(targets[..., 0] >= 1, SURE, 2 * SURE * targets[..., 0] - SURE - 1)

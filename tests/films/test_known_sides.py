@@ -1,4 +1,4 @@
-"""Whose side counts: what is known of a single knee, and the place of two."""
+"""A single knee keeps its known side; the sides of two knees follow from their positions."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ BOX = (20, 40, 80, 80)
 
 @pytest.fixture
 def found(monkeypatch):
-    """Has the joints of a film be found with these sides."""
+    """A function that makes `prepared_knees` find joints with the given sides."""
 
     def find(*sides):
         crops = [JointCrop(side, FILM[:80, :80], Joint(BOX, 0.9, side=side), BOX) for side in sides]

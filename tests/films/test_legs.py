@@ -1,4 +1,4 @@
-"""The split in the gap, on real films where they lie beside the project and on phantoms."""
+"""Splitting in the gap, on phantoms and, if available, on real films."""
 
 import tarfile
 
@@ -11,8 +11,8 @@ from knee_attention.films.legs import find_gap, split_knees
 from knee_attention.films.network_input import knees_of
 from knee_attention.phantoms.film import phantom_film
 
-# Seen on the films, in parts of their width and height: skin of the right and of the left leg at
-# the height of the knees, and the joints' heights.
+# Read off the films, in parts of their width and height: the skin of the right and the left leg at
+# the height of the knees, and the heights of the joints.
 SEEN = {
     "9000099": {"R": ((0.11, 0.42), 0.45), "L": ((0.52, 0.80), 0.475)},
     "9000296": {"R": ((0.10, 0.445), 0.47), "L": ((0.58, 0.935), 0.49)},
@@ -33,8 +33,8 @@ def test_real_films_are_cut_between_the_legs(name, real_data):
 
 
 def displaced_film(seed: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """A phantom film cropped until the legs lie up to 11% of the width off the middle, with a
-    further bar anywhere between the joints and one side collimated, dark or bright."""
+    """A phantom film cropped so that the legs lie up to 11% of the width off the middle, with
+    another bar between the joints, and with one side collimated, dark or bright."""
     rng = np.random.default_rng(seed)
     phantom = phantom_film(tuple(rng.integers(0, 5, 2).tolist()), seed, height=160)
     image, width = phantom.image.copy(), phantom.image.shape[1]
@@ -83,7 +83,7 @@ def test_one_leg_is_no_pair():
 
 @pytest.mark.parametrize(("band", "is_gap"), [(160, False), (120, False), (90, True), (20, True)])
 def test_a_shade_within_one_leg_is_no_gap(band, is_gap):
-    """The soft tissue beside a joint is darker than bone, the air between two legs much darker."""
+    """Soft tissue beside a joint is darker than bone; air between two legs is much darker."""
     film = np.zeros((100, 200), np.uint8)
     film[:, 20:180] = 200
     film[:, 90:110] = band
@@ -140,7 +140,7 @@ def test_both_knees_keep_half_the_width_of_a_film_cut_off_its_middle():
     knees = split_knees(film, "auto")
     assert {knee.shape for knee in knees.values()} == {(160, 85)}
     column = find_gap(film).column
-    assert column < 85  # so the right knee is narrower and gets a dark border
+    assert column < 85  # the right knee is narrower and gets a dark border
     np.testing.assert_array_equal(knees["R"][:, 85 - column :], film[:, :column])
     assert (knees["R"][:, : 85 - column] == film.min()).all()
     np.testing.assert_array_equal(knees["L"], film[:, column : column + 85])

@@ -1,4 +1,4 @@
-"""How like the training set a knee looks: by sorts of images of which it is known."""
+"""Likeness to the training knees, for kinds of images with a known answer."""
 
 import numpy as np
 import pytest

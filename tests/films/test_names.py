@@ -1,4 +1,4 @@
-"""One grammar of the names of knees' files, wherever they are read."""
+"""File names of knees are parsed in the same way everywhere."""
 
 import numpy as np
 import pytest

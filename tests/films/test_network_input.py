@@ -1,4 +1,4 @@
-"""What a network takes of each knee on an image, and what is kept of where it lay."""
+"""The network input for each knee on an image, and its recorded place on the film."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def film():
 
 @pytest.fixture
 def found(monkeypatch):
-    """Has the joints of a film be known: `{side: box}`."""
+    """A function that makes `prepared_knees` find the given joints, `{side: box}`."""
 
     def know(boxes):
         def joint_crops(film, view, aspect, implants):
@@ -39,7 +39,7 @@ TWO = {"R": (5, 10, 30, 30), "L": (60, 10, 30, 30)}
 
 
 def test_two_joints_of_a_film_have_the_sides_they_lie_on(film, found):
-    """Although a name or a header names one side for the whole film."""
+    """This holds even if a name or a header states one side for the whole film."""
     found(TWO)
     for said in (None, "R", "L"):
         knees = prepared_knees(film, "auto", said, CROPS, SIZE)

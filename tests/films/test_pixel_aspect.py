@@ -1,4 +1,4 @@
-"""Pixels that are not square are made square, in every way a film is read."""
+"""Pixels that are not square are resampled to square ones, in every file format."""
 
 import struct
 import zlib
@@ -30,7 +30,7 @@ WIDER = SQUARE[:, ::2].copy()
 
 
 def file_of(path, kind: str, pixels: np.ndarray, across: int, down: int, turn: int = 1) -> bytes:
-    """An image file with `across` and `down` pixels a unit, turned as Exif counts it."""
+    """An image file with `across` and `down` pixels per unit and an Exif orientation."""
     picture = image_library.fromarray(pixels)
     exif = image_library.Exif()
     if turn != 1:

@@ -17,7 +17,7 @@ from knee_attention.phantoms.film import phantom_film
 
 
 def views(film):
-    """A film and its knees, with 8 and 16 bits."""
+    """A film and its two knees, in 8 and 16 bits."""
     for image in (film, *split_knees(film, "auto").values()):
         yield image
         yield image.astype(np.uint16) * 16
@@ -52,7 +52,7 @@ def test_colour_and_borders_do_not_decide():
 
 
 def knees_on_disk(root: Path, turned: set[str]) -> Path:
-    """Forty prepared phantom knees as a data folder, those named in `turned` as negatives."""
+    """A data folder with forty prepared phantom knees; those named in `turned` are negatives."""
     for number in range(20):
         film = phantom_film((number % 5, (number + 1) % 5), number, 256)
         for side, knee in split_knees(film.image, "auto").items():
@@ -79,13 +79,13 @@ def test_a_folder_with_negatives_reads_as_its_mended_copy(tmp_path):
 
 
 def test_a_refused_negative_is_said_to_be_inverted(tmp_path, monkeypatch):
-    """When a film is cut, and when knees are read."""
+    """Both when a film is cut and when knees are read."""
     film = phantom_film((1, 3), 5, 256).image
     half = film[:, : film.shape[1] // 2]
     inverted = {}
     for name, image in (("1R.png", half), ("2R.png", ~half)):
         cv2.imwrite(str(tmp_path / name), image)
-        with pytest.raises(ImageError, match="not cut") as refused:
+        with pytest.raises(ImageError, match="single knee or none") as refused:
             Cutter(tmp_path)(tmp_path / name)
         inverted[name] = "inverted first" in refused.value.reason
     assert inverted == {"1R.png": False, "2R.png": True}
@@ -97,7 +97,7 @@ def test_a_refused_negative_is_said_to_be_inverted(tmp_path, monkeypatch):
     (tmp_path / "train" / "0").mkdir(parents=True)
     for name in inverted:
         (tmp_path / name).rename(tmp_path / "train" / "0" / name)
-    with pytest.raises(InputError, match=r"first: no knee\)"):
+    with pytest.raises(InputError, match=r"first error: no knee\)"):
         load_dataset(tmp_path, (96, 96), wanted=("train",))
     (tmp_path / "train" / "0" / "1R.png").unlink()
     with pytest.raises(InputError, match=r"first: no knee \(it is a photographic negative"):

@@ -1,4 +1,4 @@
-"""What is done to a film, a half of one and a knee, and whether two ways of it agree."""
+"""Preparation of films, halves and knees, and comparison of two preparations."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_half_a_film_is_cut_whatever_its_size_and_a_knee_of_the_set_s_size_is_no
     np.testing.assert_array_equal(
         preparation.single(larger, "L", SIZE), preparation.half(larger, "L", SIZE)
     )
-    with pytest.raises(ValueError, match="the side of this one is not known"):
+    with pytest.raises(ValueError, match="the side of this knee is unknown"):
         preparation.half(KNEE, None, SIZE)
 
 
@@ -58,7 +58,7 @@ def test_known_preparations_that_disagree_are_refused(first, second, differences
     if not differences:
         refuse_differences(named)
     else:
-        with pytest.raises(InputError, match="another way than those of") as said:
+        with pytest.raises(InputError, match="prepared differently from those of") as said:
             refuse_differences(named)
         assert all(difference in str(said.value) for difference in differences)
 
@@ -77,7 +77,7 @@ def test_what_knees_show_is_known_by_the_cutting_else_by_what_is_said():
     assert Preparation().with_crop("square") == Preparation(crop="square")
     assert Preparation(Cutting()).with_crop("half").known_crop == "half"
     for known in (Preparation(Cutting()), Preparation(crop="half")):
-        with pytest.raises(InputError, match="are said to be square crops of joints"):
+        with pytest.raises(InputError, match="cannot be square crops of joints"):
             known.with_crop("square")
     with pytest.raises(InputError, match="expected a crop of half, square, antony"):
         Preparation(crop="round")

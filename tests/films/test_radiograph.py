@@ -21,7 +21,7 @@ def test_to_uint8_stretches_the_films_own_range_rounding_half_up():
 
 @pytest.mark.parametrize("value", [0, 65535])
 def test_a_few_pixels_far_from_all_others_do_not_spoil_a_film(value):
-    """Such as a marker that is burnt in; a film whose ends are far but many is as it was."""
+    """A burnt-in marker is clipped; many pixels far from the others are kept."""
     film = np.random.default_rng(0).integers(20_000, 24_000, (400, 300)).astype(np.uint16)
     plain = to_uint8(film)
     marked = film.copy()
@@ -75,7 +75,7 @@ def test_prepare_knee(method):
 
 
 def test_a_prepared_knee_has_its_grey_values_spread_by_rank():
-    """The paper's equalisation, by its definition: the share of pixels that are darker."""
+    """The paper's equalisation by its definition: the share of darker pixels."""
     knee = np.random.default_rng(0).integers(0, 256, (64, 48)) ** 2 // 256
     knee[0, :2] = 0, 254
     grey = to_uint8(knee)

@@ -1,4 +1,4 @@
-"""Films whose header says other bits than their pixels have: read as the pixels say, or refused."""
+"""Films whose header states other bits than their pixels have are read by the pixels or refused."""
 
 import cv2
 import numpy as np
@@ -36,7 +36,7 @@ LOSSLESS = [NATIVE, RLE, J2K, JLS]
 
 
 def film_of(path, words: np.ndarray, syntax: str, precision: int = 16, **elements):
-    """A film of these words, whose codestream has a precision, and a header that says otherwise."""
+    """A film of these words; the compressed data have `precision`, the header has `elements`."""
     dataset = dcmread(write_dicom(path, words.view(np.uint16), 16))
     if syntax == RLE:
         dataset.compress(RLE)
@@ -85,7 +85,7 @@ def test_noise_that_no_reading_makes_an_image_of_is_refused(tmp_path, syntax):
 @pytest.mark.parametrize("high", [12, 13, 15])
 @pytest.mark.parametrize("below", [0, 1])
 def test_values_that_lie_as_high_as_the_header_says(tmp_path, syntax, high, below):
-    """What lies below them, such as an overlay of old files, is not theirs."""
+    """Bits below the value, such as an overlay in old files, are ignored."""
     words = (FILM << (high - 11)) | (GLYPH * below)
     path = film_of(tmp_path / "001", words, syntax, 16, BitsStored=12, HighBit=high)
     np.testing.assert_array_equal(read_film(path), FILM)
@@ -137,7 +137,7 @@ def test_signed_jpeg_2000_whatever_the_header_says(tmp_path, precision, represen
 
 @pytest.mark.parametrize("precision", [12, 16])
 def test_unsigned_values_in_signed_jpeg_2000(tmp_path, precision):
-    """Words of 12 bits that the encoder took for signed ones: negative where they are bright."""
+    """The encoder treated unsigned 12-bit words as signed, so bright values became negative."""
     words = np.where(FILM > 2047, FILM.astype(np.int32) - 4096, FILM).astype(np.int16)
     path = film_of(tmp_path / "001", words, J2K, precision, BitsStored=12, HighBit=11,
                    PixelRepresentation=0)  # fmt: skip

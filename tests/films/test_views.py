@@ -1,4 +1,4 @@
-"""A film that is no view from the front says so in several places, and each is heard."""
+"""Several DICOM elements can state a lateral or axial view; each of them is read."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_what_is_no_view_from_the_front_is_left_out(tmp_path, elements, series):
                                      BodyPartExamined="KNEE", **elements))  # fmt: skip
     assert header.other_view
     assert Filter().objection(header).startswith("another view: ")
-    # Who asks for a view gets it.
+    # An explicit view pattern keeps the film.
     assert Filter(view="").objection(header) is None
 
 

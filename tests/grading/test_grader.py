@@ -130,7 +130,7 @@ def test_a_half_of_unknown_side_cannot_be_mirrored_as_the_model_learnt(model, fi
     save_model(model, tmp_path / "model.h5", said)
     grader = knee_attention.load_grader(tmp_path / "model.h5")
     half = split_knees(film, "auto")["L"]
-    with pytest.raises(ImageError, match="the side of this one is not known"):
+    with pytest.raises(ImageError, match="the side of this knee is unknown"):
         grader.grade(half)
     cv2.imwrite(str(tmp_path / "9001695_L.png"), half)
     [named] = grader.grade(tmp_path / "9001695_L.png")
@@ -201,8 +201,8 @@ def test_what_a_folder_holds_beside_films_is_named_and_the_rest_graded(grader, f
     graded = {path.name: knees for path, knees in grader.grade_all(tmp_path)}
     reasons = {name: knees.reason for name, knees in graded.items() if name != "int32.tif"}
     assert reasons == {
-        "pipe.png": "no regular file",
-        "pages.tif": "several pages or frames, where one image is expected",
+        "pipe.png": "not a regular file",
+        "pages.tif": "expected one image, but it has several pages or frames",
         "nan.tif": "it holds NaN or infinity",
     }
     np.testing.assert_allclose(
@@ -254,11 +254,11 @@ def test_a_model_that_names_an_output_it_lacks_is_refused(model, tmp_path):
     with pytest.raises(InputError, match="damaged.*att9"):
         knee_attention.load_grader(tmp_path / "model.h5")
     save_model(model, tmp_path / "model.h5", {"cutting": {"size": [96, 96], "zoom": 2}})
-    with pytest.raises(InputError, match="cut in a way that is not known here.*zoom"):
+    with pytest.raises(InputError, match="unknown options for cutting knees.*zoom"):
         knee_attention.load_grader(tmp_path / "model.h5")
     for strange in ({"fit": "pad"}, {"fit": "pad", "equalization": "gamma"}, "pad", [1, 2]):
         save_model(model, tmp_path / "model.h5", {"preparation": strange})
-        with pytest.raises(InputError, match="prepared in a way that is not known here"):
+        with pytest.raises(InputError, match="unknown options for preparing knees"):
             knee_attention.load_grader(tmp_path / "model.h5")
 
 

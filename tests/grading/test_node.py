@@ -170,7 +170,7 @@ def test_a_film_that_cannot_be_read_is_kept(node, archive, tmp_path, caplog):
     unreadable.save_as(tmp_path / "bits.dcm")
     other = study_film(tmp_path / "other.dcm", Modality="MR")
     assert send(node(), tmp_path / "bits.dcm", other) == [0, 0]
-    until(lambda: "no radiograph: modality MR" in caplog.text)
+    until(lambda: "not a radiograph: modality MR" in caplog.text)
     assert "BitsStored is 11" in caplog.text and "kept in refused" in caplog.text
     [kept] = (tmp_path / "queue" / "refused").iterdir()
     assert sop(kept) == unreadable.SOPInstanceUID

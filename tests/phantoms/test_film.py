@@ -1,4 +1,4 @@
-"""Phantom films: reproducible, laid out like real films, and graded at the joint alone."""
+"""Phantom films are reproducible, look like real films, and show the grade only at the joint."""
 
 import cv2
 import numpy as np
@@ -10,12 +10,12 @@ from knee_attention.phantoms.film import phantom_film
 
 @pytest.fixture(scope="module")
 def films():
-    """Twelve films that hold every grade on both sides."""
+    """Twelve films with every grade on both sides."""
     return [phantom_film((seed % 5, (seed // 2) % 5), seed, height=256) for seed in range(12)]
 
 
 def valley(film, side):
-    """Depth of the shallower compartment's joint space: 0 none, 1 black against the bone."""
+    """The contrast of the joint space in its fainter compartment: 0 none, 1 black against bone."""
     x, y, width, height = film.boxes[side]
     rows = film.image[y : y + height].astype(float)
     depths = []

@@ -1,1 +1,1 @@
-"""A radiograph out of a DICOM file."""
+"""Reading a radiograph from a DICOM file."""

@@ -1,9 +1,8 @@
-"""The pixels of a DICOM file, each codec decoded by one decoder and only if they are whole.
+"""Decoding of DICOM pixel data with one fixed decoder per codec; truncated data are refused.
 
-pydicom tries every decoder that is installed until one accepts the data. Here the codec alone
-decides, so that a film is the same, and damage is found, whatever else is installed. `DECODERS`
-says which decoder is taken; of JPEG data other than 8-bit ones it is pylibjpeg's, which fills in
-what is missing, so they are checked as well.
+pydicom tries every installed decoder until one accepts the data. Here `DECODERS` fixes the decoder,
+so that pixels and errors do not depend on what is installed. pylibjpeg fills missing parts of JPEG
+data with more than 8 bits, so these are checked separately.
 """
 
 import struct
@@ -26,10 +25,10 @@ JPEG_2000 = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
 HIGH_THROUGHPUT = ("1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203")
 
 END_OF_IMAGE = b"\xff\xd9"
-"""Of JPEG-LS data, in which it is nowhere else (ISO 14495-1 A.1)."""
+"""The last marker of JPEG-LS data. These bytes occur nowhere else in them (ISO 14495-1 A.1)."""
 
 STRICT = "simplejpeg"
-"""What the plug-in of this module is called."""
+"""The name of this module's pydicom plug-in."""
 
 DECODERS = {
     RLE: "pydicom",
@@ -39,20 +38,20 @@ DECODERS = {
     **dict.fromkeys(JPEG_LS, "pyjpegls"),
     **dict.fromkeys((*JPEG_2000, *HIGH_THROUGHPUT), "pylibjpeg"),
 }
-"""pydicom's name of the decoder of each transfer syntax. OpenJPEG, behind pylibjpeg, and CharLS,
-behind pyjpegls, refuse data that end early."""
+"""pydicom's name of the decoder for each transfer syntax. pylibjpeg uses OpenJPEG and pyjpegls uses
+CharLS; both refuse truncated data."""
 
 DECODER_DEPENDENCIES = dict.fromkeys((JPEG_BASELINE, JPEG_EXTENDED), ("simplejpeg",))
-"""Required of a plug-in by pydicom."""
+"""pydicom requires this name in a plug-in."""
 
 
 def decoded(dataset: "Dataset") -> np.ndarray:
-    """The stored values of a DICOM image, as `Dataset.pixel_array` has them.
+    """The stored values of a DICOM image, as in `Dataset.pixel_array`.
 
     Raises:
-        DamagedJpeg: JPEG data are damaged or end before the image does.
-        ValueError: so do run-length encoded data.
-        Exception: any other that pydicom or one of its decoders raises.
+        DamagedJpeg: the JPEG data are damaged or truncated.
+        ValueError: the run-length encoded or JPEG-LS data are damaged or truncated.
+        Exception: whatever else pydicom or one of its decoders raises.
     """
     from pydicom.encaps import get_frame
     from pydicom.pixels import get_decoder
@@ -68,9 +67,9 @@ def decoded(dataset: "Dataset") -> np.ndarray:
         decoder.add_plugin(STRICT, (__name__, "_decode_jpeg_frame"))
         return decoder.as_array(dataset, decoding_plugin=STRICT)[0]
     decoder, plugin = get_decoder(syntax), DECODERS[syntax]
-    # Without an end, CharLS goes on for seconds before it refuses the data.
+    # CharLS takes seconds to refuse data without this marker.
     if syntax in JPEG_LS and plugin in decoder.available_plugins and END_OF_IMAGE not in frame:
-        raise ValueError("JPEG-LS data without an end")
+        raise ValueError("the JPEG-LS data have no end marker")
     pixels, _ = decoder.as_array(dataset, decoding_plugin=plugin)
     if syntax in (JPEG_EXTENDED, *JPEG_LOSSLESS):
         check_whole(frame)
@@ -80,22 +79,22 @@ def decoded(dataset: "Dataset") -> np.ndarray:
 
 
 def is_available(uid: str) -> bool:
-    """Required of a plug-in by pydicom."""
+    """Whether the plug-in decodes a transfer syntax; pydicom requires this function."""
     return uid in DECODER_DEPENDENCIES
 
 
 def _decode_jpeg_frame(source: bytes, runner) -> bytes:
-    """A plug-in of pydicom."""
+    """The decoder function of the pydicom plug-in."""
     return decode(source).tobytes()
 
 
 def _check_run_lengths(frame: bytes, pixels: int) -> None:
-    """Check that each segment unpacks to all pixels and, at most, one byte to make them even.
+    """Refuse run-length segments with more bytes than pixels; one byte of padding is allowed.
 
-    pydicom refuses segments that are too short (PS3.5 G.5).
+    pydicom itself refuses segments that are too short (PS3.5 G.5).
     """
     (count,) = struct.unpack_from("<I", frame)
     starts = [*struct.unpack_from(f"<{count}I", frame, 4), len(frame)]
     for start, end in zip(starts, starts[1:], strict=False):
         if packbits_size(frame[start:end]) not in (pixels, pixels + pixels % 2):
-            raise ValueError("a run-length encoded segment of another size than the image")
+            raise ValueError("a run-length encoded segment has another size than the image")

@@ -1,4 +1,4 @@
-"""From the stored values of a DICOM film to those that are looked at."""
+"""Conversion of a DICOM film's stored values to the values for display."""
 
 from collections.abc import MutableSequence
 from typing import TYPE_CHECKING
@@ -11,25 +11,25 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 VOI_FUNCTIONS = frozenset({"LINEAR", "LINEAR_EXACT", "SIGMOID"})
-"""PS3.3 C.11.2.1.3; LINEAR where a film says nothing."""
+"""The functions of PS3.3 C.11.2.1.3. The default is LINEAR."""
 
 
 def displayed(stored: np.ndarray, dataset: "Dataset") -> tuple[np.ndarray, float, float]:
     """Apply the modality LUT or rescaling (PS3.3 C.11.1) and the VOI LUT or window (C.11.2).
 
-    Optional elements that are blank count as absent. A VOI LUT is preferred to a window, unless it
-    contradicts its own description.
+    Blank optional elements count as absent. A VOI LUT takes precedence over a window, unless it
+    contradicts its own descriptor.
 
     Args:
         stored: `(height, width)` integers.
         dataset: the film's file; blank elements are removed from it.
 
     Returns:
-        The values, of any numeric dtype; and the lowest and the highest that the film could have,
-        whatever it has, which inversion turns about.
+        The values, of any numeric dtype; and the lowest and the highest possible value, which an
+        inversion needs.
 
     Raises:
-        ValueError: a table or a window that cannot be applied.
+        ValueError: a table or a window cannot be applied.
     """
     from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
@@ -62,8 +62,11 @@ def _voi_table(dataset, signed: bool) -> LookupTable | None:
 
 
 def _remove_blanks(dataset) -> None:
-    """Have pydicom see only what a film says: a rescaling as a whole, the first window that has
-    both of its numbers, and a function that the standard knows."""
+    """Remove blank elements, which pydicom would not skip.
+
+    A half-blank rescaling is completed, the first complete window is kept, and an unknown VOI
+    function is removed.
+    """
     rescaling = {"RescaleSlope": 1, "RescaleIntercept": 0}
     if all(_is_blank(dataset.get(keyword)) for keyword in rescaling):
         rescaling = dict.fromkeys(rescaling)

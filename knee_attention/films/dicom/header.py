@@ -1,4 +1,4 @@
-"""What a DICOM file says of its image, without the pixels."""
+"""Reading the header of a DICOM file, without its pixels."""
 
 from dataclasses import dataclass
 from io import BytesIO
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 PROJECTIONS = frozenset({"CR", "DX", "RG", "RF", "XA", "OT"})
-"""Modalities that may hold a radiograph (PS3.3 C.7.3.1.1.1); OT is what scanned film is sent as."""
+"""Modalities of radiographs (PS3.3 C.7.3.1.1.1). Scanned films have the modality OT."""
 
 MOST_BYTES = 4 * MOST_PIXELS
-"""Of a DICOM file once it is unpacked."""
+"""The largest size in bytes of an inflated DICOM file."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a DICOM file says about its image; text is blank where it says nothing.
+    """The header elements of a DICOM film that this package uses; missing texts are blank.
 
     Attributes:
         subject: PatientID.
@@ -35,13 +35,14 @@ class Header:
         body_part: BodyPartExamined.
         view: ViewPosition.
         equipment: ManufacturerModelName.
-        uid: SOPInstanceUID, one per image.
-        side: R or L of an image of one side, as ImageLaterality (PS3.3 C.8.11.2) has it, else
-            Laterality (C.7.3.1); None where neither does.
+        uid: SOPInstanceUID, unique for each image.
+        side: `"R"` or `"L"` by ImageLaterality (PS3.3 C.8.11.2), else by Laterality (C.7.3.1); None
+            if neither states one side.
         spacing: mm per pixel between rows and between columns: ImagerPixelSpacing (PS3.3
-            C.8.11.7.1.1), at the detector, else PixelSpacing.
-        pixel_aspect: height over width of the pixels as they are stored; 1.0 for square ones.
-        other_view: what says that this is a lateral or an axial view; blank where nothing does.
+            C.8.11.7.1.1), at the detector, else PixelSpacing; None without both.
+        pixel_aspect: height over width of the stored pixels; 1.0 for square pixels.
+        other_view: the element that states a lateral or axial view, as `views.other_view` returns
+            it; blank if none does.
     """
 
     subject: str
@@ -59,30 +60,30 @@ class Header:
 
 
 def read_header(path: Path, content: bytes | None = None) -> Header:
-    """Read what a DICOM file says about its image, without the pixels.
+    """Read the header of a DICOM radiograph, without its pixels.
 
     Args:
         path: the file.
-        content: its bytes where they are in memory; `path` is then no more than its name.
+        content: the file's bytes, if they are in memory; `path` is then only its name.
 
     Raises:
-        ImageError: no DICOM file, a damaged one, one without pixels, or no radiograph.
+        ImageError: not a DICOM file, a damaged one, one without pixels, or not a radiograph.
     """
     dataset = read_dataset(path, content, stop_before_pixels=True)
     if "DirectoryRecordSequence" in dataset:
-        raise ImageError(path, "a DICOM directory, no image")
+        raise ImageError(path, "a DICOM directory, not an image")
     if "SOPInstanceUID" not in dataset:
         raise UnreadableError(path, "a damaged or truncated DICOM file")
     modality = _text(dataset, "Modality")
     if modality and modality not in PROJECTIONS:
-        raise ImageError(path, f"no radiograph: modality {modality}")
+        raise ImageError(path, f"not a radiograph: modality {modality}")
     if "Rows" not in dataset or "Columns" not in dataset:
         raise UnreadableError(path, "a DICOM file without pixels")
     check_transfer_syntax(path, dataset)
     if frames_of(dataset) > 1:
-        raise ImageError(path, "several frames")
+        raise ImageError(path, "expected one frame, but the image has several")
     if not _text(dataset, "PhotometricInterpretation").startswith("MONOCHROME"):
-        raise ImageError(path, f"no grey image: {_text(dataset, 'PhotometricInterpretation')}")
+        raise ImageError(path, f"not a grey image: {_text(dataset, 'PhotometricInterpretation')}")
     return Header(
         subject=_text(dataset, "PatientID"),
         date=_text(dataset, "StudyDate"),
@@ -100,8 +101,7 @@ def read_header(path: Path, content: bytes | None = None) -> Header:
 
 
 def frames_of(dataset: "Dataset") -> int:
-    """How many frames a film says it has; 1 where that is blank, no number, or none at all, as
-    files have it whose SOP class knows no frames."""
+    """The number of frames by NumberOfFrames; 1 if it is absent, blank, zero or not a number."""
     try:
         return max(1, int(float(_text(dataset, "NumberOfFrames"))))
     except (ValueError, OverflowError):
@@ -111,15 +111,16 @@ def frames_of(dataset: "Dataset") -> int:
 def read_dataset(
     path: Path, content: bytes | None = None, stop_before_pixels: bool = False
 ) -> "Dataset":
-    """Everything that a DICOM file holds, its texts decoded.
+    """Read a DICOM file and decode its texts.
 
     Args:
-        path: the file, or what to call its content.
-        content: the file's bytes, where they lie in memory.
-        stop_before_pixels: read no pixels.
+        path: the file.
+        content: the file's bytes, if they are in memory; `path` is then only its name.
+        stop_before_pixels: do not read the pixels.
 
     Raises:
-        ImageError: no DICOM file, or a damaged one.
+        ImageError: not a DICOM file, a damaged one, or a file that inflates to more than
+            `MOST_BYTES`.
     """
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
@@ -129,9 +130,9 @@ def read_dataset(
     try:
         with path.open("rb") if content is None else BytesIO(content) as file:
             if inflates_beyond(file, MOST_BYTES):
-                raise ImageError(path, f"it unpacks to more than {MOST_BYTES / 1e6:.0f} MB")
+                raise ImageError(path, f"it inflates to more than {MOST_BYTES / 1e6:.0f} MB")
             file.seek(0)
-            known = begins_as_dicom(file.read(START))  # perhaps without a preamble
+            known = begins_as_dicom(file.read(START))  # also without a preamble
             file.seek(0)
             dataset = dcmread(file, stop_before_pixels=stop_before_pixels, force=known)
             dataset.decode()
@@ -141,20 +142,22 @@ def read_dataset(
         raise
     except InvalidDicomError:
         empty = not content if content is not None else path.stat().st_size == 0
-        raise UnreadableError(path, "the file is empty" if empty else "no DICOM file") from None
+        reason = "the file is empty" if empty else "not a DICOM file"
+        raise UnreadableError(path, reason) from None
     except OSError as error:
-        if error.errno is None:  # pydicom's own: it looked for a sequence's next item or its end
-            reason = "a sequence without its delimiter, or cut short; export the film again"
+        if error.errno is None:  # raised by pydicom, which missed a sequence's next item or its end
+            reason = "a sequence is truncated or lacks its delimiter; export the film again"
             raise UnreadableError(path, reason) from None
         reason = f"cannot be read: {error.strerror or error}"
         raise ImageError(path, reason, passing=True) from None
-    except Exception:  # a damaged file can fail anywhere in the parser, with any exception
+    except Exception:  # damaged files make the parser raise any exception
         raise UnreadableError(path, "a damaged or truncated DICOM file") from None
 
 
 def _supply_syntax(dataset: "Dataset") -> None:
-    """Name the transfer syntax of uncompressed pixels, where a file without its header (group 0002)
-    does not: the one that pydicom has found the data set to be written in.
+    """Set the transfer syntax of a file without group 0002 to the one that pydicom detected.
+
+    Only uncompressed little endian pixels can be decoded that way.
     """
     from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -173,10 +176,10 @@ def _text(dataset, keyword: str) -> str:
 
 
 def _printable(text: str) -> str:
-    # A damaged header can run on; what is read here has at most 64 characters (PS3.5 6.2).
+    # A damaged text can be very long; valid ones have at most 64 characters (PS3.5 6.2).
     return "".join(letter if letter.isprintable() else " " for letter in text[:64]).strip()
 
 
 def _side(dataset) -> str | None:
-    said = _text(dataset, "ImageLaterality") or _text(dataset, "Laterality")
-    return said if said in ("R", "L") else None
+    side = _text(dataset, "ImageLaterality") or _text(dataset, "Laterality")
+    return side if side in ("R", "L") else None

@@ -1,4 +1,4 @@
-"""Grey scale tables of DICOM films: the modality LUT and the VOI LUT, however they are packed."""
+"""Grey scale tables of DICOM films: modality LUT and VOI LUT, in all encodings."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LookupTable:
-    """A table from pixel values to others (PS3.3 C.11.1.1.1, C.11.2.1.1).
+    """A table that maps pixel values (PS3.3 C.11.1.1.1, C.11.2.1.1).
 
     Attributes:
-        first: the value that the first entry belongs to; lower ones have it too, and the last
-            entry is that of all values beyond it.
+        first: the value of the first entry. Lower values get the first entry, values beyond the
+            table the last one.
         entries: `(count,)` uint16.
-        bits: of an entry.
+        bits: number of bits of an entry.
     """
 
     first: int
@@ -26,26 +26,26 @@ class LookupTable:
 
     @property
     def highest(self) -> int:
-        """The highest value that an entry could have."""
+        """The highest value that an entry can have."""
         return 2**self.bits - 1
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
-        """The entries of an array of values, of its shape, uint16."""
+        """Look up an array of values; the result has the same shape and is uint16."""
         whole = values if np.issubdtype(values.dtype, np.integer) else np.rint(values)
         places = np.clip(whole.astype(np.int64) - self.first, 0, len(self.entries) - 1)
         return self.entries[places]
 
 
 def lookup_table(dataset: "Dataset", keyword: str, signed: bool) -> LookupTable | None:
-    """The first table of a sequence that is not blank.
+    """The first table of a sequence that is not blank; None without one.
 
     Args:
         dataset: the film's file.
         keyword: `"ModalityLUTSequence"` or `"VOILUTSequence"`.
-        signed: whether the values that go into the table can be negative.
+        signed: whether the table's input values can be negative.
 
     Raises:
-        ValueError: there are tables, and the first of them contradicts its own description.
+        ValueError: the table contradicts its own descriptor.
     """
     items = dataset.get(keyword) or ()
     item = next((item for item in items if _is_filled(item)), None)
@@ -56,11 +56,11 @@ def lookup_table(dataset: "Dataset", keyword: str, signed: bool) -> LookupTable 
     count, first, bits = (int(value) for value in _numbers(item.LUTDescriptor, order))
     count = count & 0xFFFF or 2**16
     if not 1 <= bits <= 16:
-        raise ValueError(f"expected a table of 1 to 16 bits an entry. Received: {bits}")
+        raise ValueError(f"expected 1 to 16 bits per table entry. Received: {bits}")
     if signed and first > 0x7FFF:
         first -= 0x10000
     entries = _entries(item.LUTData, count, bits, order)
-    # Of 12-bit entries some files say that they have 8.
+    # Some files state 8 bits for 12-bit entries.
     return LookupTable(first, entries, max(bits, int(entries.max()).bit_length()))
 
 
@@ -70,15 +70,15 @@ def _is_filled(item) -> bool:
 
 
 def _numbers(value, order: str) -> np.ndarray:
-    """The 16-bit words of an element, whatever its VR makes of them."""
+    """The 16-bit words of an element, for any VR."""
     if isinstance(value, bytes):
         return np.frombuffer(value[: len(value) // 2 * 2], order + "u2")
     return np.atleast_1d(np.asarray(value, np.int64))
 
 
 def _entries(value, count: int, bits: int, order: str) -> np.ndarray:
-    """The entries: a word each, or of 8 bits two in a word, the lower byte first (PS3.3 C.11.1.1.1:
-    which of the two it is follows from the length)."""
+    """The table's entries: one per word, or two 8-bit entries per word, the lower byte first. The
+    length shows which form it is (PS3.3 C.11.1.1.1)."""
     words = _numbers(value, order) & 0xFFFF
     if len(words) >= count:
         return words[:count].astype(np.uint16)

@@ -1,4 +1,4 @@
-"""The pixels of a DICOM file as a film to look at."""
+"""Reading the pixels of a DICOM file as a film for display."""
 
 import re
 from pathlib import Path
@@ -18,32 +18,32 @@ from knee_attention.films.orientation import upright
 from knee_attention.films.pixel_aspect import square_pixels
 
 PIXEL_DATA = re.compile(rb"\xe0\x7f\x10\0(?:O[BW]\0\0)?\xff{4}")
-"""The beginning of compressed pixels: their tag, their VR, and a length that is not known."""
+"""The start of compressed pixel data: tag, VR and undefined length."""
 
 FINE_RANGE = 2**12 - 1
-"""Fractional values over such a range may be rounded; a 12-bit film has no finer ones."""
+"""Fractional values over at least this range are rounded. A 12-bit film has no finer steps."""
 
 
 def read_film(path: Path, content: bytes | None = None) -> np.ndarray:
-    """Read a radiograph's pixels as a film to look at, bone bright.
+    """Read a radiograph's pixels as a film for display.
 
-    The modality LUT (PS3.3 C.11.1) and the VOI LUT or window (C.11.2) are applied, MONOCHROME1 is
-    inverted (C.7.6.3.1.2), padding (C.7.5.1.1.2) becomes as dark as the darkest of the image,
-    pixels that are not square are resampled to square ones (C.7.6.3.1.7), and the film is turned so
-    that the patient's left is on the right and the feet are below. Values from 0 to 65535 keep
-    their size, rounded; a range that does not begin there is moved to 0, and one too wide, or of
-    fewer than 4,096 fractional values, is stretched over 0 to 65535.
+    - The modality LUT (PS3.3 C.11.1) and the VOI LUT or window (C.11.2) are applied.
+    - MONOCHROME1 is inverted (C.7.6.3.1.2).
+    - Padding (C.7.5.1.1.2) gets the image's darkest value.
+    - Pixels that are not square are resampled to square ones (C.7.6.3.1.7).
+    - The film is turned: the patient's left is on the right, the feet are at the bottom.
+    - Values are rounded. A range outside 0 to 65535 is shifted to start at 0. A range that is too
+      wide, or that holds fractional values and spans less than 4,095, is stretched over 0 to 65535.
 
     Args:
         path: the file.
-        content: its bytes where they are in memory; `path` is then no more than its name.
+        content: the file's bytes, if they are in memory; `path` is then only its name.
 
     Returns:
         `(height, width)` uint16.
 
     Raises:
-        ImageError: no DICOM file, a damaged or too large one, or compressed in a way that cannot be
-            read here.
+        ImageError: not a DICOM file, a damaged or too large one, or an unsupported compression.
     """
     dataset = read_dataset(path, content)
     check_transfer_syntax(path, dataset)
@@ -54,8 +54,9 @@ def read_film(path: Path, content: bytes | None = None) -> np.ndarray:
         values, low, high = displayed(stored, dataset)
     except MemoryError:
         raise
-    except Exception:  # a malformed table or window, which pydicom meets with any exception
-        raise UnreadableError(path, "a grey scale table or window that cannot be applied") from None
+    except Exception:  # a malformed table or window makes pydicom raise any exception
+        reason = "its grey scale table or window cannot be applied"
+        raise UnreadableError(path, reason) from None
     if dataset.PhotometricInterpretation == "MONOCHROME1":
         values = (low + high) - values.astype(np.float64)
     padding = _padding(dataset, stored)
@@ -66,11 +67,11 @@ def read_film(path: Path, content: bytes | None = None) -> np.ndarray:
 
 
 def _without_pixels(path: Path, content: bytes | None) -> UnreadableError:
-    """Of pixels that the file has and pydicom passes over, because nothing says where they end."""
+    """The error for a file in which pydicom found no pixels; they may lack their end marker."""
     if not PIXEL_DATA.search(path.read_bytes() if content is None else content):
         return UnreadableError(path, "a DICOM file without pixels")
-    reason = "its pixels have no end: the sequence delimiter behind them is missing, or the file is"
-    return UnreadableError(path, f"{reason} truncated; export the film again")
+    reason = "the sequence delimiter behind its pixels is missing, or the file is truncated"
+    return UnreadableError(path, f"{reason}; export the film again")
 
 
 def _decode(dataset, path: Path) -> np.ndarray:
@@ -80,18 +81,18 @@ def _decode(dataset, path: Path) -> np.ndarray:
         dataset.NumberOfFrames = 1
     try:
         words = words_of(dataset)
-        said = words and take_words(dataset, words)
+        stated = words and take_words(dataset, words)
         pixels = decoded(dataset)
     except MemoryError:
         raise
-    except Exception as error:  # decoders are plug-ins, which fail in ways of their own
+    except Exception as error:  # decoders are plug-ins and raise any exception
         raise undecodable(path, dataset, error) from None
     if pixels.ndim != 2:
-        raise ImageError(path, "no grey image of one frame")
-    if said is None:
+        raise ImageError(path, "expected a grey image of one frame")
+    if stated is None:
         return pixels
     try:
-        values, bits, signed = stored_values(pixels, words, said)
+        values, bits, signed = stored_values(pixels, words, stated)
     except ValueError as error:
         raise UnreadableError(path, f"{error}; export the film again") from None
     dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = bits, bits - 1, int(signed)
@@ -99,28 +100,28 @@ def _decode(dataset, path: Path) -> np.ndarray:
 
 
 def _pixels(dataset, path: Path) -> int:
-    """Pixels of the image by the header, or by the compressed data where those say more."""
+    """The number of pixels by the header, or by the compressed data if that is larger."""
     from pydicom.encaps import get_frame
 
     try:
         stated = int(dataset.get("Rows") or 0) * int(dataset.get("Columns") or 0)
-    except TypeError:  # two numbers
+    except TypeError:  # an element holds two numbers
         raise UnreadableError(path, "a damaged or truncated DICOM file") from None
     try:
         compressed = dataset.file_meta.TransferSyntaxUID.is_encapsulated
         frame = get_frame(dataset.PixelData, 0, number_of_frames=1) if compressed else b""
-    except Exception:  # a damaged file, which decoding will refuse
+    except Exception:  # decoding refuses the damaged file later
         return stated
     return max(stated, pixels_declared(frame))
 
 
 def _padding(dataset, stored: np.ndarray) -> np.ndarray:
-    """Where a file says that there is no image, `(height, width)` bool."""
+    """Which pixels have the padding value, `(height, width)` bool."""
     value = dataset.get("PixelPaddingValue")
     limit = dataset.get("PixelPaddingRangeLimit")
     try:
         low, high = sorted((int(value), int(value if limit is None else limit)))
-    except (TypeError, ValueError):  # none given, or no numbers
+    except (TypeError, ValueError):  # absent, or not numbers
         return np.zeros(stored.shape, bool)
     return (stored >= low) & (stored <= high)
 

@@ -1,4 +1,4 @@
-"""How large the pixels of a DICOM film are, and whether they are square."""
+"""Size and aspect ratio of a DICOM film's pixels."""
 
 from typing import TYPE_CHECKING
 
@@ -10,24 +10,27 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 SPACINGS = ("ImagerPixelSpacing", "PixelSpacing")
-"""PS3.3 C.8.11.7.1.1, at the detector, and 10.7.1.1, at the patient: between rows, then columns."""
+"""Spacing at the detector (PS3.3 C.8.11.7.1.1) and at the patient (10.7.1.1): between rows, then
+between columns."""
 
 ASPECTS = (*SPACINGS, "NominalScannedPixelSpacing", "PixelAspectRatio")
-"""What states the shape of a pixel, height before width, the first that can be read counts. The
-ratio (PS3.3 C.7.6.3.1.7) is for films without a spacing; the spacing of scanners is that of
-secondary captures (C.8.6.1)."""
+"""Elements that state the shape of a pixel, height before width. The first readable one counts.
+
+NominalScannedPixelSpacing belongs to scanned films (PS3.3 C.8.6.1), PixelAspectRatio to films
+without a spacing (C.7.6.3.1.7).
+"""
 
 
 def spacing_of(dataset: "Dataset") -> tuple[float, float] | None:
-    """mm per pixel between rows and between columns; None where a film states none."""
+    """mm per pixel between rows and between columns; None if the film states none."""
     return next(filter(None, (_pair(dataset, keyword) for keyword in SPACINGS)), None)
 
 
 def pixel_aspect_of(dataset: "Dataset") -> float:
-    """Height over width of a film's pixels as they are stored.
+    """Height over width of a film's stored pixels.
 
     Returns:
-        The ratio; 1.0 for square pixels, and where the film states no shape that pixels have.
+        The ratio; 1.0 for square pixels, and if the film states no plausible ratio.
     """
     stated = filter(None, (_pair(dataset, keyword) for keyword in ASPECTS))
     return plausible_aspect(*next(stated, (1, 1)))

@@ -1,7 +1,7 @@
-"""Which bits of a DICOM film's pixels are the image, where header and pixel data disagree.
+"""The bits of a DICOM film's words that hold the image, even if header and pixel data disagree.
 
-A header says it with BitsStored, HighBit and PixelRepresentation (PS3.5 8.1.1). A codestream says
-it too, and a decoder follows the codestream (PS3.5 8.2.4).
+A header states them in BitsStored, HighBit and PixelRepresentation (PS3.5 8.1.1). Compressed data
+state them too, and decoders follow the compressed data (PS3.5 8.2.4).
 """
 
 from dataclasses import dataclass
@@ -18,26 +18,26 @@ OVERLAYS = range(0x6000, 0x6020, 2)
 """The groups of overlays (PS3.3 C.9.2)."""
 
 NOISE = 1 / 8
-"""Of the range of values, or of the other reading's jumps: neighbours of an image differ by less,
-those of noise by a third."""
+"""Neighbouring pixels of an image differ by less than this part of the range of values, or of the
+jumps in the other interpretation. Neighbours in noise differ by a third."""
 
 UNUSED = 3
-"""So many of its highest bits no film leaves unused."""
+"""No film leaves this number of its highest bits unused."""
 
 MOST_BITS = 32
-"""Of a word; films have 16 at most."""
+"""The largest number of bits in a word. Films have at most 16."""
 
 
 @dataclass(frozen=True)
 class StoredBits:
-    """How a value lies in the words that it is stored in.
+    """The position of a value in its word, as the header states it.
 
     Attributes:
-        bits: how many are the value's.
-        low: the lowest of them.
-        signed: whether they are a two's complement.
-        overlays: of the other bits, a mask of those that the header says are overlays.
-        padding: the word that stands where there is no image, if there is one.
+        bits: number of bits of the value.
+        low: position of its lowest bit.
+        signed: whether it is a two's complement.
+        overlays: bit mask of the other bits that are overlays.
+        padding: the word of pixels outside the image; None if there is none.
     """
 
     bits: int
@@ -49,11 +49,11 @@ class StoredBits:
 
 @dataclass(frozen=True)
 class Words:
-    """What the pixel data themselves say of their words.
+    """The form of the words, as the pixel data themselves state it.
 
     Attributes:
-        bits: of a word.
-        signed: whether decoding gives negative values; None where the data do not say.
+        bits: number of bits of a word.
+        signed: whether decoding gives negative values; None if the data do not state it.
     """
 
     bits: int
@@ -61,7 +61,7 @@ class Words:
 
 
 def words_of(dataset: "Dataset") -> Words | None:
-    """What the pixel data of a film say of themselves, None where they say nothing.
+    """The form of the words by a film's pixel data; None if they do not state it.
 
     Args:
         dataset: the film's file.
@@ -82,38 +82,38 @@ def words_of(dataset: "Dataset") -> Words | None:
 
 
 def take_words(dataset: "Dataset", words: Words) -> StoredBits:
-    """Have pydicom decode whole words, whatever the header says of their bits.
+    """Change a film's header so that pydicom decodes whole words.
 
     Args:
-        dataset: the film's file, whose header is changed.
-        words: what its pixel data say.
+        dataset: the film's file; its header is changed.
+        words: the form of the words by its pixel data.
 
     Returns:
-        What the header said.
+        The bits that the original header states.
 
     Raises:
-        ValueError: the header says nothing that can be.
+        ValueError: the header states an impossible number of bits.
     """
     stored = min(int(dataset.BitsStored), words.bits)
     if stored < 1 or words.bits > MOST_BITS:
         raise ValueError(f"expected 1 to {MOST_BITS} bits. Received: {stored} of {words.bits}")
     high = dataset.get("HighBit")
     low = high + 1 - stored if isinstance(high, int) else 0
-    if low < 0 or low + stored > words.bits:  # there are no such bits
+    if low < 0 or low + stored > words.bits:  # the word has no such bits
         low = 0
     overlays = _overlays(dataset, words) & ~(((1 << stored) - 1) << low)
-    said = StoredBits(
+    stated = StoredBits(
         stored, low, bool(dataset.PixelRepresentation), overlays, _padding(dataset, words)
     )
     dataset.BitsStored, dataset.HighBit = words.bits, words.bits - 1
     dataset.PixelRepresentation = int(bool(words.signed))
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         dataset.BitsAllocated = next(size for size in (8, 16, 32) if words.bits <= size)
-    return said
+    return stated
 
 
 def _overlays(dataset, words: Words) -> int:
-    """Those without OverlayData lie in the pixels (PS3.5 8.1.2)."""
+    """The bit mask of overlays in the pixels; these have no OverlayData (PS3.5 8.1.2)."""
     mask = 0
     for group in OVERLAYS:
         element = dataset.get((group, 0x0102))
@@ -129,43 +129,46 @@ def _padding(dataset, words: Words) -> int | None:
 
 
 def stored_values(
-    pixels: np.ndarray, words: Words, said: StoredBits
+    pixels: np.ndarray, words: Words, stated: StoredBits
 ) -> tuple[np.ndarray, int, bool]:
-    """The values of a film out of whole words.
+    """Extract the values of a film from whole words.
 
-    Bits that the header does not know are the image's if only so neighbours have similar values.
+    Bits outside those that the header states belong to the image if neighbouring pixels have
+    similar values only with them.
 
     Args:
         pixels: `(height, width)` integers, as decoded.
-        words: what the pixel data say.
-        said: what the header says.
+        words: the form of the words by the pixel data.
+        stated: the bits by the header.
 
     Returns:
-        The values, how many bits they have, and whether they are signed.
+        The values, their number of bits, and whether they are signed.
 
     Raises:
-        ValueError: header and pixel data contradict each other, and neither makes an image.
+        ValueError: header and pixel data contradict each other, and neither gives an image.
     """
-    signed = said.signed if words.signed is None else words.signed
-    if not said.low and signed == said.signed:
+    signed = stated.signed if words.signed is None else words.signed
+    if not stated.low and signed == stated.signed:
         values = _signed(pixels, words.bits) if signed else pixels
-        if _in_range(values, said.bits, signed):
-            return values, said.bits, signed
+        if _in_range(values, stated.bits, signed):
+            return values, stated.bits, signed
     whole = pixels.astype(np.int64) & ((1 << words.bits) - 1)
-    whole[whole == said.padding] &= ((1 << said.bits) - 1) << said.low
-    whole &= ~said.overlays
-    bits, low = _bits_used(whole, words, said, signed)
+    whole[whole == stated.padding] &= ((1 << stated.bits) - 1) << stated.low
+    whole &= ~stated.overlays
+    bits, low = _bits_used(whole, words, stated, signed)
     values = (whole >> low) & ((1 << bits) - 1)
-    if signed != said.signed:
+    if signed != stated.signed:
         signed = _keeps_sign(values, bits, signed)
     values = _signed(values, bits) if signed else values
     return values.astype(np.int32 if signed or bits > 16 else np.uint16), bits, signed
 
 
-def _bits_used(whole: np.ndarray, words: Words, said: StoredBits, signed: bool) -> tuple[int, int]:
-    """How many bits the values have, and which is the lowest."""
-    bits, low = said.bits, said.low
-    if (whole & ((1 << low) - 1)).any():  # what lies lower may be the image itself
+def _bits_used(
+    whole: np.ndarray, words: Words, stated: StoredBits, signed: bool
+) -> tuple[int, int]:
+    """The number of bits of the values, and the position of the lowest."""
+    bits, low = stated.bits, stated.low
+    if (whole & ((1 << low) - 1)).any():  # the lower bits may be the image itself
         if _fits(whole, bits, words.bits, signed):
             return bits, 0
         used = int(whole.max()).bit_length()
@@ -182,11 +185,11 @@ def _bits_used(whole: np.ndarray, words: Words, said: StoredBits, signed: bool) 
         return bits, low
     if unmasked < masked / 2:
         return (words.bits if signed else int(whole.max()).bit_length()), 0
-    raise ValueError(f"BitsStored is {said.bits}, the pixels have more bits")
+    raise ValueError(f"BitsStored is {stated.bits}, but the pixels have more bits")
 
 
 def _fits(values: np.ndarray, bits: int, width: int, signed: bool) -> bool:
-    """Whether words of `width` bits hold values of `bits` alone."""
+    """Whether all words of `width` bits are values of `bits` bits."""
     return _in_range(_signed(values, width) if signed else values, bits, signed)
 
 
@@ -197,8 +200,8 @@ def _in_range(values: np.ndarray, bits: int, signed: bool) -> bool:
 
 
 def _keeps_sign(values: np.ndarray, bits: int, signed: bool) -> bool:
-    """The sign that the codestream says, unless neighbours are alike only with that of the header.
-    """
+    """Whether the values are signed: as the pixel data state it, unless neighbouring pixels are
+    similar only with the header's sign."""
     upper = values >> (bits - 1)
     apart = upper[:, 1:] != upper[:, :-1]
     jumps = _jump(_signed(values, bits), apart), _jump(values, apart)
@@ -206,13 +209,13 @@ def _keeps_sign(values: np.ndarray, bits: int, signed: bool) -> bool:
 
 
 def _jump(values: np.ndarray, apart: np.ndarray) -> float:
-    """How much neighbours in a row differ where `apart`, in the median; 0 where none are."""
+    """The median difference of horizontal neighbours where `apart` is true; 0 if it never is."""
     jumps = np.abs(np.diff(values, axis=1))[apart]
     return float(np.median(jumps)) if jumps.size else 0.0
 
 
 def _signed(values: np.ndarray, bits: int) -> np.ndarray:
-    """Words of so many bits as two's complements."""
+    """Interpret words of `bits` bits as two's complements."""
     if values.dtype.itemsize * 8 == bits:
         return values.view(values.dtype.str.replace("u", "i"))
     values = values.astype(np.int64) & ((1 << bits) - 1)

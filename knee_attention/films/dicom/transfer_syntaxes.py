@@ -1,4 +1,4 @@
-"""Which transfer syntaxes of DICOM are read here, and what is said of the others."""
+"""Refusal of transfer syntaxes that cannot be decoded, and the error for undecodable pixels."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,18 +13,18 @@ UNNAMED = {
     "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
     "1.2.840.10008.1.2.4.112": "JPEG XL",
 }
-"""Transfer syntaxes of PS3.6 A.1 that pydicom does not name."""
+"""Names of transfer syntaxes in PS3.6 A.1 that pydicom lacks."""
 
 
 def check_transfer_syntax(path: Path, dataset: "Dataset") -> None:
-    """Refuse a file whose pixels no package of the extras decodes.
+    """Refuse a file whose pixels none of this package's optional dependencies can decode.
 
     Args:
-        path: the file, as the user would name it.
-        dataset: what it holds.
+        path: the file, as the user named it.
+        dataset: the file's elements.
 
     Raises:
-        UnreadableError: it is of such a transfer syntax, which the message names.
+        UnreadableError: its transfer syntax is missing or unsupported; the message names it.
     """
     from pydicom.pixels import get_decoder
 
@@ -35,13 +35,19 @@ def check_transfer_syntax(path: Path, dataset: "Dataset") -> None:
         get_decoder(syntax)
     except NotImplementedError:
         name, written = UNNAMED.get(syntax, syntax.name), ascii(str(syntax))[1:-1]
-        said = written if name == syntax else f"{name} ({written})"
-        reason = f"unsupported transfer syntax {said}; export the film uncompressed or in JPEG 2000"
-        raise UnreadableError(path, reason) from None
+        label = written if name == syntax else f"{name} ({written})"
+        advice = "export the film uncompressed or in JPEG 2000"
+        raise UnreadableError(path, f"unsupported transfer syntax {label}; {advice}") from None
 
 
 def undecodable(path: Path, dataset: "Dataset", error: Exception) -> ImageError:
-    """What pydicom's words come to: a decoder that is not installed, or damage."""
+    """The error for pixels that pydicom did not decode: a missing decoder, or a damaged file.
+
+    Args:
+        path: the file, as the user named it.
+        dataset: the file's elements.
+        error: what pydicom raised.
+    """
     from pydicom.uid import JPEG2000TransferSyntaxes
 
     if "missing dependencies" not in str(error):

@@ -1,4 +1,4 @@
-"""Which DICOM films show a knee from the side or from above, by all that a header says of it."""
+"""Recognising lateral and axial views by the elements of a DICOM header."""
 
 import re
 from typing import TYPE_CHECKING
@@ -7,8 +7,8 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 LATERAL_POSITION = re.compile(r"(ll|rl)[do]?|ml|lm|lat.*", re.IGNORECASE)
-"""ViewPosition (PS3.3 C.8.1.1, C.8.11.5) of a lateral view: LL, RL, lying and oblique, and what is
-written in place of these."""
+"""Values of ViewPosition (PS3.3 C.8.1.1, C.8.11.5) for a lateral view: LL, RL, decubitus, oblique,
+and common variants."""
 
 OTHER_VIEW_CODES = frozenset({
     # lateral, left, right, medial-lateral, lateral-medial, sagittal, and oblique ones
@@ -20,29 +20,29 @@ OTHER_VIEW_CODES = frozenset({
     "399061009", "399110001", "399162004", "399196006",
     "R-10241", "R-102C2", "R-10242", "R-10244",
 })  # fmt: skip
-"""Of SNOMED in CID 4010 (PS3.16), as SCT and as SRT; frontal, antero-posterior and postero-anterior
-ones are not here, and neither are obliques of these."""
+"""SNOMED codes of lateral and axial views in CID 4010 (PS3.16), as SCT and as SRT. Frontal,
+antero-posterior and postero-anterior views, and obliques of these, are not in the list."""
 
 OTHER_VIEW = re.compile(
     r"\blat|mediolat|tangential|\baxial|skyline|sunrise|merchant|sagittal", re.IGNORECASE
 )
-"""In the meaning of a code of any scheme."""
+"""Words in CodeMeaning, for codes of any scheme."""
 
 FRONT_OR_BACK = re.compile(r"[AP][LRHF]{0,2}")
-"""A direction of PatientOrientation that is mainly to the front or to the back (PS3.3 C.7.6.1.1.1:
-the first letter is that of the main one)."""
+"""A value of PatientOrientation that points mainly to the front or the back. The first letter is
+the main direction (PS3.3 C.7.6.1.1.1)."""
 
 
 def other_view(dataset: "Dataset") -> str:
-    """What says that a film shows no knee from the front or from behind.
+    """The element that states a lateral or axial view instead of a frontal one.
 
     Args:
         dataset: the film's file.
 
     Returns:
         A lateral ViewPosition; else the meaning of a lateral or axial ViewCodeSequence; else a
-        PatientOrientation along which lies front or back (PS3.3 C.7.6.1.1.1), as in a lateral view
-        and one from above. Blank where nothing says so.
+        PatientOrientation that contains front or back (PS3.3 C.7.6.1.1.1). Blank if no element
+        states such a view.
     """
     position = str(dataset.get("ViewPosition") or "").strip()
     if LATERAL_POSITION.fullmatch(position):

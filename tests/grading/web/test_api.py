@@ -84,14 +84,14 @@ def test_reports_of_a_dicom_film_come_in_an_archive(ask, film, tmp_path, model, 
         assert found[name].SOPInstanceUID == same.SOPInstanceUID
         assert found[name].StudyInstanceUID == "1.2.3"
     status, said = ask("POST", "/grade?as=dicom", film.read_bytes())
-    assert status == 422 and said["error"] == "no DICOM file"
+    assert status == 422 and said["error"] == "not a DICOM file"
 
 
 def test_other_forms_of_the_answer(ask, film):
     status, picture = ask("POST", "/grade?as=png", film.read_bytes())
     assert status == 200 and PICTURE in picture[:128]
     assert ask("POST", "/grade", picture) == (
-        422, {"file": "film", "error": "a picture drawn to be looked at, no radiograph"}
+        422, {"file": "film", "error": "a picture that knee_attention drew, not a radiograph"}
     )  # fmt: skip
     status, rows = ask("POST", "/grade?as=view", film.read_bytes())
     assert status == 200 and set(rows[0]["masks"]) == {"att1", "att2"}
