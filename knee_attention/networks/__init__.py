@@ -1,1 +1,1 @@
-"""What is trained: backbones, attention branches, heads."""
+"""Keras networks: backbones, attention branches, heads, and their model files."""

@@ -1,8 +1,8 @@
 """The two networks of Antony et al., up to their last pooling layer.
 
-Gorriz et al., MIDL 2019, Tables 3 and 4. Convolutions keep the size, pools do not pad. The paper's
-shapes are those of 3x3 pools, which the attention branches are attached to; the paper's code, and
-the parameters that it counts for the baselines of Table 2, have 2x2 pools.
+Gorriz et al., MIDL 2019, Tables 3 and 4. Convolutions keep the size; pools do not pad. The shapes
+in the tables need 3x3 pools, which the networks with attention use. The paper's code and the
+parameter counts of the baselines (Table 2) need 2x2 pools.
 """
 
 from keras import layers
@@ -15,11 +15,11 @@ def _convolution(x, filters: int, kernel: int, name: str, strides: int = 1):
 
 
 def antony_classification(images, pool: int = 3):
-    """The classification network of Table 3.
+    """Features of the classification network (Table 3).
 
     Args:
         images: `(batch, height, width, channels)` tensor.
-        pool: height and width of what is pooled, every second row and column.
+        pool: side of the pooling window; its stride is 2.
 
     Returns:
         the output of `pool4`, `(batch, 5, 8, 128)` for images of 200x300.
@@ -31,11 +31,11 @@ def antony_classification(images, pool: int = 3):
 
 
 def antony_extended(images, pool: int = 3):
-    """The network of Table 4: two 3x3 convolutions before each pool but the first.
+    """Features of the extended network (Table 4): two 3x3 convolutions before pools 2 to 4.
 
     Args:
         images: `(batch, height, width, channels)` tensor.
-        pool: height and width of what is pooled, every second row and column.
+        pool: side of the pooling window; its stride is 2.
 
     Returns:
         the output of `pool4`, `(batch, 5, 8, 128)` for images of 200x300.

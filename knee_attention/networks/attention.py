@@ -1,7 +1,7 @@
-"""The attention module and what is put on it (Gorriz et al., MIDL 2019, section 3).
+"""The attention branch and the heads on it (Gorriz et al., MIDL 2019, section 3).
 
-Every layer of a branch is named after it: `att0_norm`, `att0_conv1`, `att0_conv2`, `att0_mask`,
-`att0_pool`, and the head `att0`.
+Layer names start with the branch: `att0_norm`, `att0_conv1`, `att0_conv2`, `att0_mask`,
+`att0_pool`. The head is `att0` itself.
 """
 
 from keras import layers
@@ -11,14 +11,21 @@ from knee_attention.networks.layers import AttentionPooling2D, LocallyConnected2
 
 
 def attention_branch(features, name: str):
-    """Attend to a feature volume and take its weighted mean (section 3.1).
+    """Mean of a feature volume, weighted by a learned attention mask (section 3.1).
 
     Args:
-        features: `(batch, height, width, channels)` tensor, the output of a pooling layer.
-        name: the branch, such as `"att0"`.
+        features: `(batch, height, width, channels)` tensor, such as a pooling layer's output.
+            Height and width must be known.
+        name: name of the branch, such as `"att0"`.
 
     Returns:
-        `(batch, channels)` float32 tensor: the features' mean, weighted by the branch's mask.
+        `(batch, channels)` float32 tensor.
+
+    Example:
+
+    >>> import keras
+    >>> attention_branch(keras.Input((14, 14, 512)), name="att0").shape
+    (None, 512)
     """
     normalised = layers.BatchNormalization(name=f"{name}_norm")(features)
     x = layers.Conv2D(64, 1, activation="relu", name=f"{name}_conv1")(normalised)
@@ -28,16 +35,16 @@ def attention_branch(features, name: str):
 
 
 def grade_head(vector, name: str):
-    """Probabilities of the five grades, `(batch, 5)` float32."""
+    """Probabilities of the five grades, `(batch, 5)` float32, from a `(batch, channels)` tensor."""
     return layers.Dense(len(GRADES), activation="softmax", dtype="float32", name=name)(vector)
 
 
 def concatenated_head(vectors: list, name: str):
-    """The grades of several branches by one head: early fusion (section 3.2).
+    """Probabilities from the concatenated vectors of several branches: early fusion (section 3.2).
 
     Args:
-        vectors: a `(batch, channels)` tensor a branch.
-        name: the output's.
+        vectors: one `(batch, channels)` tensor per branch.
+        name: name of the output.
 
     Returns:
         `(batch, 5)` float32 probabilities.

@@ -1,8 +1,7 @@
-"""The backbones and all that is particular to each (paper, section 3.2).
+"""The backbones and their settings (paper, section 3.2).
 
-A further backbone is one entry of `BACKBONES`, and a file for its layers where Keras has them not.
-Nothing here imports Keras before a network is built: command lines ask for names and settings, and
-must answer at once.
+A new backbone is one entry of `BACKBONES`, plus a file of layers if Keras lacks the network. Keras
+is imported only when a network is built, so that command lines start quickly.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,19 +13,18 @@ from knee_attention.errors import InputError
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network to attach attention branches to.
+    """A network that attention branches or dense heads are attached to.
 
     Attributes:
-        build: images `(batch, height, width, channels)` -> output of the last layer.
-        taps: the layer each branch attends to; none where a network has no attention.
-        smallest: least height and width of an image in pixels that leaves every tap a 2x2 grid.
-        known_by: a layer by which a model file is known to have this backbone and no other with or
-            without attention; all taps lie behind it.
-        first_convolution: the layer whose kernel tells how many channels an image has.
-        phantom_setting: where phantoms differ from the paper, by the names of `Experiment`: a
-            setting that two cores finish in minutes.
-        imagenet: the network of `keras.applications` whose ImageNet weights fit; None where there
-            are none.
+        build: function from images `(batch, height, width, channels)` to the last layer's output.
+        taps: `{branch: name of the layer it attends to}`; empty for a baseline.
+        smallest: smallest image side in pixels at which every tap has a grid of at least 2x2.
+        known_by: name of a layer that identifies this backbone in a model file. Among the
+            backbones with taps, and among those without, no other has it. Taps come after it.
+        first_convolution: the layer whose kernel shape gives the number of image channels.
+        phantom_setting: attributes of `Experiment` that replace the paper's values on phantoms,
+            so that a run takes minutes on two cores.
+        imagenet: the network of `keras.applications` whose ImageNet weights fit, or None.
     """
 
     build: Callable
@@ -125,18 +123,18 @@ BACKBONES = {
         phantom_setting=_BASELINE_PHANTOMS,
     ),
 }  # fmt: skip
-"""By the names that experiments and files have them under."""
+"""`{name: backbone}`; experiments and model files use these names."""
 
 
 def imagenet_source(backbone: str) -> str:
-    """The network of `keras.applications` that has ImageNet weights for a backbone.
+    """Name of the network in `keras.applications` whose ImageNet weights fit a backbone.
 
     Raises:
-        InputError: there are none for this backbone; it names those that have some.
+        InputError: the backbone has no ImageNet weights.
     """
     source = BACKBONES[backbone].imagenet
     if source is None:
         others = [name for name, known in BACKBONES.items() if known.imagenet]
-        raise InputError(f"there are no ImageNet weights for {backbone}, only for "
-                         f"{' and '.join(others)}")
+        raise InputError(f"{backbone} has no ImageNet weights; choose {' or '.join(others)}, or "
+                         "other weights")
     return source

@@ -1,9 +1,9 @@
-"""The heads of Table 2's baselines: dense layers on all of a backbone's features, no attention.
+"""Heads of the baselines of Table 2: dense layers on all features, without attention.
 
 Antony et al., "Quantifying Radiographic Knee Osteoarthritis Severity using Deep Convolutional
 Neural Networks" (ICPR 2016) and "Automatic Detection of Knee Joints and Quantification of Knee
-Osteoarthritis Severity using Convolutional Neural Networks" (MLDM 2017). They are shown a knee
-joint that was found and cut out before.
+Osteoarthritis Severity using Convolutional Neural Networks" (MLDM 2017). Their input is a crop of
+the knee joint.
 """
 
 from keras import layers
@@ -11,15 +11,16 @@ from keras import layers
 from knee_attention.networks.attention import grade_head
 
 DROPOUT = 0.3
-"""Of the joint network; the classification network's is not published, and taken from it."""
+"""Dropout rate of the joint network. The classification network's is not published; it uses the
+same."""
 
 
 def dense_classifier(features, name: str):
-    """The dense layers of the classification network.
+    """Dense layers of the classification network.
 
     Args:
         features: `(batch, height, width, channels)` tensor.
-        name: the output's.
+        name: name of the output.
 
     Returns:
         `(batch, 5)` float32 probabilities.
@@ -28,15 +29,15 @@ def dense_classifier(features, name: str):
 
 
 def joint_heads(features, classification: str, regression: str) -> tuple:
-    """The dense layers of the joint classification and regression network.
+    """Dense layers of the joint classification and regression network.
 
     Args:
         features: `(batch, height, width, channels)` tensor.
-        classification, regression: the outputs' names.
+        classification, regression: names of the outputs.
 
     Returns:
-        `(batch, 5)` float32 probabilities, and `(batch, 1)` float32: a grade that need not be
-        whole, nor between 0 and 4.
+        `(batch, 5)` float32 probabilities, and `(batch, 1)` float32 grades. A regressed grade may
+        be fractional or outside 0-4.
     """
     hidden = _hidden(features, 512)
     grade = layers.Dense(1, dtype="float32", name=regression)(hidden)

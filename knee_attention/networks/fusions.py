@@ -1,4 +1,4 @@
-"""How features become grades (paper, sections 3.2 and 3.3), and which networks there are.
+"""Fusions: from features to grades (paper, sections 3.2 and 3.3); the check of an architecture.
 
 As in `backbones`, Keras is imported only when a network is built.
 """
@@ -12,20 +12,21 @@ from knee_attention.limits import LARGEST_SIDE
 from knee_attention.networks.backbones import BACKBONES
 
 FUSED_OUTPUT = "kl"
-"""The output of what is fused, or has no branches; others bear the names of their branches."""
+"""Name of the output of early fusion and of the baselines. Other outputs have their branch's name.
+"""
 
 
 @dataclass(frozen=True)
 class Fusion:
-    """A way from features to grades.
+    """The heads that turn features into grades.
 
     Attributes:
-        build: `{branch: (batch, channels) tensor}` -> `{output: (batch, 5) probabilities}`; of a
-            fusion without branches, the backbone's last `(batch, height, width, channels)` tensor
-            to such outputs.
-        fewest, most: how many branches it takes.
-        variant: what an experiment with it is called; None where the branch's name says it.
-        outputs: the names of the outputs; None where each branch has one of its name.
+        build: function from `{branch: (batch, channels) tensor}` to
+            `{output: (batch, 5) probabilities}`. Without branches its argument is the backbone's
+            last tensor, `(batch, height, width, channels)`.
+        fewest, most: smallest and largest number of branches.
+        variant: name of the variant in the tables; None if it is the branch's name.
+        outputs: names of the outputs; None if each branch has an output of its own name.
     """
 
     build: Callable
@@ -67,37 +68,36 @@ FUSIONS = {
     "dense": Fusion(_dense, 0, 0, "baseline", (FUSED_OUTPUT,)),
     "joint": Fusion(_joint, 0, 0, "baseline", (FUSED_OUTPUT, REGRESSION)),
 }
-"""One branch and its head; one head on the concatenated vectors (section 3.2); a head, and so a
-loss, for each branch (section 3.3); and without attention, the baselines of Table 2."""
+"""`single`: one branch and its head. `early_fusion`: one head on the concatenated vectors (section
+3.2). `multi_loss`: a head and a loss per branch (section 3.3). `dense` and `joint`: the baselines
+of Table 2, without attention."""
 
 
 def outputs_of(fusion: str, branches: Sequence[str]) -> tuple[str, ...]:
-    """The names of a model's outputs, in order."""
+    """Names of a model's outputs, in order."""
     return FUSIONS[fusion].outputs or tuple(branches)
 
 
 def variant_of(fusion: str, branches: Sequence[str]) -> str:
-    """What the paper's tables have as a row: a branch alone, `early_fusion`, `multiloss`, or a
-    `baseline`.
-    """
+    """The row in the paper's tables: a branch's name, `early_fusion`, `multiloss` or `baseline`."""
     return FUSIONS[fusion].variant or branches[0]
 
 
 def described(branches: Sequence[str], fusion: str) -> str:
-    """In words: `branches att0, att1, multi loss`, or `no attention, dense`."""
+    """Text such as `branches att0, att1, multi loss` or `no attention, dense`."""
     attention = f"branches {', '.join(branches)}" if branches else "no attention"
     return f"{attention}, {fusion.replace('_', ' ')}"
 
 
 def fusion_of(layers: Container[str], branches: Sequence[str]) -> str:
-    """The fusion of a network, told by its layers.
+    """The fusion of a network, inferred from its layer names.
 
     Args:
-        layers: the names of all of them.
-        branches: those that have a mask among them.
+        layers: names of all layers.
+        branches: names of the attention branches.
 
     Raises:
-        KeyError: no fusion makes such a network.
+        KeyError: no fusion has such layers.
     """
     heads = {name for name in (FUSED_OUTPUT, REGRESSION, *branches) if name in layers}
     for name, fusion in FUSIONS.items():
@@ -110,30 +110,31 @@ def fusion_of(layers: Container[str], branches: Sequence[str]) -> str:
 def check_architecture(
     backbone: str, branches: Sequence[str], fusion: str, image_size: Sequence[int]
 ) -> None:
-    """Refuse what is no network of this project; Keras is not imported for it.
+    """Refuse arguments that `build_model` cannot build. Keras is not imported.
 
     Args:
-        backbone, branches, fusion, image_size: as `build_model` takes them.
+        backbone, branches, fusion, image_size: as in `build_model`.
 
     Raises:
-        InputError: an unknown name, branches that do not suit the fusion, images too small for
-            the backbone, or too large.
+        InputError: an unknown name, branches that do not fit the fusion, or images that are too
+            small for the backbone or too large.
     """
     if backbone not in BACKBONES:
-        raise InputError(f"expected a backbone of {', '.join(BACKBONES)}. Received: {backbone!r}")
+        raise InputError(f"expected one of the backbones {', '.join(BACKBONES)}. "
+                         f"Received: {backbone!r}")
     if fusion not in FUSIONS:
-        raise InputError(f"expected a fusion of {', '.join(FUSIONS)}. Received: {fusion!r}")
+        raise InputError(f"expected one of the fusions {', '.join(FUSIONS)}. Received: {fusion!r}")
     chosen = BACKBONES[backbone]
     unknown = [branch for branch in branches if branch not in chosen.taps]
     if bool(branches) != bool(chosen.taps) or unknown or len(set(branches)) != len(branches):
-        wanted = f"different branches of {', '.join(chosen.taps)}" if chosen.taps else "no branch"
+        wanted = f"distinct branches from {', '.join(chosen.taps)}" if chosen.taps else "no branch"
         raise InputError(f"expected {wanted} for {backbone}. Received: {branches!r}")
     if not FUSIONS[fusion].fewest <= len(branches) <= FUSIONS[fusion].most:
         raise InputError("expected one branch for 'single', several for 'early_fusion' or "
                          "'multi_loss', none for 'dense' or 'joint'. "
                          f"Received: {branches!r} with {fusion!r}")
     if len(image_size) != 2 or not all(isinstance(side, int) for side in image_size):
-        raise InputError("expected a height and a width in whole pixels. "
+        raise InputError("expected an image size of two integers, height and width. "
                          f"Received: {image_size!r}")
     height, width = image_size
     if min(height, width) < chosen.smallest:

@@ -1,4 +1,4 @@
-"""The two layers Keras lacks, registered so that saved models load without `custom_objects`."""
+"""Two layers that Keras lacks. Both are registered: saved models load without `custom_objects`."""
 
 import keras
 from keras import ops
@@ -8,14 +8,14 @@ from keras import ops
 class LocallyConnected2D(keras.layers.Layer):
     """A 1x1 convolution whose weights are not shared between positions.
 
-    Keras 3 removed its LocallyConnected2D. This one covers the 1x1 kernel the attention module
-    needs and keeps the weight shapes of Keras 2, so that old files map onto it one to one.
+    Keras 3 has no LocallyConnected2D. This layer supports the 1x1 kernel that attention branches
+    need. Its weights have the shapes of Keras 2, so old files load without conversion.
 
     Reference: Gorriz et al., MIDL 2019, section 3.1.
 
     Args:
-        filters: number of output channels.
-        activation: as in `keras.layers.Conv2D`.
+        filters: integer, number of output channels.
+        activation: activation function, as in `keras.layers.Conv2D`.
 
     Input shape: `(batch, height, width, channels)`; height and width must be known.
 
@@ -25,8 +25,8 @@ class LocallyConnected2D(keras.layers.Layer):
 
     Example:
 
-    >>> LocallyConnected2D(1, activation="sigmoid")(keras.ops.ones((2, 40, 28, 16))).shape
-    (2, 40, 28, 1)
+    >>> LocallyConnected2D(1, activation="sigmoid")(keras.Input((40, 28, 16))).shape
+    (None, 40, 28, 1)
     """
 
     def __init__(self, filters, activation=None, **kwargs):
@@ -69,10 +69,10 @@ class LocallyConnected2D(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="knee_attention")
 class AttentionPooling2D(keras.layers.Layer):
-    """The mean of a feature volume weighted by an attention mask.
+    """Mean of a feature volume, weighted by an attention mask.
 
-    `GAP(A * B) / GAP(A)`, computed as `sum(A * B) / sum(A)` in one product per sample, without
-    building the masked volume.
+    Equal to `GAP(A * B) / GAP(A)`, computed as `sum(A * B) / sum(A)`. It needs one matrix product
+    per sample and never stores the masked volume.
 
     Reference: Gorriz et al., MIDL 2019, section 3.1; Mader's bone-age notebook.
 
@@ -84,9 +84,9 @@ class AttentionPooling2D(keras.layers.Layer):
 
     Example:
 
-    >>> features, mask = keras.ops.ones((2, 4, 4, 8)), keras.ops.full((2, 4, 4, 1), 0.1)
+    >>> features, mask = keras.Input((40, 28, 256)), keras.Input((40, 28, 1))
     >>> AttentionPooling2D()([features, mask]).shape
-    (2, 8)
+    (None, 256)
     """
 
     def __init__(self, **kwargs):
@@ -98,7 +98,7 @@ class AttentionPooling2D(keras.layers.Layer):
         features = ops.reshape(features, (-1, height * width, channels))
         mask = ops.reshape(mask, (-1, 1, height * width))
         weighted_sum = ops.squeeze(ops.matmul(mask, features), axis=1)
-        # A sigmoid mask is positive, but may underflow everywhere.
+        # A sigmoid is positive, but float32 may round every value of a mask to 0.
         return weighted_sum / ops.maximum(ops.sum(mask, axis=-1), keras.config.epsilon())
 
     def compute_output_shape(self, input_shape):

@@ -1,4 +1,4 @@
-"""Attention masks beside what a network says."""
+"""Attention masks of a network, in addition to its outputs."""
 
 from collections.abc import Mapping
 
@@ -6,18 +6,25 @@ import keras
 import numpy as np
 
 MASK_SUFFIX = "_mask"
-"""The attention layer of a branch is named after the branch, with this behind it."""
+"""Suffix of a mask's layer name: the mask of `att0` is `att0_mask`."""
 
 
 def with_masks(model: keras.Model) -> keras.Model:
-    """A model that gives the same outputs and its masks, in one pass.
+    """The same model with its attention masks as further outputs.
 
     Args:
-        model: one whose attention layers, if it has any, are named `<branch>_mask`.
+        model: a model of `build_model`.
 
     Returns:
-        a model from the same knees to its outputs and the masks `<branch>_mask`,
-        `(batch, h, w, 1)` in 0-1.
+        a model that shares the layers. Its outputs are those of `model` and one mask
+        `<branch>_mask` per branch, `(batch, h, w, 1)` float32 in 0-1.
+
+    Example:
+
+    >>> from knee_attention.networks.model import build_model
+    >>> model = with_masks(build_model("antony_clsf", ("att0",), "single", image_size=(96, 96)))
+    >>> {name: tensor.shape for name, tensor in model.output.items()}
+    {'att0': (None, 5), 'att0_mask': (None, 11, 11, 1)}
     """
     masks = {
         layer.name: layer.output for layer in model.layers if layer.name.endswith(MASK_SUFFIX)
@@ -26,7 +33,7 @@ def with_masks(model: keras.Model) -> keras.Model:
 
 
 def masks_among(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """`{branch: (n, h, w)}`, the masks among the values of such a model, by branch."""
+    """The masks `{branch: (n, h, w)}` among the predictions of a model of `with_masks`."""
     return {
         name.removesuffix(MASK_SUFFIX): value[..., 0]
         for name, value in values.items()

@@ -1,6 +1,6 @@
-"""The whole graph on one page: pixels -> backbone -> attention branches -> grades.
+"""The whole network: pixels -> backbone -> attention branches -> grades.
 
-The baselines of Table 2 go from the backbone to the grades at once.
+The baselines of Table 2 have no attention branches.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ PIXEL_MEAN, PIXEL_DEVIATION = 120.67308000216417, 75.15477869837049
 """Mean and standard deviation of the authors' training set (original code)."""
 
 IMAGENET_MEAN = (103.939, 116.779, 123.68)
-"""Blue, green and red means that the ImageNet weights of VGG-16 and ResNet-50 were trained with."""
+"""Blue, green and red pixel means of the ImageNet weights of VGG-16 and ResNet-50."""
 
 
 def build_model(
@@ -37,24 +37,31 @@ def build_model(
         backbone: a key of `BACKBONES`.
         branches: attention branches, from `"att0"` (shallowest) to `"att2"`, in any order.
         fusion: `"single"` (one branch), `"early_fusion"` or `"multi_loss"`; `"dense"` or `"joint"`
-            of a baseline, which has no branches.
+            for a baseline, which has no branches.
         image_size: height and width in pixels.
-        channels: 1, or 3 to repeat the grey channel inside the model, as ImageNet weights need.
-        pixel_mean: subtracted from the pixels; one value, or one a channel.
-        pixel_deviation: what the pixels are divided by afterwards.
+        channels: 1; or 3 to repeat the grey channel inside the model, for ImageNet weights.
+        pixel_mean: subtracted from the pixels; one value, or one per channel.
+        pixel_deviation: the pixels are divided by it afterwards.
         precision: a Keras dtype policy; by default that of the calling thread.
 
     Returns:
-        A model from `(batch, height, width, 1)` equalised grey knees, 0-255, to a dict of
-        `(batch, 5)` float32 probabilities, keyed by branch (`"kl"` without one for each branch);
-        `"regression"` of the joint baseline is `(batch, 1)` float32, a grade.
+        A model whose input is `(batch, height, width, 1)`: grey knees, 0-255, with equalised
+        histograms. Its output is a dict of `(batch, 5)` float32 probabilities, keyed by branch, or
+        by `"kl"` for early fusion and the baselines. The joint baseline also has `"regression"`,
+        `(batch, 1)` float32 grades.
 
     Raises:
-        ValueError: an unknown name, branches that do not suit the fusion, images too small or too
-            large, another number of channels.
+        ValueError: an unknown name, branches that do not fit the fusion, images that are too small
+            or too large, or another number of channels.
+
+    Example:
+
+    >>> model = build_model("vgg16", ("att0", "att1"), image_size=(96, 64))
+    >>> {name: tensor.shape for name, tensor in model.output.items()}
+    {'att0': (None, 5), 'att1': (None, 5)}
     """
     check_architecture(backbone, branches, fusion, image_size)
-    branches = tuple(sorted(branches))  # a file does not say in what order they were fused
+    branches = tuple(sorted(branches))  # model files do not record the order of fusion
     if channels not in (1, 3):
         raise ValueError(f"expected 1 or 3 channels. Received: {channels!r}")
     means = pixel_mean if isinstance(pixel_mean, tuple) else (pixel_mean,) * channels
@@ -76,7 +83,7 @@ def build_model(
 
 
 def tapped_features(backbone: str, images, branches: tuple[str, ...]) -> dict:
-    """The feature volumes a backbone's branches attend to.
+    """The feature volumes that the attention branches of a backbone take.
 
     Args:
         backbone: a key of `BACKBONES`.
@@ -87,17 +94,17 @@ def tapped_features(backbone: str, images, branches: tuple[str, ...]) -> dict:
         `{branch: (batch, height, width, channels) tensor}`.
     """
     chosen = BACKBONES[backbone]
-    # The whole network is built and only what leads to the taps is kept by the caller's model.
+    # The caller's model keeps only the layers before its taps.
     network = keras.Model(images, chosen.build(images))
     return {branch: network.get_layer(chosen.taps[branch]).output for branch in branches}
 
 
 @contextmanager
 def _precision(policy: str | None) -> Iterator[None]:
-    """Layers made inside have this dtype policy; the caller's own is as before afterwards.
+    """Set the Keras dtype policy of this thread inside the block; restore it afterwards.
 
-    The networks of `keras.applications` take no dtype, so the policy has to be the ambient one for
-    a moment. Keras keeps that for each thread by itself: no other thread sees it.
+    The networks of `keras.applications` have no dtype argument, so only the global policy reaches
+    their layers. Keras keeps that policy per thread, so other threads are not affected.
     """
     before = keras.config.dtype_policy()
     try:

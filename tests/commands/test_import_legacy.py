@@ -67,7 +67,7 @@ def test_what_cannot_be_imported_is_said_in_one_sentence(old, tmp_path, refused)
     assert "another architecture than vgg16_single_att0: block1_conv1" in refused(
         "import-legacy", path, new, "--backbone", "vgg16", "--branches", "att0"
     )
-    assert "masks are not those of 128x128 images" in refused(
+    assert "masks do not fit 128x128 images" in refused(
         "import-legacy", path, new, *both, "--image-size", "128", "128"
     )
     (tmp_path / "file").touch()

@@ -3,7 +3,7 @@ import pytest
 
 from knee_attention.networks.antony import antony_classification, antony_extended
 
-# Layer by layer as printed in Tables 3 and 4 of the paper, for images of 200x300.
+# Output shapes of Tables 3 and 4 of the paper, for images of 200x300.
 TABLE_3 = {
     "conv1": (100, 150, 32), "pool1": (49, 74, 32),
     "conv2": (49, 74, 64), "pool2": (24, 36, 64),

@@ -13,7 +13,7 @@ def relu(values):
 
 
 def branch_in_numpy(features, weights):
-    """Section 3.1 of the paper, step by step, in float64."""
+    """Section 3.1 of the paper in NumPy, in float64."""
     gamma, beta, mean, variance = weights["norm"]
     normalised = (features - mean) / np.sqrt(variance + 1e-3) * gamma + beta
     kernel, bias = weights["conv1"]
@@ -61,7 +61,7 @@ def mixed_precision():
 
 
 def test_masks_and_outputs_keep_their_digits_under_mixed_precision(mixed_precision):
-    """bfloat16 has eight bits for a number: a mask's neighbours, and grades, would be equal."""
+    """bfloat16 has 8 significant bits: neighbours in a mask, and probabilities, would be equal."""
     inputs = keras.Input((HEIGHT, WIDTH, CHANNELS))
     vectors = [attention_branch(inputs, name) for name in ("att0", "att1")]
     outputs = [concatenated_head(vectors, "kl"), grade_head(vectors[0], "att0")]

@@ -1,4 +1,4 @@
-"""What is particular to a backbone is one entry, which is read without Keras."""
+"""The entries of `BACKBONES`, which need no Keras."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from knee_attention.networks.fusions import fusion_of, outputs_of, variant_of
 
 @pytest.fixture(scope="module")
 def networks():
-    """`{backbone: the whole network}` at the smallest size."""
+    """`{backbone: whole network}` at the smallest image size."""
     built = {}
     for name, backbone in BACKBONES.items():
         images = keras.Input((backbone.smallest, backbone.smallest, 1))

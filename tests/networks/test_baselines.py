@@ -1,4 +1,4 @@
-"""The baselines of Table 2: their sizes, what they give, and that they learn both ways."""
+"""The baselines of Table 2: parameters, outputs, losses and training."""
 
 import keras
 import numpy as np
@@ -15,20 +15,20 @@ JOINT = ("antony_joint_baseline", (), "joint", (96, 96))
 
 
 def test_the_classification_network_has_the_published_number_of_parameters():
-    """With the localiser's 212,769 weights 7,518,086, the paper's 7.51 M."""
+    """With the localiser's 212,769 weights the total is 7,518,086: 7.51 M in the paper."""
     model = build_model("antony_clsf_baseline", (), "dense", (200, 300))
     assert model.count_params() == 7_305_317
 
 
 def test_the_joint_network_as_it_is_built_here():
-    """Not the 5.77 M of the paper, which Table 4 does not give with pools of 2x2 or 3x3."""
+    """The paper says 5.77 M, but Table 4 gives another number with 2x2 and with 3x3 pools."""
     model = build_model("antony_joint_baseline", (), "joint", (200, 300))
     assert model.count_params() == 3_998_598
 
 
 @pytest.mark.parametrize(("units", "kind"), [(512, "joint"), (1024, "dense")])
 def test_three_tenths_of_the_hidden_units_are_dropped_in_training_alone(units, kind):
-    """Antony et al., MLDM 2017: a dropout of 0.3 behind the rectified dense layer."""
+    """Antony et al., MLDM 2017: a dropout of 0.3 after the dense layer and its ReLU."""
     inputs = keras.Input((2, 2, 3))
     if kind == "joint":
         outputs = joint_heads(inputs, "kl", "regression")

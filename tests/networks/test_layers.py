@@ -53,7 +53,7 @@ def test_pooling_stays_finite_when_the_mask_underflows():
 
 @pytest.mark.parametrize("faint", [1e-2, 1e-5])
 def test_a_mask_that_is_faint_everywhere_weighs_as_a_strong_one(faint):
-    """Only the proportions count: the sum, here far below 1, is divided by."""
+    """The mean divides by the mask's sum, so a mask with a small sum gives the same mean."""
     generator = np.random.default_rng(3)
     features = generator.normal(size=(2, 3, 4, 5)).astype("float32")
     mask = generator.uniform(0.1, 1, size=(2, 3, 4, 1)).astype("float32")

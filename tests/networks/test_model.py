@@ -45,7 +45,7 @@ def test_taps_are_where_the_paper_has_them():
 
 
 def grades_of(model, images):
-    """Predictions without compiling a graph, which takes longer than they do."""
+    """Predictions without a compiled graph; compilation takes longer than these predictions."""
     return {name: keras.ops.convert_to_numpy(p) for name, p in model(images).items()}
 
 
@@ -75,7 +75,7 @@ def test_all_twenty_train_a_step_and_survive_saving(backbone, name, tmp_path, sm
 
 
 def trained_layers(model):
-    """The first convolution and every branch's mask and head: the gradient reaches both ends."""
+    """The weights of the first convolution and of every branch's mask and head."""
     ends = ("_mask", "att0", "att1", "att2", "kl")
     convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
     return [convolutions[0], *(layer for layer in model.layers if layer.name.endswith(ends))]
@@ -111,7 +111,7 @@ def test_pixels_reach_imagenet_weights_as_keras_applications_prepares_them(backb
 
 
 def test_a_precision_is_seen_by_no_other_thread(monkeypatch):
-    """While one thread builds in bfloat16, another builds in its own precision."""
+    """One thread builds in bfloat16 while another builds in its own precision."""
     half_built, go_on = Event(), Event()
 
     def slow(images):
@@ -137,14 +137,14 @@ def test_a_precision_is_seen_by_no_other_thread(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"backbone": "vgg19"}, "expected a backbone"),
-        ({"fusion": "late"}, "expected a fusion"),
-        ({"branches": ("att0", "att7")}, "expected different branches"),
-        ({"branches": ("att0", "att0")}, "expected different branches"),
+        ({"backbone": "vgg19"}, "expected one of the backbones"),
+        ({"fusion": "late"}, "expected one of the fusions"),
+        ({"branches": ("att0", "att7")}, "expected distinct branches"),
+        ({"branches": ("att0", "att0")}, "expected distinct branches"),
         ({"branches": ("att0",)}, "one branch for 'single'"),
         ({"fusion": "single"}, "one branch for 'single'"),
         ({"image_size": (32, 224)}, "at least 64 pixels"),
-        ({"image_size": (4200, 96)}, "at most 4096 pixels"),  # what no file is loaded with
+        ({"image_size": (4200, 96)}, "at most 4096 pixels"),  # also the limit for files
         ({"channels": 2}, "1 or 3 channels"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A further backbone is one entry: nothing else has to know it."""
+"""A new backbone needs only one entry in `BACKBONES`."""
 
 import numpy as np
 import pandas as pd
@@ -39,7 +39,7 @@ TINY = Backbone(
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A finished run of the tiny backbone on phantoms, in its own setting."""
+    """A finished run of the tiny backbone on phantoms, with its phantom settings."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(BACKBONES, "tiny", TINY)
         folder = tmp_path_factory.mktemp("runs") / "tiny_multiloss"
@@ -95,6 +95,5 @@ def test_without_its_module_a_model_file_says_which_backbone_is_missing(
         save_model(build_model("tiny_of_mine", branches, fusion, (72, 64)), path, {})
     monkeypatch.delitem(BACKBONES, "tiny", raising=False)
     for read in (read_description, load_model, load_grader):
-        with pytest.raises(InputError, match="model.*: its backbone 'tiny_of_mine' is not known.*"
-                           "first import the module"):
+        with pytest.raises(InputError, match="model.*: unknown backbone 'tiny_of_mine'; import"):
             read(path)

@@ -1,4 +1,4 @@
-"""An experiment that cannot run is refused when it is made, before any data are read."""
+"""An experiment that cannot run is refused before any data are read."""
 
 import dataclasses
 
@@ -16,17 +16,17 @@ PAIR = {"branches": ("att0", "att1"), "fusion": "multi_loss", "loss_weights": (1
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"backbone": "vgg19"}, "a backbone of vgg16, resnet50"),
-        ({"fusion": "late"}, "a fusion of single"),
-        ({"branches": ()}, "different branches of att0, att1, att2"),
-        ({"branches": ("att0", "att7")}, "different branches of att0, att1, att2"),
+        ({"backbone": "vgg19"}, "one of the backbones vgg16, resnet50"),
+        ({"fusion": "late"}, "one of the fusions single"),
+        ({"branches": ()}, "distinct branches from att0, att1, att2"),
+        ({"branches": ("att0", "att7")}, "distinct branches from att0, att1, att2"),
         ({"branches": ("att0", "att1")}, "one branch for 'single'"),
         ({"image_size": (63, 224)}, "at least 64 pixels a side for vgg16"),
         ({"backbone": "antony_clsf", "image_size": (95, 96)}, "at least 96 pixels a side"),
         ({"backbone": "antony_extended", "image_size": (96, 95)}, "at least 96 pixels a side"),
         ({"image_size": (4097, 224)}, "at most 4096 pixels"),
-        ({"image_size": (96.5, 224)}, "in whole pixels"),
-        ({"image_size": (96,)}, "a height and a width"),
+        ({"image_size": (96.5, 224)}, "two integers, height and width"),
+        ({"image_size": (96,)}, "an image size of two integers"),
     ],
 )
 def test_a_network_that_cannot_be_built_is_refused_in_the_words_of_build_model(arguments, message):
@@ -55,7 +55,7 @@ def test_a_network_that_cannot_be_built_is_refused_in_the_words_of_build_model(a
         ({"learning_rate": -1e-5}, "a number above 0 as learning_rate"),
         ({"seed": -1}, "from 0 to 2.32 - 1 as seed"),
         ({"seed": 2**32}, "from 0 to 2.32 - 1 as seed"),
-        ({"backbone": "antony_clsf", "weights": "imagenet"}, "no ImageNet weights for antony_clsf"),
+        ({"backbone": "antony_clsf", "weights": "imagenet"}, "antony_clsf has no ImageNet weights"),
     ],
 )
 def test_numbers_that_mean_nothing_are_refused(arguments, message):

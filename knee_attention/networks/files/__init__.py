@@ -1,1 +1,1 @@
-"""Model files of every kind: .h5 and .keras, ONNX, and those of Keras 2."""
+"""Model files: .h5, .keras, .onnx, and .h5 files of Keras 2."""

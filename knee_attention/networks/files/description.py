@@ -1,4 +1,4 @@
-"""What a model file says of itself, checked by type and range before anything relies on it."""
+"""Check the description in a model file: types and ranges."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -8,39 +8,39 @@ from knee_attention.limits import LARGEST_SIDE
 
 GRAPH = ("backbone", "branches", "fusion", "outputs", "image_size", "channels", "pixel_mean",
          "pixel_deviation", "precision")  # fmt: skip
-"""What every description says; the rest may be missing or None."""
+"""Required entries of a description. The others may be missing or None."""
 
 LARGEST = 1e9
-"""No number of a description is larger."""
+"""Largest number in a description."""
 
 TYPICAL_SIDE = 16
-"""Rows and columns of a typical knee, as `films.likeness` shrinks knees."""
+"""Rows and columns of `typical_knee`, the size to which `films.likeness` shrinks knees."""
 
 
-def check_description(said: Mapping, source: str | os.PathLike) -> None:
-    """Refuse a description that no model file of this project holds.
+def check_description(description: Mapping, source: str | os.PathLike) -> None:
+    """Refuse a description with a missing entry, a wrong type or a value out of range.
 
-    How knees were cut and prepared, `films.preparation.Preparation.recorded` checks.
+    `films.preparation.Preparation.recorded` checks the entries about cropping and preparation.
 
     Args:
-        said: what `read_description` gives.
-        source: what to call the file in a message.
+        description: as `read_description` returns it.
+        source: name of the file in messages.
 
     Raises:
-        InputError: an entry is missing, of another type, or out of its range; it names the entry.
+        InputError: an entry is missing, has a wrong type, or is out of range.
     """
-    for name, (expected, holds) in _ENTRIES.items():
-        value = said.get(name)
+    for name, (expected, is_valid) in _ENTRIES.items():
+        value = description.get(name)
         if value is None and name not in GRAPH:
             continue
-        if not holds(value):
+        if not is_valid(value):
             received = "nothing" if value is None else f"{value!r:.60}"
             raise InputError(f"{source}: a damaged model file ({name}: expected {expected}. "
                              f"Received: {received})")
-    outputs = said["outputs"]
-    for name in {said.get("chosen"), *(said.get("temperatures") or {})} - {None}:
+    outputs = description["outputs"]
+    for name in {description.get("chosen"), *(description.get("temperatures") or {})} - {None}:
         if name not in outputs:
-            raise InputError(f"{source}: a damaged model file (expected an output of "
+            raise InputError(f"{source}: a damaged model file (expected one of the outputs "
                              f"{', '.join(outputs)}. Received: {name!r:.60})")
 
 
@@ -52,11 +52,11 @@ def _whole(least: int = 0, most: float = LARGEST) -> Callable[[object], bool]:
     return lambda value: type(value) is int and least <= value <= most
 
 
-def _list_of(holds: Callable[[object], bool], *lengths: int) -> Callable[[object], bool]:
+def _list_of(is_valid: Callable[[object], bool], *lengths: int) -> Callable[[object], bool]:
     return lambda value: (
         isinstance(value, list)
         and (not lengths or len(value) in lengths)
-        and all(map(holds, value))
+        and all(map(is_valid, value))
     )
 
 
@@ -88,7 +88,9 @@ def _is_experiment(value: object) -> bool:
     if not isinstance(value, Mapping):
         return False
     checks = {"seed": _whole(0, 2**32 - 1), "limit": _whole(1)}
-    return all(holds(value[name]) for name, holds in checks.items() if value.get(name) is not None)
+    return all(
+        is_valid(value[name]) for name, is_valid in checks.items() if value.get(name) is not None
+    )
 
 
 def _are_results(value: object) -> bool:
@@ -105,9 +107,9 @@ def _are_results(value: object) -> bool:
 
 _ENTRIES: dict[str, tuple[str, Callable[[object], bool]]] = {
     "backbone": ("a name", _is_text),
-    "branches": ("different names", _are_names),
+    "branches": ("distinct names", _are_names),
     "fusion": ("a name", _is_text),
-    "outputs": ("different names", lambda value: _are_names(value) and len(value) > 0),
+    "outputs": ("distinct names", lambda value: _are_names(value) and len(value) > 0),
     "image_size": (
         f"height and width in whole pixels from 1 to {LARGEST_SIDE}",
         _list_of(_whole(1, LARGEST_SIDE), 2),
@@ -121,11 +123,11 @@ _ENTRIES: dict[str, tuple[str, Callable[[object], bool]]] = {
     "synthetic": ("true or false", lambda value: isinstance(value, bool)),
     "parameters": ("a whole number", _whole()),
     "imported_from": ("a text", _is_text),
-    "temperatures": ("a number above 0 an output", _are_temperatures),
+    "temperatures": ("a number above 0 per output", _are_temperatures),
     "typical_knee": (
         f"{TYPICAL_SIDE} rows of {TYPICAL_SIDE} grey levels, and a likeness from -1 to 1",
         _is_typical_knee,
     ),
     "experiment": ("names and values", _is_experiment),
-    "results": ("knees, split, and numbers an output", _are_results),
+    "results": ("knees, split, and metrics per output", _are_results),
 }

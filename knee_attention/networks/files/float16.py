@@ -1,4 +1,4 @@
-"""A model file of half the size, to travel with a package: weights in 16 bits instead of 32."""
+"""Model files of half the size, with float16 weights, to ship inside the package."""
 
 from pathlib import Path
 
@@ -10,16 +10,16 @@ from knee_attention.files import open_hdf5, written_whole
 
 
 def write_half_size(source: Path, path: Path) -> None:
-    """Copy an `.h5` model with its numbers rounded to float16, whole or not at all.
+    """Copy an `.h5` model with its weights rounded to float16.
 
-    `load_model` gives them to the same float32 variables again.
+    `load_model` reads them back into float32 variables. The file appears whole or not at all.
 
     Args:
         source: an `.h5` file of `save_model`.
         path: the file to write.
 
     Raises:
-        InputError: a number is too large for float16.
+        InputError: a weight is too large for float16.
     """
     with open_hdf5(source) as whole, written_whole(path) as beside, h5py.File(beside, "w") as half:
         half.attrs.update(whole.attrs)
@@ -28,10 +28,10 @@ def write_half_size(source: Path, path: Path) -> None:
             if isinstance(thing, h5py.Group):
                 half.require_group(name).attrs.update(thing.attrs)
                 return
-            with np.errstate(over="ignore"):  # told below, by a sentence
+            with np.errstate(over="ignore"):  # the check below reports it
                 rounded = np.asarray(thing).astype(np.float16)
             if not np.isfinite(rounded).all():
-                raise InputError(f"{source}: {name} holds numbers that float16 cannot hold")
+                raise InputError(f"{source}: {name} has weights too large for float16")
             half[name] = rounded
 
         whole.visititems(copy)

@@ -1,4 +1,4 @@
-"""What a saved graph is: the arguments of `build_model`, read off its configuration as JSON."""
+"""Recover the arguments of `build_model` from a saved model's JSON configuration."""
 
 from collections.abc import Iterable, Mapping
 
@@ -9,12 +9,12 @@ from knee_attention.networks.fusions import fusion_of, outputs_of
 
 
 def graph_description(config: Mapping) -> dict:
-    """The arguments of `build_model`, read off a model's configuration.
+    """The arguments of `build_model` for a model, inferred from its Keras configuration.
 
     Raises:
-        InputError: it is built like a model of this project, on a backbone that is not known.
-        KeyError, IndexError, TypeError, ValueError, AttributeError, ZeroDivisionError: it is of
-            another kind.
+        InputError: a model of this project with a backbone that is not in `BACKBONES`.
+        KeyError, IndexError, TypeError, ValueError, AttributeError, ZeroDivisionError: not a
+            model of this project.
     """
     layers = {layer["config"]["name"]: layer["config"] for layer in config["config"]["layers"]}
     pixels, height_width = layers["pixels"], layers["knee"]["batch_shape"][1:3]
@@ -30,8 +30,8 @@ def graph_description(config: Mapping) -> dict:
     ]
     if not known:
         name = str(config["config"]["name"]).partition(f"_{fusion}")[0]
-        raise InputError(f"its backbone {name[:60]!r} is not known here; first import the module "
-                         "that adds it to BACKBONES")
+        raise InputError(f"unknown backbone {name[:60]!r}; import the module that adds it to "
+                         "BACKBONES first")
     [backbone] = known
     policy = layers[BACKBONES[backbone].known_by]["dtype"]
     return {
@@ -48,5 +48,5 @@ def graph_description(config: Mapping) -> dict:
 
 
 def attention_branches(layer_names: Iterable[str]) -> list[str]:
-    """The attention branches that have a mask among the layers of a network, in order."""
+    """Sorted names of the branches that have a mask layer `<branch>_mask`."""
     return sorted(name.removesuffix("_mask") for name in layer_names if name.endswith("_mask"))

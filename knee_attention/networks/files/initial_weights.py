@@ -1,4 +1,4 @@
-"""Weights to start from: of another file or of ImageNet, layer by layer."""
+"""Initial weights, from a model file or from ImageNet, copied layer by layer."""
 
 import os
 from pathlib import Path
@@ -15,21 +15,21 @@ from knee_attention.networks.layers import LocallyConnected2D
 from knee_attention.networks.model import IMAGENET_MEAN
 
 IMAGENET_PIXELS = {"channels": 3, "pixel_mean": IMAGENET_MEAN, "pixel_deviation": 1.0}
-"""How the weights of keras-applications want their pixels, as `build_model` takes it."""
+"""Pixel arguments of `build_model` for the weights of `keras.applications`."""
 
 
 def read_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
     """The weights of a model file by layer name.
 
     Args:
-        path: an `.h5` file (a whole model or weights alone, as Keras 2 and 3 write them) or a
-            `.keras` file of this project.
+        path: an `.h5` file of Keras 2 or 3, with a whole model or only weights; or a `.keras` file
+            of this project.
 
     Returns:
-        `{layer name: its arrays in Keras' order}`, layers without weights left out.
+        `{layer name: arrays in the order of Keras}`, without layers that have no weights.
 
     Raises:
-        InputError: no such file, or not a file of weights.
+        InputError: no such file, or no weights in it.
     """
     path = Path(path)
     if path.suffix == ".keras":
@@ -37,30 +37,30 @@ def read_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
         return {layer.name: layer.get_weights() for layer in layers if layer.weights}
     named = layer_weights(path)
     if not named:
-        raise InputError(f"{path}: it holds no weights by layer name; give a whole-model .h5, a "
-                         "Keras 2 weights .h5 or a .keras file")
+        raise InputError(f"{path}: no weights with layer names; give a whole-model .h5, a Keras 2 "
+                         "weights .h5 or a .keras file")
     return named
 
 
 def imagenet_weights(backbone: str) -> dict[str, list[np.ndarray]]:
-    """The ImageNet weights of a backbone, downloaded by Keras and kept in its cache.
+    """The ImageNet weights of a backbone by layer name. Keras downloads and caches them.
 
     Raises:
-        InputError: the backbone has none, or they cannot be downloaded.
+        InputError: the backbone has no ImageNet weights, or the download fails.
     """
     builder = getattr(keras.applications, imagenet_source(backbone))
     try:
         network = builder(include_top=False, weights="imagenet")
     except Exception as error:  # urllib, ssl and socket errors share no closer base
         raise InputError(
-            f"the ImageNet weights cannot be downloaded ({error}); fetch the 'notop' .h5 file of "
-            "keras-applications elsewhere and give it as --weights FILE"
+            f"the ImageNet weights cannot be downloaded ({error}); download the 'notop' .h5 file "
+            "of keras-applications on another computer and give it as --weights FILE"
         ) from None
     return {layer.name: layer.get_weights() for layer in network.layers if layer.weights}
 
 
 def input_channels(weights: dict[str, list[np.ndarray]]) -> int:
-    """Number of image channels that the first convolution of `weights` takes: 1 or 3."""
+    """Number of image channels of the first convolution: 1 or 3."""
     for backbone in BACKBONES.values():
         if backbone.first_convolution in weights:
             return weights[backbone.first_convolution][0].shape[2]
@@ -68,11 +68,11 @@ def input_channels(weights: dict[str, list[np.ndarray]]) -> int:
 
 
 def pixels_of_colour(path: str | os.PathLike) -> dict:
-    """How a network of three channels wants its pixels, as `build_model` takes it: as its file says
-    or, where that is no model of this project, as the weights of keras-applications do.
+    """Pixel arguments of `build_model` for a weights file with three channels.
 
-    A network that goes on elsewhere keeps this. Grey ones are normalised by the images they go on
-    with, which ImageNet's weights, for pixels that are not divided by anything, would not survive.
+    A model file of this project records them; other files get those of `keras.applications`.
+    Three-channel networks keep their pixel normalisation, which their pretrained weights depend
+    on; one-channel networks use the statistics of the new images.
     """
     try:
         known = read_description(path)
@@ -90,21 +90,21 @@ def set_weights_by_layer(
 ) -> list[str]:
     """Copy weights into the layers of the same name.
 
-    The backbone's layers must all be there and fit. Where the file has attention branches they
-    must be the model's; masks of another image size are resized from grid to grid. Heads are taken
-    where they fit and stay new where not.
+    All layers of the backbone must be present and fit. If the file has attention branches, they
+    must be those of the model. Masks of another image size are resized. Heads are copied if they
+    fit; otherwise they keep their new weights.
 
     Args:
         model: changed in place.
         weights: arrays by layer name.
-        source: what to call them in a message.
+        source: name of the weights in messages.
 
     Returns:
         names of the layers that were set.
 
     Raises:
-        InputError: layers of the backbone are missing or of another shape; it names them. Or the
-            branches are others.
+        InputError: layers of the backbone are missing or have other shapes, or the branches
+            differ.
     """
     fitting, misfits = {}, []
     for layer in model.layers:
@@ -123,13 +123,13 @@ def set_weights_by_layer(
         shown = ", ".join(misfits[:3])
         if len(misfits) > 3:
             shown += f" and {len(misfits) - 3} more"
-        raise InputError(f"{source}: weights of another architecture, these layers do not fit: "
+        raise InputError(f"{source}: weights of another architecture; these layers do not fit: "
                          f"{shown}")
     theirs = attention_branches(weights)
     ours = attention_branches(layer.name for layer in model.layers)
     if theirs and theirs != ours:
-        raise InputError(f"{source}: its attention branches are {', '.join(theirs)}, those of the "
-                         f"experiment {', '.join(ours)}")
+        raise InputError(f"{source}: has the attention branches {', '.join(theirs)}; the "
+                         f"experiment has {', '.join(ours)}")
     for layer, given in fitting.items():
         layer.set_weights(given)
     return [layer.name for layer in fitting]
@@ -138,23 +138,22 @@ def set_weights_by_layer(
 def resize_mask_weights(
     weights: list[np.ndarray], grid: tuple[int, int]
 ) -> list[np.ndarray]:
-    """The weights of a mask, one vector and one bias a position, brought to another grid.
+    """The weights of a mask, bilinearly resized to another grid.
 
-    They are interpolated bilinearly, so that a mask that was learnt on small images lies at the
-    same place of larger ones.
+    A mask that was trained on small images keeps its relative position in larger ones.
 
     Args:
         weights: kernel `(height * width, channels, filters)` and bias `(height, width, filters)`
             of a `LocallyConnected2D`.
-        grid: height and width of the other grid.
+        grid: new height and width.
 
     Returns:
-        kernel and bias of that grid, float32.
+        kernel and bias of the new grid, float32.
     """
     kernel, bias = weights
     height, width, filters = bias.shape
     kernel = kernel.reshape(height, width, -1)
-    kernel, bias = (  # OpenCV resizes no float16, which a published file has
+    kernel, bias = (  # OpenCV cannot resize float16, which the shipped models use
         cv2.resize(values.astype(np.float32), grid[::-1], interpolation=cv2.INTER_LINEAR)
         .reshape(*grid, -1)
         for values in (kernel, bias)

@@ -1,14 +1,15 @@
-"""Files of the original Keras 2 code, put into this project's graph.
+"""Import model files of the original Keras 2 code.
 
-The graph is built anew. Names in such a file are arbitrary (`conv2d_7`), so a layer is known by the
-shapes of its arrays and by its place among its like:
+`build_model` builds a new graph, which gets the weights of the file. Layer names in such a file are
+arbitrary (`conv2d_7`), so layers are matched by the shapes of their arrays and by their order:
 
-- a branch's parts by `legacy_arrays.role`. Keras writes layers by depth, those of one depth in the
-  order of the branches: the second 1x1 convolution to 64 belongs to the second mask. Which branch a
-  mask is of, its size tells: the shallower, the larger.
-- the backbone's layers by their names if all of them are there, else by their order. ResNet-50 has
-  its names since keras-applications 1.0.8; before (`res2a_branch2a`) it padded and normalised
-  differently, and such a file does not fit.
+- The layers of a branch are matched by `legacy_arrays.role`. Keras writes layers by depth, and
+  layers of one depth in the order of the branches. So the second 1x1 convolution with 64 filters
+  belongs to the second mask. Masks are assigned to branches by size: a shallower branch has a
+  larger mask.
+- The backbone's layers are matched by name if the file has all names, otherwise by order.
+  ResNet-50 has these names since keras-applications 1.0.8. Older versions (`res2a_branch2a`)
+  padded and normalised differently; their files are refused.
 """
 
 import os
@@ -33,17 +34,17 @@ from knee_attention.networks.model import (
     tapped_features,
 )
 
-OTHER_POOLS = ("the original code built antony_clsf with 2x2 pools, this project has the 3x3 pools "
-               "of the paper's Table 3")
+OTHER_POOLS = ("the original code built antony_clsf with 2x2 pools, this project uses the 3x3 "
+               "pools of the paper's Table 3")
 
 
 @dataclass(frozen=True)
 class LegacyImport:
-    """A model of `build_model` with the weights of an old file.
+    """A model of `build_model` with the weights of a Keras 2 file.
 
     Attributes:
-        model: it takes 0-255 pixels and predicts what the old one did.
-        file: what was read.
+        model: takes 0-255 pixels and makes the same predictions as the original model.
+        file: content of the file.
         taken: `{layer of the model: layer of the file}`.
     """
 
@@ -60,25 +61,24 @@ def import_legacy(
     pixel_mean: float = PIXEL_MEAN,
     pixel_deviation: float = PIXEL_DEVIATION,
 ) -> LegacyImport:
-    """Rebuild a model of the original code.
+    """Rebuild a model of the original code from its file.
 
-    How several branches are merged and whether images have one channel or three, the file tells.
-    A file that Keras wrote on Theano or CNTK predicts the same here as it did there.
+    The fusion and the number of channels are inferred from the file. Files that Keras wrote on
+    Theano or CNTK give the same predictions as there.
 
     Args:
-        path: weights or a whole model in HDF5, as Keras 2 writes them (`weights.hdf5`).
+        path: HDF5 file of Keras 2 (`weights.hdf5`), with weights or a whole model.
         backbone: a key of `BACKBONES`.
-        branches: those the file has, in any order.
-        image_size: height and width of the images. By default those of the file if it is a whole
-            model; weights alone fit several sizes, and the roundest is taken.
-        pixel_mean: what was subtracted from the 0-255 pixels before the old model got them; the
-            original code did so outside of its model.
-        pixel_deviation: what they were divided by.
+        branches: the branches in the file, in any order.
+        image_size: height and width of the images. By default a whole model's own size. A file
+            with only weights fits several sizes; the default is the size whose sides have the most
+            factors of two.
+        pixel_mean: mean that the original code subtracted from the 0-255 pixels before its model.
+        pixel_deviation: the original code divided the pixels by it afterwards.
 
     Raises:
-        InputError: no such file, a damaged one, a model of this project, or of another
-            architecture; it names the layers and shapes that do not fit. Or one of another backend
-            that would not predict the same.
+        InputError: no such file, a damaged file, a model of this project or of another
+            architecture, or a file of another backend whose predictions would differ here.
     """
     if not (np.isfinite([pixel_mean, pixel_deviation]).all() and pixel_deviation > 0):
         raise InputError("expected a pixel mean and a positive pixel deviation. Received: "
@@ -88,7 +88,8 @@ def import_legacy(
 
     def build(size):
         if max(size) > LARGEST_SIDE:
-            raise InputError(f"images of {size[0]}x{size[1]} are larger than any film")
+            raise InputError(f"images of {size[0]}x{size[1]} pixels are too large; at most "
+                             f"{LARGEST_SIDE} pixels a side")
         try:
             return build_model(backbone, branches, _fusion(file, branches), size, _channels(file),
                                pixel_mean, pixel_deviation)
@@ -105,8 +106,8 @@ def import_legacy(
     _refuse_misfits(file, model, pairs)
     _refuse_other_windows(file, model)
     if backbone == "antony_clsf" and not known_size and size != KNEE_SIZE:
-        raise InputError(f"{file.path}: its masks are not those of 320x224 images; {OTHER_POOLS}; "
-                         "if it has these, give its --image-size")
+        raise InputError(f"{file.path}: its masks do not fit 320x224 images; {OTHER_POOLS}; if the "
+                         "file has 3x3 pools, give its --image-size")
     weights = {wanted: file.layers[found] for wanted, found in pairs}
     if "fusion_dense" in weights:
         kernel, bias = weights["fusion_dense"]
@@ -118,13 +119,13 @@ def import_legacy(
 
 
 def _channels(file: LegacyFile) -> int:
-    """Channels of the images: what the file's first convolution takes."""
+    """Number of image channels: the input channels of the file's first convolution."""
     kernels = [arrays[0] for arrays in file.layers.values() if arrays[0].ndim == 4]
     return 3 if kernels and kernels[0].shape[2] == 3 else 1
 
 
 def _fusion(file: LegacyFile, branches: tuple[str, ...]) -> str:
-    """How the branches are merged: a dense layer that does not give grades fuses them."""
+    """The fusion: early fusion has a dense layer that does not output the grades."""
     if len(branches) == 1:
         return "single"
     hidden = any(len(file.layers[name][1]) != len(GRADES) for name in file.roles["dense"])
@@ -132,7 +133,7 @@ def _fusion(file: LegacyFile, branches: tuple[str, ...]) -> str:
 
 
 def _branches_in_file_order(file: LegacyFile, branches: tuple[str, ...]) -> tuple[str, ...]:
-    """Sorted branches in the order of the file's masks."""
+    """The sorted `branches`, reordered as the masks in the file."""
     if len(file.masks) != len(branches):
         return branches
     places = sorted(range(len(branches)), key=lambda place: file.masks[place], reverse=True)
@@ -140,7 +141,7 @@ def _branches_in_file_order(file: LegacyFile, branches: tuple[str, ...]) -> tupl
 
 
 def _roundest_size(file: LegacyFile, backbone: str, branches: tuple[str, ...]) -> tuple | None:
-    """Of the image sizes that give the file's masks, that of sides with most factors of two."""
+    """The image size that fits the file's masks and whose sides have the most factors of two."""
     images = keras.Input((None, None, 1))
     taps = keras.Model(images, tapped_features(backbone, images, branches))
 
@@ -157,7 +158,7 @@ def _roundest_size(file: LegacyFile, backbone: str, branches: tuple[str, ...]) -
 
 
 def _pair(file: LegacyFile, model: keras.Model, order: tuple[str, ...]) -> list[tuple]:
-    """`(layer of the model, layer of the file)`; None for what has no partner."""
+    """Pairs `(layer of the model, layer of the file)`; None where a layer has no partner."""
     prefixes = (*(f"{branch}_" for branch in order), "fusion")
     backbone = [layer.name for layer in model.layers if layer.weights
                 and not layer.name.startswith(prefixes) and layer.name not in model.output]
@@ -174,7 +175,7 @@ def _pair(file: LegacyFile, model: keras.Model, order: tuple[str, ...]) -> list[
 
 
 def _refuse_misfits(file: LegacyFile, model: keras.Model, pairs: list[tuple]) -> None:
-    """Raise an `InputError` unless every layer has a partner of its own shapes."""
+    """Raise an `InputError` unless every layer has a partner of the same shapes."""
     misfits, only_masks = [], True
     for wanted, found in pairs:
         weights = model.get_layer(wanted).weights if wanted else []
@@ -194,21 +195,21 @@ def _refuse_misfits(file: LegacyFile, model: keras.Model, pairs: list[tuple]) ->
     pools = [layer.pool_size for layer in model.layers
              if isinstance(layer, keras.layers.MaxPooling2D)]
     if file.pools not in (None, pools):
-        raise InputError(f"{file.path}: pools of {file.pools} where {model.name} has {pools}{hint}")
+        raise InputError(f"{file.path}: has the pools {file.pools}; {model.name} has {pools}{hint}")
     if misfits:
         size = "{}x{}".format(*model.input.shape[1:3])
-        raise InputError(f"{file.path}: its masks are not those of {size} images ({shown}); give "
-                         f"the --image-size it was trained with{hint}")
+        raise InputError(f"{file.path}: its masks do not fit {size} images ({shown}); give the "
+                         f"--image-size of its training{hint}")
 
 
 def _refuse_other_windows(file: LegacyFile, model: keras.Model) -> None:
-    """Refuse a model that would see each place of an image a pixel beside where it did.
+    """Refuse a model whose strided convolutions would be shifted by one pixel.
 
-    Theano and CNTK pad a convolution by half of its kernel; TensorFlow pads one that has strides by
-    less at the top and left, if the image's sides are even.
+    Theano and CNTK pad a convolution by half its kernel. TensorFlow pads a strided convolution less
+    at the top and left if the image's sides are even.
 
     Raises:
-        InputError: it has such a convolution; no weights make up for it.
+        InputError: the model has such a convolution. No change of weights corrects the shift.
     """
     if file.backend not in ("theano", "cntk"):
         return
@@ -220,5 +221,5 @@ def _refuse_other_windows(file: LegacyFile, model: keras.Model) -> None:
             padded = max(0, (-(-side // stride) - 1) * stride + kernel - side)
             if padded // 2 != kernel // 2:
                 raise InputError(f"{file.path}: written on {file.backend}, which pads the "
-                                 f"convolution {layer.name} in another way than TensorFlow does; "
-                                 "it would not predict the same here")
+                                 f"convolution {layer.name} differently from TensorFlow; its "
+                                 "predictions would differ here")

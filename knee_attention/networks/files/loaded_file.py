@@ -1,4 +1,4 @@
-"""The file that a model was loaded from, known again although its name may lead to another."""
+"""Detect that a model's file is replaced while the model is in use."""
 
 import hashlib
 import os
@@ -8,7 +8,9 @@ from knee_attention.errors import InputError
 
 
 class LoadedFile:
-    """A model's file; made before the model is read.
+    """The identity of a model's file.
+
+    Create it before reading the model, so that it notices a replacement during the reading.
 
     Args:
         path: the file.
@@ -20,19 +22,21 @@ class LoadedFile:
         self._digest: str | None = None
 
     def refuse_replaced(self) -> None:
-        """Make sure that the file is still the one that was there before the model was read.
+        """Refuse a file that changed since this object was created.
 
         Raises:
-            InputError: it was replaced, changed or removed.
+            InputError: the file was replaced, changed or removed.
         """
         if _identity(self.path) != self._identity:
-            raise InputError(f"{self.path}: replaced since the model was read; start again")
+            raise InputError(f"{self.path}: replaced since the model was read; load it again")
 
     def digest(self) -> str:
-        """SHA-256 of the file, computed once: later replacements do not matter.
+        """SHA-256 of the file, as a hexadecimal string.
+
+        It is computed once. A replacement after the first call changes nothing.
 
         Raises:
-            InputError: the file was replaced before.
+            InputError: the file was replaced before the first call.
         """
         if self._digest is None:
             self.refuse_replaced()

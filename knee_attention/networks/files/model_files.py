@@ -1,8 +1,7 @@
-"""Model files: each says what it is, and nothing in it is ever executed.
+"""Read and write model files. Each contains a description; nothing in a file is executed.
 
-A `.h5` or `.keras` file of Keras can carry code (a Lambda) or name classes to be imported. Here its
-configuration is only read as JSON; the graph is rebuilt by `build_model` and takes the file's
-arrays.
+A `.h5` or `.keras` file of Keras can contain code (a Lambda) or names of classes to import. Here
+its configuration is only read as JSON; `build_model` builds the graph and gets the file's arrays.
 """
 
 import json
@@ -18,10 +17,10 @@ import keras
 import numpy as np
 
 from knee_attention.errors import InputError
-from knee_attention.files import RUN_MODEL, open_hdf5, written_whole
+from knee_attention.files import open_hdf5, written_whole
 from knee_attention.networks.files.description import check_description
 from knee_attention.networks.files.graphs import graph_description
-from knee_attention.networks.files.shipped import model_path
+from knee_attention.networks.files.shipped import existing_model_file
 from knee_attention.networks.files.stored_weights import (
     arrays_by_layer,
     arrays_in,
@@ -33,28 +32,34 @@ from knee_attention.networks.files.stored_weights import (
 from knee_attention.networks.model import build_model
 
 DESCRIPTION = "knee_attention"
-"""Where a file describes itself: an attribute of an .h5 file, and of .onnx metadata; in a .keras
-archive the member of this name with the suffix .json."""
+"""Key of the description: an attribute of an .h5 file, an entry of the metadata of an .onnx file,
+or a member of a .keras archive (with the suffix .json)."""
 
 LARGEST_TEXT = 2**24
-"""Bytes of a configuration or description in a .keras archive; a hundredth is usual."""
+"""Largest configuration or description in a .keras archive, in bytes. Typical ones have 1% of it.
+"""
 
 HEADING = 1_000_000
-"""More bytes than a model file has besides its weights."""
+"""Upper bound of the bytes that a model file has in addition to its weights."""
+
+IMPORT_HINT = "convert a file of the original code with knee-attention import-legacy"
 
 
 def save_model(model: keras.Model, path: str | os.PathLike, description: Mapping) -> None:
-    """Write a model without its optimizer, whole or not at all.
+    """Write a model without its optimizer. The file appears whole or not at all.
 
     Args:
-        model: one of `build_model`.
+        model: a model of `build_model`.
         path: an `.h5` or `.keras` file.
-        description: what the file shall say of itself besides its graph: name, chosen output,
-            preparation, experiment, results; anything JSON can hold.
+        description: further entries of the file's description, such as name, chosen output,
+            preparation, experiment and results. JSON must be able to represent it.
+
+    Raises:
+        InputError: the file cannot be written.
     """
     uncompiled = keras.Model(model.input, model.output, name=model.name)
     with written_whole(path) as beside:
-        # HDF5 itself crashes where a disk is full: as many bytes, and its heading, find out first.
+        # HDF5 crashes on a full disk; writing as many zeros first raises an OSError instead.
         beside.write_bytes(bytes(4 * model.count_params() + HEADING))
         uncompiled.save(beside)
         if beside.suffix == ".keras":
@@ -66,24 +71,22 @@ def save_model(model: keras.Model, path: str | os.PathLike, description: Mapping
 
 
 def load_model(path: str | os.PathLike) -> keras.Model:
-    """Rebuild a saved model.
+    """A saved model, not compiled, in the precision in which it was saved.
 
     Args:
-        path: an `.h5` or `.keras` file of a model of `build_model`.
-
-    Returns:
-        The model, uncompiled, in the precision it was saved with.
+        path: an `.h5` or `.keras` file of this project, a run's folder, or the name of a model
+            that ships with the package.
 
     Raises:
-        InputError: no such file, a damaged one, or no model of this project.
+        InputError: no such file, a damaged file, or not a model of this project.
     """
     path = existing_model_file(path)
     description = read_description(path)
-    with _damage_told(path):
+    with _damage_refused(path):
         _refuse_too_few_weights(description, path)
         model = empty_model(description)
         if path.suffix == ".keras":
-            with open_weights(path):  # refuses what Keras would read without a look at it
+            with open_weights(path):  # Keras itself does not check the sizes
                 model.load_weights(path)
             for layer in model.layers:
                 refuse_not_finite(layer.name, layer.get_weights(), path)
@@ -93,10 +96,13 @@ def load_model(path: str | os.PathLike) -> keras.Model:
 
 
 def empty_model(description: Mapping) -> keras.Model:
-    """A model with the graph that a description of `read_description` names, and new weights.
+    """A model with new weights and the graph of a description.
+
+    Args:
+        description: as `read_description` returns it.
 
     Raises:
-        InputError: there is no such graph.
+        InputError: `build_model` cannot build the graph.
     """
     try:
         return build_model(
@@ -110,42 +116,47 @@ def empty_model(description: Mapping) -> keras.Model:
             description["precision"],
         )
     except ValueError as error:
-        raise InputError(f"no model of this project: {error}") from None
+        raise InputError(f"not a model of this project: {error}") from None
 
 
 def set_all_weights(model: keras.Model, weights: Mapping, source: Path) -> None:
-    """Give every layer its arrays.
+    """Set the weights of every layer.
+
+    Args:
+        model: changed in place.
+        weights: `{layer name: arrays}`.
+        source: the file, for messages.
 
     Raises:
-        InputError: a layer's arrays are missing or of another shape; it names them.
+        InputError: the arrays of a layer are missing or have other shapes.
     """
     for layer in model.layers:
         shapes = [tuple(weight.shape) for weight in layer.weights]
         given = weights.get(layer.name, [])
         if [array.shape for array in given] != shapes:
             raise InputError(
-                f"{source}: the weights of {layer.name} do not fit, "
-                f"{[array.shape for array in given]} for {shapes}"
+                f"{source}: the weights of {layer.name} do not fit: expected {shapes}. "
+                f"Received: {[array.shape for array in given]}"
             )
         if shapes:
             layer.set_weights(given)
 
 
 def layer_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
-    """The arrays of an `.h5` file by layer name, both in the file's order.
+    """The arrays of an `.h5` file by layer name, in the file's order.
 
-    Kernels that Theano wrote are turned: it convolves, where every other backend correlates.
+    Kernels of Theano are flipped: Theano convolves, every other backend correlates.
 
     Args:
-        path: a whole model or weights alone, as Keras 2 and 3 write them.
+        path: a whole model or only weights, written by Keras 2 or 3.
 
     Raises:
-        InputError: no such file, not an HDF5 file, a damaged one, or weights that are not finite.
+        InputError: no such file, not an HDF5 file, a damaged file, or weights that are not finite.
     """
     path = existing_model_file(path)
-    with _damage_told(path), open_weights(path) as file:
+    with _damage_refused(path), open_weights(path) as file:
         root = file["model_weights"] if "model_weights" in file else file
-        turned = backend_of(file) == "theano"
+        flipped = backend_of(file) == "theano"
         named = {}
         for layer in root.attrs.get("layer_names", root):
             layer = layer.decode() if isinstance(layer, bytes) else layer
@@ -156,58 +167,56 @@ def layer_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
             stored = [np.asarray(group[name]) for name in names]
             if stored:
                 refuse_not_finite(layer, stored, path)
-                if turned:
+                if flipped:
                     stored = [array[::-1, ::-1] if array.ndim == 4 else array for array in stored]
                 named |= arrays_by_layer(layer, names, stored)
     return named
 
 
 def read_description(path: str | os.PathLike) -> dict:
-    """What a model file says of itself.
+    """The description in a model file.
 
     Returns:
-        Of its graph: `backbone`, `branches`, `fusion`, `outputs`, `image_size`, `channels`,
-        `pixel_mean`, `pixel_deviation`, `precision`; and what was given to `save_model`.
+        the entries about the graph (`backbone`, `branches`, `fusion`, `outputs`, `image_size`,
+        `channels`, `pixel_mean`, `pixel_deviation`, `precision`) and those that `save_model` added.
 
     Raises:
-        InputError: no such file, a damaged one, or no model of this project.
+        InputError: no such file, a damaged file, or not a model of this project.
     """
     path = existing_model_file(path)
-    with _damage_told(path):
+    with _damage_refused(path):
         if path.suffix == ".keras":
             with zipfile.ZipFile(path) as archive:
                 name = f"{DESCRIPTION}.json"
                 texts = {"config.json", name} & set(archive.namelist())
                 for text in texts:
                     refuse_larger(archive, text, LARGEST_TEXT, path)
-                said = archive.read(name) if name in texts else "{}"
+                added = archive.read(name) if name in texts else "{}"
                 config = archive.read("config.json")
         else:
             with open_hdf5(path) as file:
                 if "model_config" not in file.attrs:
-                    raise InputError(f"{path}: weights alone, no model; a file of the original "
-                                     "code becomes one by knee-attention import-legacy")
-                said, config = file.attrs.get(DESCRIPTION, "{}"), file.attrs["model_config"]
-        said, config = json.loads(said), json.loads(config)
+                    raise InputError(f"{path}: only weights, not a model; {IMPORT_HINT}")
+                added, config = file.attrs.get(DESCRIPTION, "{}"), file.attrs["model_config"]
+        added, config = json.loads(added), json.loads(config)
         try:
-            whole = {**said, **graph_description(config)}
+            description = {**added, **graph_description(config)}
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, ZeroDivisionError):
-            raise InputError(f"{path}: no model of this project; a file of the original code "
-                             "becomes one by knee-attention import-legacy") from None
-        check_description(whole, path)
-        return whole
+            raise InputError(f"{path}: not a model of this project; {IMPORT_HINT}") from None
+        check_description(description, path)
+        return description
 
 
 def _refuse_too_few_weights(description: Mapping, path: Path) -> None:
-    """Refuse a graph with more weights than its file holds, before memory is taken for them.
+    """Refuse a graph with more weights than its file, before memory is allocated for them.
 
-    With attention branches a graph is never large. The dense layers of a baseline have a weight for
-    each feature of each position, and a small file may ask for images that need gigabytes.
+    Only baselines can be so large: their dense layers have a weight per feature and position, so a
+    small file can describe a graph of several gigabytes.
 
     Raises:
-        InputError: the file holds fewer.
+        InputError: the file has fewer weights than the graph.
     """
     if description["branches"]:
         return
@@ -216,46 +225,22 @@ def _refuse_too_few_weights(description: Mapping, path: Path) -> None:
         with keras.StatelessScope(initialize_variables=False):
             return empty_model(description).count_params()
 
-    with ThreadPoolExecutor(1) as pool:  # Keras keeps the unused variables until a thread ends
+    with ThreadPoolExecutor(1) as pool:  # Keras frees the unused variables when the thread ends
         needed = pool.submit(count_weights).result()
     with open_weights(path) as file:
         held = sum(array.size for array in arrays_in(file))
     if needed > held:
         raise InputError(f"{path}: a damaged model file (its graph has {needed:,} weights, the "
-                         f"file holds {held:,})")
-
-
-def existing_model_file(path: str | os.PathLike) -> Path:
-    """The path, if it leads to a file that may be a model; of a run's folder, its `model.h5`; of a
-    name in `pretrained/`, the file that ships with the package.
-
-    Raises:
-        InputError: nothing there, a folder, an empty file, or a pointer left by Git LFS.
-    """
-    path = model_path(path)
-    if path.is_dir():
-        path = path / RUN_MODEL
-    if not path.is_file():
-        raise InputError(f"{path}: no such model file")
-    if path.suffix.lower() == ".onnx":
-        raise InputError(f"{path}: an ONNX file, which can only grade; give the .h5 or .keras")
-    with path.open("rb") as file:
-        start = file.read(64)
-    if start.startswith(b"version https://git-lfs"):
-        raise InputError(f"{path}: a Git LFS pointer, not the model itself; fetch it by git lfs "
-                         "pull")
-    if not start:
-        raise InputError(f"{path}: the file is empty")
-    return path
+                         f"file has {held:,})")
 
 
 @contextmanager
-def _damage_told(path: Path) -> Iterator[None]:
-    """Turn what h5py, zipfile, json and Keras say of a damaged file into an `InputError`."""
+def _damage_refused(path: Path) -> Iterator[None]:
+    """Turn exceptions of h5py, zipfile, json and Keras about a damaged file into `InputError`."""
     try:
         yield
     except InputError:
         raise
-    except Exception as error:  # each library fails in ways of its own
+    except Exception as error:  # the exceptions of these libraries share no closer base class
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path}: no readable model file ({reason})") from None
+        raise InputError(f"{path}: not a readable model file ({reason})") from None

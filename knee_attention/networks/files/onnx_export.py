@@ -1,7 +1,7 @@
-"""From a Keras model to an ONNX file: a model's graph and weights, for onnxruntime.
+"""Export a Keras model to ONNX.
 
-The few kinds of layers that `build_model` uses are written one to one, in ONNX' order of axes
-(batch, channels, height, width) and in float32.
+Each layer type of `build_model` has its own writer. The file uses the axis order of ONNX (batch,
+channels, height, width) and float32.
 """
 
 import json
@@ -15,19 +15,19 @@ from knee_attention.files import written_whole
 from knee_attention.networks.files.onnx_network import DESCRIPTION
 
 OPSET, IR_VERSION = 17, 8
-"""Old enough for every onnxruntime since 1.12 (2022)."""
+"""Every onnxruntime since 1.12 (2022) reads these versions."""
 
 
 def export_onnx(model, path: str | os.PathLike, description: Mapping) -> None:
-    """Write a model as ONNX, whole or not at all.
+    """Write a model as an ONNX file, which appears whole or not at all.
 
-    Its input `knee` is `(n, height, width, 1)` float32, 0-255; its outputs are the model's, with
-    `n` rows each, and every branch's mask `<branch>_mask`, `(n, mask height, mask width)`.
+    The input `knee` is `(n, height, width, 1)` float32, 0-255. The outputs are those of the model
+    and one mask `<branch>_mask` per branch, `(n, mask height, mask width)`.
 
     Args:
         model: a Keras model of `build_model`.
         path: an `.onnx` file.
-        description: kept in the file's metadata, as `model_files.read_description` gives it.
+        description: written to the file's metadata; as `model_files.read_description` returns it.
 
     Raises:
         InputError: the package onnx is not installed, or the file cannot be written.
@@ -72,39 +72,47 @@ def export_onnx(model, path: str | os.PathLike, description: Mapping) -> None:
 
 
 def onnx_package():
-    """The package onnx, which only those need who export.
+    """Import the package onnx, which is an optional dependency.
 
     Raises:
         InputError: it is not installed.
     """
-    lacking = InputError('export needs the package onnx: pip install "knee_attention[onnx]"')
-    with missing_raises(lacking, "onnx"):
+    missing = InputError('export needs the package onnx: pip install "knee_attention[onnx]"')
+    with missing_raises(missing, "onnx"):
         import onnx
     return onnx
 
 
 class _Graph:
-    """Nodes and constant arrays as they gather; tensors are named by the layer they leave."""
+    """The nodes and constant arrays written so far, and the names of the tensors.
+
+    Attributes:
+        nodes: `(operator, (inputs, outputs), attributes)` of every node.
+        arrays: constant arrays by name.
+    """
 
     def __init__(self):
         self.nodes, self.arrays, self._names = [], {}, {}
 
     def name_of(self, tensor) -> str:
+        """The name of a Keras tensor in the ONNX graph."""
         return self._names.setdefault(id(tensor), f"tensor{len(self._names)}")
 
     def add(self, kind: str, inputs: list[str], output: str | None = None, **options) -> str:
+        """Add a node with one output; returns the output's name, a new one by default."""
         output = output or f"inner{len(self.nodes)}"
         self.nodes.append((kind, (inputs, [output]), options))
         return output
 
     def constant(self, array: np.ndarray) -> str:
+        """Add a constant, as float32 unless it has integers; returns its name."""
         name = f"array{len(self.arrays)}"
         whole = np.issubdtype(array.dtype, np.integer)
         self.arrays[name] = array if whole else np.ascontiguousarray(array, np.float32)
         return name
 
     def activate(self, inner: str, layer, axis: int = 1) -> None:
-        """Write a layer's activation, from `inner` to the layer's output."""
+        """Add the activation of a layer, from the tensor `inner` to the layer's output."""
         kinds = {"linear": "Identity", "relu": "Relu", "sigmoid": "Sigmoid", "softmax": "Softmax"}
         kind = kinds[layer.activation.__name__]
         options = {"axis": axis} if kind == "Softmax" else {}
@@ -177,7 +185,7 @@ def _dense(graph, layer) -> None:
 
 
 def _flatten(graph, layer) -> None:
-    # Keras flattens rows, columns, channels; in ONNX' order of axes the channels come first.
+    # Keras flattens in the order rows, columns, channels; in ONNX the channels come first.
     moved = graph.add("Transpose", [graph.name_of(layer.input)], perm=[0, 2, 3, 1])
     graph.add("Flatten", [moved], graph.name_of(layer.output))
 
@@ -221,5 +229,4 @@ _WRITERS = {
     "Rescaling": _rescaling,
     "ZeroPadding2D": _zero_padding,
 }
-"""What writes each kind of layer. Concatenation is of channels, axis 1 in ONNX' order, or of
-vectors, axis 1 as well."""
+"""Writer of each layer type. Concatenation joins channels or vectors; both are axis 1 in ONNX."""

@@ -1,4 +1,4 @@
-"""ONNX files: they grade by onnxruntime, without Keras or TensorFlow."""
+"""Run an exported ONNX file with onnxruntime, without Keras or TensorFlow."""
 
 import json
 import os
@@ -12,27 +12,26 @@ from knee_attention.networks.files.description import check_description
 from knee_attention.networks.files.loaded_file import LoadedFile
 
 DESCRIPTION = "knee_attention"
-"""The entry of a file's metadata in which it describes itself."""
-
+"""Key of the description in a file's metadata."""
 
 EXTERNAL_DATA, DATA_LOCATION = 13, 14
-"""Fields of a TensorProto in onnx.proto that only a tensor in another file has."""
+"""Fields of a TensorProto (onnx.proto) that only occur if its data are in another file."""
 
 DATA_TYPE, FLOAT_DATA, RAW_DATA = 2, 4, 9
-"""Fields of a TensorProto: what its numbers are, and where they may lie."""
+"""Fields of a TensorProto: its data type, and two fields that can contain its values."""
 
 FLOAT, INT64 = 1, 7
-"""The data types that `export_onnx` writes."""
+"""Data types that `export_onnx` writes."""
 
 OPERATOR = 4
-"""The field of a NodeProto that names its operator."""
+"""Field of a NodeProto with the name of its operator."""
 
 OPERATORS = frozenset({
     "Add", "BatchNormalization", "Concat", "Conv", "Div", "Flatten", "Gemm", "Identity", "Max",
     "MaxPool", "Mul", "Pad", "ReduceSum", "Relu", "Sigmoid", "Softmax", "Squeeze", "Sum",
     "Transpose",
 })  # fmt: skip
-"""Those that `export_onnx` writes. With others a graph may run for ever."""
+"""Operators that `export_onnx` writes. A graph with others (such as Loop) may never end."""
 
 INSIDE = {
     "model": {7: "graph", 20: "training", 25: "function"},
@@ -44,33 +43,35 @@ INSIDE = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {},
 }
-"""Which fields of which message of onnx.proto lead to tensors and nodes, and by which message."""
+"""`{message: {field: message in it}}`, for the fields of onnx.proto that lead to tensors and nodes.
+"""
 
 DEEPEST = 100
-"""How many messages may lie inside one another, as protocol buffers have it."""
+"""Largest nesting depth of messages, the limit of protocol buffers."""
 
 
 class OnnxNetwork:
-    """An `.onnx` file of `export_onnx`, ready to grade.
+    """A network of an `.onnx` file, ready to grade.
 
     Args:
-        path: the file.
+        path: a file of `export_onnx`.
 
     Attributes:
-        path, file: the file.
-        description: what the file says of itself.
+        path: the file.
+        file: its `LoadedFile`.
+        description: the description in the file.
 
     Raises:
-        InputError: onnxruntime is not installed; no such file, a damaged one, one of another
-            project, one whose weights lie in other files, or one with operators that are never
-            exported.
+        InputError: onnxruntime is not installed; or no such file, a damaged file, a file of
+            another project, weights in another file, or an operator that `export_onnx` never
+            writes.
     """
 
     def __init__(self, path: str | os.PathLike):
-        # Since 1.29 it reports to its makers, unless it is told not to before it is imported.
+        # onnxruntime 1.29 sends telemetry unless this is set before the import.
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-        lacking = InputError('an .onnx model needs onnxruntime: pip install "knee_attention[onnx]"')
-        with missing_raises(lacking, "onnxruntime"):
+        missing = InputError('an .onnx model needs onnxruntime: pip install "knee_attention[onnx]"')
+        with missing_raises(missing, "onnxruntime"):
             import onnxruntime
         path = Path(path)
         if not path.is_file():
@@ -79,70 +80,74 @@ class OnnxNetwork:
         content = path.read_bytes()
         _refuse_other_content(content, path)
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # what is wrong is said by the exception
-        # Threads that wait in a loop take the processor from those that read the next films.
+        options.log_severity_level = 4  # only fatal errors; exceptions report the others
+        # Threads that spin while they wait slow down the threads that read the next films.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(
                 content, options, providers=onnxruntime.get_available_providers()
             )
         except Exception as error:  # onnxruntime's exceptions have no common base
-            raise InputError(f"{path}: no readable ONNX file ({str(error).splitlines()[0]})"
+            raise InputError(f"{path}: not a readable ONNX file ({str(error).splitlines()[0]})"
                              ) from None
         try:
-            said = self._session.get_modelmeta().custom_metadata_map[DESCRIPTION]
-            self.description = {**json.loads(said)}
+            text = self._session.get_modelmeta().custom_metadata_map[DESCRIPTION]
+            self.description = {**json.loads(text)}
         except (KeyError, RecursionError, TypeError, ValueError):
-            raise InputError(f"{path}: no ONNX file of this project, it does not describe itself"
-                             ) from None
+            raise InputError(f"{path}: not an ONNX file of this project (its metadata have no "
+                             "valid description)") from None
         check_description(self.description, path)
         self._names = [output.name for output in self._session.get_outputs()]
         if not self._is_as_described():
-            raise InputError(f"{path}: its graph is not that of its description; export the model "
+            raise InputError(f"{path}: its graph does not match its description; export the model "
                              "again")
 
     def _is_as_described(self) -> bool:
-        """Whether the graph takes and gives what the description says, as far as it declares it."""
-        said = self.description
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        taken = [(given.name, given.type, given.shape[1:]) for given in inputs]
-        ranks = {given.name: len(given.shape) for given in outputs}
-        wanted = dict.fromkeys(said["outputs"], 2)
-        wanted |= {f"{branch}_mask": 3 for branch in said["branches"]}
-        return taken == [("knee", "tensor(float)", [*said["image_size"], 1])] and ranks == wanted
+        """Whether the graph's input, output names and output ranks match the description."""
+        description = self.description
+        inputs = [(one.name, one.type, one.shape[1:]) for one in self._session.get_inputs()]
+        ranks = {one.name: len(one.shape) for one in self._session.get_outputs()}
+        wanted = dict.fromkeys(description["outputs"], 2)
+        wanted |= {f"{branch}_mask": 3 for branch in description["branches"]}
+        knee = ("knee", "tensor(float)", [*description["image_size"], 1])
+        return inputs == [knee] and ranks == wanted
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Probabilities `(n, 5)` of every output and masks of every branch, by name.
+        """Run the network.
 
         Args:
             images: `(n, height, width, 1)` float32, 0-255.
 
+        Returns:
+            `{name: array}`: probabilities `(n, 5)` of every output and the mask
+            `(n, mask height, mask width)` of every branch.
+
         Raises:
-            InputError: the graph cannot be computed.
+            InputError: onnxruntime cannot run the graph.
         """
         try:
             values = self._session.run(self._names, {"knee": images})
         except Exception as error:  # onnxruntime's exceptions have no common base
-            raise InputError(f"{self.path}: its graph cannot be computed "
+            raise InputError(f"{self.path}: onnxruntime cannot run its graph "
                              f"({str(error).splitlines()[0]})") from None
         return dict(zip(self._names, values, strict=True))
 
 
 def _refuse_other_content(content: bytes, path: Path) -> None:
-    """Refuse what no file of `export_onnx` holds, before onnxruntime reads it.
+    """Refuse a file that `export_onnx` cannot have written, before onnxruntime reads it.
 
-    The package `onnx` could read the file, but takes half a second to import.
+    The package `onnx` could parse the file, but its import takes half a second.
 
     Raises:
-        InputError: weights in another file, an operator that is never exported, weights that are
-            not finite, or a file that cannot be followed.
+        InputError: weights in another file, an operator that `export_onnx` never writes, weights
+            that are not finite, or a file that cannot be parsed.
     """
     finite, operators = True, set()
     try:
         for message, field, value in _fields(memoryview(content)):
             if message == "tensor" and field in (EXTERNAL_DATA, DATA_LOCATION):
-                raise InputError(f"{path}: its weights lie in another file, which is not read; all "
-                                 "of an ONNX file has to be in it")
+                raise InputError(f"{path}: its weights are in another file, which is not read; "
+                                 "export the model to a single file")
             if (message, field) == ("node", OPERATOR):
                 operators.add(bytes(value).decode(errors="replace"))
             if INSIDE[message].get(field) == "tensor":
@@ -150,25 +155,25 @@ def _refuse_other_content(content: bytes, path: Path) -> None:
     except (TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path}: no readable ONNX file") from None
+        raise InputError(f"{path}: not a readable ONNX file") from None
     others = sorted(operators - OPERATORS)
     if others:
-        raise InputError(f"{path}: its graph holds the operator {others[0][:80]!r}, which no "
+        raise InputError(f"{path}: its graph has the operator {others[0][:80]!r}, which no "
                          "exported model has; export the model again")
     if not finite:
-        raise InputError(f"{path}: its weights are not all finite numbers of float32")
+        raise InputError(f"{path}: its weights are not all finite float32 numbers")
 
 
 def _fields(
     content: memoryview, message: str = "model", depth: int = 1
 ) -> Iterator[tuple[str, int, memoryview | int]]:
-    """Every field of an ONNX file in the wire format of protocol buffers, with what lies inside.
+    """Parse the wire format of protocol buffers; nested messages are parsed too.
 
     Yields:
-        The message it is a field of, its number, and its value.
+        for every field: the type of its message, its number, and its value.
 
     Raises:
-        ValueError: it cannot be followed: damaged, too deep, or with groups, which ONNX lacks.
+        ValueError: damaged content, messages nested too deep, or groups, which ONNX does not use.
     """
     if depth > DEEPEST:
         raise ValueError
@@ -194,7 +199,7 @@ def _fields(
 
 
 def _is_finite(tensor: memoryview) -> bool:
-    """Whether a TensorProto holds whole numbers, or float32 ones that are finite."""
+    """Whether a TensorProto contains int64 values or finite float32 values."""
     kind, stored = None, []
     for _, field, value in _fields(tensor, "tensor"):
         if field == DATA_TYPE:
@@ -207,7 +212,7 @@ def _is_finite(tensor: memoryview) -> bool:
 
 
 def _varint(content: memoryview, at: int) -> tuple[int, int]:
-    """A number of seven bits a byte, the lowest first, and the position after it."""
+    """Decode a varint (seven bits per byte, lowest first); returns it and the next position."""
     value = 0
     for position in range(at, min(at + 10, len(content))):
         value |= (content[position] & 127) << 7 * (position - at)

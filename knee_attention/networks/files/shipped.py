@@ -1,19 +1,48 @@
-"""The models that ship with the package, by name."""
+"""Find the file of a model: a path, a run's folder, or the name of a model in the package."""
 
 import os
 from pathlib import Path
 
+from knee_attention.errors import InputError
+from knee_attention.files import RUN_MODEL
+
 FOLDER = Path(__file__).parents[2] / "pretrained"
 DEFAULT = "kneekl-vgg16-multiloss"
-"""What `grade` and `serve` take where no model is named."""
+"""The model that `grade` and `serve` use by default."""
 
 
 def model_path(given: str | os.PathLike) -> Path:
-    """The file of a model that ships with the package, if that is what is named; else the path.
+    """The file of a shipped model, if `given` is the name of one; otherwise `given` as a path.
 
-    A file or folder of that name in the working directory comes first.
+    A file or folder with that name in the working directory takes precedence.
     """
     shipped = FOLDER / f"{given}.h5"
     if Path(given).exists() or Path(given).name != str(given) or not shipped.is_file():
         return Path(given)
     return shipped
+
+
+def existing_model_file(path: str | os.PathLike) -> Path:
+    """The path of a Keras model file.
+
+    Args:
+        path: a file, a run's folder (for its `model.h5`), or the name of a model that ships with
+            the package.
+
+    Raises:
+        InputError: no such file, an ONNX file, an empty file, or a Git LFS pointer.
+    """
+    path = model_path(path)
+    if path.is_dir():
+        path = path / RUN_MODEL
+    if not path.is_file():
+        raise InputError(f"{path}: no such model file")
+    if path.suffix.lower() == ".onnx":
+        raise InputError(f"{path}: an ONNX file can only grade; give the .h5 or .keras file")
+    with path.open("rb") as file:
+        start = file.read(64)
+    if start.startswith(b"version https://git-lfs"):
+        raise InputError(f"{path}: a Git LFS pointer, not the model; run git lfs pull")
+    if not start:
+        raise InputError(f"{path}: the file is empty")
+    return path

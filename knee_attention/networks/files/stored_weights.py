@@ -1,4 +1,4 @@
-"""The stored weights of a model file, looked at before memory is taken for them."""
+"""Check the stored weights of a model file before memory is allocated for them."""
 
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -13,18 +13,18 @@ from knee_attention.errors import InputError
 from knee_attention.files import open_hdf5
 
 MOST_INFLATED = 10
-"""How many times its own size a file's weights may unpack to."""
+"""Largest ratio of the unpacked weights to the size of the file."""
 
 WEIGHTS = "model.weights.h5"
-"""The member of a .keras archive that holds the weights."""
+"""Member of a .keras archive with the weights."""
 
 
 @contextmanager
 def open_weights(path: Path) -> Iterator[h5py.File]:
-    """The HDF5 file of the weights: an `.h5` file itself, or that in a `.keras` archive.
+    """Open the HDF5 file of the weights: an `.h5` file, or the member of a `.keras` archive.
 
     Raises:
-        InputError: it unpacks to far more than the file, or something in it lies elsewhere.
+        InputError: the weights unpack to far more than the file, or the file links to other files.
     """
     content, size = None, path.stat().st_size
     if path.suffix == ".keras":
@@ -33,7 +33,7 @@ def open_weights(path: Path) -> Iterator[h5py.File]:
             content = BytesIO(archive.read(WEIGHTS))
             size = len(content.getbuffer())
     with open_hdf5(path, content) as file:
-        # Keras does not compress, and weights hardly can be: far more numbers than bytes are none.
+        # Keras does not compress weights, so arrays far larger than the file are fake.
         if sum(array.nbytes for array in arrays_in(file)) > MOST_INFLATED * size:
             raise InputError(f"{path}: a damaged model file (its arrays are far larger than the "
                              "file)")
@@ -41,14 +41,14 @@ def open_weights(path: Path) -> Iterator[h5py.File]:
 
 
 def arrays_in(file: h5py.File) -> list[h5py.Dataset]:
-    """Every array of an HDF5 file."""
+    """All arrays of an HDF5 file."""
     found = []
     file.visititems(lambda _, thing: found.append(thing))
     return [thing for thing in found if isinstance(thing, h5py.Dataset)]
 
 
 def backend_of(file: h5py.File) -> str | None:
-    """The Keras backend that an HDF5 file was written on; None where it does not say."""
+    """The Keras backend that wrote an HDF5 file; None if the file does not record it."""
     for group in (file, file.get("model_weights", {})):
         backend = getattr(group, "attrs", {}).get("backend")
         if backend is not None:
@@ -59,13 +59,15 @@ def backend_of(file: h5py.File) -> str | None:
 def arrays_by_layer(
     layer: str, names: Iterable[str | bytes], arrays: Iterable[np.ndarray]
 ) -> dict[str, list[np.ndarray]]:
-    """The arrays that Keras stores for a layer, by layer name; for a model that is a layer of
-    another, as those of `multi_gpu_model` are, by the names of its own layers.
+    """The arrays that Keras stores for a layer, by layer name.
+
+    A nested model (`multi_gpu_model` makes one) is stored as one layer; its arrays are returned by
+    the names of its own layers.
 
     Args:
-        layer: the name of the layer.
-        names: what each array is called, such as `conv1/kernel:0`.
-        arrays: in the same order.
+        layer: name of the layer.
+        names: names of the arrays, such as `conv1/kernel:0`.
+        arrays: the arrays, in the same order.
     """
     names = [name.decode() if isinstance(name, bytes) else name for name in names]
     owners = [name.rpartition("/")[0] for name in names]
@@ -78,7 +80,9 @@ def arrays_by_layer(
 
 
 def refuse_larger(archive: zipfile.ZipFile, name: str, most: int, path: Path) -> None:
-    """Refuse a member of an archive of more than `most` bytes; a small archive may hold gigabytes.
+    """Refuse a member of an archive that unpacks to more than `most` bytes.
+
+    A small archive may unpack to gigabytes.
 
     Raises:
         InputError: it is larger.
@@ -89,10 +93,10 @@ def refuse_larger(archive: zipfile.ZipFile, name: str, most: int, path: Path) ->
 
 
 def refuse_not_finite(layer: str, arrays: Iterable[np.ndarray], path: Path) -> None:
-    """Refuse NaN and infinity. A pool or a ReLU may turn them into numbers that look right.
+    """Refuse NaN and infinity, which a pool or a ReLU may turn into plausible numbers.
 
     Raises:
-        InputError: the weights of this layer hold some.
+        InputError: the weights of this layer contain NaN or infinity.
     """
     if not all(np.isfinite(array).all() for array in arrays if array.dtype.kind == "f"):
         raise InputError(f"{path}: the weights of {layer} are not all finite numbers")

@@ -232,7 +232,7 @@ def test_a_port_in_use_is_one_sentence(refused, model):
 
 def test_a_model_that_is_none_is_one_sentence(refused, tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"no model")
-    assert "no readable ONNX file" in refused("serve", tmp_path / "model.onnx", "--port", 0)
+    assert "not a readable ONNX file" in refused("serve", tmp_path / "model.onnx", "--port", 0)
     assert "no such model file" in refused("serve", tmp_path / "none.onnx", "--port", 0)
     assert "no such model file" in refused("serve", tmp_path / "none.h5")
 

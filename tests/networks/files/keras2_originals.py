@@ -1,4 +1,4 @@
-"""Models as the original code builds them, with the layers of Keras 2, and what they predict."""
+"""Models of the original code, built with Keras 2, and checks of their predictions."""
 
 import numpy as np
 import tf_keras
@@ -14,7 +14,11 @@ def vgg16(size, channels):
 
 
 def antony(kernels, pool=3):
-    """The original code's networks of Antony et al.: `[(filters, kernel size), ...]` a stage."""
+    """A network of Antony et al. as in the original code.
+
+    Args:
+        kernels: `[(filters, kernel size), ...]` for each stage.
+    """
 
     def build(size, channels):
         x = images = tf_keras.Input((*size, channels), name="input")
@@ -40,7 +44,7 @@ def ratio(pair):
 
 
 def original(core, taps, fusion=None, implementation=1, divide=ratio):
-    """A model as the original code builds it, with the layers of Keras 2."""
+    """A model of the original code, built with the layers of Keras 2."""
     layers, vectors = tf_keras.layers, []
     for index, tap in enumerate(taps):
         features = core.get_layer(tap).output
@@ -68,7 +72,7 @@ def original(core, taps, fusion=None, implementation=1, divide=ratio):
 
 
 def trained(model, steps=3):
-    """The model after steps of training, with weights of a size that matters, biases too."""
+    """The model after a few training steps, with weights and biases that affect its outputs."""
     generator = np.random.default_rng(0)
     for weight in model.trainable_weights:
         drawn = generator.normal(size=weight.shape)
@@ -81,7 +85,7 @@ def trained(model, steps=3):
     for _ in range(steps):
         model.train_on_batch(images, [targets] * len(model.outputs))
     for output in model.outputs:
-        # Heads that tell the images apart, as those of a model in use do.
+        # Larger head weights, so that the predictions differ between images.
         head = next(layer for layer in model.layers if layer.output is output)
         vectors = tf_keras.Model(model.input, head.input)(images).numpy()
         kernel = generator.normal(size=head.kernel.shape) / (vectors.std(axis=0) + 1e-3)[:, None]
@@ -91,26 +95,26 @@ def trained(model, steps=3):
 
 
 def pixels(model):
-    """Four grey images of 0-255, of the size and channels the old model takes."""
+    """Four grey 0-255 images in the size and number of channels of the old model."""
     _, height, width, channels = model.input_shape
     images = np.random.default_rng(1).integers(0, 256, (4, height, width, 1)).astype(np.float32)
     return np.repeat(images * np.array([1, 0.7, 0.4, 0.1]).reshape(4, 1, 1, 1), channels, axis=-1)
 
 
 def normalised(images):
-    """What the original code's `preprocess_input` makes of images."""
+    """The images after `preprocess_input` of the original code."""
     return (images - 120.67308000216417) / 75.15477869837049
 
 
 def assert_same_predictions(old, new, outputs):
-    """The old model, given normalised pixels, predicts what the new one does, given raw ones."""
+    """The old model on normalised pixels and the new one on raw pixels agree."""
     images = pixels(old)
     expected = old(normalised(images), training=False)
     expected = expected if isinstance(expected, list) else [expected]
     predicted = new(images[..., :1], training=False)
     assert set(predicted) == set(outputs)
     for name, values in zip(outputs, expected, strict=True):
-        # A comparison of what hardly depends on the image would prove little.
+        # Predictions that hardly depend on the image would make a weak comparison.
         assert np.std(values, axis=0).max() > 0.03
         np.testing.assert_allclose(predicted[name], values, rtol=0, atol=1e-5)
 

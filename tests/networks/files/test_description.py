@@ -1,4 +1,4 @@
-"""A description is checked when a file is read: an entry of a wrong type or range is named."""
+"""Reading a file checks its description; the error names the wrong entry."""
 
 import json
 import math
@@ -97,7 +97,7 @@ def test_pixels_of_the_graph_are_checked_too(model, tmp_path, scale):
             if layer["config"]["name"] == "pixels":
                 layer["config"]["scale"] = scale
         file.attrs["model_config"] = json.dumps(config)
-    with pytest.raises(InputError, match="model.h5: (a damaged model file|no model of this)"):
+    with pytest.raises(InputError, match="model.h5: (a damaged model file|not a model of this)"):
         read_description(path)
 
 

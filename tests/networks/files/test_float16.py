@@ -1,4 +1,4 @@
-"""Weights in 16 bits: half the file, nearly the same answers."""
+"""float16 files: half the size, nearly the same predictions."""
 
 import numpy as np
 import pytest

@@ -75,7 +75,7 @@ def test_resnet50_is_read_by_the_names_of_its_layers(tmp_path):
     (("att1", "att2", "att0"), "early_fusion"),
 ])  # fmt: skip
 def test_branches_may_have_any_order_in_the_file(tmp_path, branches, fusion):
-    """Heads, masks and second convolutions look alike; rows of the fusion follow its order."""
+    """Equal shapes are matched by order; the rows of the fusion layer follow the same order."""
     core = antony_extended((96, 96), 1)
     old = trained(original(core, [ANTONY[name] for name in branches], fusion))
     imported = import_legacy(saved(old, tmp_path, whole=True), "antony_extended",
@@ -136,7 +136,7 @@ def test_nothing_in_a_file_is_executed(tmp_path):
     imported = import_legacy(path, "antony_clsf", ["att0"])
     assert len(imported.file.lambdas) == 1
     assert not (tmp_path / "executed").exists()
-    tf_keras.models.load_model(path)  # Keras 2 itself does execute it: the trap works.
+    tf_keras.models.load_model(path)  # Keras 2 executes the code: the test file works
     assert (tmp_path / "executed").exists()
 
 
@@ -161,8 +161,8 @@ def test_weights_alone_give_the_paper_s_image_size(tmp_path):
         ("antony_extended", ["att0"], r"no layer for its Conv3_1 \[\(3, 3, 64, 96\)"),
         ("antony_extended", ["att2"], r"conv4_1 \[\(3, 3, 96, 128\), \(128,\)\] not found"),
         ("antony_extended", ["att0", "att1"], "not found"),
-        ("vgg19", ["att1"], "expected a backbone of .*Received: 'vgg19'"),
-        ("vgg16", ["att3"], "expected different branches of att0, att1, att2"),
+        ("vgg19", ["att1"], "expected one of the backbones .*Received: 'vgg19'"),
+        ("vgg16", ["att3"], "expected distinct branches from att0, att1, att2"),
     ],
 )
 def test_another_architecture_is_refused_with_what_does_not_fit(
@@ -176,18 +176,18 @@ def test_another_architecture_is_refused_with_what_does_not_fit(
 
 def test_a_size_that_does_not_give_the_masks_is_refused(tmp_path, antony_single):
     path = saved(antony_single, tmp_path, whole=False)
-    with pytest.raises(InputError, match="masks are not those of 128x96 images.*--image-size"):
+    with pytest.raises(InputError, match="masks do not fit 128x96 images.*--image-size"):
         import_legacy(path, "antony_extended", ["att1"], image_size=(128, 96))
     with pytest.raises(InputError, match="at least 96"):
         import_legacy(path, "antony_extended", ["att1"], image_size=(8, 8))
 
 
 def test_the_2x2_pools_of_the_original_antony_clsf_are_refused(tmp_path):
-    # Of 126x126 images both kinds of pools make masks of 15x15.
+    # For 126x126 images, 2x2 and 3x3 pools give masks of the same size, 15x15.
     for size in ((320, 224), (126, 126)):
         old = original(antony_clsf_of_the_code(size, 1), [ANTONY["att0"]])
         for whole in (False, True):
-            with pytest.raises(InputError, match="2x2 pools, this project has the 3x3 pools"):
+            with pytest.raises(InputError, match="2x2 pools, this project uses the 3x3 pools"):
                 import_legacy(saved(old, tmp_path, whole), "antony_clsf", ["att0"])
 
 
@@ -196,7 +196,7 @@ def test_a_spread_that_is_no_longer_ones_is_refused(tmp_path, antony_single):
     [name] = import_legacy(path, "antony_extended", ["att1"]).file.roles["ones"]
     with h5py.File(path, "a") as file:
         file[name][name]["kernel:0"][0, 0, 0, 3] = 1.5
-    with pytest.raises(InputError, match=f"{name} spreads a mask .* by other weights than ones"):
+    with pytest.raises(InputError, match=f"{name} spreads a mask .* weights other than ones"):
         import_legacy(path, "antony_extended", ["att1"])
 
 
@@ -222,15 +222,15 @@ def test_what_is_no_file_of_keras_2_is_refused(tmp_path, antony_single):
     (tmp_path / "empty.h5").touch()
     refused("empty.h5", "the file is empty")
     (tmp_path / "text.h5").write_text("no HDF5")
-    refused("text.h5", "no readable model file")
+    refused("text.h5", "not a readable model file")
     (tmp_path / "pointer.h5").write_text("version https://git-lfs.github.com/spec/v1\n")
     refused("pointer.h5", "Git LFS pointer")
     ours = build_model("antony_extended", ("att1",), "single", (96, 96))
     for name in ("own.h5", "own.keras"):
         save_model(ours, tmp_path / name, {})
-        refused(name, "a model of this project already, it needs no import")
+        refused(name, "already a model of this project; it needs no import")
     ours.save_weights(tmp_path / "own.weights.h5")
-    refused("own.weights.h5", "holds no weights by layer name")
+    refused("own.weights.h5", "no weights with layer names")
     knees = keras.Input((8, 8, 1))
     keras.Model(knees, keras.layers.Conv2D(4, 3)(knees)).save(tmp_path / "foreign.h5")
     refused("foreign.h5", "a model of another project, written by Keras 3")

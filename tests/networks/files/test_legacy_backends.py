@@ -1,4 +1,4 @@
-"""Files of Keras 2 on other backends, with channels first, and of several GPUs."""
+"""Keras 2 files of other backends, of channels_first models, and of multi-GPU models."""
 
 import json
 
@@ -26,7 +26,7 @@ BRANCHES = ("att1", "att2")
 
 @pytest.fixture(scope="module")
 def odd():
-    """A network of two branches for images whose sides are odd."""
+    """A network with two branches for images with odd sides."""
     core = antony_clsf((97, 113), 1)
     return trained(original(core, [ANTONY[branch] for branch in BRANCHES]), steps=1)
 
@@ -36,7 +36,7 @@ def imported(path, size=(97, 113)):
 
 
 def written_on(backend, path):
-    """The file as Keras 2 writes it on another backend, for a model that predicts the same."""
+    """A file of Keras 2 on another backend, for a model with the same predictions."""
     with h5py.File(path, "a") as file:
         root = file["model_weights"] if "model_weights" in file else file
         file.attrs["backend"] = root.attrs["backend"] = np.bytes_(backend)
@@ -59,16 +59,16 @@ def test_a_file_of_each_backend_predicts_what_it_did(tmp_path, odd, backend, who
 
 @pytest.mark.parametrize("backend", ["theano", "cntk"])
 def test_windows_that_lie_elsewhere_are_refused(tmp_path, backend):
-    """Of an even side TensorFlow pads a strided convolution by one less at the top and left."""
+    """For even sides TensorFlow pads a strided convolution one pixel less at the top and left."""
     even = original(antony_clsf((96, 113), 1), [ANTONY[branch] for branch in BRANCHES])
     path = written_on(backend, saved(even, tmp_path, whole=True))
-    with pytest.raises(InputError, match=f"{backend}, which pads the convolution conv1 in another"):
+    with pytest.raises(InputError, match=f"{backend}, which pads the convolution conv1 diff"):
         imported(path, None)
 
 
 def test_another_backend_is_refused(tmp_path, odd):
     path = written_on("mxnet", saved(odd, tmp_path, whole=False))
-    with pytest.raises(InputError, match="weights.hdf5: .*backend 'mxnet', which is not"):
+    with pytest.raises(InputError, match="weights.hdf5: .*Received: 'mxnet'"):
         imported(path)
 
 
@@ -81,7 +81,7 @@ def test_weights_to_start_from_are_turned_as_well(tmp_path, odd):
 
 
 def channels_first(path, **changes):
-    """The configuration of the same network on images with their channels first."""
+    """The configuration of the same network for channels_first images."""
     with h5py.File(path, "a") as file:
         config = json.loads(file.attrs["model_config"])
         for layer in config["config"]["layers"]:
@@ -109,7 +109,7 @@ def test_channels_may_come_first(tmp_path, odd, backend):
 @pytest.mark.parametrize("axis", [-1, 3, [3]])
 def test_a_normalisation_of_columns_is_refused(tmp_path, odd, axis):
     path = channels_first(saved(odd, tmp_path, whole=True), axis=axis)
-    with pytest.raises(InputError, match="old.h5: .*normalises an axis that is not the channels"):
+    with pytest.raises(InputError, match="old.h5: .*does not normalise the channel axis"):
         imported(path)
 
 
@@ -124,7 +124,7 @@ def test_a_mask_with_channels_first_is_the_same_mask():
 
 
 def on_two_gpus(model):
-    """As Keras 2's multi_gpu_model wraps a model: halves of a batch, then put together."""
+    """Wrap a model as `multi_gpu_model` of Keras 2: split the batch, concatenate the outputs."""
     layers = tf_keras.layers
     images = tf_keras.Input(model.input_shape[1:], name="images")
     halves = [layers.Lambda(lambda x, part=part: x[part::2])(images) for part in (0, 1)]

@@ -1,4 +1,4 @@
-"""A model's file that is replaced, before and after its digest is known."""
+"""A model's file is replaced before or after its digest is computed."""
 
 import hashlib
 import os

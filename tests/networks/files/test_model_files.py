@@ -89,9 +89,9 @@ def test_the_code_in_a_file_is_not_run(tmp_path, suffix):
     knee = keras.Input((96, 96, 1), name="knee")
     written = keras.layers.Lambda(lambda x: [x, open(name, "w")][0])
     keras.Model(knee, written(knee)).save(tmp_path / f"model{suffix}")
-    assert trace.exists()  # building it ran the code, so loading it would
+    assert trace.exists()  # building the model runs the code, so loading it would too
     trace.unlink()
-    with pytest.raises(InputError, match="no model of this project"):
+    with pytest.raises(InputError, match="not a model of this project"):
         model_files.load_model(tmp_path / f"model{suffix}")
     assert not trace.exists()
 
@@ -102,9 +102,9 @@ def test_the_code_in_a_file_is_not_run(tmp_path, suffix):
         ("model.h5", None, "no such model file"),
         ("model.h5", b"", "empty"),
         ("model.h5", b"version https://git-lfs.github.com/spec/v1\noid sha256:1", "git lfs pull"),
-        ("model.h5", b"an image, perhaps", "no readable model file"),
+        ("model.h5", b"an image, perhaps", "not a readable model file"),
         ("model.onnx", b"a graph", "can only grade"),
-        ("model.keras", b"PK no zip", "no readable model file"),
+        ("model.keras", b"PK no zip", "not a readable model file"),
     ],
 )
 def test_what_is_no_model_is_said(tmp_path, name, content, message):
@@ -117,7 +117,7 @@ def test_what_is_no_model_is_said(tmp_path, name, content, message):
 
 def test_models_of_other_projects_are_refused(tmp_path):
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(tmp_path / "model.h5")
-    with pytest.raises(InputError, match="no model of this project.*import-legacy"):
+    with pytest.raises(InputError, match="not a model of this project.*import-legacy"):
         model_files.load_model(tmp_path / "model.h5")
 
 
@@ -129,7 +129,7 @@ def test_arrays_that_do_not_fit_are_named(tmp_path):
         name = group.attrs["weight_names"][0]
         del group[name]
         group[name] = np.zeros((3, 3, 32, 64), np.float32)
-    with pytest.raises(InputError, match=r"weights of conv2 do not fit, \[\(3, 3, 32, 64\)"):
+    with pytest.raises(InputError, match=r"weights of conv2 do not fit: .*Received: \[\(3, 3, 32"):
         model_files.load_model(path)
 
 
@@ -205,5 +205,5 @@ def test_an_image_size_no_memory_holds_is_refused(tmp_path):
             if layer["config"]["name"] == "knee":
                 layer["config"]["batch_shape"] = [None, 10**6, 10**6, 1]
         file.attrs["model_config"] = json.dumps(config)
-    with pytest.raises(InputError, match="no model of this project"):
+    with pytest.raises(InputError, match="not a model of this project"):
         model_files.load_model(path)

@@ -14,7 +14,7 @@ from knee_attention.networks.files.onnx_network import OnnxNetwork  # noqa: E402
 
 
 def description(model):
-    """What `read_description` would say of a model; of its pixels, nothing that is checked here."""
+    """A description as `read_description` returns it, with made-up pixel entries."""
     masks = [layer.name for layer in model.layers if layer.name.endswith("_mask")]
     return {
         "backbone": "antony_clsf", "fusion": "multi_loss", "precision": "float32",
@@ -25,7 +25,7 @@ def description(model):
 
 
 def shaken(model):
-    """The model with batch statistics, masks and biases that are not at their beginning."""
+    """Give the model random batch statistics, masks and biases."""
     generator = np.random.default_rng(0)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization) or layer.name.endswith("_mask"):
@@ -104,19 +104,19 @@ def test_what_lies_in_other_files_is_not_read(tmp_path, monkeypatch, place):
         graph.graph.node.insert(0, node)
     path.write_bytes(graph.SerializeToString())
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="model.onnx: its weights lie in another file"):
+    with pytest.raises(InputError, match="model.onnx: its weights are in another file"):
         OnnxNetwork(path)
 
 
 @pytest.mark.parametrize("before", [b"\xa3\x06\xa4\x06", b"\x88\x80\x80\x80\x70\x08"],
                          ids=["a group", "a key of 35 bits"])
 def test_what_cannot_be_followed_is_not_read(tmp_path, before):
-    """onnxruntime can, and behind it weights could lie in another file."""
+    """onnxruntime reads groups, so a group could hide weights in another file."""
     path = tmp_path / "model.onnx"
     model = build_model("antony_clsf", ("att0",), "single", (96, 96))
     export_onnx(model, path, description(model))
     path.write_bytes(before + path.read_bytes())
-    with pytest.raises(InputError, match="model.onnx: no readable ONNX file$"):
+    with pytest.raises(InputError, match="model.onnx: not a readable ONNX file$"):
         OnnxNetwork(path)
 
 
@@ -132,7 +132,7 @@ def test_graphs_too_deep_inside_one_another_are_refused(tmp_path):
             graph = inside(field, graph)
     path = tmp_path / "model.onnx"
     path.write_bytes(inside(7, graph))
-    with pytest.raises(InputError, match="model.onnx: no readable ONNX file"):
+    with pytest.raises(InputError, match="model.onnx: not a readable ONNX file"):
         OnnxNetwork(path)
 
 
@@ -141,11 +141,11 @@ def test_other_files_are_refused(tmp_path):
     with pytest.raises(InputError, match="no such model file"):
         OnnxNetwork(path)
     path.write_bytes(b"no graph")
-    with pytest.raises(InputError, match="no readable ONNX file"):
+    with pytest.raises(InputError, match="not a readable ONNX file"):
         OnnxNetwork(path)
     model = build_model("antony_clsf", ("att0",), "single", (96, 96))
     export_onnx(model, path, description(model) | {"image_size": [64, 64]})
-    with pytest.raises(InputError, match="model.onnx: its graph is not that of its description"):
+    with pytest.raises(InputError, match="model.onnx: its graph does not match its description"):
         OnnxNetwork(path)
 
 
@@ -196,12 +196,12 @@ def test_a_description_that_is_none_is_refused(tmp_path, text):
     graph = onnx.load(path)
     graph.metadata_props[0].value = text
     path.write_bytes(graph.SerializeToString())
-    with pytest.raises(InputError, match="model.onnx: .*does not describe itself"):
+    with pytest.raises(InputError, match="model.onnx: .*no valid description"):
         OnnxNetwork(path)
 
 
 def other_graph(change):
-    """An exported model whose graph was changed afterwards."""
+    """Write an exported model with a changed graph."""
     model = build_model("antony_clsf", ("att0",), "single", (96, 96))
 
     def write(path):
@@ -218,7 +218,7 @@ def rename_input(graph):
 
 
 def grade_by_the_mask(graph):
-    """The output that grades is one number a position, said to be so."""
+    """An output that declares one number per position instead of grades."""
     graph.output[0].CopyFrom(graph.output[1])
     graph.output[0].name = "att0"
     at = next(node for node in graph.node if node.output[0] == "att0")
@@ -240,12 +240,12 @@ def declare_other_input_type(graph):
 )
 def test_a_graph_that_is_not_that_of_its_description_is_refused(tmp_path, change):
     other_graph(change)(tmp_path / "model.onnx")
-    with pytest.raises(InputError, match="model.onnx: (its graph is not that|no readable ONNX)"):
+    with pytest.raises(InputError, match="its graph does not match|not a readable ONNX file"):
         OnnxNetwork(tmp_path / "model.onnx")
 
 
 def test_a_graph_that_cannot_be_computed_says_so(tmp_path):
-    """Its mask is for another grid, which shows only when knees come."""
+    """The mask has another grid, which fails only when the graph runs."""
     def misfit(graph):
         for value in (*graph.input, *graph.output):
             for dimension in value.type.tensor_type.shape.dim[1:3]:
@@ -257,14 +257,14 @@ def test_a_graph_that_cannot_be_computed_says_so(tmp_path):
     whole = onnx.load(path)
     misfit(whole.graph)
     path.write_bytes(whole.SerializeToString())
-    with pytest.raises(InputError, match="model.onnx: (its graph cannot be computed|no readable)"):
+    with pytest.raises(InputError, match="cannot run its graph|not a readable ONNX file"):
         OnnxNetwork(path)(np.zeros((1, 128, 128, 1), np.float32))
 
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("place", ["the graph", "a function"])
 def test_operators_that_are_never_exported_are_refused_before_they_run(tmp_path, place):
-    """A Loop without an end, which onnxruntime would run at once: its values are constants."""
+    """An endless Loop of constants, which onnxruntime would run while it loads the file."""
     path = tmp_path / "model.onnx"
     model = build_model("antony_clsf", ("att0",), "single", (96, 96))
     export_onnx(model, path, description(model))
@@ -284,5 +284,5 @@ def test_operators_that_are_never_exported_are_refused_before_they_run(tmp_path,
     else:
         whole.graph.node.extend([yes, loop])
     path.write_bytes(whole.SerializeToString())
-    with pytest.raises(InputError, match=r"holds the operator '(Constant|Loop)', which"):
+    with pytest.raises(InputError, match=r"has the operator '(Constant|Loop)', which"):
         OnnxNetwork(path)

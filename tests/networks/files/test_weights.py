@@ -19,7 +19,7 @@ from knee_attention.networks.model import build_model
 
 @pytest.fixture
 def notop(tmp_path):
-    """A Keras 2 style weights file of VGG-16 without its top, for colour images."""
+    """A Keras 2 weights file of VGG-16 without its top, for colour images."""
     network = keras.applications.VGG16(include_top=False, weights=None)
     path = tmp_path / "vgg16_notop.h5"
     network.save(path, include_optimizer=False)
@@ -97,7 +97,7 @@ def test_other_branches_are_refused():
         if layer.weights
     }
     alone = build_model("antony_clsf", ("att2",), "single", (96, 96))
-    with pytest.raises(InputError, match="branches are att1, att2, those of the experiment att2"):
+    with pytest.raises(InputError, match="branches att1, att2; the experiment has att2"):
         set_weights_by_layer(alone, weights, "model.h5")
 
 
@@ -115,10 +115,10 @@ def test_what_holds_no_weights_is_refused(tmp_path):
     with pytest.raises(InputError, match="no such model file"):
         read_weights(tmp_path / "none.h5")
     (tmp_path / "text.h5").write_text("version https://git-lfs.github.com/spec/v1\n")
-    with pytest.raises(InputError, match="(Git LFS pointer|no readable model file)"):
+    with pytest.raises(InputError, match="(Git LFS pointer|not a readable model file)"):
         read_weights(tmp_path / "text.h5")
     (tmp_path / "text.keras").write_text("no zip")
-    with pytest.raises(InputError, match="(Git LFS pointer|no readable model file)"):
+    with pytest.raises(InputError, match="(Git LFS pointer|not a readable model file)"):
         read_weights(tmp_path / "text.keras")
 
 
