@@ -146,7 +146,7 @@ def layer_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
     with _damage_told(path), open_weights(path) as file:
         root = file["model_weights"] if "model_weights" in file else file
         turned = backend_of(file) == "theano"
-        named = {}
+        named: dict[str, list[np.ndarray]] = {}
         for layer in root.attrs.get("layer_names", root):
             layer = layer.decode() if isinstance(layer, bytes) else layer
             group = root[layer]
