@@ -1,4 +1,4 @@
-"""The README's light install: grading by ONNX, reports, page and node need no more than it."""
+"""The README's light install suffices for grading by ONNX, reports, page and node."""
 
 import json
 import re
@@ -24,7 +24,7 @@ pytest.importorskip("uvicorn")
 
 ROOT = Path(__file__).parents[1]
 DECODERS = {"pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "simplejpeg"}
-"""They are imported when a film needs them."""
+"""Packages that are imported only when a film needs them."""
 
 USE = """
 import json, sys
@@ -132,7 +132,7 @@ def test_what_it_leaves_out_is_named_where_it_is_needed(folder, package):
                           capture_output=True, env={"PYTHONPATH": str(ROOT)})  # fmt: skip
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1] == (
-        f"knee-attention grade: {package} is not installed, which the light install leaves out: "
+        f"knee-attention grade: {package} is not installed (the light install leaves it out): "
         "pip install knee_attention"
     )
 

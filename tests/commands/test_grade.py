@@ -195,7 +195,7 @@ def test_a_film_is_never_drawn_over(trained, knees, tmp_path, refused, linked):
         pictures.symlink_to(films)
     before = (films / "a.png").read_bytes()
     said = refused("grade", films, "--model", trained / "model.h5", "--overlay", pictures)
-    assert f"{pictures / 'a.png'}: is read here, and would be written over" in said
+    assert f"{pictures / 'a.png'}: this input file would be overwritten" in said
     assert (films / "a.png").read_bytes() == before
 
 

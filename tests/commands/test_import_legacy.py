@@ -59,7 +59,7 @@ def test_what_cannot_be_imported_is_said_in_one_sentence(old, tmp_path, refused)
     path, new = old[0], tmp_path / "new.h5"
     both = ["--backbone", "antony_extended", "--branches", "att1", "att2"]
     assert "ends in .h5 or .keras" in refused("import-legacy", path, tmp_path / "new.onnx", *both)
-    assert "would be written over" in refused("import-legacy", path, path, *both)
+    assert "would be overwritten" in refused("import-legacy", path, path, *both)
     assert "no such model file" in refused("import-legacy", tmp_path / "none.h5", new, *both)
     assert "--chosen att0: expected one of att1, att2" in refused(
         "import-legacy", path, new, *both, *SIZE, "--chosen", "att0"
