@@ -214,7 +214,7 @@ def test_a_film_given_twice_is_reported_once(bright_knee_model, tmp_path, capsys
     shutil.copy(first, tmp_path / "films" / "b.dcm")
     main(["grade", str(first.parent), "--model", str(bright_knee_model), "--dicom",
           str(tmp_path / "out")])  # fmt: skip
-    assert f"not reported: {first.parent / 'b.dcm'}: the same film as {first}" in (
+    assert f"not reported: {first.parent / 'b.dcm'}: the same SOPInstanceUID as {first}" in (
         capsys.readouterr().err
     )
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a_sc.dcm", "a_sr.dcm"]
@@ -241,7 +241,7 @@ def test_a_film_without_a_study_is_graded_and_not_reported(
               str(tmp_path / "out")])  # fmt: skip
     shown = capsys.readouterr()
     assert ended.value.code == 2 and "no film could be reported" in shown.err
-    assert f"not reported: {film}: without a valid {missing}" in shown.err
+    assert f"not reported: {film}: no valid {missing}" in shown.err
     assert len(shown.out.splitlines()) >= 3
 
 

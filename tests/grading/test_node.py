@@ -130,7 +130,7 @@ def test_a_full_queue_is_out_of_resources(node, archive, tmp_path, caplog):
     films = [study_film(tmp_path / f"{n}.dcm", n) for n in range(4)]
     port = node(grader=Grader(Slow()), limit=2)
     assert send(port, *films) == [0, 0, 0xA700, 0xA700]
-    assert caplog.text.count("refused, 2 wait already") == 2
+    assert caplog.text.count("refused, 2 films wait already") == 2
     free.set()
     until(lambda: len(archive.received) == 4)
     assert send(port, *films[2:]) == [0, 0]
@@ -223,7 +223,7 @@ def test_500_damaged_films(node, archive, tmp_path):
 
 def test_a_port_in_use(node, archive, tmp_path):
     other = Node(bright_knee_grader(), ALGORITHM, Archive("A", "127.0.0.1", 1), tmp_path / "other")
-    with pytest.raises(InputError, match=f"port {archive.port} of 127.0.0.1 cannot be had: "):
+    with pytest.raises(InputError, match=f"port {archive.port} of 127.0.0.1 cannot be opened: "):
         other.start("127.0.0.1", archive.port)
 
 

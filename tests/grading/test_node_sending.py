@@ -46,7 +46,7 @@ def test_an_object_at_which_the_archive_breaks_off_keeps_no_other_back(
     assert send(port, *films) == [0] * 3
     until(lambda: len(archive.received) == 5)
     until(lambda: waiting(tmp_path, "reports") == 1)
-    until(lambda: f"broke off the connection at {archive.breaks_off_at}" in caplog.text)
+    until(lambda: f"closed the connection during {archive.breaks_off_at}" in caplog.text)
     archive.breaks_off_at = None
     until(lambda: len(archive.received) == 6)
 
@@ -105,7 +105,7 @@ def test_what_there_is_no_memory_to_send_waits(node, archive, tmp_path, caplog, 
     with monkeypatch.context() as patched:
         patched.setattr("knee_attention.grading.node.archive.dcmread", run_out)
         send(node(), study_film(tmp_path / "film.dcm"))
-        until(lambda: "no memory to send an object" in caplog.text)
+        until(lambda: "not enough memory to send an object" in caplog.text)
     until(lambda: len(archive.received) == 2)
 
 
