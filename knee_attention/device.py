@@ -18,10 +18,10 @@ def gpus() -> list:
     return [name for name in keras.distribution.list_devices() if not name.startswith("cpu")]
 
 
-def choose_precision(asked: str) -> str:
+def choose_precision(precision: str) -> str:
     """The Keras dtype policy for a `--precision`; `auto` is the fastest safe one on this device."""
-    if asked != "auto":
-        return asked
+    if precision != "auto":
+        return precision
     if gpus():
         return "mixed_bfloat16" if _gpu_capability() >= (8, 0) else "mixed_float16"
     if keras.backend.backend() == "jax":  # jaxlib 0.11.2 gives NaN in bfloat16 on a CPU
