@@ -74,7 +74,7 @@ def test_an_input_is_known_by_every_name(tmp_path):
 @pytest.mark.parametrize("backend", ["torch", "nonsense"])
 def test_a_backend_that_is_not_there_is_one_sentence(tmp_path, backend):
     pytest.importorskip("tensorflow")
-    if backend == "torch":  # installed or not, this is what Python finds first
+    if backend == "torch":  # Python finds this file before an installed package
         (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(name='torch')")
     command = [sys.executable, "-m", "knee_attention", "grade", "film.png", "--model", "model.h5"]
     paths = [str(tmp_path), str(Path(__file__).parents[1])]

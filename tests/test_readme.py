@@ -1,4 +1,4 @@
-"""The README's commands name things that exist."""
+"""The README's commands, options and links exist."""
 
 import re
 import subprocess

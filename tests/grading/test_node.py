@@ -1,4 +1,4 @@
-"""The DICOM node: what it takes, what it leaves out, and what it answers."""
+"""The DICOM node: films that it grades or skips, and its answers."""
 
 import threading
 
@@ -162,7 +162,7 @@ def test_a_film_that_fails_for_no_fault_of_its_own_is_kept(node, archive, tmp_pa
 
 
 def test_a_film_that_cannot_be_read_is_kept(node, archive, tmp_path, caplog):
-    """Not one that shows something else."""
+    """A film that shows something else is not kept."""
     noise = np.random.default_rng(0).integers(0, 4096, (64, 64)).astype(np.uint16)
     unreadable = dcmread(study_film(tmp_path / "bits.dcm"))
     unreadable.Rows, unreadable.Columns = noise.shape
@@ -195,7 +195,7 @@ def test_a_film_is_kept_wherever_memory_runs_out(
 
 @pytest.mark.slow
 def test_500_damaged_films(node, archive, tmp_path):
-    """Each is graded or left out, and a whole one after them is graded."""
+    """Each film is graded or skipped, and a whole film after them is graded."""
 
     class OneOutput(BrightKnee):
         description = {"outputs": ["att0"], "image_size": [96, 96]}

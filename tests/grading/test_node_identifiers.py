@@ -1,4 +1,4 @@
-"""SOPInstanceUIDs of films that a DICOM node takes, one after the other and at once."""
+"""SOPInstanceUIDs that a DICOM node accepts, in sequence and in parallel."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""The folder that a node works in, and the sender that empties it."""
+"""The folder of a node's queue, and the sender that empties it."""
 
 import threading
 
@@ -62,7 +62,7 @@ def test_an_archive_without_an_address_is_away(tmp_path, caplog):
 
 
 class EndsMeanwhile(threading.Event):
-    """Somebody asks for the end just before this is cleared."""
+    """The end is set just before the event is cleared."""
 
     def __init__(self, ended):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a DICOM node sends to its archive, and what it keeps when the archive will not have it."""
+"""Reports that a DICOM node sends to its archive, and those that it keeps after a refusal."""
 
 import threading
 
@@ -68,7 +68,7 @@ def test_a_report_that_is_made_again_while_it_is_sent_is_sent_again(tmp_path):
 
 
 def test_the_pause_begins_anew_after_progress(tmp_path, monkeypatch):
-    """And an archive that is away is asked no sooner for what comes meanwhile."""
+    """New reports do not shorten the pause while the archive is unreachable."""
     reports = Spool(tmp_path / "reports", 9)
     sender = Sender(Archive("A", "127.0.0.1", 1), "KNEEATT", reports, tmp_path / "refused")
     steps = [(0, Away), (0, Away), (1, Postponed), (0, Postponed), (0, Away), (2, None)]
@@ -88,7 +88,7 @@ def test_the_pause_begins_anew_after_progress(tmp_path, monkeypatch):
 
 
 class Pauses(threading.Event):
-    """Keeps how long somebody would have waited."""
+    """Records the seconds of each wait."""
 
     def __init__(self):
         super().__init__()

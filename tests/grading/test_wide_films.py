@@ -1,4 +1,4 @@
-"""A film whose pixels are not square is graded as one of square ones, and the grade says so."""
+"""A film with pixels that are not square is resampled before grading, and the grade reports it."""
 
 import json
 
