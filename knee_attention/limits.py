@@ -31,10 +31,11 @@ BOX_KINDS = ("square", "joint")
 larger joint boxes of the public table of OAI films."""
 
 SMALLEST_SIDE = 16
-"""Pixels; a narrower or lower image is refused."""
+"""The smallest side of an image in pixels; smaller images are refused."""
 
 LARGEST_SIDE = 4096
-"""Pixels; a recorded image size above this means a damaged file, and would fill the memory."""
+"""The largest side in pixels that a file may record for its knees. A larger number means a damaged
+file, and its masks would fill the memory."""
 
 
 def digits(number: float) -> str:

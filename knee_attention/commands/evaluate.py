@@ -84,8 +84,7 @@ def run(options) -> None:
     _refuse_other_preparations(saved, options.data)
     for model in saved:
         if options.masks and not model.description["branches"]:
-            raise InputError(f"{model.given}: --masks measures attention, and this network has "
-                             "none")
+            raise InputError(f"{model.given}: a network without attention; leave out --masks")
     labels = _labels(saved)
     source = knee_source(
         saved[0], options.data, options.split, options.limit, options.seed, options.polarity,

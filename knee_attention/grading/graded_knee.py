@@ -19,7 +19,7 @@ class GradedKnee:
         side: the patient's side, `"R"` or `"L"`; None if it is unknown.
         image: `(height, width)` uint8, the knee as the network saw it.
         branches: `{output: (5,)}` probabilities of the grades 0 to 4 by each output.
-        chosen: the output that gives the predicted grade, chosen by validation loss.
+        chosen: the output that gives the predicted grade.
         low_masks: `{branch: (h, w)}` attention masks in 0-1, at the branch's resolution.
         turned: whether the image was a photographic negative, which was inverted.
         place: where the joint was cropped from its film, for a model of crops; None for half a

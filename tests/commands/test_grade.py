@@ -109,7 +109,7 @@ def test_a_picture_replaces_no_radiograph(trained, tmp_path, refused):
     other = tmp_path / "more" / "film.png"
     other.write_bytes(film.read_bytes())
     said = refused("grade", film, "--model", trained / "model.h5", "--overlay", tmp_path / "more")
-    assert "no picture of an earlier grading" in said
+    assert "is not a picture of an earlier grading" in said
     assert other.read_bytes() == film.read_bytes()
     for _ in range(2):  # pictures of an earlier grading are replaced
         grade(film, "--model", trained / "model.h5", "--overlay", tmp_path / "pictures")

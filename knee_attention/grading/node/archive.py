@@ -92,7 +92,7 @@ class Sender:
         pause, logged = 0, set()
         while True:
             came.clear()
-            if ended.is_set():  # checked after `clear`, which would lose an end set before it
+            if ended.is_set():  # after `clear`: an end between check and clear would be lost
                 return
             before = self._taken
             try:

@@ -180,7 +180,7 @@ class Node:
     def _grade_until_ended(self) -> None:
         while True:
             self._film_came.clear()
-            if self._ended.is_set():  # checked after `clear`, which would lose an end set before it
+            if self._ended.is_set():  # after `clear`: an end between check and clear would be lost
                 return
             waiting = self.films.waiting()
             if not waiting:
@@ -199,9 +199,8 @@ class Node:
     def _report(self, path: Path) -> str:
         """Grade a film and queue its report; the result in words, for the log.
 
-        A film that cannot be graded is dropped. It is kept in the folder of refused files if it
-        cannot be read, or if the cause lies outside of it, such as a missing decoder or too little
-        memory.
+        A film that shows no knee to grade is dropped. A film that cannot be read, or fails for
+        another cause, such as a missing decoder or too little memory, moves to the refused ones.
         """
         try:
             film = FileInMemory(path.name, self.films.read(path))
