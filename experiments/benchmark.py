@@ -1,13 +1,13 @@
-"""How fast this machine trains and grades, ours beside the original's Keras 2 model.
+"""Speed of training and inference on this machine, against the original Keras 2 model.
 
     pip install -e ".[bench]"
     python experiments/benchmark.py
 
-Each model is measured in a process of its own, one after the other, in rounds; the fastest step
-counts, because a shared machine can only make a step slower. Inference is measured on whole batches
-and on one knee at a time. `keras2` is VGG-16 att0 + att1 multi-loss as the original code
-builds it, with tf_keras' own layers; without tf_keras it is left out. The share is that of the
-3x3-convolution rate the same machine reaches in the same run and precision.
+Each model runs in its own process, in turn, for several rounds. The fastest step counts, because
+other load on the machine only makes a step slower. Inference is measured on whole batches and on
+single knees. `keras2` is VGG-16 att0 + att1 multi-loss as the original code builds it, with the
+layers of tf_keras; it is skipped if tf_keras is not installed. Percentages are relative to the rate
+of 3x3 convolutions on the same machine in the same run and precision.
 """
 
 import argparse
@@ -44,7 +44,7 @@ SHOWN = {
     "gflop": "a forward pass of an image {:.1f} GFLOP",
 }
 TRAINING_PASSES = 3
-"""A training step costs a forward pass and two of the same size backward."""
+"""A training step costs a forward pass, and a backward pass of twice its size."""
 
 
 def main() -> None:
@@ -53,12 +53,12 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, nargs=2, default=(320, 224), metavar=("H", "W"))
     parser.add_argument("--batch-size", type=int, default=16, metavar="N", help="(default: 16)")
     parser.add_argument("--steps", type=int, default=3, metavar="N",
-                        help="timed steps a round (default: 3)")
+                        help="timed steps per round (default: 3)")
     parser.add_argument("--rounds", type=int, default=2, metavar="N", help="(default: 2)")
     parser.add_argument("--models", nargs="*", choices=MODELS, default=list(MODELS),
-                        help="networks to measure; none at all, to measure splitting alone")
+                        help="networks to measure; none to measure only the splitting of films")
     parser.add_argument("--films", type=int, default=1000, metavar="N",
-                        help="films to split; 0 leaves splitting out (default: 1000)")
+                        help="films to split; 0 skips splitting (default: 1000)")
     parser.add_argument("--workers", type=int, default=2, metavar="N",
                         help="processes that split films (default: 2)")
     options = parser.parse_args()
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def measure_networks(options: argparse.Namespace) -> None:
-    """Print each measurement as it comes; in the end, also after Ctrl-C, a table of the best."""
+    """Print each measurement, and a table of the best at the end or after Ctrl-C."""
     best = {}
     try:
         for number in range(options.rounds):
@@ -85,20 +85,20 @@ def measure_networks(options: argparse.Namespace) -> None:
 
 
 def measure_splitting(options: argparse.Namespace) -> None:
-    """Print how fast split_knees.py is, and how much memory it takes."""
+    """Print the speed of split_knees.py and its memory."""
     from benchmark_split import splitting_speed
 
     speed = splitting_speed(options.films, options.workers)
     print(f"split_knees.py, {options.films} films of 2494x2048, 16 bits, {options.workers} "
-          f"workers: {speed['film_ms']:.0f} ms a film; OpenCV alone decodes one and encodes its "
-          f"knees in {speed['opencv_ms']:.0f} ms on one core: {speed['speed_up']:.2f} times as "
-          "fast")
-    print("memory of its processes over the run, in fifths: "
+          f"workers: {speed['film_ms']:.0f} ms per film; OpenCV alone needs "
+          f"{speed['opencv_ms']:.0f} ms on one core to decode a film and encode its knees: "
+          f"split_knees.py is {speed['speed_up']:.2f} times as fast")
+    print("mean memory of its processes in each fifth of the run: "
           + ", ".join(f"{memory:.0f} MB" for memory in speed["memory_mb"]))
 
 
 def in_own_process(model: str, options: argparse.Namespace) -> dict | None:
-    """One model's measurements; None, with a word about it, where it cannot be measured."""
+    """The measurements of one model; None, and a printed reason, if it fails."""
     command = [sys.executable, NETWORKS, model, "--image-size", *map(str, options.image_size),
                "--batch-size", str(options.batch_size), "--steps", str(options.steps)]
     measured = {}
@@ -117,7 +117,7 @@ def in_own_process(model: str, options: argparse.Namespace) -> dict | None:
 
 
 def better(before: dict | None, now: dict) -> dict:
-    """The best of two rounds, quantity by quantity."""
+    """The better value of each quantity in two rounds."""
     if before is None:
         return now
     lower_is_better = ("first_step", "memory", "augmentation")

@@ -1,10 +1,10 @@
-"""How fast saved models grade: the first knee, a folder of knees, and memory over many files.
+"""Speed and memory of grading: the first knee, a folder of knees, and many files.
 
     pip install -e ".[bench,onnx]"
     python experiments/benchmark_grade.py
 
-The model is VGG-16 att0 + att1 multi-loss at 320x224 with new weights, saved as .h5 and .onnx; for
-memory it is Antony's classification network, because many files are what matters there.
+The model is VGG-16 att0 + att1 multi-loss at 320x224 with new weights, saved as .h5 and .onnx. The
+memory over many files is measured with Antony et al.'s smaller classification network.
 """
 
 import argparse
@@ -33,9 +33,9 @@ def main() -> None:
     """Measure the first grade, the rate over many knees and the memory, and print each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--knees", type=int, default=500, metavar="N",
-                        help="knees to grade against model.predict alone (default: 500)")
+                        help="knees for the comparison with model.predict (default: 500)")
     parser.add_argument("--files", type=int, default=5000, metavar="N",
-                        help="files to watch the memory over (default: 5000)")
+                        help="files for the memory measurement (default: 5000)")
     options = parser.parse_args()
     start_keras()
     with tempfile.TemporaryDirectory() as name:
@@ -46,11 +46,11 @@ def main() -> None:
         keras_only = _seconds([sys.executable, "-c", "import keras"])
         for suffix in (".onnx", ".h5"):
             command = _grade(folder / f"vgg16{suffix}", knees[0])
-            print(f"a knee's grade printed, {suffix}: {_seconds(command):.2f} s "
+            print(f"grading one knee with {suffix}: {_seconds(command):.2f} s "
                   f"(import keras alone: {keras_only:.2f} s)", flush=True)
         ours, alone = _rates(model, folder / "vgg16.h5", knees[: options.knees])
-        print(f"{options.knees} knees from files: {ours:.1f} a second; model.predict on arrays: "
-              f"{alone:.1f}; {ours / alone:.2f} of it", flush=True)
+        print(f"{options.knees} knees from files: {ours:.1f} per second; model.predict on arrays: "
+              f"{alone:.1f} per second; ratio {ours / alone:.2f}", flush=True)
         for number in range(options.files):
             (folder / "many").mkdir(exist_ok=True)
             (folder / "many" / f"{number:05d}.png").hardlink_to(knees[number])
@@ -60,9 +60,9 @@ def main() -> None:
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             memory = memory_while_running(process)
             fifths = [np.mean(part) for part in np.array_split(memory, 5) if len(part)]
-            print(f"{options.files} files, {suffix}: {time.perf_counter() - began:.0f} s, memory "
-                  f"over the run, in fifths: {', '.join(f'{mean:.0f} MB' for mean in fifths)}",
-                  flush=True)
+            print(f"{options.files} files, {suffix}: {time.perf_counter() - began:.0f} s, mean "
+                  "memory in each fifth of the run: "
+                  f"{', '.join(f'{mean:.0f} MB' for mean in fifths)}", flush=True)
 
 
 def _saved(path: Path, backbone: str, branches: tuple[str, ...], fusion: str):
@@ -78,7 +78,7 @@ def _saved(path: Path, backbone: str, branches: tuple[str, ...], fusion: str):
 
 
 def _knees_on_disk(folder: Path, count: int) -> list[Path]:
-    """Prepared phantom knees as PNG files; links to twenty."""
+    """PNG files of prepared phantom knees; all are hard links to twenty files."""
     folder.mkdir()
     paths = [folder / f"{number:05d}.png" for number in range(count)]
     halves = [half for seed in range(10)
@@ -95,7 +95,7 @@ def _grade(model: Path, image: Path) -> list[str]:
 
 
 def _seconds(command: list[str]) -> float:
-    """Wall time of a command, the best of several starts."""
+    """Wall time of a command in seconds, the best of several starts."""
     times = []
     for _ in range(STARTS):
         began = time.perf_counter()
@@ -105,7 +105,7 @@ def _seconds(command: list[str]) -> float:
 
 
 def _rates(model, path: Path, knees: list[Path]) -> tuple[float, float]:
-    """Knees a second from files through the grader, and through model.predict alone."""
+    """Knees per second: from files by the grader, and from arrays by model.predict."""
     from knee_attention import device, load_grader
 
     grader = load_grader(path)

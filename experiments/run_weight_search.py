@@ -1,4 +1,4 @@
-"""The search for the weights of a multi-loss, w0 and w1 from 0.5 to 1.0 (section 3.3).
+"""The search for the loss weights w0 and w1 of a multi-loss network, 0.5 to 1.0 (section 3.3).
 
     python experiments/run_weight_search.py --data DIR --backbone antony_clsf --workers 2
 """

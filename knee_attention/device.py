@@ -1,7 +1,7 @@
-"""What the networks run on, and the precision and compilation that are fastest there.
+"""The device that networks run on, and its fastest precision and compilation.
 
-Measured on VGG-16 multi-loss at 320x224 (REPRODUCTION.md): on a CPU with bfloat16 instructions
-`mixed_bfloat16` trains twice as fast as float32, on one without it is slower; XLA slows TensorFlow
+Measured on VGG-16 multi-loss at 320x224 (REPRODUCTION.md): `mixed_bfloat16` trains twice as fast as
+float32 on a CPU with bfloat16 instructions, and slower on a CPU without them. XLA slows TensorFlow
 down on CPUs.
 """
 
@@ -14,14 +14,14 @@ import keras
 
 
 def gpus() -> list:
-    """The GPUs the Keras backend sees."""
+    """The GPUs that the Keras backend sees."""
     return [name for name in keras.distribution.list_devices() if not name.startswith("cpu")]
 
 
-def choose_precision(asked: str) -> str:
-    """The Keras dtype policy for `--precision`; `auto` takes the fastest one that is safe here."""
-    if asked != "auto":
-        return asked
+def choose_precision(precision: str) -> str:
+    """The Keras dtype policy for a `--precision`; `auto` is the fastest safe one on this device."""
+    if precision != "auto":
+        return precision
     if gpus():
         return "mixed_bfloat16" if _gpu_capability() >= (8, 0) else "mixed_float16"
     if keras.backend.backend() == "jax":  # jaxlib 0.11.2 gives NaN in bfloat16 on a CPU
@@ -30,8 +30,10 @@ def choose_precision(asked: str) -> str:
 
 
 def choose_jit_compile(devices: int = 1) -> bool:
-    """Whether to compile with XLA: JAX knows nothing else, TensorFlow gains on GPUs alone, and
-    cannot compile a step that several devices share.
+    """Whether to compile with XLA.
+
+    JAX always does. TensorFlow gains on GPUs only, and cannot compile a step that several devices
+    share.
     """
     return keras.backend.backend() == "jax" or (bool(gpus()) and devices == 1)
 
@@ -46,7 +48,7 @@ def cpu_has_bfloat16() -> bool:
 
 
 def _gpu_capability() -> tuple[int, int]:
-    """CUDA compute capability of the first GPU; (0, 0) where there is none to ask for."""
+    """The CUDA compute capability of the first GPU; (0, 0) if the backend does not know it."""
     if keras.backend.backend() == "jax":
         text = str(getattr(_first_of_jax(), "compute_capability", "0.0"))
         return tuple(int(part) for part in text.split(".")[:2])
@@ -54,7 +56,7 @@ def _gpu_capability() -> tuple[int, int]:
 
 
 def _gpu_name() -> str | None:
-    """What the maker calls the first GPU, where the backend knows."""
+    """The product name of the first GPU; None if the backend does not know it."""
     if keras.backend.backend() == "jax":
         return getattr(_first_of_jax(), "device_kind", None)
     return _first_of_tensorflow().get("device_name")

@@ -1,21 +1,21 @@
-"""What the user gave cannot be used: one exception, and one for a single image."""
+"""Exceptions for input that cannot be used: files, folders, options and single images."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 class InputError(ValueError):
-    """A file, folder or option that cannot be used; the message is one clear sentence."""
+    """A file, folder or option cannot be used; the message is one sentence for the user."""
 
 
 class ImageError(InputError):
-    """One image that cannot be read or prepared; the work goes on without it.
+    """One image cannot be read or prepared; the caller skips it and continues.
 
     Args:
         path: the file, as the user would name it.
-        reason: what is wrong with it, without the file's name.
-        passing: whether the reason may pass with the file as it is: a decoder that is not
-            installed, a disk that does not answer.
+        reason: what is wrong, without the file's name.
+        passing: whether the same file may work later, because the cause lies outside of it: a
+            missing decoder, a disk that does not answer.
     """
 
     def __init__(self, path, reason: str, passing: bool = False):
@@ -26,15 +26,17 @@ class ImageError(InputError):
 
 
 class UnreadableError(ImageError):
-    """An image whose file is damaged, or in a form that cannot be read here: nobody knows what it
-    shows, where any other `ImageError` is about what it shows."""
+    """The file of an image is damaged, or its format cannot be read here.
+
+    Any other `ImageError` is about what the image shows.
+    """
 
 
 @contextmanager
 def missing_raises(refusal: InputError, *packages: str) -> Iterator[None]:
-    """Raise `refusal` if the block imports one of these packages and it is not installed.
+    """Raise `refusal` if the block imports one of `packages` and it is not installed.
 
-    A lack of any other package is a fault of the installation, which this sentence would hide.
+    Any other missing package is a fault of the installation; its `ModuleNotFoundError` passes.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and files that are read as nothing but themselves."""
+"""Reading and writing files: atomic writes, JSON, CSV, and HDF5 without external links."""
 
 import csv
 import errno
@@ -16,41 +16,40 @@ if TYPE_CHECKING:
     import h5py
 
 RUN_MODEL = "model.h5"
-"""The model in a run's folder, which is meant where the folder is named for it."""
+"""The model file in a run's folder. A command that takes a model also takes the folder."""
 
 KEPT_OF_NAME = 60
-"""Characters; a file's name has at most 255 bytes, and a character up to four of them."""
+"""Characters of a name that its temporary name keeps. A file name has at most 255 bytes, and a
+character up to four."""
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-"""What writing fails with when the disk, a quota or a limit is full; no file is named with it."""
+"""Errors of a full disk, quota or size limit. They name no file."""
 
 FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
-"""How text begins that a spreadsheet runs as a formula, or that was escaped (OWASP, "CSV
+"""The start of text that a spreadsheet runs as a formula, escaped or not (OWASP, "CSV
 Injection")."""
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
-"""Text that a spreadsheet reads as a number, whatever its sign."""
+"""Text that a spreadsheet reads as a number, with or without a sign."""
 
 
 @contextmanager
 def written_whole(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a path beside `path` to write to; it takes the name `path` when the block ends well.
+    """Yield a temporary path beside `path`, and rename it to `path` when the block succeeds.
 
-    What was written is on the disk before it is renamed, so that after a power cut the name leads
-    to the old content or to the new one.
-
-    The temporary name keeps the suffix, because Keras and OpenCV choose the format by it, and no
-    more than the end of a long name, which has to have room for what is put before it.
+    The content is on the disk before the file is renamed. After a power cut, `path` has either its
+    old content or the new one. The temporary name keeps the suffix, by which Keras and OpenCV
+    choose the format.
 
     Raises:
-        InputError: the file cannot be written, for want of room or of a place.
+        InputError: the file cannot be written there, or the disk is full.
     """
     path = Path(path)
     make_folder(path.parent)
     beside = path.with_name(f".{os.getpid()}.{path.name[-KEPT_OF_NAME:]}")
     try:
         yield beside
-        # What was made read-only, as a link to such a file is, cannot be opened to write.
+        # A read-only file, or a link to one, cannot be opened for writing.
         with beside.open("r+b" if os.access(beside, os.W_OK) else "rb") as file:
             os.fsync(file.fileno())
         os.replace(beside, path)
@@ -64,10 +63,10 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def make_folder(path: str | os.PathLike) -> None:
-    """Make a folder and those above it, unless it is there.
+    """Create a folder and its parents if they do not exist.
 
     Raises:
-        InputError: it cannot be made; said before work begins that would be lost.
+        InputError: it cannot be created.
     """
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
@@ -78,24 +77,24 @@ def make_folder(path: str | os.PathLike) -> None:
 
 
 def keep_inputs(inputs: Iterable[Path], outputs: Iterable[Path]) -> None:
-    """Refuse to write over what is read, under whatever name; asked before anything is written.
+    """Refuse to overwrite an input file, also through a link or another name.
 
     Args:
         inputs: files that are read.
         outputs: files that will be written.
 
     Raises:
-        InputError: an output is an input; it names the first one.
+        InputError: an output is an input; the message names the first one.
     """
     read = {_identity(path) for path in inputs} - {None}
     for path in outputs:
         if _identity(path) in read:
-            raise InputError(f"{path}: is read here, and would be written over; choose another "
-                             "place to write to")
+            raise InputError(f"{path}: this input file would be overwritten; choose another "
+                             "output")
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """What a file's names and links have in common; None where there is no file."""
+    """Device and inode, which all names of a file share; None if there is no file."""
     try:
         status = path.stat()
     except OSError:
@@ -104,16 +103,16 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def write_json(path: str | os.PathLike, content: dict) -> None:
-    """Write `content` as readable JSON, whole or not at all."""
+    """Write `content` as indented JSON, atomically."""
     with written_whole(path) as beside:
         beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def read_json(path: str | os.PathLike) -> dict:
-    """Read a JSON file that holds names and values.
+    """Read a JSON file that holds an object.
 
     Raises:
-        InputError: no such file, or a damaged one.
+        InputError: the file does not exist or is damaged.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -122,7 +121,7 @@ def read_json(path: str | os.PathLike) -> dict:
     except ValueError as error:
         raise InputError(f"{path}: a damaged file ({error})") from None
     if not isinstance(content, dict):
-        raise InputError(f"{path}: a damaged file, it does not hold names and values")
+        raise InputError(f"{path}: a damaged file, not a JSON object")
     return content
 
 
@@ -130,17 +129,17 @@ def read_json(path: str | os.PathLike) -> dict:
 def open_hdf5(
     path: str | os.PathLike, content: BinaryIO | None = None
 ) -> Iterator["h5py.File"]:
-    """Open an HDF5 file to read, if all that it holds lies in itself.
+    """Open an HDF5 file for reading, unless it refers to data in other files.
 
-    HDF5 would follow links and file names to whatever else the user may read.
+    HDF5 would follow such references to any file that the user may read.
 
     Args:
-        path: the file.
-        content: the HDF5 file itself, where it lies inside the file `path`.
+        path: the file, which messages name.
+        content: the HDF5 data, if they lie inside the file `path`, such as a `.keras` archive.
 
     Raises:
-        InputError: something in it lies in another file.
-        OSError and others: as h5py says that the file is damaged, or none of HDF5.
+        InputError: some of its data lie in another file.
+        OSError and others: h5py's errors for a damaged file or another format.
     """
     import h5py
 
@@ -155,15 +154,15 @@ def open_hdf5(
         found = elsewhere("", file) or file.visititems(elsewhere)
         if found:
             raise InputError(f"{path}: {found.strip('/')} lies in another file, which is not read; "
-                             "all of an HDF5 file has to be in it")
+                             "store all data in this file")
         yield file
 
 
 def files_below(folder: Path, output: Path | None = None) -> list[Path]:
-    """Every file below a folder but hidden ones, sorted.
+    """All files below a folder except hidden ones, sorted.
 
-    Linked folders are followed, after the folder itself; no folder is listed twice, none that
-    `folder` lies in, and not `output`.
+    Linked folders are followed, but each folder is listed once. The parents of `folder` and
+    `output` are left out.
 
     Raises:
         InputError: a folder cannot be read.
@@ -173,7 +172,7 @@ def files_below(folder: Path, output: Path | None = None) -> list[Path]:
     files, to_list = [], [folder]
 
     def refuse(error: OSError):
-        raise InputError(f"{error.filename}: {error.strerror}; what lies there would be missing")
+        raise InputError(f"{error.filename}: {error.strerror}; its files would be missing")
 
     for start in to_list:
         for place, folders, names in os.walk(start, onerror=refuse):
@@ -189,15 +188,17 @@ def files_below(folder: Path, output: Path | None = None) -> list[Path]:
 
 
 def remove_remains(paths: Iterable[Path]) -> None:
-    """Remove those files that a killed run had begun: they have names `written_whole` gives."""
+    """Remove the temporary files of `written_whole` that a killed process left among `paths`."""
     for path in paths:
         if re.match(r"\.\d+\..+", path.name) and not path.is_dir():
             path.unlink(missing_ok=True)
 
 
 def write_table(path: Path, columns: list[str], rows: Iterable[dict]) -> None:
-    """Write rows as a CSV file, whole or not at all; what a row lacks is left blank. Text that a
-    spreadsheet would take for a formula is escaped, as `escaped` has it.
+    """Write rows as a CSV file, atomically.
+
+    Missing cells are left blank. Text that a spreadsheet would run as a formula is escaped, see
+    `escaped`.
 
     Raises:
         InputError: the file cannot be written there.
@@ -209,14 +210,12 @@ def write_table(path: Path, columns: list[str], rows: Iterable[dict]) -> None:
 
 
 def open_table(path: Path) -> TextIO:
-    """A CSV file to write. A file's name may hold bytes that are no UTF-8; they are written as they
-    are.
-    """
+    """Open a CSV file for writing. Bytes of file names that are not UTF-8 are written unchanged."""
     return path.open("w", newline="", encoding="utf-8", errors="surrogateescape")
 
 
 class TableWriter(csv.DictWriter):
-    """A writer of CSV files that escapes the cells that a spreadsheet would run as formulas."""
+    """A CSV writer that escapes cells which a spreadsheet would run as formulas."""
 
     def writerow(self, rowdict):
         return super().writerow({name: escaped(cell) for name, cell in rowdict.items()})
@@ -227,16 +226,16 @@ class TableWriter(csv.DictWriter):
 
 
 def table_rows(file: TextIO) -> list[dict[str, str]]:
-    """The rows of an open CSV file, without the escapes of `TableWriter`; a cell that is not there
-    is blank.
+    """The rows of an open CSV file, without the escapes of `TableWriter`; missing cells are blank.
     """
     rows = csv.DictReader(file, restval="")
     return [{name: unescaped(cell) for name, cell in row.items()} for row in rows]
 
 
 def escaped(cell):
-    """A cell as it is written: an apostrophe goes before text that begins like a formula, such as
-    the name of a file. Numbers stay numbers.
+    """A cell as it is written: text that starts like a formula gets an apostrophe before it.
+
+    Numbers stay numbers.
     """
     if not isinstance(cell, (str, os.PathLike)):
         return cell
@@ -245,6 +244,6 @@ def escaped(cell):
 
 
 def unescaped(cell):
-    """A cell that was written by way of `escaped`, as it was before."""
+    """The original cell of one that `escaped` wrote."""
     is_escaped = isinstance(cell, str) and cell.startswith("'") and FORMULA.match(cell)
     return cell[1:] if is_escaped else cell

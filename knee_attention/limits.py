@@ -1,42 +1,43 @@
-"""Choices, sizes and limits that several rooms share."""
+"""Choices, sizes and limits that several subpackages share."""
 
 POLARITIES = ("auto", "as-is")
-"""What to do about photographic negatives: turn them, or leave every image as it is."""
+"""Photographic negatives are inverted (auto), or every image stays as it is."""
 
 VIEWS = ("auto", "bilateral", "single", "crop")
-"""What an image shows: both knees, one, or the crop of a joint; or that is to be found out."""
+"""What an image shows: both knees, one knee, or the crop of a joint; auto detects it."""
 
 SPLIT_METHODS = ("auto", "middle")
-"""Where a film of both knees is cut: in the gap between the legs, or in the middle (section 4)."""
+"""Where a film of both knees is cut: in the gap between the legs (auto), or in the middle (section
+4)."""
 
 CROPS = ("half", "square", "antony")
-"""What is cut out of a film for a knee: half of the film (the paper's), or its joint alone, as the
-public set has it or as Antony's networks take it."""
+"""What is cut out of a film for each knee: half of the film (the paper's way), a square around the
+joint (as in the public set), or the crop that Antony's networks take."""
 
 FITS = ("stretch", "pad")
-"""How a knee is brought to a size: stretched (the paper's), or with its proportions, on black."""
+"""How a knee is resized: stretched (the paper's way), or in proportion and padded with black."""
 
 EQUALIZATIONS = ("hist", "clahe", "none")
-"""How grey values are spread: by the whole histogram (the paper's), by tiles, or not at all."""
+"""Histogram equalisation: of the whole image (the paper's way), by tiles (CLAHE), or none."""
 
 KNEE_SIZE = (320, 224)
 """Height and width of a prepared knee in pixels (section 4)."""
 
 LOCALISER_SIDE = 256
-"""Height and width in pixels of what the joint localiser takes."""
+"""Height and width of the joint localiser's input in pixels."""
 
 BOX_KINDS = ("square", "joint")
-"""What the boxes of a table are: squares as the crops of the public set, or joint boxes as in the
-public table of OAI films, which are a little larger."""
+"""What the boxes of a table enclose: squares like the crops of the public set, or the slightly
+larger joint boxes of the public table of OAI films."""
 
 SMALLEST_SIDE = 16
-"""An image narrower or lower than this many pixels holds no knee."""
+"""The smallest side of an image in pixels; smaller images are refused."""
 
 LARGEST_SIDE = 4096
-"""No knee has more pixels a side: a file that asks for them is damaged, and the masks of such
-images alone would fill the memory."""
+"""The largest side in pixels that a file may record for its knees. A larger number means a damaged
+file, and its masks would fill the memory."""
 
 
 def digits(number: float) -> str:
-    """The shortest text that `float` reads as this very number: 0.5, 1, 0.1234561."""
+    """The shortest text that `float` reads as exactly this number: 0.5, 1, 0.1234561."""
     return repr(float(number)).removesuffix(".0")

@@ -1,6 +1,7 @@
-"""How a command begins, and how it fails: what the user reads is what concerns them.
+"""Start and failure of commands: quiet imports, signals, and errors as one sentence.
 
-What is done here to the process (descriptors, signals, loggers, warning filters) only commands do.
+These functions change process state (file descriptors, signals, loggers, warning filters). Only
+commands call them.
 """
 
 import io
@@ -19,17 +20,17 @@ from typing import BinaryIO
 from knee_attention.errors import InputError
 
 LEFT_OUT = frozenset({"tensorflow", "keras", "sklearn", "h5py", "pandas", "matplotlib"})
-"""Packages that the README's light install does without; any other that is missing is a fault."""
+"""Packages that the README's light install leaves out."""
 
 
 def start_keras() -> None:
-    """Import Keras and look for GPUs; native chatter (oneDNN, missing CUDA) is held back.
+    """Import Keras and look for GPUs, without the native log lines (oneDNN, missing CUDA).
 
-    For commands alone: it swaps file descriptor 2 for a moment, holds Ctrl-C back meanwhile and
-    quiets two loggers, which is no library's business.
+    For commands only: it replaces file descriptor 2 and delays Ctrl-C during the import, and it
+    quiets two loggers.
 
     Raises:
-        InputError: the variable KERAS_BACKEND names what is not installed.
+        InputError: the variable KERAS_BACKEND names a backend that is not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     asked = os.environ.get("KERAS_BACKEND")
@@ -42,31 +43,32 @@ def start_keras() -> None:
         if not asked:
             raise
         raise InputError(f"KERAS_BACKEND is {asked!r}, which cannot be used ({error}); install it, "
-                         "or name tensorflow or jax") from None
-    # TensorFlow warns of several models' graphs in one process; ours are each traced once. Keras
-    # calls .h5 a legacy format at every save, by the logger absl; here it is asked for.
+                         "or set tensorflow or jax") from None
+    # TensorFlow warns about retracing when a process uses several models; each is traced once here.
+    # Keras warns through absl, at every save, that .h5 is a legacy format; we use it on purpose.
     for name in ("tensorflow", "absl"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def start_for(model: str | os.PathLike) -> None:
-    """Import what a model file needs to grade: nothing for `.onnx`, else Keras.
+    """Import Keras if the model file needs it: all do except `.onnx`.
 
     Raises:
-        InputError: as `start_keras` does.
+        InputError: see `start_keras`.
     """
     if Path(model).suffix.lower() != ".onnx":
         start_keras()
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, which a command takes as it takes Ctrl-C: it ends its workers and tidies up."""
+    """SIGTERM arrived. A command handles it like Ctrl-C: it ends its workers and tidies up."""
 
 
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """Have Ctrl-C and SIGTERM wait for the end of the block: among what Keras imports there is code
-    that swallows any exception, and the work would go on as if nobody had asked it to end.
+    """Delay Ctrl-C and SIGTERM until the block ends.
+
+    Some packages that Keras imports catch every exception, so the command would not end.
     """
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     if threading.current_thread() is not threading.main_thread() or None in before.values():
@@ -86,7 +88,7 @@ def _interrupts_held_back() -> Iterator[None]:
 
 @contextmanager
 def _termination_raised() -> Iterator[None]:
-    """Have SIGTERM raise `Terminated` in the block, once: a second one would break off the end."""
+    """Raise `Terminated` in the block at the first SIGTERM; later ones do not interrupt the end."""
     unhandled = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     if threading.current_thread() is not threading.main_thread() or not unhandled:
         yield
@@ -105,7 +107,7 @@ def _termination_raised() -> Iterator[None]:
 
 @contextmanager
 def _native_stderr_held_back() -> Iterator[None]:
-    """Catch what is written to file descriptor 2; show it only if the block fails."""
+    """Hold back all output on file descriptor 2; show it if the block fails."""
     sys.stderr.flush()
     held = _file_without_a_name()
     if held is None:
@@ -126,8 +128,9 @@ def _native_stderr_held_back() -> Iterator[None]:
 
 
 def _file_without_a_name() -> BinaryIO | None:
-    """A file to write to and read from: in memory where the system can, else in the folder for
-    temporary files; None where there is none that can be written.
+    """An anonymous file: in memory if the system can, else in the folder for temporary files.
+
+    None if that folder cannot be written.
     """
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("stderr"), "w+b")
@@ -138,10 +141,9 @@ def _file_without_a_name() -> BinaryIO | None:
 
 
 def ignore_dicom_warnings() -> None:
-    """Have Python pass over what pydicom and highdicom warn of: real archives break the standard
-    in harmless ways, and what is not harmless is an error.
+    """Ignore the warnings of pydicom and highdicom, which real archives cause in harmless ways.
 
-    For commands and their worker processes alone, because the filters are the whole process's.
+    For commands and their worker processes only: the filters hold for the whole process.
     """
     ours = r"knee_attention\.(films|grading)\.dicom"
     warnings.filterwarnings("ignore", module=rf"(pydicom|highdicom|{ours})\b")
@@ -149,12 +151,14 @@ def ignore_dicom_warnings() -> None:
 
 @contextmanager
 def command_line(program: str) -> Iterator[None]:
-    """Turn an `InputError`, what the system refuses, or the lack of a package of `LEFT_OUT` into
-    one sentence and exit code 2; Ctrl-C and SIGTERM into a word and 130 or 143.
+    """Turn errors in the block into one sentence and an exit code.
+
+    `InputError`, `OSError` and a missing package of `LEFT_OUT` give 2, Ctrl-C gives 130, SIGTERM
+    143, and a closed pipe 141 without a sentence. Other errors pass.
     """
     ignore_dicom_warnings()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be no text
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file name may not be valid text
     try:
         with _termination_raised():
             yield
@@ -165,10 +169,10 @@ def command_line(program: str) -> Iterator[None]:
         package = (error.name or "").partition(".")[0]
         if package not in LEFT_OUT:
             raise
-        print(f"{program}: {package} is not installed, which the light install leaves out: pip "
+        print(f"{program}: {package} is not installed (the light install leaves it out): pip "
               "install knee_attention", file=sys.stderr)  # fmt: skip
         raise SystemExit(2) from None
-    except BrokenPipeError:  # the reader, such as head, has seen enough
+    except BrokenPipeError:  # the reader, such as head, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(141) from None
     except OSError as error:

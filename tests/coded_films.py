@@ -1,4 +1,4 @@
-"""One small film in every codec that is read, whole and damaged, for tests."""
+"""One small film in every supported codec, whole and damaged."""
 
 import base64
 import io
@@ -55,20 +55,19 @@ HIGH_THROUGHPUT = base64.b64decode(
     "qu7542qB9fyjG3lQBQAUhNAHHgAEAGEAQIYAEQEAAgDw6AAFdMvoehoqlztus9dF2iUsq3EtZMbpj4MleTTLWEeq7H"
     "PosBgyt/dKtixvjQ29rZ5NIxeDcCXJJ6Jtnh6vA//Z"
 )
-"""A 16-bit image of 32 rows and 48 columns, encoded by OpenJPH, for which no encoder is at hand."""
+"""A 16-bit image of 32 rows and 48 columns, encoded by OpenJPH, which the tests do not install."""
 
 
 @dataclass(frozen=True)
 class Codec:
-    """A way in which a film is coded.
+    """A film in one codec.
 
     Attributes:
-        name: what it is called.
+        name: the codec's name.
         decoder: the library that decodes it here.
-        coded: the film, as the codec has it.
-        film: makes of coded data the content of a file.
-        ended: makes coded data that break off look as if they ended there; None if the codec has
-            nothing at an image's end.
+        coded: the encoded film.
+        film: turns encoded data into the content of a file.
+        ended: adds an end mark to truncated data; None if the codec has no end mark.
     """
 
     name: str
@@ -78,7 +77,7 @@ class Codec:
     ended: Callable[[bytes], bytes] | None = None
 
     def damaged(self) -> Iterator[tuple[str, bytes]]:
-        """Kinds of damage, and contents of files that have it."""
+        """Kinds of damage, each with the content of a damaged file."""
         size = len(self.coded)
         generator = np.random.default_rng(0)
         for kind, kept in CUTS.items():
@@ -99,11 +98,11 @@ class Codec:
 
 CUTS = {"cut at a third": 1 / 3, "cut at half": 1 / 2, "cut at 97%": 0.97}
 
-END_BEHIND = "cut, with an end put behind"
+END_BEHIND = "cut, with an end mark added"
 
 
 def encoded(suffix: str, image: np.ndarray, *settings: int) -> bytes:
-    """What OpenCV encodes."""
+    """An image encoded by OpenCV."""
     return cv2.imencode(suffix, image, settings)[1].tobytes()
 
 
@@ -115,7 +114,7 @@ def tiff(image: np.ndarray, compression: str) -> bytes:
 
 
 def dicom_around(syntax: str, bits: int, shape: tuple[int, int]) -> Callable[[bytes], bytes]:
-    """Makes DICOM files of coded data, which become their one frame."""
+    """A function that makes a DICOM file with encoded data as its only frame."""
     coded = b"the coded data"
     with TemporaryDirectory() as folder:
         path = write_dicom(Path(folder, "film"), np.zeros(shape, np.uint16), bits)
@@ -143,7 +142,7 @@ def frame(syntax: str, **options: object) -> bytes:
 
 
 def not_encapsulated(syntax: str) -> bytes:
-    """A DICOM file without compressed frames, the same each time; its pixels come last."""
+    """A DICOM file without compressed frames, the same at each call, with its pixels last."""
     with TemporaryDirectory() as folder:
         path = write_dicom(Path(folder, "film"), FILM)
         dataset = dcmread(path)
@@ -154,7 +153,7 @@ def not_encapsulated(syntax: str) -> bytes:
 
 
 def ended_png(broken: bytes) -> bytes:
-    """A PNG file whose data are those of one that broke off."""
+    """A complete PNG file with the data of a truncated one."""
     data, place = b"", 8
     while place < len(broken):
         size, kind = struct.unpack_from(">I4s", broken, place)
@@ -168,19 +167,19 @@ def ended_png(broken: bytes) -> bytes:
 
 
 def ended_webp(broken: bytes) -> bytes:
-    """A WebP file that broke off with its sizes put right (RFC 9649 2.4)."""
+    """A truncated WebP file with corrected sizes (RFC 9649 2.4)."""
     broken = broken[: len(broken) // 2 * 2]
     sizes = struct.pack("<I", len(broken) - 8), struct.pack("<I", len(broken) - 20)
     return broken[:4] + sizes[0] + broken[8:16] + sizes[1] + broken[20:]
 
 
 def ended(broken: bytes) -> bytes:
-    """Data of any JPEG that broke off, with the end of an image behind."""
+    """Truncated data of any JPEG codec with an end-of-image marker."""
     return broken + END_OF_IMAGE
 
 
 def codecs() -> list[Codec]:
-    """Every codec that is read."""
+    """All supported codecs."""
     opencv, turbo = "OpenCV", "simplejpeg"
     found = [
         Codec("PNG, 8 bits", opencv, encoded(".png", FILM_8), ended=ended_png),
@@ -217,7 +216,7 @@ def codecs() -> list[Codec]:
 
 
 def _dicom_frames() -> list[tuple[str, str, str, int, bytes]]:
-    """Name, decoder, transfer syntax, bits and coded film of each compressed DICOM file."""
+    """Name, decoder, transfer syntax, bits and encoded film of each compressed DICOM file."""
     libjpeg, openjpeg = "pylibjpeg-libjpeg", "pylibjpeg-openjpeg"
     eight = encoded(".jpg", FILM_8)
     fine = encoded(".jpg", FILM_8, cv2.IMWRITE_JPEG_QUALITY, 95)
@@ -249,4 +248,4 @@ TIFF_COMPRESSIONS = {
     "PackBits": "packbits",
     "JPEG": "jpeg",
 }
-"""By Pillow's names."""
+"""TIFF compressions by Pillow's names."""

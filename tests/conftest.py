@@ -1,4 +1,4 @@
-"""Quiet TensorFlow, and small inputs that the tests make themselves."""
+"""Quiet TensorFlow, and fixtures with small inputs."""
 
 import os
 import sys
@@ -18,9 +18,9 @@ from knee_attention.films.radiograph import resize_knee
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Real films and tables, which are no part of this repository. Where there are none, skip.
+    """The folder of real films and tables, which are not in this repository; skips without them.
 
-    KNEE_ATTENTION_REAL_DATA names their folder; by default `shared/data` beside the clone.
+    KNEE_ATTENTION_REAL_DATA names the folder (default: `shared/data` beside the clone).
     """
     beside = Path(__file__).parents[2] / "shared" / "data"
     folder = Path(os.environ.get("KNEE_ATTENTION_REAL_DATA", beside))
@@ -30,7 +30,7 @@ def real_data() -> Path:
 
 
 def blob_knee(grade: int, generator: np.random.Generator, size=(96, 96)) -> np.ndarray:
-    """A grey picture whose bright bar is the wider the higher the grade."""
+    """A grey image with a bright bar that is wider for a higher grade."""
     image = generator.integers(0, 60, size).astype(np.uint8)
     middle = size[0] // 2
     image[middle - 3 * grade - 2 : middle + 3 * grade + 2, 10:-10] = 200
@@ -39,7 +39,7 @@ def blob_knee(grade: int, generator: np.random.Generator, size=(96, 96)) -> np.n
 
 @pytest.fixture
 def knee_folder(tmp_path):
-    """A data folder: 20 training, 10 validation and 10 test knees of five persons a split."""
+    """A data folder: 20 training, 10 validation and 10 test knees of five persons per split."""
     generator = np.random.default_rng(0)
     for split, count in (("train", 4), ("validation", 2), ("test", 2)):
         for grade in range(5):
@@ -53,7 +53,7 @@ def knee_folder(tmp_path):
 
 @pytest.fixture(params=["link", "raw storage", "virtual"])
 def elsewhere(request, tmp_path):
-    """Has a data set of an HDF5 group lie in another file, in each way that HDF5 knows."""
+    """Moves a data set of an HDF5 group into another file, in each way that HDF5 supports."""
 
     def move(group: h5py.Group, name: str) -> None:
         values = group[name][()]
@@ -76,7 +76,7 @@ def elsewhere(request, tmp_path):
 
 @pytest.fixture
 def full_disk():
-    """A block in which no file grows beyond 2 kB: writing fails as on a disk that is full."""
+    """A context in which no file can exceed 2 kB: writing fails as on a full disk."""
     resource = pytest.importorskip("resource")
 
     @contextmanager
@@ -93,7 +93,7 @@ def full_disk():
 
 @pytest.fixture
 def largest_file():
-    """A context in which the system lets no file grow over a number of bytes, as a full disk."""
+    """A context in which no file can exceed a number of bytes, as on a full disk."""
     resource = pytest.importorskip("resource")
 
     @contextmanager
@@ -119,7 +119,7 @@ def small_knees():
 
 @pytest.fixture
 def refused(capsys):
-    """Runs a command that must end with code 2; gives the one sentence it says on stderr."""
+    """Runs a command that must end with code 2; returns its one sentence on stderr."""
 
     def run(command, *arguments):
         with pytest.raises(SystemExit) as ended:
@@ -134,7 +134,7 @@ def refused(capsys):
 
 @pytest.fixture
 def refused_import(monkeypatch):
-    """Has a package be as one that is not installed."""
+    """Makes the import of a package fail, as if it were not installed."""
 
     def refuse(package: str) -> None:
         for name in [name for name in sys.modules if name.split(".")[0] == package]:

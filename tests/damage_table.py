@@ -1,4 +1,4 @@
-"""What happens to a damaged film of every codec, as a table of films/damaged_films.md.
+"""A table of how damaged films of every codec are read, in films/damaged_films.md.
 
     python tests/damage_table.py
 
@@ -17,16 +17,16 @@ from knee_attention.films.inputs import FileInMemory, open_image
 TABLE = Path(__file__).parent / "films" / "damaged_films.md"
 KINDS = (*CUTS, END_BEHIND, "bit flipped", "60 bytes changed")
 
-HEAD = f"""# Supported formats, and the handling of damaged files
+HEAD = f"""# Supported formats and damaged files
 
-`python tests/damage_table.py` writes this table, and `test_damaged_films.py` checks it. The damage
-is in the compressed data. The rest of a DICOM file is intact, unless it is uncompressed or
-deflated. The end that is appended is the codec's end marker; sizes and checksums of PNG and WebP
-are corrected. A bit is flipped at 8 places in the middle, 60 bytes are changed at 2 places.
+`python tests/damage_table.py` writes this table, and `test_damaged_films.py` checks it. The encoded
+data are damaged. A DICOM file around them is intact, unless it is uncompressed or deflated. The end
+mark is that of the codec; sizes and checksums of PNG and WebP files are corrected. One bit is
+flipped in 8 files, and 60 bytes are changed in 2 files, in the middle of the data.
 
-- refused: every such file causes an error that names it.
-- some refused: the others are valid data of the codec, so the damage cannot be detected.
-- read: the codec has neither checksum nor redundancy, so all such files are read.
+- refused: every such file gives an error that names the file.
+- some refused: some damaged data are a valid image of the codec, so the damage cannot be detected.
+- read: the codec has neither checksums nor redundancy, so all such files are read.
 
 | format | decoder | whole | {" | ".join(KINDS)} |
 |---|---|---|{"---|" * len(KINDS)}
@@ -34,7 +34,7 @@ are corrected. A bit is flipped at 8 places in the middle, 60 bytes are changed 
 
 
 def outcome(contents: list[bytes]) -> str:
-    """What happens to files: refused, read, or some refused; a dash if there are none."""
+    """`refused`, `read` or `some refused` for a list of files; `-` for an empty list."""
     refused = 0
     for content in contents:
         try:
@@ -47,7 +47,7 @@ def outcome(contents: list[bytes]) -> str:
 
 
 def table() -> str:
-    """The table's text."""
+    """The text of the Markdown table."""
     rows = []
     for codec in codecs():
         files = defaultdict(list)
@@ -59,5 +59,5 @@ def table() -> str:
 
 
 if __name__ == "__main__":
-    logging.disable()  # pydicom's of every damaged frame
+    logging.disable()  # pydicom logs every damaged frame
     TABLE.write_text(table(), encoding="utf-8")

@@ -17,7 +17,7 @@ def write_dicom(
     compression: str | None = None,
     **elements: object,
 ) -> Path:
-    """Write an image as a DICOM file; `elements` are further ones by keyword, None leaves out."""
+    """Write an image as a DICOM file; `elements` adds elements by keyword; None removes one."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = DIGITAL_X_RAY
     meta.MediaStorageSOPInstanceUID = generate_uid()
@@ -59,7 +59,7 @@ def view_code(value: str, meaning: str = "a view", scheme: str = "SCT") -> Datas
 
 
 def lookup_table(entries: np.ndarray, bits: int) -> Dataset:
-    """An item of a VOI LUT sequence that begins at 0."""
+    """An item of a VOI LUT sequence that starts at 0."""
     item = Dataset()
     item.LUTDescriptor = [len(entries), 0, bits]
     item.LUTData = entries.tolist()

@@ -1,11 +1,11 @@
-"""JPEG data (ISO 10918-1) for which no encoder is at hand, for tests."""
+"""JPEG data (ISO 10918-1) of kinds that the installed libraries do not encode."""
 
 import struct
 
 import numpy as np
 
 END_OF_IMAGE = b"\xff\xd9"
-"""Of JPEG, JPEG-LS and JPEG 2000."""
+"""The end marker of JPEG, JPEG-LS and JPEG 2000."""
 
 
 def segment(marker: int, content: bytes) -> bytes:
@@ -14,7 +14,7 @@ def segment(marker: int, content: bytes) -> bytes:
 
 
 def jpeg_12_bit(coded: bytes) -> bytes:
-    """JPEG data of 12 bits from grey ones of 8: the steps are 16 times as large (B.2.4.1)."""
+    """12-bit JPEG data from 8-bit grey data: quantisation steps are 16 times as large (B.2.4.1)."""
     table = coded.index(b"\xff\xdb")
     steps = 16 * np.frombuffer(coded[table + 5 : table + 69], np.uint8).astype(int)
     before, header = coded[:table], coded.index(b"\xff\xc0")
@@ -23,13 +23,13 @@ def jpeg_12_bit(coded: bytes) -> bytes:
 
 
 def jpeg_lossless(image: np.ndarray, bits: int, predictor: int, rows_together: int = 0) -> bytes:
-    """Lossless JPEG data (ISO 10918-1 H.1), every category with a code of 5 bits.
+    """Lossless JPEG data (ISO 10918-1 H.1), with a 5-bit code for every category.
 
     Args:
         image: `(height, width)`.
-        bits: of a pixel.
+        bits: bits per pixel.
         predictor: 1 to 7 (table H.1).
-        rows_together: between two restarts; 0 for none.
+        rows_together: rows between two restart markers; 0 for no markers.
     """
     height, width = image.shape
     values = image.astype(int)
@@ -55,7 +55,7 @@ def jpeg_lossless(image: np.ndarray, bits: int, predictor: int, rows_together: i
 
 
 def _code(difference: int) -> str:
-    """The bits of a difference: those of its category, and its own (ISO 10918-1 F.1.2.1.1)."""
+    """The bits of a difference: its category's code, then its value (ISO 10918-1 F.1.2.1.1)."""
     category = abs(int(difference)).bit_length()
     low = int(difference) if difference > 0 else int(difference) + (1 << category) - 1
     return f"{category:05b}" + (f"{low:0{category}b}" if 0 < category < 16 else "")

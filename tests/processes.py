@@ -1,4 +1,4 @@
-"""Processes that tests send signals to."""
+"""Processes for tests of signals."""
 
 import signal
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ ENDING = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def heeding_signals() -> Iterator[None]:
-    """Let processes that are started in the block end by SIGINT and SIGTERM.
+    """Processes that start in the block react to SIGINT and SIGTERM.
 
-    A process inherits which signals are ignored, and a shell starts `pytest &` with SIGINT ignored.
+    A process inherits the ignored signals, and a shell starts `pytest &` with SIGINT ignored.
     """
     ignored = [number for number in ENDING if signal.getsignal(number) is signal.SIG_IGN]
     try:

@@ -1,4 +1,4 @@
-"""The arithmetic of the benchmark; its timings are for people to read."""
+"""The arithmetic of the benchmark scripts."""
 
 import argparse
 import importlib.util

@@ -1,4 +1,4 @@
-"""What is told of a device, and the precision that is chosen for it."""
+"""The description of a device, and the precision that it gets."""
 
 import pytest
 
@@ -19,11 +19,11 @@ def test_bfloat16_on_a_processor_is_left_to_tensorflow(monkeypatch, backend, bfl
 
 
 @pytest.mark.parametrize(
-    ("found", "name", "said"),
+    ("found", "name", "shown"),
     [(["gpu:0"], "NVIDIA H100 80GB HBM3", "1 GPU (NVIDIA H100 80GB HBM3)"),
      (["gpu:0", "gpu:1"], None, "2 GPUs")],
 )  # fmt: skip
-def test_gpus_are_counted_and_named(monkeypatch, found, name, said):
+def test_gpus_are_counted_and_named(monkeypatch, found, name, shown):
     monkeypatch.setattr(device, "gpus", lambda: found)
     monkeypatch.setattr(device, "_gpu_name", lambda: name)
-    assert device.describe_device() == said
+    assert device.describe_device() == shown

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and bad ones in one sentence."""
+"""Files are written atomically; a file that cannot be used gives one sentence."""
 
 import os
 import subprocess
@@ -66,7 +66,7 @@ def test_an_input_is_known_by_every_name(tmp_path):
     os.link(tmp_path / "film.png", tmp_path / "twin.png")
     for name in ("film.png", "link.png", "twin.png", "nowhere/../film.png"):
         (tmp_path / "nowhere").mkdir(exist_ok=True)
-        with pytest.raises(InputError, match="would be written over"):
+        with pytest.raises(InputError, match="would be overwritten"):
             keep_inputs([tmp_path / "film.png"], [tmp_path / "new.png", tmp_path / name])
     keep_inputs([tmp_path / "film.png", tmp_path / "none.png"], [tmp_path / "none.png"])
 
@@ -74,7 +74,7 @@ def test_an_input_is_known_by_every_name(tmp_path):
 @pytest.mark.parametrize("backend", ["torch", "nonsense"])
 def test_a_backend_that_is_not_there_is_one_sentence(tmp_path, backend):
     pytest.importorskip("tensorflow")
-    if backend == "torch":  # installed or not, this is what Python finds first
+    if backend == "torch":  # Python finds this file before an installed package
         (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(name='torch')")
     command = [sys.executable, "-m", "knee_attention", "grade", "film.png", "--model", "model.h5"]
     paths = [str(tmp_path), str(Path(__file__).parents[1])]
@@ -96,7 +96,7 @@ def test_a_folder_that_cannot_be_read_is_said_and_not_passed_over(tmp_path, monk
         return real(place)
 
     monkeypatch.setattr(os, "scandir", scandir)
-    with pytest.raises(InputError, match="shut: Permission denied; what lies there would be"):
+    with pytest.raises(InputError, match="shut: Permission denied; its files would be missing"):
         files_below(tmp_path)
 
 

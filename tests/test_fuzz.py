@@ -1,4 +1,4 @@
-"""Damaged files of every kind: a result, or an error with a type; never a crash or a hang."""
+"""Damaged files of every kind give a result or a known error, never a crash or a hang."""
 
 import cv2
 import numpy as np
@@ -12,11 +12,11 @@ from knee_attention.phantoms.film import phantom_film
 
 MUTATIONS = 2000
 HEADER = 4096
-"""Bytes at a file's start that are changed more often than others: most structure lies there."""
+"""Bytes at the start of a file, most of its structure, which are changed more often."""
 
 
 def mutations(content: bytes, count: int = MUTATIONS):
-    """Copies of a file cut short, with bits flipped, bytes changed, or a stretch overwritten."""
+    """Copies of a file, truncated, or with bits flipped, bytes changed or a range replaced."""
     for seed in range(count):
         generator = np.random.default_rng(seed)
         changed = np.frombuffer(content, np.uint8).copy()
@@ -49,7 +49,7 @@ def model_file(tmp_path_factory):
 
 
 class EveryGrade:
-    """A network that costs nothing, so that reading is what is tested."""
+    """A trivial network, so that the test covers the reading of files."""
 
     description = {"outputs": ["att0"], "image_size": [96, 96]}
 
@@ -59,7 +59,7 @@ class EveryGrade:
 
 
 def graded_or_refused(paths):
-    """How many of the files were graded, and how many refused by an ImageError."""
+    """The numbers of graded files and of files refused by an ImageError."""
     graded = refused = 0
     grader = Grader(EveryGrade())
     for path in paths:

@@ -1,4 +1,4 @@
-"""Ctrl-C ends a command with a word, however early it comes."""
+"""Ctrl-C and SIGTERM end a command with one word, also during its imports."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The house as DESIGN has it: who may import whom; every arrow of the package is held."""
+"""Layers of the package: which subpackage may import which."""
 
 import ast
 from pathlib import Path
@@ -18,13 +18,13 @@ MAY_IMPORT = {
 MAY_IMPORT["runs"] = {*GROUND, *MAY_IMPORT}
 MAY_IMPORT["grading"] = MAY_IMPORT["runs"] - {"runs"}
 MAY_IMPORT["commands"] = {*GROUND, *MAY_IMPORT}
-"""For each room, the modules and rooms its files may import besides itself."""
+"""For each subpackage, the modules and subpackages that it may import."""
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 def imported(path, top_level_only=False):
-    """Modules a file imports; those of `from a import b` as `a` and `a.b`."""
+    """The modules that a file imports; `from a import b` gives `a` and `a.b`."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     found = set()
     for node in tree.body if top_level_only else ast.walk(tree):
@@ -36,7 +36,7 @@ def imported(path, top_level_only=False):
 
 
 def arrows():
-    """`{file relative to the package: rooms and ground modules it imports}`."""
+    """`{file relative to the package: subpackages and ground modules that it imports}`."""
     known = {*GROUND, *MAY_IMPORT}
     return {
         path.relative_to(PACKAGE): {
@@ -54,7 +54,7 @@ def room(path):
 
 def test_the_house_has_these_rooms_and_no_more():
     marks = ("__", "py.typed")
-    files = {"pretrained"}  # holds models, no modules
+    files = {"pretrained"}  # model files, no modules
     shown = {path.stem for path in PACKAGE.iterdir() if not path.name.startswith(marks)}
     assert shown == {*GROUND, *MAY_IMPORT, *files}
     assert len(shown) <= 16
@@ -80,7 +80,7 @@ def test_the_ground_imports_no_room():
 
 
 def test_no_module_imports_itself_by_a_detour():
-    """Circles over all imports, also those inside of functions."""
+    """Import cycles, including imports inside functions."""
     names = {
         "knee_attention." + ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
         for path in FILES

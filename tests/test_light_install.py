@@ -1,4 +1,4 @@
-"""The README's light install: grading by ONNX, reports, page and node need no more than it."""
+"""The README's light install suffices for grading by ONNX, reports, page and node."""
 
 import json
 import re
@@ -24,7 +24,7 @@ pytest.importorskip("uvicorn")
 
 ROOT = Path(__file__).parents[1]
 DECODERS = {"pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "simplejpeg"}
-"""They are imported when a film needs them."""
+"""Packages that are imported only when a film needs them."""
 
 USE = """
 import json, sys
@@ -72,14 +72,14 @@ def listed() -> set[str]:
 
 
 def with_what_they_need(names: set[str]) -> set[str]:
-    """Packages and, all the way down, what they need without their extras."""
+    """Packages and all their dependencies, without extras."""
     known, to_look_at = set(), set(names)
     while to_look_at:
         name = to_look_at.pop()
         known.add(name)
         try:
             needs = metadata.requires(name) or []
-        except metadata.PackageNotFoundError:  # another OpenCV of the same content is installed
+        except metadata.PackageNotFoundError:  # another OpenCV package is installed
             continue
         needed = {re.split(r"[^\w.-]", need)[0] for need in needs if "extra ==" not in need}
         to_look_at |= {need.lower().replace("_", "-") for need in needed} - known
@@ -88,7 +88,7 @@ def with_what_they_need(names: set[str]) -> set[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A film as PNG and as DICOM, and a model."""
+    """A folder with a film as PNG and as DICOM, and with a model."""
     from dicom_files import write_dicom
 
     from knee_attention.networks.files.onnx_export import export_onnx
@@ -110,7 +110,7 @@ def folder(tmp_path_factory):
 
 
 def test_nothing_else_is_needed(folder):
-    """All else that is installed here is as if it were not."""
+    """All other packages behave as if they were not installed."""
     allowed = with_what_they_need(listed()) | {"opencv-python"}
     homes = {
         module: {home.lower().replace("_", "-") for home in packages}
@@ -132,7 +132,7 @@ def test_what_it_leaves_out_is_named_where_it_is_needed(folder, package):
                           capture_output=True, env={"PYTHONPATH": str(ROOT)})  # fmt: skip
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1] == (
-        f"knee-attention grade: {package} is not installed, which the light install leaves out: "
+        f"knee-attention grade: {package} is not installed (the light install leaves it out): "
         "pip install knee_attention"
     )
 

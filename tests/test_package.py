@@ -1,3 +1,5 @@
+"""The names and the version of the package."""
+
 import ast
 import inspect
 import subprocess
@@ -39,8 +41,14 @@ def test_public_names_exist():
         _ = knee_attention.nothing
 
 
-def test_type_checkers_are_told_the_same_names():
+def test_the_command_prints_the_version():
+    command = [sys.executable, "-m", "knee_attention", "--version"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert shown.strip() == knee_attention.__version__
+
+
+def test_type_checkers_see_the_same_names():
     tree = ast.parse(inspect.getsource(knee_attention))
     [block] = [node for node in tree.body if isinstance(node, ast.If)]
-    told = {alias.asname: statement.module for statement in block.body for alias in statement.names}
-    assert told == knee_attention._HOMES
+    seen = {alias.asname: statement.module for statement in block.body for alias in statement.names}
+    assert seen == knee_attention._HOMES

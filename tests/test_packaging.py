@@ -1,4 +1,4 @@
-"""What setup.py packs: nothing of the package is left behind, and a source distribution builds."""
+"""setup.py packs the whole package, and a source distribution builds."""
 
 import shutil
 import subprocess
@@ -18,7 +18,7 @@ FILES = ("LICENSE", "README.md", "REPRODUCTION.md", "requirements.txt", "setup.p
 
 
 def setup(folder: Path, *arguments) -> str:
-    """Run setup.py there; what it says."""
+    """Run setup.py in a folder; returns its output."""
     command = [sys.executable, "setup.py", "-q", *map(str, arguments)]
     ended = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr[-1000:]
@@ -26,14 +26,14 @@ def setup(folder: Path, *arguments) -> str:
 
 
 def files_in(folder: Path) -> set[str]:
-    """Every file below but compiled ones, relative to the folder."""
+    """All files below a folder except compiled ones, relative to it."""
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     return {file for file in files if not file.endswith(".pyc")}
 
 
 @pytest.fixture
 def unpacked(tmp_path):
-    """A source distribution, made of a copy of this clone and unpacked."""
+    """An unpacked source distribution of a copy of this clone."""
     clone = tmp_path / "clone"
     for folder in ("knee_attention", *SCRIPTS_AND_TESTS):
         shutil.copytree(ROOT / folder, clone / folder)

@@ -1,7 +1,7 @@
-"""What commit b0c4dd4 wrote loads, grades and goes on.
+"""Files written by commit b0c4dd4 load, grade and resume.
 
-samples/make_samples.py says how it was made. Runs, models, training sets and journals are on users'
-disks, and none of them may need the code that wrote it.
+samples/make_samples.py wrote them. Users have runs, models, training sets and journals on disk, and
+later versions must still read them.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ KNEES_AS_BEFORE = ("--size", "48", "32", "--fit", "pad")
 
 @pytest.fixture
 def samples(tmp_path):
-    """The samples, unpacked, with their paths those of this folder."""
+    """The unpacked samples, with their paths adapted to this folder."""
     with tarfile.open(SAMPLES) as archive:
         archive.extractall(tmp_path, filter="data")
     for path in tmp_path.rglob("*"):
@@ -37,12 +37,12 @@ def samples(tmp_path):
 
 @pytest.fixture
 def expected(samples):
-    """What the earlier code read and graded."""
+    """The values and grades of the earlier code."""
     return json.loads((samples / "expected.json").read_text())
 
 
 def command(script: str, *arguments) -> None:
-    """Run a command line of data_prep in this process."""
+    """Run a command of data_prep in this process."""
     spec = importlib.util.spec_from_file_location(script, ROOT / "data_prep" / f"{script}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -50,7 +50,7 @@ def command(script: str, *arguments) -> None:
 
 
 def states(folder: Path) -> dict[Path, tuple[int, int]]:
-    """Every image below, and what tells whether it was written again."""
+    """The images below a folder, each with values that change if it is written again."""
     status = {path: path.stat() for path in folder.rglob("*.png")}
     return {path: (known.st_ino, known.st_mtime_ns) for path, known in status.items()}
 
@@ -125,7 +125,7 @@ def test_split_knees_finds_its_work_done_and_refuses_other_options(samples, caps
 
 
 def test_split_knees_goes_on_in_the_middle_of_a_line(samples):
-    """As a power failure leaves it: the journal's last line is half there."""
+    """The journal's last line is incomplete, as after a power failure."""
     films, knees = samples / "films", samples / "knees"
     journal, before = knees / ".journal.jsonl", states(knees)
     text = journal.read_text()

@@ -1,21 +1,26 @@
-"""The scripts of the tables: file name, docstring and experiment say the same."""
+"""The scripts of the tables: file name, docstring, experiment and published runs agree."""
 
 import importlib.util
 import subprocess
 import sys
 import time
 from pathlib import Path
+from statistics import mean
 
 import pytest
 
 from knee_attention.commands.scripts.experiment import main
 from knee_attention.evidence.paper import PAPER_TABLE_1, PAPER_TABLE_2
+from knee_attention.kl import REGRESSION
 from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.finished.publishing import read_published
 
 FOLDER = Path(__file__).parents[1] / "experiments"
 NAMES = [f"{backbone}_{variant}" for backbone, row in PAPER_TABLE_1.items() for variant in row]
 
 BASELINES = [name for name, variant in PAPER_TABLE_2 if variant == "baseline"]
+DEVICES = {"H100": "an H100", "2-core CPU": "2 CPU cores"}
+"""Devices of published runs, fastest first: part of the recorded name, and words."""
 
 
 def script(name):
@@ -25,32 +30,84 @@ def script(name):
     return module
 
 
+@pytest.fixture(scope="module")
+def published():
+    """`{experiment: {accuracies in %, trainings, image size, minutes, device}}` of kneeKL224."""
+    runs = read_published(FOLDER / "results" / "kneekl224")
+    return {name: numbers(trainings) for name, trainings in runs.items()}
+
+
+def numbers(trainings):
+    """Mean accuracies, and the minutes of the fastest training on the fastest device."""
+    minutes = {}
+    for training in trainings:
+        [words] = [DEVICES[part] for part in DEVICES if part in training.environment["device"]]
+        minutes[words] = min(minutes.get(words, float("inf")), training.minutes)
+    device = next(words for words in DEVICES.values() if words in minutes)
+    return {
+        "accuracies": {
+            output: 100 * mean(training.outputs[output]["accuracy"] for training in trainings)
+            for output in trainings[0].outputs
+        },
+        "trainings": len(trainings),
+        "image_size": trainings[0].experiment["image_size"],
+        "minutes": max(1, round(minutes[device])),
+        "device": device,
+    }
+
+
+def paper_sentence(table, accuracies):
+    """The sentence of a docstring on the paper's accuracies, `{output: percent}`."""
+    shown = in_words({output: f"{accuracy:g}%" for output, accuracy in accuracies.items()})
+    return f"Paper (Table {table}): accuracy {shown}."
+
+
+def our_sentence(known, outputs):
+    """The sentence of a docstring on our accuracies by these outputs."""
+    if known is None:
+        return "Here: not trained."
+    shown = in_words({output: f"{known['accuracies'][output]:.1f}%" for output in outputs})
+    several = known["trainings"] > 1
+    count = f"mean of {known['trainings']} trainings" if several else "1 training"
+    minutes = "1 minute" if known["minutes"] == 1 else f"{known['minutes']} minutes"
+    return (f"Here (kneeKL224 validation, {'x'.join(map(str, known['image_size']))} pixels, "
+            f"{count}): {shown}; {minutes} on {known['device']}.")
+
+
+def in_words(accuracies):
+    """`att0 64.3%, att1 63.2%`; of one output only the number."""
+    if len(accuracies) == 1:
+        return next(iter(accuracies.values()))
+    return ", ".join(f"{output} {shown}" for output, shown in accuracies.items())
+
+
 def test_there_are_twenty():
     files = (path for backbone in PAPER_TABLE_1 for path in FOLDER.glob(f"run_{backbone}_*.py"))
     found = {path.stem.removeprefix("run_") for path in files}
     assert found - set(BASELINES) == set(NAMES) and len(NAMES) == 20
 
 
-@pytest.mark.parametrize("name", BASELINES)
-def test_the_baselines_of_table_2_agree(name):
+@pytest.mark.parametrize("name", [*NAMES, *BASELINES])
+def test_name_docstring_and_experiment_agree(name, published):
     module = script(name)
     experiment = module.EXPERIMENT
-    assert experiment.name == name and f"run_{name}.py" in module.__doc__
-    [paper] = PAPER_TABLE_2[name, experiment.variant].values()
-    assert f"Table 2: {paper['accuracy']:g}%" in module.__doc__
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_name_docstring_and_experiment_agree(name):
-    module = script(name)
-    experiment = module.EXPERIMENT
-    assert experiment.name == name
-    paper = PAPER_TABLE_1[experiment.backbone][experiment.variant]
-    assert list(experiment.output_weights) == list(paper)
-    assert f"run_{name}.py" in module.__doc__
-    assert all(f"{accuracy:g}%" in module.__doc__ for accuracy in paper.values())
+    text = " ".join(module.__doc__.split())
+    table, paper = paper_of(name, experiment)
+    assert experiment.name == name and f"run_{name}.py" in text
+    assert [output for output in experiment.output_weights if output != REGRESSION] == list(paper)
+    assert text.endswith(
+        f"{paper_sentence(table, paper)} {our_sentence(published.get(name), list(paper))}"
+    )
     if experiment.fusion == "multi_loss":
         assert experiment.loss_weights == (1.0, 0.8)
+
+
+def paper_of(name, experiment):
+    """The number of the table that holds an experiment, and `{output: percent}` in it."""
+    if name not in BASELINES:
+        return 1, PAPER_TABLE_1[experiment.backbone][experiment.variant]
+    values = PAPER_TABLE_2[name, experiment.variant]
+    return 2, {output: value["accuracy"] for output, value in values.items()}
 
 
 def test_the_defaults_are_the_paper_s():

@@ -1,5 +1,5 @@
-"""Text that a spreadsheet would run as a formula is escaped in every table that is written, and
-read back as it was.
+"""Every table escapes text that a spreadsheet would run as a formula, and reads it back
+unchanged.
 """
 
 import csv
@@ -28,7 +28,7 @@ NUMBERS = ["-0.01", "+5", "-1e-05", "-.5", "7", "-3."]
 
 
 def cells(path):
-    """The cells of a CSV file as a spreadsheet sees them, without its header."""
+    """The cells of a CSV file as a spreadsheet sees them, without the header."""
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.reader(file))[1:]
 

@@ -1,4 +1,4 @@
-"""Where no temporary folder can be written, models are loaded all the same."""
+"""Models load although no temporary folder can be written."""
 
 import os
 import tempfile

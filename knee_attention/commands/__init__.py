@@ -1,1 +1,1 @@
-"""The subcommands of `knee-attention`: each module has `add_options(parser)` and `run(options)`."""
+"""The subcommands of `knee-attention`; each module has `add_options(parser)` and `run(options)`."""

@@ -8,35 +8,34 @@ from knee_attention.networks.files.shipped import model_path
 
 
 def add_polarity(parser: argparse.ArgumentParser) -> None:
-    """Declare `--polarity`, which every command has that looks at films."""
+    """Add `--polarity`, for commands that read films."""
     parser.add_argument("--polarity", choices=POLARITIES, default="auto",
-                        help="turn photographic negatives, or leave every image as it is "
-                        "(default: auto)")
+                        help="auto inverts photographic negatives; as-is leaves every image as it "
+                        "is (default: auto)")
 
 
 def add_crop(parser: argparse.ArgumentParser) -> None:
-    """Declare `--crop`, for a model whose file does not say what its knees showed."""
+    """Add `--crop`, for model files that do not record what their training knees show."""
     parser.add_argument("--crop", choices=("auto", *CROPS), default="auto",
-                        help="what the model learnt from, where its file does not say: halves of "
-                        "films, or crops of joints (square: those of the public set), which are "
-                        "then cut out of a film (default: auto, halves)")
+                        help="what the model's training knees show, if its file does not record "
+                        "it: half of a film, or a crop of the joint (square: as in the public set),"
+                        " which is then cropped from films (default: auto, half)")
 
 
 def named(text: str) -> str:
-    """A name or an address, for argparse: no empty text, as of a shell's variable that is not set.
-    """
+    """An argparse type: text that is not empty, as an unset shell variable would be."""
     if not text:
         raise argparse.ArgumentTypeError("expected a name, not an empty text")
     return text
 
 
 def as_path(text: str) -> Path:
-    """A file or a folder, for argparse: an empty text would be the working directory."""
+    """An argparse type: a path. Empty text, which would mean the working directory, is refused."""
     return Path(named(text))
 
 
 def positive_number(text: str) -> int:
-    """A whole number from 1, for argparse."""
+    """An argparse type: a whole number from 1."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1, not {text}")
@@ -44,7 +43,7 @@ def positive_number(text: str) -> int:
 
 
 def seed_number(text: str) -> int:
-    """A seed that NumPy takes, for argparse."""
+    """An argparse type: a seed that NumPy accepts."""
     number = int(text)
     if not 0 <= number < 2**32:
         raise argparse.ArgumentTypeError(f"expected a whole number from 0 to 2^32 - 1, not {text}")
@@ -52,7 +51,7 @@ def seed_number(text: str) -> int:
 
 
 def rate(text: str) -> float:
-    """A number above 0, for argparse."""
+    """An argparse type: a number above 0."""
     number = float(text)
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"expected a number above 0, not {text}")
@@ -60,7 +59,7 @@ def rate(text: str) -> float:
 
 
 def count(text: str) -> int:
-    """A whole number from 0, for argparse."""
+    """An argparse type: a whole number from 0."""
     number = int(text)
     if number < 0:
         raise argparse.ArgumentTypeError(f"expected a whole number from 0, not {text}")
@@ -68,5 +67,5 @@ def count(text: str) -> int:
 
 
 def model_named(text: str) -> Path:
-    """A model file, or a model that ships with the package by its name, for argparse."""
+    """An argparse type: a model file, or the name of a model that ships with the package."""
     return model_path(named(text))

@@ -1,30 +1,31 @@
-"""The `knee-attention` command: one subcommand a file of `knee_attention.commands`."""
+"""The `knee-attention` command; each subcommand is a module of `knee_attention.commands`."""
 
 import argparse
 import importlib
 
+from knee_attention import __version__
 from knee_attention.startup import command_line
 
 COMMANDS = {
-    "grade": "grade films, knees or folders of them with a saved model",
-    "serve": "a page in the browser, and a REST API, to grade films with a saved model",
-    "info": "what a saved model is, and how it was trained",
+    "grade": "grade films or knees with a saved model",
+    "serve": "grade films on a web page or by a REST API",
+    "info": "show what a saved model is and how it was trained",
     "evaluate": "measure a saved model on a data set",
-    "report": "one HTML page over finished runs",
-    "publish": "keep what runs found beside the code, without their weights",
+    "report": "write one HTML page about finished runs",
+    "publish": "store the results of runs beside the code, without the weights",
     "export": "write a saved model as ONNX",
-    "node": "a DICOM node that grades what an archive sends it, and sends reports back",
-    "import-legacy": "bring a file of the original Keras 2 code into this project",
+    "node": "run a DICOM node: films from an archive in, reports back to it",
+    "import-legacy": "import a model file of the original Keras 2 code",
 }
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the subcommand that the command line names.
+    """Run a subcommand.
 
     Args:
-        arguments: the command line without the program; by default the process's own.
+        arguments: the command line without the program name (default: that of the process).
     """
-    with command_line("knee-attention"):  # from the first moment on: Ctrl-C is no traceback
+    with command_line("knee-attention"):  # also while the command's modules are imported
         options = _options(arguments)
         with command_line(f"knee-attention {options.command}"):
             options.run(options)
@@ -36,6 +37,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         description="Kellgren-Lawrence grades from knee radiographs. Research use only, not a "
         "medical device.",
     )
+    parser.add_argument("--version", action="version", version=__version__,
+                        help="print the version and exit")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, purpose in COMMANDS.items():
         module = importlib.import_module(f"knee_attention.commands.{name.replace('-', '_')}")
@@ -43,4 +46,3 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         module.add_options(subparser)
         subparser.set_defaults(run=module.run)
     return parser.parse_args(arguments)
-

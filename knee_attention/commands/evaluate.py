@@ -1,20 +1,20 @@
 """Measure a saved model on the knees of a data set.
 
-Without --data, a model that was trained on phantoms is measured on the same phantoms again. With
-several models (--with) each is measured on the same knees, all together as an ensemble (the mean
-of their values before the softmax), and the first against the others, knee by knee. Brackets hold
-95% intervals, by bootstrap over persons.
+Without --data, a model that was trained on phantoms is measured on the same phantoms. With several
+models (--with), each is measured on the same knees. Their ensemble (mean before the softmax) is
+measured too, and the first model is compared with each other one, knee by knee. Brackets hold 95%
+intervals by bootstrap over persons.
 
-With --masks it is the attention that is measured: on the knees whose joint somebody drew, exactly
-and with the joint half a cell of each branch's grid wider, because the joint space is thinner than
-such a cell. A run's folder keeps that as expert_masks.json, unless --limit left knees out, and the
-report shows it.
+--masks measures attention instead, on knees with an expert's mask of the joint: once with the exact
+mask, and once with the mask widened by half a cell of each branch's grid, because the joint space
+is thinner than a cell. A run's folder keeps the result as expert_masks.json, unless --limit is
+given, and `report` shows it.
 
-Probabilities are those of the network itself: what `grade` divides them by, the temperature in the
-file of the model that ships, changes no grade and is left out here.
+The probabilities are those of the network, without the temperatures with which `grade` calibrates
+them for the model that ships. A temperature changes no grade.
 
-With --flips a model grades each knee by itself and its mirror image together, which is not the
-paper's way. --pictures draws where each model looks, on a knee of each grade and where it is wrong.
+--flips averages the network's values over each knee and its mirror image; the paper does not.
+--pictures draws each model's attention on a knee of each grade and on its worst mistakes.
 """
 
 import sys
@@ -36,40 +36,41 @@ from knee_attention.runs.run_folder import RunFolder
 
 
 def add_options(parser) -> None:
-    """The options of `evaluate`."""
+    """Add the options of `evaluate`."""
     parser.add_argument("model", metavar="MODEL", type=model_named,
                         help="model.h5, model.keras, the folder of a finished run, or the name "
-                        "of the model that ships")
+                        "of the model that ships with the package")
     parser.add_argument("--data", type=named, metavar="DIR|FILE.h5",
                         help="folder train|validation|test/<grade>/<image>, or .h5 of "
-                        "make_dataset.py (default: the phantoms the model was trained on)")
-    parser.add_argument("--split", choices=SPLITS, default="test", help="(default: test)")
+                        "make_dataset.py (default: the phantoms of the model's training)")
+    parser.add_argument("--split", choices=SPLITS, default="test",
+                        help="the split to measure on (default: test)")
     parser.add_argument("--limit", type=positive_number, metavar="N",
-                        help="at most N knees, each grade in its share")
+                        help="at most N knees, with the same proportions of grades")
     add_polarity(parser)
     parser.add_argument("--with", dest="others", nargs="+", type=model_named, default=[],
-                        metavar="RUN_OR_MODEL", help="further models, to join and to compare")
+                        metavar="RUN_OR_MODEL", help="further models to compare and to average")
     parser.add_argument("--masks", type=as_path, metavar="DIR",
-                        help="measure attention on the knees that have a mask of their name there, "
-                        "joint above 127")
+                        help="measure attention on the knees with a mask in this folder: an image "
+                        "of the knee's name, above 127 in the joint")
     parser.add_argument("--flips", action="store_true",
-                        help="grade each knee by itself and its mirror image together")
+                        help="average over each knee and its mirror image")
     parser.add_argument("--pictures", type=as_path, metavar="DIR",
-                        help="draw there where the models look, on a knee of each grade and on "
-                        "their worst mistakes")
+                        help="draw the attention on a knee of each grade and on the worst mistakes "
+                        "into this folder")
     parser.add_argument("--output", type=as_path, metavar="DIR",
-                        help="write predictions.csv and results.json there")
+                        help="write predictions.csv and results.json into this folder")
     parser.add_argument("--seed", type=seed_number, metavar="N",
-                        help="of phantoms and --limit (default: that of the training)")
+                        help="seed of phantoms and --limit (default: that of the training)")
 
 
 def run(options) -> None:
-    """Measure the models, print the main results and, where asked to, write all of them."""
+    """Measure the models, print the main results, and write the files that the options name."""
     for path in (options.model, *options.others):
         if not path.exists():
             raise InputError(f"{path}: no such model file or run")
     if options.output:
-        _ready_output(options.output)
+        _prepare_output(options.output)
     if options.pictures:
         make_folder(options.pictures)
     from knee_attention.startup import start_keras
@@ -83,7 +84,7 @@ def run(options) -> None:
     _refuse_other_preparations(saved, options.data)
     for model in saved:
         if options.masks and not model.description["branches"]:
-            raise InputError(f"{model.given}: a network without attention, which --masks measures")
+            raise InputError(f"{model.given}: a network without attention; leave out --masks")
     labels = _labels(saved)
     source = knee_source(
         saved[0], options.data, options.split, options.limit, options.seed, options.polarity,
@@ -116,37 +117,38 @@ def run(options) -> None:
             files = comparison.draw(model, origin, options.pictures)
             print(f"pictures: {', '.join(map(str, files))}")
     if not options.output and not source.masks:
-        print("\nevery metric, every knee: --output DIR")
+        print("\n--output DIR writes all metrics and the predictions for each knee")
 
 
 def _refuse_other_preparations(saved: list, data: str | None) -> None:
-    """Refuse models that learnt from knees prepared in another way than those they would see."""
+    """Refuse models whose training knees were prepared in another way than the data."""
     from knee_attention.datasets.dataset import preparation_of
     from knee_attention.films.preparation import Preparation, refuse_differences
 
-    known = [(model.given, Preparation.recorded(model.description, model.given)) for model in saved]
+    prepared = [(model.given, Preparation.recorded(model.description, model.given))
+                for model in saved]
     if data:
-        known.append((data, preparation_of(data)))
-    refuse_differences(known)
+        prepared.append((data, preparation_of(data)))
+    refuse_differences(prepared)
 
 
 def _remark_on_data(saved, source) -> str:
-    """Whether the knees are those of the run that the model lies in, as far as that is known."""
+    """A sentence on whether the data are those of the model's run; empty if it is unknown."""
     from knee_attention.runs.known_data import remark_on_data
 
     run = RunFolder(saved.path.parent)
     return remark_on_data(run, source.data, source.split, source.limit, source.seed)
 
 
-def _ready_output(folder: Path) -> None:
-    """Make the folder of the results, before the work, unless it holds a run."""
+def _prepare_output(folder: Path) -> None:
+    """Create the folder of the results before the work; refuse the folder of a run."""
     make_folder(folder)
     if RunFolder(folder).begun:
-        raise InputError(f"{folder}: holds a run; choose another --output")
+        raise InputError(f"{folder}: the folder of a run; choose another --output")
 
 
 def _labels(saved: list) -> list[str]:
-    """A model's name; where several share one, the paths as the user gave them."""
+    """The models' names; their paths if two models have the same name."""
     names = [model.identity()["name"] for model in saved]
     if len(set(names)) == len(names):
         return names
@@ -171,10 +173,10 @@ def _text(models: list, compared: dict | None, title: str) -> str:
         rows["all together"] = compared[ENSEMBLE]
     legend = "* chosen by validation loss"
     if any(model.chosen == ENSEMBLE for model in models):
-        legend += "; the ensemble where a file does not say"
+        legend += "; the ensemble if the model file does not record it"
     lines = [
         f"{first['knees']} {first['split']} knees of {first['subjects']} persons ({title}"
-        f"{', each and its mirror image' if 'flips' in first else ''}); "
+        f"{', each with its mirror image' if 'flips' in first else ''}); "
         "in brackets 95% intervals over persons",
         "",
         result_lines.metrics_table(rows),
@@ -183,14 +185,14 @@ def _text(models: list, compared: dict | None, title: str) -> str:
     if compared:
         pairs = {f"{pair['first']} - {pair['second']}": pair for pair in compared["differences"]}
         lines += ["", result_lines.difference_table(pairs)]
-        lines += [f"{copy} is a copy of {model}: it grades every knee alike and counts once"
+        lines += [f"{copy} has the same predictions as {model} and counts once"
                   for copy, model in compared["copies"].items()]
     if attention:
         lines += ["", result_lines.attention_table(attention)]
     if first["subjects"] < 2:
-        lines += ["", "the knees of one person alone have no intervals"]
+        lines += ["", "no intervals: the knees are of one person"]
     if next(iter(rows.values()))["oa_auc"] is None:
-        lines += ["", "the AUC of osteoarthritis is undefined: all knees have it or none has"]
+        lines += ["", "no AUC of osteoarthritis: all knees have it, or none has"]
     return "\n".join(lines)
 
 
@@ -199,9 +201,11 @@ def _attention_text(models: list, source) -> str:
 
     lines = [f"attention on {models[0].results['knees']} {source.split} knees of {source.title} "
              f"that have a mask in {source.masks}"]
-    for title, key in (("exactly", "localisation"),
-                       ("joint half a cell of the branch's grid wider", "localisation_widened"),
-                       ("the mean of a branch's masks in place of each", "localisation_averaged")):
+    for title, key in (("exact masks", "localisation"),
+                       ("masks widened by half a cell of the branch's grid",
+                        "localisation_widened"),
+                       ("the branch's mean attention in place of each knee's",
+                        "localisation_averaged")):
         rows = {
             f"{model.label} {branch}": scores
             for model in models
@@ -212,7 +216,7 @@ def _attention_text(models: list, source) -> str:
 
 
 def _keep_with_runs(saved: list, models: list, data: str) -> None:
-    """Lay the localisation into the folder of every model that was given as a run."""
+    """Write expert_masks.json into the folder of every model that is given as a run."""
     for origin, model in zip(saved, models, strict=True):
         if origin.given.is_dir():
             path = RunFolder(origin.given).expert_masks_file
@@ -228,7 +232,7 @@ def _keep_with_runs(saved: list, models: list, data: str) -> None:
             try:
                 write_json(path, kept)
                 print(f"\nkept with the run: {path}")
-            except InputError as error:  # a run that may only be read is measured all the same
+            except InputError as error:  # a run's folder may be read-only
                 print(f"not kept with the run: {error}", file=sys.stderr)
 
 

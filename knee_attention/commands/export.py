@@ -1,8 +1,8 @@
-"""Write a saved model as ONNX, to grade by onnxruntime, without Keras or TensorFlow.
+"""Write a saved model as ONNX, for grading with onnxruntime, without Keras or TensorFlow.
 
-It computes in float32. A model that computes in float32 gives the same grades; one of
-mixed_bfloat16, as the shipped one, nearly the same: where two grades are about as probable, they
-may change places.
+The ONNX file computes in float32. A float32 model gives the same grades as before. A mixed_bfloat16
+model, such as the one that ships with the package, may grade a knee differently if two grades have
+nearly the same probability.
 """
 
 import argparse
@@ -12,16 +12,16 @@ from knee_attention.errors import InputError
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of `export`."""
+    """Add the options of `export`."""
     parser.add_argument("model", metavar="MODEL", type=as_path,
                         help="an .h5 or .keras file, or the folder of a run")
     parser.add_argument("output", type=as_path, metavar="OUT.onnx", help="the file to write")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Write the ONNX file and say how to grade with it."""
+    """Write the ONNX file and print how to grade with it."""
     if options.output.suffix.lower() != ".onnx":
-        raise InputError(f"{options.output}: the name of an ONNX file ends in .onnx")
+        raise InputError(f"{options.output}: the name of an ONNX file must end in .onnx")
     from knee_attention.startup import start_keras
 
     start_keras()

@@ -1,7 +1,8 @@
-"""Bring a file of the original Keras 2 code into this project, with the same predictions.
+"""Import a file of the original Keras 2 code; the new model has the same predictions.
 
-Weights or a whole model; layers are recognised by the shapes of their arrays. Nothing in the file
-is executed: the graph is built anew and the code of Lambda layers is not loaded.
+The file holds weights or a whole model. Layers are recognised by the shapes of their arrays. No
+code in the file is executed: the graph is built by this package, and the code of Lambda layers is
+not loaded.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from knee_attention.networks.fusions import FUSED_OUTPUT
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of `import-legacy`."""
+    """Add the options of `import-legacy`."""
     parser.add_argument("old", type=as_path, metavar="OLD.h5",
                         help="weights or a whole model of Keras 2, such as weights.hdf5")
     parser.add_argument("new", type=as_path, metavar="NEW.h5",
@@ -22,25 +23,26 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backbone", required=True, metavar="NAME",
                         help=f"one of {', '.join(BACKBONES)}")
     parser.add_argument("--branches", required=True, nargs="+", metavar="BRANCH",
-                        help="those the file has, of att0 att1 att2; how several are merged and "
-                        "whether images have one channel or three, the file tells")
+                        help="the branches in the file, of att0 att1 att2; the fusion and the "
+                        "number of image channels follow from the file")
     parser.add_argument("--chosen", metavar="OUTPUT",
-                        help="the output that grades (default: the first of --branches, kl for "
+                        help="the output that grades (default: the first of --branches; kl for "
                         "early fusion)")
     parser.add_argument("--image-size", type=int, nargs=2, metavar=("H", "W"),
-                        help="of the images it was trained with (default: as a whole model says; "
-                        "for weights alone, the roundest of the sizes that give their masks)")
+                        help="size of the training images (default: as recorded in a whole model; "
+                        "for weights, the roundest size that fits the mask weights)")
     parser.add_argument("--pixel-mean", type=float, metavar="M",
-                        help="subtracted from the 0-255 pixels before the old model got them; it "
-                        "becomes part of the new one (default: the original code's 120.673)")
+                        help="mean that the old code subtracted from the 0-255 pixels; it becomes "
+                        "part of the new model (default: the original code's 120.673)")
     parser.add_argument("--pixel-deviation", type=float, metavar="D",
-                        help="what they were divided by (default: the original code's 75.155)")
+                        help="standard deviation by which the old code divided the pixels "
+                        "(default: the original code's 75.155)")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Write the new model and say what of the old file became what."""
+    """Write the new model and print which layers it took from the old file."""
     if options.new.suffix not in (".h5", ".keras"):
-        raise InputError(f"{options.new}: the name of the new model file ends in .h5 or .keras")
+        raise InputError(f"{options.new}: the name of the new model file must end in .h5 or .keras")
     keep_inputs([options.old], [options.new])
     from knee_attention.startup import start_keras
 
@@ -69,19 +71,19 @@ def run(options: argparse.Namespace) -> None:
         "imported_from": options.old.name,
     }
     save_model(model, options.new, description)
-    _print_account(imported, chosen, options)
+    _print_summary(imported, chosen, options)
 
 
-def _print_account(imported, chosen: str, options: argparse.Namespace) -> None:
-    """Say what was built, what was taken, what was left out, and how to go on."""
+def _print_summary(imported, chosen: str, options: argparse.Namespace) -> None:
+    """Print the new model, the layers taken and left out, and the command to grade with it."""
     model, file = imported.model, imported.file
     height, width = model.input.shape[1:3]
     if options.image_size:
-        size_from = "as given"
+        size_from = "from --image-size"
     elif file.image_size:
-        size_from = "as the file says"
+        size_from = "from the file"
     else:
-        size_from = "fits its masks; --image-size if it was another"
+        size_from = "fits its masks; --image-size sets another"
     parts = {}
     for wanted, found in imported.taken.items():
         parts.setdefault(_part(wanted), []).append(found)
@@ -89,7 +91,7 @@ def _print_account(imported, chosen: str, options: argparse.Namespace) -> None:
     if file.roles["ones"]:
         left_out.append(f"frozen convolutions of ones ({', '.join(file.roles['ones'])})")
     if file.lambdas:
-        left_out.append(f"Lambda layers, their code not loaded ({', '.join(file.lambdas)})")
+        left_out.append(f"Lambda layers, code not loaded ({', '.join(file.lambdas)})")
     if file.has_optimizer:
         left_out.append("the optimizer's state")
     print(f"{options.new}: {model.name}, grades by {chosen}")
@@ -98,13 +100,13 @@ def _print_account(imported, chosen: str, options: argparse.Namespace) -> None:
         shown = found if len(found) <= 6 else [found[0], "...", found[-1]]
         print(f"{part:12} {len(found)} layers: {', '.join(shown)}")
     if file.backend == "theano":
-        print(f"{'turned':12} kernels, because the file was written on Theano")
+        print(f"{'rotated':12} kernels by 180 degrees, because the file was written on Theano")
     print(f"{'left out':12} {'; '.join(left_out) or 'nothing'}")
     print(f"grade with   knee-attention grade --model {options.new} FILE")
 
 
 def _part(layer: str) -> str:
-    """The branch a layer of the model belongs to, or the backbone."""
+    """The branch of a layer, or `"fusion"` or `"backbone"`."""
     start = layer.split("_")[0]
     if start in ("fusion", FUSED_OUTPUT):
         return "fusion"

@@ -1,4 +1,4 @@
-"""Say what a saved model is: its graph, how it was trained, and what it reached."""
+"""Show a saved model: its graph, its training and its results."""
 
 import argparse
 from pathlib import Path
@@ -15,41 +15,42 @@ ABOUT_RESULTS = {"accuracy": "accuracy", "kappa_quadratic": "quadratic kappa",
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of `info`."""
+    """Add the options of `info`."""
     parser.add_argument("model", metavar="MODEL", type=model_named,
                         help="an .h5, .keras or .onnx file, or the folder of a run")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print what the file says of itself, a line a property."""
+    """Print the metadata of the file, one property per line."""
     path = options.model / RUN_MODEL if options.model.is_dir() else options.model
-    known = _description(path)
-    Preparation.recorded(known, path)  # refuses what could not be shown below
-    height, width = known["image_size"]
+    description = _description(path)
+    Preparation.recorded(description, path)  # refuses invalid metadata
+    height, width = description["image_size"]
+    mean, deviation = _short(description["pixel_mean"]), description["pixel_deviation"]
     rows = [
         ("file", f"{path}, {path.stat().st_size / 1e6:.1f} MB"),
-        ("name", known.get("name")),
-        ("imported from", known.get("imported_from")),
-        ("backbone", known["backbone"]),
-        ("architecture", described(known["branches"], known["fusion"])),
-        ("outputs", ", ".join(known["outputs"])),
-        ("grades by", known.get("chosen")),
-        ("films", _cutting(known)),
-        ("input", f"{height}x{width} grey, {_preparation(known)}"),
-        ("pixels", f"mean {_short(known['pixel_mean'])}, deviation {known['pixel_deviation']:.2f}"),
-        ("parameters", f"{known['parameters']:,}" if "parameters" in known else None),
-        ("precision", known["precision"]),
+        ("name", description.get("name")),
+        ("imported from", description.get("imported_from")),
+        ("backbone", description["backbone"]),
+        ("architecture", described(description["branches"], description["fusion"])),
+        ("outputs", ", ".join(description["outputs"])),
+        ("grades by", description.get("chosen")),
+        ("films", _cutting(description)),
+        ("input", f"{height}x{width} grey, {_preparation(description)}"),
+        ("pixels", f"mean {mean}, deviation {deviation:.2f}"),
+        ("parameters", f"{description['parameters']:,}" if "parameters" in description else None),
+        ("precision", description["precision"]),
     ]
-    experiment = known.get("experiment") or {}
-    if known.get("synthetic"):
+    experiment = description.get("experiment") or {}
+    if description.get("synthetic"):
         experiment = {**experiment, "data": "synthetic phantoms"}
     rows += [(name.replace("_", " "), experiment.get(name)) for name in ABOUT_TRAINING]
     for name, value in rows:
         if value is not None:
             print(f"{name:14} {value}")
-    results = known.get("results")
+    results = description.get("results")
     if results:
-        origin = " (synthetic phantoms)" if known.get("synthetic") else ""
+        origin = " (synthetic phantoms)" if description.get("synthetic") else ""
         print(f"\n{results['knees']} {results['split']} knees{origin}")
         for output, metrics in results["outputs"].items():
             print(f"{output:14} " + ", ".join(
@@ -71,10 +72,10 @@ def _description(path: Path) -> dict:
     return read_description(path)
 
 
-def _cutting(known: dict) -> str | None:
-    cutting = known.get("cutting")
+def _cutting(description: dict) -> str | None:
+    cutting = description.get("cutting")
     if not cutting:
-        return CROPS_IN_WORDS.get((known.get("preparation") or {}).get("crop"))
+        return CROPS_IN_WORDS.get((description.get("preparation") or {}).get("crop"))
     height, width = cutting["size"]
     mirrored = ", left knees mirrored" if cutting["flip_left"] else ""
     crop = cutting.get("crop", "half")
@@ -83,10 +84,10 @@ def _cutting(known: dict) -> str | None:
             f"equalised {cutting['equalize']}{mirrored}")
 
 
-def _preparation(known: dict) -> str:
-    preparation = known.get("preparation")
+def _preparation(description: dict) -> str:
+    preparation = description.get("preparation")
     if not preparation:
-        return "preparation not named: that of every experiment is taken"
+        return "preparation not recorded: the experiments' own is used"
     return f"fit {preparation['fit']}, equalised {preparation['equalization']}"
 
 

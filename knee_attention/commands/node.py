@@ -1,11 +1,11 @@
-"""A DICOM node beside an archive: it takes films by C-STORE, grades them, and sends a structured
-report and a Secondary Capture Image of each to the archive, into the film's own study.
+"""Run a DICOM node beside an archive: it receives films by C-STORE, grades them, and sends a
+structured report and a Secondary Capture Image of each to the archive, in the film's study.
 
-A film is answered as soon as it is on the disk. Films and reports wait in a folder, so that nothing
-is lost when the process ends or the archive is away; started again there, the node goes on. Objects
-that are no radiograph of a knee from the front are left out, the node's own too. The log, on
-stderr, names films by their SOPInstanceUID and holds no names of patients. DICOM knows no
-passwords: whoever reaches the port can send films.
+A sender gets its answer once the film is on disk. Films and reports wait in a folder, so nothing is
+lost if the process ends or the archive is unreachable: the next node in that folder continues.
+Objects that are not frontal knee radiographs are skipped, also the node's own. The log on stderr
+names films by SOPInstanceUID and contains no patient names. DICOM has no passwords: every machine
+that reaches the port can send films.
 """
 
 import argparse
@@ -28,30 +28,32 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of `node`."""
+    """Add the options of `node`."""
     parser.add_argument("model", metavar="MODEL", type=as_path,
                         help="an .h5, .keras or .onnx file, or the folder of a run")
     parser.add_argument("--send-to", required=True, type=_archive, metavar="TITLE@HOST:PORT",
-                        help="the archive that takes the reports")
+                        help="the archive that receives the reports")
     parser.add_argument("--ae-title", default="KNEEATT", type=_title, metavar="TITLE",
                         help="the node's AE title (default: KNEEATT)")
     parser.add_argument("--host", type=named, default="127.0.0.1", metavar="ADDRESS",
-                        help="where to listen; 0.0.0.0 is every network (default: 127.0.0.1)")
+                        help="the address to listen on; 0.0.0.0 means all networks (default: "
+                        "127.0.0.1)")
     parser.add_argument("--port", type=_port, default=11112, metavar="N",
-                        help="where to listen (default: 11112)")
+                        help="the port to listen on (default: 11112)")
     parser.add_argument("--queue", type=as_path, default=Path("node"), metavar="DIR",
-                        help="where films and reports wait (default: node)")
+                        help="the folder in which films and reports wait (default: node)")
     parser.add_argument("--queue-limit", type=positive_number, default=1000, metavar="N",
-                        help="films that may wait; a further one is refused (default: 1000)")
+                        help="the most films that may wait; further ones are refused (default: "
+                        "1000)")
     add_polarity(parser)
     add_crop(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Listen until interrupted."""
-    lacking = InputError("a node needs pynetdicom and highdicom: pip install "
+    not_installed = InputError("a node needs pynetdicom and highdicom: pip install "
                          '"knee_attention[dicom-out]"')
-    with missing_raises(lacking, "pydicom", "pynetdicom", "highdicom"):
+    with missing_raises(not_installed, "pydicom", "pynetdicom", "highdicom"):
         from knee_attention.grading.dicom.algorithm import Algorithm
         from knee_attention.grading.node.archive import Archive
         from knee_attention.grading.node.node import Node
@@ -60,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
     from knee_attention.runs.folder_lock import locked
     from knee_attention.startup import start_for
 
-    warnings.simplefilter("ignore")  # of odd headers they would quote what these hold
+    warnings.simplefilter("ignore")  # warnings about headers would quote patient data
     _log_to_stderr()
     log = logging.getLogger(__name__)
     start_for(options.model)
@@ -76,7 +78,7 @@ def run(options: argparse.Namespace) -> None:
         log.info("%s listens on %s:%d, grades by %s, reports to %s. %s", options.ae_title,
                  options.host, options.port, algorithm.model, archive, RESEARCH_ONLY)
         if options.host not in LOOPBACK:
-            log.warning("whoever reaches %s:%d can send films: DICOM knows no passwords",
+            log.warning("every machine that reaches %s:%d can send films: DICOM has no passwords",
                         options.host, options.port)
         try:
             threading.Event().wait()
@@ -93,7 +95,7 @@ def _log_to_stderr() -> None:
 
 
 def _title(text: str) -> str:
-    """An AE title (PS3.5 6.2): up to 16 ASCII characters without a backslash."""
+    """An argparse type: an AE title (PS3.5 6.2), up to 16 ASCII characters without a backslash."""
     if not re.fullmatch(r"[ -\[\]-~]{1,16}", text) or not text.strip():
         raise argparse.ArgumentTypeError(f"expected an AE title of 1 to 16 letters, not {text!r}")
     return text.strip()

@@ -1,8 +1,8 @@
-"""One HTML page over finished runs: tables, curves, masks, the worst mistakes as pictures.
+"""Write one HTML page about finished runs: tables, learning curves, attention, worst mistakes.
 
-The page is one file and asks no network. Several runs are shown side by side, the first compared
-with each other one on the knees that both graded. It holds pictures of knees: with real
-radiographs it is to be handled like them.
+The page is one file and needs no network. Several runs are shown side by side, and the first is
+compared with each other one on the knees that both graded. The page contains pictures of knees:
+treat it like the radiographs themselves.
 """
 
 import argparse
@@ -19,21 +19,21 @@ SUFFIXES = (".html", ".htm")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of `report`."""
+    """Add the options of `report`."""
     parser.add_argument("runs", nargs="+", metavar="RUN", type=as_path,
                         help="folder of a finished run")
     parser.add_argument("-o", "--output", type=as_path, default=Path("report.html"),
                         metavar="FILE.html", help="the page to write (default: report.html)")
     parser.add_argument("--mistakes", type=count, default=8, metavar="N",
-                        help="show a run's N worst mistakes (default: 8)")
+                        help="how many of a run's worst mistakes to show (default: 8)")
 
 
 def run(options: argparse.Namespace) -> None:
     """Read the runs and write the page."""
     output = options.output
     if output.suffix.lower() not in SUFFIXES:
-        raise InputError(f"{output}: the name of a page ends in .html")
-    with _opened(output) as page:
+        raise InputError(f"{output}: the name of a page must end in .html")
+    with _open_page(output) as page:
         from knee_attention.startup import start_keras
 
         start_keras()
@@ -47,13 +47,14 @@ def run(options: argparse.Namespace) -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[TextIO]:
-    """A page that appears whole when the block ends; opened first, so that a folder that cannot
-    be written to is found out before the work.
+def _open_page(path: Path) -> Iterator[TextIO]:
+    """Open the page for writing; it appears when the block ends.
+
+    It is opened before the work, so a folder that cannot be written to is refused early.
     """
     if path.is_dir():
         raise InputError(f"{path} cannot be written: it is a folder")
-    # A folder's name may hold bytes that are no text.
+    # A folder's name may contain bytes that are not valid text.
     with (
         written_whole(path) as beside,
         beside.open("w", encoding="utf-8", errors="xmlcharrefreplace") as page,

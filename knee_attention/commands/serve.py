@@ -1,7 +1,7 @@
-"""Grade films in a browser: one page to drop them on, and the same as a REST API.
+"""Grade films on a web page, or by a REST API.
 
-The page asks nothing of any other machine, and nothing that it receives is kept. It is served to
-this machine alone unless `--host` says otherwise.
+The page loads nothing from other machines, and the server does not keep the films. Only this
+machine can use it, unless `--host` gives another address.
 """
 
 import argparse
@@ -19,19 +19,19 @@ from knee_attention.networks.files.shipped import DEFAULT
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of `serve`."""
+    """Add the options of `serve`."""
     parser.add_argument("model", nargs="?", default=Path(DEFAULT), type=as_path, metavar="MODEL",
                         help="an .h5, .keras or .onnx file, the folder of a run, or a model that "
                         f"ships with the package (default: {DEFAULT})")
     parser.add_argument("--host", type=named, default="127.0.0.1", metavar="ADDRESS",
-                        help="address to listen at (default: 127.0.0.1, this machine alone)")
+                        help="the address to listen on (default: 127.0.0.1, this machine only)")
     parser.add_argument("--port", type=count, default=8000, metavar="N",
-                        help="port to listen at; 0 takes a free one (default: 8000)")
+                        help="the port to listen on; 0 takes a free one (default: 8000)")
     parser.add_argument("--name", action="append", default=[], metavar="NAME",
-                        help="a name by which the server may be called besides its address, for a "
-                        "proxy or a network; may be given several times")
+                        help="a host name that clients may use besides the address, such as that "
+                        "of a proxy; can be repeated")
     parser.add_argument("--most-mb", type=positive_number, default=64, metavar="N",
-                        help="refuse larger films (default: 64)")
+                        help="the largest film in MB; larger ones are refused (default: 64)")
     add_polarity(parser)
     add_crop(parser)
 

@@ -1,1 +1,1 @@
-"""Films graded by a saved model."""
+"""Grading films with a saved model."""

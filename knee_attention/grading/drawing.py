@@ -1,4 +1,4 @@
-"""Knees on their film: the box that was cut out, and the attention inside it."""
+"""Pictures of knees on their film, with the crop's box and the attention inside it."""
 
 import cv2
 import numpy as np
@@ -14,14 +14,14 @@ from knee_attention.films.network_input import Place
 from knee_attention.grading.graded_knee import GradedKnee
 
 AROUND = 0.5
-"""How far the view of one knee reaches beyond its box, in parts of the box."""
+"""How far the view of one knee extends beyond its box, as a fraction of the box."""
 
 
 def film_panel(knees: list[GradedKnee]) -> np.ndarray:
-    """A film with the boxes of its knees and the chosen branch's attention inside them.
+    """Draw a film with the boxes of its knees and the chosen branch's attention inside them.
 
     Args:
-        knees: of one film, each with its place.
+        knees: the knees of one film, each with a `place`.
 
     Returns:
         `(HEIGHT + 52, width, 3)` uint8, blue, green, red.
@@ -38,14 +38,14 @@ def film_panel(knees: list[GradedKnee]) -> np.ndarray:
 
 
 def seen_around(knee: GradedKnee) -> tuple[np.ndarray, list[int], dict[str, np.ndarray]]:
-    """One knee with what lies around it on its film, as the page shows it.
+    """One knee with its surroundings on the film, as the page shows it.
 
     Args:
-        knee: its place is whole; of a padded one the masks cover more than the box.
+        knee: a knee whose place is whole: the masks of a padded knee cover more than its box.
 
     Returns:
-        the picture `(height, width)` uint8; the knee's box in its pixels; and the mask of every
-        branch `(height, width, 4)` uint8 as `mask_colours` gives it, transparent outside the box.
+        The picture `(height, width)` uint8; the knee's box in the picture's pixels; and the mask of
+        every branch `(height, width, 4)` uint8, see `mask_colours`, transparent outside the box.
     """
     left, top, width, height = _in_picture(knee.place)
     rows = _reach(top, height, knee.place.film.shape[0])
@@ -64,16 +64,15 @@ def _reach(start: int, size: int, whole: int) -> slice:
 
 
 def _in_picture(place: Place) -> list[int]:
-    """The box in pixels of the film that is kept to be looked at."""
+    """The box in pixels of `place.film`."""
     return [round(value * place.scale) for value in place.box]
 
 
 def _on_film(mask: np.ndarray, place: Place) -> np.ndarray:
-    """A mask in colour where it belongs on the film, `(height, width, 4)` uint8, else transparent.
-    """
+    """A mask in colour at its place on the film, `(height, width, 4)` uint8, else transparent."""
     left, top, width, height = _in_picture(place)
     colours = mask_colours(mask, (height, width))
-    colours[..., 3] = np.maximum(colours[..., 3], 1)  # inside, however low
+    colours[..., 3] = np.maximum(colours[..., 3], 1)  # 0 marks the outside of the box
     canvas = np.zeros((*place.film.shape, 4), np.uint8)
     rows = slice(max(top, 0), min(top + height, len(canvas)))
     columns = slice(max(left, 0), min(left + width, canvas.shape[1]))

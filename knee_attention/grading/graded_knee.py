@@ -1,4 +1,4 @@
-"""A knee and what a model says of it."""
+"""A graded knee: the image that the network saw, its outputs, and the predicted grade."""
 
 from dataclasses import dataclass, field
 
@@ -13,24 +13,24 @@ from knee_attention.kl import GRADES, OSTEOARTHRITIS
 
 @dataclass(frozen=True)
 class GradedKnee:
-    """A knee and what a model says of it.
+    """A knee with the outputs of a model.
 
     Attributes:
-        side: `"R"` or `"L"`, the patient's; None where it is not known.
+        side: the patient's side, `"R"` or `"L"`; None if it is unknown.
         image: `(height, width)` uint8, the knee as the network saw it.
         branches: `{output: (5,)}` probabilities of the grades 0 to 4 by each output.
-        chosen: the output that grades, chosen on validation.
-        low_masks: `{branch: (h, w)}` attention masks in 0-1, at the branch's own resolution.
-        turned: whether the image was a photographic negative.
-        place: where on its film the joint was cut out, for a model of crops; None for half a film,
-            or a knee that was given as one.
-        likeness: to the knees that the model learnt from, as `films.likeness` has it; None where
-            the model's file does not say how these look.
-        unlike: whether that is less than for 95 of 100 knees of its validation set.
-        mirrored: whether the network saw the mirror image of the knee, and so masks are mirrored.
-        pixel_aspect: height over width of the pixels of the file; 1.0 where they are square, others
-            were made square before anything else.
-        frame: the border of one grey that was taken off the image before it was graded.
+        chosen: the output that gives the predicted grade.
+        low_masks: `{branch: (h, w)}` attention masks in 0-1, at the branch's resolution.
+        turned: whether the image was a photographic negative, which was inverted.
+        place: where the joint was cropped from its film, for a model of crops; None for half a
+            film, or for an image of one knee.
+        likeness: correlation with the mean training knee, see `films.likeness`; None if the model
+            file does not record that knee.
+        unlike: whether `likeness` is below that of 95 of 100 validation knees.
+        mirrored: whether the network saw the mirror image; the masks are mirrored then, too.
+        pixel_aspect: height over width of the file's pixels. If it is not 1, the film was resampled
+            to square pixels first.
+        frame: the uniform border that was cropped off before grading.
     """
 
     side: str | None
@@ -48,12 +48,12 @@ class GradedKnee:
 
     @property
     def box(self) -> tuple[int, int, int, int] | None:
-        """What was cut out: left, top, width and height in pixels of the film."""
+        """The crop on the film: left, top, width and height in pixels; None without a crop."""
         return self.place.box if self.place else None
 
     @property
     def probabilities(self) -> np.ndarray:
-        """`(5,)` probabilities of the chosen output."""
+        """`(5,)` probabilities of the grades by the chosen output."""
         return self.branches[self.chosen]
 
     @property
@@ -63,7 +63,7 @@ class GradedKnee:
 
     @property
     def expected_grade(self) -> float:
-        """The mean grade under the probabilities of the chosen output."""
+        """The mean grade under the chosen output's probabilities."""
         return float(self.probabilities @ np.array(GRADES))
 
     @property
@@ -73,7 +73,7 @@ class GradedKnee:
 
     @property
     def ensemble(self) -> np.ndarray:
-        """`(5,)` probabilities of all outputs that classify, averaged before the softmax."""
+        """`(5,)` probabilities of all classifying outputs, averaged before the softmax."""
         members = classifying(self.branches).values()
         return ensemble([values[np.newaxis] for values in members])[0]
 
@@ -86,12 +86,13 @@ class GradedKnee:
 
     @property
     def mask(self) -> np.ndarray | None:
-        """The mask of the chosen branch; of fused branches, that of the first; None of a baseline,
-        which has no attention.
+        """The mask of the chosen branch, or of the first one if branches are fused.
+
+        None for a baseline, which has no attention.
         """
         branches = [self.chosen, *self.low_masks]
         return next((self.masks[branch] for branch in branches if branch in self.low_masks), None)
 
     def as_on_film(self, picture: np.ndarray) -> np.ndarray:
-        """The knee's `image`, or a mask, with left and right as the film has them."""
+        """The knee's `image` or a mask, flipped back to the film's left and right if mirrored."""
         return np.ascontiguousarray(picture[:, ::-1]) if self.mirrored else picture

@@ -1,4 +1,4 @@
-"""Grade films with a saved model: `load_grader("model.h5").grade("film.png")`."""
+"""Grading films with a saved model: `load_grader("model.h5").grade("film.png")`."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -26,22 +26,30 @@ BATCH = 32
 def load_grader(
     path: str | os.PathLike, polarity: str = "auto", crop: str = "auto"
 ) -> "Grader":
-    """Load a saved model to grade with.
+    """Load a saved model for grading.
 
     Args:
         path: an `.h5`, `.keras` or `.onnx` file of this project, the folder of a run, or the name
-            of a model that ships with the package, `"kneekl-vgg16-multiloss"`. With `.onnx`
-            neither Keras nor TensorFlow is imported.
-        polarity: `"auto"` turns photographic negatives, `"as-is"` takes every image as it is.
-        crop: what the knees showed that the model learnt from, where its file does not say:
-            `"half"`, `"square"` or `"antony"`; `"auto"` takes halves of films then.
+            of a model that ships with the package, `"kneekl-vgg16-multiloss"`. An `.onnx` file
+            needs neither Keras nor TensorFlow.
+        polarity: `"auto"` inverts photographic negatives, `"as-is"` leaves every image as it is.
+        crop: what the training knees show, for a model file that does not record it: `"half"` of a
+            film, `"square"` or `"antony"`; `"auto"` means half.
 
-    It may be called in any thread and leaves the process as it is. What TensorFlow writes to
-    standard error while it is imported, the variable `TF_CPP_MIN_LOG_LEVEL=2` holds back.
+    It can be called in any thread and does not change process state. The environment variable
+    `TF_CPP_MIN_LOG_LEVEL=2` hides what TensorFlow logs during its import.
 
     Raises:
-        InputError: no such file, a damaged one, no model of this project, or one whose file says
-            otherwise of its knees.
+        InputError: the file does not exist, is damaged, or is not a model of this project; or
+            `crop` contradicts the file.
+
+    Example:
+
+    >>> from knee_attention import load_grader, phantom_film
+    >>> grader = load_grader("kneekl-vgg16-multiloss")
+    >>> knees = grader.grade(phantom_film((0, 4), seed=0).image)
+    >>> [(knee.side, knee.probabilities.shape) for knee in knees]
+    [('R', (5,)), ('L', (5,))]
     """
     if Path(path).suffix.lower() == ".onnx":
         from knee_attention.networks.files.onnx_network import OnnxNetwork
@@ -53,17 +61,13 @@ def load_grader(
 
 
 class Grader:
-    """A saved model that grades films, knees, and lists of them.
+    """A saved model that grades films and knees, singly or in batches.
 
     Args:
-        network: from `(n, height, width, 1)` float32 knees to the outputs' probabilities and
-            `<branch>_mask`s by name; with the `path` and the `description` of its file.
-        polarity, crop: as `load_grader` takes them.
-
-    Example:
-
-    >>> for knee in load_grader("model.h5").grade("film.png"):
-    ...     print(knee.side, knee.grade, knee.probabilities)
+        network: a callable from `(n, height, width, 1)` float32 knees to a dict of the outputs'
+            probabilities and of the masks `<branch>_mask`. It has the `path` and the `description`
+            of its file.
+        polarity, crop: see `load_grader`.
     """
 
     def __init__(self, network, polarity: str = "auto", crop: str = "auto"):
@@ -83,19 +87,19 @@ class Grader:
         """Grade the knees of one image.
 
         Args:
-            image: a path of a PNG, JPEG, WebP, TIFF, BMP or DICOM file of 8 or 16 bits, such a file
-                in memory, or its pixels `(height, width[, channels])`: a film of both knees, a
-                single knee, or one prepared already.
-            view: one of `limits.VIEWS`; `"auto"` finds out.
+            image: the path of a PNG, JPEG, WebP, TIFF, BMP or DICOM file of 8 or 16 bits, such a
+                file in memory, or pixels `(height, width[, channels])`. It shows both knees, one
+                knee, or a knee that is already prepared.
+            view: one of `limits.VIEWS`; `"auto"` detects it.
 
         Returns:
             The right and the left knee of a film, or one knee.
 
         Raises:
-            ImageError: it cannot be read, shows one knee where two are expected, or, for a model of
-                crops, no knee joint.
+            ImageError: the image cannot be read, shows one knee where two are expected, or shows no
+                knee joint to a model of crops.
         """
-        # No threads for one image: OpenCV keeps a little of every thread that ever used it.
+        # No thread pool for one image: OpenCV keeps some memory for every thread that used it.
         [(_, graded)] = self._grade_batch([(image, self._prepare(image, view))])
         if isinstance(graded, ImageError):
             raise graded
@@ -104,16 +108,15 @@ class Grader:
     def grade_all(
         self, images: Iterable | str | os.PathLike, view: str = "auto", batch_size: int = BATCH
     ) -> Iterator[tuple]:
-        """Grade many images, in batches of knees and in their order.
+        """Grade many images in batches, in their order.
 
         Args:
-            images: as `grade` takes them, or a folder; they are read as they are needed, in
-                threads.
-            view: one of `limits.VIEWS`; `"auto"` finds out.
-            batch_size: knees a batch.
+            images: images as `grade` takes them, or a folder. Threads read them one batch ahead.
+            view: one of `limits.VIEWS`; `"auto"` detects it.
+            batch_size: knees per batch.
 
         Yields:
-            `(image, list of GradedKnee)`, or `(image, ImageError)` for one that cannot be graded.
+            `(image, list of GradedKnee)`, or `(image, ImageError)` if it cannot be graded.
         """
         if isinstance(images, (str, os.PathLike)):
             images = files_to_open([images])
@@ -128,37 +131,37 @@ class Grader:
         yield from self._grade_batch(waiting)
 
     def _read_ahead(self, images: Iterator, view: str, batch_size: int) -> Iterator[tuple]:
-        """`(image, prepared knees or ImageError)`, a batch ahead of what is graded."""
+        """`(image, prepared knees or ImageError)`, prepared one batch ahead in threads."""
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            begin = partial(self._begin, pool, view)
-            begun: list[tuple[object, Future]] = list(map(begin, islice(images, batch_size)))
-            while begun:
-                image, future = begun.pop(0)
-                begun += map(begin, islice(images, 1))
+            submit = partial(self._submit, pool, view)
+            submitted: list[tuple[object, Future]] = list(map(submit, islice(images, batch_size)))
+            while submitted:
+                image, future = submitted.pop(0)
+                submitted += map(submit, islice(images, 1))
                 yield image, future.result()
 
-    def _begin(self, pool: ThreadPoolExecutor, view: str, image) -> tuple[object, Future]:
+    def _submit(self, pool: ThreadPoolExecutor, view: str, image) -> tuple[object, Future]:
         return image, pool.submit(self._prepare, image, view)
 
     def _prepare(self, image, view: str) -> list[tuple[PreparedKnee, bool, float]] | ImageError:
-        """Each knee, whether the image was a negative, and the aspect of its pixels."""
-        turned = False
+        """The knees of an image, each with whether it is inverted and with its pixel aspect."""
+        inverted = False
         try:
-            known = isinstance(image, np.ndarray)
-            film = OpenedFilm(image, None) if known else open_film(image)
-            pixels, turned = bone_bright(film.pixels, self.polarity)
+            is_array = isinstance(image, np.ndarray)
+            film = OpenedFilm(image, None) if is_array else open_film(image)
+            pixels, inverted = bone_bright(film.pixels, self.polarity)
             knees = prepared_knees(pixels, view, film.side, self.preparation, self.image_size)
-            return [(knee, turned, film.pixel_aspect) for knee in knees]
+            return [(knee, inverted, film.pixel_aspect) for knee in knees]
         except MemoryError:
             return ImageError(_name(image), "not enough memory", passing=True)
         except (ValueError, TypeError) as error:
-            return refused(_name(image), error, turned)
+            return refused(_name(image), error, inverted)
 
     def _grade_batch(self, waiting: list[tuple]) -> Iterator[tuple]:
         readable = [knees for _, knees in waiting if not isinstance(knees, ImageError)]
         prepared = [knee.image for knees in readable for knee, _, _ in knees]
         try:
-            values, failure = self._computed(prepared), None
+            values, failure = self._compute(prepared), None
         except InputError as error:
             values, failure = {}, error
         position = 0
@@ -171,39 +174,39 @@ class Grader:
                 if failure:
                     raise failure
                 graded: list[GradedKnee] | ImageError = [
-                    self._graded(knee, turned, aspect, values, place)
-                    for place, (knee, turned, aspect) in enumerate(knees, start=first)
+                    self._graded(knee, inverted, aspect, values, index)
+                    for index, (knee, inverted, aspect) in enumerate(knees, start=first)
                 ]
-            except InputError as error:  # the model's fault, and another may grade the film
+            except InputError as error:  # the model's fault: another model may grade the film
                 graded = ImageError(_name(image), str(error), passing=True)
             yield image, graded
 
-    def _computed(self, prepared: list[np.ndarray]) -> dict[str, np.ndarray]:
-        """What the network gives of prepared knees, by name, a row a knee.
+    def _compute(self, prepared: list[np.ndarray]) -> dict[str, np.ndarray]:
+        """The network's values for prepared knees, by name, one row per knee.
 
         Raises:
-            InputError: the network fails, or gives another number of rows.
+            InputError: the network fails, or returns another number of rows.
         """
         if not prepared:
             return {}
         values = self.network(np.stack(prepared)[..., np.newaxis].astype(np.float32))
         for name, value in values.items():
             if np.shape(value)[:1] != (len(prepared),):
-                raise InputError(f"the model gives {name} of shape {np.shape(value)} for "
+                raise InputError(f"the model returns {name} of shape {np.shape(value)} for "
                                  f"{len(prepared)} knees")
         return values
 
     def _graded(
-        self, knee: PreparedKnee, turned: bool, aspect: float, values, position: int
+        self, knee: PreparedKnee, inverted: bool, aspect: float, values, index: int
     ) -> GradedKnee:
         branches = {}
         for name in self.outputs:
-            said = as_probabilities(values[name][position : position + 1])
+            probabilities = as_probabilities(values[name][index : index + 1])
             if name in self._temperatures:
-                said = tempered(said, self._temperatures[name])
-            branches[name] = said[0]
+                probabilities = tempered(probabilities, self._temperatures[name])
+            branches[name] = probabilities[0]
         masks = {
-            name.removesuffix("_mask"): value[position]
+            name.removesuffix("_mask"): value[index]
             for name, value in values.items()
             if name.endswith("_mask")
         }
@@ -214,11 +217,11 @@ class Grader:
             alike = likeness(knee.image, np.array(self._typical["grey"]))
             unlike = alike < self._typical["least"]
         return GradedKnee(
-            knee.side, knee.image, branches, self.chosen, masks, turned, knee.place, alike, unlike,
-            knee.mirrored, aspect, knee.frame,
+            knee.side, knee.image, branches, self.chosen, masks, inverted, knee.place, alike,
+            unlike, knee.mirrored, aspect, knee.frame,
         )  # fmt: skip
 
 
 def _name(image: np.ndarray | FileInMemory | str | os.PathLike):
-    """An image as a message calls it."""
+    """The image's name in a message."""
     return "the image" if isinstance(image, np.ndarray) else image

@@ -1,4 +1,4 @@
-"""A saved Keras model as inference calls it: probabilities and masks in one pass."""
+"""A saved Keras model for grading: probabilities and masks in one pass."""
 
 import os
 
@@ -15,7 +15,7 @@ from knee_attention.networks.files.model_files import (
 from knee_attention.networks.masks import MASK_SUFFIX, with_masks
 
 FEW = 8
-"""Up to so many knees a call the graph is not worth compiling."""
+"""Up to this many knees a call, compiling the graph takes longer than it saves."""
 
 
 class KerasNetwork:
@@ -26,10 +26,10 @@ class KerasNetwork:
 
     Attributes:
         path, file: the file.
-        description: what the file says of itself.
+        description: the metadata of the file, see `read_description`.
 
     Raises:
-        InputError: no such file, a damaged one, or no model of this project.
+        InputError: the file does not exist, is damaged, or is not a model of this project.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -42,7 +42,7 @@ class KerasNetwork:
         self._network.jit_compile = device.choose_jit_compile()
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Probabilities `(n, 5)` of every output and masks `(n, h, w)` of every branch, by name.
+        """The probabilities `(n, 5)` of every output and masks `(n, h, w)` of every branch.
 
         Args:
             images: `(n, height, width, 1)` float32, 0-255.

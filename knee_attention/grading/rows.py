@@ -1,4 +1,4 @@
-"""What is told of a graded knee, wherever it is told: in JSON, in a table, in a picture."""
+"""A graded knee as a row of JSON or CSV, and a film as a picture."""
 
 import numpy as np
 
@@ -8,25 +8,30 @@ from knee_attention.grading.graded_knee import GradedKnee
 from knee_attention.kl import GRADES
 
 SIDES = {"R": "right knee", "L": "left knee", None: "knee"}
-"""A knee in words; None where its side is not known."""
+"""Names of the knees; None if the side is unknown."""
 
 
 def knee_row(file: str, knee: GradedKnee, synthetic: bool) -> dict:
-    """A knee as `grade --json`, `grade --csv` and the server have it.
+    """The row of a knee in `grade --json`, `grade --csv` and the server's answers.
 
     Args:
         file: the film, as the user names it.
-        knee: what the model says.
-        synthetic: whether the model learnt from phantoms alone.
+        knee: the graded knee.
+        synthetic: whether the model was trained on phantoms only.
 
-    `likeness` is that to the knees which the model learnt from, -1 to 1, None where its file does
-    not say how they look, and `unlike` whether it is less than usual.
+    Returns:
+        The values by column, among them:
 
-    `box` is what was cut out of the film for a model of crops, left, top, width and height in
-    pixels of the film, upright as it is graded; None for half a film, or a crop that was given.
-    `pixel_aspect` is the height over the width of the file's own pixels: where it is not 1, the
-    film was resampled to square pixels, and `box` counts those. `trimmed` is how many columns and
-    rows of one grey were taken off at the left, top, right and bottom before grading, None if none.
+        - `turned`: whether the film was a negative, which was inverted.
+        - `box`: the crop on the upright film: left, top, width and height in pixels. None for half
+          a film, or for an image that is a crop already.
+        - `pixel_aspect`: height over width of the file's pixels. If it is not 1, the film was
+          resampled to square pixels, which `box` counts.
+        - `trimmed`: columns and rows of a uniform border that were cropped off at the left, top,
+          right and bottom before grading; None if there were none.
+        - `likeness`: correlation with the mean training knee, -1 to 1; None if the model file does
+          not record that knee.
+        - `unlike`: whether `likeness` is below the usual range.
     """
     return {
         "file": file,
@@ -51,27 +56,28 @@ def knee_row(file: str, knee: GradedKnee, synthetic: bool) -> dict:
 
 
 def columns(outputs: list[str]) -> list[str]:
-    """The columns of a table of such rows, for a model with these outputs; the last one holds the
-    reason why a film was not graded.
+    """The columns of `grade --csv` for a model with these outputs.
+
+    `error` is the reason why a film was not graded.
     """
-    shares = [f"{name}_p{grade}" for name in (*outputs, "ensemble") for grade in GRADES]
+    probabilities = [f"{name}_p{grade}" for name in (*outputs, "ensemble") for grade in GRADES]
     return ["file", "side", "grade", "expected_grade", "oa_probability", "chosen", "turned", "box",
-            "pixel_aspect", "trimmed", "likeness", "unlike", "synthetic_model", *shares,
+            "pixel_aspect", "trimmed", "likeness", "unlike", "synthetic_model", *probabilities,
             "error"]  # fmt: skip
 
 
 def film_picture(knees: list[GradedKnee], synthetic: bool) -> np.ndarray:
-    """Every knee of a film beside the chosen branch's attention over it, with its grade beneath.
-    Where joints were cut out, the film stands before them, with their boxes and the attention
-    inside.
+    """Draw every knee of a film beside its attention by the chosen branch, with the grade below.
+
+    If the knees are crops, the film comes first, with their boxes and the attention inside.
 
     Returns:
         `(height, width, 3)` uint8, blue, green, red.
     """
     panels = [film_panel(knees)] if knees[0].place else []
     for knee in knees:
-        share = knee.probabilities[knee.grade]
-        caption = f"{SIDES[knee.side]}: KL {knee.grade} (P {share:.2f} by {knee.chosen})"
+        probability = knee.probabilities[knee.grade]
+        caption = f"{SIDES[knee.side]}: KL {knee.grade} (P {probability:.2f} by {knee.chosen})"
         if synthetic:
             caption += ", synthetic model"
         if knee.unlike:

@@ -1,4 +1,4 @@
-"""`knee-attention evaluate --masks`: attention on joints that somebody drew."""
+"""`knee-attention evaluate --masks`: attention against an expert's masks of joints."""
 
 import json
 
@@ -18,7 +18,7 @@ from knee_attention.runs.run import run
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A run of two branches on phantoms."""
+    """A run with two branches on phantoms."""
     folder = tmp_path_factory.mktemp("runs") / "two"
     run(
         Experiment(

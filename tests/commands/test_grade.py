@@ -1,4 +1,4 @@
-"""`knee-attention grade`, `info` and `export`, from their arguments to what they show."""
+"""`knee-attention grade`, `info` and `export`: arguments, output and files."""
 
 import csv
 import json
@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from knee_attention.commands.cli import main
-from knee_attention.commands.grade import _named_after
+from knee_attention.commands.grade import _output_files
 from knee_attention.evidence.figures.pictures import captioned
 from knee_attention.grading.grader import load_grader
 from knee_attention.phantoms.film import phantom_film
@@ -29,7 +29,7 @@ SMALL = Experiment(backbone="antony_clsf", branches=("att1", "att2"), fusion="mu
 
 @pytest.fixture(scope="module")
 def knees(tmp_path_factory):
-    """A data folder whose knees are halves of phantom films."""
+    """A data folder of knees that are halves of phantom films."""
     root = tmp_path_factory.mktemp("data") / "knees"
     for number in range(20):
         split = ("train", "validation", "test")[number % 3]
@@ -46,7 +46,7 @@ def knees(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(knees, tmp_path_factory):
-    """The folder of a run on them, with model.onnx beside the two others."""
+    """The folder of a run on these knees, with model.onnx beside the two other models."""
     folder = tmp_path_factory.mktemp("runs") / "run"
     run(replace(SMALL, data=str(knees)), folder)
     with suppress(SystemExit):
@@ -109,15 +109,15 @@ def test_a_picture_replaces_no_radiograph(trained, tmp_path, refused):
     other = tmp_path / "more" / "film.png"
     other.write_bytes(film.read_bytes())
     said = refused("grade", film, "--model", trained / "model.h5", "--overlay", tmp_path / "more")
-    assert "no picture of an earlier grading" in said
+    assert "is not a picture of an earlier grading" in said
     assert other.read_bytes() == film.read_bytes()
-    for _ in range(2):  # its own pictures it draws again
+    for _ in range(2):  # pictures of an earlier grading are replaced
         grade(film, "--model", trained / "model.h5", "--overlay", tmp_path / "pictures")
 
 
 def test_a_uid_has_no_suffix_to_lose():
     uids = [Path(f"in/1.2.840.{number}") for number in (1001, 1002)]
-    named = _named_after([*uids, Path("in/a.dcm"), Path("in/b.PNG"), Path("on/a.dcm")],
+    named = _output_files([*uids, Path("in/a.dcm"), Path("in/b.PNG"), Path("on/a.dcm")],
                          Path("out"), "_sr.dcm")  # fmt: skip
     assert [path.name for path in named] == [
         "1.2.840.1001_sr.dcm", "1.2.840.1002_sr.dcm", "a_sr.dcm", "b_sr.dcm", "a-2_sr.dcm",
@@ -147,7 +147,7 @@ def test_turned_negatives_are_counted_and_marked(trained, tmp_path, capsys):
     cv2.imwrite(str(tmp_path / "negative.png"), ~film)
     table = tmp_path / "out.csv"
     grade(tmp_path, "--model", trained / "model.h5", "--csv", table)
-    assert "negatives, turned before grading: 1 of 2 files" in capsys.readouterr().out
+    assert "inverted photographic negatives: 1 of 2 files" in capsys.readouterr().out
     graded = pd.read_csv(table)
     assert graded["turned"].tolist() == [False, False, True, True]
     assert graded["grade"][:2].tolist() == graded["grade"][2:].tolist()
@@ -195,7 +195,7 @@ def test_a_film_is_never_drawn_over(trained, knees, tmp_path, refused, linked):
         pictures.symlink_to(films)
     before = (films / "a.png").read_bytes()
     said = refused("grade", films, "--model", trained / "model.h5", "--overlay", pictures)
-    assert f"{pictures / 'a.png'}: is read here, and would be written over" in said
+    assert f"{pictures / 'a.png'}: this input file would be overwritten" in said
     assert (films / "a.png").read_bytes() == before
 
 
@@ -246,7 +246,7 @@ def test_what_cannot_be_is_said_before_grading(trained, knees, tmp_path, refused
         ((knees, "--model", model, "--csv", tmp_path / "file" / "x.csv"), "cannot be written"),
         ((knees, "--model", model, "--csv", tmp_path / "empty"), "it is a folder"),
         ((knees, "--model", model, "--overlay", tmp_path / "file"), "it is a file"),
-        ((knees, "--model", model, "--csv", tmp_path / "film.jpg"), "a table ends in .csv"),
+        ((knees, "--model", model, "--csv", tmp_path / "film.jpg"), "a table must end in .csv"),
         (("", "--model", model), "an empty name"),
     ]:
         assert message in refused("grade", *arguments)
@@ -257,7 +257,7 @@ def test_nothing_gradable_ends_with_two(trained, tmp_path, capsys):
         grade(tmp_path / "none.png", "--model", trained / "model.h5")
     assert ended.value.code == 2
     said = capsys.readouterr().err.splitlines()
-    assert "none.png: No such file" in "".join(said) and "nothing could be graded" in said[-1]
+    assert "none.png: No such file" in "".join(said) and "no file could be graded" in said[-1]
 
 
 def test_a_reader_that_has_seen_enough_ends_it_quietly(trained, knees):
@@ -284,4 +284,4 @@ def test_info_says_how_a_model_came_to_be(trained, knees, capsys):
 def test_export_asks_for_an_onnx_name(trained, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["export", str(trained / "model.h5"), str(tmp_path / "model.h5")])
-    assert "ends in .onnx" in capsys.readouterr().err
+    assert "must end in .onnx" in capsys.readouterr().err

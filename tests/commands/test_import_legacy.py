@@ -12,7 +12,7 @@ SIZE = ["--image-size", "96", "96"]
 
 @pytest.fixture
 def old(tmp_path):
-    """Weights alone of two branches, in the layout that Keras 2 and 3 share, and their model."""
+    """A weights file of two branches, in the layout that Keras 2 and 3 share, and its model."""
     model = build_model("antony_extended", ("att1", "att2"), "multi_loss", (96, 96),
                         pixel_mean=PIXEL_MEAN, pixel_deviation=PIXEL_DEVIATION)
     path = tmp_path / "weights.h5"
@@ -58,8 +58,9 @@ def test_the_branch_and_the_pixels_can_be_chosen(old, tmp_path):
 def test_what_cannot_be_imported_is_said_in_one_sentence(old, tmp_path, refused):
     path, new = old[0], tmp_path / "new.h5"
     both = ["--backbone", "antony_extended", "--branches", "att1", "att2"]
-    assert "ends in .h5 or .keras" in refused("import-legacy", path, tmp_path / "new.onnx", *both)
-    assert "would be written over" in refused("import-legacy", path, path, *both)
+    other = tmp_path / "new.onnx"
+    assert "must end in .h5 or .keras" in refused("import-legacy", path, other, *both)
+    assert "would be overwritten" in refused("import-legacy", path, path, *both)
     assert "no such model file" in refused("import-legacy", tmp_path / "none.h5", new, *both)
     assert "--chosen att0: expected one of att1, att2" in refused(
         "import-legacy", path, new, *both, *SIZE, "--chosen", "att0"

@@ -1,4 +1,4 @@
-"""A knee that is unlike those of the training is marked where its row is."""
+"""The row of a knee that is unlike the training knees is marked."""
 
 import csv
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The report over runs as they are made: its pictures, its bad inputs, and it in a browser."""
+"""The report about runs: its pictures, refused inputs, and the page in a browser."""
 
 import base64
 import json
@@ -21,12 +21,12 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync")  # fmt: skip
 OF_THE_BROWSER = "not an origin"
-"""What the browser's net log gives as the initiator of requests that no page made."""
+"""The initiator, in the browser's net log, of requests that no page made."""
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Runs on the same phantoms: two branches, each of them alone."""
+    """Runs on the same phantoms: two branches, and each branch alone."""
     folder = tmp_path_factory.mktemp("runs")
     run(Experiment(**SMALL, **TWO, limit=10), folder / "two")
     run(Experiment(**SMALL, branches=("att1",), limit=10), folder / "att1")
@@ -36,7 +36,7 @@ def runs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(runs, tmp_path_factory):
-    """The report over the three."""
+    """The report about the three runs."""
     path = tmp_path_factory.mktemp("page") / "report.html"
     report(runs / "two", runs / "att1", runs / "att2", "-o", path)
     return path
@@ -47,7 +47,7 @@ def report(*arguments):
 
 
 def pictures(path):
-    """The images of a page, decoded."""
+    """The decoded images of a page."""
     found = re.findall(r'src="data:image/webp;base64,([^"]+)"', path.read_text(encoding="utf-8"))
     return [
         cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)
@@ -56,7 +56,7 @@ def pictures(path):
 
 
 def wrong_knees(folder):
-    """How many knees a run's chosen output graded wrong."""
+    """The number of knees that a run's chosen output grades incorrectly."""
     table = pd.read_csv(folder / "predictions.csv")
     return int((table["prediction"] != table["grade"]).sum())
 
@@ -65,9 +65,9 @@ def opened(page, folder):
     """Open a page in headless Chromium.
 
     Returns:
-        what the page holds once loaded, the lines it wrote to the console, and the addresses it
-        asked for outside its own file. The browser asks for things of its own (updates, accounts);
-        those have no page as their initiator. None of all this is answered: no name resolves.
+        The content of the loaded page, the lines of its console, and the addresses that it
+        requested outside its own file. The browser's own requests (updates, accounts) have no
+        page as their initiator. No request gets an answer, because no name resolves.
     """
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
@@ -110,7 +110,7 @@ def test_a_page_that_asks_or_complains_would_be_caught(tmp_path):
 
 
 def test_what_leads_outside_is_stopped_by_the_page_s_own_policy(page, tmp_path):
-    """Should something slip in one day, the browser says so and does not ask."""
+    """The browser blocks a request of the page and reports it."""
     html = page.read_text(encoding="utf-8")
     leaky = tmp_path / "leaky.html"
     leaky.write_text(html.replace("<main>", '<main><img src="https://outside.example/knee.png">'))
@@ -227,12 +227,12 @@ def test_a_damaged_run_gets_one_sentence(runs, tmp_path, refused):
 
 
 def test_where_no_page_can_be_written_it_is_said_before_the_work(runs, tmp_path, refused):
-    """Before: nobody finds out that the run does not exist."""
+    """The name is refused before the run is read."""
     (tmp_path / "file").write_text("")
     (tmp_path / "folder.html").mkdir()
     nothing = tmp_path / "nothing"
     below_a_file = tmp_path / "file" / "report.html"
     assert "cannot be written" in refused("report", nothing, "-o", below_a_file)
     assert "it is a folder" in refused("report", nothing, "-o", tmp_path / "folder.html")
-    assert "ends in .html" in refused("report", nothing, "-o", runs / "two" / "model.h5")
+    assert "must end in .html" in refused("report", nothing, "-o", runs / "two" / "model.h5")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.html"]

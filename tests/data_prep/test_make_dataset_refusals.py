@@ -119,8 +119,8 @@ def test_neither_labels_nor_foreign_files_are_written_over(prepared, tmp_path, r
         file["weights"] = [1.0]
     model = (tmp_path / "model.h5").read_bytes()
     for labels, h5, sentence in (
-        (tmp_path / "labels.h5", tmp_path / "labels.h5", "would be written over"),
-        (tmp_path / "set" / "manifest.csv", tmp_path / "set.h5", "would be written over"),
+        (tmp_path / "labels.h5", tmp_path / "labels.h5", "would be overwritten"),
+        (tmp_path / "set" / "manifest.csv", tmp_path / "set.h5", "would be overwritten"),
         (tmp_path / "labels.csv", tmp_path / "labels.csv", "must end in .h5 or .hdf5"),
         (tmp_path / "labels.csv", tmp_path / "model.h5", "is not a training set"),
     ):

@@ -202,7 +202,7 @@ def test_a_table_whose_output_was_forgotten_stays_as_it_is(tmp_path, run):
         assert code == 2 and f"{second}: the file exists and was not made from"  in printed
         assert second.read_bytes() == before
     code, printed = run("make_labels", first, tmp_path / "V00.csv", first)
-    assert code == 2 and f"{first}: is read here, and would be written over" in printed
+    assert code == 2 and f"{first}: this input file would be overwritten" in printed
 
 
 def test_readings_of_other_visits_than_the_one_asked_for_are_listed(tmp_path, run):

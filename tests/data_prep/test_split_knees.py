@@ -169,7 +169,7 @@ def test_a_contact_sheet_replaces_neither_film_nor_knee(films, tmp_path, run):
     for place in (films / "S000.png", out / "S001_L.png"):
         before = place.read_bytes()
         code, printed = run("split_knees", films, out, "--contact-sheet", place)
-        assert code == 2 and "would be written over" in printed.splitlines()[-1]
+        assert code == 2 and "would be overwritten" in printed.splitlines()[-1]
         assert place.read_bytes() == before
 
 

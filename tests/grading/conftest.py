@@ -1,4 +1,4 @@
-"""A DICOM node and the archive that it sends to."""
+"""Fixtures: a DICOM node and its archive."""
 
 import logging
 
@@ -17,7 +17,7 @@ def archive():
 
 @pytest.fixture
 def node(tmp_path, archive, caplog):
-    """Starts nodes that end with the test; gives a node's port."""
+    """Starts nodes, returns a node's port, and stops the nodes after the test."""
     from study_films import ALGORITHM, bright_knee_grader, free_port
 
     from knee_attention.grading.node.archive import Archive

@@ -1,6 +1,6 @@
-"""Load a grader in a thread while others write to standard error; a program of `test_threads`.
+"""Load a grader in a thread while other threads write to standard error; used by `test_threads`.
 
-It prints as JSON what the process looked like before and after, and every standard error that a
+It prints as JSON the process state before and after, and every standard error stream that a
 watching thread saw meanwhile.
 """
 
@@ -18,7 +18,7 @@ LINES = "line {} of another thread\n"
 
 
 def state() -> dict:
-    """What belongs to the process and not to a library."""
+    """Process state that a library must not change."""
     loggers = [logging.root, *map(logging.getLogger, ("absl", "tensorflow", "other"))]
     return {
         "descriptors": [os.fstat(number).st_ino for number in (0, 1, 2)],
@@ -36,7 +36,7 @@ def policy() -> str:
 
 
 def main(model: str) -> None:
-    """Load twice: the first time Keras is imported, whose own filters are not ours to judge."""
+    """Load twice: the first load imports Keras, which adds warning filters of its own."""
     done, written, seen = threading.Event(), 0, set()
 
     def write():

@@ -1,4 +1,4 @@
-"""An archive for a DICOM node to send to."""
+"""A DICOM archive for tests."""
 
 from pydicom.uid import Comprehensive3DSRStorage, SecondaryCaptureImageStorage
 from pynetdicom import AE, evt
@@ -6,10 +6,10 @@ from study_films import free_port
 
 
 class StandIn:
-    """An archive that keeps what it is sent, and answers as it is told to.
+    """An archive that stores all objects and answers with given statuses.
 
     Attributes:
-        breaks_off_at: a SOPInstanceUID at which it ends the connection, as a crash does.
+        breaks_off_at: a SOPInstanceUID at which it closes the connection, as after a crash.
     """
 
     def __init__(self, status=0, kinds=(Comprehensive3DSRStorage, SecondaryCaptureImageStorage)):
@@ -38,7 +38,7 @@ class StandIn:
         return self.status
 
     def films(self):
-        """SOPInstanceUIDs of the films that the received objects are about."""
+        """SOPInstanceUIDs of the films to which the received objects refer."""
         return sorted(
             (one.SourceImageSequence[0] if one.Modality == "OT" else
              one.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]

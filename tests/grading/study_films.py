@@ -1,5 +1,5 @@
-"""What tests of reports and of the node share: films of a study, a network that costs nothing and
-its name, a sender of films, a port, a look into a queue, and patience."""
+"""Helpers for tests of reports and of the node: DICOM films, a trivial network, a sender of films,
+a free port, the length of a queue, and waiting."""
 
 import socket
 import time
@@ -28,7 +28,7 @@ ALGORITHM = Algorithm("bright knee", "0" * 64, ("polarity auto", "view auto"))
 
 
 def study_film(path: Path, seed: int = 0, **elements) -> Path:
-    """A phantom of both knees as a DICOM film; `elements` are further ones, None leaves out."""
+    """A phantom of both knees as a DICOM film; `elements` adds elements; None removes one."""
     image = phantom_film((seed % 5, (seed + 2) % 5), seed=seed, height=256).image
     uids = {"StudyInstanceUID": generate_uid(), "SeriesInstanceUID": generate_uid()}
     return write_dicom(path, image.astype(np.uint16) * 16, **{**PATIENT, **uids, **elements})
@@ -40,7 +40,7 @@ def sop(film: Path) -> str:
 
 
 class BrightKnee:
-    """A network whose probabilities follow from the pixels, and which costs nothing."""
+    """A trivial network whose probabilities follow from the pixels."""
 
     description = {"outputs": ["att0", "att1"], "chosen": "att1", "image_size": [96, 96]}
 
@@ -53,12 +53,12 @@ class BrightKnee:
 
 
 def bright_knee_grader() -> Grader:
-    """A grader on that network."""
+    """A grader with that network."""
     return Grader(BrightKnee())
 
 
 def send(port: int, *films: Path) -> list[int | None]:
-    """Send films to a node in one association: the status of each, None where none came."""
+    """Send films to a node in one association; returns each status, None without an answer."""
     datasets = [dcmread(film) for film in films]
     entity = AE(ae_title="SENDER")
     kinds = {(data.SOPClassUID, data.file_meta.TransferSyntaxUID) for data in datasets}
@@ -78,19 +78,19 @@ def send(port: int, *films: Path) -> list[int | None]:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
+    """A free port on the loopback address."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
 
 
 def waiting(folder: Path, *names: str) -> int:
-    """How many files lie in these parts of the queue in a folder."""
+    """The number of files in these parts of a node's queue."""
     return sum(len(list((folder / "queue" / name).glob("*"))) for name in names)
 
 
 def until(holds, seconds=60):
-    """Wait until something holds."""
+    """Wait until a condition holds."""
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "waited too long"

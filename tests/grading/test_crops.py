@@ -1,4 +1,4 @@
-"""A model that learnt from crops of joints is shown the joint, whatever it is given."""
+"""A model of crops gets the crop of the joint from every kind of image."""
 
 import json
 import subprocess
@@ -126,7 +126,7 @@ def test_what_a_file_does_not_say_can_be_said_and_what_it_says_stands(tmp_path, 
 
 @pytest.fixture(scope="module")
 def onnx_model(tmp_path_factory):
-    """A VGG-16 of the public set's size that learnt from its crops, as ONNX."""
+    """A VGG-16 of the public set's image size, for crops, as ONNX."""
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     from knee_attention.networks.files.onnx_export import export_onnx
@@ -172,4 +172,4 @@ def test_a_film_is_graded_soon_and_without_keras(onnx_model, phantom, tmp_path):
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
         times.append(time.perf_counter() - began)
         assert done.returncode == 0 and done.stdout.splitlines()[-1] == "[]", done.stderr
-    assert min(times) <= 3.0, times  # 0.95 s alone on two cores; other tests run beside it
+    assert min(times) <= 3.0, times  # 0.95 s on two idle cores; other tests run at the same time

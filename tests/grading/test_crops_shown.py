@@ -1,4 +1,4 @@
-"""A crop and its attention are shown where they lie on the film: pictures, page and report."""
+"""Pictures, page and report show a crop and its attention at their place on the film."""
 
 import base64
 import json
@@ -38,7 +38,7 @@ def test_the_attention_lies_inside_the_box_on_the_film(grader, phantom):
     scale = 480 / film.shape[0]
     left, top, width, height = (value * knees[0].place.scale * scale for value in knees[0].box)
     yellow = panel.astype(int)[8 + round(top + 0.2 * height), 8 + round(left + 0.2 * width)]
-    assert yellow[2] > yellow[0] + 30  # red over blue, where the mask is 1
+    assert yellow[2] > yellow[0] + 30  # red above blue where the mask is 1
     grey = panel[8 + 20, 8 + round(film.shape[1] * scale / 2)]
     assert grey.max() == grey.min()
 
@@ -89,7 +89,7 @@ def test_the_page_is_given_the_box_in_pixels_of_its_picture(grader, phantom):
 
 
 def test_a_padded_knee_is_shown_as_the_model_saw_it(phantom):
-    """Its attention covers the padding too, and would lie askew in the box."""
+    """Its attention covers the padding, too, and does not fit the box."""
     answers = pytest.importorskip("knee_attention.grading.web.answers")
     film = FileInMemory("film.png", cv2.imencode(".png", phantom.image)[1].tobytes())
     grader = Grader(Uniform(Preparation(Cutting("auto", (96, 64), "pad", crop="square"))))
@@ -123,7 +123,7 @@ def test_a_report_says_where_the_joint_is(grader, phantom, tmp_path):
 
 
 def test_a_report_s_region_ends_where_the_film_does(grader, tmp_path, monkeypatch):
-    """To the pixel, though the film that is kept to be looked at is smaller and its sides whole."""
+    """Exact to the pixel, although the film in the picture is smaller and its size rounded."""
     pytest.importorskip("highdicom")
     from knee_attention.grading.dicom.algorithm import Algorithm
     from knee_attention.grading.dicom.reports import reports_of
@@ -141,7 +141,7 @@ def test_a_report_s_region_ends_where_the_film_does(grader, tmp_path, monkeypatc
 
 
 def regions(item):
-    """The corners of the regions in a report, `(corners, 2)` each."""
+    """The corners of each region in a report, `(corners, 2)`."""
     found = [np.reshape(item.GraphicData, (-1, 2))] if item.get("ValueType") == "SCOORD" else []
     for child in item.get("ContentSequence", ()):
         found += regions(child)

@@ -1,4 +1,4 @@
-"""`grade --dicom`: what a film's report says, whose it is, and what is refused."""
+"""`grade --dicom`: the content of a film's report, its patient and study, and refusals."""
 
 import json
 import shutil
@@ -36,7 +36,7 @@ FILED_BY = (
 
 
 def written(film, folder, algorithm=ALGORITHM, joints=None):
-    """A film's report and picture, as they are read back from the disk."""
+    """A film's report and picture, read from disk."""
     reports = reports_of(film, bright_knee_grader().grade(film), algorithm, joints)
     write_report(folder / "sr.dcm", reports.report)
     write_report(folder / "sc.dcm", reports.picture)
@@ -48,7 +48,7 @@ def groups(report):
 
 
 def knee_row(group):
-    """A measurement group as `grade --json` has it."""
+    """A measurement group as a row of `grade --json`."""
     site = group.finding_sites[0]
     [grade] = group.get_qualitative_evaluations(highdicom.sr.CodedConcept(
         "KL", "99KNEEATT", "Kellgren-Lawrence grade"))
@@ -63,7 +63,7 @@ def knee_row(group):
 
 @pytest.fixture
 def bright_knee_model(monkeypatch, tmp_path):
-    """A model file for `grade`, which grades as `BrightKnee` does."""
+    """A model file for `grade` that grades like `BrightKnee`."""
 
     def load(path, polarity, crop):
         grader = bright_knee_grader()
@@ -214,7 +214,7 @@ def test_a_film_given_twice_is_reported_once(bright_knee_model, tmp_path, capsys
     shutil.copy(first, tmp_path / "films" / "b.dcm")
     main(["grade", str(first.parent), "--model", str(bright_knee_model), "--dicom",
           str(tmp_path / "out")])  # fmt: skip
-    assert f"not reported: {first.parent / 'b.dcm'}: the same film as {first}" in (
+    assert f"not reported: {first.parent / 'b.dcm'}: the same SOPInstanceUID as {first}" in (
         capsys.readouterr().err
     )
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a_sc.dcm", "a_sr.dcm"]
@@ -227,7 +227,7 @@ def test_what_is_no_dicom_file_is_refused_before_anything_is_graded(tmp_path, ca
               str(tmp_path / "out")])  # fmt: skip
     said = capsys.readouterr().err
     assert ended.value.code == 2 and len(said.splitlines()) == 1
-    assert "film.png: no DICOM file, so there is no patient" in said
+    assert "film.png: not a DICOM file, so it names no patient" in said
     assert not (tmp_path / "out").exists()
 
 
@@ -241,7 +241,7 @@ def test_a_film_without_a_study_is_graded_and_not_reported(
               str(tmp_path / "out")])  # fmt: skip
     shown = capsys.readouterr()
     assert ended.value.code == 2 and "no film could be reported" in shown.err
-    assert f"not reported: {film}: without a valid {missing}" in shown.err
+    assert f"not reported: {film}: no valid {missing}" in shown.err
     assert len(shown.out.splitlines()) >= 3
 
 
@@ -257,7 +257,7 @@ def test_without_highdicom_the_command_says_what_to_install(tmp_path, monkeypatc
     refused_import("highdicom")
     options = command.argparse.Namespace(model=tmp_path, view="auto")
     with pytest.raises(InputError, match=r'--dicom needs highdicom: pip install .*\[dicom-out\]'):
-        command._reporting(bright_knee_grader(), options)
+        command._report_writer(bright_knee_grader(), options)
 
 
 def test_reports_in_a_folder_of_films_are_passed_over(tmp_path):

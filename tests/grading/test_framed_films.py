@@ -1,4 +1,4 @@
-"""A border of one grey around an image changes neither what is graded nor what is learnt."""
+"""A uniform border around an image changes neither its grade nor its training knees."""
 
 import csv
 import json
@@ -94,6 +94,6 @@ def test_a_command_says_what_it_took_off(film, tmp_path, capsys, monkeypatch):
     cv2.imwrite(str(tmp_path / "film.png"), framed(film))
     main(["grade", str(tmp_path / "film.png"), "--model", str(tmp_path / "model.onnx"),
           "--csv", str(tmp_path / "table.csv")])
-    assert "film.png: a border of one grey" in capsys.readouterr().err
+    assert "film.png: cropped off a uniform border" in capsys.readouterr().err
     with (tmp_path / "table.csv").open(newline="") as file:
         assert [row["trimmed"] for row in csv.DictReader(file)] == [str(TRIMMED)] * 2

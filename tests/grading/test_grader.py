@@ -1,4 +1,4 @@
-"""`load_grader`: films and knees of every kind, from every kind of model file."""
+"""`load_grader`: films and knees of every kind, with every kind of model file."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def files(model, tmp_path_factory):
-    """The model as `{suffix: path}`; it grades by att2."""
+    """The files of one model, `{suffix: path}`; it grades by att2."""
     folder = tmp_path_factory.mktemp("models")
     said = {"name": "small", "chosen": "att2", "synthetic": True, **Preparation().described()}
     for suffix in (".h5", ".keras"):

@@ -1,4 +1,4 @@
-"""A half film whose name or header says its side is graded as that knee, wherever it lies."""
+"""Half a film whose name or header gives its side is graded as that knee."""
 
 import cv2
 import numpy as np

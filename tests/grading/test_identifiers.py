@@ -1,4 +1,4 @@
-"""A film whose identifiers have parts with leading zeros is reported under just these."""
+"""A report refers to a film by exactly its UIDs, also if they have leading zeros."""
 
 import pytest
 
@@ -17,7 +17,7 @@ KEYWORDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 
 def film_with(path, **identifiers: str):
-    """A film with identifiers that pydicom does not write unasked."""
+    """A film with UIDs that pydicom refuses to write by default."""
     dataset = dcmread(study_film(path))
     for keyword, identifier in identifiers.items():
         dataset[keyword].validation_mode = config.IGNORE
@@ -47,7 +47,7 @@ def test_leading_zeros_are_kept(tmp_path, keywords):
     assert series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == own.SOPInstanceUID
     [referenced] = dcmread(tmp_path / "sc.dcm").SourceImageSequence
     assert referenced.ReferencedSOPInstanceUID == own.SOPInstanceUID
-    # The content tree names the film too.
+    # The content tree refers to the film, too.
     content = str(dcmread(tmp_path / "sr.dcm").ContentSequence)
     assert content.count(own.SOPInstanceUID) == len(knees)
     assert len(highdicom.sr.srread(tmp_path / "sr.dcm").content.get_image_measurement_groups()) == 2
@@ -64,5 +64,5 @@ def test_the_report_is_the_same_each_time_and_another_for_another_film(tmp_path)
 @pytest.mark.parametrize("identifier", ["", "1..2", "1.2.", "a.b", "1.2/../../3", "1." * 40 + "1"])
 def test_what_is_no_identifier_is_refused(tmp_path, identifier):
     film = film_with(tmp_path / "film.dcm", StudyInstanceUID=identifier)
-    with pytest.raises(ImageError, match="film.dcm: without a valid StudyInstanceUID"):
+    with pytest.raises(ImageError, match="film.dcm: no valid StudyInstanceUID"):
         reports_of(film, [], ALGORITHM)

@@ -1,4 +1,4 @@
-"""The DICOM node: what it takes, what it leaves out, and what it answers."""
+"""The DICOM node: films that it grades or skips, and its answers."""
 
 import threading
 
@@ -130,7 +130,7 @@ def test_a_full_queue_is_out_of_resources(node, archive, tmp_path, caplog):
     films = [study_film(tmp_path / f"{n}.dcm", n) for n in range(4)]
     port = node(grader=Grader(Slow()), limit=2)
     assert send(port, *films) == [0, 0, 0xA700, 0xA700]
-    assert caplog.text.count("refused, 2 wait already") == 2
+    assert caplog.text.count("refused, 2 films wait already") == 2
     free.set()
     until(lambda: len(archive.received) == 4)
     assert send(port, *films[2:]) == [0, 0]
@@ -162,7 +162,7 @@ def test_a_film_that_fails_for_no_fault_of_its_own_is_kept(node, archive, tmp_pa
 
 
 def test_a_film_that_cannot_be_read_is_kept(node, archive, tmp_path, caplog):
-    """Not one that shows something else."""
+    """A film that shows something else is not kept."""
     noise = np.random.default_rng(0).integers(0, 4096, (64, 64)).astype(np.uint16)
     unreadable = dcmread(study_film(tmp_path / "bits.dcm"))
     unreadable.Rows, unreadable.Columns = noise.shape
@@ -195,7 +195,7 @@ def test_a_film_is_kept_wherever_memory_runs_out(
 
 @pytest.mark.slow
 def test_500_damaged_films(node, archive, tmp_path):
-    """Each is graded or left out, and a whole one after them is graded."""
+    """Each film is graded or skipped, and a whole film after them is graded."""
 
     class OneOutput(BrightKnee):
         description = {"outputs": ["att0"], "image_size": [96, 96]}
@@ -223,7 +223,7 @@ def test_500_damaged_films(node, archive, tmp_path):
 
 def test_a_port_in_use(node, archive, tmp_path):
     other = Node(bright_knee_grader(), ALGORITHM, Archive("A", "127.0.0.1", 1), tmp_path / "other")
-    with pytest.raises(InputError, match=f"port {archive.port} of 127.0.0.1 cannot be had: "):
+    with pytest.raises(InputError, match=f"port {archive.port} of 127.0.0.1 cannot be opened: "):
         other.start("127.0.0.1", archive.port)
 
 

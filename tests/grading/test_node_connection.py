@@ -1,4 +1,4 @@
-"""What a sender may have a DICOM node hold, and for how long."""
+"""Limits on the memory and the time that a sender may take of a DICOM node."""
 
 import socket
 import struct
@@ -18,7 +18,7 @@ ASSOCIATE, DATA = 1, 4
 
 
 def ends_after(port: int, sent: bytes, seconds: float = 10) -> bool:
-    """Whether the node ends a connection on which it got these bytes and nothing further."""
+    """Whether the node closes a connection that sends only these bytes."""
     with socket.create_connection(("127.0.0.1", port), timeout=seconds) as sender:
         sender.sendall(sent)
         try:
@@ -36,7 +36,7 @@ def ends_after(port: int, sent: bytes, seconds: float = 10) -> bool:
 def test_a_unit_of_any_length_is_not_waited_for(node, archive, tmp_path, caplog, kind, length):
     port = node()
     assert ends_after(port, struct.pack(">BBL", kind, 0, length) + bytes(1000))
-    assert f"127.0.0.1: its connection is ended, it announced a unit of {length}" in caplog.text
+    assert f"127.0.0.1: connection ended, it announced a unit of {length}" in caplog.text
     assert send(port, study_film(tmp_path / "film.dcm")) == [0]
     until(lambda: len(archive.received) == 2)
 
@@ -69,7 +69,7 @@ def test_a_unit_that_drips_is_not_waited_for(node, monkeypatch):
 
 
 def test_a_message_without_end_is_not_gathered(node, archive, tmp_path, monkeypatch, caplog):
-    """Films that are answered do not add up."""
+    """Answered films no longer count."""
     film = study_film(tmp_path / "film.dcm")
     monkeypatch.setattr(connection, "MOST_BYTES", int(1.5 * film.stat().st_size))
     port = node()

@@ -1,4 +1,4 @@
-"""SOPInstanceUIDs of films that a DICOM node takes, one after the other and at once."""
+"""SOPInstanceUIDs that a DICOM node accepts, in sequence and in parallel."""
 
 import threading
 
@@ -45,4 +45,4 @@ def test_leading_zeros_in_an_identifier_are_taken(node, archive, tmp_path, caplo
 @pytest.mark.parametrize("uid", ["1.2.x", ".1.2", "1..2", "../1", "1.2."])
 def test_what_is_no_identifier_is_refused_and_named(node, tmp_path, caplog, uid):
     assert send(node(), study_film(tmp_path / "film.dcm", SOPInstanceUID=uid)) == [0xC000]
-    assert f"film {uid!r}: refused, its SOPInstanceUID is no identifier" in caplog.text
+    assert f"film {uid!r}: refused, its SOPInstanceUID is not a UID" in caplog.text

@@ -1,4 +1,4 @@
-"""The whole way with a real archive: film to Orthanc, to the node, and reports back."""
+"""The whole path with a real archive: film to Orthanc, to the node, and reports back."""
 
 import json
 import os
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(
 
 
 class Orthanc:
-    """A real archive on loopback that keeps everything in one folder."""
+    """An Orthanc archive on the loopback address, with all its data in one folder."""
 
     def __init__(self, folder: Path, node_port: int):
         self.port, self._web = free_port(), free_port()
@@ -60,13 +60,13 @@ class Orthanc:
             return False
 
     def ask(self, path: str, data: bytes | None = None):
-        """What the REST interface says of a path; with data, to a POST."""
+        """The answer of Orthanc's REST interface to a GET, or to a POST if there are data."""
         request = urllib.request.Request(f"http://127.0.0.1:{self._web}/{path}", data)
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
 
     def stored(self, modality: str) -> list[dict]:
-        """Tags of every instance of a modality."""
+        """The tags of all instances of a modality."""
         found = self.ask("tools/find", json.dumps(
             {"Level": "Instance", "Query": {"Modality": modality}, "Expand": True}
         ).encode())  # fmt: skip
@@ -109,7 +109,7 @@ class NodeProcess:
 
 @pytest.fixture
 def beside(tmp_path, model):
-    """A node and an archive that know each other."""
+    """A node and an archive, each with the other's address."""
     node = NodeProcess(model, tmp_path)
     archive = Orthanc(tmp_path / "orthanc", node.port)
     archive.start()
@@ -132,7 +132,7 @@ def test_a_film_in_the_archive_gets_report_and_picture_in_its_study(beside, tmp_
     tags = archive.ask(f"instances/{report['ID']}/simplified-tags")
     assert tags["StudyInstanceUID"] == dcmread(film).StudyInstanceUID
     assert tags["PatientName"] == "Doe^Jane"
-    # The archive may send the node whole studies: the reports in them come to nothing.
+    # The archive may send whole studies to the node, which skips the reports in them.
     answer = archive.ask("modalities/node/store", study.encode())
     assert answer["FailedInstancesCount"] == 0
     until(lambda: node.log.read_text().count("KL") == 4)
@@ -155,8 +155,7 @@ def test_an_archive_that_was_stopped_gets_what_waited(beside, tmp_path):
 
 @pytest.mark.slow
 def test_a_node_killed_while_20_films_come_in_reports_each_once(beside, tmp_path):
-    """A sender asks again for what was not answered, as archives do; what was answered with
-    success it forgets."""
+    """A sender that sends unanswered films again, as archives do."""
     node, archive = beside
     films = [study_film(tmp_path / f"{n}.dcm", n) for n in range(20)]
     kills = {4, 13}

@@ -1,4 +1,4 @@
-"""The folder that a node works in, and the sender that empties it."""
+"""The folder of a node's queue, and the sender that empties it."""
 
 import threading
 
@@ -30,8 +30,8 @@ def test_a_folder_of_the_user_s_films_is_no_queue(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["node", "kneekl-vgg16-multiloss", "--send-to", "ARCHIVE@127.0.0.1:1",
               "--port", str(free_port()), "--queue", str(tmp_path / "share")])
-    assert "holds other files than the queue of a node" in capsys.readouterr().err
-    with pytest.raises(InputError, match="holds other files"):
+    assert "holds files that are not from a node's queue" in capsys.readouterr().err
+    with pytest.raises(InputError, match="holds files that are not"):
         Node(bright_knee_grader(), ALGORITHM, Archive("A", "127.0.0.1", 1), tmp_path / "share")
     assert film.exists() and remains.exists() and film.parents[1].stat().st_mode == mode
 
@@ -42,7 +42,7 @@ def test_a_queue_that_was_only_half_made_is_gone_on_with(tmp_path):
         (tmp_path / name).mkdir(exist_ok=True)
     refuse_other_folder(tmp_path)
     (tmp_path / "films" / "1.2.3.dcm").touch()
-    with pytest.raises(InputError, match="holds other files"):
+    with pytest.raises(InputError, match="holds files that are not"):
         refuse_other_folder(tmp_path)
     (tmp_path / "reports").mkdir()
     refuse_other_folder(tmp_path)
@@ -62,7 +62,7 @@ def test_an_archive_without_an_address_is_away(tmp_path, caplog):
 
 
 class EndsMeanwhile(threading.Event):
-    """Somebody asks for the end just before this is cleared."""
+    """The end is set just before the event is cleared."""
 
     def __init__(self, ended):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a DICOM node sends to its archive, and what it keeps when the archive will not have it."""
+"""Reports that a DICOM node sends to its archive, and those that it keeps after a refusal."""
 
 import threading
 
@@ -46,7 +46,7 @@ def test_an_object_at_which_the_archive_breaks_off_keeps_no_other_back(
     assert send(port, *films) == [0] * 3
     until(lambda: len(archive.received) == 5)
     until(lambda: waiting(tmp_path, "reports") == 1)
-    until(lambda: f"broke off the connection at {archive.breaks_off_at}" in caplog.text)
+    until(lambda: f"closed the connection during {archive.breaks_off_at}" in caplog.text)
     archive.breaks_off_at = None
     until(lambda: len(archive.received) == 6)
 
@@ -68,7 +68,7 @@ def test_a_report_that_is_made_again_while_it_is_sent_is_sent_again(tmp_path):
 
 
 def test_the_pause_begins_anew_after_progress(tmp_path, monkeypatch):
-    """And an archive that is away is asked no sooner for what comes meanwhile."""
+    """New reports do not shorten the pause while the archive is unreachable."""
     reports = Spool(tmp_path / "reports", 9)
     sender = Sender(Archive("A", "127.0.0.1", 1), "KNEEATT", reports, tmp_path / "refused")
     steps = [(0, Away), (0, Away), (1, Postponed), (0, Postponed), (0, Away), (2, None)]
@@ -88,7 +88,7 @@ def test_the_pause_begins_anew_after_progress(tmp_path, monkeypatch):
 
 
 class Pauses(threading.Event):
-    """Keeps how long somebody would have waited."""
+    """Records the seconds of each wait."""
 
     def __init__(self):
         super().__init__()
@@ -105,7 +105,7 @@ def test_what_there_is_no_memory_to_send_waits(node, archive, tmp_path, caplog, 
     with monkeypatch.context() as patched:
         patched.setattr("knee_attention.grading.node.archive.dcmread", run_out)
         send(node(), study_film(tmp_path / "film.dcm"))
-        until(lambda: "no memory to send an object" in caplog.text)
+        until(lambda: "not enough memory to send an object" in caplog.text)
     until(lambda: len(archive.received) == 2)
 
 

@@ -1,4 +1,4 @@
-"""A network that gives NaN, or values of a wrong shape, gives no grade; other films go on."""
+"""A film with NaN or values of a wrong shape gets no grade; other films are graded."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def film():
 
 
 class Faulty(Uniform):
-    """A uniform network that changes what it gives of the knees at some positions of a batch."""
+    """A uniform network that changes its values for some positions of a batch."""
 
     def __init__(self, change, output="att0"):
         super().__init__(PLAIN)

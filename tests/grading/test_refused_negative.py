@@ -1,4 +1,4 @@
-"""A refused negative: the reason says that what was looked at is its inverse."""
+"""The reason for a refused negative says that the image was inverted."""
 
 import cv2
 import pytest
@@ -14,7 +14,7 @@ INVERTED = "(it is a photographic negative and was inverted first)"
 
 @pytest.fixture(scope="module")
 def knee():
-    """Half of a film, which is no film of both knees."""
+    """Half of a film, which does not show both knees."""
     film = phantom_film((1, 3), 5, 256).image
     return film[:, : film.shape[1] // 2]
 

@@ -1,4 +1,4 @@
-"""Grading is a library's work: the process it happens in stays as its owner made it."""
+"""Loading and grading in threads does not change process state."""
 
 import json
 import re
@@ -19,7 +19,7 @@ PROGRAM = Path(__file__).with_name("loading_in_a_thread.py")
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """A saved model whose precision is not the process's."""
+    """A saved model whose precision differs from the global one."""
     path = tmp_path_factory.mktemp("model") / "model.h5"
     built = build_model(
         "antony_clsf", ("att1",), "single", (96, 96), precision="mixed_bfloat16"
@@ -36,7 +36,7 @@ def test_a_grader_that_loads_in_a_thread_takes_nothing_from_the_others(model):
     assert told["seen"] == [before["descriptors"][2]]
     for kept in ("descriptors", "handlers", "levels", "signals"):
         assert before[kept] == first[kept] == second[kept], kept
-    # Libraries that are imported for the first time add filters of their own, and take none away.
+    # Newly imported libraries add warning filters of their own, and remove none.
     assert [entry for entry in first["filters"] if entry in before["filters"]] == before["filters"]
     assert first["filters"] == second["filters"]
     assert first["policy"] == second["policy"] == "float32"

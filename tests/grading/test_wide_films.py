@@ -1,4 +1,4 @@
-"""A film whose pixels are not square is graded as one of square ones, and the grade says so."""
+"""A film with pixels that are not square is resampled before grading, and the grade reports it."""
 
 import json
 
@@ -21,7 +21,7 @@ def test_the_row_the_command_and_the_report_say_it(tmp_path, monkeypatch, capsys
     main(["grade", str(film), "--model", str(tmp_path / "model.onnx"), "--json"])
     shown = capsys.readouterr()
     assert {json.loads(line)["pixel_aspect"] for line in shown.out.splitlines()} == {0.8}
-    assert "film.dcm: its pixels are not square (height 0.8 of the width)" in shown.err
+    assert "film.dcm: the pixels are not square (height 0.8 of the width)" in shown.err
     report = reports_of(film, bright_knee_grader().grade(film), ALGORITHM).report
     assert "NOTSQUARE" in str(report)
 

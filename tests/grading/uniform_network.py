@@ -1,4 +1,4 @@
-"""A network that says nothing, and attends to a corner."""
+"""A network with uniform probabilities and attention to a corner."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ SQUARE = Preparation(crop="square")
 
 
 class Uniform:
-    """A network that gives every grade the same probability, and attends to the upper left."""
+    """A network with equal probabilities of all grades, and attention to the upper left."""
 
     def __init__(self, preparation):
         self.description = {"outputs": ["att0"], "image_size": SIZE, **preparation.described()}

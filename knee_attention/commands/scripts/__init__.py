@@ -1,1 +1,1 @@
-"""The command lines of the scripts in experiments/."""
+"""Command lines of the scripts in experiments/."""

@@ -13,16 +13,16 @@ from knee_attention.startup import command_line, start_keras
 
 
 def main(experiment: Experiment, arguments: list[str] | None = None) -> None:
-    """The command line of an experiment's script.
+    """Run an experiment as its command line asks.
 
     Args:
-        experiment: what the script runs, in the paper's setting.
-        arguments: the command line without the program; by default the process's own.
+        experiment: the script's experiment, in the paper's setting.
+        arguments: the command line without the program name (default: that of the process).
     """
     parser = argparse.ArgumentParser(
         description=f"Train, evaluate and save {experiment.name}: "
         f"{described(experiment.branches, experiment.fusion)}. Without --data it draws synthetic "
-        "knee radiographs and takes a small setting.",
+        "knee radiographs and uses a small setting.",
     )
     add_options(parser, f"runs/{experiment.name}", experiment.phantom_setting)
     options = vars(parser.parse_args(arguments))
@@ -40,14 +40,14 @@ def main(experiment: Experiment, arguments: list[str] | None = None) -> None:
 
 
 def with_options(experiment: Experiment, options: dict) -> Experiment:
-    """An experiment as the command line asks for it; on phantoms where no data are named.
+    """The experiment with the options of a command line; on phantoms if they name no data.
 
     Args:
-        experiment: in the paper's setting.
-        options: values of `add_options` by name, None where not given.
+        experiment: the experiment in the paper's setting.
+        options: values of `add_options` by name; None if an option is not given.
 
     Raises:
-        InputError: the options ask for what cannot be run.
+        InputError: the experiment cannot run with these options.
     """
     given = {name: value for name, value in options.items() if value is not None}
     setting = {} if options["data"] else experiment.phantom_setting
@@ -55,13 +55,13 @@ def with_options(experiment: Experiment, options: dict) -> Experiment:
 
 
 def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | None) -> None:
-    """Declare the options that every experiment has.
+    """Add the options of every experiment.
 
     Args:
-        parser: to add them to.
-        output: the default folder.
-        phantom: the setting on phantoms for the help; None for a command of many experiments,
-            between which it differs.
+        parser: the parser to add them to.
+        output: the default output folder, for the help.
+        phantom: the setting on phantoms, for the help; None for a command of many experiments,
+            whose settings differ.
     """
     paper = Experiment()
 
@@ -76,51 +76,54 @@ def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | No
     add("--data", "folder train|validation|test/<grade>/<image>, or .h5 of make_dataset.py",
         "synthetic phantoms", metavar="DIR|FILE.h5", type=_data)
     add("--output", "folder of the results", output, metavar="DIR", type=as_path)
-    add("--epochs", "at most this many", default("epochs"), type=positive_number, metavar="N")
-    add("--batch-size", "knees a step", default("batch_size"), type=positive_number, metavar="N")
-    add("--learning-rate", "of Adam, at the start", default("learning_rate"), type=rate,
+    add("--epochs", "the most epochs", default("epochs"), type=positive_number, metavar="N")
+    add("--batch-size", "knees per step", default("batch_size"), type=positive_number, metavar="N")
+    add("--learning-rate", "initial learning rate of Adam", default("learning_rate"), type=rate,
         metavar="X")
-    add("--patience", "K times the paper's epochs without a better validation loss before the rate "
-        "falls (2) and training ends (3)", paper.patience, type=positive_number, metavar="K")
+    add("--patience", "factor on the paper's patience: epochs without a better validation loss "
+        "until the learning rate falls (2) and training ends (3)", paper.patience,
+        type=positive_number, metavar="K")
     add("--image-size", "height and width in pixels", default("image_size"), type=positive_number,
         nargs=2, action=_Size, metavar=("H", "W"))
-    add("--precision", "auto takes what is fastest on this device", paper.precision,
+    add("--precision", "auto is the fastest on this device", paper.precision,
         choices=CHOICES["precision"])
     if phantom:
         add("--weights", "scratch, imagenet, or an .h5/.keras file of the same backbone",
             paper.weights, metavar="scratch|imagenet|FILE")
     else:
         add("--weights", "scratch, imagenet, an .h5/.keras file, or the output folder of another "
-            "such command: each run starts from the model of the run of its name there",
+            "sweep: each run starts from the model of the run with the same name there",
             paper.weights, metavar="scratch|imagenet|FILE|DIR")
-    add("--batch-norm", "precise: statistics re-estimated before each validation; moving: Keras' "
-        "moving averages, the paper's letter", paper.batch_norm, choices=CHOICES["batch_norm"])
-    add("--augment", "flips: left to right, the paper's; strong: also turned, shifted, zoomed and "
-        "exposed a little differently", paper.augment, choices=CHOICES["augment"])
-    add("--schedule", "of the learning rate. plateau: falls when validation stops improving; "
-        "cosine: falls to nothing over --epochs", paper.schedule, choices=CHOICES["schedule"])
-    add("--polarity", "auto turns photographic negatives; as-is leaves every image alone",
+    add("--batch-norm", "precise: re-estimate the statistics before each validation; moving: use "
+        "Keras' moving averages, as the paper does", paper.batch_norm,
+        choices=CHOICES["batch_norm"])
+    add("--augment", "flips: mirror left to right, as the paper does; strong: also rotate, shift, "
+        "zoom, and change exposure a little", paper.augment, choices=CHOICES["augment"])
+    add("--schedule", "learning rate. plateau: falls when the validation loss stops improving; "
+        "cosine: falls to zero over --epochs", paper.schedule, choices=CHOICES["schedule"])
+    add("--polarity", "auto inverts photographic negatives; as-is leaves every image as it is",
         paper.polarity, choices=CHOICES["polarity"])
-    add("--crop", "what the knees of --data show, where the data do not say: halves of films, or "
-        "crops of the joint (square: the public set's); of phantoms this is cut out", paper.crop,
-        choices=CHOICES["crop"])
-    add("--limit", "at most N knees a split, each grade in its share; for trying", metavar="N",
-        type=positive_number)
-    add("--seed", "initial weights, order, augmentation, phantoms and --limit follow from it",
+    add("--crop", "what the knees of --data show, if the data do not record it: half of a film, or "
+        "a crop of the joint (square: as in the public set). Phantoms are cropped this way",
+        paper.crop, choices=CHOICES["crop"])
+    add("--limit", "at most N knees per split, with the same proportions of grades, for tests",
+        metavar="N", type=positive_number)
+    add("--seed", "seed of initial weights, order, augmentation, phantoms and --limit",
         paper.seed, type=seed_number, metavar="N")
-    parser.add_argument("--overwrite", action="store_true", help="begin a finished run anew")
+    parser.add_argument("--overwrite", action="store_true",
+                        help="train a finished run again from the start")
     parser.add_argument("--pdf", action="store_true", help="also draw figures as PDF")
     add("--devices", "GPUs of this machine that share each batch", 1, type=_devices,
         metavar="N|all")
     parser.add_argument("--tensorboard", action="store_true",
-                        help="also write what TensorBoard shows, into the folder of the run")
+                        help="also write TensorBoard logs into the folder of the run")
 
 
 def run_options_of(options: dict) -> RunOptions:
-    """Take what says how a run is done, and not what is run, out of a command's options.
+    """Take the run options, which do not affect the results, out of a command's options.
 
     Raises:
-        InputError: something that it needs is not installed.
+        InputError: a package that an option needs is not installed.
     """
     names = [field.name for field in dataclasses.fields(RunOptions)]
     return RunOptions(**{name: options.pop(name) for name in names})
@@ -135,7 +138,7 @@ def _devices(text: str) -> int | str:
 
 
 class _Size(argparse.Action):
-    """Two numbers as the tuple that `Experiment` holds."""
+    """Stores two numbers as a tuple, which `Experiment` takes."""
 
     def __call__(self, parser, namespace, values, option_string=None):
         setattr(namespace, self.dest, tuple(values))

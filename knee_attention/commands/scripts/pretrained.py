@@ -11,28 +11,28 @@ from knee_attention.startup import command_line, start_keras
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Write a pretrained model and print its card.
+    """Write a pretrained model and print its model card.
 
     Args:
-        arguments: the command line without the program; by default the process's own.
+        arguments: the command line without the program name (default: that of the process).
     """
     parser = argparse.ArgumentParser(
         description="Make the model that ships with the package from a finished run on real knees: "
-        "in half its size, calibrated on the run's validation split, with its card.",
+        "with float16 weights, calibrated on the run's validation split, and with a model card.",
     )
     parser.add_argument("run", type=as_path, metavar="RUN", help="the folder of a finished run")
     parser.add_argument("--about", required=True, metavar="TEXT",
-                        help="what its training set is, with licence and citation, for the card")
+                        help="the training set with licence and citation, for the model card")
     parser.add_argument("--name", type=named, default=DEFAULT,
-                        help=f"of the model (default: {DEFAULT})")
+                        help=f"the model's name (default: {DEFAULT})")
     parser.add_argument("--output", type=as_path, default=FOLDER, metavar="DIR",
-                        help="the folder to write to (default: the package's own)")
+                        help="the folder to write to (default: that in the package)")
     parser.add_argument("--crop", choices=("auto", *CROPS), default="auto",
-                        help="what the knees show, where the run does not say it (default: auto)")
+                        help="what the knees show, if the run does not record it (default: auto)")
     options = parser.parse_args(arguments)
     with command_line("make_pretrained.py"):
         if Path(options.name).name != options.name:
-            raise InputError(f"{options.name}: expected a name, without a folder")
+            raise InputError(f"--name {options.name}: expected a name without a folder")
         start_keras()
         from knee_attention.runs.finished.release import make_pretrained
 

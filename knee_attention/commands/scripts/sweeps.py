@@ -1,4 +1,4 @@
-"""What the commands that do many runs have in common: options, workers, a queue."""
+"""Options, workers and queue of the commands that train many runs."""
 
 import argparse
 import sys
@@ -28,21 +28,21 @@ from knee_attention.startup import start_keras
 
 
 def add_queue_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of a command that several processes can work at."""
+    """Add the options of a queue, which several processes can share."""
     parser.add_argument("--workers", type=positive_number, metavar="N",
-                        help="work in N processes; the same command elsewhere joins in")
+                        help="train in N processes; the same command on another machine joins in")
     parser.add_argument("--storage", type=named, metavar="URL",
-                        help="the queue's database, such as postgresql://user@host/name, where "
-                        "several machines work (default: a file in the output folder)")
+                        help="the queue's database, such as postgresql://user@host/name, for "
+                        "several machines (default: a file in the output folder)")
     parser.add_argument("--status", action="store_true",
-                        help="only say what is done, running, waiting and failed")
+                        help="only print the runs that are done, running, waiting and failed")
     parser.add_argument("--retry-failed", action="store_true",
-                        help="first put what failed back into the queue")
+                        help="put failed runs back into the queue first")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
 
 
 def take_queue_options(options: dict) -> argparse.Namespace:
-    """Take what `add_queue_options` declared out of a command's options."""
+    """Take the options of `add_queue_options` out of a command's options."""
     names = ("workers", "storage", "status", "retry_failed", "worker")
     return argparse.Namespace(**{name: options.pop(name) for name in names})
 
@@ -50,73 +50,72 @@ def take_queue_options(options: dict) -> argparse.Namespace:
 def run_cells(
     cells: Cells,
     output: Path,
-    asked: argparse.Namespace,
+    options: argparse.Namespace,
     identity: dict,
     after: Callable[[dict[str, str]], None],
     run_options: RunOptions = DEFAULT_OPTIONS,
 ) -> dict[str, str] | None:
-    """Do the runs of a table or a search as the command line asks for it.
+    """Train the runs of a table or a search, in this process or by a queue.
 
     Args:
-        cells: what to run.
-        output: the folder of their folders, which also names the queue.
-        asked: as `take_queue_options` gives it.
-        identity: what every command on this queue has to agree in.
-        after: writes what is known, given what failed so far.
-        run_options: how the runs are done; from a queue none is done anew.
+        cells: the experiments to run.
+        output: the folder of the runs' folders. Its name is also that of the queue.
+        options: from `take_queue_options`.
+        identity: the settings that all commands on this queue must share.
+        after: writes the results so far; it gets the failed runs so far.
+        run_options: options that do not affect the results. A queue refuses `overwrite`.
 
     Returns:
-        `{cell: reason}` of the failed runs; None where only the status was asked for, or this
-        process is but a worker.
+        `{cell: reason}` of the failed runs; None for `--status` and for a worker process.
 
     Raises:
-        InputError: the output cannot be used, or the storage.
+        InputError: the output or the storage cannot be used.
     """
     if output.exists() and not output.is_dir():
         raise InputError(f"{output}: not a folder")
     first = next(iter(cells.values()))
     RunFolder(output).refuse_overlap([first.data], run_options.overwrite, first.weights)
-    queued = asked.workers or asked.storage or asked.status or asked.retry_failed or asked.worker
+    queued = any(vars(options).values())
     if not queued:
-        _started(cells, run_options)
+        _check_devices(cells, run_options)
         return run_in_turn(cells, output, run_options, after)
     if run_options.overwrite:
-        raise InputError("--overwrite runs in this process alone; remove the output folder, or "
+        raise InputError("--overwrite does not work with a queue; remove the output folder, or "
                          "leave out the options of the queue")
     _refuse_others(cells, output)
-    if asked.status:  # which shows no results and need not read the data
-        print(_status(cells, output, asked, identity))
+    if options.status:  # it shows no results, so the data are not read
+        print(_status(cells, output, options, identity))
         return None
     _refuse_other_data(cells, output)
-    queue = _opened(cells, output, asked, identity)
-    _see_what_is_done(queue, output)
-    if asked.retry_failed and not asked.worker:
+    queue = _open_queue(cells, output, options, identity)
+    _refuse_missing_runs(queue, output)
+    if options.retry_failed and not options.worker:
         print(f"put back into the queue: {', '.join(queue.retry_failed()) or 'nothing'}")
-    if asked.worker or not asked.workers:
-        _started(cells, run_options)
+    if options.worker or not options.workers:
+        _check_devices(cells, run_options)
         run_from(queue, cells, output, run_options)
-        failed = None if asked.worker else queue.status().failed
+        failed = None if options.worker else queue.status().failed
     else:
         worker = [sys.executable, *sys.argv, "--worker"]
-        failed = run_by_workers(queue, worker, asked.workers, output).failed
+        failed = run_by_workers(queue, worker, options.workers, output).failed
     if failed is not None:
         after(failed)
     return failed
 
 
-def refuse_failed(failed: dict[str, str], cells: Cells, asked: argparse.Namespace) -> None:
-    """End a command some of whose runs failed, after all that is known was shown.
+def refuse_failed(failed: dict[str, str], cells: Cells, options: argparse.Namespace) -> None:
+    """Raise an error if runs failed.
 
     Raises:
-        InputError: some did; it says how to try them again.
+        InputError: runs failed; the message says how to try them again.
     """
     if failed:
-        again = "--retry-failed" if asked.workers or asked.storage else "the same command"
+        again = "--retry-failed" if options.workers or options.storage else "the same command"
         raise InputError(f"{len(failed)} of {len(cells)} runs failed; {again} tries them again")
 
 
-def _started(cells: Cells, run_options: RunOptions) -> None:
-    """Import Keras, and see that there are the devices before any run fails for want of them."""
+def _check_devices(cells: Cells, run_options: RunOptions) -> None:
+    """Import Keras and check that the devices exist, before the first run."""
     start_keras()
     from knee_attention.runs.parallel import find_devices, refuse_uneven
 
@@ -125,10 +124,10 @@ def _started(cells: Cells, run_options: RunOptions) -> None:
         refuse_uneven(experiment.batch_size, devices)
 
 
-def _status(cells: Cells, output: Path, asked: argparse.Namespace, identity: dict) -> Status:
-    """Where the runs stand, by the queue and, what ran without one, by its folder."""
-    if asked.storage or local_queue(output).exists():
-        status = _opened(cells, output, asked, identity, only_look=True).status()
+def _status(cells: Cells, output: Path, options: argparse.Namespace, identity: dict) -> Status:
+    """The status of the runs: from the queue, and from the folders of runs outside of it."""
+    if options.storage or local_queue(output).exists():
+        status = _open_queue(cells, output, options, identity, only_look=True).status()
     else:
         status = Status(waiting=list(cells))
     finished = [cell for cell in status.waiting if RunFolder(output / cell).finished]
@@ -139,21 +138,21 @@ def _status(cells: Cells, output: Path, asked: argparse.Namespace, identity: dic
     )
 
 
-def _opened(
-    cells: Cells, output: Path, asked: argparse.Namespace, identity: dict, only_look: bool = False
+def _open_queue(
+    cells: Cells, output: Path, options: argparse.Namespace, identity: dict, only_look: bool = False
 ) -> Queue:
     require_optuna()
-    # Its heartbeats are marked as experimental, at every call.
+    # Optuna warns at every call that its heartbeats are experimental.
     warnings.filterwarnings("ignore", message=".*experimental", module="knee_attention|optuna")
-    if not asked.storage:
+    if not options.storage:
         make_folder(output)
-    storage = asked.storage or local_storage(output)
+    storage = options.storage or local_storage(output)
     identity = {**identity, "version": __version__}
     return Queue(storage, output.name, identity, cells, only_look=only_look)
 
 
 def _refuse_others(cells: Cells, output: Path) -> None:
-    """A queue does not know of its cells' --seed and --precision; the runs in their folders do."""
+    """Refuse run folders of other experiments: a queue does not record --seed and --precision."""
     for cell, experiment in cells.items():
         run = RunFolder(output / cell)
         if run.begun:
@@ -161,7 +160,7 @@ def _refuse_others(cells: Cells, output: Path) -> None:
 
 
 def _refuse_other_data(cells: Cells, output: Path) -> None:
-    """A queue takes a finished cell as it is, whatever its data hold now."""
+    """Refuse finished runs if their data have changed since."""
     from knee_attention.datasets.fingerprint import dataset_records
     from knee_attention.runs.known_data import refuse_other_data
 
@@ -170,9 +169,9 @@ def _refuse_other_data(cells: Cells, output: Path) -> None:
         refuse_other_data(RunFolder(output / cell), experiment, read)
 
 
-def _see_what_is_done(queue: Queue, output: Path) -> None:
+def _refuse_missing_runs(queue: Queue, output: Path) -> None:
     missing = [cell for cell in queue.status().done if not RunFolder(output / cell).finished]
     if missing:
-        raise InputError(f"{output}: lacks {missing[0]}, which is finished as the queue has it; "
-                         "all who work at a queue need the same output folder, and a run that was "
-                         "removed needs a queue of its own (--storage)")
+        raise InputError(f"{output}: the queue records {missing[0]} as finished, but its folder is "
+                         "missing; give all workers of a queue the same output folder, and a new "
+                         "--storage if you removed the run")

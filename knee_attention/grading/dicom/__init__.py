@@ -1,1 +1,1 @@
-"""What a model says of a film, as DICOM objects of the film's own study."""
+"""The grades of a film as DICOM objects of the film's study."""

@@ -1,4 +1,4 @@
-"""What graded a film, as a report names it, and the identifiers that follow from it."""
+"""The identity of the model and its settings in a report, and the UIDs derived from it."""
 
 import uuid
 from dataclasses import dataclass
@@ -13,14 +13,16 @@ NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "knee_attention/grading/dicom")
 
 @dataclass(frozen=True)
 class Algorithm:
-    """A model and how it was asked: what the content of a report depends on besides the film and,
-    of a single knee whose header names no side, the name of its file.
+    """A model, its settings and the version of this package.
+
+    With the film, they determine the content of a report. Only for a single knee whose header names
+    no side, the name of its file counts as well.
 
     Attributes:
         model: the model's name.
-        digest: SHA-256 of the model's file.
+        digest: SHA-256 of the model file.
         settings: how films are read, such as `"polarity auto"`.
-        synthetic: whether the model learnt from phantoms.
+        synthetic: whether the model was trained on phantoms.
         release: the version of this package.
     """
 
@@ -32,14 +34,14 @@ class Algorithm:
 
     @classmethod
     def of(cls, grader: Grader, view: str = "auto") -> "Algorithm":
-        """What a grader is.
+        """The identity of a grader.
 
         Args:
-            grader: as `load_grader` gave it.
-            view: as the grader is asked.
+            grader: from `load_grader`.
+            view: the view that `grader.grade` gets.
 
         Raises:
-            InputError: the model's file was replaced before its digest was known.
+            InputError: the model file was replaced after the model was loaded.
         """
         path, crop = grader.network.path, grader.preparation.known_crop
         cut_out = (f"crop {crop}",) if grader.preparation.shows_joints else ()
@@ -52,16 +54,19 @@ class Algorithm:
 
     @property
     def version(self) -> str:
-        """The release of this package, and the first digits of the model's digest."""
+        """The version of this package and the first digits of the model's digest."""
         return f"{self.release}, model {self.digest[:12]}"
 
     def uid(self, kind: str, source: Dataset | None = None) -> str:
-        """The identifier of something that this algorithm makes of a film, or of itself.
+        """The UID of an object of this algorithm, such as its report of a film.
 
-        It is a UUID of version 5 under the root 2.25 (PS3.5 B.2) that follows from the film's
-        SOPInstanceUID, the package's release, the model's file, the settings and `kind`. So a film
-        graded again has the same report, of which an archive keeps one, and another model's stands
-        beside it.
+        It is a UUID of version 5 under the root 2.25 (PS3.5 B.2), derived from the film's
+        SOPInstanceUID, the package version, the model file, the settings and `kind`. A film that is
+        graded again gets the same UIDs, so an archive keeps one report per model and film.
+
+        Args:
+            kind: the object, such as `"report"`.
+            source: the film's data set; None for the device itself.
         """
         film = source.SOPInstanceUID if source else ""
         parts = [self.release, self.digest, *self.settings, film, kind]

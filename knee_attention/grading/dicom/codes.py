@@ -1,4 +1,4 @@
-"""The codes of a report: DICOM's and SNOMED's where there are some, else those of this project.
+"""The private codes of a report, for concepts that DICOM and SNOMED do not code.
 
 No standard scheme has a code for the Kellgren-Lawrence grade. The private scheme `99KNEEATT`
 (PS3.16 section 8: private designators begin with 99) has:
@@ -17,6 +17,8 @@ No standard scheme has a code for the Kellgren-Lawrence grade. The private schem
 | POLARITY, NEGATIVE | Polarity: Photographic negative, turned before grading | the same |
 | PIXELS, NOTSQUARE | Pixels of the film: Not square, resampled before grading | the same |
 | LIKENESS, UNLIKE | Likeness to the training data: Unlike the knees it learnt from | the same |
+
+"Turned" means inverted. Reports in archives have this meaning, so the text stays.
 """
 
 from pydicom.sr.coding import Code
@@ -64,5 +66,5 @@ UNLIKE = (
 
 
 def output(name: str) -> Code:
-    """An output of the network as the method by which a probability was found."""
+    """An output of the network as the method of a measurement."""
     return private(name, f"Output {name} of the network")

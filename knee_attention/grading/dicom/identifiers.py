@@ -1,7 +1,7 @@
-"""Identifiers of films whose parts begin with zeros, which no library writes and archives hold.
+"""UIDs of films whose components have leading zeros.
 
-PS3.5 9.1 forbids such parts, and they are common. A report has to name its film as the archive
-does.
+PS3.5 9.1 forbids leading zeros, but archives hold many such UIDs, and the libraries refuse to write
+them. A report must name its film by exactly the UID that the archive has.
 """
 
 import re
@@ -11,22 +11,22 @@ from pydicom import Dataset, config
 from pydicom.uid import UID
 
 IDENTIFIER = re.compile(r"\d+(\.\d+)*")
-"""A UID as archives take it."""
+"""A UID with or without leading zeros."""
 
 LONGEST = 64
-"""Characters of a UID (PS3.5 9.1)."""
+"""The most characters of a UID (PS3.5 9.1)."""
 
 
 def is_identifier(text: str) -> bool:
-    """Whether a text is a UID, perhaps one of parts that begin with zeros."""
+    """Whether a text is a UID, with or without leading zeros."""
     return len(text) <= LONGEST and IDENTIFIER.fullmatch(text) is not None
 
 
 def valid_stand_in(identifier: str) -> UID:
-    """A valid UID in place of one that may be invalid, the same each time; of a valid one itself.
+    """The UID itself if it is valid, else a valid UID derived from it.
 
     Args:
-        identifier: as `is_identifier` takes it.
+        identifier: a text for which `is_identifier` holds.
     """
     own = UID(identifier, config.IGNORE)
     if own.is_valid:
@@ -35,11 +35,11 @@ def valid_stand_in(identifier: str) -> UID:
 
 
 def restore(dataset: Dataset, stand_ins: dict[str, str]) -> None:
-    """Put identifiers back where their stand-ins are, at any depth.
+    """Replace stand-ins by the original UIDs, in place and at any depth.
 
     Args:
-        dataset: what was made with the stand-ins; it is changed.
-        stand_ins: the identifiers by what stands in for them.
+        dataset: the data set to change.
+        stand_ins: `{stand-in: original UID}`.
     """
     if not stand_ins:
         return

@@ -1,4 +1,4 @@
-"""The two objects that report a film: made, and written whole."""
+"""The report of a film: a structured report and a Secondary Capture Image."""
 
 import io
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from knee_attention.grading.graded_knee import GradedKnee
 
 @dataclass(frozen=True)
 class Reports:
-    """What reports a film.
+    """The two DICOM objects of a graded film.
 
     Attributes:
         report: the Comprehensive 3D SR with the grades.
@@ -37,18 +37,18 @@ def reports_of(
     algorithm: Algorithm,
     joints: dict[str | None, Corners] | None = None,
 ) -> Reports:
-    """Report a film in its own study.
+    """The report of a graded film, in the film's study.
 
     Args:
-        film: the DICOM file, on a disk or in memory.
-        knees: of that film, as they were graded.
-        algorithm: what graded them.
-        joints: by side, left, top, right, bottom of the joint on the upright film in pixels; by
-            default what was cut out for a model of crops.
+        film: the DICOM file, on disk or in memory.
+        knees: the film's graded knees.
+        algorithm: the model that graded them.
+        joints: `{side: (left, top, right, bottom)}` of the joints on the upright film in pixels
+            (default: the crops, for a model of crops).
 
     Raises:
-        ImageError: the film is no readable DICOM file, names no study, or its header breaks the
-            standard in a way that no report can take over.
+        ImageError: the film is not a readable DICOM file, lacks a UID that the report refers to, or
+            its header is too damaged to copy into a report.
     """
     if joints is None:
         joints = {knee.side: _corners(knee.place) for knee in knees if knee.place}
@@ -63,29 +63,30 @@ def reports_of(
         return made
     except (ImageError, MemoryError):
         raise
-    except Exception:  # of a damaged header highdicom and pydicom complain in many ways
-        raise ImageError(film, "its header cannot be taken over into a report") from None
+    except Exception:  # highdicom and pydicom raise many kinds of error for a damaged header
+        raise ImageError(film, "its DICOM header is damaged and cannot be copied into a report"
+                         ) from None
 
 
 def _corners(place: Place) -> Corners:
-    """What was cut out, as far as it lies on the film."""
+    """The part of the crop that lies on the film."""
     left, top, width, height = place.box
     down, across = place.size
     return max(left, 0), max(top, 0), min(left + width, across), min(top + height, down)
 
 
 def file_content(report: Dataset) -> bytes:
-    """One of them as a DICOM file (PS3.10)."""
+    """The content of a DICOM file (PS3.10) with this object."""
     content = io.BytesIO()
     report.save_as(content, enforce_file_format=True)
     return content.getvalue()
 
 
 def write_report(path: Path, report: Dataset) -> None:
-    """Write one of them as a DICOM file, whole or not at all.
+    """Write an object as a DICOM file, atomically.
 
     Raises:
-        InputError: it cannot be written there.
+        InputError: the file cannot be written there.
     """
     content = file_content(report)
     with written_whole(path) as beside:
@@ -94,31 +95,32 @@ def write_report(path: Path, report: Dataset) -> None:
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """Reports of many films, each film once.
+    """Writes reports of many films, and refuses to report the same film twice.
 
     Attributes:
-        algorithm: what grades them.
+        algorithm: the model that grades the films.
     """
 
     algorithm: Algorithm
     _reported: dict[str, Path] = field(default_factory=dict)
 
     def write(self, film: Path, knees: list[GradedKnee], report: Path, picture: Path) -> None:
-        """Write what reports a film.
+        """Write the report of a film.
 
         Args:
             film: the DICOM file.
-            knees: of that film, as they were graded.
-            report: where the structured report goes.
-            picture: where the Secondary Capture Image goes.
+            knees: the film's graded knees.
+            report: the file of the structured report.
+            picture: the file of the Secondary Capture Image.
 
         Raises:
-            ImageError: as `reports_of` does, or the film was reported from another file.
+            ImageError: see `reports_of`; or another file with the same SOPInstanceUID is already
+                reported.
             InputError: a file cannot be written.
         """
         made = reports_of(film, knees, self.algorithm)
         first = self._reported.setdefault(made.report.SOPInstanceUID, film)
         if first != film:
-            raise ImageError(film, f"the same film as {first} by its SOPInstanceUID, reported once")
+            raise ImageError(film, f"the same SOPInstanceUID as {first}, which is already reported")
         write_report(report, made.report)
         write_report(picture, made.picture)

@@ -1,4 +1,4 @@
-"""A film's knees with their attention as a Secondary Capture Image of the film's own study."""
+"""The picture of a film's knees and their attention as a Secondary Capture Image."""
 
 import cv2
 import numpy as np
@@ -14,16 +14,16 @@ from knee_attention.grading.rows import film_picture
 
 SERIES_NUMBER = 9902
 FOOTER = 36
-"""Height in pixels of the line at the bottom."""
+"""Height of the notice at the bottom in pixels."""
 
 
 def secondary_capture(source: Dataset, knees: list[GradedKnee], algorithm: Algorithm) -> SCImage:
-    """The picture of `film_picture` above a line that it is for research only, 8-bit RGB.
+    """The picture of `film_picture` above a research notice, 8-bit RGB, in the film's study.
 
     Args:
-        source: as `source_of` gives it.
-        knees: of that film.
-        algorithm: what graded them.
+        source: the film's data set from `source_of`.
+        knees: the film's graded knees.
+        algorithm: the model that graded them.
     """
     picture = _with_footer(film_picture(knees, algorithm.synthetic))
     image = SCImage.from_ref_dataset(
@@ -44,11 +44,11 @@ def secondary_capture(source: Dataset, knees: list[GradedKnee], algorithm: Algor
         transfer_syntax_uid=ExplicitVRLittleEndian,
     )
     image.copy_patient_and_study_information(source)
-    # highdicom wants an orientation; a picture of several panels has none.
+    # highdicom requires an orientation, but a picture of several panels has none.
     image.PatientOrientation = None
     sides = {knee.side for knee in knees}
     image.Laterality = sides.pop() if len(sides) == 1 else None
-    # What is drawn here names no patient; what is burnt into the film shows in the picture too.
+    # The picture adds no patient data, but shows what is burnt into the film.
     if "BurnedInAnnotation" in source:
         image.BurnedInAnnotation = source.BurnedInAnnotation
     image.DerivationDescription = f"Attention over the knees, {algorithm.version}. {RESEARCH_ONLY}"

@@ -1,4 +1,4 @@
-"""What a report takes over from its film: whose it is, which study, and what it refers to."""
+"""The part of a film's header that its report copies: patient, study and references."""
 
 from pathlib import Path
 
@@ -27,29 +27,29 @@ REQUIRED = {
     "AccessionNumber": str,
     "ReferringPhysicianName": str,
 }
-"""Attributes of type 2 of the Patient and General Study modules (PS3.3 C.7.1.1, C.7.2.1), and what
-has to understand them: they are blank where a film lacks them or breaks their form."""
+"""Type 2 attributes of the Patient and General Study modules (PS3.3 C.7.1.1, C.7.2.1), each with a
+type that must parse its value. A missing or invalid value becomes blank."""
 
 FURTHER = (
     "IssuerOfPatientID", "OtherPatientIDs", "PatientComments", "PatientIdentityRemoved",
     "DeidentificationMethod", "DeidentificationMethodCodeSequence", "PatientAge",
     "StudyDescription", "BurnedInAnnotation", "PatientOrientation", "Rows", "Columns", *ASPECTS,
 )  # fmt: skip
-"""Where a film has them. From PatientOrientation on they say where on it a joint lies."""
+"""Attributes that are copied if the film has them. Those from PatientOrientation on are needed to
+place a joint's region on the stored image."""
 
 
 def source_of(film: Path | FileInMemory) -> tuple[Dataset, dict[str, str]]:
-    """What a report takes over from a film, in UTF-8 whatever the film's character set.
+    """The attributes of a film that its report copies, in UTF-8.
 
     Args:
-        film: the DICOM file, on a disk or in memory.
+        film: the DICOM file, on disk or in memory.
 
     Returns:
-        A data set in which identifiers that the standard forbids have valid stand-ins; and the
-        film's own identifiers by these.
+        A data set in which valid stand-ins replace invalid UIDs; and `{stand-in: original UID}`.
 
     Raises:
-        ImageError: no readable DICOM file, or one without what a report is filed under.
+        ImageError: the file is not a readable DICOM file, or lacks a UID of `REFERENCES`.
     """
     in_memory = isinstance(film, FileInMemory)
     path, content = (Path(film.name), film.content) if in_memory else (film, None)
@@ -59,24 +59,24 @@ def source_of(film: Path | FileInMemory) -> tuple[Dataset, dict[str, str]]:
     for keyword in REFERENCES:
         identifier = str(header.get(keyword) or "")
         if not is_identifier(identifier):
-            raise ImageError(path, f"without a valid {keyword} no report can be filed beside it")
+            raise ImageError(path, f"no valid {keyword}, which a report must refer to")
         valid = valid_stand_in(identifier)
         setattr(source, keyword, valid)
         if valid != identifier:
             stand_ins[valid] = identifier
-    for keyword, understood in REQUIRED.items():
-        setattr(source, keyword, header.get(keyword) if _fits(header, keyword, understood) else "")
+    for keyword, parse in REQUIRED.items():
+        setattr(source, keyword, header.get(keyword) if _parses(header, keyword, parse) else "")
     for keyword in FURTHER:
         if keyword in header:
             source[keyword] = header[keyword]
     return source, stand_ins
 
 
-def _fits(film: Dataset, keyword: str, understood: type) -> bool:
+def _parses(film: Dataset, keyword: str, parse: type) -> bool:
     if not film.get(keyword):
         return False
     try:
-        understood(film.get(keyword))
+        parse(film.get(keyword))
     except (ValueError, TypeError):
         return False
     return True

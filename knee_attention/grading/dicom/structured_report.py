@@ -1,4 +1,4 @@
-"""A film's grades as a structured report: TID 1500 of PS3.16, a measurement group a knee."""
+"""A film's grades as a structured report: TID 1500 of PS3.16, one measurement group per knee."""
 
 import numpy as np
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
@@ -41,18 +41,18 @@ def structured_report(
     algorithm: Algorithm,
     joints: dict[str | None, Corners] | None = None,
 ) -> Comprehensive3DSR:
-    """A Comprehensive 3D SR in a film's own study.
+    """A Comprehensive 3D SR in the film's study.
 
-    It holds a group a knee: TID 1410 where the joint's place is known, else TID 1501, with the
-    finding site, the grade, the probabilities of the grades by every output, the mean grade and the
-    probability of osteoarthritis by the output that grades. No finding is coded: that a knee was
-    graded is none.
+    Each knee is a measurement group: TID 1410 if the place of its joint is known, else TID 1501. It
+    holds the finding site, the grade, the probabilities of the grades by every output, and the mean
+    grade and the probability of osteoarthritis by the chosen output. No finding is coded, because
+    the report makes no diagnosis.
 
     Args:
-        source: as `source_of` gives it.
-        knees: of that film.
-        algorithm: what graded them.
-        joints: by side, left, top, right, bottom of the joint on the upright film in pixels.
+        source: the film's data set from `source_of`.
+        knees: the film's graded knees.
+        algorithm: the model that graded them.
+        joints: `{side: (left, top, right, bottom)}` of the joints on the upright film in pixels.
     """
     groups = [
         _knee_group(source, knee, algorithm, (joints or {}).get(knee.side)) for knee in knees

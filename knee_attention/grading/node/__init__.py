@@ -1,1 +1,1 @@
-"""A DICOM node beside an archive: films come in, reports go out."""
+"""A DICOM node beside an archive: it receives films and sends reports."""

@@ -1,4 +1,4 @@
-"""The archive that reports are sent to, tried again for as long as it is away."""
+"""Sending reports to the archive, with retries while it is unreachable."""
 
 import logging
 import threading
@@ -21,7 +21,7 @@ from knee_attention.errors import InputError
 from knee_attention.grading.node.spool import Spool
 
 LONGEST_PAUSE = 60
-"""Seconds between attempts to reach an archive that is away; the first pauses are shorter."""
+"""The longest pause in seconds between attempts to reach the archive; the first are shorter."""
 
 TIMEOUT = 30
 """Seconds that the archive may take to answer."""
@@ -29,18 +29,18 @@ TIMEOUT = 30
 DUPLICATE = 0x0111
 OUT_OF_RESOURCES = range(0xA700, 0xA800)
 WARNINGS = range(0xB000, 0xC000)
-"""Statuses of C-STORE (PS3.4 table B.2-1, PS3.7 C.5); after a warning the object is stored."""
+"""Statuses of C-STORE (PS3.4 table B.2-1, PS3.7 C.5). After a warning the object is stored."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Archive:
-    """Where reports go.
+    """The address of the archive.
 
     Attributes:
-        title: the archive's AE title.
-        host: its name or address.
+        title: its AE title.
+        host: its host name or address.
         port: its port.
     """
 
@@ -53,22 +53,22 @@ class Archive:
 
 
 class Away(Exception):
-    """The archive cannot take anything now; the message says why."""
+    """The archive cannot take any object now; the message is the reason."""
 
 
 class Postponed(Away):
-    """The archive cannot take this object now, and perhaps others; the message says why."""
+    """The archive cannot take this object now, but perhaps others; the message is the reason."""
 
 
 class Sender:
-    """Sends what waits to an archive.
+    """Sends the waiting reports to an archive.
 
     Args:
-        archive: where to.
-        title: the AE title to call with.
-        reports: what waits.
-        refused: a folder for what the archive will never take; put back among the reports, it is
-            sent again.
+        archive: the archive.
+        title: the node's AE title.
+        reports: the queue of waiting reports.
+        refused: the folder for reports that the archive refuses for good. A report that a user
+            moves back into the queue is sent again.
     """
 
     def __init__(self, archive: Archive, title: str, reports: Spool, refused: Path):
@@ -84,28 +84,31 @@ class Sender:
             )
 
     def send_until(self, ended: threading.Event, came: threading.Event) -> None:
-        """Send, until `ended`; `came` says that something waits. What the archive cannot take now
-        waits for it, behind what was not tried yet, and the log says so once."""
-        pause, said = 0, set()
+        """Send reports until `ended` is set; `came` is set when a report arrives.
+
+        A report that the archive cannot take now is tried again after the others. Each reason is
+        logged once.
+        """
+        pause, logged = 0, set()
         while True:
             came.clear()
-            if ended.is_set():  # not before, or an end that comes between is not noticed
+            if ended.is_set():  # after `clear`: an end between check and clear would be lost
                 return
             before = self._taken
             try:
                 self._send_waiting()
             except (Away, InputError, OSError) as reason:
-                if str(reason) not in said:
-                    log.warning("archive %s: %s; %d objects wait for it", self.archive, reason,
+                if str(reason) not in logged:
+                    log.warning("archive %s: %s; %d objects wait", self.archive, reason,
                                 len(self.reports.waiting()))
-                said.add(str(reason))
+                logged.add(str(reason))
                 pause = min(2 * pause or 1, LONGEST_PAUSE) if self._taken == before else 1
-                # A further object may be one that the archive takes.
+                # After `Postponed` the archive may take the next object that arrives.
                 (came if isinstance(reason, Postponed) else ended).wait(pause)
                 continue
-            if said:
-                log.info("archive %s: takes objects again, all that waited are sent", self.archive)
-            pause, said = 0, set()
+            if logged:
+                log.info("archive %s: takes objects again, all waiting ones are sent", self.archive)
+            pause, logged = 0, set()
             came.wait()
 
     def _send_waiting(self) -> None:
@@ -116,7 +119,7 @@ class Sender:
             association = self._entity.associate(
                 self.archive.host, self.archive.port, ae_title=self.archive.title
             )
-        except (OSError, UnicodeError) as error:  # nobody knows its name, for the moment
+        except (OSError, UnicodeError) as error:  # the host name cannot be resolved now
             raise Away(getattr(error, "strerror", None) or error) from None
         if not association.is_established:
             rejected = association.is_rejected
@@ -130,7 +133,7 @@ class Sender:
                     raise
                 if refusal:
                     self.reports.move(path, self.refused)
-                    log.error("archive %s: will not take %s, %s; kept in %s", self.archive,
+                    log.error("archive %s: refuses %s, %s; kept in %s", self.archive,
                               path.stem, refusal, self.refused)
                 else:
                     self.reports.remove(path)
@@ -140,7 +143,7 @@ class Sender:
             association.release()
 
     def _store(self, association: Association, path: Path) -> str | None:
-        """Send one object; why the archive will never take it, or None when it has it."""
+        """Send one object; None if the archive has it, else why the archive refuses it for good."""
         kinds = [context.abstract_syntax for context in association.accepted_contexts]
         try:
             content = self.reports.read(path)
@@ -154,11 +157,11 @@ class Sender:
         except RuntimeError:
             answer = None  # the association has ended
         except MemoryError:
-            raise Postponed("no memory to send an object") from None
-        except Exception as error:  # a file that is damaged must not keep the others back
+            raise Postponed("not enough memory to send an object") from None
+        except Exception as error:  # a damaged file must not block the others
             return f"a damaged file ({type(error).__name__})"
         if not answer:
-            raise Postponed(f"it broke off the connection at {path.stem}")
+            raise Postponed(f"it closed the connection during {path.stem}")
         if answer.Status in OUT_OF_RESOURCES:
             raise Postponed("it is out of resources")
         if answer.Status in (0, DUPLICATE) or answer.Status in WARNINGS:

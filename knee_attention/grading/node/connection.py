@@ -1,4 +1,4 @@
-"""How much a sender may have a node hold in memory, and for how long it may keep a connection."""
+"""Limits on the memory and the time that a sender may take of the node."""
 
 import logging
 import socket
@@ -11,17 +11,17 @@ from pynetdicom.transport import AssociationSocket
 from knee_attention.films.dicom.header import MOST_BYTES
 
 MOST_PDU = 2**20
-"""Bytes of a protocol data unit. Senders are told 16 kB for those that hold films (PS3.8 D.1); one
-that asks for an association with every context and transfer syntax has less than 0.3 MB."""
+"""The most bytes of a protocol data unit. The node announces 16 kB for film data (PS3.8 D.1); a
+request for an association with every context and transfer syntax has less than 0.3 MB."""
 
 PDU_SECONDS = 30
-"""A protocol data unit that has not arrived by then ends its connection."""
+"""Seconds within which a protocol data unit must arrive; else the connection ends."""
 
 log = logging.getLogger(__name__)
 
 
 def bound_connection(event: evt.Event) -> None:
-    """Bound what a new connection may send; a handler of `EVT_CONN_OPEN`."""
+    """Limit what a new connection may send; a handler of `EVT_CONN_OPEN`."""
     bounds = _Bounds(event.assoc.dul.socket, event.address[0])
     event.assoc.dul.socket.recv = bounds.receive
     event.assoc.bind(evt.EVT_DIMSE_RECV, bounds.message_came)
@@ -31,22 +31,21 @@ def bound_connection(event: evt.Event) -> None:
 class _Bounds:
     """The limits of one connection.
 
-    pynetdicom reads as many bytes as a header announces, before it knows who sends them, and waits
-    for them without end; it also holds every message until it is answered.
+    pynetdicom itself reads as many bytes as a header announces, from any sender, and waits for them
+    without a time limit. It also keeps every message in memory until it is answered.
     """
 
     def __init__(self, connection: AssociationSocket, peer: str):
         self._connection, self._peer = connection, peer
-        # Each is written by one thread alone: the first two by the one that reads.
+        # Each counter has one writing thread; the reading thread writes the first two.
         self._read = self._read_before_message = self._answered = 0
         self._unanswered: deque[int] = deque()
 
     def receive(self, length: int) -> bytearray:
-        """Read a number of bytes, fewer where the sender ends the connection.
+        """Read `length` bytes, or fewer if the sender ends the connection.
 
         Raises:
-            OSError: they are more than may be sent, or do not arrive in time; pynetdicom then ends
-                the connection.
+            OSError: a limit is exceeded; pynetdicom then ends the connection.
         """
         self._read += length
         if length > MOST_PDU:
@@ -68,15 +67,15 @@ class _Bounds:
         return received
 
     def _refusal(self, reason: str) -> OSError:
-        log.error("sender %s: its connection is ended, %s", self._peer, reason)
+        log.error("sender %s: connection ended, %s", self._peer, reason)
         return OSError(reason)
 
     def message_came(self, event: evt.Event) -> None:
-        """Remember how large a message is that is held until it is answered."""
+        """Record the size of a message that waits for its answer."""
         self._unanswered.append(self._read - self._read_before_message)
         self._read_before_message = self._read
 
     def message_answered(self, event: evt.Event) -> None:
-        """Count a message as held no longer."""
+        """Count a message as answered."""
         if self._unanswered:
             self._answered += self._unanswered.popleft()

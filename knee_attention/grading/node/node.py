@@ -1,4 +1,4 @@
-"""A DICOM node that grades what it is sent: C-STORE in, C-STORE out, C-ECHO."""
+"""A DICOM node that grades the films it receives: C-STORE in, C-STORE out, C-ECHO."""
 
 import logging
 import re
@@ -34,23 +34,23 @@ RADIOGRAPHS = {
     SecondaryCaptureImageStorage,
     XRayRadiofluoroscopicImageStorage,
 }
-"""What may be a radiograph of one frame; a scanned film is a Secondary Capture."""
+"""Storage classes of single-frame radiographs. A scanned film is a Secondary Capture."""
 
 KNEE = r"knee|knie|genou|rodilla|ginocchio|joelho"
 FRONTAL = r"\b(ap|pa)\b"
 NOT_FRONTAL = r"\blat|skyline|sunrise|merchant|patell|axial"
 
 IDENTIFIER = r"[0-9]+(\.[0-9]+)*"
-"""A UID as archives hold it. PS3.5 9.1 forbids parts with leading zeros, which are common."""
+"""A UID with or without leading zeros, which PS3.5 9.1 forbids but archives hold."""
 
 ASSOCIATIONS = 10
-"""How many senders are served at once; a further one is told to come again."""
+"""How many senders are served at once; further ones are rejected and can try again."""
 
 ASSOCIATION_SECONDS = 10
-"""A connection that asks for no association in this time counts as a sender no longer."""
+"""Seconds within which a connection must request an association; else it ends."""
 
 PAUSE = 10
-"""Seconds until grading is tried again after the disk was full."""
+"""Seconds until the next attempt after a full disk or a full queue of reports."""
 
 SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND = 0x0000, 0xA700, 0xC000
 """Statuses of C-STORE (PS3.4 table B.2-1)."""
@@ -59,7 +59,7 @@ log = logging.getLogger(__name__)
 
 
 def transfer_syntaxes() -> list[str]:
-    """Every transfer syntax whose films can be read here."""
+    """Every transfer syntax that can be decoded here."""
 
     def readable(syntax: str) -> bool:
         try:
@@ -71,12 +71,15 @@ def transfer_syntaxes() -> list[str]:
 
 
 def objection(header: Header) -> str | None:
-    """Why a radiograph is not graded, or None: it is the node's own, shows no knee, or not from the
-    front. Either its body part or the description of its series has to name a knee."""
+    """Why a radiograph is not graded; None if it is a frontal film of knees.
+
+    The body part or the series description must name a knee. Images that the node made itself are
+    not graded.
+    """
     if header.equipment == PRODUCT:
         return "made by this software"
     if not re.search(KNEE, f"{header.body_part} {header.series}", re.IGNORECASE):
-        return f"no knee: {header.body_part or header.series or 'it does not say what it shows'}"
+        return f"no knee: {header.body_part or header.series or 'the header names no body part'}"
     if header.view and not re.search(FRONTAL, header.view, re.IGNORECASE):
         return f"another view: {header.view}"
     if header.other_view:
@@ -87,23 +90,22 @@ def objection(header: Header) -> str | None:
 
 
 class Node:
-    """Takes films, grades them one after the other, sends a report and a picture of each.
+    """Receives films, grades them one by one, and sends a report and a picture of each.
 
-    A film is on the disk before its sender is told so, and leaves it when its report is there; the
-    report leaves when the archive has it. So whenever the process ends, the next one in the same
-    folder goes on. What is done twice for that has the same identifiers both times.
+    A film is on disk before its sender gets the answer. It is removed once its report is on disk,
+    and the report once the archive has it. So a node can be killed at any time: the next one in the
+    same folder continues. A report that is made twice has the same UIDs.
 
     Args:
-        grader: as `load_grader` gave it.
-        algorithm: what it is.
-        archive: where reports go.
-        folder: where films and reports wait; they hold what patients' films hold, so only this user
-            may read it.
+        grader: from `load_grader`.
+        algorithm: the identity of `grader`.
+        archive: the archive that takes the reports.
+        folder: the folder of the queue. It holds patient data, so only the user may read it.
         title: the node's AE title.
         limit: how many films may wait.
 
     Raises:
-        InputError: the folder cannot be made, or holds something else.
+        InputError: the folder cannot be created, or holds other files.
     """
 
     def __init__(
@@ -126,10 +128,10 @@ class Node:
         ]
 
     def start(self, host: str, port: int) -> None:
-        """Listen, and go on with what waits.
+        """Listen, and process the films and reports that wait.
 
         Raises:
-            InputError: the port cannot be had.
+            InputError: the port cannot be opened.
         """
         entity = AE(ae_title=self.title)
         entity.maximum_associations = ASSOCIATIONS
@@ -142,13 +144,13 @@ class Node:
         try:
             self._server = entity.start_server((host, port), block=False, evt_handlers=handlers)
         except OSError as error:
-            raise InputError(f"port {port} of {host} cannot be had: {error.strerror or error}"
+            raise InputError(f"port {port} of {host} cannot be opened: {error.strerror or error}"
                              ) from None
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """Take no more films, and end after the one that is being graded."""
+        """Stop listening, and end after the current film."""
         self._server.shutdown()
         self._ended.set()
         self._film_came.set()
@@ -159,13 +161,13 @@ class Node:
     def _receive(self, event: evt.Event) -> int:
         kind, uid = event.request.AffectedSOPClassUID, UID(event.request.AffectedSOPInstanceUID)
         if kind not in RADIOGRAPHS:
-            log.info("%s: left out, no radiograph: %s", uid, kind.name)
+            log.info("%s: skipped, not a radiograph: %s", uid, kind.name)
             return SUCCESS
-        if not re.fullmatch(IDENTIFIER, uid):  # it becomes a file's name
-            log.error("film %r: refused, its SOPInstanceUID is no identifier", str(uid))
+        if not re.fullmatch(IDENTIFIER, uid):  # it becomes a file name
+            log.error("film %r: refused, its SOPInstanceUID is not a UID", str(uid))
             return CANNOT_UNDERSTAND
         if self.films.is_full():
-            log.error("film %s: refused, %d wait already", uid, self.films.limit)
+            log.error("film %s: refused, %d films wait already", uid, self.films.limit)
             return OUT_OF_RESOURCES
         try:
             self.films.put(uid, event.encoded_dataset())
@@ -178,13 +180,13 @@ class Node:
     def _grade_until_ended(self) -> None:
         while True:
             self._film_came.clear()
-            if self._ended.is_set():  # not before, or an end that comes between is not noticed
+            if self._ended.is_set():  # after `clear`: an end between check and clear would be lost
                 return
             waiting = self.films.waiting()
             if not waiting:
                 self._film_came.wait()
                 continue
-            if self.reports.is_full():  # the archive is away for long
+            if self.reports.is_full():  # the archive is unreachable for long
                 self._ended.wait(PAUSE)
                 continue
             try:
@@ -195,31 +197,29 @@ class Node:
                 self._ended.wait(PAUSE)
 
     def _report(self, path: Path) -> str:
-        """Grade a film and have its report wait for the archive; what became of it.
+        """Grade a film and queue its report; the result in words, for the log.
 
-        A film that cannot be graded is done with. What fails for another reason, such as want of
-        memory or of a decoder, is not the film's fault, and it is kept where the archive's refusals
-        are; so is a film that cannot be read.
+        A film that shows no knee to grade is dropped. A film that cannot be read, or fails for
+        another cause, such as a missing decoder or too little memory, moves to the refused ones.
         """
         try:
             film = FileInMemory(path.name, self.films.read(path))
             reason = objection(read_header(path, film.content))
             if reason:
-                return f"left out, {reason}"
+                return f"skipped, {reason}"
             knees = self.grader.grade(film)
             made = reports_of(film, knees, self.algorithm)
         except ImageError as error:
-            said = f"not graded, {error.reason}"
+            result = f"not graded, {error.reason}"
             kept = error.passing or isinstance(error, UnreadableError)
-            return self._keep(path, said) if kept else said
-        except Exception as error:  # one film must not end the node, whatever it does to a library
+            return self._keep(path, result) if kept else result
+        except Exception as error:  # a film that crashes a library must not end the node
             return self._keep(path, f"not graded, {type(error).__name__}")
         for report in (made.report, made.picture):
             self.reports.put(report.SOPInstanceUID, file_content(report))
         self._report_came.set()
         return ", ".join(f"{knee.side or 'knee'} KL {knee.grade}" for knee in knees)
 
-    def _keep(self, path: Path, said: str) -> str:
+    def _keep(self, path: Path, result: str) -> str:
         self.films.move(path, self.refused)
-        return f"{said}; kept in {self.refused.name}"
-
+        return f"{result}; kept in {self.refused.name}"

@@ -1,4 +1,4 @@
-"""DICOM files that wait on the disk, so that they outlive the process that received them."""
+"""The node's queues of DICOM files on disk, which survive the process."""
 
 import threading
 from pathlib import Path
@@ -7,40 +7,40 @@ from knee_attention.errors import InputError
 from knee_attention.files import make_folder, remove_remains, written_whole
 
 QUEUES = {"films": 1, "reports": 2}
-"""The folders of a node's queue, and how many files a film has in each."""
+"""The folders of a node's queue, and how many files each film has there."""
 
 REFUSED = "refused"
-"""That of films and reports that nobody takes."""
+"""The folder of films that cannot be graded now, and of reports that the archive refuses."""
 
 
 def refuse_other_folder(folder: Path) -> None:
-    """Keep a node away from folders that are none of its own: it removes what it has graded.
+    """Refuse a folder that is not the queue of a node, because a node removes graded films.
 
     Raises:
-        InputError: the folder holds something else than the queue of a node.
+        InputError: the folder holds other files.
     """
-    # What is hidden, as a lock is, and what a file system leaves at its root, is nobody's work.
+    # Hidden files, such as a lock, and a file system's lost+found do not count.
     held = {path.name for path in folder.glob("[!.]*")} - {"lost+found"}
     others = held - {*QUEUES, REFUSED}
     if not others and not set(QUEUES) <= held:
-        # A node that was killed at its start left the first of its folders, empty.
+        # A node that is killed at its start leaves only its first folder, which is empty.
         others = {name for name in held if any((folder / name).iterdir())}
     if others:
-        raise InputError(f"{folder}: holds other files than the queue of a node; choose another "
+        raise InputError(f"{folder}: holds files that are not from a node's queue; choose another "
                          "--queue")
 
 
 class Spool:
-    """A folder of waiting DICOM files, one an SOP instance, which one thread works off.
+    """A folder of waiting DICOM files, one per SOP instance, which one thread processes.
 
-    A file that arrives again while the thread works at it stays: only what was read is removed.
+    If a file arrives again while the thread processes it, the new one stays.
 
     Args:
-        folder: made if it is not there; what a killed process had begun in it is removed.
-        limit: how many may wait.
+        folder: created if it does not exist; temporary files of a killed process are removed.
+        limit: how many files may wait.
 
     Raises:
-        InputError: the folder cannot be made.
+        InputError: the folder cannot be created.
     """
 
     def __init__(self, folder: Path, limit: int):
@@ -51,21 +51,21 @@ class Spool:
         self._read: Path | None = None
 
     def waiting(self) -> list[Path]:
-        """The files, the oldest first."""
+        """The waiting files, oldest first."""
         return sorted(self._files(), key=lambda path: path.stat().st_mtime_ns)
 
     def is_full(self) -> bool:
-        """Whether as many wait as may."""
+        """Whether the limit is reached."""
         return len(self._files()) >= self.limit
 
     def _files(self) -> list[Path]:
-        return list(self.folder.glob("[!.]*.dcm"))  # what begins with a dot is being written
+        return list(self.folder.glob("[!.]*.dcm"))  # a name with a dot first is a temporary file
 
     def put(self, uid: str, content: bytes) -> None:
-        """Keep a file, on the disk when this returns; it replaces one of the same instance.
+        """Write a file to disk; it replaces a file of the same instance.
 
         Args:
-            uid: its SOPInstanceUID, of digits and dots.
+            uid: its SOPInstanceUID, digits and dots only.
             content: the whole file.
 
         Raises:
@@ -79,22 +79,22 @@ class Spool:
                 self._read = None
 
     def read(self, path: Path) -> bytes:
-        """The content of a waiting file, which `remove` or `move` may then take away."""
+        """The content of a waiting file; `remove` or `move` then apply to it."""
         with self._lock:
             self._read = path
             return path.read_bytes()
 
     def remove(self, path: Path) -> None:
-        """Remove the file that was read last, unless another took its place since."""
+        """Remove the file that was read last, unless a new one has replaced it."""
         with self._lock:
             if self._read == path:
                 path.unlink(missing_ok=True)
 
     def move(self, path: Path, folder: Path) -> None:
-        """Move the file that was read last to a folder, unless another took its place since.
+        """Move the file that was read last to a folder, unless a new one has replaced it.
 
         Raises:
-            InputError: the folder cannot be made.
+            InputError: the folder cannot be created.
         """
         make_folder(folder)
         with self._lock:

@@ -1,1 +1,1 @@
-"""Films graded in a browser, and by whoever speaks HTTP."""
+"""A web page and an HTTP API for grading films."""

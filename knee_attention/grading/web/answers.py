@@ -1,4 +1,4 @@
-"""What the server says of a graded film, in each form that can be asked for."""
+"""The server's answers about a graded film, one function per form."""
 
 import base64
 from collections.abc import Callable
@@ -20,30 +20,33 @@ from knee_attention.grading.rows import film_picture, knee_row
 
 
 def about_model(grader: Grader) -> dict:
-    """What a model is, as `GET /model` says it."""
-    known = grader.description
+    """The content of `GET /model`: the model's name, graph and answer forms."""
+    description = grader.description
     return {
-        "name": known.get("name"),
-        "backbone": known.get("backbone"),
+        "name": description.get("name"),
+        "backbone": description.get("backbone"),
         "outputs": grader.outputs,
         "chosen": grader.chosen,
         "image_size": grader.image_size,
-        "synthetic": bool(known.get("synthetic")),
+        "synthetic": bool(description.get("synthetic")),
         "forms": list(ANSWERS),
         "notice": RESEARCH_ONLY,
     }
 
 
 def _rows(film: FileInMemory, grader: Grader) -> Response:
-    """A row a knee, as `grade --json` prints them."""
+    """One row per knee, as `grade --json` prints them."""
     return JSONResponse([_row(film, knee, grader) for knee in grader.grade(film)])
 
 
 def _view(film: FileInMemory, grader: Grader) -> Response:
-    """The rows, each with a picture of the knee and every branch's mask in colour, the more opaque
-    the higher it is; PNG files of one size, in base64. The picture is the knee as the model saw it,
-    but never mirrored; where its joint was cut out and fills what the model saw, it also shows what
-    lies around, and `box_in_picture` is the box in its pixels."""
+    """The rows, each with a picture of the knee and the masks of all branches.
+
+    `picture` and `masks` are PNG files of one size, in base64. A mask is coloured and more opaque
+    where attention is higher. The picture is the knee as the model saw it, but never mirrored. If
+    the knee is a crop without padding, the picture includes its surroundings on the film, and
+    `box_in_picture` is the crop in the picture's pixels.
+    """
     return JSONResponse([
         {
             **_row(film, knee, grader),
@@ -52,11 +55,12 @@ def _view(film: FileInMemory, grader: Grader) -> Response:
             "masks": {branch: _base64(mask) for branch, mask in masks.items()},
         }
         for knee in grader.grade(film)
-        for picture, box, masks in [_shown(knee)]
+        for picture, box, masks in [_picture_of(knee)]
     ])
 
 
-def _shown(knee: GradedKnee) -> tuple[np.ndarray, list[int] | None, dict[str, np.ndarray]]:
+def _picture_of(knee: GradedKnee) -> tuple[np.ndarray, list[int] | None, dict[str, np.ndarray]]:
+    """The picture, the box in it or None, and the coloured mask of every branch."""
     if knee.place and knee.place.whole:
         return seen_around(knee)
     masks = {
@@ -86,7 +90,7 @@ def _reports(film: FileInMemory, grader: Grader) -> Response:
 
 @lru_cache(maxsize=1)
 def _algorithm(grader: Grader):
-    """What the grader is; kept, because the model's file is read for it."""
+    """The grader's identity, cached because it needs the hash of the model file."""
     from knee_attention.grading.dicom.algorithm import Algorithm
 
     return Algorithm.of(grader)
@@ -105,8 +109,8 @@ ANSWERS: dict[str, Callable[[FileInMemory, Grader], Response]] = {
     "view": _view,
     "png": _picture,
 }
-"""By the name that `POST /grade?as=` takes; `dicom` among them where its packages are installed. A
-film that cannot be graded raises `ImageError`."""
+"""The forms of `POST /grade?as=`, with `dicom` if highdicom is installed. A film that cannot be
+graded raises `ImageError`."""
 
 if find_spec("highdicom"):
     ANSWERS["dicom"] = _reports

@@ -1,4 +1,4 @@
-"""The server's addresses: the page, its example films, and the REST API over one grader."""
+"""The ASGI application: the page, its example films, and the REST API."""
 
 import os
 from collections.abc import Iterable
@@ -30,25 +30,25 @@ PAGE = {
     "/table.js": ("table.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
-"""The page's addresses; nothing else is read from a disk."""
+"""The files of the page by path. The server reads no other file."""
 
 EXAMPLES = ((0, 3), (2, 1), (4, 4))
-"""Grades of the right and the left knee of the phantoms that the page offers."""
+"""Grades of the right and the left knee of the example phantoms."""
 
 
 def application(
     grader: "Grader", names: Iterable[str] = (), most_bytes: int = MOST_BYTES
 ) -> ASGIApp:
-    """The server as an ASGI application; of what it receives it keeps nothing.
+    """The server as an ASGI application. It does not keep the films that it receives.
 
     Args:
-        grader: what grades the films.
-        names: names by which the server may be called besides its address.
-        most_bytes: larger films are refused while they arrive.
+        grader: grades the films.
+        names: host names that clients may use besides the server's address.
+        most_bytes: larger films are refused during the upload.
     """
     page = files("knee_attention.grading.web") / "page"
     routes = [
-        *(Route(path, _still((page / file).read_bytes(), kind)) for path, (file, kind)
+        *(Route(path, _file_answer((page / file).read_bytes(), kind)) for path, (file, kind)
           in PAGE.items()),
         Route("/examples/{number:int}.png", _example),
         Route("/health", _health),
@@ -70,7 +70,7 @@ def application(
     return Guard(app, names)
 
 
-def _still(content: bytes, kind: str):
+def _file_answer(content: bytes, kind: str):
     async def answer(request: Request) -> Response:
         return Response(content, media_type=kind)
 
@@ -119,7 +119,7 @@ async def _grade(request: Request) -> Response:
 
 
 def _answer(grader: "Grader", name: str, content: bytes, form: str) -> Response:
-    """Grade a film and tell of it; in a thread."""
+    """Grade a film and answer in a form; runs in a thread."""
     from knee_attention.films.inputs import FileInMemory
     from knee_attention.grading.web.answers import ANSWERS
 
@@ -130,8 +130,8 @@ def _answer(grader: "Grader", name: str, content: bytes, form: str) -> Response:
 
 async def _refused(request: Request, error: HTTPException) -> Response:
     sentences = {
-        404: "there is nothing at this address",
-        405: f"{request.method} is not known at this address",
+        404: "this address does not exist",
+        405: f"this address does not take {request.method}",
     }
     reason = sentences.get(error.status_code, error.detail)
     return JSONResponse({"error": reason}, error.status_code, headers=error.headers)
@@ -142,4 +142,4 @@ async def _not_graded(request: Request, error: ImageError) -> Response:
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": "the server failed; its log says why"}, 500)
+    return JSONResponse({"error": "the server failed; the reason is in its log"}, 500)

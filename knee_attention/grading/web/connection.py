@@ -1,4 +1,4 @@
-"""Connections of clients: silent ones are ended, and no client may take them all."""
+"""Limits on client connections: silent ones end, and one client cannot take all."""
 
 import asyncio
 
@@ -9,29 +9,29 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from knee_attention.grading.web.same_origin import HEADERS
 
 CONNECTIONS = 64
-"""At most so many at once; more are told to come again."""
+"""The most connections at once; further ones get status 503."""
 
 CONNECTIONS_A_CLIENT = 32
-"""Of one address."""
+"""The most connections of one address."""
 
 HEAD_SECONDS = 10
-"""In which the head of a request has to arrive."""
+"""Seconds within which the head of a request must arrive."""
 
 END_SECONDS = 120
-"""In which a client has to be done with a request that was answered before all of it came, and to
-read the last answer."""
+"""Seconds that a client has to read the last answer, and to finish a request that is answered
+early."""
 
 BUSY = JSONResponse(
-    {"error": f"{CONNECTIONS_A_CLIENT} connections of this client are at work; ask again later"},
+    {"error": f"this client has {CONNECTIONS_A_CLIENT} connections in use; try again later"},
     503, {**HEADERS, "retry-after": "5"},
 )  # fmt: skip
 
 
 class Connection(H11Protocol):
-    """A connection of uvicorn that ends when it stays silent.
+    """A uvicorn connection that ends when it stays silent.
 
-    uvicorn waits for the first request without end, counts such connections, and refuses every
-    further client once there are too many. Here the one that has waited longest makes room.
+    uvicorn itself waits for the first request without a time limit, and refuses every new client
+    once too many connections are open. Here, the longest waiting connection is closed instead.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -53,12 +53,12 @@ class Connection(H11Protocol):
 
     @property
     def address(self) -> str | None:
-        """The client's address, unless it is gone already."""
+        """The client's address; None if the client is gone."""
         return self.client[0] if self.client else None
 
     @property
     def waits(self) -> bool:
-        """Whether no request is under way."""
+        """Whether no request is in progress."""
         return self.cycle is None or self.cycle.response_complete
 
     def _wait(self, seconds: float) -> None:
@@ -73,7 +73,7 @@ class Connection(H11Protocol):
         super().data_received(data)
         if not self.waits:
             self._cancel_deadline()
-        elif self._deadline is None:  # uvicorn's own time limit ends with the first byte
+        elif self._deadline is None:  # uvicorn stops its own timer at the first byte
             unfinished = self.conn.their_state is h11.SEND_BODY
             self._wait(END_SECONDS if unfinished else HEAD_SECONDS)
 
@@ -86,11 +86,11 @@ class Connection(H11Protocol):
         super().connection_lost(error)
 
     def end(self) -> None:
-        """End a connection that waits."""
+        """Close a waiting connection."""
         self._cancel_deadline()
         self.timeout_keep_alive_handler()
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
-        # uvicorn waits without end for the client to read its last answer.
+        # uvicorn waits without a time limit until the client has read the last answer.
         self.loop.call_later(END_SECONDS, self.transport.abort)

@@ -1,4 +1,4 @@
-"""A socket, a model, and uvicorn between them."""
+"""Start and end of the server: socket, model and uvicorn."""
 
 import socket
 import sys
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from knee_attention.grading.grader import Grader
 
 SECONDS_TO_END = 10
-"""After Ctrl-C, for films that are being graded."""
+"""Seconds after Ctrl-C in which films in progress are finished."""
 
 
 def serve(
@@ -25,19 +25,19 @@ def serve(
     """Serve the page and the API until Ctrl-C.
 
     Args:
-        load: gives the grader; the address is printed once it has.
-        host: the address to listen at; one that is not this machine's own is warned of.
+        load: loads the grader. The address is printed after that.
+        host: the address to listen on. Any other than this machine's loopback gives a warning.
         port: the port; 0 takes a free one, which is printed.
-        names: names by which the server may be called besides its address.
-        most_bytes: of a film; by default `uploads.MOST_BYTES`.
+        names: host names that clients may use besides the server's address.
+        most_bytes: larger films are refused (default: `uploads.MOST_BYTES`).
 
     Raises:
-        InputError: Starlette or uvicorn is not installed, the port cannot be opened, or `load`
-            refuses the model.
+        InputError: Starlette or uvicorn is not installed, the port cannot be opened, or the model
+            cannot be loaded.
     """
-    lacking = InputError('the server needs Starlette and uvicorn: pip install '
+    not_installed = InputError('the server needs Starlette and uvicorn: pip install '
                          '"knee_attention[serve]"')
-    with missing_raises(lacking, "uvicorn", "starlette", "anyio"):
+    with missing_raises(not_installed, "uvicorn", "starlette", "anyio"):
         import uvicorn
 
         from knee_attention.grading.web.app import application
@@ -45,8 +45,8 @@ def serve(
         from knee_attention.grading.web.uploads import MOST_BYTES
     with _listening(host, port) as listening:
         grader = load()
-        grader.network.file.digest()  # which reports name, before the file may be replaced
-        _say_where(*listening.getsockname()[:2])
+        grader.network.file.digest()  # reports name it; the file may be replaced later
+        _print_address(*listening.getsockname()[:2])
         app = application(grader, names, most_bytes or MOST_BYTES)
         server = uvicorn.Server(
             uvicorn.Config(
@@ -57,7 +57,7 @@ def serve(
                 lifespan="off",
                 log_config=None,
                 log_level="error",
-                access_log=False,  # a line would hold the film's name, which may be a patient's
+                access_log=False,  # a line would hold the file name, which may name a patient
                 server_header=False,
                 limit_concurrency=CONNECTIONS,
                 timeout_graceful_shutdown=SECONDS_TO_END,
@@ -79,9 +79,9 @@ def _listening(host: str, port: int) -> socket.socket:
         raise InputError(f"port {port} of {host} cannot be opened: {reason}") from None
 
 
-def _say_where(address: str, port: int) -> None:
+def _print_address(address: str, port: int) -> None:
     shown = f"[{address}]" if ":" in address else address
     print(f"http://{shown}:{port} (Ctrl-C stops it)", flush=True)
     if not ip_address(address).is_loopback:
-        print("warning: other machines reach this server, without a password and unencrypted; "
-              "radiographs are patients' data", file=sys.stderr, flush=True)
+        print("warning: other machines can use this server without a password, unencrypted; "
+              "radiographs are patient data", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""The films that clients send: each of a bounded size, and all together too."""
+"""Uploads of films, with limits on the size of each and of all together."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,26 +9,26 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 MOST_BYTES = 64_000_000
-"""Of a film that is received, unless another limit is asked for; the largest films have 50 MB."""
+"""Default limit on the bytes of one film; the largest films have 50 MB."""
 
 MOST_HELD = 256_000_000
-"""Of all films that are received or graded at once, or one film where that may be larger."""
+"""Limit on the bytes of all films in memory, or the limit of one film if that is larger."""
 
 BODY_SECONDS, SILENT_SECONDS = 120, 20
-"""A film that has not arrived by then is given up; so is one of which nothing came for so long."""
+"""Seconds within which a film must arrive, and the longest pause during its upload."""
 
 RETRY_SECONDS = 5
-"""After which a client may try again that found no room."""
+"""Seconds after which a client should try again if the memory is full."""
 
 WRAPPED = ("multipart/", "application/json", "application/dicom+json")
-"""Content types of bodies that hold a file inside something else."""
+"""Content types of bodies that wrap a file, such as a form."""
 
 
 class Uploads:
-    """Receives films, and knows how much of them is held.
+    """Receives films and counts their bytes in memory.
 
     Args:
-        most_bytes: larger films are refused while they arrive.
+        most_bytes: larger films are refused during the upload.
     """
 
     def __init__(self, most_bytes: int = MOST_BYTES):
@@ -37,10 +37,11 @@ class Uploads:
 
     @asynccontextmanager
     async def received(self, request: Request) -> AsyncIterator[bytes]:
-        """The body of a request, which counts as held until the block ends.
+        """The body of a request, which counts as held in memory until the block ends.
 
         Raises:
-            HTTPException: it is no plain file, too large, did not arrive, or there is no room.
+            HTTPException: the body is not a plain file, is too large, or does not arrive in time;
+                or the memory for films is full.
         """
         _refuse_wrapped(request)
         declared = request.headers.get("content-length", "")
@@ -51,10 +52,12 @@ class Uploads:
                 with anyio.fail_after(BODY_SECONDS):
                     await self._receive(request, content)
             except TimeoutError:
-                raise HTTPException(408, f"the film did not arrive in {BODY_SECONDS} seconds, or "
-                                    f"nothing of it for {SILENT_SECONDS}") from None
+                raise HTTPException(
+                    408, f"the upload took more than {BODY_SECONDS} seconds, or paused for more "
+                    f"than {SILENT_SECONDS}"
+                ) from None
             except ClientDisconnect:
-                raise HTTPException(400, "the film did not arrive whole") from None
+                raise HTTPException(400, "the upload ended before the film was complete") from None
             yield content.getvalue()
         finally:
             self._held -= content.tell()
@@ -71,33 +74,31 @@ class Uploads:
             self._held += len(part)
 
     def _refuse_large(self, size: int, further: int | None = None) -> None:
-        """Refuse a film of a size; `further` bytes of it are not held yet, by default all."""
+        """Refuse a film of `size` bytes, of which `further` (default: all) are not held yet."""
         if size > self.most_bytes:
-            raise HTTPException(
-                413, f"larger than {self.most_bytes / 1e6:g} MB, the most that is taken"
-            )
+            raise HTTPException(413, f"the film is larger than {self.most_bytes / 1e6:g} MB")
         if self._held + (size if further is None else further) > max(MOST_HELD, self.most_bytes):
             raise HTTPException(
-                503, "other films fill the memory that is set aside for them; send it again later",
+                503, "the server's memory for films is full; try again later",
                 {"retry-after": str(RETRY_SECONDS)},
             )  # fmt: skip
 
 
 def _refuse_wrapped(request: Request) -> None:
-    """Refuse a file that is packed or lies inside a form.
+    """Refuse a compressed body, and a file inside a form.
 
     Raises:
-        HTTPException: 415 (RFC 9110 15.5.16), with what to send.
+        HTTPException: 415 (RFC 9110 15.5.16); the message says what to send.
     """
     coding = request.headers.get("content-encoding", "identity").lower()
     if coding not in ("", "identity"):
         raise HTTPException(
-            415, f"a film in the Content-Encoding {coding[:40]} is not taken; send the file as it "
-            "is", {"accept-encoding": "identity"},
+            415, f"the Content-Encoding {coding[:40]} is not supported; send the file unchanged",
+            {"accept-encoding": "identity"},
         )  # fmt: skip
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind.startswith(WRAPPED):
         raise HTTPException(
-            415, f"a film inside {kind[:40]} is not taken; send the file itself as the body, as "
-            "curl --data-binary @film.dcm does"
+            415, f"a film inside {kind[:40]} is not supported; send the file itself as the body, "
+            "as curl --data-binary @film.dcm does"
         )  # fmt: skip

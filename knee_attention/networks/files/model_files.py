@@ -157,7 +157,7 @@ def layer_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
     with _damage_refused(path), open_weights(path) as file:
         root = file["model_weights"] if "model_weights" in file else file
         flipped = backend_of(file) == "theano"
-        named = {}
+        named: dict[str, list[np.ndarray]] = {}
         for layer in root.attrs.get("layer_names", root):
             layer = layer.decode() if isinstance(layer, bytes) else layer
             group = root[layer]

@@ -1,4 +1,4 @@
-"""Chromium without a window, and the page in it as a reader has it before them."""
+"""Headless Chromium and the page in it."""
 
 import base64
 import shutil
@@ -20,7 +20,7 @@ QUIET = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "-
 
 
 def started(downloads: Path) -> webdriver.Chrome:
-    """Chromium, which saves into the folder, known as its `downloads`, and keeps its logs."""
+    """Headless Chromium that saves into `folder`, its attribute `downloads`, and keeps its logs."""
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     for argument in QUIET:
@@ -33,7 +33,7 @@ def started(downloads: Path) -> webdriver.Chrome:
 
 
 class Page:
-    """The page as a reader has it before them."""
+    """The page in a browser."""
 
     def __init__(self, driver, address: str):
         self.driver, self.address = driver, f"http://{address}"
@@ -53,21 +53,21 @@ class Page:
         WebDriverWait(self.driver, 30).until(lambda _: condition())
 
     def choose(self, *files: Path) -> None:
-        """Choose files, and wait for what is said of them."""
+        """Choose files, and wait for the result."""
         before = len(self.all(".film"))
         self.driver.find_element(By.ID, "files").send_keys("\n".join(map(str, files)))
         self.until(lambda: len(self.all(".film")) == before + len(files))
         self.until(lambda: not self.text("#status").startswith("Grading"))
 
     def drop(self, file: Path) -> None:
-        """Drop a file as a mouse does."""
+        """Drop a file on the page."""
         data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
         for kind in ("dragEnter", "dragOver", "drop"):
             place = {"type": kind, "x": 300, "y": 500, "data": data}
             self.driver.execute_cdp_cmd("Input.dispatchDragEvent", place)
 
     def pixels(self, number: int = 0) -> np.ndarray:
-        """What a knee's canvas shows, `(height, width, 4)`."""
+        """The pixels of a knee's canvas, `(height, width, 4)`."""
         url = self.driver.execute_script(
             "return document.querySelectorAll('canvas')[arguments[0]].toDataURL()", number
         )

@@ -1,4 +1,4 @@
-"""A server as a user starts it, a model for it, and what to ask it with."""
+"""Fixtures: a server process, its model, a film and a client."""
 
 import json
 from http.client import HTTPConnection
@@ -39,14 +39,14 @@ def film(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(model):
-    """Host and port of a server with the model."""
+    """Host and port of a server with that model."""
     with serving(model, "--port", 0) as (_, address):
         yield address
 
 
 @pytest.fixture
 def ask(address):
-    """Sends a request; gives the status and what the answer's JSON holds, else its bytes."""
+    """Sends a request; returns the status, and the JSON content or the bytes of the answer."""
 
     def send(method, path, body=None, **headers):
         connection = HTTPConnection(address, timeout=30)

@@ -1,4 +1,4 @@
-"""A server in a process of its own, as a user starts it."""
+"""Starting a server process, as a user does."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ from processes import heeding_signals
 
 @contextmanager
 def serving(*arguments):
-    """A server in a process of its own; gives the process and its address."""
+    """Start a server process; yields the process and its address."""
     command = [sys.executable, "-m", "knee_attention", "serve", *map(str, arguments)]
     with heeding_signals():
         process = subprocess.Popen(

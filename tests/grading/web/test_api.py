@@ -1,4 +1,4 @@
-"""The REST API, from a socket: what it says, what it refuses, and how the server starts."""
+"""The REST API over a socket: answers, refusals, and the start of the server."""
 
 import io
 import json
@@ -30,7 +30,7 @@ def rows_of_grade(film, model, capsys):
 
 
 def huge_png(width: int, height: int) -> bytes:
-    """A black PNG file of one bit a pixel, a thousandth of the size of its pixels."""
+    """A black PNG file of one bit per pixel, a thousandth of its decoded size."""
 
     def chunk(kind, data):
         check = zlib.crc32(kind + data)
@@ -135,7 +135,7 @@ def test_a_film_of_900_million_pixels_is_not_decoded(ask):
 def test_a_foreign_name_is_refused(ask, film, host):
     for method, path, body in (("GET", "/", None), ("POST", "/grade", film.read_bytes())):
         status, said = ask(method, path, body, Host=host)
-        assert status == 421 and "is not called" in said["error"]
+        assert status == 421 and "does not accept the host name" in said["error"]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_foreign_name_is_refused(ask, film, host):
 )  # fmt: skip
 def test_another_site_s_post_is_refused(ask, film, headers):
     status, said = ask("POST", "/grade", film.read_bytes(), **headers)
-    assert status == 403 and said["error"] == "another site's page asked for this"
+    assert status == 403 and said["error"] == "a page of another site sent this request"
 
 
 def test_a_post_of_its_own_page_is_graded(ask, address, film):
@@ -161,7 +161,7 @@ def test_a_post_of_its_own_page_is_graded(ask, address, film):
      "/..%2f..%2fapp.py", "/grade/", "/examples/3.png", "/examples/-1.png", "/index.html"],
 )  # fmt: skip
 def test_no_other_path_is_read(ask, path):
-    assert ask("GET", path) == (404, {"error": "there is nothing at this address"})
+    assert ask("GET", path) == (404, {"error": "this address does not exist"})
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_the_page_says_what_it_is_without_any_script(ask):
 
 
 def test_a_large_body_is_refused_while_it_arrives(model):
-    """Whether it says its length or not, long before all of it is there."""
+    """A large film is refused early, with or without its length in the header."""
     with serving(model, "--port", 0, "--most-mb", 1) as (_, address):
         for declared in (True, False):
             connection = HTTPConnection(address, timeout=20)
@@ -248,7 +248,7 @@ def test_who_listens_to_others_is_warned(model, film):
             connection.close()
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=20)[1]
-    assert said.startswith("warning: other machines reach this server")
+    assert said.startswith("warning: other machines can use this server")
 
 
 def test_a_film_leaves_nothing_on_the_disk(model, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""What clients may take of the server: its connections, its memory, its time; and packed films."""
+"""Limits of a client's connections, memory and time; and refusals of wrapped films."""
 
 import gzip
 import json
@@ -21,7 +21,7 @@ from knee_attention.grading.web.app import application  # noqa: E402
 
 
 class NeverGrades:
-    """A grader that refuses every film, once it may."""
+    """A grader that refuses every film after an event."""
 
     description: dict = {}
 
@@ -58,7 +58,7 @@ def here(grader):
 
 
 def asked(address, method, path, body=None, **headers):
-    """Status, content of the JSON, and headers of an answer."""
+    """Status, JSON content and headers of an answer."""
     client = HTTPConnection(*address, timeout=30)
     try:
         client.request(method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
@@ -70,7 +70,7 @@ def asked(address, method, path, body=None, **headers):
 
 @contextmanager
 def connections(address, count: int, sent: bytes = b""):
-    """Connections on which nothing but these bytes is sent."""
+    """Open connections that send only these bytes."""
     opened = [socket.create_connection(address, timeout=10) for _ in range(count)]
     try:
         for one in opened:
@@ -123,7 +123,7 @@ def test_a_client_that_is_answered_early_may_send_the_rest(here, monkeypatch):
 
 
 def test_no_client_takes_all_connections(here, monkeypatch):
-    """One that has too many at work is told so; those that wait are ended first."""
+    """A client with too many connections in use gets 503; waiting ones are closed first."""
     monkeypatch.setattr(connection, "CONNECTIONS_A_CLIENT", 2)
     head = (b"POST /grade HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n"
             b"Expect: 100-continue\r\n\r\n")  # fmt: skip
@@ -133,13 +133,13 @@ def test_no_client_takes_all_connections(here, monkeypatch):
             assert second.recv(100).startswith(b"HTTP/1.1 100 ")
             assert waiting.recv(1) == b""
             status, said, headers = asked(here, "GET", "/health")
-    assert status == 503 and "2 connections of this client are at work" in said["error"]
+    assert status == 503 and "connections in use; try again later" in said["error"]
     assert headers["retry-after"] == "5" and headers["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize("declared", [True, False])
 def test_films_that_are_held_have_a_sum(here, grader, monkeypatch, declared):
-    """As long as one waits to be graded, there is no room for another; then there is."""
+    """While a large film is graded, the memory for another is full; afterwards it is free."""
     monkeypatch.setattr(uploads, "MOST_HELD", 1_000_000)
     film = bytes(600_000)
     sent = film if declared else iter([film[:300_000], film[300_000:]])
@@ -148,7 +148,7 @@ def test_films_that_are_held_have_a_sum(here, grader, monkeypatch, declared):
     first.start()
     assert grader.works.wait(20)
     status, said, headers = asked(here, "POST", "/grade", sent)
-    assert status == 503 and "send it again later" in said["error"]
+    assert status == 503 and "try again later" in said["error"]
     assert headers["retry-after"] == "5"
     grader.may.set()
     first.join()
@@ -161,8 +161,8 @@ def test_films_that_are_held_have_a_sum(here, grader, monkeypatch, declared):
         ({"Content_Type": "multipart/form-data; boundary=x"}, "inside multipart/form-data"),
         ({"Content_Type": "Multipart/Related; boundary=x"}, "inside multipart/related"),
         ({"Content_Type": "application/json"}, "inside application/json"),
-        ({"Content_Encoding": "gzip"}, "Content-Encoding gzip is not taken; send the file as it"),
-        ({"Content_Encoding": "br"}, "Content-Encoding br is not taken"),
+        ({"Content_Encoding": "gzip"}, "Content-Encoding gzip is not supported; send the file"),
+        ({"Content_Encoding": "br"}, "Content-Encoding br is not supported"),
     ],
 )
 def test_what_a_film_is_packed_in_is_named(here, headers, said):

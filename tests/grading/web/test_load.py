@@ -1,4 +1,4 @@
-"""Many clients at once, with films and with rubbish; and requests that are broken on purpose."""
+"""Many clients at once, with valid and invalid films, and with malformed requests."""
 
 import json
 import random
@@ -26,7 +26,7 @@ SECONDS = 4
 
 
 def uploads(folder: Path) -> dict[str, bytes]:
-    """Films of every kind, and what is none, by name."""
+    """Films of every kind and files that are not films, by name."""
     film = phantom_film((1, 3), seed=5, height=256).image
     found = {f"film.{kind}": cv2.imencode(f".{kind}", film)[1].tobytes()
              for kind in ("png", "jpg", "webp", "tif", "bmp")}  # fmt: skip
@@ -58,7 +58,7 @@ def resident(process) -> float:
 
 
 def expected_answers(model, films: dict[str, bytes]) -> dict[str, tuple[int, object]]:
-    """What the grader itself says of each."""
+    """The grader's own result for each."""
     grader, answers = load_grader(model), {}
     for name, content in films.items():
         try:
@@ -87,7 +87,7 @@ def test_eight_clients_get_right_answers_and_memory_stays(model, tmp_path):
                     wrong.append((name, answer))
                 count[number] += 1
 
-        for _ in range(2):  # the first round fills what every later one uses again
+        for _ in range(2):  # the first round fills caches that later rounds use
             end = time.monotonic() + SECONDS
             with ThreadPoolExecutor(CLIENTS) as pool:
                 list(pool.map(client, range(CLIENTS)))
@@ -98,7 +98,7 @@ def test_eight_clients_get_right_answers_and_memory_stays(model, tmp_path):
 
 
 def same(answer, expected) -> bool:
-    """Equal, but for the last bits of numbers."""
+    """Equal except for the last bits of numbers."""
     if answer[0] != 200 or expected[0] != 200:
         return answer == expected
     return len(answer[1]) == len(expected[1]) and all(
@@ -115,7 +115,7 @@ def rows_agree(row: dict, other: dict) -> bool:
 
 
 def broken(content: bytes, generator: random.Random) -> bytes:
-    """Bytes changed, cut out, doubled or put in, at a few places."""
+    """A copy with bytes changed, removed, doubled or inserted at a few places."""
     content = bytearray(content)
     for _ in range(generator.randint(1, 6)):
         place = generator.randrange(len(content))
@@ -133,7 +133,7 @@ def broken(content: bytes, generator: random.Random) -> bytes:
 
 
 def broken_requests(film: bytes) -> list[bytes]:
-    """500 times a good request of which the head or the film is broken, or the end is missing."""
+    """500 requests with a damaged head or film, or without their end."""
     generator = random.Random(0)
     requests = []
     for number in range(500):
@@ -147,7 +147,7 @@ def broken_requests(film: bytes) -> list[bytes]:
 
 
 def said_to(address: str, request: bytes) -> bytes:
-    """What a server answers to bytes; nothing where it waits for more of them."""
+    """The server's answer to these bytes; empty if it waits for more."""
     host, _, port = address.rpartition(":")
     answer = b""
     with socket.create_connection((host, int(port)), timeout=2) as connection:
@@ -155,7 +155,7 @@ def said_to(address: str, request: bytes) -> bytes:
             connection.sendall(request)
             while part := connection.recv(65536):
                 answer += part
-        except (TimeoutError, ConnectionError):  # it waits, or has refused what came so far
+        except (TimeoutError, ConnectionError):  # it waits for more, or has closed the connection
             pass
     return answer
 

@@ -1,4 +1,4 @@
-"""The page in a real browser: what a reader does with it, and what it asks of whom."""
+"""The page in a real browser: its controls, and the addresses that it loads."""
 
 import csv
 import io
@@ -88,7 +88,7 @@ def test_the_attention_is_seen_as_the_reader_wants_it(page, film):
     opacity.send_keys(Keys.END)
     full = page.pixels()
     changed = np.abs(full - bare).max(axis=2)
-    assert changed.min() <= 2 and changed.max() > 30  # bare where attention is lowest
+    assert changed.min() <= 2 and changed.max() > 30  # transparent where attention is lowest
     Select(page.driver.find_element(By.CSS_SELECTOR, ".branch")).select_by_visible_text("att1")
     assert np.abs(page.pixels() - full).max() > 10
     canvas = page.driver.find_element(By.CSS_SELECTOR, "canvas")
@@ -112,7 +112,7 @@ def test_zoom_keeps_the_middle_in_sight(page, film):
 
 
 def test_a_box_is_drawn_where_the_answer_names_one(page, film):
-    """Boxes come from a localiser; the page draws them in pixels of the knee's picture."""
+    """The page draws the localiser's boxes in pixels of the knee's picture."""
     page.driver.execute_script(
         "const ask = window.fetch; window.fetch = async (...asked) => {"
         "const answer = await ask(...asked); if (!String(asked[0]).includes('as=view')) "
@@ -135,7 +135,7 @@ def test_what_cannot_be_graded_is_said_beside_what_can(page, film, tmp_path):
     cv2.imwrite(str(tmp_path / "negative.png"), 255 - cv2.imread(str(film)))
     page.choose(tmp_path / "bad.png", tmp_path / "negative.png")
     assert page.text(".refused") == "bad.png\nNot graded: not an image, or a damaged one."
-    assert "negative, turned before grading" in page.text(".film:not(.refused) .remark")
+    assert "photographic negative; it was inverted" in page.text(".film:not(.refused) .remark")
     said = page.text("#status")
     assert "bad.png was not graded" in said and "negative.png: right knee KL" in said
     assert page.driver.find_element(By.ID, "status").aria_role == "status"
@@ -148,7 +148,7 @@ def test_clear_ends_what_waits(page, film, tmp_path):
     page.driver.find_element(By.ID, "files").send_keys("\n".join(map(str, films)))
     page.until(lambda: page.all(".film"))
     page.click("#clear")
-    time.sleep(1.5)  # longer than the film takes that was being graded
+    time.sleep(1.5)  # longer than grading the current film takes
     assert page.all(".film") == [] and page.text("#status") == "Cleared."
     page.choose(film)
     assert len(page.all(".film")) == 1 and "film.png: right knee KL" in page.text("#status")
@@ -189,7 +189,7 @@ def test_a_picture_is_that_of_grade_and_no_radiograph(page, film):
 
 
 def test_all_of_it_works_by_keyboard(page, film):
-    """Tab reaches every control in the order in which it stands, and each shows that it is it."""
+    """Tab reaches every control in order, and the focused control is marked."""
     page.choose(film)
     page.driver.execute_script("document.activeElement.blur(); scrollTo(0, 0)")
     reached = []
@@ -206,7 +206,7 @@ def test_all_of_it_works_by_keyboard(page, film):
 @pytest.mark.parametrize("width", [320, 390, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_every_window_and_can_be_read(page, film, width, scheme):
-    """Nothing sticks out sideways, and every text has the contrast of WCAG 2.2 AA, 4.5 to 1."""
+    """Nothing overflows the width, and every text has the contrast of WCAG 2.2 AA, 4.5 to 1."""
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}

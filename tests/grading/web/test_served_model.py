@@ -1,4 +1,4 @@
-"""The model that a server loads: without it there is none, and reports go on naming it."""
+"""The model of a server: a missing one is refused, and reports name the loaded one."""
 
 import io
 import zipfile
@@ -24,7 +24,7 @@ def test_no_address_is_printed_without_a_model(capsys, tmp_path):
 
 
 def test_reports_name_the_model_that_was_loaded(model, film, tmp_path, capsys):
-    """Whatever file has its name since."""
+    """Also after another file has replaced it."""
     pytest.importorskip("highdicom")
     pixels = cv2.imread(str(film), cv2.IMREAD_GRAYSCALE)
     path = write_dicom(tmp_path / "film.dcm", pixels.astype(np.uint16) * 16,

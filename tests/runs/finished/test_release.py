@@ -64,7 +64,7 @@ def test_a_knee_unlike_the_training_knees_is_said_to_be(shipped_small, tmp_path,
     assert not alike.unlike and unlike.unlike and unlike.likeness < alike.likeness
     cv2.imwrite(str(tmp_path / "noise.png"), noise)
     main(["grade", str(tmp_path / "noise.png"), "--model", "small", "--view", "single"])
-    assert "is unlike those that the model learnt from" in capsys.readouterr().err
+    assert "is unlike the training knees" in capsys.readouterr().err
 
 
 def test_the_card_says_what_was_measured(shipped_small):
@@ -107,7 +107,7 @@ def test_a_run_of_a_part_of_its_knees_does_not_ship(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("name", "said"), [("", "--name: expected a name, not an empty text"),
-                                            ("a/b", "expected a name, without a folder")])
+                                            ("a/b", "expected a name without a folder")])
 def test_a_model_has_a_name(tmp_path, capsys, name, said):
     with pytest.raises(SystemExit) as ended:
         make_pretrained([str(tmp_path), "--about", "", "--name", name])

@@ -160,7 +160,7 @@ def test_an_output_without_what_the_queue_has_finished_is_told(tmp_path, monkeyp
     monkeypatch.setattr(sweeps, "run_from", lambda queue, *_: queue.work(lambda cell: 1.0))
     main(SCRIPTS, ["--output", str(tmp_path / "here" / "search"), *QUICK, *storage])
     options = ["--output", str(tmp_path / "there" / "search"), *QUICK, *storage]
-    assert "lacks w0.5-0.5, which is finished" in refused(main, SCRIPTS, options)
+    assert "the queue records w0.5-0.5 as finished" in refused(main, SCRIPTS, options)
 
 
 @pytest.mark.parametrize("asked", ["--status", "--workers"])

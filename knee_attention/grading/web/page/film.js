@@ -1,9 +1,9 @@
-// One graded film on the page: its knees, the attention over them, and what the model says.
+// One graded film on the page: its knees, the attention over them, and the predicted grades.
 const GRADES = ["none", "doubtful", "mild", "moderate", "severe"];
 const SIDES = { R: "Right knee", L: "Left knee" };
 const DRAWN_HEIGHT = 960;
 
-const sideOf = (row) => SIDES[row.side] ?? "Knee, side not known";
+const sideOf = (row) => SIDES[row.side] ?? "Knee, side unknown";
 const percent = (share) => `${Math.round(100 * share)}%`;
 
 export function inWords(row) {
@@ -26,26 +26,25 @@ export async function knownFilm(name, rows, downloads) {
   const part = (selector) => article.querySelector(selector);
   part(".name").textContent = name;
   const remarks = rows.filter((row) => row.unlike).map((row) =>
-    `${sideOf(row)}: unlike those that the model learnt from`);
-  if (rows.some((row) => row.pixel_aspect !== 1)) remarks.unshift("Pixels that are not square, made square before grading");
-  if (rows.some((row) => row.trimmed)) remarks.unshift("A border of one grey, taken off before grading");
-  if (rows.some((row) => row.turned)) remarks.unshift("A photographic negative, turned before grading");
+    `${sideOf(row)}: unlike the training knees`);
+  if (rows.some((row) => row.pixel_aspect !== 1)) remarks.unshift("The pixels are not square; the film was resampled before grading");
+  if (rows.some((row) => row.trimmed)) remarks.unshift("A uniform border was cropped off before grading");
+  if (rows.some((row) => row.turned)) remarks.unshift("The film is a photographic negative; it was inverted before grading");
   part(".remark").textContent = remarks.join(". ");
   part(".remark").hidden = remarks.length === 0;
   const { chosen, masks } = rows[0];
   for (const branch of Object.keys(masks)) {
     part(".branch").append(new Option(branch, branch, branch === chosen, branch === chosen));
   }
-  // A baseline has no attention to show.
-  const looks = Object.keys(masks).length > 0;
-  for (const control of [".branch", ".opacity"]) part(control).parentElement.hidden = !looks;
+  const hasAttention = Object.keys(masks).length > 0; // a baseline has none
+  for (const control of [".branch", ".opacity"]) part(control).parentElement.hidden = !hasAttention;
   part(".boxes").hidden = !rows.some((row) => row.box_in_picture);
   part(".downloads").append(...downloads);
 
   const canvases = [];
   for (const row of rows) {
     const knee = kneeSection(row);
-    knee.querySelector("figcaption").hidden = !looks;
+    knee.querySelector("figcaption").hidden = !hasAttention;
     part(".knees").append(knee);
     canvases.push({ canvas: knee.querySelector("canvas"), row, ...await pictures(row) });
   }
@@ -85,7 +84,7 @@ function draw({ canvas, row, film, masks }, branch, opacity, withBox) {
   pen.imageSmoothingQuality = "high";
   pen.drawImage(film, 0, 0, canvas.width, canvas.height);
   if (branch) {
-    pen.globalAlpha = opacity; // and the mask's own: where attention is lowest the film stays bare
+    pen.globalAlpha = opacity; // multiplied by the mask's own alpha, 0 where attention is lowest
     pen.drawImage(masks[branch], 0, 0, canvas.width, canvas.height);
     pen.globalAlpha = 1;
   }
@@ -98,7 +97,7 @@ function draw({ canvas, row, film, masks }, branch, opacity, withBox) {
   canvas.setAttribute("aria-label", `${sideOf(row)}, graded KL ${row.grade}${attention}`);
 }
 
-// The middle of what is seen stays where it is.
+// Zooms around the centre of the view.
 function enlarge(canvas, zoom) {
   const view = canvas.parentElement;
   const before = view.scrollWidth || 1;

@@ -1,4 +1,4 @@
-// Films in, answers out: what the page takes, asks the server for, and says while it works.
+// The page's logic: it takes films, sends them to the server, and shows progress and answers.
 import { knownFilm, refusedFilm, inWords } from "./film.js";
 import { download, table } from "./table.js";
 
@@ -6,8 +6,8 @@ const byId = (id) => document.getElementById(id);
 const rows = [];
 const waiting = [];
 const MOST_SENTENCES = 5;
-const SUFFIX = /\.(png|jpe?g|webp|tiff?|bmp|dcm|dicom)$/i; // the last number of a UID is none
-let times = 0; // that the page was cleared
+const SUFFIX = /\.(png|jpe?g|webp|tiff?|bmp|dcm|dicom)$/i; // not the last number of a UID
+let clears = 0; // how often the page was cleared
 let model = null;
 let working = false;
 
@@ -24,24 +24,24 @@ async function ask(file, form) {
     throw new Error("the server does not answer, or the file can no longer be read");
   }
   if (answer.ok) return answer;
-  const said = await answer.json().catch(() => ({}));
-  throw new Error(said.error || `the server answered ${answer.status}`);
+  const content = await answer.json().catch(() => ({}));
+  throw new Error(content.error || `the server answered ${answer.status}`);
 }
 
 async function grade(file) {
-  const begun = times;
+  const clearsBefore = clears;
   const show = (article, more) => {
-    if (begun !== times) return;
+    if (clearsBefore !== clears) return;
     byId("films").prepend(article);
     rows.push(...more);
   };
   try {
     if (model && file.size > model.most_bytes) {
-      throw new Error(`larger than ${model.most_bytes / 1e6} MB, the most that is taken`);
+      throw new Error(`the file is larger than ${model.most_bytes / 1e6} MB`);
     }
     const knees = await (await ask(file, "view")).json();
     const article = await knownFilm(file.name, knees, await downloadsOf(file));
-    // The table needs no pictures, which the article holds.
+    // The table does not need the pictures.
     show(article, knees.map(({ picture, masks, box_in_picture, ...row }) => row));
     return `${file.name}: ${knees.map(inWords).join(", ")}.`;
   } catch (error) {
@@ -71,7 +71,7 @@ async function downloadsOf(file) {
   });
 }
 
-// A report is filed under a patient and a study, which other images do not name.
+// Only a DICOM file names the patient and the study that a report needs.
 async function isDicom(file) {
   return (await file.slice(128, 132).text()) === "DICM";
 }
@@ -81,25 +81,25 @@ async function take(files) {
   if (working) return;
   working = true;
   await loaded;
-  let said = [];
+  let sentences = [];
   while (waiting.length) {
     const file = waiting.shift();
-    const begun = times;
+    const clearsBefore = clears;
     say(`Grading ${file.name}${waiting.length ? `, ${waiting.length} more` : ""} …`);
     byId("clear").disabled = false;
     const sentence = await grade(file);
-    if (begun !== times) {
-      said = [];
+    if (clearsBefore !== clears) {
+      sentences = [];
       continue;
     }
-    said.push(sentence);
+    sentences.push(sentence);
     byId("table").disabled = false;
   }
-  if (said.length > MOST_SENTENCES) {
-    const refused = said.filter((sentence) => sentence.includes(" was not graded: ")).length;
-    say(`${said.length - refused} files graded, ${refused} refused.`);
-  } else if (said.length) {
-    say(said.join(" "));
+  if (sentences.length > MOST_SENTENCES) {
+    const refused = sentences.filter((sentence) => sentence.includes(" was not graded: ")).length;
+    say(`${sentences.length - refused} files graded, ${refused} refused.`);
+  } else if (sentences.length) {
+    say(sentences.join(" "));
   }
   working = false;
 }
@@ -117,7 +117,7 @@ async function example(address, name) {
 async function load() {
   const answer = await fetch("/model").catch(() => null);
   if (!answer?.ok) {
-    byId("model").textContent = "The server has no model that answers; its window says why.";
+    byId("model").textContent = "The server does not answer. See the terminal where it was started.";
     return;
   }
   model = await answer.json();
@@ -144,7 +144,7 @@ function listen() {
     download(new Blob([table(rows)], { type: "text/csv" }), "grades.csv");
   });
   byId("clear").addEventListener("click", () => {
-    times += 1;
+    clears += 1;
     byId("films").replaceChildren();
     rows.length = waiting.length = 0;
     byId("table").disabled = byId("clear").disabled = true;

@@ -1,4 +1,4 @@
-// The page's answers as files: the columns of `knee-attention grade --csv`.
+// Downloads: the table has the columns of `knee-attention grade --csv`.
 export function table(rows) {
   const graded = rows.find((row) => !row.error) ?? { file: "" };
   const columns = [...Object.keys(graded), "error"];
