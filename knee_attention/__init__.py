@@ -25,6 +25,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Experiment": "knee_attention.runs.experiment",
+    "attach_attention": "knee_attention.networks.attach",
     "InputError": "knee_attention.errors",
     "attention_branch": "knee_attention.networks.attention",
     "build_model": "knee_attention.networks.model",

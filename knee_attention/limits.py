@@ -37,6 +37,11 @@ LARGEST_SIDE = 4096
 """The largest side in pixels that a file may record for its knees. A larger number means a damaged
 file, and its masks would fill the memory."""
 
+ATTENTIONS = ("local", "shared", "none")
+"""How a branch computes its mask from 16 feature channels. `local`: weights of its own at every
+position, as in the paper. `shared`: one 1x1 convolution for all positions. `none`: no mask; the
+branch is plain global average pooling."""
+
 
 def digits(number: float) -> str:
     """The shortest text that `float` reads as exactly this number: 0.5, 1, 0.1234561."""

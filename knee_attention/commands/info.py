@@ -33,6 +33,7 @@ def run(options: argparse.Namespace) -> None:
         ("imported from", description.get("imported_from")),
         ("backbone", description["backbone"]),
         ("architecture", described(description["branches"], description["fusion"])),
+        ("attention", description.get("attention") if description["branches"] else None),
         ("outputs", ", ".join(description["outputs"])),
         ("grades by", description.get("chosen")),
         ("films", _cutting(description)),

@@ -5,7 +5,7 @@ from math import ceil, gcd
 import keras
 import numpy as np
 
-from knee_attention.datasets.augmentation import Distortions
+from knee_attention.datasets.augmentation import LIMITS, Distortions
 from knee_attention.datasets.knees import Knees
 
 EVALUATION_BATCH = 32
@@ -63,8 +63,8 @@ class KneeBatches(keras.utils.PyDataset):
             generator = np.random.default_rng((self.seed, epoch))
             self.order = generator.permutation(len(self.knees))
             self.flipped = generator.random(len(self.knees)) < 0.5
-            if self.augment == "strong":
-                self.distortions = Distortions.draw(len(self.knees), generator)
+            if self.augment in LIMITS:
+                self.distortions = Distortions.draw(len(self.knees), generator, self.augment)
 
     def __len__(self):
         return ceil(len(self.knees) / self.batch_size)

@@ -7,19 +7,24 @@ Layer names start with the branch: `att0_norm`, `att0_conv1`, `att0_conv2`, `att
 from keras import layers
 
 from knee_attention.kl import GRADES
+from knee_attention.limits import ATTENTIONS
 from knee_attention.networks.layers import AttentionPooling2D, LocallyConnected2D
 
 
-def attention_branch(features, name: str):
+def attention_branch(features, name: str, attention: str = "local"):
     """Mean of a feature volume, weighted by a learned attention mask (section 3.1).
 
     Args:
         features: `(batch, height, width, channels)` tensor, such as a pooling layer's output.
             Height and width must be known.
         name: name of the branch, such as `"att0"`.
+        attention: one of `limits.ATTENTIONS`.
 
     Returns:
         `(batch, channels)` float32 tensor.
+
+    Raises:
+        ValueError: an unknown kind of attention.
 
     Example:
 
@@ -27,28 +32,40 @@ def attention_branch(features, name: str):
     >>> attention_branch(keras.Input((14, 14, 512)), name="att0").shape
     (None, 512)
     """
+    if attention not in ATTENTIONS:
+        raise ValueError(f"expected an attention of {', '.join(ATTENTIONS)}. "
+                         f"Received: {attention!r}")
     normalised = layers.BatchNormalization(name=f"{name}_norm")(features)
+    if attention == "none":
+        pool = layers.GlobalAveragePooling2D(dtype="float32", name=f"{name}_pool")
+        return pool(normalised)
     x = layers.Conv2D(64, 1, activation="relu", name=f"{name}_conv1")(normalised)
     x = layers.Conv2D(16, 1, activation="relu", name=f"{name}_conv2")(x)
-    mask = LocallyConnected2D(1, activation="sigmoid", dtype="float32", name=f"{name}_mask")(x)
+    settings = {"activation": "sigmoid", "dtype": "float32", "name": f"{name}_mask"}
+    if attention == "local":
+        mask = LocallyConnected2D(1, **settings)(x)
+    else:
+        mask = layers.Conv2D(1, 1, **settings)(x)
     return AttentionPooling2D(name=f"{name}_pool")([normalised, mask])
 
 
-def grade_head(vector, name: str):
-    """Probabilities of the five grades, `(batch, 5)` float32, from a `(batch, channels)` tensor."""
-    return layers.Dense(len(GRADES), activation="softmax", dtype="float32", name=name)(vector)
+def grade_head(vector, name: str, classes: int = len(GRADES)):
+    """Probabilities of the grades, `(batch, classes)` float32, from a `(batch, channels)` tensor.
+    """
+    return layers.Dense(classes, activation="softmax", dtype="float32", name=name)(vector)
 
 
-def concatenated_head(vectors: list, name: str):
+def concatenated_head(vectors: list, name: str, classes: int = len(GRADES)):
     """Probabilities from the concatenated vectors of several branches: early fusion (section 3.2).
 
     Args:
         vectors: one `(batch, channels)` tensor per branch.
         name: name of the output.
+        classes: number of classes.
 
     Returns:
-        `(batch, 5)` float32 probabilities.
+        `(batch, classes)` float32 probabilities.
     """
     fused = layers.Concatenate(name="fusion")(vectors)
     fused = layers.Dense(256, activation="relu", name="fusion_dense")(fused)
-    return grade_head(fused, name)
+    return grade_head(fused, name, classes)

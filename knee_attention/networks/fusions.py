@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 from knee_attention.errors import InputError
-from knee_attention.kl import REGRESSION
+from knee_attention.kl import GRADES, REGRESSION
 from knee_attention.limits import LARGEST_SIDE
 from knee_attention.networks.backbones import BACKBONES
 
@@ -22,8 +22,9 @@ class Fusion:
 
     Attributes:
         build: function from `{branch: (batch, channels) tensor}` to
-            `{output: (batch, 5) probabilities}`. Without branches its argument is the backbone's
-            last tensor, `(batch, height, width, channels)`.
+            `{output: (batch, classes) probabilities}`; the number of classes is its second
+            argument, by default 5. Without branches its only argument is the backbone's last
+            tensor, `(batch, height, width, channels)`.
         fewest, most: smallest and largest number of branches.
         variant: name of the variant in the tables; None if it is the branch's name.
         outputs: names of the outputs; None if each branch has an output of its own name.
@@ -36,16 +37,16 @@ class Fusion:
     outputs: tuple[str, ...] | None = None
 
 
-def _head_for_each(vectors: dict) -> dict:
+def _head_for_each(vectors: dict, classes: int = len(GRADES)) -> dict:
     from knee_attention.networks.attention import grade_head
 
-    return {branch: grade_head(vector, branch) for branch, vector in vectors.items()}
+    return {branch: grade_head(vector, branch, classes) for branch, vector in vectors.items()}
 
 
-def _concatenated(vectors: dict) -> dict:
+def _concatenated(vectors: dict, classes: int = len(GRADES)) -> dict:
     from knee_attention.networks.attention import concatenated_head
 
-    return {FUSED_OUTPUT: concatenated_head(list(vectors.values()), FUSED_OUTPUT)}
+    return {FUSED_OUTPUT: concatenated_head(list(vectors.values()), FUSED_OUTPUT, classes)}
 
 
 def _dense(features) -> dict:

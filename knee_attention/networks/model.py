@@ -10,7 +10,7 @@ import keras
 from keras import layers
 
 from knee_attention.limits import KNEE_SIZE
-from knee_attention.networks.attention import attention_branch
+from knee_attention.networks.attach import attach_attention
 from knee_attention.networks.backbones import BACKBONES
 from knee_attention.networks.fusions import FUSIONS, check_architecture
 
@@ -30,6 +30,7 @@ def build_model(
     pixel_mean: float | tuple[float, ...] = PIXEL_MEAN,
     pixel_deviation: float = PIXEL_DEVIATION,
     precision: str | None = None,
+    attention: str = "local",
 ) -> keras.Model:
     """Build one of the paper's networks.
 
@@ -43,6 +44,7 @@ def build_model(
         pixel_mean: subtracted from the pixels; one value, or one per channel.
         pixel_deviation: the pixels are divided by it afterwards.
         precision: a Keras dtype policy; by default that of the calling thread.
+        attention: how masks are computed: one of `limits.ATTENTIONS`.
 
     Returns:
         A model whose input is `(batch, height, width, 1)`: grey knees, 0-255, with equalised
@@ -73,13 +75,12 @@ def build_model(
         images = layers.Rescaling(
             1.0 / pixel_deviation, [-mean / pixel_deviation for mean in means], name="pixels"
         )(images)
-        if branches:
-            taps = tapped_features(backbone, images, branches)
-            features = {branch: attention_branch(taps[branch], branch) for branch in branches}
-        else:
-            features = BACKBONES[backbone].build(images)
-        name = "_".join([backbone, fusion, *branches])
-        return keras.Model(knees, FUSIONS[fusion].build(features), name=name)
+        chosen, name = BACKBONES[backbone], "_".join([backbone, fusion, *branches])
+        features = chosen.build(images)
+        if not branches:
+            return keras.Model(knees, FUSIONS[fusion].build(features), name=name)
+        taps = {branch: chosen.taps[branch] for branch in branches}
+        return attach_attention(keras.Model(knees, features), taps, fusion, attention, name=name)
 
 
 def tapped_features(backbone: str, images, branches: tuple[str, ...]) -> dict:

@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import Protocol
 
 from knee_attention.errors import InputError
-from knee_attention.limits import CROPS, KNEE_SIZE, POLARITIES
+from knee_attention.limits import ATTENTIONS, CROPS, KNEE_SIZE, POLARITIES
 from knee_attention.networks.backbones import BACKBONES, imagenet_source
 from knee_attention.networks.fusions import check_architecture, outputs_of, variant_of
 
 CHOICES = {
     "precision": ("auto", "float32", "mixed_bfloat16", "mixed_float16"),
     "batch_norm": ("precise", "moving"),
-    "augment": ("flips", "strong"),
+    "augment": ("flips", "strong", "wide"),
     "schedule": ("plateau", "cosine"),
     "polarity": POLARITIES,
     "crop": ("auto", *CROPS),
+    "attention": ATTENTIONS,
 }
 """`{attribute of Experiment: its allowed values}`."""
 
@@ -61,13 +62,14 @@ class Experiment:
         precision: a Keras dtype policy, or `auto`.
         weights: initial weights: `scratch`, `imagenet`, or a file.
         batch_norm: `precise` (re-estimated before each validation) or `moving` (as in the paper).
-        augment: `flips` (as in the paper), or `strong` (see `datasets/augmentation.py`).
+        augment: `flips` (as in the paper), `strong` or `wide` (see `datasets/augmentation.py`).
         schedule: `plateau` (as in the paper), or `cosine`: half a cosine from the initial rate to
             zero over `epochs`.
         polarity: `auto` inverts photographic negatives; `as-is` changes no image.
         crop: what a knee image shows if the data do not record it: `half` a film, or a crop of the
             joint, `square` (the public set's) or `antony`. `auto` stands for the recorded crop or,
             without one, `half`. Phantoms are cropped accordingly.
+        attention: how masks are computed; one of `limits.ATTENTIONS`.
         limit: maximum number of knees per split; None for all.
         seed: seed of the initial weights, the order of the knees, augmentation, phantoms and the
             choice of a limit; 0 to 2^32 - 1.
@@ -93,6 +95,7 @@ class Experiment:
     schedule: str = "plateau"
     polarity: str = "auto"
     crop: str = "auto"
+    attention: str = "local"
     limit: int | None = None
     seed: int = 0
 

@@ -152,6 +152,7 @@ def _build(experiment: Experiment, images, precision: str) -> keras.Model:
             experiment.image_size,
             **normalisation,
             precision=precision,
+            attention=experiment.attention,
         )
     except ValueError as error:
         raise InputError(str(error)) from None

@@ -98,7 +98,8 @@ def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | No
         "Keras' moving averages, as the paper does", paper.batch_norm,
         choices=CHOICES["batch_norm"])
     add("--augment", "flips: mirror left to right, as the paper does; strong: also rotate, shift, "
-        "zoom, and change exposure a little", paper.augment, choices=CHOICES["augment"])
+        "zoom, and change exposure a little; wide: more of it, and blur", paper.augment,
+        choices=CHOICES["augment"])
     add("--schedule", "learning rate. plateau: falls when the validation loss stops improving; "
         "cosine: falls to zero over --epochs", paper.schedule, choices=CHOICES["schedule"])
     add("--polarity", "auto inverts photographic negatives; as-is leaves every image as it is",
@@ -106,6 +107,9 @@ def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | No
     add("--crop", "what the knees of --data show, if the data do not record it: half of a film, or "
         "a crop of the joint (square: as in the public set). Phantoms are cropped this way",
         paper.crop, choices=CHOICES["crop"])
+    add("--attention", "how masks are computed. local: weights for every position, as in the "
+        "paper; shared: one 1x1 convolution; none: plain global average pooling", paper.attention,
+        choices=CHOICES["attention"])
     add("--limit", "at most N knees per split, with the same proportions of grades, for tests",
         metavar="N", type=positive_number)
     add("--seed", "seed of initial weights, order, augmentation, phantoms and --limit",

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 
 from knee_attention.errors import InputError
-from knee_attention.limits import LARGEST_SIDE
+from knee_attention.limits import ATTENTIONS, LARGEST_SIDE
 
 GRAPH = ("backbone", "branches", "fusion", "outputs", "image_size", "channels", "pixel_mean",
          "pixel_deviation", "precision")  # fmt: skip
@@ -118,6 +118,7 @@ _ENTRIES: dict[str, tuple[str, Callable[[object], bool]]] = {
     "pixel_mean": ("one number or three", _list_of(_number(), 1, 3)),
     "pixel_deviation": ("a number above 0", _is_positive),
     "precision": ("a name", _is_text),
+    "attention": (f"one of {', '.join(ATTENTIONS)}", lambda value: value in ATTENTIONS),
     "name": ("a text", _is_text),
     "chosen": ("a name", _is_text),
     "synthetic": ("true or false", lambda value: isinstance(value, bool)),

@@ -43,10 +43,19 @@ def graph_description(config: Mapping) -> dict:
         "channels": 3 if "repeat_channel" in layers else 1,
         "pixel_mean": [-offset * deviation for offset in pixels["offset"]],
         "pixel_deviation": deviation,
+        "attention": _attention(config, branches),
         "precision": policy if isinstance(policy, str) else policy["config"]["name"],
     }
 
 
 def attention_branches(layer_names: Iterable[str]) -> list[str]:
-    """Sorted names of the branches that have a mask layer `<branch>_mask`."""
-    return sorted(name.removesuffix("_mask") for name in layer_names if name.endswith("_mask"))
+    """Sorted names of the branches, which begin with a layer `<branch>_norm`."""
+    return sorted(name.removesuffix("_norm") for name in layer_names if name.endswith("_norm"))
+
+
+def _attention(config: Mapping, branches: list[str]) -> str:
+    """The kind of attention, by the class of the first branch's mask layer."""
+    for layer in config["config"]["layers"]:
+        if branches and layer["config"]["name"] == f"{branches[0]}_mask":
+            return "shared" if layer["class_name"] == "Conv2D" else "local"
+    return "none" if branches else "local"

@@ -114,6 +114,7 @@ def empty_model(description: Mapping) -> keras.Model:
             tuple(description["pixel_mean"]),
             description["pixel_deviation"],
             description["precision"],
+            description.get("attention") or "local",
         )
     except ValueError as error:
         raise InputError(f"not a model of this project: {error}") from None

@@ -19,16 +19,21 @@ def random_knees(size=(96, 96), count=3):
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
 @pytest.mark.parametrize(
-    ("backbone", "branches", "fusion", "channels"),
+    ("backbone", "branches", "fusion", "channels", "attention"),
     [
-        ("antony_clsf", ("att0", "att1", "att2"), "multi_loss", 1),
-        ("antony_extended", ("att1",), "single", 1),
-        ("vgg16", ("att0", "att1"), "early_fusion", 3),
+        ("antony_clsf", ("att0", "att1", "att2"), "multi_loss", 1, "local"),
+        ("antony_clsf", ("att1", "att2"), "multi_loss", 1, "none"),
+        ("antony_extended", ("att1",), "single", 1, "shared"),
+        ("vgg16", ("att0", "att1"), "early_fusion", 3, "local"),
     ],
 )
-def test_a_model_comes_back_as_it_was(tmp_path, suffix, backbone, branches, fusion, channels):
+def test_a_model_comes_back_as_it_was(
+    tmp_path, suffix, backbone, branches, fusion, channels, attention
+):
     pixels = {"pixel_mean": IMAGENET_MEAN, "pixel_deviation": 2.0} if channels == 3 else {}
-    model = build_model(backbone, branches, fusion, (96, 128), channels, **pixels)
+    model = build_model(
+        backbone, branches, fusion, (96, 128), channels, **pixels, attention=attention
+    )
     path = tmp_path / f"model{suffix}"
     given = {**GIVEN, "chosen": list(model.output)[-1]}
     model_files.save_model(model, path, given)
@@ -37,7 +42,7 @@ def test_a_model_comes_back_as_it_was(tmp_path, suffix, backbone, branches, fusi
     assert described["backbone"] == backbone and described["fusion"] == fusion
     assert tuple(described["branches"]) == branches
     assert described["image_size"] == [96, 128] and described["channels"] == channels
-    assert described["outputs"] == list(model.output)
+    assert described["outputs"] == list(model.output) and described["attention"] == attention
     knees = random_knees((96, 128))
     again = model_files.load_model(path)
     for output, values in model.predict(knees, verbose=0).items():
