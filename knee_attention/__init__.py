@@ -1,11 +1,12 @@
 """Kellgren-Lawrence grades from knee radiographs with trainable attention branches.
 
 Importing the package is instant: a name that needs Keras imports it at its first use.
-`keras.saving.load_model` loads a saved model after `import knee_attention.networks.layers`, which
-registers the two layers of this project with Keras.
+After `import keras`, importing the package also registers its two layers with Keras, so that
+`keras.saving.load_model` loads saved models.
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # type checkers do not run `__getattr__`
@@ -13,6 +14,7 @@ if TYPE_CHECKING:  # type checkers do not run `__getattr__`
     from knee_attention.films.legs import split_knees as split_knees
     from knee_attention.films.radiograph import prepare_knee as prepare_knee
     from knee_attention.grading.grader import load_grader as load_grader
+    from knee_attention.networks.attach import attach_attention as attach_attention
     from knee_attention.networks.attention import attention_branch as attention_branch
     from knee_attention.networks.attention import grade_head as grade_head
     from knee_attention.networks.files.model_files import load_model as load_model
@@ -25,8 +27,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Experiment": "knee_attention.runs.experiment",
-    "attach_attention": "knee_attention.networks.attach",
     "InputError": "knee_attention.errors",
+    "attach_attention": "knee_attention.networks.attach",
     "attention_branch": "knee_attention.networks.attention",
     "build_model": "knee_attention.networks.model",
     "grade_head": "knee_attention.networks.attention",
@@ -38,6 +40,9 @@ _HOMES = {
     "with_masks": "knee_attention.networks.masks",
 }
 __all__ = list(_HOMES)
+
+if "keras" in sys.modules:
+    importlib.import_module("knee_attention.networks.layers")
 
 
 def __getattr__(name: str):

@@ -6,6 +6,7 @@ from importlib import import_module
 import pytest
 
 EXAMPLES = {
+    "attach_attention": "knee_attention.networks.attach",
     "attention_branch": "knee_attention.networks.attention",
     "bootstrap_intervals": "knee_attention.evidence.intervals",
     "build_model": "knee_attention.networks.model",

@@ -29,7 +29,7 @@ def test_saved_models_load_with_keras_after_one_import(tmp_path):
     for path in paths:
         model.save(path)
     keras.backend.clear_session()
-    ended = python("import keras, knee_attention.networks.layers\n"
+    ended = python("import keras, knee_attention\n"
                    f"[keras.saving.load_model(path, compile=False) for path in {paths}]")
     assert ended.returncode == 0, ended.stderr[-500:]
 
@@ -49,6 +49,6 @@ def test_the_command_prints_the_version():
 
 def test_type_checkers_see_the_same_names():
     tree = ast.parse(inspect.getsource(knee_attention))
-    [block] = [node for node in tree.body if isinstance(node, ast.If)]
+    block = next(node for node in tree.body if isinstance(node, ast.If))
     seen = {alias.asname: statement.module for statement in block.body for alias in statement.names}
     assert seen == knee_attention._HOMES
