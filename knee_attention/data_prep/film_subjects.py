@@ -86,7 +86,7 @@ def with_subjects(films: Iterable[dict]) -> tuple[list[dict], list[Disagreement]
 
     A MOST film gets its folder's MOSTID, because MOST's grades are listed by MOSTID and a header
     may hold a pseudonym. PatientID decides instead if it is another MOSTID, or if the films of one
-    MOSTID have several PatientIDs: otherwise two persons would share one person's grades.
+    MOSTID have several PatientIDs. Otherwise two persons would share one person's grades.
 
     Other films get the subject in contents.csv, which names each series; else PatientID, which
     copying does not change; else the subject of OAI's folder.

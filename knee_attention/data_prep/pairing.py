@@ -67,8 +67,11 @@ def pair(
     """Give every knee its label.
 
     A film gets the label with its id. Otherwise it gets its subject's label if all of this holds:
-    the subject's labels are of one film and one visit, this film is the subject's only one without
-    a label, the label's own film is not among the knees, and the barcodes do not differ.
+
+    - The subject's labels are of one film and one visit.
+    - The subject has no other film without a label.
+    - The label's own film is not among the knees.
+    - OAI barcodes do not show that the two films differ.
 
     Args:
         knees: rows with id, side, source.

@@ -100,7 +100,7 @@ def test_a_refused_negative_is_said_to_be_inverted(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"first error: no knee\)"):
         load_dataset(tmp_path, (96, 96), wanted=("train",))
     (tmp_path / "train" / "0" / "1R.png").unlink()
-    with pytest.raises(InputError, match=r"first: no knee \(it is a photographic negative"):
+    with pytest.raises(InputError, match=r"first error: no knee \(it is a photographic negative"):
         load_dataset(tmp_path, (96, 96), wanted=("train",))
 
 
