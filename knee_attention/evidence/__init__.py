@@ -1,1 +1,1 @@
-"""Numbers and pictures of what a model said, out of arrays."""
+"""Metrics, intervals, tables, figures and the report, computed from predictions."""

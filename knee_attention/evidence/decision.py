@@ -1,8 +1,8 @@
-"""From probabilities to a grade otherwise than by the most probable one.
+"""Decision rules: from probabilities to a predicted grade.
 
-Grade 1, doubtful osteoarthritis, is seldom the most probable grade even where it is right, so that
-it is hardly ever said. A rule learns from graded knees what to say instead; what it reaches is
-asked of persons that it has not learnt from.
+Grade 1 (doubtful osteoarthritis) is seldom the most probable grade, even for knees of grade 1, so
+argmax hardly ever predicts it. The other rules are fitted to graded knees and evaluated by
+cross-validation over persons.
 """
 
 from collections.abc import Callable
@@ -14,45 +14,47 @@ from sklearn.model_selection import GroupKFold
 from knee_attention.kl import GRADES
 
 Rule = Callable[[np.ndarray], np.ndarray]
-"""From probabilities `(n, 5)` to grades `(n,)`."""
+"""Function from probabilities `(n, 5)` to predicted grades `(n,)`."""
 
 FOLDS = 10
 STRENGTHS = np.linspace(0, 1, 11)
-"""Powers of the grades' frequency that probabilities are divided by."""
+"""Exponents tried in `weighed_by_frequency`."""
 
 CUTS = np.linspace(0.2, 3.8, 73)
-"""Where the expected grade may be cut."""
+"""Thresholds tried in `cut_expectation`."""
 
 ROUNDS = 3
-"""How often each cut is moved while the others stay; a fourth moved none."""
+"""Rounds of coordinate search in `cut_expectation`; a fourth round changed no threshold."""
 
 
 def most_probable(grades: np.ndarray, probabilities: np.ndarray) -> Rule:
-    """The paper's rule, which learns nothing."""
+    """The most probable grade, the paper's rule. It has nothing to fit."""
     return lambda values: values.argmax(axis=1)
 
 
 def weighed_by_frequency(grades: np.ndarray, probabilities: np.ndarray) -> Rule:
-    """The most probable grade after rare grades were made more probable: each probability divided
-    by a power of its grade's frequency, the power of the highest balanced accuracy.
+    """The argmax of the probabilities, each divided by a power of its grade's frequency.
+
+    This favours rare grades. The exponent is the one with the highest balanced accuracy.
     """
     frequencies = np.bincount(grades, minlength=len(GRADES)) / len(grades)
     frequencies = np.maximum(frequencies, 1 / len(grades))
 
-    def reached(strength: float) -> float:
-        said = (probabilities / frequencies**strength).argmax(axis=1)
-        return balanced_accuracy_score(grades, said)
+    def score(strength: float) -> float:
+        predicted = (probabilities / frequencies**strength).argmax(axis=1)
+        return balanced_accuracy_score(grades, predicted)
 
-    best = max(STRENGTHS, key=reached)
+    best = max(STRENGTHS, key=score)
     return lambda values: (values / frequencies**best).argmax(axis=1)
 
 
 def cut_expectation(grades: np.ndarray, probabilities: np.ndarray) -> Rule:
-    """The expected grade, cut into grades where quadratic kappa is highest."""
+    """The expected grade, divided into grades by the thresholds with the highest quadratic kappa.
+    """
     expected = probabilities @ np.array(GRADES)
     cuts = np.array(GRADES[:-1]) + 0.5
 
-    def reached(tried: np.ndarray) -> float:
+    def score(tried: np.ndarray) -> float:
         return cohen_kappa_score(
             grades, np.digitize(expected, tried), labels=GRADES, weights="quadratic"
         )
@@ -64,7 +66,7 @@ def cut_expectation(grades: np.ndarray, probabilities: np.ndarray) -> Rule:
                 np.r_[cuts[:place], value, cuts[place + 1 :]]
                 for value in CUTS[(below < CUTS) & (above > CUTS)]
             ]
-            cuts = max([cuts, *candidates], key=reached)
+            cuts = max([cuts, *candidates], key=score)
     return lambda values: np.digitize(values @ np.array(GRADES), cuts)
 
 
@@ -81,18 +83,19 @@ def said_of_others(
     probabilities: np.ndarray,
     subjects: list[str],
 ) -> np.ndarray:
-    """What a rule says of each knee after it learnt from other persons' knees.
+    """Predicted grades of a rule, cross-validated over persons in 10 folds.
 
     Args:
-        learn: makes the rule of grades and probabilities, one of `RULES`.
+        learn: fits a rule to grades and probabilities; a value of `RULES`.
         grades: `(n,)` true grades.
         probabilities: `(n, 5)`.
-        subjects: the person of each knee; there have to be as many as there are folds, 10.
+        subjects: the person of each knee; at least 10 different ones.
 
     Returns:
-        `(n,)` grades.
+        `(n,)` predicted grades.
     """
-    said = np.empty(len(grades), np.int64)
-    for known, asked in GroupKFold(FOLDS).split(probabilities, grades, subjects):
-        said[asked] = learn(grades[known], probabilities[known])(probabilities[asked])
-    return said
+    predicted = np.empty(len(grades), np.int64)
+    for fitted, held_out in GroupKFold(FOLDS).split(probabilities, grades, subjects):
+        rule = learn(grades[fitted], probabilities[fitted])
+        predicted[held_out] = rule(probabilities[held_out])
+    return predicted

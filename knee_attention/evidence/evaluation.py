@@ -1,4 +1,4 @@
-"""A model's predictions on a split, as results."""
+"""From predictions on a split to the content of `results.json`."""
 
 import numpy as np
 
@@ -9,12 +9,13 @@ from knee_attention.evidence.probabilities import classifying
 from knee_attention.kl import REGRESSION
 
 OF_PROBABILITIES = ("cross_entropy", "oa_auc", "expected_calibration_error")
-"""Metrics of the probabilities themselves, not of the most probable grade."""
+"""Metrics that a regression cannot have, because it has no probabilities."""
 
 
 def better_branch(predictions: Predictions) -> str:
-    """The output with the lowest cross-entropy, which a regression has not; to be asked on the
-    validation split.
+    """Name of the output with the lowest cross-entropy. Call it on the validation split.
+
+    Regression outputs are never chosen: they have no cross-entropy.
     """
     return min(
         classifying(predictions.probabilities),
@@ -23,27 +24,27 @@ def better_branch(predictions: Predictions) -> str:
 
 
 def split_results(predictions: Predictions) -> dict:
-    """The metrics of every output and, where there are several, of their ensemble.
+    """The metrics of every output and, if there are several, of their ensemble.
 
     Returns:
-        `{output: metrics}`: those of `grade_metrics`, and their `intervals` under that name. Of a
-        regression, which says no probabilities, those that measure these are None.
+        `{output: metrics}`: the metrics of `grade_metrics`, with their 95% `intervals`. For a
+        regression, metrics of probabilities are None.
     """
     results = {
         name: metrics_with_intervals(predictions.grades, values, predictions.subjects)
         for name, values in predictions.with_ensemble().items()
     }
     if REGRESSION in results:
-        unsaid = dict.fromkeys(OF_PROBABILITIES)
-        results[REGRESSION] |= unsaid
-        results[REGRESSION]["intervals"] |= unsaid
+        undefined = dict.fromkeys(OF_PROBABILITIES)
+        results[REGRESSION] |= undefined
+        results[REGRESSION]["intervals"] |= undefined
     return results
 
 
 def metrics_with_intervals(
     grades: np.ndarray, probabilities: np.ndarray, subjects: list[str]
 ) -> dict:
-    """`grade_metrics` with their 95% `intervals`."""
+    """The metrics of `grade_metrics` and their 95% `intervals`."""
     return {
         **grade_metrics(grades, probabilities),
         "intervals": bootstrap_intervals(grades, probabilities, subjects),
@@ -51,5 +52,5 @@ def metrics_with_intervals(
 
 
 def one_of_each_grade(grades: np.ndarray) -> np.ndarray:
-    """Positions of the first knee of each grade present, by grade."""
+    """Position of the first knee of each grade that occurs, in the order of the grades."""
     return np.unique(grades, return_index=True)[1]

@@ -1,4 +1,4 @@
-"""NaN and infinity, which are neither a grade nor part of a metric."""
+"""Refuse NaN and infinity."""
 
 import numpy as np
 
@@ -6,14 +6,14 @@ from knee_attention.errors import InputError
 
 
 def refuse_not_finite(values: np.ndarray, what: str) -> None:
-    """Refuse values among which there is NaN or infinity.
+    """Refuse arrays that contain NaN or infinity.
 
     Args:
-        values: numbers of any shape.
-        what: what one of them is, for the message, such as `"a probability"`.
+        values: an array of any shape.
+        what: name of one value in the message, such as `"a probability"`.
 
     Raises:
-        InputError: one of them is not finite.
+        InputError: a value is not finite.
     """
     wrong = ~np.isfinite(values)
     if wrong.any():

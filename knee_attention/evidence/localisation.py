@@ -1,4 +1,4 @@
-"""Where the attention goes: how much of a mask lies on the joint."""
+"""Localisation: how much of an attention mask lies on the joint."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from knee_attention.evidence.figures.pictures import at_image_size
 
 
 def box_mask(box: tuple[int, int, int, int], size: tuple[int, int]) -> np.ndarray:
-    """A joint box as the mask that `localisation` takes.
+    """The mask of a joint box, for `localisation`.
 
     Args:
         box: left, top, width and height in pixels.
@@ -25,10 +25,10 @@ def box_mask(box: tuple[int, int, int, int], size: tuple[int, int]) -> np.ndarra
 
 
 def widened(joint: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
-    """A joint's mask, half a cell of an attention grid wider on every side.
+    """A joint's mask, dilated on every side by half a cell of an attention grid.
 
-    The joint space is thinner than a cell of the deeper branches; a cell that it crosses counts
-    as hit although its middle lies beside it.
+    The joint space is narrower than a cell in the deeper branches. With the wider joint, a cell
+    that overlaps the joint space counts as on the joint even if its centre is beside it.
 
     Args:
         joint: `(height, width)` bool.
@@ -45,25 +45,25 @@ def widened(joint: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
 
 
 def localisation(masks: np.ndarray, joints: Sequence[np.ndarray]) -> dict[str, float] | None:
-    """How much of a branch's attention lies on the joint, over all knees of a split.
+    """How much of a branch's attention lies on the joint: means over the knees of a split.
 
     Args:
         masks: `(n, h, w)` attention masks of one branch.
-        joints: `n` times `(height, width)` bool, the true joint regions, at the images' size or
-            larger. Knees whose region is empty or the whole image do not count.
+        joints: `n` arrays `(height, width)` bool, the true joint regions, at the images' size or
+            larger. Knees whose region is empty or the whole image are not counted.
 
     Returns:
-        None where no knee counts, else means over the knees:
-        `inside` and `outside`, the mean attention on the joint and off it;
-        `inside_over_outside`, the one over the other (a uniform mask: 1);
-        `energy_inside`, the share of a mask's sum that lies on the joint;
-        `pointing_game`, the share of knees whose mask is highest on the joint (a mask with
-        several highest pixels scores the share of them that lies there);
-        `energy_inside_uniform` and `pointing_game_uniform`, what a uniform mask would reach: the
+        None if no knee counts; otherwise
+        `inside` and `outside`: mean attention on the joint and outside it;
+        `inside_over_outside`: their ratio (1 for a uniform mask);
+        `energy_inside`: share of the mask's sum on the joint;
+        `pointing_game`: share of knees whose mask has its maximum on the joint (with several
+        maxima, the share of them on the joint);
+        `energy_inside_uniform` and `pointing_game_uniform`: scores of a uniform mask, equal to the
         joint's share of the image.
 
-        The pointing game is that of Zhang et al., "Top-Down Neural Attention by Excitation
-        Backprop", 2018, without its margin of tolerance.
+        The pointing game follows Zhang et al., "Top-Down Neural Attention by Excitation
+        Backprop", 2018, but without a tolerance margin.
     """
     knees = [
         _on_joint(at_image_size(mask, joint.shape), joint)

@@ -1,4 +1,4 @@
-"""From probabilities to numbers, on top of scikit-learn."""
+"""Metrics of predicted probabilities, with scikit-learn."""
 
 import numpy as np
 from sklearn import metrics as sk
@@ -7,7 +7,7 @@ from knee_attention.evidence.finite import refuse_not_finite
 from knee_attention.kl import GRADES, OSTEOARTHRITIS
 
 LEAST_PROBABILITY = 1e-7
-"""Cross-entropy keeps probabilities from zero by this, as Keras does."""
+"""Lower bound of the probabilities in the cross-entropy, as in Keras."""
 
 CALIBRATION_BINS = 10
 
@@ -15,25 +15,33 @@ SCALARS = (
     "accuracy", "balanced_accuracy", "cross_entropy", "kappa", "kappa_linear", "kappa_quadratic",
     "mean_absolute_error", "oa_accuracy", "oa_auc", "expected_calibration_error",
 )  # fmt: skip
-"""The metrics that are one number."""
+"""The metrics that are a single number."""
 
 
 def grade_metrics(grades: np.ndarray, probabilities: np.ndarray) -> dict:
-    """How well probabilities predict grades.
+    """Metrics of predicted probabilities against true grades.
 
     Args:
         grades: `(n,)` true grades 0-4.
         probabilities: `(n, 5)`, rows summing to one.
 
     Returns:
-        accuracy, balanced accuracy (over the grades present), cross-entropy, Cohen's kappa
-        (unweighted, linear, quadratic; None where it is undefined), mean absolute error in grades,
+        accuracy, balanced accuracy (over the grades that occur), cross-entropy, Cohen's kappa
+        (unweighted, linear, quadratic; None if undefined), mean absolute error in grades,
         accuracy and ROC AUC of radiographic osteoarthritis (KL >= 2; AUC None with a single
-        class), expected calibration error, the 5x5 confusion matrix (rows: true grade), and
-        `per_grade`, five dicts of precision, recall, F1 (None where undefined) and knees.
+        class), expected calibration error, the 5x5 `confusion` matrix (rows: true grade), and
+        `per_grade`: five dicts of precision, recall, F1 (None if undefined) and number of knees.
 
     Raises:
         InputError: a probability is not finite.
+
+    Example:
+
+    >>> grades = np.array([0, 1, 2, 3])
+    >>> probabilities = np.eye(5)[[0, 1, 2, 4]]  # the last knee is graded 4
+    >>> metrics = grade_metrics(grades, probabilities)
+    >>> metrics["accuracy"], round(metrics["kappa_quadratic"], 2)
+    (0.75, 0.93)
     """
     refuse_not_finite(probabilities, "a probability")
     predicted = probabilities.argmax(axis=1)
@@ -61,7 +69,7 @@ def grade_metrics(grades: np.ndarray, probabilities: np.ndarray) -> dict:
 
 
 def losses(grades: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Each knee's categorical cross-entropy in nats, `(n,)`.
+    """Categorical cross-entropy of each knee in nats, `(n,)`.
 
     Raises:
         InputError: a probability is not finite.
@@ -76,11 +84,11 @@ def cross_entropy(grades: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def expected_calibration_error(grades: np.ndarray, probabilities: np.ndarray) -> float:
-    """How far confidence is from accuracy, on average over the knees.
+    """Mean difference between confidence and accuracy over ten bins.
 
-    Knees are put into ten bins of equal width by their highest probability; each bin's distance
-    between its accuracy and its mean highest probability counts by its share of the knees.
-    Zero is perfect; in small samples noise alone makes it larger.
+    The bins divide the highest probability of a knee into equal widths. A bin's difference is that
+    between its accuracy and its mean highest probability, weighted by its share of the knees. Zero
+    is perfect; noise in small samples increases it.
 
     Reference: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equation 3.
 

@@ -1,6 +1,6 @@
-"""A model card: what a shipped model is, what it reaches and what nobody knows of it.
+"""The model card of a shipped model: its training, its results and its limits.
 
-After Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
+Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
 """
 
 from collections.abc import Mapping
@@ -30,19 +30,19 @@ def model_card(
     checks: Mapping,
     of_joints: bool,
 ) -> str:
-    """The card in Markdown.
+    """The model card in Markdown.
 
     Args:
-        name: of the model.
-        about: what its training set is, with licence and citation.
-        experiment: what it was trained with, as `Experiment.as_json` has it.
-        results: on the validation split: `knees`, `subjects`, `chosen`, and under `outputs` what
-            `split_results` gives.
-        calibration: `{output: {"temperature", "before", "after"}}`, the latter two expected
+        name: name of the model.
+        about: description of the training set, with licence and citation.
+        experiment: as `Experiment.as_json` returns it.
+        results: results on the validation split: `knees`, `subjects`, `chosen`, and `outputs`, as
+            `split_results` returns them.
+        calibration: `{output: {"temperature", "before", "after"}}`; the latter two are expected
             calibration errors.
-        checks: `least_likeness`, the `share` of validation knees above it, `changed` predictions
-            by rounding to float16 and `megabytes`.
-        of_joints: whether its knees are crops of joints, and not halves of films.
+        checks: `least_likeness`, the `share` of validation knees above it, the number of
+            predictions `changed` by rounding to float16, and the file's size in `megabytes`.
+        of_joints: True if the knees are crops of joints, False if they are halves of films.
     """
     shown = "a crop of a knee joint" if of_joints else "half a film of both knees"
     height, width = experiment["image_size"]
@@ -52,54 +52,54 @@ def model_card(
         f"# {name}",
         "",
         f"Kellgren-Lawrence grades 0 to 4 from {shown}, {height}x{width} pixels: "
-        f"{experiment['name']} of {CITATION}",
+        f"{experiment['name']}, reproduced from {CITATION}",
         "",
-        "**Research use only, not a medical device.** It must not decide about a patient.",
+        "**Research use only, not a medical device.** Do not use it for decisions about patients.",
         "",
-        "## Trained on",
+        "## Training",
         "",
-        f"{about.rstrip('.')}. Its training split, {_origin(experiment)}; batches of "
-        f"{experiment['batch_size']}, at most {experiment['epochs']} epochs, Adam at "
-        f"{experiment['learning_rate']:g} ({experiment['schedule']}), augmentation "
+        f"{about.rstrip('.')}. Trained on its training split, {_origin(experiment)}: batches of "
+        f"{experiment['batch_size']}, at most {experiment['epochs']} epochs, Adam with learning "
+        f"rate {experiment['learning_rate']:g} ({experiment['schedule']}), augmentation "
         f"{experiment['augment']}, loss weights {_numbers(experiment['loss_weights'])}, seed "
         f"{experiment['seed']}.",
         "",
-        f"## Reached on validation: {results['knees']} knees of {results['subjects']} persons",
+        f"## Validation: {results['knees']} knees of {results['subjects']} persons",
         "",
-        "The same knees chose its epoch, its learning rate, its grading branch and its "
-        "temperature, so a test set will show a little less. In brackets 95% intervals by "
-        "bootstrap over persons.",
+        "Epoch, learning rate, grading branch and temperature were chosen on these knees, so "
+        "results on a test set will be slightly worse. In brackets: 95% intervals by bootstrap "
+        "over persons.",
         "",
         "| | " + " | ".join(COLUMNS.values()) + " |",
         "|---" * (len(COLUMNS) + 1) + "|",
         *(_row(output, metrics, results["chosen"]) for output, metrics in outputs.items()),
         "",
-        f"Grade by grade, by {results['chosen']}, which grades:",
+        f"By grade, for {results['chosen']}, which grades:",
         "",
-        "| true grade | knees | found (recall) | right where said (precision) |",
+        "| true grade | knees | recall | precision |",
         "|---|---|---|---|",
         *(_grade_row(grade, chosen["per_grade"][grade]) for grade in GRADES),
         "",
         "## Confidence",
         "",
         *(
-            f"- {output}: divided by a temperature of {values['temperature']:.3f}, that of the "
-            "lowest cross-entropy; the expected calibration error goes from "
-            f"{values['before']:.3f} to {values['after']:.3f}"
+            f"- {output}: the logits are divided by the temperature {values['temperature']:.3f}, "
+            "which has the lowest cross-entropy. The expected calibration error changes from "
+            f"{values['before']:.3f} to {values['after']:.3f}."
             for output, values in calibration.items()
         ),
-        f"- A knee whose likeness to the mean training knee (correlation at 16x16 pixels) is below "
-        f"{checks['least_likeness']:.2f} is said to be unlike them; {checks['share']:.1%} of the "
-        "validation knees are not.",
-        f"- Weights are stored in float16, {checks['megabytes']:.1f} MB: that changes the grade of "
-        f"{checks['changed']} of the {results['knees']} validation knees.",
+        "- The grader warns about knees unlike the training knees: those with a correlation with "
+        f"the mean training knee (at 16x16 pixels) below {checks['least_likeness']:.2f}. "
+        f"{checks['share']:.1%} of the validation knees get no warning.",
+        f"- The weights are stored in float16, {checks['megabytes']:.1f} MB. This changes the "
+        f"grade of {checks['changed']} of the {results['knees']} validation knees.",
         "",
         "## Not tested on",
         "",
-        "Knees of any other source; lying or lateral views; prostheses, fractures, implants, "
+        "Knees from other sources; supine or lateral views; prostheses, fractures, implants, "
         "children; other detectors."
-        + (" Whole films are cut to the joint by a localiser that learnt from clinical films of "
-           "one hospital, from OAI's crops of joints and from synthetic films (REPRODUCTION.md)."
+        + (" Whole films are cropped to the joint by a localiser trained on clinical films of "
+           "one hospital, on crops of joints from OAI, and on synthetic films (REPRODUCTION.md)."
            if of_joints else ""),
         "",
     ]
@@ -108,8 +108,8 @@ def model_card(
 
 def _origin(experiment: Mapping) -> str:
     if experiment["weights"] in ("scratch", "imagenet"):
-        return f"weights from {experiment['weights']}"
-    return f"going on from the weights of {PurePath(experiment['weights']).parent.name}"
+        return f"initial weights {experiment['weights']}"
+    return f"initial weights of {PurePath(experiment['weights']).parent.name}"
 
 
 def _numbers(values) -> str:

@@ -1,4 +1,4 @@
-"""What the paper reports: its numbers, and what it calls its networks."""
+"""The numbers of the paper, and its names of the networks."""
 
 PAPER_TABLE_1 = {
     "antony_clsf": {
@@ -30,7 +30,7 @@ PAPER_TABLE_1 = {
         "multiloss": {"att0": 64.3, "att1": 63.2},
     },
 }
-"""Test accuracy in %, by backbone, variant and output (paper, Table 1)."""
+"""`{backbone: {variant: {output: test accuracy in %}}}` (paper, Table 1)."""
 
 PAPER_TABLE_2 = {
     ("antony_clsf_baseline", "baseline"): {
@@ -43,8 +43,8 @@ PAPER_TABLE_2 = {
         "att0": {"accuracy": 64.3, "loss": 0.817, "kappa": 0.63, "parameters": 7.7e6}
     },
 }
-"""Test accuracy in %, loss, Cohen's kappa, and parameters with those of the localiser, by backbone
-and variant, and output (paper, Table 2)."""
+"""`{(backbone, variant): {output: metrics}}` (paper, Table 2). Accuracy is in %; the parameters of
+the baselines include the localiser's."""
 
 TABLE_2_TITLES = {
     ("antony_clsf_baseline", "baseline"): "Antony classification",
@@ -62,7 +62,7 @@ BACKBONE_TITLES = {
 """The columns of Table 1."""
 
 VARIANT_TITLES = {"early_fusion": "early fusion", "multiloss": "multi-loss"}
-"""What the paper calls the variants that are no single branch."""
+"""The paper's names of the variants with several branches."""
 
 CITATION = (
     "Górriz, Antony, McGuinness, Giró-i-Nieto, O'Connor: Assessing Knee OA Severity with CNN "
@@ -71,11 +71,11 @@ CITATION = (
 )
 
 TABLES_SOURCE = "Tables 1 and 2, test accuracy on OAI and MOST films"
-"""Where the accuracies are from that stand beside ours."""
+"""Source of the paper's accuracies, for captions."""
 
 
 def paper_accuracies(backbone: str, variant: str) -> dict[str, float]:
-    """The paper's test accuracy of each output, 0-1; empty for what it does not report."""
+    """The paper's test accuracy of each output, 0-1; empty if it reports none."""
     percents = PAPER_TABLE_1.get(backbone, {}).get(variant)
     if percents is None:
         second = PAPER_TABLE_2.get((backbone, variant), {})

@@ -1,4 +1,4 @@
-"""Every knee's probabilities, as a run saves them in `predictions.csv`."""
+"""The probabilities of every knee, as saved in `predictions.csv`."""
 
 import os
 import re
@@ -16,25 +16,25 @@ from knee_attention.kl import GRADES
 
 ENSEMBLE = "ensemble"
 NAMES = ("file", "subject")
-"""The columns of a `predictions.csv` that hold text and no numbers."""
+"""The text columns of a `predictions.csv`."""
 
 ANY_NAME = "surrogateescape"
-"""How text holds a file's name that is no UTF-8, so that it is written as it was read."""
+"""Encoding error handler that preserves file names that are not UTF-8."""
 
 SUM_TOLERANCE = 1e-3
-"""How far a row's probabilities may sum from one: tables rounded to four digits still pass."""
+"""Largest difference between a row's sum and one. Tables rounded to four digits pass."""
 
 ROUNDING = 1e-4
-"""How far equal probabilities may lie apart, where one table or both are rounded to four digits."""
+"""Largest difference between equal probabilities if a table is rounded to four digits."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model said of the knees of one split.
+    """A model's predictions on the knees of one split.
 
     Attributes:
-        files: the name of each knee's file.
-        subjects: the person each knee belongs to.
+        files: file name of each knee.
+        subjects: person of each knee.
         grades: `(n,)` int, true Kellgren-Lawrence grades.
         probabilities: `{output: (n, 5) float64}`, rows summing to one.
 
@@ -55,26 +55,28 @@ class Predictions:
         return len(self.grades)
 
     def with_ensemble(self) -> dict[str, np.ndarray]:
-        """The probabilities and, where several outputs classify, those of their ensemble."""
+        """The probabilities of all outputs and, with several classifiers, of their ensemble."""
         if len(classifying(self.probabilities)) < 2:
             return dict(self.probabilities)
         return {**self.probabilities, ENSEMBLE: self.together()}
 
     def together(self) -> np.ndarray:
-        """The `(n, 5)` probabilities of all outputs that classify, as one: the mean before the
-        softmax; of a single one its own.
+        """The `(n, 5)` probabilities of the ensemble of all outputs that classify.
+
+        They are averaged before the softmax. A single output keeps its own probabilities.
         """
         return ensemble(list(classifying(self.probabilities).values()))
 
     def of(self, output: str) -> np.ndarray:
-        """The `(n, 5)` probabilities of an output, or of the `ensemble` of all.
+        """The `(n, 5)` probabilities of an output, or of the `ensemble`.
 
         Raises:
             InputError: no such output.
         """
         outputs = self.with_ensemble()
         if output not in outputs:
-            raise InputError(f"expected an output of {', '.join(outputs)}. Received: {output!r}")
+            raise InputError(f"expected one of the outputs {', '.join(outputs)}. "
+                             f"Received: {output!r}")
         return outputs[output]
 
     def take(self, positions: np.ndarray) -> "Predictions":
@@ -87,8 +89,7 @@ class Predictions:
         )
 
     def equal(self, other: "Predictions") -> bool:
-        """Whether another table holds the same probabilities of the same knees, but for rounding.
-        """
+        """Whether both tables have the same knees and, up to rounding, the same probabilities."""
         outputs = self.probabilities
         return (
             self.files == other.files
@@ -99,37 +100,37 @@ class Predictions:
 
 
 def own_subjects(files: list[str], subjects: list[str]) -> list[str]:
-    """The subjects, where a knee without one counts as a person of its own."""
+    """The subjects; a knee without a subject gets its file name as subject."""
     return [subject.strip() or file for file, subject in zip(files, subjects, strict=True)]
 
 
 def common_knees(first: Predictions, second: Predictions) -> tuple[Predictions, Predictions]:
-    """The knees that two tables share by file, in the order of the first.
+    """Both tables, reduced to the files they share, in the order of the first.
 
     Raises:
-        InputError: they share none, or disagree about a knee's true grade.
+        InputError: no file in common, or different true grades of a knee.
     """
     places = {file: place for place, file in enumerate(second.files)}
     here = np.array([i for i, file in enumerate(first.files) if file in places], int)
     if len(here) == 0:
-        raise InputError(f"the two have no knee in common: the first holds {first.files[0]} and "
-                         f"{len(first) - 1} more, the second {second.files[0]} and "
+        raise InputError(f"no knee in common: the first table has {first.files[0]} and "
+                         f"{len(first) - 1} more, the second has {second.files[0]} and "
                          f"{len(second) - 1} more")
     there = np.array([places[first.files[i]] for i in here])
     first, second = first.take(here), second.take(there)
     differing = np.flatnonzero(first.grades != second.grades)
     if len(differing):
         knee = differing[0]
-        raise InputError(f"{first.files[knee]} is of grade {first.grades[knee]} in the one and of "
-                         f"grade {second.grades[knee]} in the other")
+        raise InputError(f"{first.files[knee]} has the true grade {first.grades[knee]} in one "
+                         f"table and {second.grades[knee]} in the other")
     return first, second
 
 
 def common_to_all(tables: list[Predictions]) -> list[Predictions]:
-    """Each table's predictions of the knees that all of them share, in the order of the first.
+    """All tables, reduced to the files that all share, in the order of the first.
 
     Raises:
-        InputError: as `common_knees` does.
+        InputError: no file in common, or different true grades of a knee.
     """
     shared = tables[0]
     for table in tables[1:]:
@@ -138,10 +139,10 @@ def common_to_all(tables: list[Predictions]) -> list[Predictions]:
 
 
 def write_predictions(predictions: Predictions, chosen: str, path: str | os.PathLike) -> None:
-    """Write one row a knee, whole or not at all.
+    """Write a `predictions.csv` with one row per knee. The file appears whole or not at all.
 
     The columns are `file`, `subject`, `grade`, `<output>_p0` to `<output>_p4` for every output,
-    and `prediction`, the grade by the output `chosen`.
+    and `prediction`, the grade predicted by the output `chosen`.
     """
     columns = {
         "file": predictions.files, "subject": predictions.subjects, "grade": predictions.grades
@@ -153,7 +154,7 @@ def write_predictions(predictions: Predictions, chosen: str, path: str | os.Path
 
 
 def write_table_of_predictions(table: pd.DataFrame, path: str | os.PathLike) -> None:
-    """Write the cells of a `predictions.csv`, whole or not at all."""
+    """Write the cells of a `predictions.csv`. The file appears whole or not at all."""
     names = {name: table[name].map(escaped) for name in NAMES if name in table}
     with written_whole(path) as beside:
         table.assign(**names).to_csv(beside, index=False, errors=ANY_NAME)
@@ -163,17 +164,17 @@ def read_predictions(path: str | os.PathLike) -> Predictions:
     """Read and check a `predictions.csv`.
 
     Raises:
-        InputError: no such file, columns missing, no rows, a knee twice, grades outside 0-4,
-            probabilities that are no numbers, outside 0-1, or that do not sum to one.
+        InputError: no such file, a missing column, no rows, a duplicate knee, a grade outside 0-4,
+            or probabilities that are not numbers, lie outside 0-1, or do not sum to one.
     """
     path = Path(path)
     table = read_table_of_predictions(path)
     outputs = _outputs(table, path)
     if table.empty:
-        raise InputError(f"{path}: it holds no knee")
+        raise InputError(f"{path}: has no rows")
     twice = np.flatnonzero(table["file"].duplicated())
     if len(twice):
-        raise InputError(f"{path}, line {twice[0] + 2}: {table['file'][twice[0]]} was there before")
+        raise InputError(f"{path}, line {twice[0] + 2}: duplicate file {table['file'][twice[0]]}")
     grades = _numbers(table["grade"], path)
     _refuse(~np.isin(grades, GRADES), path, "grade", table["grade"], "a grade from 0 to 4")
     files = table["file"].tolist()
@@ -187,35 +188,35 @@ def read_predictions(path: str | os.PathLike) -> Predictions:
 
 
 def read_table_of_predictions(path: Path) -> pd.DataFrame:
-    """The cells of a `predictions.csv` as text, whatever bytes a file's name holds.
+    """The cells of a `predictions.csv` as text. File names may contain any bytes.
 
     Raises:
-        InputError: no such file, or no table.
+        InputError: no such file, or not a table.
     """
     try:
         table = pd.read_csv(
             path,
-            dtype=object,  # as text; pandas' own kind of text holds UTF-8 alone
+            dtype=object,  # the string type of pandas only holds UTF-8
             keep_default_na=False,
             encoding_errors=ANY_NAME,
             engine="python",
         ).fillna("")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
+    except (OSError, ValueError) as error:  # errors of pandas are ValueErrors
         raise InputError(f"{path}: not a table of predictions ({error})") from None
     return table.assign(**{name: table[name].map(unescaped) for name in NAMES if name in table})
 
 
 def _outputs(table: pd.DataFrame, path: Path) -> list[str]:
-    """Names of the outputs a table has probabilities of; InputError where a column is missing."""
+    """Names of the outputs in a table; raises InputError if a column is missing."""
     names = [re.fullmatch(r"(.+)_p\d", str(column)) for column in table.columns]
     outputs = list(dict.fromkeys(name[1] for name in names if name))
     wanted = ["file", "grade"]
     wanted += [f"{name}_p{grade}" for name in outputs or ["<output>"] for grade in GRADES]
     missing = [column for column in wanted if column not in table]
     if missing:
-        raise InputError(f"{path}: it lacks the columns {', '.join(missing)}")
+        raise InputError(f"{path}: missing columns {', '.join(missing)}")
     return outputs
 
 
@@ -234,12 +235,12 @@ def _probabilities(table: pd.DataFrame, output: str, path: Path) -> np.ndarray:
 def _numbers(column: pd.Series, path: Path) -> np.ndarray:
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
     _refuse(~np.isfinite(numbers), path, column.name, column, "a number")
-    return column.astype(np.float64).to_numpy()  # exact, which to_numeric does not promise
+    return column.astype(np.float64).to_numpy()  # to_numeric may round
 
 
 def _refuse(wrong: np.ndarray, path: Path, column: str, values, expected: str) -> None:
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        more = f" (and {wrong.sum() - 1} lines more)" if wrong.sum() > 1 else ""
+        more = f" (and {wrong.sum() - 1} more lines)" if wrong.sum() > 1 else ""
         raise InputError(f"{path}, line {row + 2}, {column}: expected {expected}. "
                          f"Received: {values[row] or 'nothing'}{more}")

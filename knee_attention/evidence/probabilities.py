@@ -1,6 +1,6 @@
-"""Probabilities of grades: averaged over outputs, calibrated by a temperature, or made of a grade.
+"""Probabilities of grades: the ensemble of outputs, temperature scaling, and regression outputs.
 
-Needs NumPy alone, because grading a film needs no scikit-learn.
+The module needs only NumPy, because grading works without scikit-learn.
 """
 
 from collections.abc import Mapping
@@ -15,22 +15,24 @@ from knee_attention.kl import GRADES, REGRESSION
 T = TypeVar("T")
 
 LEAST_TEMPERATURE, LARGEST_TEMPERATURE = 0.1, 10.0
-"""`best_temperature` searches between these."""
+"""Search interval of `best_temperature`."""
 
 ROUNDING = 1e-2
-"""How far a row of probabilities may sum from one: float16 rounds each of the five."""
+"""Largest difference between a row's sum and one; float16 rounds each of the five values."""
 
 
 def classifying(outputs: Mapping[str, T]) -> dict[str, T]:
-    """The outputs that are probabilities: all but a regression."""
+    """The outputs that are probabilities: all except a regression."""
     return {name: values for name, values in outputs.items() if name != REGRESSION}
 
 
 def ensemble(probabilities: list[np.ndarray]) -> np.ndarray:
-    """Average outputs before the softmax (section 4, the authors' future work).
+    """Probabilities of an ensemble: outputs averaged before the softmax.
+
+    The paper's section 4 names ensembles as future work.
 
     Args:
-        probabilities: arrays `(n, 5)`, one an output.
+        probabilities: one array `(n, 5)` per output.
 
     Returns:
         `(n, 5)` probabilities.
@@ -42,8 +44,9 @@ def ensemble(probabilities: list[np.ndarray]) -> np.ndarray:
 
 
 def before_softmax(probabilities: np.ndarray) -> np.ndarray:
-    """Values `(n, 5)` of which `softmax` makes these probabilities: their logarithms, which are the
-    network's own up to a constant a row.
+    """Logits `(n, 5)`: the logarithms of the probabilities.
+
+    They equal the network's logits up to a constant per row.
 
     Raises:
         InputError: a probability is not finite.
@@ -53,16 +56,18 @@ def before_softmax(probabilities: np.ndarray) -> np.ndarray:
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
-    """Probabilities `(n, 5)` of such values."""
+    """Softmax of logits `(n, 5)` over the last axis."""
     scores = np.exp(scores - scores.max(axis=1, keepdims=True))
     return scores / scores.sum(axis=1, keepdims=True)
 
 
 def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Probabilities whose values before the softmax are divided by a temperature (Guo et al., "On
-    Calibration of Modern Neural Networks", ICML 2017, section 4.2).
+    """Probabilities after temperature scaling: the logits are divided by the temperature.
 
-    Above 1 they become less certain, below 1 more; the most probable grade stays the same.
+    Temperatures above 1 lower the confidence, those below 1 raise it. The most probable grade
+    stays the same.
+
+    Reference: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 4.2.
 
     Args:
         probabilities: `(n, 5)`, rows summing to one.
@@ -82,7 +87,7 @@ def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def best_temperature(grades: np.ndarray, probabilities: np.ndarray) -> float:
-    """The temperature of the lowest cross-entropy; to be asked on the validation split.
+    """The temperature with the lowest cross-entropy. Call it on the validation split.
 
     Args:
         grades: `(n,)` true grades 0-4.
@@ -101,31 +106,31 @@ def best_temperature(grades: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def as_probabilities(values: np.ndarray) -> np.ndarray:
-    """An output's values as probabilities of the grades.
+    """Probabilities of the grades for an output that classifies or regresses.
 
-    A grade between two whole ones is shared between these two, so that the most probable grade is
-    the rounded one and the expected grade the value itself; outside of 0 to 4 it is the nearest of
-    them. Such probabilities say nothing about certainty.
+    A regressed grade between two integers is interpolated between them: the most probable grade is
+    the rounded value, and the expected grade is the value itself. Values outside 0-4 are clipped.
+    These probabilities do not express confidence.
 
     Args:
-        values: `(n, 5)` probabilities, which stay as they are, or `(n, 1)` grades.
+        values: `(n, 5)` probabilities, returned unchanged, or `(n, 1)` grades.
 
     Returns:
         `(n, 5)` float64, rows summing to one.
 
     Raises:
-        InputError: values of another shape, values that are not finite, or probabilities that do
-            not sum to one.
+        InputError: another shape, values that are not finite, or probabilities that are negative
+            or do not sum to one.
     """
     if values.ndim != 2 or values.shape[1] not in (1, len(GRADES)):
-        raise InputError("expected five probabilities or one grade a knee. Received: values of "
-                         f"shape {values.shape}")
+        raise InputError("expected five probabilities or one grade per knee. Received: shape "
+                         f"{values.shape}")
     values = values.astype(np.float64)
     refuse_not_finite(values, "an output of the model")
     if values.shape[1] == len(GRADES):
         if (values < 0).any() or (abs(values.sum(axis=1) - 1) > ROUNDING).any():
-            raise InputError("an output of the model gives no probabilities: they do not sum to "
-                             "one, or are negative")
+            raise InputError("an output of the model does not return probabilities: its values are "
+                             "negative or do not sum to one")
         return values
     grades = np.clip(values, GRADES[0], GRADES[-1])
     return np.maximum(0, 1 - abs(grades - np.array(GRADES)))

@@ -1,4 +1,4 @@
-"""Results as lines for the screen."""
+"""Results as text for the terminal."""
 
 from knee_attention.evidence.paper import TABLES_SOURCE, paper_accuracies
 
@@ -18,10 +18,10 @@ GAP = "  "
 
 
 def metrics_table(rows: dict[str, dict]) -> str:
-    """One line a model's output: the main metrics with their 95% intervals.
+    """A text table of the main metrics with their 95% intervals.
 
     Args:
-        rows: `{label: metrics}`, metrics with their `intervals` as `split_results` gives them.
+        rows: `{label: metrics}`, one per line; metrics as `split_results` returns them.
     """
     return _aligned(
         {"output": list(INTERVALS_OF.values())}
@@ -33,10 +33,10 @@ def metrics_table(rows: dict[str, dict]) -> str:
 
 
 def difference_table(pairs: dict[str, dict]) -> str:
-    """One line a pair of models: the differences between them with their 95% intervals.
+    """A text table of differences between models with their 95% intervals.
 
     Args:
-        pairs: `{label: differences}` as `paired_differences` gives them.
+        pairs: `{label: differences}`, one per line; as `paired_differences` returns them.
     """
     nothing = {"difference": None, "interval": None}
     lines = {"difference": list(INTERVALS_OF.values())}
@@ -58,10 +58,10 @@ def _aligned(lines: dict[str, list[str]]) -> str:
 
 
 def attention_table(rows: dict[str, dict]) -> str:
-    """One line a branch: how its attention lies to the joint, beside what a uniform mask reaches.
+    """A text table of localisation scores, with the scores of a uniform mask.
 
     Args:
-        rows: `{label: scores}` as `localisation` gives them.
+        rows: `{label: scores}`, one branch per line; as `localisation` returns them.
     """
     lines = {"attention": ["on / off the joint", "share on the joint", "highest on the joint"]}
     for label, scores in rows.items():
@@ -74,7 +74,7 @@ def attention_table(rows: dict[str, dict]) -> str:
 
 
 def with_interval(value: float | None, interval: list[float] | None, sign: str = "") -> str:
-    """`0.643 [0.620, 0.665]`; without an interval the value alone, `undefined` without a value."""
+    """Text such as `0.643 [0.620, 0.665]`; `0.643` without an interval; `undefined` for None."""
     if value is None:
         return "undefined"
     if interval is None:
@@ -84,7 +84,7 @@ def with_interval(value: float | None, interval: list[float] | None, sign: str =
 
 
 def results_table(results: dict) -> str:
-    """The results of a run as text for the screen, the paper's accuracy beside ours.
+    """The results of a run as a text table, with the paper's accuracy.
 
     Args:
         results: the content of `results.json`.

@@ -66,7 +66,7 @@ def test_every_branch_is_scored_on_the_knees_that_have_a_mask(
     assert results["localisation"] == kept["exact"]
     page = tmp_path / "report.html"
     main(["report", str(trained), "-o", str(page)])
-    assert "joints that experts drew" in page.read_text(encoding="utf-8")
+    assert "joints drawn by experts" in page.read_text(encoding="utf-8")
 
 
 def test_a_run_that_may_only_be_read_is_measured_all_the_same(

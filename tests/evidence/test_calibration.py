@@ -1,4 +1,4 @@
-"""Temperatures: of probabilities that are known to be too sure, or not sure enough."""
+"""Temperature scaling of probabilities that are over- or underconfident by a known factor."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from knee_attention.evidence.probabilities import best_temperature, tempered
 
 
 def true_and_said(sharpened):
-    """Grades drawn from probabilities, and these probabilities made more certain."""
+    """Grades drawn from probabilities, and the same probabilities made overconfident."""
     generator = np.random.default_rng(0)
     honest = generator.dirichlet(np.ones(5), 4000)
     grades = np.array([generator.choice(5, p=row) for row in honest])

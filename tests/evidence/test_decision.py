@@ -10,7 +10,7 @@ WEIGHED, CUTS = list(RULES)[1:]
 
 @pytest.fixture
 def shy_of_grade_1():
-    """Knees of 200 persons whose grade 1 is seldom the most probable one, and their persons."""
+    """Knees of 200 persons, seldom with grade 1 as the most probable grade; and their persons."""
     generator = np.random.default_rng(0)
     frequencies = np.array([0.5, 0.1, 0.2, 0.15, 0.05])
     grades = generator.choice(5, 400, p=frequencies)
@@ -40,7 +40,7 @@ def test_a_rule_brings_what_it_is_made_for_to_persons_it_has_not_seen(
 
 @pytest.mark.parametrize("rule", RULES)
 def test_nobody_s_own_grade_is_learnt_from(shy_of_grade_1, rule):
-    """Whatever the grades of the last persons are, it changes nothing of what is said of them."""
+    """The true grades of the last persons do not affect their own predictions."""
     grades, values, subjects = shy_of_grade_1
     order = np.argsort(np.array(subjects, int), kind="stable")
     first = said_of_others(RULES[rule], grades[order], values[order], subjects)

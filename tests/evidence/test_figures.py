@@ -9,7 +9,7 @@ from knee_attention.evidence.figures.pictures import captioned
 
 
 def inked(path):
-    """Share of the picture that is not white; fails if it is no picture."""
+    """Share of the picture that is not white; fails if the file is not a picture."""
     return (cv2.imread(str(path)) < 250).any(axis=2).mean()
 
 
@@ -85,7 +85,7 @@ def test_a_loss_that_was_no_number_does_not_stop_the_drawing(tmp_path):
 
 
 def test_a_caption_fits_below_a_narrow_picture():
-    """A knee without attention has one panel."""
+    """Without attention there is only the knee."""
     picture = captioned(np.zeros((320, 224), np.uint8), None, "right knee: KL 3 (P 0.58 by kl), syn"
                         "thetic model")  # fmt: skip
     drawn = np.flatnonzero(picture.max(axis=(0, 2)))

@@ -1,4 +1,4 @@
-"""NaN and infinity are never a grade, and enter no metric."""
+"""NaN and infinity are refused as predictions and in metrics."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ NOT_FINITE = "not a finite number"
 
 
 def uniform(value=0.2):
-    """Probabilities of four knees; the last one's of KL 0 is `value`."""
+    """Probabilities of four knees; the last knee has `value` for KL 0."""
     values = np.full((4, 5), 0.2)
     values[3, 0] = value
     return values

@@ -1,7 +1,8 @@
 """The paper's kappa of 0.63 at an accuracy of 64.3% cannot be an unweighted one (REPRODUCTION.md).
 
-Kappa is (po - pe) / (1 - pe): at a given accuracy po it is the higher the lower pe, the agreement
-by chance, which is the sum over the grades of (share in the truth) * (share in the predictions).
+Kappa is (po - pe) / (1 - pe), where po is the accuracy and pe the agreement by chance. For a given
+po, a lower pe gives a higher kappa. pe is the sum over the grades of (share in the truth) * (share
+in the predictions).
 """
 
 import itertools
@@ -13,7 +14,7 @@ from scipy.optimize import linprog, minimize
 from knee_attention.evidence.metrics import grade_metrics
 
 OAI = np.array([3435, 1589, 2353, 1222, 295])
-"""Knees of each grade, of the 4,447 persons of OAI's baseline with both knees graded."""
+"""Number of knees of each grade: the 4,447 persons with two graded knees in OAI's baseline."""
 
 SHARES = OAI / OAI.sum()
 ACCURACY, PAPER_KAPPA = 0.643, 0.63
@@ -24,7 +25,7 @@ def kappa(accuracy, chance):
 
 
 def predictions_like_the_truth(accuracy):
-    """Truth and predictions with OAI's margins: wrong knees take each other's grades in turn."""
+    """Truth and predictions with OAI's distribution: wrong knees exchange their grades."""
     grades = np.repeat(np.arange(5), OAI)
     wrong = np.random.default_rng(0).permutation(len(grades))[round(accuracy * len(grades)) :]
     wrong = wrong[np.argsort(grades[wrong], kind="stable")]
@@ -34,8 +35,10 @@ def predictions_like_the_truth(accuracy):
 
 
 def least_chance(shares, accuracy):
-    """The least agreement by chance of any 5x5 table with these shares in the truth: it is linear
-    in the table's cells."""
+    """The lowest agreement by chance of all 5x5 tables with these shares in the truth.
+
+    The agreement is linear in the cells of the table.
+    """
     cost = np.tile(shares, 5)  # cell (truth, predicted) adds shares[predicted]
     rows = np.kron(np.eye(5), np.ones(5))
     found = linprog(cost, A_eq=[*rows, np.eye(5).ravel()], b_eq=[*shares, accuracy])
@@ -64,7 +67,7 @@ def test_no_predictions_on_oai_s_grades_reach_more_than_0_58():
 
 
 def test_no_five_grades_of_any_distribution_reach_more_than_0_59():
-    """All mistakes are knees of one grade that are given another, and the rest is spread out."""
+    """The best case: all mistakes turn one grade into one other; right knees are spread out."""
     wrong = 1 - ACCURACY
     small = (ACCURACY - 1.5 * wrong) / 5
     right = np.array([small, small, *[small + wrong / 2] * 3])
@@ -72,8 +75,8 @@ def test_no_five_grades_of_any_distribution_reach_more_than_0_59():
     assert right.sum() == pytest.approx(ACCURACY)
     assert kappa(ACCURACY, chance) == pytest.approx(0.587, abs=0.001)
 
-    # The same by search: chance is bilinear in where mistakes come from and where they go, so its
-    # least value has them come from one grade and go to one, and is convex in the rest.
+    # The same by search. Chance is bilinear in the true and predicted grades of the mistakes, so at
+    # its minimum they have one true and one predicted grade; in the right knees it is convex.
     searched = min(
         minimize(
             lambda right, origin=origin, target=target: (right + wrong * origin)
@@ -88,7 +91,7 @@ def test_no_five_grades_of_any_distribution_reach_more_than_0_59():
 
 
 def test_weighted_kappas_have_room_for_0_63():
-    """Margins like the truth's and every mistake one grade off: the most a weighted one can be."""
+    """With OAI's distribution and all mistakes off by one grade, weighted kappas are highest."""
     distance = np.abs(np.subtract.outer(np.arange(5), np.arange(5)))
     linear, quadratic = (1 - (1 - ACCURACY) / (SHARES @ distance**power @ SHARES)
                          for power in (1, 2))  # fmt: skip

@@ -22,12 +22,13 @@ TRUTH = {
     "kappa_quadratic": 0.5625,  # 1 - 0.35 * 5 / 4
     "mean_absolute_error": 0.7,  # 0.35 * 2
 }
-"""What `persons` are drawn from: half of the persons are graded right at 0.9, half at 0.4; grades
-are uniform, and so are wrong predictions over the four other grades (mean distance 2, square 5)."""
+"""True values of the distribution of `persons`: half of the persons are graded right with
+probability 0.9, half with 0.4. Grades are uniform; wrong predictions are uniform over the other
+four grades (mean distance 2, mean square 5)."""
 
 
 def persons(count, generator):
-    """Grades, probabilities and subjects of persons whose two knees are alike in difficulty."""
+    """Grades, probabilities and subjects of persons whose two knees are equally difficult."""
     subjects = np.repeat(np.arange(count), 2)
     right = generator.random(2 * count) < generator.choice([0.4, 0.9], count)[subjects]
     grades = generator.integers(5, size=2 * count)
@@ -55,7 +56,7 @@ def test_the_interval_covers_the_truth_in_93_to_97_percent_of_500_sets():
 
 
 def test_drawing_knee_by_knee_would_be_too_sure():
-    """Knees of one person that are alike carry the information of one knee."""
+    """Two identical knees of one person carry the information of one knee."""
     grades, probabilities, subjects = persons(200, np.random.default_rng(0))
     alike = np.arange(0, 400, 2).repeat(2)
     grades, probabilities = grades[alike], probabilities[alike]
@@ -147,7 +148,7 @@ def test_differences_are_first_minus_second_on_the_knees_of_both():
 
 
 def test_pairing_makes_the_interval_narrower():
-    """Two models that differ in a few knees: the hard knees are hard for both."""
+    """Two models that differ in a few knees; difficult knees are difficult for both."""
     generator = np.random.default_rng(2)
     grades, probabilities, subjects = persons(100, generator)
     changed = probabilities.copy()
@@ -171,7 +172,7 @@ def test_runs_that_disagree_about_the_truth_are_refused():
     others = Predictions(
         knees.files, knees.subjects, (knees.grades + 1) % 5, knees.probabilities
     )
-    with pytest.raises(InputError, match="knee0 is of grade"):
+    with pytest.raises(InputError, match="knee0 has the true grade"):
         paired_differences(knees, "att0", others, "att0")
 
 
@@ -199,7 +200,7 @@ def test_what_trainings_differ_by_beyond_their_knees_makes_the_interval_wider():
 
 
 def test_trainings_that_are_equally_good_differ_by_no_more_than_their_knees_explain():
-    """Simulated as the module's text has it: the chance found is that which is there."""
+    """The simulation of the module's docstring: the estimated variance is the true one."""
     generator = np.random.default_rng(6)
     knees, weights = 800, draws([str(k) for k in range(800)], 300, seed=0)
     for own in (0, 0.03):

@@ -35,7 +35,7 @@ def test_a_uniform_mask_scores_its_own_references():
 
 
 def test_energy_and_pointing_game_of_masks_made_by_hand():
-    """The first mask peaks on the joint, the second, of equal energy there, beside it."""
+    """Both masks have the same energy on the joint; only the first has its maximum there."""
     joints = np.zeros((2, 4, 4), bool)
     joints[:, :2] = True
     masks = np.full((2, 4, 4), 0.1, np.float32)

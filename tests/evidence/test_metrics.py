@@ -75,9 +75,9 @@ def test_calibration_error_computed_by_hand():
 
 @pytest.mark.parametrize("bins", range(2, 10))
 def test_calibration_is_told_by_tenths_of_confidence(bins):
-    """A knee a little above each bin's lower end, wrong, and one a little below its upper end,
-    right, count against each other, and never those of two bins. The highest of five probabilities
-    is a fifth at least.
+    """A wrong and a right knee of one bin cancel; knees of two bins do not.
+
+    The lowest bin is 2, because the highest of five probabilities is at least 0.2.
     """
     edges = np.array([bins + 0.2, bins + 0.8]) / 10
     within = expected_calibration_error(
@@ -110,7 +110,7 @@ def test_what_is_undefined_is_none():
 
 
 def test_cross_entropy_survives_a_certain_mistake():
-    """Which costs as much as Keras makes it cost: -log of its epsilon."""
+    """The cost is the one of Keras: -log(epsilon)."""
     found = cross_entropy(np.array([1]), np.array([[1.0, 0, 0, 0, 0]]))
     assert found == pytest.approx(-np.log(1e-7))
 

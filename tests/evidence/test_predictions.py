@@ -83,11 +83,11 @@ def put(column, value, row=1):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda table: table.drop(columns="grade"), "lacks the columns grade"),
-        (lambda table: table.drop(columns="att1_p3"), "lacks the columns att1_p3"),
-        (lambda table: table[["file", "grade"]], "lacks the columns <output>_p0"),
-        (lambda table: table[:0], "holds no knee"),
-        (lambda table: table.iloc[[0, 1, 0]], "line 4: 0/1L.png was there before"),
+        (lambda table: table.drop(columns="grade"), "missing columns grade"),
+        (lambda table: table.drop(columns="att1_p3"), "missing columns att1_p3"),
+        (lambda table: table[["file", "grade"]], "missing columns <output>_p0"),
+        (lambda table: table[:0], "has no rows"),
+        (lambda table: table.iloc[[0, 1, 0]], "line 4: duplicate file 0/1L.png"),
         (put("grade", 5), "line 3, grade: expected a grade from 0 to 4. Received: 5"),
         (put("grade", -1), "line 3, grade: expected a grade"),
         (put("grade", 1.5), "line 3, grade: expected a grade"),

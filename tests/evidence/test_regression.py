@@ -1,4 +1,4 @@
-"""A regression's grades as probabilities, and that no ensemble takes them for such."""
+"""Regressed grades as probabilities; ensembles leave them out."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The page over finished runs: what it says, and that nothing in it leads outside."""
+"""The report page: its content, and that it is self-contained."""
 
 import dataclasses
 import re
@@ -22,13 +22,13 @@ UNIFORM = {"energy_inside_uniform": 0.1, "pointing_game_uniform": 0.1}
 
 
 def sure_of(grades, confidence=0.9):
-    """Probabilities of a model that says these grades."""
+    """Probabilities of a model that predicts these grades."""
     others = (1 - confidence) / 4
     return np.where(np.eye(5)[grades] == 1, confidence, others)
 
 
 def made_run(label="vgg16_att0", said=None, prefix="test/", **settings):
-    """A run on real knees that says the grades `said` (by default the true ones)."""
+    """A run on real knees that predicts the grades `said`, by default the true ones."""
     said = {"att0": GRADES} if said is None else said
     experiment = {
         "name": label, "backbone": "vgg16", "branches": ["att0"], "fusion": "single",
@@ -55,7 +55,7 @@ def with_results(run, **results):
 
 
 class Page(HTMLParser):
-    """A page as read back: its tags, the addresses it names, its text, its tables."""
+    """A parsed page: its tags, its addresses, its text and its tables."""
 
     def __init__(self, html):
         super().__init__()
@@ -143,12 +143,12 @@ def test_a_difference_is_said_in_words():
     assert "also right (att0), 60 common knees of 30 persons: accuracy differs by +0.000" in (
         page.text
     )
-    assert "No interval excludes zero: these knees do not tell the two apart." in page.text
+    assert "No interval excludes zero: these knees show no difference." in page.text
     assert "Differences" not in page_of(right).text
 
 
 def test_a_copied_run_is_called_a_copy():
-    said = "Both hold the same training: one is a copy of the other."
+    said = "Both contain the same training: one is a copy of the other."
     run = made_run("run")
     assert said in page_of(run, made_run("copy")).text
     other_seed = dataclasses.replace(run, label="again", experiment=run.experiment | {"seed": 1})
@@ -160,12 +160,12 @@ def test_a_copied_run_is_called_a_copy():
     ("first", "second", "reason"),
     [
         ({}, {"prefix": "validation/"}, "no knee in common"),
-        ({}, {"data": None}, "one graded synthetic phantoms, the other did not"),
+        ({}, {"data": None}, "only one of them graded synthetic phantoms"),
         ({"data": None}, {"data": None, "seed": 7}, "drawn from the seeds 0 and 7"),
     ],
 )
 def test_what_cannot_be_compared_is_one_sentence_of_a_whole_page(first, second, reason):
-    """Phantoms of another seed bear the same names: they must not be taken for the same knees."""
+    """Phantoms of different seeds have the same file names but are different knees."""
     page = page_of(made_run("one", **first), made_run("other", **second))
     sentences = [words for words in page.words if "cannot be compared" in words]
     assert len(sentences) == 1 and reason in sentences[0]
@@ -206,16 +206,16 @@ def test_a_branch_is_compared_with_the_same_trained_alone():
     page = page_of(both, alone, made_run("real"))
     compared = [words for words in page.words if words.startswith("att0 of vgg16:")]
     assert compared == [
-        "att0 of vgg16: with att1 by multi-loss (vgg16_multiloss) its attention is 2.25 times as "
-        "high on the joint as off it, trained alone (vgg16_att0) 1.50 times; 34.0% and 20.0% of it "
-        "lie on the joint (uniform 10.0%). This is the comparison of the paper's figure 3, as a "
-        "number."
+        "att0 of vgg16: trained with att1 by multi-loss (vgg16_multiloss), its attention is 2.25 "
+        "times as high on the joint as off it; trained alone (vgg16_att0), 1.50 times. 34.0% and "
+        "20.0% of it lie on the joint (uniform 10.0%). The paper's figure 3 shows this comparison "
+        "in pictures."
     ]
     assert ["vgg16_multiloss ", "att1 ", "0.600 ", "0.300 ", "3.00 uniform 1.00 ",
             "40.0% uniform 10.0% ", "50.0% uniform 10.0% "] in page.rows  # fmt: skip
-    assert "real: where the joint lies in these knees is not known" in page.text
+    assert "real: not measured, because the position of the joint is unknown." in page.text
     elsewhere = with_results(alone, backbone="resnet50")
-    assert "comparison of the paper's figure 3" not in page_of(both, elsewhere).text
+    assert "The paper's figure 3" not in page_of(both, elsewhere).text
 
 
 def test_the_worst_mistakes_are_those_with_the_highest_loss():
@@ -223,7 +223,7 @@ def test_the_worst_mistakes_are_those_with_the_highest_loss():
     probabilities = np.array([
         [0.1, 0.6, 0.1, 0.1, 0.1],
         [0.9, 0.04, 0.02, 0.02, 0.02],
-        [0.3, 0.1, 0.4, 0.1, 0.1],  # the most probable grade is the true one: no mistake
+        [0.3, 0.1, 0.4, 0.1, 0.1],  # the most probable grade is the true one
         [0.05, 0.8, 0.05, 0.05, 0.05],
     ])  # fmt: skip
     predictions = Predictions(list("abcd"), list("abcd"), grades, {"att0": probabilities})
@@ -268,8 +268,8 @@ def test_settings_that_differ_and_the_command_to_repeat():
     assert ["seed ", "0 ", "3 "] in page.rows
     assert ["image size ", "320, 224 ", "96, 64 "] in page.rows
     assert not [row for row in page.rows if row[0] == "fusion "]
-    assert re.search(r"The same in all: .*fusion single", page.text)
+    assert re.search(r"Equal in all runs: .*fusion single", page.text)
     assert ["device ", "a CPU "] in page.rows and ["training ", "1.5 min "] in page.rows
     assert "python run_vgg16_att0.py --output 'my runs/one'" in page.text
-    assert "Command of other Not known: the run has no environment.json." in page.text
+    assert "Command of other Unknown: the run has no environment.json." in page.text
     assert "do not differ in any setting" in page_of(one, made_run("two")).text

@@ -1,1 +1,1 @@
-"""Figures of numbers (Matplotlib) and pictures of knees (OpenCV)."""
+"""Plots (Matplotlib) and pictures of knees (OpenCV)."""

@@ -1,6 +1,6 @@
-"""Figures of numbers: curves, counts and calibration; those of knees are in `panels`.
+"""Plots of learning curves, confusion matrices, calibration and grade distributions.
 
-They are made without pyplot, so nothing here needs a screen or is global.
+They do not use pyplot, so they need no display and no global state.
 """
 
 import textwrap
@@ -14,7 +14,7 @@ from knee_attention.evidence.metrics import CALIBRATION_BINS, expected_calibrati
 from knee_attention.files import written_whole
 from knee_attention.kl import GRADES
 
-# Okabe and Ito's colour-blind safe palette, in an order that also differs in grey.
+# The colour-blind safe palette of Okabe and Ito, ordered so that neighbours also differ in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 MARKERS = ("o", "s", "^", "D")
 HATCHES = ("", "////", "....", "xx")
@@ -23,14 +23,14 @@ HATCHES = ("", "////", "....", "xx")
 def learning_curves(
     history: list[dict], outputs: list[str], title: str, path: Path, pdf: bool = False
 ) -> None:
-    """Loss and accuracy of every output over the epochs, as in the paper's figures 4 to 8.
+    """Plot loss and accuracy of every output over the epochs (paper, figures 4 to 8).
 
     Args:
-        history: one dict an epoch, as `training.train` returns them.
+        history: one dict per epoch, as `training.train` returns them.
         outputs: names of the model's outputs.
-        title: run, data and whether they are synthetic.
+        title: title of the figure: run, data, and whether they are synthetic.
         path: the PNG file.
-        pdf: also write it as PDF, beside the PNG.
+        pdf: also write a PDF next to the PNG.
     """
     figure = Figure(figsize=(9, 4.2), layout="constrained")
     entitle(figure, title)
@@ -54,15 +54,15 @@ def learning_curves(
     panels[1].set_ylim(0, 1)
     lines = panels[1].get_legend_handles_labels()
     figure.legend(*lines, fontsize="small", frameon=False, loc="outside lower center",
-                  ncols=len(outputs) + 1)  # a column an output
+                  ncols=len(outputs) + 1)  # one column per output
     save(figure, path, pdf)
 
 
 def several_learning_curves(histories: dict[str, list[dict]], path: Path) -> None:
-    """Loss and accuracy of several networks over the epochs, a column each (paper, figures 4 to 8).
+    """Plot loss and accuracy of several networks, one column each (paper, figures 4 to 8).
 
     Args:
-        histories: title -> one dict an epoch, as `training.train` returns them.
+        histories: `{title: history}`, with histories as `training.train` returns them.
         path: the PNG file.
     """
     figure = Figure(figsize=(2.9 * len(histories), 4.6), layout="constrained")
@@ -89,13 +89,13 @@ def several_learning_curves(histories: dict[str, list[dict]], path: Path) -> Non
 def confusion_matrix(
     confusion: list[list[int]], title: str, path: Path, pdf: bool = False
 ) -> None:
-    """Counts of true against predicted grades, shaded by the share of the true grade.
+    """Plot a confusion matrix, shaded by the share of each true grade.
 
     Args:
-        confusion: 5x5, rows: true grade.
-        title: run, output, data and whether they are synthetic.
+        confusion: 5x5 counts, rows: true grade.
+        title: title of the figure: run, output, data, and whether they are synthetic.
         path: the PNG file.
-        pdf: also write it as PDF, beside the PNG.
+        pdf: also write a PDF next to the PNG.
     """
     counts = np.array(confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -115,14 +115,14 @@ def confusion_matrix(
 def reliability_diagram(
     grades: np.ndarray, probabilities: np.ndarray, title: str, path: Path, pdf: bool = False
 ) -> None:
-    """How often a model is right against how sure it is, in ten bins of its highest probability.
+    """Plot accuracy against confidence in ten bins of the highest probability.
 
     Args:
         grades: `(n,)` true grades.
         probabilities: `(n, 5)`.
-        title: run, output, data and whether they are synthetic.
+        title: title of the figure: run, output, data, and whether they are synthetic.
         path: the PNG file.
-        pdf: also write it as PDF, beside the PNG.
+        pdf: also write a PDF next to the PNG.
     """
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == grades
@@ -137,12 +137,12 @@ def reliability_diagram(
     figure = Figure(figsize=(4.8, 4.9), layout="constrained")
     entitle(figure, title)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    above.plot([0, 1], [0, 1], "--", color="0.5", linewidth=1, label="as right as it says")
+    above.plot([0, 1], [0, 1], "--", color="0.5", linewidth=1, label="perfect calibration")
     above.bar(edges[:-1][filled], accuracy, 1 / CALIBRATION_BINS, align="edge",
-              color="#9CC9E5", edgecolor="white", label="right, share of the bin")
+              color="#9CC9E5", edgecolor="white", label="accuracy of the bin")
     above.plot(stated, accuracy, "D", color=COLOURS[1], markersize=4.5, clip_on=False,
                label="at the bin's mean probability")
-    above.set(xlim=(0, 1), ylim=(0, 1), ylabel="share of knees graded right")
+    above.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy")
     error = expected_calibration_error(grades, probabilities)
     above.set_title(f"expected calibration error {error:.3f}", fontsize=9)
     bars = below.bar(edges[:-1], counts, 1 / CALIBRATION_BINS, align="edge", color="0.75",
@@ -157,10 +157,10 @@ def reliability_diagram(
 
 
 def grade_distribution(counts: dict[str, list[int]], path: Path) -> None:
-    """How the knees of every split are distributed over the grades.
+    """Plot the distribution of grades in every split.
 
     Args:
-        counts: split -> number of knees of each grade, from 0.
+        counts: `{split: number of knees of each grade, from 0}`.
         path: the PNG file.
     """
     figure = Figure(figsize=(7, 4), layout="constrained")
@@ -185,15 +185,15 @@ def _plain(axes: Axes) -> None:
 
 
 def entitle(figure: Figure, title: str) -> None:
-    """Give a figure its title, in as many lines as its width asks for."""
+    """Set the title of a figure, wrapped to its width."""
     letters = int(figure.get_figwidth() * 12)
-    text = title.encode("utf-8", "replace").decode()  # a folder's name may be no text
+    text = title.encode("utf-8", "replace").decode()  # a folder's name may not be valid UTF-8
     lines = [part for line in text.splitlines() for part in textwrap.wrap(line, letters)]
     figure.suptitle("\n".join(lines), fontsize=10, parse_math=False)
 
 
 def save(figure: Figure, path: Path, pdf: bool = False) -> None:
-    """Write a figure as PNG and, where asked for, beside it as PDF, whole or not at all."""
+    """Write a figure as PNG and optionally as PDF. Files appear whole or not at all."""
     path = Path(path)
     targets = [path, path.with_suffix(".pdf")] if pdf else [path]
     for target in targets:

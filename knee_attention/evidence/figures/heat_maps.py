@@ -1,4 +1,4 @@
-"""Measures over a grid of two weights, as colours and numbers."""
+"""Heat maps of metrics over a grid of two loss weights."""
 
 from pathlib import Path
 
@@ -21,22 +21,22 @@ def heat_maps(
     path: Path,
     pdf: bool = False,
 ) -> None:
-    """Draw a heat map of each measure, yellow where it is best.
+    """Plot a heat map of each metric. Yellow is best.
 
     Args:
-        grids: `{measure: values}`, rows `w1` from the highest, columns `w0`; NaN where nothing is
-            known. Measures whose name ends in `loss` are the better the lower.
-        marked: `w0` and `w1` of the paper's cell, which gets a dashed frame; the best ones get a
-            whole one.
-        title: experiment, data and split.
+        grids: `{metric: values}`; rows are `w1` from the highest, columns are `w0`. Missing values
+            are NaN. For metrics whose name ends in `loss`, lower is better.
+        marked: `w0` and `w1` of the paper, drawn with a dashed frame. The best cells have a solid
+            frame.
+        title: title of the figure: experiment, data and split.
         path: the PNG file.
-        pdf: also write it as PDF, beside the PNG.
+        pdf: also write a PDF next to the PNG.
     """
     columns = min(COLUMNS, len(grids))
     rows = -(-len(grids) // columns)
     figure = Figure(figsize=(4.2 * columns, 3.9 * rows + 0.4), layout="constrained")
     w0, w1 = marked
-    entitle(figure, f"{title}\nwhole frame: the best; dashed: the paper's w0 {w0:g}, w1 {w1:g}")
+    entitle(figure, f"{title}\nsolid frame: best; dashed: the paper's w0 {w0:g}, w1 {w1:g}")
     panels = np.ravel(figure.subplots(rows, columns, squeeze=False))
     for axes, (measure, grid) in zip(panels, grids.items(), strict=False):
         _heat_map(axes, measure, grid, marked)

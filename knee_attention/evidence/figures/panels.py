@@ -1,4 +1,4 @@
-"""Pictures of knees in rows: their attention masks, and their augmentations."""
+"""Figures of knees: their attention masks, and their augmentations."""
 
 from pathlib import Path
 
@@ -26,22 +26,21 @@ def mask_panels(
     pdf: bool = False,
     joints: list[np.ndarray] | None = None,
 ) -> None:
-    """A row a knee, as in the paper's figures 3 to 8: the knee, each branch's mask, alone at its
-    own resolution and laid over the knee, and the probabilities of the grades.
+    """Plot one row per knee: the knee, the masks and the probabilities (paper, figures 3 to 8).
 
-    Every mask is coloured from its lowest to its highest value, which are written above it; where
-    the joint is known, it is outlined, and how much more attention lies on it than off it is
-    written there as well.
+    Each branch's mask is shown twice: at its own resolution, and as an overlay on the knee. Colours
+    span the lowest to the highest value of the mask; both are printed above it. A known joint is
+    outlined, and the ratio of the attention on and off the joint is printed too.
 
     Args:
         images: `(n, height, width)` uint8.
         masks: `{branch: (n, height, width)}` in 0-1.
         grades: `(n,)` true grades.
         probabilities: `(n, 5)` of the chosen output.
-        title: run, data and whether they are synthetic.
+        title: title of the figure: run, data, and whether they are synthetic.
         path: the PNG file.
-        pdf: also write it as PDF, beside the PNG.
-        joints: each knee's joint, `(height, width)` bool at any size, where they are known.
+        pdf: also write a PDF next to the PNG.
+        joints: joint of each knee, `(height, width)` bool at any size; None if unknown.
     """
     count, height, width = images.shape
     names = ["knee", *(name for branch in masks for name in (branch, f"{branch} over knee"))]
@@ -79,21 +78,21 @@ def augmentation_panels(
     images: np.ndarray, views: np.ndarray, grades: np.ndarray, title: str, path: Path,
     pdf: bool = False,
 ) -> None:
-    """A row a knee: the knee, and beside it how different epochs of a training show it.
+    """Plot one row per knee: the knee, and its augmentation in several epochs.
 
     Args:
         images: `(n, height, width)` uint8.
-        views: `(n, epochs, height, width)` uint8, the same knees augmented.
+        views: `(n, epochs, height, width)` uint8, the augmented knees.
         grades: `(n,)` true grades.
-        title: run and data.
+        title: title of the figure: run and data.
         path: the PNG file.
-        pdf: also write it as PDF, beside the PNG.
+        pdf: also write a PDF next to the PNG.
     """
     count, epochs, height, width = views.shape
     shown = np.concatenate([images[:, np.newaxis], views], axis=1)
     gap = max(1, width // 20)
     cells = np.pad(shown, ((0, 0), (0, 0), (0, gap), (0, gap)), constant_values=255)
-    montage = np.block([list(row) for row in cells])  # one picture: axes take long to lay out
+    montage = np.block([list(row) for row in cells])  # the layout of many axes is slow
     inches = 0.7 * PANEL
     size = (inches * (epochs + 1) + 0.5, count * inches * height / width + 0.8)
     figure = Figure(figsize=size, layout="constrained")

@@ -1,4 +1,4 @@
-"""Pictures of single knees, drawn with OpenCV alone because they must be quick."""
+"""Pictures of single knees and films, drawn with OpenCV, which is faster than Matplotlib."""
 
 from collections.abc import Sequence
 
@@ -6,33 +6,34 @@ import cv2
 import numpy as np
 
 HEIGHT = 480
-"""Of a knee in a picture, in pixels: small inputs are enlarged."""
+"""Height of a knee or film in a picture, in pixels."""
 
 BORDER, CAPTION = 8, 36
 
 FOUND, TRUE = (255, 209, 79), (90, 220, 90)
-"""Colours of boxes, blue, green, red."""
+"""Colours of found and true boxes: blue, green, red."""
 
 OPACITY = 0.55
-"""Of a mask that is laid over a film."""
+"""Opacity of a mask over a film."""
 
 
 def at_image_size(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A mask `(height, width)` enlarged to an image's height and width, bilinearly."""
+    """A mask, bilinearly resized to `size` (height, width)."""
     return cv2.resize(mask, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
 
 
 def mask_colours(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A mask in colour, dark where it is lowest and yellow where it is highest.
+    """A mask in colours: dark at its minimum, yellow at its maximum.
+
+    The colours span the range of this mask, so they are not comparable between knees.
 
     Args:
-        mask: `(h, w)` float, of any resolution; it is stretched from its lowest to its highest
-            value, so colours do not compare between knees.
+        mask: `(h, w)` float, of any resolution.
         size: height and width of the result.
 
     Returns:
-        `(height, width, 4)` uint8, blue, green, red, and the stretched mask, which is the alpha of
-        a picture that leaves a film bare where the mask is lowest.
+        `(height, width, 4)` uint8: blue, green, red, and alpha. Alpha is the mask, stretched to
+        0-255, so an overlay is transparent at the minimum.
     """
     enlarged = at_image_size(mask.astype(np.float32), size)
     spread = max(float(np.ptp(enlarged)), 1e-12)
@@ -41,7 +42,7 @@ def mask_colours(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """A mask laid over a film in the colours of `mask_colours`.
+    """A film with a mask as overlay, in the colours of `mask_colours`.
 
     Args:
         image: `(height, width)` uint8.
@@ -59,7 +60,7 @@ def film_with_boxes(
     film: np.ndarray, found: Sequence[Sequence[float]], true: Sequence[Sequence[float]] = (),
     caption: str = "",
 ) -> np.ndarray:
-    """A film with joint boxes drawn on it, and a line of text beneath if there is one.
+    """A film with joint boxes and an optional caption below.
 
     Args:
         film: `(height, width)` uint8, or `(height, width, 3)` in blue, green and red.
@@ -89,11 +90,11 @@ def film_with_boxes(
 
 
 def captioned(image: np.ndarray, mask: np.ndarray | None, caption: str) -> np.ndarray:
-    """A knee, beside it the same with a mask laid over it, and a line of text beneath.
+    """A knee, next to it the knee with its mask as overlay, and a caption below.
 
     Args:
         image: `(height, width)` uint8.
-        mask: `(h, w)` float, of any resolution; None for the knee alone.
+        mask: `(h, w)` float, of any resolution; None for only the knee.
         caption: ASCII text.
 
     Returns:

@@ -1,1 +1,1 @@
-"""The report: one HTML page over finished runs."""
+"""The report: one HTML page about finished runs."""

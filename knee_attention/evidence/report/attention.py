@@ -1,4 +1,4 @@
-"""The report's localisation: where every branch looks, and one branch in several runs."""
+"""The report's section on localisation: every branch, and the same branch in several runs."""
 
 from itertools import combinations
 
@@ -8,19 +8,19 @@ from knee_attention.evidence.report.numbers import why_other_knees
 from knee_attention.evidence.report.report_run import ReportedRun
 
 NOTE = (
-    "Means over the knees; small: what a mask that is the same everywhere would reach. Share on "
-    "the joint: of the mask's sum. Highest on the joint: the share of knees whose mask is highest "
-    "there (pointing game). No branch was told where the joint is."
+    "Means over the knees; in small print: the score of a uniform mask. Share on the joint: share "
+    "of the mask's sum. Highest on the joint: share of knees whose mask has its maximum there "
+    "(pointing game). Training does not use the position of the joint."
 )
 DRAWN_JOINTS = {
-    "exact": "attention on joints that experts drew",
-    "widened": "the same, the joint half a cell of each branch's grid wider",
+    "exact": "attention on joints drawn by experts",
+    "widened": "the same, with the joint widened by half a cell of each branch's grid",
 }
-"""What `expert_masks.json` of a run holds, and how it is called."""
+"""`{entry of a run's expert_masks.json: title of its table}`."""
 
 
 def attention_scores(runs: list[ReportedRun]) -> Markup:
-    """How every branch's attention lies to the joint, and one branch's in several runs."""
+    """Tables of the localisation scores of every branch, and comparisons between runs."""
     known = [run for run in runs if run.results.get("localisation")]
     parts = []
     if known:
@@ -37,7 +37,7 @@ def attention_scores(runs: list[ReportedRun]) -> Markup:
             f"{run.label}: {run.expert_masks['knees']} {run.expert_masks['split']} knees of "
             f"{run.expert_masks['data']}" for run in drawn
         )
-        parts.append(element("p", f"Joints that experts drew ({counts}).", class_="note"))
+        parts.append(element("p", f"Joints drawn by experts ({counts}).", class_="note"))
     missing = [
         run.label for run in runs
         if run.experiment["branches"] and not run.results.get("localisation")
@@ -45,19 +45,19 @@ def attention_scores(runs: list[ReportedRun]) -> Markup:
     ]  # fmt: skip
     if missing:
         parts.append(
-            element("p", f"{', '.join(missing)}: where the joint lies in these knees is not known, "
-                    "so the masks were not measured.")
+            element("p", f"{', '.join(missing)}: not measured, because the position of the joint "
+                    "is unknown.")
         )
     sentences = [element("li", sentence) for sentence in same_branches(known)]
     return join([*parts, element("ul", *sentences)] if sentences else parts)
 
 
 def scores_table(scored: list[tuple[str, dict]], title: str) -> Markup:
-    """A row a branch: how its attention lies to the joint.
+    """A table of localisation scores, one row per branch.
 
     Args:
-        scored: `(label of the run, {branch: scores as localisation gives them})`.
-        title: of the table.
+        scored: pairs of a run's label and `{branch: scores}`; as `localisation` returns them.
+        title: title of the table.
     """
     rows = [
         row(
@@ -82,7 +82,7 @@ def scores_table(scored: list[tuple[str, dict]], title: str) -> Markup:
 
 
 def same_branches(runs: list[ReportedRun]) -> list[str]:
-    """One sentence for each two runs that have a branch of the same backbone."""
+    """A sentence for each pair of runs with the same branch of the same backbone."""
     sentences = []
     for first, second in combinations(runs, 2):
         if first.results["backbone"] != second.results["backbone"]:
@@ -93,14 +93,14 @@ def same_branches(runs: list[ReportedRun]) -> list[str]:
                 continue
             sentence = (
                 f"{branch} of {first.results['backbone']}: {how_trained(first, branch)} "
-                f"({first.label}) its attention is {scores['inside_over_outside']:.2f} times as "
-                f"high on the joint as off it, {how_trained(second, branch)} ({second.label}) "
-                f"{others['inside_over_outside']:.2f} times; {scores['energy_inside']:.1%} and "
+                f"({first.label}), its attention is {scores['inside_over_outside']:.2f} times as "
+                f"high on the joint as off it; {how_trained(second, branch)} ({second.label}), "
+                f"{others['inside_over_outside']:.2f} times. {scores['energy_inside']:.1%} and "
                 f"{others['energy_inside']:.1%} of it lie on the joint "
                 f"(uniform {scores['energy_inside_uniform']:.1%})."
             )
             if {"single", "multi_loss"} == {run.experiment["fusion"] for run in (first, second)}:
-                sentence += " This is the comparison of the paper's figure 3, as a number."
+                sentence += " The paper's figure 3 shows this comparison in pictures."
             if why_other_knees(first, second):
                 sentence += " The two were measured on different knees."
             sentences.append(sentence)
@@ -108,13 +108,13 @@ def same_branches(runs: list[ReportedRun]) -> list[str]:
 
 
 def how_trained(run: ReportedRun, branch: str) -> str:
-    """Whether a branch was trained alone, or with which others and how."""
+    """Text about a branch: `trained alone`, or `trained with att1 by multi-loss`."""
     others = [name for name in run.experiment["branches"] if name != branch]
     if not others:
         return "trained alone"
-    return f"with {', '.join(others)} by {VARIANT_TITLES[run.results['variant']]}"
+    return f"trained with {', '.join(others)} by {VARIANT_TITLES[run.results['variant']]}"
 
 
 def against_uniform(value: str, uniform: str) -> Markup:
-    """A cell: a score, and beneath it that of a uniform mask."""
+    """A table cell: a score, and the score of a uniform mask below it."""
     return join([value, element("small", f"uniform {uniform}")])

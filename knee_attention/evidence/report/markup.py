@@ -1,25 +1,25 @@
-"""HTML out of Python values: whatever is not markup already is escaped."""
+"""Build HTML. Text that is not `Markup` is escaped."""
 
 import base64
 from collections.abc import Iterable
 from html import escape
 
 VOID = ("img", "link", "meta")
-"""Elements without an end."""
+"""Elements without an end tag."""
 
 
 class Markup(str):
-    """Text that is HTML. Any other text is escaped where it becomes a part of an element."""
+    """Text that is HTML and is not escaped again."""
 
 
 def element(tag: str, *children: str, **attributes) -> Markup:
     """An HTML element.
 
     Args:
-        tag: its name.
+        tag: name of the element.
         children: text or markup, in order.
-        attributes: by name; an underscore stands for a hyphen and at the end for nothing, as
-            `class_` must be written in Python. None leaves an attribute out.
+        attributes: HTML attributes. An underscore becomes a hyphen; one at the end (`class_`) is
+            removed. Attributes that are None are omitted.
     """
     named = "".join(
         f' {name.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
@@ -32,26 +32,26 @@ def element(tag: str, *children: str, **attributes) -> Markup:
 
 
 def join(children: Iterable[str]) -> Markup:
-    """Several pieces one after the other, text escaped."""
+    """Concatenate text and markup; text is escaped."""
     return Markup(
         "".join(child if isinstance(child, Markup) else escape(child) for child in children)
     )
 
 
 def row(name: str, *cells: str, **attributes) -> Markup:
-    """A row of a table, headed by its first cell."""
+    """A table row whose first cell is its header."""
     values = (element("td", cell) for cell in cells)
     return element("tr", element("th", name, scope="row"), *values, **attributes)
 
 
 def table(titles: Iterable[str], rows: Iterable[Markup], label: str, **attributes) -> Markup:
-    """A table that scrolls by itself where the page is too narrow for it.
+    """A table that scrolls horizontally on a narrow page.
 
     Args:
-        titles: one a column.
-        rows: as `row` makes them.
-        label: what it holds, for those who hear the page.
-        attributes: of the table.
+        titles: one per column.
+        rows: rows made by `row`.
+        label: description for screen readers.
+        attributes: HTML attributes of the table.
     """
     heads = (element("th", title, scope="col") for title in titles)
     whole = element(
@@ -64,11 +64,11 @@ def table(titles: Iterable[str], rows: Iterable[Markup], label: str, **attribute
 
 
 def picture(webp: bytes, text: str) -> Markup:
-    """An image inside the page.
+    """An image that is embedded in the page.
 
     Args:
-        webp: the file's content.
-        text: what it shows, for those who do not see it.
+        webp: content of a WebP file.
+        text: alternative text.
     """
     content = base64.b64encode(webp).decode("ascii")
     return element("img", src=f"data:image/webp;base64,{content}", alt=text)
@@ -80,15 +80,15 @@ def interval_mark(
     scale: tuple[float, float],
     reference: float | None = None,
 ) -> Markup:
-    """A number and its interval as a dot on a line, drawn to a scale that rows share.
+    """A small plot of a number (dot) and its interval (line).
 
-    It repeats the numbers beside it, so readers that speak the page pass over it.
+    Screen readers skip it, because a cell in the same row contains the numbers.
 
     Args:
         value: the number.
-        interval: its bounds; None for a dot alone.
-        scale: the numbers at the left and the right end.
-        reference: a number to compare with, as an upright stroke.
+        interval: its bounds; None for only the dot.
+        scale: the numbers at the left and right ends, equal in all rows.
+        reference: a number to compare with, drawn as a vertical line.
     """
 
     def place(number: float) -> float:

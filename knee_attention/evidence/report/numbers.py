@@ -1,4 +1,4 @@
-"""The report's numbers: the results of every run, and what differs between two."""
+"""The report's tables: the results of every run, and differences between runs."""
 
 from knee_attention.errors import InputError
 from knee_attention.evidence.intervals import paired_differences
@@ -18,14 +18,14 @@ COLUMNS = {
 }
 WITH_INTERVAL = [name for name in COLUMNS if name != "expected_calibration_error"]
 LEGEND = (
-    "Small figures: 95% intervals by bootstrap over persons. MAE: mean absolute error in grades. "
-    "AUC of OA: of radiographic osteoarthritis, KL 2 or more. ECE: expected calibration error, "
-    "which has no interval. MAE and ECE are the better the lower they are."
+    "Small print: 95% intervals by bootstrap over persons. MAE: mean absolute error in grades. "
+    "AUC of OA: AUC of radiographic osteoarthritis, KL 2 or more. ECE: expected calibration "
+    "error, which has no interval. Lower MAE and ECE are better."
 )
 
 
 def results_table(runs: list[ReportedRun]) -> Markup:
-    """Every run's outputs, the paper's accuracy beside ours."""
+    """A table of every run's outputs, with the paper's accuracy."""
     rows = []
     for run in runs:
         results = run.results
@@ -50,11 +50,11 @@ def results_table(runs: list[ReportedRun]) -> Markup:
     first, *others = COLUMNS.values()
     titles = ["run", "output", "accuracy, 0 to 1", first, "paper", *others]
     note = (
-        "Chosen: the output with the lowest validation loss, which stands for its run. Paper: its "
-        f"{TABLES_SOURCE}, the upright stroke beside ours. "
+        "Chosen: the output with the lowest validation loss, which represents the run. Paper: "
+        f"{TABLES_SOURCE}; the vertical line in the plot. "
     )
     if any(ENSEMBLE in run.outputs for run in runs):
-        note += "Ensemble: the outputs' mean before the softmax. "
+        note += "Ensemble: mean of the outputs before the softmax. "
     return join(
         [
             table(titles, rows, "results of every run and output", class_="numbers"),
@@ -64,7 +64,7 @@ def results_table(runs: list[ReportedRun]) -> Markup:
 
 
 def differences(runs: list[ReportedRun]) -> Markup:
-    """The first run against each other one, on the knees that both graded."""
+    """Differences between the first run and each of the others, on their common knees."""
     first, *others = runs
     pairs, sentences = {}, []
     for other in others:
@@ -87,9 +87,9 @@ def differences(runs: list[ReportedRun]) -> Markup:
             difference_table(first, pairs),
             element(
                 "p",
-                f"{first.label} minus each other run, chosen outputs, with 95% intervals: each "
-                "resample draws the same persons for both. Bold: the interval excludes zero. Of "
-                "many intervals, about one in twenty does so by chance alone.",
+                f"{first.label} minus each other run: chosen outputs, with 95% intervals. Each "
+                "resample draws the same persons for both runs. Bold: the interval excludes zero. "
+                "About one in twenty intervals excludes zero by chance.",
                 class_="note",
             ),
         ]
@@ -97,7 +97,12 @@ def differences(runs: list[ReportedRun]) -> Markup:
 
 
 def difference_table(first: ReportedRun, pairs: dict[str, dict]) -> Markup:
-    """One row a run that the first is compared with, as `paired_differences` gives them."""
+    """A table of differences from the first run, one row per other run.
+
+    Args:
+        first: the first run.
+        pairs: `{label of the other run: differences}`, as `paired_differences` returns them.
+    """
     accuracies = [pair["metrics"]["accuracy"] for pair in pairs.values()]
     bounds = [abs(bound) for value in accuracies if value for bound in value["interval"]]
     reach = max([*bounds, 0.01])
@@ -117,12 +122,12 @@ def difference_table(first: ReportedRun, pairs: dict[str, dict]) -> Markup:
 
 
 def in_words(first: ReportedRun, other: ReportedRun, pair: dict) -> str:
-    """A comparison as sentences: the accuracies, then which intervals exclude zero."""
+    """A comparison as text: the accuracy difference, then the intervals that exclude zero."""
     both = f"{first.label} ({first.chosen}) and {other.label} ({other.chosen})"
     on = f"{pair['knees']} common knees of {pair['subjects']} persons"
     measured = {name: pair["metrics"][name] for name in WITH_INTERVAL if pair["metrics"][name]}
     if not measured:
-        return f"{both}, {on}: one person alone gives no interval."
+        return f"{both}, {on}: a single person gives no interval."
     clear = [COLUMNS[name] for name, value in measured.items() if excludes_zero(value)]
     rest = [COLUMNS[name] for name, value in measured.items() if not excludes_zero(value)]
     value = measured["accuracy"]
@@ -130,28 +135,28 @@ def in_words(first: ReportedRun, other: ReportedRun, pair: dict) -> str:
     begin = (f"{both}, {on}: accuracy differs by {signed(value['difference'])}, 95% interval {low} "
              f"to {high}. ")
     if first.is_copy_of(other):
-        begin += "Both hold the same training: one is a copy of the other. "
+        begin += "Both contain the same training: one is a copy of the other. "
     if not clear:
-        return begin + "No interval excludes zero: these knees do not tell the two apart."
+        return begin + "No interval excludes zero: these knees show no difference."
     more = f" The interval includes zero for {', '.join(rest)}." if rest else ""
     return f"{begin}The interval excludes zero for {', '.join(clear)}.{more}"
 
 
 def why_other_knees(first: ReportedRun, other: ReportedRun) -> str | None:
-    """Why two runs cannot have the same knees, although files may share a name."""
+    """The reason why two runs have different knees, even if file names are equal; or None."""
     if first.synthetic != other.synthetic:
-        return "one graded synthetic phantoms, the other did not"
+        return "only one of them graded synthetic phantoms"
     seeds = [run.experiment["seed"] for run in (first, other)]
     if first.synthetic and seeds[0] != seeds[1]:
         return f"their phantoms were drawn from the seeds {seeds[0]} and {seeds[1]}"
     counts = [len(run.predictions) for run in (first, other)]
     if first.synthetic and counts[0] != counts[1]:
-        return f"sets of {counts[0]} and {counts[1]} phantoms hold different knees"
+        return f"sets of {counts[0]} and {counts[1]} phantoms contain different knees"
     return None
 
 
 def number(value: float | None, interval: list[float] | None = None) -> str:
-    """A cell: the number and beneath it its interval."""
+    """A table cell: a number, and its interval below."""
     if value is None:
         return element("i", "undefined")
     if interval is None:
@@ -161,7 +166,7 @@ def number(value: float | None, interval: list[float] | None = None) -> str:
 
 
 def difference(value: dict | None) -> Markup:
-    """A cell: a difference and its interval, bold where that excludes zero."""
+    """A table cell: a difference and its interval; bold if the interval excludes zero."""
     if value is None:
         return element("i", "undefined")
     shown = signed(value["difference"])
@@ -175,16 +180,16 @@ def difference(value: dict | None) -> Markup:
 
 
 def excludes_zero(value: dict) -> bool:
-    """Whether the interval of a difference lies on one side of zero."""
+    """Whether the interval of a difference excludes zero."""
     low, high = value["interval"]
     return low > 0 or high < 0
 
 
 def signed(value: float) -> str:
-    """A number with its sign."""
+    """A number with its sign and three decimals."""
     return minus(f"{value:+.3f}")
 
 
 def minus(text: str) -> str:
-    """Numbers with a minus that is as wide as a plus."""
+    """The text with typographic minus signs, which are as wide as a plus."""
     return text.replace("-", "−")

@@ -1,4 +1,4 @@
-"""The report's part on one run: its figures, its numbers by grade, its worst mistakes."""
+"""The report's section on one run: figures, metrics per grade, worst mistakes."""
 
 from knee_attention.evidence.report.markup import Markup, element, join, picture, row, table
 from knee_attention.evidence.report.numbers import number
@@ -6,15 +6,15 @@ from knee_attention.evidence.report.report_run import Mistake, ReportedRun
 
 FIGURES = {
     "learning_curves": "Loss and accuracy over the epochs",
-    "masks": "Attention masks over a knee of each grade",
+    "masks": "Attention masks on a knee of each grade",
     "confusion_matrix": "Confusion matrix",
     "reliability": "Reliability diagram",
 }
-"""What the page shows of a run's `figures`, in this order, and what each is."""
+"""`{name in the run's figures: caption}`, in the order on the page."""
 
 
 def one_run(run: ReportedRun) -> Markup:
-    """A run's figures, its numbers by grade, and its worst mistakes."""
+    """The figures of a run, its metrics per grade, and its worst mistakes."""
     shown = [
         element(
             "figure",
@@ -48,18 +48,18 @@ def one_run(run: ReportedRun) -> Markup:
 
 
 def mistakes(run: ReportedRun) -> Markup:
-    """The wrongly graded knees with the highest loss: as pictures or, where not, as a table."""
+    """The wrongly graded knees with the highest loss: pictures, and a table of those without."""
     wrong = int((run.predictions.of(run.chosen).argmax(axis=1) != run.predictions.grades).sum())
-    said = f"{wrong} of {len(run.predictions)} knees are graded wrong"
+    text = f"{wrong} of {len(run.predictions)} knees are graded wrong"
     if not run.mistakes:
-        return element("p", f"{said}.")
-    said += "; these are those with the highest cross-entropy."
+        return element("p", f"{text}.")
+    text += "; those with the highest cross-entropy are shown."
     pictured = [mistake for mistake in run.mistakes if mistake.picture]
     others = [mistake for mistake in run.mistakes if not mistake.picture]
     if pictured and run.branch:
-        said += (f" Beside each knee the attention of {run.branch}, dark where it is lowest and "
-                 "yellow where it is highest.")
-    parts = [element("p", said)]
+        text += (f" Next to each knee: the attention of {run.branch}, from dark (lowest) to yellow "
+                 "(highest).")
+    parts = [element("p", text)]
     if pictured:
         parts.append(element("div", *map(pictured_mistake, pictured), class_="mistakes"))
     if others:
@@ -83,9 +83,9 @@ def mistakes(run: ReportedRun) -> Markup:
 
 
 def pictured_mistake(mistake: Mistake) -> Markup:
-    """A mistake's picture, and beneath it what the knee is and what was said of it."""
+    """The picture of a mistake, with a caption of its grades, probabilities and file."""
     true, predicted = mistake.grade, mistake.predicted
-    text = f"knee of KL {true}, graded {predicted}, and where the model looked"
+    text = f"knee of KL {true}, graded {predicted}, and the model's attention"
     return element(
         "figure",
         picture(mistake.picture, text),

@@ -1,4 +1,4 @@
-"""One HTML page over finished runs, complete in itself: it asks no network and runs no script."""
+"""The report: one self-contained HTML page about finished runs, without scripts."""
 
 import shlex
 from datetime import date
@@ -12,22 +12,20 @@ from knee_attention.evidence.report.one_run import one_run
 from knee_attention.evidence.report.report_run import ReportedRun
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-"""What a browser may load for the page: nothing that is not in it."""
+"""Content security policy: the browser loads nothing that is not in the page."""
 
 STYLE = Path(__file__).with_suffix(".css")
 SYNTHETIC = (
-    "these knees were drawn by a program and come from no patient. Their numbers show that the "
-    "method works as a whole, not how well it grades radiographs, and do not compare with the "
-    "paper's."
+    "these knees were drawn by a program; they are not of patients. The numbers show that the "
+    "method works, not how well it grades radiographs. They are not comparable with the paper's."
 )
 
 
 def report_page(runs: list[ReportedRun]) -> str:
-    """The report of finished runs as a whole page of HTML.
+    """The HTML page of a report.
 
     Args:
-        runs: at least one, in the order in which they are shown; the others are compared with the
-            first.
+        runs: at least one, in the order of the page. The first is compared with each of the others.
     """
     sections = [("Results", results_table(runs))]
     if len(runs) > 1:
@@ -56,7 +54,7 @@ def report_page(runs: list[ReportedRun]) -> str:
 
 
 def page(title: str, *content: Markup) -> str:
-    """A page that is complete in itself, in the report's style."""
+    """A self-contained HTML page in the style of the report."""
     head = element(
         "head",
         element("meta", charset="utf-8"),
@@ -71,7 +69,7 @@ def page(title: str, *content: Markup) -> str:
 
 
 def header(runs: list[ReportedRun]) -> Markup:
-    """What was run, on which knees."""
+    """The page header: title, and a table of the runs and their knees."""
     count = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
     synthetic = [run.label for run in runs if run.synthetic]
     where = "" if len(synthetic) == len(runs) else f" ({', '.join(synthetic)})"
@@ -101,7 +99,7 @@ def header(runs: list[ReportedRun]) -> Markup:
 
 
 def settings(runs: list[ReportedRun]) -> Markup:
-    """The settings that differ between the runs as a table, the others in a line."""
+    """A table of the settings that differ between the runs, and a line with the others."""
     known = [
         run.experiment | {"data": run.experiment["data"] or "synthetic phantoms"} for run in runs
     ]
@@ -116,14 +114,14 @@ def settings(runs: list[ReportedRun]) -> Markup:
     elif len(runs) > 1:
         parts.append(element("p", "The runs do not differ in any setting."))
     if same:
-        begin = "The same in all: " if rows else ""
+        begin = "Equal in all runs: " if rows else ""
         line = "; ".join(f"{words(name)} {values[name][0]}" for name in same)
         parts.append(element("p", f"{begin}{line}."))
     return join(parts)
 
 
 def environment(runs: list[ReportedRun]) -> Markup:
-    """What each run was computed on and with, and the command that repeats it."""
+    """A table of each run's hardware and software, and the command that repeats each run."""
     known = {run.label: run.environment for run in runs if run.environment}
     names = ("device", "backend", "precision", "commit")
     lines = {name: [setting(made.get(name)) for made in known.values()] for name in names}
@@ -135,36 +133,40 @@ def environment(runs: list[ReportedRun]) -> Markup:
     rows = [row(name, *cells) for name, cells in lines.items()]
     parts = []
     if known:
-        parts.append(table(["made with", *known], rows, "what the runs were computed with"))
+        parts.append(table(["environment", *known], rows, "hardware and software of the runs"))
     for run in runs:
         parts.append(element("h3", f"Command of {run.label}"))
         command = run.environment.get("command")
         parts.append(
             element("pre", element("code", typed(command)), tabindex=0)
             if command
-            else element("p", "Not known: the run has no environment.json.", class_="missing")
+            else element("p", "Unknown: the run has no environment.json.", class_="missing")
         )
     return join(parts)
 
 
 def typed(arguments: list[str]) -> str:
-    """What to type in a shell to have a run again, from its words as Python had them."""
+    """The shell command of a run.
+
+    Args:
+        arguments: `sys.argv` of the run.
+    """
     line = shlex.join(arguments)
     return f"python {line}" if arguments[0].endswith(".py") else line
 
 
 def setting(value) -> str:
-    """A setting's value as a reader has it; lists without their brackets."""
+    """The value of a setting as text; lists without brackets, `none` for None."""
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return "none" if value is None else str(value)
 
 
 def words(name: str) -> str:
-    """A field's name as words."""
+    """The name of a setting with spaces instead of underscores."""
     return name.replace("_", " ")
 
 
 def minutes(seconds: float | None) -> str:
-    """A time of seconds in minutes, a dash where it is not known."""
+    """A time in minutes, such as `4.5 min`; a dash for None."""
     return "–" if seconds is None else f"{seconds / 60:.1f} min"

@@ -1,4 +1,4 @@
-"""A finished run as the report takes it: plain data, read and drawn elsewhere."""
+"""The data of a finished run for the report. `runs.finished.reporting` reads them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +15,11 @@ class Mistake:
     """A knee that was graded wrong.
 
     Attributes:
-        file: its name.
-        grade: the true grade.
+        file: name of the knee's file.
+        grade: true grade.
         probabilities: `(5,)` of the chosen output.
-        loss: its cross-entropy.
-        picture: the knee and beside it the same under its mask, as WebP; None where it cannot be
-            shown.
+        loss: cross-entropy.
+        picture: WebP file of the knee, next to it the knee with its mask; None if unavailable.
     """
 
     file: str
@@ -31,21 +30,21 @@ class Mistake:
 
     @property
     def predicted(self) -> int:
-        """The grade that was given instead."""
+        """The predicted grade."""
         return int(self.probabilities.argmax())
 
 
 @dataclass(frozen=True)
 class ReportedRun(FinishedRun):
-    """What the page shows of a run.
+    """A finished run with what the page shows of it.
 
     Attributes:
-        label: its name on the page, which no other run has.
-        folder: where it lies.
-        figures: name -> WebP, as far as the folder holds them.
-        mistakes: the worst ones, worst first.
-        branch: whose attention lies over the mistakes.
-        unshown: why some mistakes have no picture; empty where all have one.
+        label: unique name on the page.
+        folder: the run's folder.
+        figures: `{name: WebP file}` of the figures in the folder.
+        mistakes: the worst mistakes, worst first.
+        branch: the branch whose attention is drawn on the mistakes.
+        unshown: why some mistakes have no picture; empty if all have one.
     """
 
     label: str
@@ -62,9 +61,9 @@ def worst_mistakes(
     """The wrongly graded knees with the highest cross-entropy, worst first.
 
     Args:
-        predictions: of all knees.
-        output: whose grades count.
-        count: at most so many.
+        predictions: predictions on all knees.
+        output: name of the output that grades.
+        count: maximum number of mistakes.
     """
     probabilities = predictions.of(output)
     loss = losses(predictions.grades, probabilities)
