@@ -1,1 +1,1 @@
-"""The training of the joint localiser: its films, what it learns of them, and how well."""
+"""Training of the joint localiser: films, augmentation, network, training, evaluation."""

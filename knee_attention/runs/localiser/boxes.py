@@ -1,12 +1,13 @@
-"""Tables of joint boxes: our own, and the public one of OAI films.
+"""Read tables of joint boxes, in two layouts.
 
-Ours is a CSV file with the columns file, side (R, L or empty), x1, y1, x2, y2 in pixels of the film
-as it is read, upright and with square pixels, and maybe split (train, validation or test) and
-remark. Its boxes are squares as the crops of the public knee set, unless it is read with
-`kind="joint"`. The public one (github.com/denizlab/OAI-KL-Grade-Classification,
-data/detector/*.csv) has a film a row: a path such as
-`/train/0.C.2_9000296_20040729_00175004_001.h5`, then x1, y1, x2, y2 of the left and of the right
-knee as parts of the film's width and height. Its boxes are joint boxes.
+The project's own layout is a CSV file with the columns file, side (R, L or empty), x1, y1, x2, y2,
+and optionally split (train, validation or test) and remark. Coordinates are pixels of the film as
+it is read: upright, with square pixels. The boxes are square crops like those of the public knee
+set, or joint boxes with `kind="joint"`.
+
+The public layout (github.com/denizlab/OAI-KL-Grade-Classification, data/detector/*.csv) has one row
+per OAI film: a path such as `/train/0.C.2_9000296_20040729_00175004_001.h5`, then x1, y1, x2, y2 of
+the left and of the right knee as fractions of the film's width and height. They are joint boxes.
 """
 
 import csv
@@ -22,12 +23,19 @@ from knee_attention.limits import BOX_KINDS
 OUR_COLUMNS = ("file", "side", "x1", "y1", "x2", "y2")
 SPLITS = ("train", "validation", "test")
 PERSON = re.compile(r"(?<!\d)(\d{7})(?!\d)")
-"""An OAI person in a file's name; of other names the whole counts as the person."""
+"""Identifier of an OAI person in a file name."""
 
 
 @dataclass(frozen=True)
 class TableRow:
-    """One box of a table: where it stands, its side, its corners, and whether it is unsure."""
+    """One box of a table.
+
+    Attributes:
+        place: table and line, for messages.
+        side: the patient's side, `"R"`, `"L"` or None.
+        corners: x1, y1, x2, y2.
+        unsure: whether its remark contains `unsure`.
+    """
 
     place: str
     side: str | None
@@ -37,14 +45,14 @@ class TableRow:
 
 @dataclass
 class BoxedImage:
-    """A film that a table names, and what the table says of it.
+    """A film in a table, with its boxes.
 
     Attributes:
         path: the film.
         split: `"train"`, `"validation"` or `"test"`; None if the table has no splits.
-        rows: its boxes, one or more.
-        as_parts: whether corners are parts of the film's width and height, and no pixels.
-        kind: what the boxes are, one of `BOX_KINDS`.
+        rows: one or more boxes.
+        as_parts: whether corners are fractions of the film's width and height instead of pixels.
+        kind: kind of the boxes, one of `BOX_KINDS`.
     """
 
     path: Path
@@ -64,10 +72,13 @@ class BoxedImage:
         return any(row.unsure for row in self.rows)
 
     def in_pixels(self, shape: tuple[int, int]) -> list[Box]:
-        """The joint boxes of the film, of a height and width in pixels.
+        """The joint boxes in pixels.
+
+        Args:
+            shape: height and width of the film.
 
         Raises:
-            InputError: a box without area, or one whose middle lies beyond the film.
+            InputError: a box without area, or with its centre outside the film.
         """
         height, width = shape
         boxes = []
@@ -78,7 +89,7 @@ class BoxedImage:
                 raise InputError(f"{row.place}: a box without area ({x1:g}, {y1:g} to {x2:g}, "
                                  f"{y2:g})")
             if not (0 <= x1 + x2 <= 2 * width and 0 <= y1 + y2 <= 2 * height):
-                raise InputError(f"{row.place}: a box whose middle lies beyond {self.path.name}, "
+                raise InputError(f"{row.place}: a box with its centre outside {self.path.name}, "
                                  f"which has {width}x{height} pixels ({x1:g}, {y1:g} to {x2:g}, "
                                  f"{y2:g})")
             box = (x1, y1, x2 - x1, y2 - y1)
@@ -91,27 +102,28 @@ def read_joint_boxes(table: Path, films: Path, kind: str = "square") -> list[Box
 
     Args:
         table: a CSV file of either layout.
-        films: the folder that the films lie in, at any depth.
-        kind: what the boxes of a table of ours are, `"square"` or `"joint"`.
+        films: folder of the films. The public layout finds films at any depth.
+        kind: kind of the boxes in the project's own layout, `"square"` or `"joint"`.
 
     Returns:
-        The films in the table's order, with their boxes. The public table names more films than
-        most disks hold; of it those that are there, at least one.
+        the films with their boxes, in the table's order. Films of a public table that are not in
+        the folder are skipped.
 
     Raises:
-        InputError: no such table, another layout, a film that is not there (of our own table, or
-            all of the public one), an unknown side or split, two boxes for one side, or two splits
-            for one film.
+        InputError: no such table, an unknown layout, a missing film (in the public layout: all
+            films missing), an unknown side or split, two boxes for one side, or two splits for one
+            film.
     """
     if kind not in BOX_KINDS:
-        raise InputError(f"expected boxes of {', '.join(BOX_KINDS)}. Received: {kind!r}")
+        raise InputError(f"expected {' or '.join(BOX_KINDS)} as the kind of boxes. "
+                         f"Received: {kind!r}")
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
             rows = [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
     except OSError as error:
         raise InputError(f"{table}: {error.strerror or 'cannot be read'}") from None
     except (csv.Error, UnicodeDecodeError):
-        raise InputError(f"{table}: no table of text") from None
+        raise InputError(f"{table}: not a CSV file") from None
     header = [name.strip().lower() for name in rows[0]] if rows else []
     if set(OUR_COLUMNS) <= set(header):
         named = [dict(zip(header, row, strict=False)) for row in rows[1:]]
@@ -119,13 +131,16 @@ def read_joint_boxes(table: Path, films: Path, kind: str = "square") -> list[Box
     else:
         found = _public(table, films, rows)
     if not found:
-        raise InputError(f"{table}: none of its films lies in {films}")
+        raise InputError(f"{table}: none of its films is in {films}")
     return found
 
 
 def person_of(name: str) -> str:
-    """The person a film shows, by its file's name without suffix; films of one person never part
-    between splits."""
+    """The person of a film, so that all films of a person get the same split.
+
+    Args:
+        name: file name without suffix. Names without an OAI identifier are persons of their own.
+    """
     known = PERSON.search(name)
     return known[1] if known else name
 
@@ -139,11 +154,11 @@ def _ours(table: Path, films: Path, rows: list[dict], kind: str) -> list[BoxedIm
         )
         path = films / name
         if not name or not path.is_file():
-            raise InputError(f"{place}: there is no film {name!r} in {films}")
+            raise InputError(f"{place}: no film {name!r} in {films}")
         if side.upper() not in ("R", "L", ""):
-            raise InputError(f"{place}: the side is R, L or empty. Received: {side!r}")
+            raise InputError(f"{place}: expected R, L or nothing as side. Received: {side!r}")
         if split not in (*SPLITS, ""):
-            raise InputError(f"{place}: the split is {', '.join(SPLITS)} or empty. "
+            raise InputError(f"{place}: expected {', '.join(SPLITS)} or nothing as split. "
                              f"Received: {split!r}")
         side = side.upper() or None
         film = found.setdefault(path, BoxedImage(path, split or None, kind=kind))
@@ -154,7 +169,7 @@ def _ours(table: Path, films: Path, rows: list[dict], kind: str) -> list[BoxedIm
         corners = _numbers(place, [row.get(column, "") for column in OUR_COLUMNS[2:]])
         film.rows.append(TableRow(place, side, corners, "unsure" in remark.lower()))
     if len({film.split is None for film in found.values()}) > 1:
-        raise InputError(f"{table}: some films have a split and others have none")
+        raise InputError(f"{table}: only some films have a split; give all films a split, or none")
     return list(found.values())
 
 

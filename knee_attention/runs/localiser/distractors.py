@@ -1,4 +1,4 @@
-"""Images in which there is no knee joint: a chest, a hand, and shapes of no meaning."""
+"""Synthetic images without a knee: a chest, a hand, and random shapes."""
 
 import cv2
 import numpy as np
@@ -12,10 +12,10 @@ def draw_distractor(kind: str, size: tuple[int, int], rng: np.random.Generator) 
     Args:
         kind: a key of `DISTRACTORS`: `"chest"`, `"hand"` or `"shapes"`.
         size: height and width in pixels.
-        rng: decides everything else.
+        rng: random generator.
 
     Returns:
-        `(height, width)` uint8, what is dense bright.
+        `(height, width)` uint8; dense tissue is bright.
     """
     canvas = np.zeros(size, np.float32)
     DISTRACTORS[kind](canvas, rng)
@@ -26,7 +26,7 @@ def draw_distractor(kind: str, size: tuple[int, int], rng: np.random.Generator) 
 
 
 def _ellipse(canvas, middle, axes, amount, angle=0.0, thickness=-1, arc=(0, 360)) -> None:
-    """Add `amount` within an ellipse whose places and axes are parts of the canvas' sides."""
+    """Add `amount` inside an ellipse; its centre and axes are fractions of the canvas' sides."""
     height, width = canvas.shape
     paint = np.zeros_like(canvas)
     cv2.ellipse(
@@ -39,7 +39,7 @@ def _ellipse(canvas, middle, axes, amount, angle=0.0, thickness=-1, arc=(0, 360)
 
 
 def _chest(canvas: np.ndarray, rng) -> None:
-    """A trunk with two dark lungs, a spine, a heart and ribs."""
+    """Draw a trunk with two dark lungs, a spine, a heart and ribs."""
     size = max(canvas.shape)
     _ellipse(canvas, (0.5, 0.6), (rng.uniform(0.42, 0.55), rng.uniform(0.6, 0.8)), 0.6)
     for side in (-1, 1):
@@ -58,7 +58,7 @@ def _chest(canvas: np.ndarray, rng) -> None:
 
 
 def _hand(canvas: np.ndarray, rng) -> None:
-    """A forearm, a palm and fingers of three bones each with gaps between them."""
+    """Draw a forearm, a palm, and fingers whose bones have gaps between them."""
     size = max(canvas.shape)
     middle, wrist = rng.uniform(0.42, 0.58), rng.uniform(0.72, 0.82)
     for reach in (-0.055, 0.055):
@@ -76,7 +76,7 @@ def _hand(canvas: np.ndarray, rng) -> None:
 
 
 def _bone(canvas, start, end, thickness: float, bone: float, tissue: float) -> None:
-    """A rod with wider ends, and soft tissue around it."""
+    """Draw a bone with wider ends and soft tissue around it."""
     height, width = canvas.shape
     ends = [(round(x * width), round(y * height)) for x, y in (start, end)]
     paint = np.zeros_like(canvas)
@@ -90,7 +90,7 @@ def _bone(canvas, start, end, thickness: float, bone: float, tissue: float) -> N
 
 
 def _shapes(canvas: np.ndarray, rng) -> None:
-    """Rods, discs and rectangles anywhere, over clouds."""
+    """Draw rods and ellipses at random positions over smooth noise."""
     height, width = canvas.shape
     canvas += rng.uniform(0, 0.5) * smooth_noise(canvas.shape, tuple(rng.integers(2, 9, 2)), rng)
     for _ in range(rng.integers(3, 25)):

@@ -1,4 +1,4 @@
-"""The images that the localiser learns from and is measured on."""
+"""The images for training and evaluating the localiser."""
 
 import hashlib
 from collections.abc import Sequence
@@ -20,19 +20,19 @@ from knee_attention.phantoms.film import phantom_film
 from knee_attention.runs.localiser.boxes import BoxedImage, person_of, read_joint_boxes
 
 LONGEST_SIDE = 768
-"""Films are kept at this size, three times that of the localiser's input."""
+"""Films are stored at this size, three times the side of the localiser's input."""
 
 FEWEST_PERSONS = 10
-"""Of whom one is for validation and two are for the test."""
+"""Smallest number of persons that can be split; one is for validation, two are for the test."""
 
 PHANTOM_SPLITS = {"train": 0, "validation": 1, "test": 2}
 
 KEPT_PART = 3
-"""One of so many images without a knee is kept from the training, to measure what is refused."""
+"""One of this many images without a knee is held out, to measure how many are refused."""
 
 FINE = 0.6
-"""Shrunk by more than this, a film is first shrunk by area to half its size: fine grain would
-otherwise become a pattern that no film shows."""
+"""Below this scale, a film of half the size is used, which was resized by area. Bilinear resizing
+of the whole film would cause aliasing of fine grain."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class KnownFilm:
 
     Attributes:
         image: `(height, width)` uint8, bone bright.
-        boxes: its joint boxes, in pixels; empty if it shows no joint to be graded.
-        name: what it is called.
+        boxes: joint boxes in pixels; empty if no joint should be found.
+        name: name of the film.
         sides: the patient's side of each box, `"R"`, `"L"` or None.
         half_size: the image at half its size.
     """
@@ -58,24 +58,25 @@ class KnownFilm:
         cls, image: np.ndarray, name: str, boxes: Sequence[Box] = (),
         sides: Sequence[str | None] | None = None,
     ) -> "KnownFilm":
+        """A film made from its image; sides are unknown by default."""
         half = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         return cls(image, boxes, name, sides or [None] * len(boxes), half)
 
     def at(self, scale: float) -> tuple[np.ndarray, float]:
-        """The image, or the one of half its size, that is to be shown at a scale; and its own."""
+        """The image to resize to a scale, and its own scale: the film (1.0) or the half (0.5)."""
         return (self.half_size, 0.5) if scale < FINE else (self.image, 1.0)
 
 
 @dataclass(frozen=True)
 class LearningFilms:
-    """What a localiser learns from.
+    """The images of one split.
 
     Attributes:
-        phantoms: drawn films of both knees; they are there always.
-        real: films with known joint boxes.
+        phantoms: synthetic films of both knees, at least one.
+        real: real films with known joint boxes.
         crops: square crops of joints.
-        distractors: `(height, width)` uint8 images without a knee to be graded.
-        implants: the same of knees with implants.
+        distractors: `(height, width)` uint8 images without a knee.
+        implants: `(height, width)` uint8 images of knees with implants.
     """
 
     phantoms: list[KnownFilm]
@@ -86,12 +87,12 @@ class LearningFilms:
 
 
 def phantom_films(count: int, split: str, seed: int) -> list[KnownFilm]:
-    """Draw phantom films of all pairs of grades.
+    """Draw phantom films with random pairs of grades.
 
     Args:
-        count: how many.
-        split: `"train"`, `"validation"` or `"test"`: each has films of its own.
-        seed: decides everything about them.
+        count: number of films.
+        split: `"train"`, `"validation"` or `"test"`; each split has different films.
+        seed: seed of the films.
     """
     generator = np.random.default_rng((seed, PHANTOM_SPLITS[split], 16))
     grades, seeds = generator.integers(0, 5, (count, 2)), generator.integers(2**31, size=count)
@@ -114,18 +115,18 @@ def real_films(
     """Read films and their joint boxes.
 
     Args:
-        data: the folder of the films.
-        table: as `read_joint_boxes` takes it. If it has no column `split`, films are split by
-            persons: 70% train, 10% validation, 20% test.
-        seed: decides which person is in which split.
-        kind: what the boxes of a table of ours are, `"square"` or `"joint"`.
+        data: folder of the films.
+        table: table of the boxes; see `read_joint_boxes`. Without splits in the table, films are
+            split by person: 70% train, 10% validation, 20% test.
+        seed: seed of the split.
+        kind: kind of the boxes in the project's own layout, `"square"` or `"joint"`.
 
     Returns:
-        The films of each split, `{"train": films, "validation": films}` and, if there are any,
-        `"test"`. Films with a box whose remark says `unsure` are left out of `"train"`.
+        `{split: films}` for `"train"`, `"validation"` and, if there are any, `"test"`. Films with
+        an unsure box are not used in `"train"`.
 
     Raises:
-        InputError: as `read_joint_boxes` does, a film that cannot be read, or too few persons.
+        InputError: an error of `read_joint_boxes`, an unreadable film, or too few persons.
     """
     rows = read_joint_boxes(table, data, kind)
     images = [None] * len(rows)
@@ -145,7 +146,7 @@ def real_films(
             films.setdefault(split, []).append(film)
     for split in ("train", "validation"):
         if not films.get(split):
-            raise InputError(f"{table}: no films of the split {split}")
+            raise InputError(f"{table}: no films in the split {split}")
     return films
 
 
@@ -161,16 +162,18 @@ def _read_film(row: BoxedImage, data: Path) -> KnownFilm:
 
 
 def _bone_bright(image: np.ndarray, crop: np.ndarray) -> np.ndarray:
-    """An image with bone bright, as far as the crop of its joint tells. A localiser that is trained
-    does not ask the one of the package, as `is_negative` does."""
+    """The image with bright bone: inverted if the crop of its joint is a negative.
+
+    `is_negative` would use the localiser of the package, which the training must not depend on.
+    """
     return negative(image) if is_negative_knee(crop) else image
 
 
 def _split_by_person(persons: Sequence[str], table: Path, seed: int) -> list[str]:
     known = sorted(set(persons))
     if len(known) < FEWEST_PERSONS:
-        raise InputError(f"{table}: films of {len(known)} persons, where training, validation and "
-                         f"test take {FEWEST_PERSONS} at least")
+        raise InputError(f"{table}: films of only {len(known)} persons; training, validation and "
+                         f"test need at least {FEWEST_PERSONS}")
     np.random.default_rng(seed).shuffle(known)
     validation, test = max(1, len(known) // 10), max(2, len(known) // 5)
     split_of = dict.fromkeys(known, "train")
@@ -180,10 +183,10 @@ def _split_by_person(persons: Sequence[str], table: Path, seed: int) -> list[str
 
 
 def square_crops(data: Path, split: str) -> list[KnownFilm]:
-    """Read the square crops of a data folder, whose joint boxes reach a little beyond them.
+    """Read the square crops of a data folder. Their joint boxes are slightly larger than the crops.
 
     Raises:
-        InputError: no such split, or an image that is no square.
+        InputError: no such split, or an unreadable image.
     """
     files = required_files(data, split)
     crops = [None] * len(files)
@@ -200,14 +203,15 @@ def square_crops(data: Path, split: str) -> list[KnownFilm]:
 
 
 def images_below(folder: Path, but: Path | None = None) -> dict[str, list[np.ndarray]]:
-    """Read the images of a folder, one of `KEPT_PART` apart, by the hash of its name.
+    """Read the images of a folder and split them by the hash of their name.
 
     Args:
         folder: images, at any depth.
-        but: a folder whose images are left out.
+        but: a folder whose images are skipped.
 
     Returns:
-        `{"train": images, "validation": images}`, each `(height, width)` uint8 and as it is stored.
+        `{"train": images, "validation": images}`; images are `(height, width)` uint8 and are not
+        inverted. One in `KEPT_PART` is a validation image.
 
     Raises:
         InputError: no such folder, or no image.
@@ -231,7 +235,7 @@ def images_below(folder: Path, but: Path | None = None) -> dict[str, list[np.nda
 
 
 def is_kept(path: Path) -> bool:
-    """Whether an image without a knee is kept from the training."""
+    """Whether an image without a knee is held out for validation."""
     return int(hashlib.sha256(path.name.encode()).hexdigest(), 16) % KEPT_PART == 0
 
 

@@ -1,27 +1,26 @@
-"""Metal on a film: drawn implants over a joint, and markers beside it.
+"""Draw metal on a film: implants over a joint, and markers next to it.
 
-Metal stops nearly all of the beam, so it is brighter than bone and has sharp edges.
+Metal absorbs nearly all of the beam, so it is brighter than bone and has sharp edges.
 """
 
 import cv2
 import numpy as np
 
-Box = tuple[float, float, float, float]
+from knee_attention.films.joints import Box
 
 
 def paint_implant(
     image: np.ndarray, box: Box, rng: np.random.Generator
 ) -> tuple[np.ndarray, Box]:
-    """Draw a prosthesis, or a plate, screws or a nail, over a joint.
+    """Draw an implant (a prosthesis, a plate with screws, or a nail) over a joint.
 
     Args:
         image: `(height, width)` uint8, bone bright.
-        box: left, top, width and height of the joint box; the joint line lies a little below its
-            middle.
-        rng: decides which implant, and its shape.
+        box: the joint box. The joint line is slightly below its centre.
+        rng: random generator of the kind and shape of the implant.
 
     Returns:
-        The image with the implant, and the rectangle around the drawn metal.
+        the image with the implant, and the bounding box of the metal.
     """
     paint = np.zeros(image.shape, np.uint8)
     draw = (_prosthesis, _prosthesis, _half_prosthesis, _plate, _nail)[rng.integers(5)]
@@ -37,7 +36,7 @@ def paint_implant(
 def paint_marker(
     image: np.ndarray, joints: list[Box], rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw metal that covers no joint: a ball, a coin, a clip or a rod at the rim."""
+    """Draw one to three discs or rods of metal that do not cover a joint."""
     paint = np.zeros(image.shape, np.uint8)
     height, width = image.shape
     longest = max(image.shape)
@@ -55,7 +54,7 @@ def paint_marker(
 
 
 def _laid_over(image: np.ndarray, paint: np.ndarray, rng) -> np.ndarray:
-    """An image with metal where `paint` is white: nearly even, and brighter than the bone."""
+    """The image with metal where `paint` is white: nearly uniform, and brighter than bone."""
     grey = image.astype(np.float32)
     bright = max(float(np.percentile(grey[::4, ::4], 99)), 60.0) * rng.uniform(1.0, 1.35)
     alpha = cv2.GaussianBlur(paint, (0, 0), rng.uniform(0.3, 0.9)).astype(np.float32) / 255
@@ -64,8 +63,10 @@ def _laid_over(image: np.ndarray, paint: np.ndarray, rng) -> np.ndarray:
 
 
 class _Pen:
-    """Draws white shapes whose places are parts of the joint box, from the middle of the joint
-    line."""
+    """Draws white shapes.
+
+    Coordinates are relative to the centre of the joint line, in units of the joint box's width.
+    """
 
     def __init__(self, paint: np.ndarray, box: Box, rng: np.random.Generator):
         self.paint, self.rng, self.side = paint, rng, box[2]
@@ -88,7 +89,7 @@ class _Pen:
 
 
 def _prosthesis(pen: _Pen) -> None:
-    """Both condyles capped, a tibial tray with its stem, at times a stem in the femur."""
+    """A total prosthesis: both condyles, a tibial tray with its stem, sometimes a femoral stem."""
     rng = pen.rng
     half, cap = rng.uniform(0.24, 0.36), rng.uniform(0.2, 0.36)
     for side in (-1, 1):
@@ -104,7 +105,7 @@ def _prosthesis(pen: _Pen) -> None:
 
 
 def _half_prosthesis(pen: _Pen) -> None:
-    """One condyle capped, and a small tray below it."""
+    """A partial prosthesis: one condyle, and a small tray below it."""
     rng = pen.rng
     place = rng.choice([-1, 1]) * rng.uniform(0.14, 0.22)
     pen.disc(place, -0.14, rng.uniform(0.07, 0.12), rng.uniform(0.1, 0.16))
@@ -130,7 +131,7 @@ def _plate(pen: _Pen) -> None:
 
 
 def _nail(pen: _Pen) -> None:
-    """A nail in the marrow of femur or tibia up to the joint, with locking screws."""
+    """An intramedullary nail in femur or tibia up to the joint, with locking screws."""
     rng = pen.rng
     upward = rng.choice([-1, 1])
     start, end = upward * rng.uniform(0.03, 0.15), upward * rng.uniform(0.6, 1.5)

@@ -1,48 +1,44 @@
-"""The network that finds knee joints on a film, and the one of the paper's Table 2.
+"""The localiser, a network that finds knee joints on a film; and the localiser of Antony et al.
 
-The network that ships sees the whole image, so that it tells a knee from an elbow, and gives five
-maps, from which `films/joints.py` reads the joints. Antony et al. (MLDM 2017) mark the joint with a
-fully convolutional network that sees 66 pixels around each point.
+The receptive field of the localiser is the whole image, so that it distinguishes a knee from an
+elbow. `films/joints.py` reads the joints from its five output maps. The localiser of Antony et al.
+(MLDM 2017; the paper's Table 2) is a fully convolutional network with a receptive field of 66
+pixels.
 """
 
 import keras
 from keras import layers, ops
 
+from knee_attention.films.joints import CELL
 from knee_attention.limits import LOCALISER_SIDE
 
-STRIDE = 8
-"""Pixels of the image a cell of the maps."""
-
 MAPS = ("joint", "right", "down", "side", "implant")
-"""The five maps: how surely a cell lies at the middle of a joint box (a logit); how far the box's
-middle lies to the right and below, in parts of its side; the logarithm of its side over
-`UNIT_SIDE`; and how surely an implant covers the cell (a logit)."""
-
-UNIT_SIDE = 64
-"""Pixels of the joint box whose logarithm is 0."""
+"""The five output maps, with cells of `CELL` pixels. `joint`: logit that the centre of a joint box
+is in the cell. `right`, `down`: offset of that centre, in units of the box's side. `side`:
+logarithm of the box's side over `films.joints.UNIT_SIDE`. `implant`: logit that an implant covers
+the cell."""
 
 STEM = 32, 8, 4
-"""Filters, size and stride of the first convolution."""
+"""Filters, kernel size and stride of the first convolution."""
 
 STAGES = ((40,), (56, 56), (56, 56), (56, 56))
-"""Filters of the 3x3 convolutions behind it; between two stages lies a 2x2 max-pool. From cells of
-32 pixels it goes back up to cells of 8, adding what it saw on its way down (Lin et al., CVPR 2017).
-"""
+"""Filters of the following 3x3 convolutions, with a 2x2 max-pool between stages. Two upsampling
+steps with skip connections lead from cells of 32 pixels to cells of 8 (Lin et al., CVPR 2017)."""
 
 ANTONY_STAGES = ((32,), (32, 32), (64, 64), (96, 96))
-"""The same of Antony's network, which has no stem."""
+"""The same for the localiser of Antony et al., which has no stem."""
 
 
 def build_localiser(precision: str | None = None) -> keras.Model:
     """Build the localiser.
 
     Args:
-        precision: a Keras dtype policy for the stages; by default that of the process. The maps are
-            computed in float32 in any case.
+        precision: a Keras dtype policy for the stages; by default that of the calling thread. The
+            maps are always float32.
 
     Returns:
-        A model from `(batch, 256, 256, 2)` films as `films.localiser.localiser_input` gives them,
-        0-255, to `(batch, 32, 32, 5)` float32, the `MAPS`.
+        A model from `(batch, 256, 256, 2)` images of `films.localiser.localiser_input`, 0-255, to
+        the `MAPS`, `(batch, 32, 32, 5)` float32.
     """
     films = keras.Input((LOCALISER_SIDE, LOCALISER_SIDE, 2), name="film")
     x = layers.Rescaling(1 / 127.5, -1, name="pixels", dtype=precision)(films)
@@ -59,24 +55,25 @@ def build_localiser(precision: str | None = None) -> keras.Model:
 
 
 def build_antony_localiser(precision: str | None = None) -> keras.Model:
-    """Build the localiser of Antony et al., whose 212,769 convolution weights the paper's Table 2
-    counts into their pipelines.
+    """Build the localiser of Antony et al.
+
+    The paper's Table 2 includes its 212,769 convolution weights in the parameters of the baselines.
 
     Returns:
-        A model from `(batch, 256, 256, 1)` equalised films, 0-255, to maps of the same shape
-        float32, 0-1: how surely a pixel belongs to a joint.
+        A model from `(batch, 256, 256, 1)` equalised films, 0-255, to float32 probabilities of the
+        same shape that a pixel belongs to a joint.
     """
     films = keras.Input((LOCALISER_SIDE, LOCALISER_SIDE, 1), name="film")
     x = layers.Rescaling(1 / 127.5, -1, name="pixels", dtype=precision)(films)
     x = _stages(x, ANTONY_STAGES, precision)[-1]
     x = layers.Conv2D(1, 1, name="joint", dtype="float32")(x)
-    x = layers.UpSampling2D(STRIDE, interpolation="bilinear", name="enlarge", dtype="float32")(x)
+    x = layers.UpSampling2D(CELL, interpolation="bilinear", name="enlarge", dtype="float32")(x)
     joints = layers.Activation("sigmoid", name="map", dtype="float32")(x)
     return keras.Model(films, joints, name="antony_localiser")
 
 
 def _stages(x, stages, precision: str | None) -> list:
-    """What each stage gives."""
+    """The output of each stage."""
     outputs = []
     for stage, filters in enumerate(stages, start=1):
         if stage > 1:
@@ -96,30 +93,31 @@ def _convolution(
 
 
 def _rare_joints(shape, dtype=None):
-    """Biases with which nearly no cell is a joint, as it is in truth (Lin et al., ICCV 2017)."""
+    """Initial biases with low probabilities of joints and implants (Lin et al., ICCV 2017)."""
     return ops.convert_to_tensor([-4.0, 0.0, 0.0, 0.0, -4.0], dtype)
 
 
 def convolution_weights(model: keras.Model) -> int:
-    """How many weights the convolutions have, which is what the paper counts."""
+    """Number of weights in the convolutions, which the paper counts."""
     return sum(
         layer.count_params() for layer in model.layers if isinstance(layer, layers.Conv2D)
     )
 
 
 TARGETS = ("joint", "counts", "right", "down", "side", "implant", "implant_counts", "implanted")
-"""What `localiser_loss` compares the maps with: the first map's target, 0 to 1, and its weight; the
-three of the box, which count where the joint's target is `NEAR` or more; the implant's target and
-its weight; and 1 throughout an image that shows an implant anywhere."""
+"""Targets of `localiser_loss`. `joint` (0 to 1) and its weight `counts`; `right`, `down` and `side`
+of the box; `implant` and its weight `implant_counts`; `implanted`, 1 in all cells of an image that
+shows an implant."""
 
 NEAR = 0.3
+"""The box counts in cells whose joint target is at least this."""
 
 
 def localiser_loss(targets, maps):
-    """The loss of each image: where joints are, their boxes, and implants.
+    """The loss of each image: the sum of the losses of joints, boxes and implants.
 
-    Joints are few, so their cells get a focal loss that spares cells near a joint (Zhou et al.,
-    *Objects as Points*, 2019); boxes the absolute error; implants cross-entropy.
+    Cells with joints are rare, so `joint` has a focal loss that is reduced near a joint (Zhou et
+    al., *Objects as Points*, 2019). Boxes have the absolute error, implants cross-entropy.
 
     Args:
         targets: `(batch, rows, columns, 8)`, the `TARGETS`.
@@ -145,8 +143,8 @@ def localiser_loss(targets, maps):
     apart = ops.abs(maps[..., 1:4] - truth) * ops.convert_to_tensor([4.0, 4.0, 2.0])
     box_loss = ops.sum(ops.sum(apart, -1) * near, (1, 2)) / ops.maximum(ops.sum(near, (1, 2)), 1.0)
 
-    # Few images show metal, on few of their cells: where it is, and whether there is any at all,
-    # count as much as everything else together.
+    # Few images and few cells show metal, so it gets two loss terms: one for its cells, and one for
+    # its presence anywhere in the image.
     metal = maps[..., 4]
     cells = implant_counts * (ops.softplus(metal) - implant * metal)
     known = ops.sum(cells, (1, 2)) / ops.maximum(ops.sum(implant, (1, 2)), 8.0)

@@ -1,4 +1,4 @@
-"""The trained localiser as an ONNX file that OpenCV's `cv2.dnn` runs: float32, about 1 MB."""
+"""Export the trained localiser to an ONNX file for `cv2.dnn` of OpenCV: float32, about 1 MB."""
 
 import os
 
@@ -11,13 +11,13 @@ from knee_attention.networks.files.onnx_export import IR_VERSION, OPSET, onnx_pa
 
 
 def export_localiser(model: keras.Model, path: str | os.PathLike) -> None:
-    """Write the localiser as ONNX, whole or not at all.
+    """Write the localiser as an ONNX file, which appears whole or not at all.
 
-    Its input `film` is `(1, 2, 256, 256)` float32, 0-255, its output `maps` `(1, 5, 32, 32)`.
-    Batch normalisation goes into the convolutions' weights: fewer nodes, the same numbers.
+    The input `film` is `(1, 2, 256, 256)` float32, 0-255; the output `maps` is `(1, 5, 32, 32)`.
+    Batch normalisation is folded into the weights of the convolutions.
 
     Args:
-        model: as `build_localiser` makes it.
+        model: a model of `build_localiser`.
         path: an `.onnx` file.
 
     Raises:
@@ -25,8 +25,7 @@ def export_localiser(model: keras.Model, path: str | os.PathLike) -> None:
     """
     onnx = onnx_package()
     helper, arrays, nodes = onnx.helper, {}, []
-    tensors = {}
-    """By the name of a Keras layer, the name of what it gives in the graph."""
+    tensors = {}  # name of a Keras layer -> name of its output in the graph
 
     def constant(name: str, array) -> str:
         arrays[name] = np.ascontiguousarray(array, np.float32)
@@ -83,13 +82,17 @@ def export_localiser(model: keras.Model, path: str | os.PathLike) -> None:
 
 
 def _before(layer) -> list:
-    """The layers whose outputs a layer takes."""
+    """The layers before a layer."""
     tensors = layer.input if isinstance(layer.input, list) else [layer.input]
     return [tensor._keras_history.operation for tensor in tensors]
 
 
 def normalised_convolution(model: keras.Model, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Kernel and bias, in ONNX' order of axes, of a convolution and the normalisation behind it."""
+    """Kernel and bias of a convolution with its batch normalisation folded in.
+
+    Returns:
+        kernel `(filters, channels, height, width)` and bias `(filters,)`, float32.
+    """
     kernel, bias = _arrays(model.get_layer(name))
     if any(layer.name == f"{name}_bn" for layer in model.layers):
         normalisation = model.get_layer(f"{name}_bn")

@@ -1,4 +1,4 @@
-"""What a localiser finds on images that it has not learnt from."""
+"""Evaluate a localiser on films that were not used in training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from knee_attention.runs.localiser.films import KnownFilm
 from knee_attention.runs.run_folder import RunFolder
 
 FOUND, GOOD = 0.5, 0.75
-"""A joint counts as found from this Jaccard index on, and as well localised from 0.75 on (Antony et
-al. 2017)."""
+"""Jaccard indices from which a joint counts as found, and as well localised (Antony et al. 2017).
+"""
 
 NEAR_SIDE = 0.15
-"""A crop's side counts as right if it differs by at most this part from the true one."""
+"""Largest relative error of a box's side that counts as right."""
 
 SHOWN = 12
-"""Films in a picture."""
+"""Films per picture."""
 
 COLUMNS = ["set", "file", "side", "jaccard", "score", "x1", "y1", "x2", "y2",
            "found_x1", "found_y1", "found_x2", "found_y2", "refused"]  # fmt: skip
@@ -31,13 +31,13 @@ COLUMNS = ["set", "file", "side", "jaccard", "score", "x1", "y1", "x2", "y2",
 
 @dataclass(frozen=True)
 class Localised:
-    """One true joint and what was found of it.
+    """A true joint and the joint that the localiser found there.
 
     Attributes:
         film: the film.
-        index: which of the film's boxes it is.
-        joint: the joint that was found there and is to be graded; None where there is none.
-        refused: why the film is refused; empty if it is not.
+        index: index of the true box in the film's boxes.
+        joint: the found joint; None if none overlaps the true box.
+        refused: the reason why the film is refused; empty if it is not.
     """
 
     film: KnownFilm
@@ -47,12 +47,12 @@ class Localised:
 
     @property
     def jaccard(self) -> float:
-        """Of the true box and the found one; 0 where none was found."""
+        """Jaccard index of the true and the found box; 0 if none was found."""
         return jaccard(self.film.boxes[self.index], self.joint.box) if self.joint else 0.0
 
     @property
     def side_ratio(self) -> float:
-        """The found box's side over the true one's; NaN where none was found."""
+        """Ratio of the found box's side to the true one's; NaN if none was found."""
         if not self.joint:
             return float("nan")
         width, height = self.film.boxes[self.index][2:]
@@ -60,7 +60,7 @@ class Localised:
 
 
 def localised(localiser: Localiser, films: Sequence[KnownFilm]) -> list[Localised]:
-    """Look for the joints of films as grading does."""
+    """Find the joints of films in the same way as grading."""
     joints = []
     for film in films:
         try:
@@ -76,8 +76,7 @@ def localised(localiser: Localiser, films: Sequence[KnownFilm]) -> list[Localise
 
 
 def summary(joints: Sequence[Localised]) -> dict:
-    """Numbers over the joints of a set of films: how many are found, how well their boxes fit, and
-    how many films are refused."""
+    """Metrics of a set of films: shares of joints found, fit of their boxes, films refused."""
     values = np.array([joint.jaccard for joint in joints])
     ratios = np.array([joint.side_ratio for joint in joints if joint.jaccard >= FOUND])
     return {
@@ -93,7 +92,7 @@ def summary(joints: Sequence[Localised]) -> dict:
 
 
 def crop_summary(localiser: Localiser, crops: Sequence[KnownFilm]) -> dict:
-    """How many crops of joints are recognised as such, and how many are refused."""
+    """Numbers of crops of joints that are recognised as crops (`taken`), and that are refused."""
     taken = refused = 0
     for crop in crops:
         try:
@@ -105,7 +104,7 @@ def crop_summary(localiser: Localiser, crops: Sequence[KnownFilm]) -> dict:
 
 
 def refused_summary(localiser: Localiser, images: Sequence[np.ndarray]) -> dict:
-    """How many images that are not to be graded are refused."""
+    """Number of images without a gradable knee that are refused."""
     refused = 0
     for image in images:
         try:
@@ -116,8 +115,11 @@ def refused_summary(localiser: Localiser, images: Sequence[np.ndarray]) -> dict:
 
 
 def write_evidence(measured: dict[str, Sequence[Localised]], run: RunFolder) -> None:
-    """Write `joints.csv`, a row a joint, and for each set pictures of found (blue) and true (green)
-    boxes: `figures/found-<set>.png`, and the worst in `figures/failures-<set>.png`."""
+    """Write `joints.csv`, one row per joint, and pictures of each set.
+
+    The pictures show found (blue) and true (green) boxes: `figures/found-<set>.png` the first
+    films, `figures/failures-<set>.png` the worst.
+    """
     rows = []
     for name, joints in measured.items():
         rows += [_row(name, joint) for joint in joints]
@@ -149,8 +151,8 @@ def _page(films: Sequence[Sequence[Localised]], title: str) -> np.ndarray:
     for joints in films:
         film = joints[0].film
         found = [joint.joint.box for joint in joints if joint.joint]
-        said = ", ".join(f"{j.film.sides[j.index] or ''} {j.jaccard:.2f}" for j in joints)
-        cells.append(film_with_boxes(film.image, found, film.boxes, f"{film.name}: {said}"))
+        scores = ", ".join(f"{j.film.sides[j.index] or ''} {j.jaccard:.2f}" for j in joints)
+        cells.append(film_with_boxes(film.image, found, film.boxes, f"{film.name}: {scores}"))
     columns = min(4, len(cells))
     width = max(cell.shape[1] for cell in cells)
     cells = [np.pad(cell, ((0, 0), (0, width - cell.shape[1]), (0, 0))) for cell in cells]

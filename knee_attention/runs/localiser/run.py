@@ -1,4 +1,4 @@
-"""Train the joint localiser and measure it: a run folder like that of every experiment."""
+"""Train and evaluate the joint localiser, with a run folder like that of an experiment."""
 
 import os
 import time
@@ -43,60 +43,60 @@ from knee_attention.runs.run_folder import RunFolder
 PHANTOMS = {"validation": 20, "test": 200}
 VALIDATION_BATCHES = 8
 WORTH_COMPILING = 500
-"""Steps from which on XLA is used on a CPU as well: it makes a step of this small network up to
-twice as fast, and takes 20 s to begin with."""
+"""Number of steps from which XLA is also used on a CPU. It makes a step of this small network up to
+twice as fast, but compilation takes 20 s."""
 
 VALIDATION_SEED = 2**31
-"""Far from the seeds of the training, whose views it must not repeat."""
+"""Seed of the validation batches, larger than the seeds of trainings."""
 
 
-def run_localiser(asked: LocaliserRun, output: Path, overwrite: bool = False) -> dict:
-    """Train, export and measure a localiser; continue it if it was killed.
+def run_localiser(settings: LocaliserRun, output: Path, overwrite: bool = False) -> dict:
+    """Train, export and evaluate a localiser. A killed run is resumed.
 
     Args:
-        asked: what to run.
-        output: its folder.
-        overwrite: begin anew in a folder that holds a run.
+        settings: the settings of the training.
+        output: the run's folder.
+        overwrite: clear a folder with a run and start again.
 
     Returns:
         the content of the run's `results.json`.
 
     Raises:
-        InputError: films, boxes or a folder that cannot be used, or onnx is not installed.
+        InputError: films, boxes or the folder cannot be used, or onnx is not installed.
     """
-    onnx_package()  # asked for before anything is trained that could not be kept
+    onnx_package()  # fail before the training, not at the export
     place = RunFolder(output)
-    place.refuse_overlap(asked.reads, overwrite)
+    place.refuse_overlap(settings.reads, overwrite)
     with place.locked():
-        anew = overwrite and place.begun
-        records = file_records(_images_of(asked))
-        if not anew:
-            refuse_other_records(place, records, asked.origin)
-        results = None if anew else place.results_of(asked)
+        restart = overwrite and place.begun
+        records = file_records(_images_of(settings))
+        if not restart:
+            refuse_other_records(place, records, settings.origin)
+        results = None if restart else place.results_of(settings)
         if results:
-            print(f"{output}: finished before; --overwrite runs it again")
+            print(f"{output}: already finished; --overwrite runs it again")
             return results
         began = time.perf_counter()
-        learning, validation, films = _films(asked)
-        if anew:
+        learning, validation, films = _films(settings)
+        if restart:
             place.clear()
-        place.begin(asked, [])
+        place.begin(settings, [])
         if records:
             write_records(place.data_file, records)
-        precision = device.choose_precision(asked.precision)
-        keras.utils.set_random_seed(asked.seed)
+        precision = device.choose_precision(settings.precision)
+        keras.utils.set_random_seed(settings.seed)
         model = build_localiser(precision)
-        print(f"localiser, {asked.origin}: {len(learning.real)} films, {len(learning.crops)} "
+        print(f"localiser, {settings.origin}: {len(learning.real)} films, {len(learning.crops)} "
               f"crops, {len(learning.phantoms)} phantoms, {len(learning.distractors)} other "
               f"images, {len(learning.implants)} implants; {convolution_weights(model):,} weights "
               f"in convolutions, {precision}, {device.describe_device()}; {output}")
         before = place.seconds_trained()
-        history = _train(model, learning, validation, asked, place)
+        history = _train(model, learning, validation, settings, place)
         export_localiser(model, place.localiser)
         joints, measured = _measured(Localiser(place.localiser), films, validation)
         results = {
-            "name": asked.name,
-            "synthetic": asked.synthetic,
+            "name": settings.name,
+            "synthetic": settings.synthetic,
             "parameters": model.count_params(),
             "convolution_weights": convolution_weights(model),
             "epochs": len(history),
@@ -109,37 +109,40 @@ def run_localiser(asked: LocaliserRun, output: Path, overwrite: bool = False) ->
         return results
 
 
-def _images_of(asked: LocaliserRun) -> list[tuple[str, str, str, Path]]:
-    """Every file that a training may read, as `file_records` takes it."""
+def _images_of(settings: LocaliserRun) -> list[tuple[str, str, str, Path]]:
+    """All files that a training may read, for `file_records`."""
     found = []
-    for place in map(Path, asked.reads):
+    for place in map(Path, settings.reads):
         files = files_below(place) if place.is_dir() else [place]
         found += [(place.name, os.path.relpath(path, place), "", path) for path in files]
     return found
 
 
 def _films(
-    asked: LocaliserRun,
+    settings: LocaliserRun,
 ) -> tuple[LearningFilms, LearningFilms, dict[str, list[KnownFilm]]]:
-    """What is learnt from, the same of the validation split, and the films that are measured by
-    set: their test split, or the validation split where there is none."""
+    """The training images, the validation images, and the films of the evaluation by set.
+
+    The films of a set are its test split or, without one, its validation split.
+    """
     measured = {}
     splits = ("train", "validation")
     real = {split: [] for split in splits}
-    for data, boxes in zip(map(Path, asked.data), map(Path, asked.boxes), strict=True):
-        found = real_films(data, boxes, asked.seed, asked.box_kind)
+    for data, boxes in zip(map(Path, settings.data), map(Path, settings.boxes), strict=True):
+        found = real_films(data, boxes, settings.seed, settings.box_kind)
         measured[_new_name(data.name, measured)] = found.get("test", found["validation"])
         for split in splits:
             real[split] += found[split]
-    implants = Path(asked.implants) if asked.implants else None
+    implants = Path(settings.implants) if settings.implants else None
     others = {split: [] for split in splits}
     metal = images_below(implants) if implants else others
-    if asked.distractors:
-        others = images_below(Path(asked.distractors), implants)
-    crops = {split: square_crops(Path(asked.crops), split) if asked.crops else []
+    if settings.distractors:
+        others = images_below(Path(settings.distractors), implants)
+    crops = {split: square_crops(Path(settings.crops), split) if settings.crops else []
              for split in splits}  # fmt: skip
-    counts = {"train": asked.films, **PHANTOMS}
-    phantoms = {split: phantom_films(count, split, asked.seed) for split, count in counts.items()}
+    counts = {"train": settings.films, **PHANTOMS}
+    phantoms = {split: phantom_films(count, split, settings.seed)
+                for split, count in counts.items()}  # fmt: skip
     measured = {"phantoms": phantoms["test"], **measured}
     learning, validation = (
         LearningFilms(phantoms[split], real[split], crops[split], others[split], metal[split])
@@ -149,14 +152,14 @@ def _films(
 
 
 def _new_name(name: str, taken: dict) -> str:
-    """A name for a set of films; a number tells sets of one name apart."""
+    """The name of a set of films, with a number if the name is taken."""
     return name if name not in taken else f"{name}-{len(taken) + 1}"
 
 
 def _measured(
     localiser: Localiser, films: dict[str, list[KnownFilm]], validation: LearningFilms
 ) -> tuple[dict, dict]:
-    """The joints found in each set of films, and the numbers over each set of images."""
+    """The joints found in each set of films, and the metrics of each set."""
     joints = {name: localised(localiser, found) for name, found in films.items()}
     numbers = {name: summary(found) for name, found in joints.items()}
     if validation.crops:
@@ -169,29 +172,29 @@ def _measured(
 
 
 def _train(
-    model: keras.Model, learning: LearningFilms, validation: LearningFilms, asked: LocaliserRun,
+    model: keras.Model, learning: LearningFilms, validation: LearningFilms, settings: LocaliserRun,
     place: RunFolder,
 ) -> list[dict]:  # fmt: skip
-    """Fit the model; every epoch leaves its weights and a row of the history in the folder."""
-    last = asked.epochs * asked.steps
-    rate = keras.optimizers.schedules.CosineDecay(asked.learning_rate, last)
+    """Fit the model. Every epoch writes the weights and the history to the folder."""
+    last = settings.epochs * settings.steps
+    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, last)
     model.compile(
         optimizer=keras.optimizers.Adam(rate, clipnorm=5.0),
         loss=localiser_loss,
         jit_compile=last >= WORTH_COMPILING or device.choose_jit_compile(),
     )
     state = place.weights_checkpoint
-    rows = _resume(model, state, place.history, asked.steps)
-    views = LocaliserViews(learning, asked.batch_size, asked.seed)
-    unseen = LocaliserViews(validation, asked.batch_size, VALIDATION_SEED)
+    rows = _resume(model, state, place.history, settings.steps)
+    views = LocaliserViews(learning, settings.batch_size, settings.seed)
+    unseen = LocaliserViews(validation, settings.batch_size, VALIDATION_SEED)
     unseen = list(unseen.batches(0, VALIDATION_BATCHES))
-    batches = views.batches(len(rows) * asked.steps, last)
-    for epoch in range(len(rows), asked.epochs):
+    batches = views.batches(len(rows) * settings.steps, last)
+    for epoch in range(len(rows), settings.epochs):
         began = time.perf_counter()
-        title = f"epoch {epoch + 1} of {asked.epochs}"
+        title = f"epoch {epoch + 1} of {settings.epochs}"
         losses = [
             float(model.train_on_batch(*next(batches)))
-            for _ in tqdm(range(asked.steps), desc=title, disable=None)
+            for _ in tqdm(range(settings.steps), desc=title, disable=None)
         ]
         val_losses = [float(model.test_on_batch(*batch)) for batch in unseen]
         rows.append({
@@ -210,13 +213,14 @@ def _train(
 
 
 def _resume(model: keras.Model, state: Path, history: Path, steps: int) -> list[dict]:
-    """Put a killed training's state back: weights, moments and the count of steps, which says how
-    many rows of the history it has.
+    """Restore the model and optimizer of a killed training; returns the rows of its history.
+
+    The optimizer's number of steps tells which rows belong to the saved weights.
     """
     if not (state.exists() and history.exists()):
         return []
     model.optimizer.build(model.trainable_variables)
     model.load_weights(state)
     rows = pd.read_csv(history).to_dict("records")[: int(model.optimizer.iterations) // steps]
-    print(f"continuing after epoch {len(rows)}")
+    print(f"resuming after epoch {len(rows)}")
     return rows

@@ -1,4 +1,4 @@
-"""Scenes for the localiser to learn from: parts of films, crops, and what is no knee to grade."""
+"""Random training scenes of the localiser: parts of films, crops, and images without a knee."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,26 +15,26 @@ from knee_attention.runs.localiser.windows import Scene, cut_window, window_of
 
 KINDS = {"film": 0.26, "near": 0.14, "crop": 0.15, "turned": 0.07, "negative": 0.04,
          "shaft": 0.04, "distractor": 0.15, "beside": 0.08, "implant": 0.07}  # fmt: skip
-"""What a scene shows, and how often: a film or a large part of it, one joint from nearby, the crop
-of a joint; without a joint to be found, a film that is turned or upside down, a photographic
-negative, thigh or calf alone, another part of the body; such a part beside a knee; and a real
-implant."""
+"""Kinds of scenes and their probabilities. With joints: `film`, a large part of a film; `near`, a
+close view of one joint; `crop`, the crop of a joint; `beside`, another body part next to a knee.
+Without joints: `turned`, a film rotated by quarter turns; `negative`, a photographic negative;
+`shaft`, only a thigh or calf; `distractor`, another body part. `implant` is a real implant."""
 
 TRANSPLANTED = 0.3
-"""How often a film's joints are replaced by real ones, where there are crops of such."""
+"""Probability that a film's joints are replaced by crops of real joints, if there are crops."""
 
 INVERTED = 0.15
-"""How often another part of the body is a photographic negative."""
+"""Probability that another body part is a photographic negative."""
 
 IMPLANTED, MARKED = 0.2, 0.08
-"""How often metal is drawn over a joint, and beside the joints."""
+"""Probabilities that metal is drawn over a joint, and next to the joints."""
 
 VARIED = 0.6
-"""How often a scene gets the grain, blur, haze and marks of another machine."""
+"""Probability that a scene gets the appearance of another machine."""
 
 
 def scene_of(films: LearningFilms, rng: np.random.Generator) -> Scene:
-    """Draw a scene of one of the kinds for which there are images."""
+    """A random scene of a random kind."""
     there = {kind: share for kind, share in KINDS.items() if kind != "implant" or films.implants}
     shares = np.array(list(there.values()))
     kind = str(rng.choice(list(there), p=shares / shares.sum()))
@@ -71,7 +71,8 @@ def _distractor(films: LearningFilms, rng) -> KnownFilm:
 
 
 def _varied_view(film: KnownFilm, rng) -> Scene:
-    """A large part of an image without joint boxes, turned by up to 15 degrees or by quarters."""
+    """A large part of an image without joint boxes, rotated by up to 15 degrees or quarter turns.
+    """
     height, width = film.image.shape
     parts = rng.uniform(0, 0.2, 4) * (rng.random(4) < 0.6)
     window = (parts[0] * width, parts[1] * height, (1 - parts[0] - parts[2]) * width,
@@ -83,7 +84,7 @@ def _varied_view(film: KnownFilm, rng) -> Scene:
 
 
 def _reach(rng) -> float:
-    """Mostly the whole input, at times from afar, as the second look has it."""
+    """Ratio of the input's side to the image's: mostly 1, else larger, as in the second pass."""
     return 1.0 if rng.random() < 0.65 else float(rng.uniform(1.2, 3.0))
 
 
@@ -92,7 +93,7 @@ def _quarters(image: np.ndarray, rng) -> np.ndarray:
 
 
 def _crop_scene(films: LearningFilms, rng) -> Scene:
-    """The crop of a joint as it is, a part of it, or with its surroundings missing."""
+    """The crop of a joint, whole or in part."""
     crop = _pick(films.crops, rng)
     width = crop.image.shape[1]
     if rng.random() < 0.5:
@@ -120,7 +121,7 @@ def _film_scene(films: LearningFilms, kind: str, rng) -> Scene:
 
 
 def transplanted(film: KnownFilm, crops: Sequence[KnownFilm], rng) -> KnownFilm:
-    """A film whose joints are replaced by real ones, faded into their surroundings."""
+    """A film whose joints are replaced by crops of real joints, blended into the film."""
     image = film.image.astype(np.float32)
     for box in film.boxes:
         crop = _pick(crops, rng)
@@ -146,7 +147,7 @@ def transplanted(film: KnownFilm, crops: Sequence[KnownFilm], rng) -> KnownFilm:
 
 
 def _beside(knee: Scene, other: Scene, rng) -> Scene:
-    """A knee and another part of the body on one film, with a strip between them or without."""
+    """A knee and another body part on one film, with or without a strip between them."""
     height, width = knee.image.shape
     scale = height / other.image.shape[0]
     size = max(16, round(other.image.shape[1] * scale)), height

@@ -1,4 +1,4 @@
-"""What a training of the joint localiser is asked for; Keras is not imported for it."""
+"""The settings of a localiser's training. This module does not import Keras."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -10,22 +10,22 @@ from knee_attention.limits import BOX_KINDS
 
 @dataclass(frozen=True)
 class LocaliserRun:
-    """A training of the localiser.
+    """The settings of a localiser's training.
 
     Attributes:
-        data: folders of films with known joint boxes; none for phantoms alone.
-        boxes: the table of the joint boxes of each of `data`.
-        box_kind: what the boxes of a table of ours are, one of `BOX_KINDS`.
-        crops: a data folder of square crops of joints; None for none.
-        distractors: a folder of images without a knee to be graded; None for drawn ones alone.
-        implants: a folder of knees with a prosthesis or implant; None for drawn ones alone.
-        films: phantoms to draw for training.
-        epochs: of `steps` batches each; the rate falls along half a cosine over them.
-        steps: batches an epoch.
-        batch_size: images a batch.
-        learning_rate: that of Adam at the start.
+        data: folders of films with known joint boxes; empty for only phantoms.
+        boxes: tables of joint boxes, one for each folder of `data`.
+        box_kind: kind of the boxes in the project's own tables, one of `BOX_KINDS`.
+        crops: a data folder of square crops of joints, or None.
+        distractors: a folder of images without a knee; None for only synthetic ones.
+        implants: a folder of knees with implants; None for only synthetic ones.
+        films: number of training phantoms.
+        epochs: number of epochs. The learning rate falls along half a cosine.
+        steps: batches per epoch.
+        batch_size: images per batch.
+        learning_rate: initial learning rate of Adam.
         precision: a Keras dtype policy, or `auto`.
-        seed: what weights, films and their variations follow from.
+        seed: seed of the weights, the films and their augmentation.
 
     Raises:
         InputError: films without boxes, boxes without films, or an unknown kind of box.
@@ -49,31 +49,31 @@ class LocaliserRun:
 
     def __post_init__(self):
         if len(self.data) != len(self.boxes):
-            raise InputError("--data needs --boxes, a table of the joints on those films, and "
-                             "--boxes needs --data")
+            raise InputError("give as many --boxes (tables of the joints) as --data (folders of "
+                             "their films)")
         if self.box_kind not in BOX_KINDS:
-            raise InputError(f"expected boxes of {', '.join(BOX_KINDS)}. "
+            raise InputError(f"expected {' or '.join(BOX_KINDS)} as the kind of boxes. "
                              f"Received: {self.box_kind!r}")
 
     @property
     def synthetic(self) -> bool:
-        """Whether it learns from drawn images alone."""
+        """Whether all training images are synthetic."""
         return not (self.data or self.crops or self.distractors or self.implants)
 
     @property
     def reads(self) -> list[str]:
-        """The folders and files that it reads."""
+        """The folders and files of the training."""
         given = (*self.data, *self.boxes, self.crops, self.distractors, self.implants)
         return [place for place in given if place]
 
     @property
     def origin(self) -> str:
-        """What its films are called in titles."""
+        """Name of the data in titles."""
         sets = [Path(place).name for place in (*self.data, self.crops) if place]
         return ", ".join(sets) if sets else "synthetic phantoms"
 
     def as_json(self) -> dict:
-        """All of this as `experiment.json` holds it."""
+        """The content of `experiment.json`."""
         fields = {"name": self.name, **dataclasses.asdict(self)}
         return {name: list(value) if isinstance(value, tuple) else value
                 for name, value in fields.items()}

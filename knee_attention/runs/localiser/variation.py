@@ -1,25 +1,25 @@
-"""What real films have and phantoms lack: other exposures, processing, tissue, marks and borders.
+"""Augmentation of the localiser's films: exposure, processing, tissue, marks and borders.
 
-A network that learnt from phantoms as they are would learn how phantoms are painted. So everything
-that does not make a knee a knee is drawn anew each time, further apart than real films are.
+Trained on unchanged phantoms, a network would learn how phantoms are drawn. Everything except the
+anatomy is therefore varied at random, more than in real films.
 """
 
 import cv2
 import numpy as np
 
 GREY = np.ndarray
-"""`(height, width)` float32, about 0 to 1."""
+"""Image `(height, width)` float32, about 0 to 1."""
 
 
 def varied(film: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A film, or a part of one, as another machine and another day would have it.
+    """A film with the appearance of another machine. Its geometry does not change.
 
     Args:
         film: `(height, width)` uint8, bone bright.
-        rng: decides everything.
+        rng: random generator.
 
     Returns:
-        `(height, width)` uint8; what is where stays the same.
+        `(height, width)` uint8.
     """
     grey = film.astype(np.float32) / 255
     for change, share in (
@@ -35,19 +35,25 @@ def varied(film: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def smooth_noise(
     shape: tuple[int, int], cells: tuple[int, int], rng: np.random.Generator
 ) -> np.ndarray:
-    """Noise `(height, width)` float32 of deviation 1 that changes over so many cells a side."""
+    """Smooth noise `(height, width)` float32 with a standard deviation of about 1.
+
+    Args:
+        shape: height and width.
+        cells: number of random values per side, which are interpolated.
+        rng: random generator.
+    """
     coarse = rng.standard_normal(cells).astype(np.float32)
     return cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC)
 
 
 def _stretched(grey: GREY, low: float = 0.5, high: float = 99.5) -> GREY:
-    """The grey values between two percentiles spread over 0 to 1."""
+    """The image with the range between two percentiles stretched to 0-1."""
     dark, bright = np.percentile(grey[::2, ::2], (low, high))
     return (grey - dark) / max(bright - dark, 1e-3)
 
 
 def _texture(grey: GREY, rng) -> GREY:
-    """Strands and clouds within what is bright: spongy bone and muscle are not even."""
+    """Texture of cancellous bone and muscle: noise at several scales, proportional to the grey."""
     height, width = grey.shape
     noise = np.zeros_like(grey)
     for cell in (2, 4, 8, 16, 40):
@@ -57,7 +63,7 @@ def _texture(grey: GREY, rng) -> GREY:
 
 
 def _tissue(grey: GREY, rng) -> GREY:
-    """Soft tissue that lies over, a patella or a cast: bright or dark clouds with soft edges."""
+    """Soft tissue, a patella or a cast: bright or dark ellipses with soft edges."""
     height, width = grey.shape
     for _ in range(rng.integers(1, 6)):
         paint = np.zeros_like(grey)
@@ -70,20 +76,20 @@ def _tissue(grey: GREY, rng) -> GREY:
 
 
 def _edges(grey: GREY, rng) -> GREY:
-    """What machines do to show detail: take away a part of the coarse structure."""
+    """Edge enhancement as in X-ray machines: part of the coarse structure is subtracted."""
     coarse = cv2.GaussianBlur(grey, (0, 0), float(np.exp(rng.uniform(np.log(3), np.log(50)))))
     return _stretched(grey - rng.uniform(0.2, 0.95) * coarse)
 
 
 def _uneven(grey: GREY, rng) -> GREY:
-    """A field that is brighter here than there, as scatter, the tube's heel and thighs make it."""
+    """Uneven brightness, as caused by scatter, the heel effect and thighs."""
     slope = rng.uniform(0.02, 0.16) * smooth_noise(grey.shape, tuple(rng.integers(2, 6, 2)), rng)
     gain = 1 + rng.uniform(0, 0.3) * smooth_noise(grey.shape, tuple(rng.integers(2, 6, 2)), rng)
     return grey * gain.clip(0.2, 2) + slope
 
 
 def _exposed(grey: GREY, rng) -> GREY:
-    """Gamma, contrast and saturation: fields burnt white or drowned in black."""
+    """Gamma, contrast and saturation, up to over- and underexposed areas."""
     low = rng.choice([0.5, rng.uniform(0, 25)])
     high = rng.choice([99.5, rng.uniform(70, 100)])
     grey = _stretched(grey, low, high).clip(0, 1) ** np.float32(np.exp(rng.normal(0, 0.45)))
@@ -94,7 +100,7 @@ def _exposed(grey: GREY, rng) -> GREY:
 
 
 def _bars(grey: GREY, rng) -> GREY:
-    """Straight rods and cables, brighter or darker than what they cross, with beads or without."""
+    """Straight rods and cables, brighter or darker than the film, with or without beads."""
     height, width = grey.shape
     paint = np.zeros_like(grey)
     for _ in range(rng.integers(1, 4)):
@@ -111,7 +117,7 @@ def _bars(grey: GREY, rng) -> GREY:
 
 
 def _spots(grey: GREY, rng) -> GREY:
-    """Letters and clips of lead."""
+    """Lead letters and digits."""
     height, width = grey.shape
     for _ in range(rng.integers(1, 4)):
         letter = "LRFK123"[rng.integers(7)]
@@ -128,7 +134,7 @@ def _blurred(grey: GREY, rng) -> GREY:
 
 
 def _grain(grey: GREY, rng) -> GREY:
-    """Noise of single pixels, and at times that of a grid's lines."""
+    """Pixel noise, sometimes with the line noise of a grid."""
     grain = rng.standard_normal(grey.shape, dtype=np.float32)
     grey = grey + np.float32(rng.uniform(0.003, 0.05)) * grain
     if rng.random() < 0.3:
@@ -138,7 +144,7 @@ def _grain(grey: GREY, rng) -> GREY:
 
 
 def _collimated(grey: GREY, rng) -> GREY:
-    """Borders of any width that no beam reached: black, or white where nobody masked them."""
+    """Collimated borders of random width, outside the beam: black, grey or white."""
     height, width = grey.shape
     shade = float(rng.choice([0, 0, rng.uniform(0, 1), 1]))
     soft = rng.uniform(0.3, 4)
@@ -154,7 +160,7 @@ def _collimated(grey: GREY, rng) -> GREY:
 
 
 def _patches(grey: GREY, rng) -> GREY:
-    """Names blacked out, stickers, a piece of the table: rectangles of one grey at the rim."""
+    """Uniform rectangles at the edge, such as a blacked-out name, a sticker or a table."""
     grey, (height, width) = grey.copy(), grey.shape
     for _ in range(rng.integers(1, 3)):
         down, across = int(rng.uniform(0.03, 0.3) * height), int(rng.uniform(0.05, 0.25) * width)

@@ -1,4 +1,4 @@
-"""What the localiser learns from: views of images, varied, and what its maps should say of them."""
+"""Training batches of the localiser: augmented scenes and their target maps."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -16,23 +16,23 @@ from knee_attention.runs.localiser.variation import varied
 from knee_attention.runs.localiser.windows import Scene
 
 AHEAD = 6
-"""Batches that are drawn before they are asked for."""
+"""Number of batches that are prepared in advance."""
 
 PEAK = 0.12
-"""The deviation of the peak that the map of joints has, in parts of the box's side."""
+"""Standard deviation of a joint's Gaussian peak in the target map, in units of the box's side."""
 
 SMALLEST_PEAK = 4.0
-"""Pixels of that deviation at least: half a cell."""
+"""Smallest standard deviation of a peak in pixels: half a cell."""
 
 
 @dataclass(frozen=True)
 class LocaliserViews:
-    """Batches of images and targets, each of which follows from the seed and its number alone.
+    """Batches of images and targets. A batch depends only on the seed and its number.
 
     Attributes:
-        films: those that are shown.
-        batch_size: images a batch.
-        seed: decides which parts of which films are shown, and how they are varied.
+        films: the images of a split.
+        batch_size: images per batch.
+        seed: seed of the scenes and their augmentation.
     """
 
     films: LearningFilms
@@ -40,13 +40,13 @@ class LocaliserViews:
     seed: int
 
     def batches(self, first: int, stop: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """The batches from one number up to another, drawn ahead in threads."""
+        """The batches from number `first` to `stop - 1`, prepared in advance in threads."""
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            begun = [pool.submit(self.batch, n) for n in range(first, min(first + AHEAD, stop))]
+            pending = [pool.submit(self.batch, n) for n in range(first, min(first + AHEAD, stop))]
             for number in range(first, stop):
-                batch = begun.pop(0).result()
+                batch = pending.pop(0).result()
                 if number + AHEAD < stop:
-                    begun.append(pool.submit(self.batch, number + AHEAD))
+                    pending.append(pool.submit(self.batch, number + AHEAD))
                 yield batch
 
     def batch(self, number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -58,10 +58,10 @@ class LocaliserViews:
 
 
 def view_of(scene: Scene, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A scene as the localiser takes it, and what its maps should say.
+    """The input and the targets of a scene.
 
     Returns:
-        `(256, 256, 2)` uint8, and `(32, 32, 8)` float32, the `TARGETS` of `networks/localiser.py`.
+        input `(256, 256, 2)` uint8, and targets `(32, 32, 8)` float32; see `network.TARGETS`.
     """
     image = varied(scene.image, rng) if rng.random() < VARIED else scene.image
     square, scale, border = localiser_input(image, scene.reach)
@@ -82,14 +82,14 @@ def targets_of(
     joints: Sequence[Box], unsure: Sequence[Box] = (), implants: Sequence[Box] = (),
     implant_somewhere: bool = False,
 ) -> np.ndarray:
-    """What the maps should say, `(32, 32, 8)` float32; boxes are in pixels of the 256x256 input.
+    """The targets `(32, 32, 8)` float32. Boxes are in pixels of the 256x256 input.
 
     Args:
-        joints: the joint boxes that are to be found.
-        unsure: boxes of joints of which it does not matter whether they are found.
-        implants: rectangles around metal.
-        implant_somewhere: whether the image shows an implant at an unknown place; then nobody knows
-            where its joints are either.
+        joints: joint boxes that should be found.
+        unsure: joint boxes that are ignored in the loss.
+        implants: bounding boxes of metal.
+        implant_somewhere: whether there is an implant at an unknown position. The positions of the
+            joints are then unknown too.
     """
     cells = LOCALISER_SIDE // CELL
     targets = np.zeros((cells, cells, 8), np.float32)

@@ -1,4 +1,4 @@
-"""Windows of films: what a scene of the localiser's training shows of them."""
+"""Windows of films: the part that a training scene of the localiser shows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,28 +11,28 @@ from knee_attention.limits import LOCALISER_SIDE
 from knee_attention.runs.localiser.films import KnownFilm
 
 MOST_TURN = 15.0
-"""Degrees by which a scene is turned at most."""
+"""Largest rotation of a scene in degrees."""
 
 HIDDEN, SURE = 0.4, 0.8
-"""A joint is to be found if at least `SURE` of its core is visible, and is none if less than
-`HIDDEN` is; between them neither is asked."""
+"""Visible share of a joint's core. From `SURE` on, the joint should be found; below `HIDDEN`, it
+should not; between them, it is ignored in the loss."""
 
 SMALLEST_BOX, LARGEST_BOX = 26, 200
-"""Pixels of the input: of smaller and larger joint boxes neither is asked. A film is looked at from
-two distances, and its joints have another size in each."""
+"""Range of a joint box's side in pixels of the input. Joints of other sizes are ignored in the
+loss: a film is processed at two scales, and one of them shows the joint in this range."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """An image and what is known of it; boxes are in its pixels.
+    """An image with its boxes, in pixels of the image.
 
     Attributes:
         image: `(height, width)` uint8, bone bright.
-        joints: the joint boxes that are to be found.
-        unsure: boxes of joints that are only partly visible.
-        implants: rectangles around metal.
-        implant_somewhere: whether there is an implant at an unknown place.
-        reach: the side of the localiser's input in longer sides of the image.
+        joints: joint boxes that should be found.
+        unsure: joint boxes that are ignored in the loss.
+        implants: bounding boxes of metal.
+        implant_somewhere: whether there is an implant at an unknown position.
+        reach: ratio of the localiser input's side to the longer side of the image.
     """
 
     image: np.ndarray
@@ -44,7 +44,7 @@ class Scene:
 
 
 def window_of(film: KnownFilm, kind: str, rng) -> Box:
-    """The part of a film to show, in pixels; it may reach beyond the film."""
+    """A random window of a film for a kind of scene, in pixels. It may extend beyond the film."""
     height, width = film.image.shape
     x, y, side, _ = film.boxes[rng.integers(len(film.boxes))]
     middle, line = x + side / 2, y + side / 2
@@ -67,7 +67,7 @@ def window_of(film: KnownFilm, kind: str, rng) -> Box:
 
 
 def cut_window(film: KnownFilm, window: Box, rng, reach: float) -> Scene:
-    """A window of a film, a little turned and stretched, and where its joints come to lie."""
+    """The scene of a window, slightly rotated and stretched, with the film's joint boxes."""
     left, top, wide, tall = window
     stretch = float(np.exp(rng.normal(0, 0.03)))
     scale = LOCALISER_SIDE / reach / max(wide * stretch, tall)

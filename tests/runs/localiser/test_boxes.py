@@ -1,4 +1,4 @@
-"""Tables of joint boxes, ours and the public one."""
+"""Tables of joint boxes in the project's own and in the public layout."""
 
 import pytest
 
@@ -54,9 +54,9 @@ def test_splits_remarks_and_unknown_sides_are_read(read):
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ("9000099.jpg,dev,R,1,1,9,9\n", "line 2: the split is train, validation, test or empty"),
+        ("9000099.jpg,dev,R,1,1,9,9\n", "line 2: expected train, validation, test or nothing"),
         ("9000099.jpg,train,R,1,1,9,9\n9000099.jpg,test,L,1,1,9,9\n", "line 3: .* two splits"),
-        ("9000099.jpg,train,R,1,1,9,9\n{other},,R,1,1,9,9\n", "some films have a split"),
+        ("9000099.jpg,train,R,1,1,9,9\n{other},,R,1,1,9,9\n", "only some films have a split"),
     ],
 )
 def test_splits_that_contradict_are_refused(read, rows, said):
@@ -70,7 +70,7 @@ def test_the_public_table_has_parts_of_the_film_and_the_left_knee_first(read, fi
     here = row.format(number=0, name="0.C.2_9000296_20040729_00175004_001")
     elsewhere = row.format(number=1, name="0.C.2_9999999_20040729_00175004_001")
     header = ",path,x1,y1,x2,y2,x1.1,y1.1,x2.1,y2.1\n"
-    for kind in ("joint", "square"):  # its boxes are joint boxes in any case
+    for kind in ("joint", "square"):  # the public layout ignores `kind`
         [film] = read(header + here + elsewhere, kind)
         assert film.path.name.startswith("0.C.2_9000296") and film.sides == ["L", "R"]
         left, right = film.in_pixels((100, 200))
@@ -83,13 +83,13 @@ def test_the_public_table_has_parts_of_the_film_and_the_left_knee_first(read, fi
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ("nowhere.jpg,R,1,1,9,9\n", "line 2: there is no film 'nowhere.jpg'"),
-        ("9000099.jpg,X,1,1,9,9\n", "line 2: the side is R, L or empty"),
+        ("nowhere.jpg,R,1,1,9,9\n", "line 2: no film 'nowhere.jpg'"),
+        ("9000099.jpg,X,1,1,9,9\n", "line 2: expected R, L or nothing as side"),
         ("9000099.jpg,R,1,1,9,9\n9000099.jpg,R,2,2,8,8\n", "line 3: a second box for side R"),
         ("9000099.jpg,R,1,1,1,9\n", "a box without area"),
         ("9000099.jpg,R,9,9,1,1\n", "a box without area"),
-        ("9000099.jpg,R,190,1,230,9\n", "middle lies beyond 9000099.jpg, which has 200x100 pix"),
-        ("9000099.jpg,R,1,-30,9,9\n", "middle lies beyond"),
+        ("9000099.jpg,R,190,1,230,9\n", "its centre outside 9000099.jpg, which has 200x100 pix"),
+        ("9000099.jpg,R,1,-30,9,9\n", "its centre outside"),
         ("9000099.jpg,R,1,1,nan,9\n", "expected 4 numbers"),
         ("9000099.jpg,R,1,1\n", "expected 4 numbers"),
         ("", "none of its films"),
@@ -101,7 +101,7 @@ def test_bad_rows_are_named(read, rows, said):
 
 
 def test_a_row_that_ends_before_its_file_is_named(read):
-    with pytest.raises(InputError, match="line 2: there is no film ''"):
+    with pytest.raises(InputError, match="line 2: no film ''"):
         read("side,x1,y1,x2,y2,file\nR,1,2\n")
 
 

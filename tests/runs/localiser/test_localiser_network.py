@@ -1,12 +1,10 @@
-"""The localiser's networks: their size, their loss, and the file that OpenCV runs."""
+"""The localiser's networks: size, loss, and the ONNX file for OpenCV."""
 
 import keras
 import numpy as np
 import pytest
 
-from knee_attention.films import joints
 from knee_attention.films.localiser import Localiser
-from knee_attention.runs.localiser import network
 from knee_attention.runs.localiser.network import (
     TARGETS,
     build_antony_localiser,
@@ -40,10 +38,6 @@ def test_the_shipped_network_is_small():
     assert model.output_shape == (None, 32, 32, 5)
 
 
-def test_training_and_reading_agree_on_the_maps():
-    assert (joints.CELL, joints.UNIT_SIDE) == (network.STRIDE, network.UNIT_SIDE)
-
-
 def test_opencv_says_what_keras_says(tmp_path):
     pytest.importorskip("onnx")
     from knee_attention.runs.localiser.onnx_file import export_localiser
@@ -71,7 +65,7 @@ def loss(maps, **values):
 
 def test_the_loss_of_joints_by_hand():
     joint = [[1, 0.5], [0, 0]]
-    maps = np.zeros((2, 2, 5))  # every probability of a joint is a half
+    maps = np.zeros((2, 2, 5))  # all probabilities of a joint are 0.5
     maps[..., 4] = -30
     expected = np.log(2) / 4 * (1 + 0.5**4 + 1 + 1)
     assert loss(maps, joint=joint, counts=1) == pytest.approx(expected, rel=1e-5)
@@ -82,7 +76,7 @@ def test_the_loss_of_joints_by_hand():
 
 def test_the_loss_of_boxes_counts_near_a_joint_alone():
     maps = np.zeros((2, 2, 5))
-    maps[..., 0] = [[30, -30], [-30, -30]]  # where the joint is, and sure of it
+    maps[..., 0] = [[30, -30], [-30, -30]]  # the right cell, with high confidence
     maps[..., 1:4], maps[..., 4] = 0.5, -30
     truth = {"joint": [[1, 0], [0, 0]], "counts": 1, "right": 0.25, "down": 0.5, "side": 1.0}
     assert loss(maps, **truth) == pytest.approx(4 * 0.25 + 2 * 0.5, rel=1e-5)
@@ -91,7 +85,7 @@ def test_the_loss_of_boxes_counts_near_a_joint_alone():
 def test_the_loss_of_implants_by_hand():
     maps = np.zeros((2, 2, 5))
     maps[..., 0], maps[..., 4] = -30, [[3, -3], [-3, -3]]
-    right = np.log1p(np.exp(-3))  # the loss of a cell that is sure to 95% and right
+    right = np.log1p(np.exp(-3))  # the loss of a right cell with a confidence of 95%
     where = loss(maps, implant=[[1, 0], [0, 0]], implant_counts=1, counts=1, implanted=1)
     assert where == pytest.approx(4 * right / 8 + right, rel=1e-4)
     assert loss(maps, implanted=1) == pytest.approx(right, rel=1e-4)

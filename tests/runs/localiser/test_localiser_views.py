@@ -1,4 +1,4 @@
-"""What the localiser learns from: scenes, and what its maps should say of them."""
+"""Training scenes of the localiser and their target maps."""
 
 from dataclasses import replace
 
@@ -61,7 +61,7 @@ def test_without_implants_none_are_shown(films, monkeypatch):
 
 
 def test_a_box_comes_to_lie_where_the_scene_shows_it(monkeypatch):
-    """A film that is bright within its joint boxes alone stays so in every scene."""
+    """A film that is bright only inside its joint boxes gives scenes with bright boxes."""
     monkeypatch.setattr(scenes, "IMPLANTED", 0)
     monkeypatch.setattr(scenes, "MARKED", 0)
     image, boxes = np.full((500, 600), 60, np.uint8), [(60, 150, 170, 170), (380, 170, 170, 170)]

@@ -1,4 +1,4 @@
-"""Drawn metal: implants lie over the joint, markers do not."""
+"""Drawn metal: implants cover the joint, markers do not."""
 
 import numpy as np
 import pytest

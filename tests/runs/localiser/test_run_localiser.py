@@ -1,4 +1,4 @@
-"""A training of the localiser: its views, its folder, how it goes on, what it refuses."""
+"""A training of the localiser: batches, run folder, resuming, refused input."""
 
 import json
 import sys
@@ -51,8 +51,8 @@ def test_a_run_leaves_the_network_the_numbers_and_the_pictures(tmp_path, capsys)
     assert len((tmp_path / "run" / "joints.csv").read_text().splitlines()) == 5
     capsys.readouterr()
     assert run_localiser(SMALL, tmp_path / "run") == results
-    assert "finished before" in capsys.readouterr().out
-    with pytest.raises(InputError, match="holds another experiment"):
+    assert "already finished" in capsys.readouterr().out
+    with pytest.raises(InputError, match="contains another experiment"):
         run_localiser(LocaliserRun(films=5, epochs=2), tmp_path / "run")
 
 
@@ -93,7 +93,7 @@ def test_a_training_outlives_an_export_that_fails(tmp_path, monkeypatch):
 
 
 def test_an_epoch_whose_state_was_not_written_is_trained_again(tmp_path, monkeypatch):
-    """The history is written first, the state after it."""
+    """The history is written before the state."""
     run_localiser(SMALL, tmp_path / "whole")
     real_save, saved = localiser.keras.Model.save_weights, []
 
@@ -114,7 +114,7 @@ def test_an_epoch_whose_state_was_not_written_is_trained_again(tmp_path, monkeyp
 
 def test_a_folder_of_another_kind_of_run_is_refused(tmp_path):
     RunFolder(tmp_path).begin(Experiment(), [])
-    with pytest.raises(InputError, match="holds another experiment .name 'vgg16_att0'"):
+    with pytest.raises(InputError, match="contains another experiment .name 'vgg16_att0'"):
         run_localiser(SMALL, tmp_path)
 
 
@@ -131,7 +131,7 @@ def boxes_of(phantom):
 
 @pytest.fixture
 def real_folder(tmp_path):
-    """Films of twelve persons, two of one of them, and their table."""
+    """Thirteen films of twelve persons, and their table."""
     folder, rows = tmp_path / "films", ["file,side,x1,y1,x2,y2"]
     folder.mkdir()
     for number in range(13):
@@ -214,7 +214,7 @@ def test_a_training_does_not_continue_on_other_films(real_folder, tmp_path, monk
         patch.setattr(localiser.keras.Model, "save_weights", killed)
         run_localiser(asked, tmp_path / "run")
     table.write_text(table.read_text() + "\n")
-    with pytest.raises(InputError, match="began on other data than films holds now"):
+    with pytest.raises(InputError, match="films has changed since this run started"):
         run_localiser(asked, tmp_path / "run")
 
 
@@ -236,8 +236,8 @@ def test_the_numbers_of_a_set_by_hand():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--data", "films"], "--data needs --boxes"),
-        (["--boxes", "boxes.csv"], "--boxes needs --data"),
+        (["--data", "films"], "as many --boxes"),
+        (["--boxes", "boxes.csv"], "as many --boxes"),
         (["--data", "films", "--boxes", "nowhere.csv"], "nowhere.csv"),
         (["--distractors", "nowhere"], "nowhere: no such folder"),
         (["--crops", "nowhere"], "nowhere"),
@@ -254,7 +254,7 @@ def test_too_few_persons_are_refused(real_folder, tmp_path):
     films, table = real_folder
     rows = table.read_text().splitlines()
     table.write_text("\n".join(rows[:9]))
-    with pytest.raises(InputError, match="films of 4 persons"):
+    with pytest.raises(InputError, match="films of only 4 persons"):
         run_localiser(LocaliserRun((str(films),), (str(table),), "joint"), tmp_path / "run")
 
 

@@ -1,4 +1,4 @@
-"""Varied phantoms stay films; strangers are none of knees."""
+"""Augmented phantoms, and distractors."""
 
 import numpy as np
 import pytest
