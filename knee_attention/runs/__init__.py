@@ -1,1 +1,1 @@
-"""An experiment, its run, and what it leaves behind."""
+"""Experiments: training, run folders, sweeps, finished runs, and the localiser's training."""

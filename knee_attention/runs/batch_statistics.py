@@ -1,10 +1,10 @@
-"""Batch-normalisation statistics re-estimated before each validation ("precise BN").
+"""Re-estimate the statistics of batch normalisation before each validation ("precise BN").
 
-The attention branch normalises features that are not normalised themselves and change fast. The
-moving statistics of Keras (momentum 0.99) lag behind them within a short epoch, so validation
-loss is noise, and with it the learning rate's plateau, early stopping and the choice of the
-branch. The remedy is to measure the statistics anew, on training images, with the weights as they
-are (Wu and Johnson, "Rethinking Batch in BatchNorm", 2021, section 3).
+An attention branch normalises features that change fast during training. The moving statistics of
+Keras (momentum 0.99) lag behind in a short epoch. The validation loss is then noisy, and with it
+the learning rate schedule, early stopping and the choice of the branch. Therefore the statistics
+are computed again, on training images with the current weights (Wu and Johnson, "Rethinking Batch
+in BatchNorm", 2021, section 3).
 """
 
 from collections.abc import Callable, Iterable
@@ -18,15 +18,15 @@ SHARE_OF_EPOCH, MOST_KNEES = 0.25, 2048
 
 
 class PreciseBatchNorm(keras.callbacks.Callback):
-    """Re-estimate all batch statistics of the model whenever `fit` begins to validate.
+    """Keras callback that re-estimates all batch statistics before each validation.
 
-    The forward passes run in training mode, so that networks with batch normalisation inside
-    (ResNet-50) see the statistics they were trained with. One image in four is used, at most
-    2,048, the same ones every time: a forward pass costs a third of a training step, so this
-    stays under a tenth of an epoch.
+    The forward passes run in training mode, so that backbones with batch normalisation (ResNet-50)
+    see the statistics of their training. A quarter of the images is used, at most 2,048, always the
+    same. A forward pass costs a third of a training step, so this takes less than a tenth of an
+    epoch.
 
     Args:
-        training: the training batches; their order is left alone.
+        training: the training batches; they are not changed.
     """
 
     def __init__(self, training: KneeBatches):
@@ -47,21 +47,22 @@ class PreciseBatchNorm(keras.callbacks.Callback):
 
 
 StatisticsPass = Callable[[np.ndarray], tuple[list, list]]
-"""From a batch to the means and the variances that each batch normalisation sees in it."""
+"""Function from a batch to the means and variances of each batch normalisation on this batch."""
 
 
 def normalisations_of(model: keras.Model) -> list[keras.layers.BatchNormalization]:
-    """The batch normalisations of a model, in its order."""
+    """The batch normalisation layers of a model, in order."""
     return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
 
 
 def statistics_pass(model: keras.Model) -> StatisticsPass:
-    """A forward pass of the model in training mode that gives the batch's statistics, if it runs
-    while the momenta of the batch normalisations are 0.
+    """A forward pass in training mode that returns the statistics of a batch.
 
-    On JAX it is compiled, once for every shape of a batch, with the momenta of that moment: by
-    itself JAX runs one operation after the other, which on a GPU takes longer than to train. The
-    states of dropout are then those of the training, for every batch; no normalisation lies behind.
+    The momenta of the batch normalisations must be 0 when it runs.
+
+    On JAX the pass is compiled once per batch shape, with the momenta of that call. Without
+    compilation JAX runs operation by operation, which takes longer than training on a GPU. The
+    compiled pass uses the same dropout state for every batch; no normalisation comes after dropout.
     """
     means = [layer.moving_mean for layer in normalisations_of(model)]
     variances = [layer.moving_variance for layer in normalisations_of(model)]
@@ -96,9 +97,9 @@ def estimate_statistics(
     """Set the moving mean and variance of every batch normalisation to those of `images`.
 
     Args:
-        model: changed in place; its trainable weights are not.
+        model: changed in place, except its trainable weights.
         images: batches `(batch, height, width, 1)`.
-        statistics_of: the model's `statistics_pass`, where it is used again.
+        statistics_of: a `statistics_pass` of the model, to avoid compiling it again.
     """
     normalisations = normalisations_of(model)
     if not normalisations:
@@ -108,7 +109,7 @@ def estimate_statistics(
     means, squares = [], []
     try:
         for layer in normalisations:
-            layer.momentum = 0.0  # a pass then leaves its own batch's statistics behind
+            layer.momentum = 0.0  # the moving statistics become those of the last batch
         for batch in images:
             seen = statistics_of(batch)
             batch_means, variances = ([*map(keras.ops.convert_to_numpy, kind)] for kind in seen)

@@ -1,4 +1,4 @@
-"""What a run was computed on and with."""
+"""The hardware and software of a run."""
 
 import subprocess
 import sys
@@ -14,13 +14,13 @@ PACKAGES = ("keras", "tensorflow", "jax", "numpy", "opencv-python",
 
 
 def environment(precision: str, history: list[dict], seconds: float, devices: int = 1) -> dict:
-    """What `environment.json` holds: versions, commit, device, precision, command, times.
+    """The content of `environment.json`: versions, commit, device, precision, command, times.
 
     Args:
         precision: the Keras dtype policy of the model.
-        history: one dict an epoch, with its `seconds`.
+        history: one dict per epoch, with its `seconds`.
         seconds: wall time of the whole run.
-        devices: number of devices that shared its batches.
+        devices: number of devices that shared the batches.
     """
     versions = {"python": sys.version.split()[0], "knee_attention": __version__}
     for package in PACKAGES:
@@ -42,7 +42,7 @@ def environment(precision: str, history: list[dict], seconds: float, devices: in
 
 
 def _commit() -> str | None:
-    """The commit of the project's checkout; None where there is none or no git."""
+    """The git commit of the checkout; None without a checkout or without git."""
     try:
         asked = subprocess.run(
             ["git", "rev-parse", "HEAD"],

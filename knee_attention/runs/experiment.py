@@ -1,9 +1,10 @@
-"""One experiment of the paper: what distinguishes it from the others."""
+"""The settings of one experiment."""
 
 import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from knee_attention.errors import InputError
 from knee_attention.limits import CROPS, KNEE_SIZE, POLARITIES
@@ -18,47 +19,61 @@ CHOICES = {
     "polarity": POLARITIES,
     "crop": ("auto", *CROPS),
 }
-"""What those attributes of an `Experiment` may be that have few values."""
+"""`{attribute of Experiment: its allowed values}`."""
 
 NAMED_WEIGHTS = ("scratch", "imagenet")
-"""Weights to start from that are no file's."""
+"""Values of `weights` that are not files."""
 
 COUNTS = ("epochs", "batch_size", "patience")
-"""Its attributes that are whole numbers from 1."""
+"""Attributes that are whole numbers from 1."""
+
+
+class Settings(Protocol):
+    """The settings of a training: an `Experiment` or a `LocaliserRun`.
+
+    The class must be callable without arguments, which gives the default settings.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name of the training."""
+
+    def as_json(self) -> dict:
+        """The content of `experiment.json`."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What distinguishes one experiment; the defaults are the paper's (section 4).
+    """The settings of one experiment. The defaults are the paper's (section 4).
 
     Attributes:
         backbone: a key of `BACKBONES`.
-        branches: attention branches, from `att0` to `att2`; none of a baseline.
-        fusion: a key of `FUSIONS`: `single`, `early_fusion`, `multi_loss`, or a baseline's `dense`
+        branches: attention branches, from `att0` to `att2`; empty for a baseline.
+        fusion: a key of `FUSIONS`: `single`, `early_fusion`, `multi_loss`; for a baseline `dense`
             or `joint`.
-        loss_weights: one an output, each above 0.
+        loss_weights: one per output, each above 0.
         data: a data folder or HDF5 file; None for phantoms.
         image_size: height and width in pixels.
-        epochs: at most this many.
-        batch_size: knees a step.
-        learning_rate: that of Adam at the start.
-        patience: how many times the paper's epochs without progress to wait.
+        epochs: maximum number of epochs.
+        batch_size: knees per step.
+        learning_rate: initial learning rate of Adam.
+        patience: factor of the paper's patience for the plateau schedule and early stopping.
         precision: a Keras dtype policy, or `auto`.
-        weights: `scratch`, `imagenet`, or a file to start from.
+        weights: initial weights: `scratch`, `imagenet`, or a file.
         batch_norm: `precise` (re-estimated before each validation) or `moving` (as in the paper).
-        augment: `flips` (the paper's), or `strong`, as `datasets/augmentation.py` says.
-        schedule: `plateau` (the paper's), or `cosine`: the rate falls along half a cosine to
-            nothing over `epochs`.
-        polarity: `auto` turns photographic negatives, `as-is` leaves every image as it is.
-        crop: what the knees show, where the data do not say: `half` of a film, or a crop of the
-            joint, `square` (the public set's) or `antony`; `auto`, what the data say, else halves.
-            Of phantoms this is cut out.
-        limit: at most this many knees a split; None for all.
-        seed: what the initial weights, the order of the knees, their augmentation, phantoms and
-            the choice of a limit follow from; 0 to 2^32 - 1.
+        augment: `flips` (as in the paper), or `strong` (see `datasets/augmentation.py`).
+        schedule: `plateau` (as in the paper), or `cosine`: half a cosine from the initial rate to
+            zero over `epochs`.
+        polarity: `auto` inverts photographic negatives; `as-is` changes no image.
+        crop: what a knee image shows if the data do not record it: `half` a film, or a crop of the
+            joint, `square` (the public set's) or `antony`. `auto` stands for the recorded crop or,
+            without one, `half`. Phantoms are cropped accordingly.
+        limit: maximum number of knees per split; None for all.
+        seed: seed of the initial weights, the order of the knees, augmentation, phantoms and the
+            choice of a limit; 0 to 2^32 - 1.
 
     Raises:
-        InputError: what is asked for cannot be run, whatever the data.
+        InputError: settings that cannot run with any data.
     """
 
     backbone: str = "vgg16"
@@ -109,27 +124,27 @@ class Experiment:
 
     @property
     def name(self) -> str:
-        """Backbone and variant, as in `vgg16_multiloss`; a baseline's backbone has no variants."""
+        """Backbone and variant, such as `vgg16_multiloss`; for a baseline only the backbone."""
         return f"{self.backbone}_{self.variant}" if self.branches else self.backbone
 
     @property
     def origin(self) -> str:
-        """What its knees are called in titles."""
+        """Name of the data in titles."""
         return "synthetic phantoms" if self.data is None else Path(self.data).name
 
     @property
     def output_weights(self) -> dict[str, float]:
-        """The model's outputs and the weights of their losses."""
+        """`{output: weight of its loss}`."""
         outputs = outputs_of(self.fusion, self.branches)
         return dict(zip(outputs, self.loss_weights, strict=True))
 
     @property
     def phantom_setting(self) -> dict:
-        """Where the experiment differs from the paper when it has only phantoms."""
+        """Settings that replace the paper's when the experiment runs on phantoms."""
         return dict(BACKBONES[self.backbone].phantom_setting)
 
     def as_json(self) -> dict:
-        """All of this as `experiment.json` holds it."""
+        """The content of `experiment.json`."""
         fields = dataclasses.asdict(self).items()
         return {"name": self.name} | {
             name: list(value) if isinstance(value, tuple) else value for name, value in fields

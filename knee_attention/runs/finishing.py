@@ -1,4 +1,4 @@
-"""What a finished training leaves in its folder: predictions, results, figures, models."""
+"""Evaluate a trained model and write its models, predictions and figures to the run's folder."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from knee_attention.runs.measure import Measured, measure
 from knee_attention.runs.run_folder import RunFolder
 
 SHOWN_EPOCHS = 8
-"""Of augmentation, in its figure."""
+"""Number of epochs in the figure of augmentation."""
 
 
 def finish(
@@ -29,19 +29,19 @@ def finish(
     pdf: bool = False,
     devices: int = 1,
 ) -> dict:
-    """Choose the branch on validation, measure on test; save the model, then tables and curves.
+    """Choose the output on validation and evaluate on test; write models, predictions and figures.
 
     Args:
-        experiment: what was run.
+        experiment: the experiment.
         model: the trained model.
-        dataset: its knees; without a test split, validation is reported.
-        history: one dict an epoch.
-        run: whose folder receives all this.
-        pdf: also draw the figures as PDF.
-        devices: number of devices that share the model's batches.
+        dataset: the knees. Without a test split, the results are those of the validation split.
+        history: one dict per epoch.
+        run: the run's folder.
+        pdf: also write the figures as PDF.
+        devices: number of devices that share a batch.
 
     Returns:
-        the content of `results.json`: no times, so that the same seed gives the same results.
+        the content of `results.json`. It contains no times, so equal seeds give equal results.
     """
     validation = measure(model, dataset.splits["validation"], devices)
     split, reported = "validation", validation
@@ -70,7 +70,7 @@ def finish(
 def draw_augmentation(
     training: KneeBatches, experiment: Experiment, run: RunFolder, pdf: bool = False
 ) -> None:
-    """Draw a knee of each grade as eight epochs of the training show it."""
+    """Plot a knee of each grade with its augmentation in eight epochs."""
     knees = training.knees
     shown = evaluation.one_of_each_grade(knees.grades)
     views = []
@@ -91,7 +91,16 @@ def draw_augmentation(
 def draw_masks(
     measured: Measured, places: np.ndarray, chosen: str, title: str, path: Path, pdf: bool = False
 ) -> None:
-    """Draw what a model looks at in the knees at these places, their joints outlined if known."""
+    """Plot the attention masks and probabilities of some knees.
+
+    Args:
+        measured: a model's predictions and masks.
+        places: positions of the knees.
+        chosen: the output whose probabilities are shown.
+        title: title of the figure.
+        path: the PNG file.
+        pdf: also write a PDF next to the PNG.
+    """
     knees, joints = measured.knees, measured.knees.masks
     panels.mask_panels(
         knees.images[places],
@@ -106,7 +115,7 @@ def draw_masks(
 
 
 def _draw_split(measured: Measured, chosen: str, title: str, run: RunFolder, pdf: bool) -> None:
-    """The masks of a knee of each grade, the confusion matrix and the reliability diagram."""
+    """Plot the masks on a knee of each grade, the confusion matrix and the reliability diagram."""
     knees, probabilities = measured.knees, measured.predictions.of(chosen)
     shown = evaluation.one_of_each_grade(knees.grades)
     draw_masks(measured, shown, chosen, f"{title} split", run.figure("masks"), pdf)
@@ -125,7 +134,7 @@ def _save_models(
     results: dict,
     run: RunFolder,
 ) -> None:
-    """Write the model's two files, which say how they were trained and what they reached."""
+    """Write `model.h5` and `model.keras` with a description of the training and its results."""
     split = results["split"]
     description = {
         "name": experiment.name,

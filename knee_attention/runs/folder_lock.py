@@ -1,4 +1,4 @@
-"""One process at a time works in a folder: that of a run, or the queue of a node."""
+"""A lock that keeps other processes out of a folder, such as a run's or a node's queue."""
 
 import os
 from collections.abc import Iterator
@@ -11,22 +11,22 @@ from knee_attention.files import make_folder, remove_remains
 
 try:
     import fcntl
-except ImportError:  # Windows, where two processes in one folder are not noticed
+except ImportError:  # Windows has no such locks: two processes in a folder are not detected
     fcntl = None
 
 LOCK_NAME = ".claim"
-"""The file that a process locks as long as it works in the folder; a dead one holds no lock."""
+"""The file that a process locks while it works in the folder. The lock ends with the process."""
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Make a folder, unless it is there, and keep others out until the block ends.
+    """Create a folder if it does not exist, and lock it until the block ends.
 
-    What a killed process had begun to write is removed, and in the end the folder too, if it was
-    made here and stayed empty.
+    Temporary files of a killed process are removed. At the end the folder is removed if it was
+    created here and is empty.
 
     Raises:
-        InputError: the folder cannot be written to, or another process works in it.
+        InputError: the folder is not writable, or another process has locked it.
     """
     made = not folder.exists()
     make_folder(folder)
@@ -37,14 +37,14 @@ def locked(folder: Path) -> Iterator[None]:
             remove_remains(folder.rglob(".*"))
             yield
         finally:
-            with suppress(OSError):  # Windows removes no open file
+            with suppress(OSError):  # Windows cannot remove an open file
                 (folder / LOCK_NAME).unlink()
                 if made:
                     folder.rmdir()
 
 
 def _locked(folder: Path) -> TextIO:
-    """The lock's file, open and locked."""
+    """Open and lock the lock file."""
     lock = folder / LOCK_NAME
     while True:
         try:
@@ -61,9 +61,9 @@ def _locked(folder: Path) -> TextIO:
                 process = file.read().strip()
             raise InputError(f"{folder}: process {process} is working there; choose another "
                              "folder, or wait") from None
-        except OSError:  # a file system without locks
+        except OSError:  # the file system does not support locks
             return file
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file.fileno()), lock.stat()):
                 return file
-        file.close()  # its owner removed it in this very moment
+        file.close()  # its owner removed it between opening and locking

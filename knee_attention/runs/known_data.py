@@ -1,4 +1,4 @@
-"""A run knows its data by content: it continues on the images it began on, and on no others."""
+"""Compare the images of a data set with the images that a run has recorded."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -15,35 +15,35 @@ from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.run_folder import RunFolder
 
 Reader = Callable[..., tuple[ImageRecord, ...]]
-"""Takes and gives what `dataset_records` does."""
+"""A function with the signature of `dataset_records`."""
 
 
 def records_of(experiment: Experiment, read: Reader = dataset_records) -> tuple[ImageRecord, ...]:
-    """What the experiment's data hold now; nothing for phantoms, which its options describe.
+    """Records of the images in an experiment's data; empty for phantoms.
 
     Args:
-        experiment: names the data.
-        read: a cached `dataset_records`, where many experiments have the same data.
+        experiment: the experiment.
+        read: `dataset_records`, or a cached version for many experiments on the same data.
 
     Raises:
         InputError: the data cannot be used.
     """
     if experiment.data is None:
         return ()
-    drawn = experiment.limit is not None  # else the seed chooses no knee
+    drawn = experiment.limit is not None  # without a limit the seed does not affect the data
     return read(experiment.data, experiment.limit, experiment.seed if drawn else 0)
 
 
 def refuse_other_data(
     run: RunFolder, experiment: Experiment, read: Reader = dataset_records
 ) -> None:
-    """Keep a run from being continued, or shown, on other data than it began on.
+    """Refuse to resume or show a run whose data have changed since it started.
 
-    A run of an earlier version has no record of its data and passes. So does a run whose data are
-    not there: what needs them will say so. Arguments are those of `records_of`.
+    Runs without a record of their data (of earlier versions) and runs whose data are missing are
+    accepted. The arguments `experiment` and `read` are those of `records_of`.
 
     Raises:
-        InputError: the data are others, or cannot be used.
+        InputError: the data have changed, or cannot be used.
     """
     if experiment.data and Path(experiment.data).exists() and run.data_file.exists():
         refuse_other_records(run, records_of(experiment, read), experiment.data)
@@ -52,23 +52,37 @@ def refuse_other_data(
 def refuse_other_records(
     run: RunFolder, records: Iterable[ImageRecord], data: str | os.PathLike
 ) -> None:
-    """The same where the images of `data` are known already, as `file_records` gives them.
+    """Refuse a run whose recorded images differ from `records`.
+
+    Args:
+        run: the run's folder.
+        records: current records of the images, as `file_records` returns them.
+        data: the data, for the message.
 
     Raises:
-        InputError: the run's folder records other images.
+        InputError: the images differ.
     """
     if run.data_file.exists():
         different = difference(read_records(run.data_file), records)
         if different:
-            raise InputError(f"{run.folder}: began on other data than {data} holds now: "
+            raise InputError(f"{run.folder}: {data} has changed since this run started: "
                              f"{different}; choose another --output, or --overwrite")
 
 
 def remark_on_data(
     run: RunFolder, data: str | os.PathLike, split: str, limit: int | None, seed: int
 ) -> str:
-    """How the knees that a run is measured on differ from those of its own split, and how many of
-    them it was trained on; blank where there is nothing to say, or the run has no record.
+    """Remarks on the knees on which a run's model is evaluated.
+
+    One remark says how they differ from the run's own split, another how many of them are training
+    knees of the run. The text is empty without remarks, or if the run has no record of its data.
+
+    Args:
+        run: the run's folder.
+        data: the data of the evaluation.
+        split: its split.
+        limit: maximum number of knees; None for all.
+        seed: seed of the choice of a limit.
 
     Raises:
         InputError: the data cannot be used.
@@ -85,8 +99,7 @@ def remark_on_data(
     different = difference(own, now)
     remarks = []
     if different:
-        remarks.append(f"{data} differs from the {split} split that {run.folder} began on: "
-                       f"{different}")
+        remarks.append(f"{data} differs from the {split} split of {run.folder}: {different}")
     if split != "train":
         trained = {record.digest for record in recorded if record.split == "train"} - {""}
         seen = sum(record.digest in trained for record in now)

@@ -1,4 +1,4 @@
-"""A model meets knees and becomes results: the one way, for a training's end and for `evaluate`."""
+"""Evaluate a model on knees, at the end of a training and in `knee-attention evaluate`."""
 
 import sys
 from dataclasses import dataclass, replace
@@ -20,11 +20,11 @@ from knee_attention.networks.masks import masks_among, with_masks
 
 @dataclass(frozen=True)
 class Measured:
-    """What a model says of the knees of a split, and where it looks.
+    """A model's predictions and attention masks on the knees of a split.
 
     Attributes:
         knees: the knees.
-        predictions: of every output.
+        predictions: the probabilities of every output.
         masks: `{branch: (n, h, w)}` float32 in 0-1, at the branch's own resolution.
     """
 
@@ -33,15 +33,15 @@ class Measured:
     masks: dict[str, np.ndarray]
 
     def results(self, split: str, chosen: str) -> dict:
-        """What `results.json` says of these knees.
+        """The entries of `results.json` about these knees.
 
         Args:
-            split: what to call them.
-            chosen: the output that stands for the model.
+            split: name of the split.
+            chosen: the output that represents the model.
 
         Returns:
-            `split`, the numbers of `knees` and of `subjects`, `chosen`, under the split's name
-            the metrics of every output, and `localisation` where the joints are known.
+            `split`, the numbers of `knees` and `subjects`, `chosen`, the metrics of every output
+            (under the split's name), and `localisation` if the joints are known.
         """
         results = {
             "split": split,
@@ -57,12 +57,12 @@ class Measured:
     def localisation(
         self, tolerant: bool = False, averaged: bool = False
     ) -> dict[str, dict[str, float]]:
-        """How every branch's attention lies to the joints, as `evidence.localisation` has it.
+        """Localisation scores of every branch: `{branch: scores}`.
 
         Args:
-            tolerant: take each joint half a cell of the branch's grid wider.
-            averaged: take the mean of a branch's masks for every knee, which shows how much of it
-                owes to where joints lie in images anyway.
+            tolerant: widen each joint by half a cell of the branch's grid.
+            averaged: use the branch's mean mask for every knee. Its scores show how much of the
+                localisation is explained by the usual position of the joint.
         """
         scores = {}
         for branch, masks in self.masks.items():
@@ -76,8 +76,9 @@ class Measured:
 
 
 def both_ways(plain: Predictions, mirror: Predictions) -> Predictions:
-    """What a model says of knees and of their mirror images, as one: the mean before the softmax,
-    of a regression the mean grade.
+    """Combined predictions on knees and on their mirror images.
+
+    Probabilities are averaged before the softmax; for a regression the grades are averaged.
     """
     probabilities = {}
     for name in plain.probabilities:
@@ -93,19 +94,19 @@ def both_ways(plain: Predictions, mirror: Predictions) -> Predictions:
 def measure(
     model: keras.Model, knees: Knees, devices: int = 1, mirrored: bool = False
 ) -> Measured:
-    """Let a model see every knee once.
+    """Predictions and attention masks of a model on every knee.
 
     Args:
-        model: from prepared knees to its outputs, as `build_model` makes it.
-        knees: at the model's image size.
-        devices: number of devices that share the model's batches.
-        mirrored: show it every knee with left and right exchanged; so are the masks.
+        model: a model of `build_model`.
+        knees: prepared knees at the model's image size.
+        devices: number of devices that share a batch.
+        mirrored: mirror every knee left to right. The masks are then mirrored too.
 
     Raises:
-        InputError: an output or a mask holds NaN or infinity.
+        InputError: an output or a mask contains NaN or infinity.
     """
     network = with_masks(model)
-    # A model that was loaded, not trained, would let Keras choose XLA, which is slow on a CPU.
+    # By default Keras would compile a loaded model with XLA, which is slow on a CPU.
     network.jit_compile = device.choose_jit_compile(devices)
     batches = KneeBatches(knees, model.output_names, EVALUATION_BATCH * devices, devices=devices)
     batches.flipped[:] = mirrored

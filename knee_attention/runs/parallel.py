@@ -1,7 +1,7 @@
-"""Several devices of one machine that share every batch, to the results of one.
+"""Data parallelism over several devices of one machine, with the results of a single device.
 
-Each device holds the whole model and takes an equal part of the batch; losses, gradients and batch
-statistics are those of the whole. What the parts are equal by is `KneeBatches`' business.
+Each device has a copy of the model and gets an equal part of every batch. Losses, gradients and
+batch statistics are those of the whole batch. `KneeBatches` pads batches to equal parts.
 """
 
 from collections.abc import Iterator
@@ -16,43 +16,43 @@ ALL = "all"
 
 
 def find_devices(asked: int | str | None) -> list[str]:
-    """The devices that `--devices` asks for: the first of the GPUs, or of the CPUs without any.
+    """The devices to use: the first GPUs or, without a GPU, the first CPUs.
 
     Args:
-        asked: how many, `all`, or None for one.
+        asked: the value of `--devices`: a number, `all`, or None for one device.
 
     Raises:
-        InputError: there are fewer.
+        InputError: there are fewer devices.
     """
     there = keras.distribution.list_devices()
     if asked == ALL:
         return there
     asked = asked or 1
     if asked > len(there):
-        raise InputError(f"{asked} devices are asked for, and {keras.backend.backend()} sees "
-                         f"{len(there)} ({device.describe_device()})")
+        raise InputError(f"--devices {asked}: {keras.backend.backend()} has only {len(there)} "
+                         f"({device.describe_device()})")
     return there[:asked]
 
 
 def refuse_uneven(batch_size: int, devices: int) -> None:
-    """A batch has to have the same number of knees for each device.
+    """Refuse a batch size that is not a multiple of the number of devices.
 
     Raises:
-        InputError: it is smaller than the devices are many, or cannot be shared evenly.
+        InputError: the batch is too small, or cannot be divided evenly.
     """
     if batch_size < devices:
         raise InputError(f"a batch of {batch_size} knees is too small for {devices} devices; "
-                         "choose another --batch-size or fewer --devices")
+                         "choose a larger --batch-size or fewer --devices")
     if batch_size % devices:
-        raise InputError(f"a batch of {batch_size} knees cannot be shared evenly by {devices} "
+        raise InputError(f"a batch of {batch_size} knees cannot be divided evenly among {devices} "
                          "devices; choose another --batch-size or other --devices")
 
 
 @contextmanager
 def shared_by(devices: list[str]) -> Iterator[None]:
-    """Whatever model is made, trained and asked in the block, these devices share its batches.
+    """Make these devices share the batches of models that are built and used in the block.
 
-    One device is left to itself: nothing is then as it would not be without the block.
+    With one device this does nothing.
     """
     if len(devices) == 1:
         yield
@@ -68,10 +68,10 @@ def shared_by(devices: list[str]) -> Iterator[None]:
 
 @contextmanager
 def common_statistics(model: keras.Model, devices: int) -> Iterator[None]:
-    """Batch normalisation in the block sees the whole batch, not the device's part of it.
+    """Make batch normalisation use the whole batch in the block, not the part of each device.
 
-    JAX knows no other way. For TensorFlow it is an option of the layers, which is put back, as it
-    would be written into the model's file, and with it no other backend reads the file.
+    JAX always does so. In TensorFlow it is an option of the layers. It is reset at the end, because
+    Keras would save it in the model's file, and other backends cannot read such a file.
     """
     normalisations = [
         layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)

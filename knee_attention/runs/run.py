@@ -1,4 +1,4 @@
-"""From an experiment to its run folder: data, model, training, results."""
+"""Run an experiment: load data, build the model, train, evaluate, write the run's folder."""
 
 import time
 from dataclasses import replace
@@ -28,41 +28,41 @@ from knee_attention.runs.training import compile_model, train
 
 
 def run(experiment: Experiment, output: Path, run_options: RunOptions = DEFAULT_OPTIONS) -> dict:
-    """Train, evaluate and save one experiment; continue it if it was killed.
+    """Train, evaluate and save one experiment. A killed run is resumed.
 
     Args:
-        experiment: what to run.
-        output: its folder.
-        run_options: how to.
+        experiment: the experiment.
+        output: the run's folder.
+        run_options: options that do not affect the results.
 
     Returns:
         the content of the run's `results.json`.
 
     Raises:
-        InputError: data, weights, folder or devices that cannot be used.
+        InputError: the data, the weights, the folder or the devices cannot be used.
     """
     place = RunFolder(output)
     place.refuse_overlap([experiment.data], run_options.overwrite, experiment.weights)
     devices = find_devices(run_options.devices)
     refuse_uneven(experiment.batch_size, len(devices))
     with place.locked():
-        anew = run_options.overwrite and place.begun
-        results = None if anew else place.results_of(experiment)
-        if not anew:
+        restart = run_options.overwrite and place.begun
+        results = None if restart else place.results_of(experiment)
+        if not restart:
             refuse_other_data(place, experiment)
         if results:
-            late = ", too late for --pdf" if run_options.pdf else ""
-            print(f"{output}: finished before{late}; --overwrite runs it again")
+            ignored = " (--pdf is ignored)" if run_options.pdf else ""
+            print(f"{output}: already finished{ignored}; --overwrite runs it again")
             return results
         with shared_by(devices):
-            return _run(experiment, place, anew, run_options, len(devices))
+            return _run(experiment, place, restart, run_options, len(devices))
 
 
 def _run(
-    experiment: Experiment, place: RunFolder, anew: bool, run_options: RunOptions, devices: int
+    experiment: Experiment, place: RunFolder, restart: bool, run_options: RunOptions, devices: int
 ) -> dict:
     began = time.perf_counter()
-    # Where nothing is drawn the seed changes no knee: one loading serves all seeds.
+    # Without a limit the seed does not affect real knees: all seeds share the loaded data.
     draws = experiment.data is None or experiment.limit is not None
     records = records_of(experiment)
     dataset = _load(
@@ -82,7 +82,7 @@ def _run(
         model, experiment.output_weights, experiment.learning_rate, jit_compile, devices
     )
     _announce(experiment, model, dataset, precision, devices, place)
-    if anew:  # only now, when nothing is in the way of the new run
+    if restart:  # only after everything that can fail
         place.clear()
     place.begin(experiment, dataset.turned, dataset.unreadable, dataset.trimmed)
     if records:
@@ -115,18 +115,20 @@ def _load(
     data: str | None, image_size: tuple[int, int], limit: int | None, seed: int, polarity: str,
     crop: str, records: tuple[ImageRecord, ...],
 ) -> Dataset:
-    """The knees; kept for the next experiment on the same, as Table 1 has them in a row, unless
-    the `records` of their images have changed.
+    """The knees. They stay cached for the next experiment, such as the next cell of Table 1.
+
+    Args:
+        records: records of the images; a change of the images invalidates the cache.
     """
     if data is None:
         return phantom_dataset(image_size, limit, seed, crop=crop)
-    told = preparation_of(data).with_crop(crop)  # before all knees are read for nothing
+    preparation = preparation_of(data).with_crop(crop)  # may fail: before all knees are read
     dataset = load_dataset(data, image_size, limit, seed, polarity=polarity)
-    return replace(dataset, preparation=told)
+    return replace(dataset, preparation=preparation)
 
 
 def _build(experiment: Experiment, images, precision: str) -> keras.Model:
-    """The model with its pixel normalisation and, where asked for, weights from elsewhere."""
+    """The model, with its pixel normalisation and the initial weights of the experiment."""
     if experiment.weights == "imagenet":
         given = initial_weights.imagenet_weights(experiment.backbone)
         normalisation = initial_weights.IMAGENET_PIXELS
@@ -181,17 +183,17 @@ def _announce(
         flush=True,
     )
     if "test" not in dataset.splits:
-        print("no test split: the results are those of the validation split")
+        print("no test split: results are reported for the validation split")
     for grade, count in enumerate(dataset.splits["train"].grade_counts()):
         if count == 0:
-            print(f"warning: no training knee of grade {grade}")
+            print(f"warning: the training split has no knee of grade {grade}")
     if dataset.manifest_remark:
         print(f"warning: {dataset.manifest_remark}")
     if dataset.turned:
-        print(f"photographic negatives turned: {len(dataset.turned)}, listed in {place.turned}")
+        print(f"inverted {len(dataset.turned)} photographic negatives, listed in {place.turned}")
     if dataset.trimmed:
-        print(f"borders of one grey taken off: {len(dataset.trimmed)} images, listed in "
+        print(f"removed uniform borders from {len(dataset.trimmed)} images, listed in "
               f"{place.trimmed}")
     if dataset.unreadable:
-        print(f"left out {len(dataset.unreadable)} unreadable images (the first: "
+        print(f"skipped {len(dataset.unreadable)} unreadable images (the first: "
               f"{dataset.unreadable[0]}), listed in {place.unreadable}")

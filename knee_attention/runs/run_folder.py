@@ -1,4 +1,4 @@
-"""A run's folder: the one place where its files are named, read and written."""
+"""The folder of a run: names of its files, reading and writing."""
 
 import csv
 import os
@@ -10,39 +10,36 @@ from typing import TYPE_CHECKING
 
 from knee_attention.errors import ImageError, InputError
 from knee_attention.files import RUN_MODEL, read_json, write_json, write_table
-from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.experiment import Settings
 from knee_attention.runs.folder_lock import LOCK_NAME, locked
+from knee_attention.runs.result_check import refuse_mismatch
 
-if TYPE_CHECKING:  # pandas, which the command lines do not wait for
+if TYPE_CHECKING:  # pandas, which command lines do not wait for
     from knee_attention.evidence.finished_run import FinishedRun
     from knee_attention.evidence.predictions import Predictions
 
-ACCURACY_TOLERANCE = 0.002
-"""How far accuracies of rounded probabilities may lie from those of a run: two grades that are
-equally probable may change places."""
-
 
 class RunFolder:
-    """What lies in the folder of a run.
+    """The folder of a run.
 
     Attributes:
         folder: the folder.
-        experiment_file: what is run; the first file of a run.
-        data_file: the images that a run on real knees began on, by name and content.
-        checkpoint: the state of a training after its last epoch, until the run is finished.
-        weights_checkpoint: the same of a training of the joint localiser.
-        history: losses and accuracies, one row an epoch.
-        turned: the photographic negatives among the images, if there are any.
-        trimmed: the images that had a border of one grey, if there are any.
-        unreadable: the images that were left out, if there are any.
-        tensorboard: the folder of what TensorBoard shows, where that was asked for.
-        model, keras_model: the trained network, twice.
-        localiser: the trained joint localiser, instead of these.
-        joints: the true and the found joint boxes, of a localiser.
-        predictions_file: every knee's probabilities, of the split that is reported.
-        results_file: what the network reaches; the last file of a run.
+        experiment_file: the settings of the run; its first file.
+        data_file: names and checksums of the real knees at the start of the run.
+        checkpoint: state of the training after its last epoch, until the run is finished.
+        weights_checkpoint: the same for a training of the localiser.
+        history: losses and accuracies, one row per epoch.
+        turned: list of the inverted photographic negatives, if there are any.
+        trimmed: list of the images whose uniform border was removed, if there are any.
+        unreadable: list of the skipped images, if there are any.
+        tensorboard: folder of the TensorBoard logs, if requested.
+        model, keras_model: the trained network in two formats.
+        localiser: the trained localiser, for a training of the localiser.
+        joints: true and found joint boxes, for a training of the localiser.
+        predictions_file: probabilities of every knee of the reported split.
+        results_file: metrics; the last file of a run.
         environment_file: versions, device, command and times.
-        expert_masks_file: attention on knees whose joint experts drew, where that was measured.
+        expert_masks_file: localisation scores on joints drawn by experts, if measured.
     """
 
     def __init__(self, folder: str | os.PathLike):
@@ -71,25 +68,23 @@ class RunFolder:
 
     @property
     def begun(self) -> bool:
-        """Whether the folder holds a run."""
+        """Whether the folder contains a run."""
         return self.experiment_file.exists()
 
     @property
     def finished(self) -> bool:
-        """Whether the run has come to its end."""
+        """Whether the run is finished."""
         return self.results_file.exists()
 
     def locked(self) -> AbstractContextManager[None]:
-        """Make the folder, unless it is there, and keep other processes out; see `lock`."""
+        """Create the folder if needed, and lock it for this process; see `folder_lock`."""
         return locked(self.folder)
 
     def begin(
-        self, experiment: Experiment, turned: list[str], unreadable: Iterable[ImageError] = (),
+        self, experiment: Settings, turned: list[str], unreadable: Iterable[ImageError] = (),
         trimmed: Iterable[str] = (),
     ) -> None:  # fmt: skip
-        """Say what is run, which of its images were photographic negatives, which had a border of
-        one grey, and which were left out, and why.
-        """
+        """Write the settings and the lists of inverted, skipped and trimmed images."""
         write_json(self.experiment_file, experiment.as_json())
         for table, files in ((self.turned, turned), (self.trimmed, trimmed)):
             if files:
@@ -99,31 +94,31 @@ class RunFolder:
             write_table(self.unreadable, ["file", "reason"], rows)
 
     def write_predictions(self, predictions: "Predictions", chosen: str) -> None:
-        """Keep every knee's probabilities; `chosen` is the output whose grades count."""
+        """Write `predictions.csv`; `chosen` is the output that grades."""
         from knee_attention.evidence.predictions import write_predictions
 
         write_predictions(predictions, chosen, self.predictions_file)
 
     def finish(self, results: dict, environment: dict) -> None:
-        """Keep what was found and on what; the checkpoints have had their day."""
+        """Write environment.json and results.json; delete the checkpoints."""
         write_json(self.environment_file, environment)
         write_json(self.results_file, results)
         for state in (self.checkpoint, self.weights_checkpoint):
             state.unlink(missing_ok=True)
 
     def seconds_trained(self) -> float:
-        """How long the epochs took that lie behind, of a training that was killed."""
-        begun = self.checkpoint.exists() or self.weights_checkpoint.exists()
-        if not (begun and self.history.exists()):
+        """Seconds that the epochs of a killed training took; 0 without one."""
+        killed = self.checkpoint.exists() or self.weights_checkpoint.exists()
+        if not (killed and self.history.exists()):
             return 0.0
         with self.history.open(newline="", encoding="utf-8") as file:
             return sum(float(row["seconds"]) for row in csv.DictReader(file))
 
     def clear(self) -> None:
-        """Remove what the folder holds; the folder stays, as it may be a link to elsewhere.
+        """Delete the content of the folder, but not the folder, which may be a symbolic link.
 
         Raises:
-            InputError: something cannot be removed.
+            InputError: a file cannot be deleted.
         """
         try:
             for path in self.folder.iterdir():
@@ -137,37 +132,36 @@ class RunFolder:
     def refuse_overlap(
         self, data: Iterable[str | None], overwrite: bool, weights: str | None = None
     ) -> None:
-        """Keep what a run reads apart from what it writes and may delete.
+        """Refuse a folder that would mix a run's input with its output.
 
         Args:
-            data: the folders and files of the data; None for phantoms.
-            overwrite: whether the run's folder may be cleared.
-            weights: the file or folder of the weights to start from, if there is one.
+            data: folders and files of the data; None for phantoms.
+            overwrite: whether the run's folder will be cleared.
+            weights: file or folder of the initial weights, if there is one.
 
         Raises:
-            InputError: the folder lies within the data, or holds what is to be read and would be
-                deleted.
+            InputError: the folder is inside the data, or `overwrite` would delete the input.
         """
         place, data = self.folder.resolve(), list(filter(None, data))
         for path in data:
             if place.is_relative_to(Path(path).resolve()):
-                raise InputError(f"{self.folder}: lies within the data, {path}; choose another "
+                raise InputError(f"{self.folder}: is inside the data, {path}; choose another "
                                  "--output")
         for path in filter(None, (*data, weights)):
             there = overwrite and Path(path).exists()
             if there and Path(path).resolve().is_relative_to(place):
-                raise InputError(f"{self.folder}: --overwrite would delete {path}, which is read; "
+                raise InputError(f"{self.folder}: --overwrite would delete the input {path}; "
                                  "choose another --output")
 
-    def results_of(self, experiment: Experiment) -> dict | None:
-        """The results, if this very experiment is finished; None where there is something to do.
+    def results_of(self, experiment: Settings) -> dict | None:
+        """The results of an experiment; None if it is not finished.
 
         Raises:
-            InputError: the folder holds something else, or another experiment.
+            InputError: the folder contains other files or another experiment.
         """
         if not self.begun:
             if any(path.name != LOCK_NAME for path in self.folder.iterdir()):
-                raise InputError(f"{self.folder}: holds other files and no run; choose another "
+                raise InputError(f"{self.folder}: contains other files and no run; choose another "
                                  "--output")
             return None
         self.refuse_other(experiment)
@@ -179,22 +173,22 @@ class RunFolder:
                              "--overwrite runs this one again")
         return results
 
-    def refuse_other(self, experiment: Experiment) -> None:
-        """Keep a run from being continued, or shown, as another one.
+    def refuse_other(self, experiment: Settings) -> None:
+        """Refuse a folder with the run of another experiment.
 
         Raises:
-            InputError: the folder holds another experiment, or a damaged one.
+            InputError: the folder contains another experiment or a damaged one.
         """
         different = self.different_from(experiment)
         if different:
             name, (before, now) = next(iter(different.items()))
-            raise InputError(f"{self.folder}: holds another experiment ({name} {before!r}, not "
+            raise InputError(f"{self.folder}: contains another experiment ({name} {before!r}, not "
                              f"{now!r}); choose another --output, or --overwrite")
 
-    def different_from(self, experiment: Experiment) -> dict[str, tuple]:
-        """The options in which the folder's run is another one: `{name: (held, asked for)}`.
+    def different_from(self, experiment: Settings) -> dict[str, tuple]:
+        """The settings that differ from an experiment: `{name: (in the folder, in experiment)}`.
 
-        A run of an earlier version lacks options that came later; it ran as their defaults say.
+        Settings that a run of an earlier version lacks have their default values.
         """
         held = type(experiment)().as_json() | self.read_experiment()
         return {
@@ -204,38 +198,38 @@ class RunFolder:
         }
 
     def read_experiment(self) -> dict:
-        """What was run, as `Experiment.as_json` has it.
+        """The settings of the run, as `Experiment.as_json` returns them.
 
         Raises:
-            InputError: there is no run, or a damaged one.
+            InputError: there is no run, or it is damaged.
         """
         if not self.folder.is_dir():
             if self.folder.exists():
                 raise InputError(f"{self.folder}: expected a run's folder, not a file")
             raise InputError(f"{self.folder}: no such folder")
         if not self.begun:
-            raise InputError(f"{self.folder}: a folder that holds no run (it has no "
+            raise InputError(f"{self.folder}: a folder without a run (it has no "
                              f"{self.experiment_file.name})")
         return read_json(self.experiment_file)
 
     def read_results(self) -> dict:
-        """What the run found.
+        """The content of `results.json`.
 
         Raises:
-            InputError: there is no run, or it is not finished, or damaged.
+            InputError: there is no run, or it is unfinished or damaged.
         """
         self.read_experiment()
         if not self.finished:
             raise InputError(f"{self.folder}: the run is not finished (it has no "
-                             f"{self.results_file.name}); the command that started it continues it")
+                             f"{self.results_file.name}); run the same command to resume it")
         return read_json(self.results_file)
 
     def read(self) -> "FinishedRun":
-        """All that tables and the report take of a run.
+        """The content of a finished run, for tables and the report.
 
         Raises:
-            InputError: there is no finished run; files are missing or damaged; or the predictions
-                are not those that the results were computed from.
+            InputError: there is no finished run, files are missing or damaged, or the predictions
+                do not match the results.
         """
         from knee_attention.evidence.finished_run import FinishedRun
         from knee_attention.evidence.predictions import read_predictions
@@ -248,31 +242,13 @@ class RunFolder:
             expert_masks=_if_there(self.expert_masks_file),
         )
         try:
-            self._refuse_misfit(found)
+            refuse_mismatch(found, self.predictions_file, self.results_file)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"{self.folder}: a damaged run or one of an earlier version ({error})"
                              ) from None
         return found
-
-    def _refuse_misfit(self, found: "FinishedRun") -> None:
-        from knee_attention.evidence.metrics import grade_metrics
-
-        predictions = found.predictions
-        if len(predictions) != found.results["knees"]:
-            raise InputError(f"{self.folder}: {self.predictions_file.name} holds "
-                             f"{len(predictions)} knees, {self.results_file.name} tells of "
-                             f"{found.results['knees']}")
-        predictions.of(found.chosen)
-        tolerance = max(ACCURACY_TOLERANCE, 1.5 / len(predictions))
-        for output, metrics in found.outputs.items():
-            accuracy = grade_metrics(predictions.grades, predictions.of(output))["accuracy"]
-            if abs(accuracy - metrics["accuracy"]) > tolerance:
-                raise InputError(f"{self.folder}: by {self.predictions_file.name} {output} has an "
-                                 f"accuracy of {accuracy:.3f}, {self.results_file.name} says "
-                                 f"{metrics['accuracy']:.3f}")
-
 
 def _if_there(path: Path) -> dict | None:
     return read_json(path) if path.exists() else None

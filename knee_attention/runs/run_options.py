@@ -1,4 +1,4 @@
-"""How a run is done, which changes nothing of what it finds."""
+"""Run options that do not affect the results."""
 
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -8,19 +8,18 @@ from knee_attention.errors import InputError
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a command line asks for that is no part of the experiment.
+    """Options of a run that are not part of the experiment.
 
-    A killed run may be continued in another run_options.
+    A killed run can be resumed with other options.
 
     Attributes:
-        overwrite: begin a finished run anew.
-        pdf: also draw the figures as PDF.
-        devices: how many devices of this machine share the batches, `all`, or None for what the
-            backend does by itself, which is to take one.
-        tensorboard: also write each epoch's losses and accuracies for TensorBoard.
+        overwrite: run a finished experiment again.
+        pdf: also write the figures as PDF.
+        devices: number of devices of this machine that share the batches, or `all`; None for one.
+        tensorboard: also write the losses and accuracies of each epoch for TensorBoard.
 
     Raises:
-        InputError: TensorBoard is asked for and not installed.
+        InputError: `tensorboard` is True, but TensorBoard is not installed.
     """
 
     overwrite: bool = False
@@ -35,4 +34,3 @@ class RunOptions:
 
 
 DEFAULT_OPTIONS = RunOptions()
-"""Nothing asked for."""

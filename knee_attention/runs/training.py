@@ -18,7 +18,7 @@ PLATEAU_FACTOR, PLATEAU_PATIENCE = 0.1, 2
 STOPPING_PATIENCE = 3
 ADAM_BETAS = (0.9, 0.999)
 MEAN_LOSS = "mean_loss"
-"""What an output's loss is called as a metric."""
+"""Name of the metric that measures an output's loss."""
 
 
 def compile_model(
@@ -28,14 +28,14 @@ def compile_model(
     jit_compile: bool,
     devices: int = 1,
 ) -> None:
-    """Adam, and one categorical cross-entropy for each output; of a regression the squared error.
+    """Compile a model with Adam, and categorical cross-entropy or, for a regression, squared error.
 
     Args:
         model: compiled in place; its output is a dict.
-        loss_weights: output name -> weight of its loss.
-        learning_rate: of Adam.
+        loss_weights: `{output: weight of its loss}`.
+        learning_rate: learning rate of Adam.
         jit_compile: whether XLA compiles the training step.
-        devices: number of devices that share each batch, whose knees then have weights.
+        devices: number of devices that share each batch. With several, knees have sample weights.
     """
     losses = dict.fromkeys(loss_weights, keras.losses.SparseCategoricalCrossentropy)
     metrics = {
@@ -62,8 +62,14 @@ def compile_model(
 
 
 def rounds_to(grades, values):
-    """Whether a regression's values `(batch, 1)`, rounded and kept from 0 to 4, are the true grades
-    `(batch,)`.
+    """Accuracy of a regression: whether its rounded values, clipped to 0-4, are the true grades.
+
+    Args:
+        grades: `(batch,)` true grades.
+        values: `(batch, 1)` regressed grades.
+
+    Returns:
+        `(batch,)` bool.
     """
     rounded = keras.ops.clip(keras.ops.round(values[:, 0]), GRADES[0], GRADES[-1])
     return keras.ops.equal(keras.ops.cast(grades, rounded.dtype), rounded)
@@ -77,24 +83,22 @@ def train(
     run: RunFolder,
     tensorboard: bool = False,
 ) -> list[dict]:
-    """Fit a compiled model until validation loss stops falling; its best weights are put back.
+    """Fit a compiled model until the validation loss stops falling, and restore its best weights.
 
-    The learning rate falls to a tenth after 2 epochs without a better validation loss, training
-    ends after 3 (section 4), or the experiment's `patience` times as many. With the schedule
-    `cosine` the rate falls from its first value to nothing over its `epochs`, whatever the loss
-    does. What lies in the run's folder from a killed training is continued.
+    Without a better validation loss, the learning rate falls to a tenth after 2 epochs, and the
+    training stops after 3 (section 4); `patience` multiplies both. With the schedule `cosine` the
+    rate falls to zero over `epochs` instead. A killed training in the run's folder is resumed.
 
     Args:
-        model: compiled with one loss for each output.
+        model: compiled by `compile_model`.
         training: shuffled batches.
         validation: batches in order.
-        experiment: says how many epochs, with what patience and schedule, and whether batch
-            statistics are estimated anew before each validation.
-        run: its folder receives the state and the history after each epoch.
-        tensorboard: also write what TensorBoard shows; a continued training adds to it.
+        experiment: gives the epochs, patience, schedule, and the kind of batch normalisation.
+        run: the run's folder, which gets the state and the history after each epoch.
+        tensorboard: also write logs for TensorBoard. A resumed training adds to them.
 
     Returns:
-        one dict an epoch: its number, seconds, learning rate, and every loss and accuracy.
+        one dict per epoch: its number, seconds, learning rate, and all losses and accuracies.
     """
     plateau = keras.callbacks.ReduceLROnPlateau(
         monitor=MONITOR, factor=PLATEAU_FACTOR, patience=PLATEAU_PATIENCE * experiment.patience
@@ -119,7 +123,7 @@ def train(
         callbacks.insert(0, PreciseBatchNorm(training))
     done = len(checkpoint.rows)
     if done:
-        print(f"continuing after epoch {done}")
+        print(f"resuming after epoch {done}")
     with common_statistics(model, training.devices):
         model.fit(
             training,
@@ -127,17 +131,17 @@ def train(
             initial_epoch=epochs if checkpoint.finished else done,
             epochs=epochs,
             callbacks=callbacks,
-            shuffle=False,  # the batches shuffle themselves, by epoch and seed
+            shuffle=False,  # `KneeBatches` shuffles by epoch and seed
             verbose=1 if sys.stdout.isatty() else 2,
         )
     return checkpoint.rows
 
 
 def cosine_schedule(model: keras.Model, epochs: int) -> keras.callbacks.LearningRateScheduler:
-    """A callback that lets the rate fall along half a cosine, from its present value to nothing.
+    """A callback that lowers the learning rate along half a cosine, from its current value to zero.
 
-    The rate of an epoch follows from its number alone, so a resumed training has the rates of an
-    unbroken one. Call this before a checkpoint puts another rate into the model.
+    The rate depends only on the epoch's number, so a resumed training has the same rates. Call this
+    before a checkpoint restores another rate.
     """
     first = float(model.optimizer.learning_rate)
     return keras.callbacks.LearningRateScheduler(
@@ -146,15 +150,15 @@ def cosine_schedule(model: keras.Model, epochs: int) -> keras.callbacks.Learning
 
 
 class NamedLogs(keras.callbacks.Callback):
-    """Loss and accuracy of every output by its name, also where there is only one, over all knees.
+    """Keras callback that logs `<output>_loss` and `<output>_accuracy` as means over all knees.
 
-    Keras takes an output's loss for the mean over batches, as if the last, smaller one were whole;
-    the same loss that it measures as a metric is the mean over knees.
+    Keras averages the loss over batches, which overweights a smaller last batch; the metric is the
+    mean over knees. Keras also omits the output's name if there is only one output.
 
     Args:
         outputs: names of the model's outputs.
-        loss_weights: of the outputs, where knees have weights, which Keras leaves out of account
-            in the mean of the whole loss; it is then put together anew.
+        loss_weights: weights of the losses, if knees have sample weights. Keras ignores sample
+            weights in the mean of the total loss, so the total is computed from the outputs.
     """
 
     def __init__(self, outputs: list[str], loss_weights: dict[str, float] | None = None):

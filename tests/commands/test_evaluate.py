@@ -159,7 +159,7 @@ def test_what_cannot_be_measured_gets_one_sentence(runs, knee_folder, tmp_path, 
     assert "--data" in refused("evaluate", plain)
     assert "no such folder" in refused("evaluate", runs / "one", "--data", tmp_path / "nothing")
     assert "nothing.h5" in refused("evaluate", tmp_path / "nothing.h5")
-    assert "holds no run" in refused("evaluate", tmp_path)
+    assert "a folder without a run" in refused("evaluate", tmp_path)
     assert "holds a run" in refused("evaluate", runs / "one", "--output", runs / "two")
 
 
@@ -206,5 +206,5 @@ def test_a_run_that_is_measured_on_other_data_says_so_and_goes_on(
     (knee_folder / "test/0/test00R.png").rename(knee_folder / "test/4/test00R.png")
     for model in (run, run / "model.h5"):
         evaluate(model, "--data", knee_folder)
-        assert (f"remark: {knee_folder} differs from the test split that {run} began on: 1 of "
+        assert (f"remark: {knee_folder} differs from the test split of {run}: 1 of "
                 "10 images with another label (the first test00R.png)") in capsys.readouterr().out

@@ -274,8 +274,8 @@ def edit_results(folder, change):
     (lambda run: (run / "results.json").write_text("{}"), "a damaged run"),
     (lambda run: (run / "experiment.json").write_text("{}"), "holds a run of None"),
     (lambda run: edit_results(run, lambda r: r["test"]["att1"].update(accuracy=0.999)),
-     "results.json says 0.999"),
-    (lambda run: edit_results(run, lambda r: r.update(knees=11)), "results.json tells of 11"),
+     "0.999 in results.json"),
+    (lambda run: edit_results(run, lambda r: r.update(knees=11)), "results.json has 11"),
     (lambda run: (run / "experiment.json").write_text(
         (run / "experiment.json").read_text().replace("antony_clsf_att1", "antony_clsf_att2")),
      "holds a run of antony_clsf_att2"),

@@ -154,7 +154,7 @@ def test_the_pictures_are_of_the_worst_mistakes_while_the_data_are_there(knee_fo
     path = tmp_path / "report.html"
     report(tmp_path / "run", "-o", path, "--mistakes", 1)
     html = path.read_text(encoding="utf-8")
-    assert "ynthetic" not in html.split("</style>")[1] and "knees is not known" in html
+    assert "ynthetic" not in html.split("</style>")[1] and "the joint is unknown" in html
     said = re.search(r"<strong>KL (\d), graded (\d)</strong>.*?<code>(test/(\d)/.+?)</code>", html)
     table = pd.read_csv(tmp_path / "run" / "predictions.csv").set_index("file")
     worst = table.loc[said[3]]
@@ -198,11 +198,11 @@ def test_what_holds_no_finished_run_gets_one_sentence(runs, tmp_path, refused):
     shutil.copytree(runs / "att1", tmp_path / "killed")
     (tmp_path / "killed" / "results.json").unlink()
     said = refused("report", runs / "two", tmp_path / "killed", *page)
-    assert "killed: the run is not finished" in said and "continues it" in said
-    assert "holds no run" in refused("report", tmp_path, *page)
+    assert "killed: the run is not finished" in said and "to resume it" in said
+    assert "a folder without a run" in refused("report", tmp_path, *page)
     assert "no such folder" in refused("report", tmp_path / "nothing", *page)
     assert "not a file" in refused("report", runs / "two" / "model.h5", *page)
-    assert "named twice" in refused("report", runs / "two", runs / "att1" / ".." / "two", *page)
+    assert "given twice" in refused("report", runs / "two", runs / "att1" / ".." / "two", *page)
     assert not (tmp_path / "report.html").exists()
 
 
@@ -215,13 +215,13 @@ def test_a_damaged_run_gets_one_sentence(runs, tmp_path, refused):
         return refused("report", folder, "-o", tmp_path / "report.html")
 
     table = (runs / "att1" / "predictions.csv").read_text()
-    assert "lacks the columns" in damaged("predictions.csv", table.replace("grade", "degree"))
+    assert "missing columns" in damaged("predictions.csv", table.replace("grade", "degree"))
     assert "expected a probability" in damaged("predictions.csv", table.replace(",0.", ",7.", 1))
     half = "".join(table.splitlines(keepends=True)[:6])
-    assert "holds 5 knees, results.json tells of 10" in damaged("predictions.csv", half)
+    assert "has 5 knees, results.json has 10" in damaged("predictions.csv", half)
     results = json.loads((runs / "att1" / "results.json").read_text())
     del results["test"]["att1"]["intervals"]
-    assert "it lacks 'intervals'" in damaged("results.json", json.dumps(results))
+    assert "missing 'intervals'" in damaged("results.json", json.dumps(results))
     assert "damaged" in damaged("results.json", '{"name":')
     assert "damaged" in damaged("environment.json", "[]")
 

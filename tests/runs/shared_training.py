@@ -1,8 +1,8 @@
-"""A training by one device and the same by two virtual ones; prints how far apart they end.
+"""Train on one device and on two virtual ones, and print the differences of the results.
 
     python shared_training.py FOLDER BACKBONE precise|moving
 
-Run as a process of its own, because the devices have to be there before the backend begins.
+This needs its own process, because the devices must exist before the backend starts.
 """
 
 import json
@@ -31,7 +31,7 @@ LEARNING_RATE = {"vgg16": 1e-5, "antony_clsf": 1e-4}
 
 
 def two_devices() -> list[str]:
-    """Two parts of the CPU, as if they were devices."""
+    """Two virtual devices of the CPU."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -42,7 +42,7 @@ def two_devices() -> list[str]:
 
 
 def knees(count: int, side: int) -> Knees:
-    """Pictures of bright and dark squares: noise would leave deep features all but constant."""
+    """Pictures of bright and dark squares. With noise, deep features would be almost constant."""
     generator = np.random.default_rng(count)
     grades = generator.integers(5, size=count)
     squares = generator.integers(0, 255, (count, 8, 8)).astype(np.uint8)
@@ -53,7 +53,7 @@ def knees(count: int, side: int) -> Knees:
 def trained(
     experiment: Experiment, devices: list[str], folder: Path, stops: tuple[int, ...]
 ) -> dict:
-    """Two epochs of five steps, of which the last has three knees; maybe in two goes."""
+    """Two epochs of five steps, the last with three knees; optionally interrupted and resumed."""
     count, weights = len(devices), experiment.output_weights
     training, validation = (knees(number, experiment.image_size[0]) for number in (19, 11))
     with shared_by(devices):
@@ -63,8 +63,8 @@ def trained(
                                 experiment.image_size, precision="float32")  # fmt: skip
             compile_model(model, weights, experiment.learning_rate,
                           device.choose_jit_compile(count), count)  # fmt: skip
-            # Adam divides gradients by their size: a step is as large where a gradient is nothing
-            # but rounding, unless that is below its epsilon.
+            # Adam normalises gradients, so a gradient that is only rounding error gives a full
+            # step, unless it is below epsilon.
             model.optimizer.epsilon = 1e-3
             batches = KneeBatches(training, list(weights), 4, training=True, devices=count)
             shown = KneeBatches(validation, list(weights), 4, devices=count)
@@ -73,7 +73,7 @@ def trained(
         seen = measure(model, validation, count)
         model.save(folder / "model.keras")
     return {
-        # No accuracies: where two grades are all but equally probable, rounding decides.
+        # Accuracies are left out: rounding decides between two almost equally probable grades.
         "losses": [value for row in history for name, value in row.items() if "loss" in name],
         "probabilities": list(seen.predictions.probabilities.values()),
         "masks": list(seen.masks.values()),

@@ -14,7 +14,7 @@ def normalisations(model):
 
 @pytest.fixture
 def two_normalisations():
-    """Normalise, halve the channels, normalise again: the second sees what the first makes."""
+    """Two batch normalisations, with a convolution that halves the channels between them."""
     inputs = keras.Input((3, 3, 4))
     x = keras.layers.BatchNormalization(name="first")(inputs)
     x = keras.layers.Conv2D(2, 1, name="between")(x)
@@ -52,8 +52,8 @@ def test_statistics_are_those_of_all_images_seen_in_training_mode(two_normalisat
 
 @pytest.mark.parametrize("spread", [0.0, 1e-3, 0.01])
 def test_a_small_variance_is_not_made_larger(two_normalisations, spread):
-    """The layer itself adds its epsilon. A channel that never varies has no variance, and none that
-    rounding makes negative.
+    """The estimate does not add epsilon, as the layer does. A constant channel has the variance 0,
+    not a negative one from rounding.
     """
     generator = np.random.default_rng(0)
     batches = [generator.normal(0, spread, size=(6, 3, 3, 4)).astype("float32") for _ in range(3)]
@@ -98,7 +98,7 @@ def test_a_quarter_of_an_epoch_is_enough_and_large_sets_are_capped():
 
 
 def test_fit_validates_with_the_estimated_statistics():
-    """Pixels near 200 leave moving statistics at zero far behind within one short epoch."""
+    """With pixels near 200, moving statistics that start at 0 are far off after a short epoch."""
     images = np.random.default_rng(0).normal(200, 5, (64, 4, 4)).astype(np.uint8)
     training = KneeBatches(knees_like(images), ["att0"], 16, training=True)
     inputs = keras.Input((4, 4, 1))

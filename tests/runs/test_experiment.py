@@ -40,7 +40,7 @@ def results_of(folder):
 
 
 def refused(capsys, experiment, *arguments):
-    """The one sentence of a refused command line."""
+    """The error message of a refused command line."""
     with pytest.raises(SystemExit) as ended:
         run(experiment, *arguments)
     assert ended.value.code == 2
@@ -51,7 +51,7 @@ def refused(capsys, experiment, *arguments):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A run on phantoms."""
+    """A finished run on phantoms."""
     folder = tmp_path_factory.mktemp("runs") / "phantoms"
     run(SMALL, "--output", folder, "--limit", 20, "--epochs", 2)
     return folder
@@ -103,7 +103,9 @@ def test_the_history_tells_of_the_losses_that_were_asked_for(finished):
 
 
 def assert_normalised_by_training_knees(folder, seed=0):
-    """Pixels by the training set, features by its batch, in the order and flips of the seed."""
+    """The model has the pixel statistics of the training set, and the batch statistics of its
+    augmented knees in the seed's order.
+    """
     knees = phantom_dataset((96, 96), 20, seed, ("train",)).splits["train"]
     described = read_description(folder / "model.h5")
     assert described["pixel_mean"][0] == pytest.approx(knees.images.mean(), abs=0.01)
@@ -161,9 +163,9 @@ def test_a_finished_run_is_kept_and_begun_anew_only_when_asked(capsys, finished,
     folder.symlink_to(shutil.copytree(finished, tmp_path / "copy"))
     before = (folder / "model.h5").stat().st_mtime_ns
     run(SMALL, "--output", folder, "--limit", 20, "--epochs", 2)
-    assert "finished before;" in capsys.readouterr().out
+    assert "already finished;" in capsys.readouterr().out
     run(SMALL, "--output", folder, "--limit", 20, "--epochs", 2, "--pdf")
-    assert "finished before, too late for --pdf;" in capsys.readouterr().out
+    assert "already finished (--pdf is ignored);" in capsys.readouterr().out
     assert (folder / "model.h5").stat().st_mtime_ns == before
     run(SMALL, "--output", folder, "--limit", 20, "--epochs", 2, "--overwrite")
     assert (folder / "model.h5").stat().st_mtime_ns > before
@@ -174,7 +176,7 @@ def test_what_a_run_begins_from_is_not_deleted_to_begin_anew(capsys, finished):
     weights = finished / "model.h5"
     said = refused(capsys, SMALL, "--output", finished, "--limit", 20, "--weights", weights,
                    "--overwrite")  # fmt: skip
-    assert f"--overwrite would delete {weights}, which is read" in said and weights.exists()
+    assert f"--overwrite would delete the input {weights}" in said and weights.exists()
 
 
 def test_another_seed_gives_other_results(finished, tmp_path):
@@ -195,7 +197,7 @@ def test_a_killed_run_continues_and_ends_as_an_unbroken_one(finished, tmp_path):
     process.wait()
     done = len(pd.read_csv(folder / "history.csv"))
     assert 0 < done < 40 and not (folder / "results.json").exists()
-    # The broken and the whole run differ in nothing but the number of epochs they were to have.
+    # The interrupted and the whole run only differ in their number of epochs.
     described = json.loads((folder / "experiment.json").read_text())
     epochs = done + 2
     described["epochs"] = epochs
@@ -213,7 +215,7 @@ def test_a_killed_run_continues_and_ends_as_an_unbroken_one(finished, tmp_path):
 
 
 def test_a_folder_with_negatives_trains_as_its_mended_copy(tmp_path):
-    """And what was turned is listed."""
+    """The inverted images are listed."""
     for split, films in (("train", 10), ("validation", 5)):
         for number in range(films):
             film = phantom_film((number % 5, (number + 2) % 5), number, 256)
@@ -266,7 +268,7 @@ def test_unreadable_images_are_listed_before_the_training(
     monkeypatch.setattr("knee_attention.runs.run.train", interrupt)
     with pytest.raises(SystemExit):
         run(SMALL, "--data", knee_folder, "--output", tmp_path / "run", "--epochs", 1)
-    assert "left out 1 unreadable image" in capsys.readouterr().out
+    assert "skipped 1 unreadable image" in capsys.readouterr().out
     listed = pd.read_csv(tmp_path / "run" / "unreadable.csv")
     assert listed["reason"].tolist() == ["the file is empty"]
 
@@ -274,7 +276,7 @@ def test_unreadable_images_are_listed_before_the_training(
 def test_a_class_missing_in_training_is_a_warning(capsys, knee_folder, tmp_path):
     shutil.rmtree(knee_folder / "train" / "4")
     run(SMALL, "--data", knee_folder, "--output", tmp_path / "run", "--epochs", 1)
-    assert "no training knee of grade 4" in capsys.readouterr().out
+    assert "the training split has no knee of grade 4" in capsys.readouterr().out
 
 
 def test_what_cannot_be_run_is_one_sentence(capsys, finished, knee_folder, tmp_path):
@@ -283,8 +285,8 @@ def test_what_cannot_be_run_is_one_sentence(capsys, finished, knee_folder, tmp_p
     (tmp_path / "empty").mkdir()
     assert "expected train" in refused(capsys, SMALL, "--data", tmp_path / "empty", *out)
     said = refused(capsys, SMALL, "--output", finished, "--limit", 20, "--epochs", 3)
-    assert "holds another experiment (epochs 2, not 3)" in said
-    assert "holds other files" in refused(capsys, SMALL, "--output", knee_folder)
+    assert "contains another experiment (epochs 2, not 3)" in said
+    assert "contains other files" in refused(capsys, SMALL, "--output", knee_folder)
     (tmp_path / "file").write_text("")
     assert "not a folder" in refused(capsys, SMALL, "--output", tmp_path / "file")
     vgg16 = Experiment()

@@ -1,4 +1,4 @@
-"""What is said of a trained model, and on which knees."""
+"""The results of a trained model, and the split they are from."""
 
 import keras
 import numpy as np
@@ -16,7 +16,7 @@ EXPERIMENT = Experiment("antony_clsf", BRANCHES, "multi_loss", (1.0, 0.8), data=
 
 @pytest.mark.parametrize(("chosen", "other"), [BRANCHES, BRANCHES[::-1]])
 def test_the_branch_is_chosen_on_validation(tmp_path, chosen, other):
-    """Validation knees have the grades that favour one branch, test knees those of the other."""
+    """The validation grades favour one branch, the test grades the other."""
     keras.utils.set_random_seed(0)
     model = build_model("antony_clsf", BRANCHES, "multi_loss", (96, 96))
     images = np.random.default_rng(0).integers(0, 256, (10, 96, 96)).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""A run is continued, shown and compared on the data it began on, and on no others."""
+"""A run is resumed, shown and compared only on the data with which it started."""
 
 import shutil
 from dataclasses import replace
@@ -21,7 +21,7 @@ QUICK = Experiment(backbone="antony_clsf", image_size=(96, 96), precision="float
 
 @pytest.fixture
 def start(knee_folder, tmp_path, monkeypatch):
-    """Begins the run, or goes on with it, up to where it would train."""
+    """Start or resume the run up to its training."""
 
     def stop(*_):
         raise KeyboardInterrupt
@@ -37,7 +37,7 @@ def start(knee_folder, tmp_path, monkeypatch):
 
 
 def split_anew(data):
-    """The same knees in other splits, as another seed draws them."""
+    """The same knees in other splits, as with another seed."""
     for grade in range(5):
         first, second = (data / split / str(grade) for split in ("train", "test"))
         for side in "RL":
@@ -60,7 +60,7 @@ def test_a_killed_run_refuses_other_data(knee_folder, tmp_path, start, capsys, c
     change(knee_folder)
     assert start() == "refused"
     sentence = capsys.readouterr().err.strip().splitlines()[-1]
-    assert f"run: began on other data than {knee_folder} holds now: {said}; choose" in sentence
+    assert f"run: {knee_folder} has changed since this run started: {said}; choose" in sentence
     assert (tmp_path / "run" / "data.csv").read_bytes() == recorded
     assert start("--overwrite") == "trains"
     assert (tmp_path / "run" / "data.csv").read_bytes() != recorded
@@ -81,7 +81,7 @@ def test_a_killed_run_of_the_same_data_or_of_an_earlier_version_goes_on(
 
 @pytest.fixture
 def cells(knee_folder, tmp_path):
-    """A sweep of one cell, which is finished."""
+    """A sweep with one finished cell."""
     experiment = replace(QUICK, data=str(knee_folder))
     run = RunFolder(tmp_path / "sweep" / "cell")
     run.begin(experiment, [])
@@ -104,7 +104,7 @@ def test_a_finished_run_is_not_shown_for_other_data(cells, knee_folder, tmp_path
     shutil.rmtree(knee_folder)
     capsys.readouterr()
     assert run_alone(cells, tmp_path) == {}
-    assert "finished before;" in capsys.readouterr().out
+    assert "already finished;" in capsys.readouterr().out
 
 
 def test_a_cell_of_other_data_is_in_no_table(cells, knee_folder, tmp_path, monkeypatch):
@@ -113,7 +113,7 @@ def test_a_cell_of_other_data_is_in_no_table(cells, knee_folder, tmp_path, monke
     relabel(knee_folder)
     failed = {}
     assert finished_of(cells, failed, tmp_path / "sweep") == {}
-    assert "began on other data" in failed["cell"]
+    assert "has changed since this run started" in failed["cell"]
 
 
 def test_a_queue_whose_cells_are_of_other_data_is_refused(cells, knee_folder, tmp_path):
@@ -121,7 +121,7 @@ def test_a_queue_whose_cells_are_of_other_data_is_refused(cells, knee_folder, tm
         {"workers": 1, "storage": None, "status": False, "retry_failed": False, "worker": False}
     )
     relabel(knee_folder)
-    with pytest.raises(InputError, match="cell: began on other data"):
+    with pytest.raises(InputError, match="cell: .* has changed since"):
         run_cells(cells, tmp_path / "sweep", asked, {}, lambda failed: None)
 
 
@@ -139,7 +139,7 @@ def test_what_is_measured_elsewhere_is_compared_with_the_run_s_own(
             shutil.copy(copy / f"train/{grade}/train{grade}0{side}.png",
                         copy / f"test/{grade}/renamed{grade}{side}.png")  # fmt: skip
     difference, trained = remark_on_data(run, copy, "test", limit, 0).splitlines()
-    assert f"elsewhere differs from the test split that {run.folder} began on: " in difference
+    assert f"elsewhere differs from the test split of {run.folder}: " in difference
     count = limit or 10
     assert trained.endswith(f"cell was trained on {count} of these {count} knees")
     assert remark_on_data(RunFolder(tmp_path), copy, "test", limit, 0) == ""
@@ -160,6 +160,6 @@ def test_what_is_not_read_and_what_has_no_row_is_said_before_the_training(
     (knee_folder / "manifest.csv").write_text("file,subject\nvalidation/0/validation00R.png,P\n")
     assert start() == "trains"
     said = capsys.readouterr().out
-    assert "left out 3 unreadable images (the first: " in said
+    assert "skipped 3 unreadable images (the first: " in said
     assert "warning: 39 of 40 images have no row in manifest.csv" in said
     assert (tmp_path / "run" / "unreadable.csv").read_text().count("a DICOM file") == 3

@@ -30,7 +30,7 @@ def test_one_pass_gives_what_the_model_says_and_where_it_looks():
     assert {name: masks.shape for name, masks in found.masks.items()} == {
         "att1": (40, 5, 5), "att2": (40, 2, 2),
     }  # fmt: skip
-    assert found.predictions.subjects == files  # a knee without a subject is its own person
+    assert found.predictions.subjects == files  # a knee without a subject counts as a person
     results = found.results("validation", "att2")
     assert results["knees"] == results["subjects"] == 40 and "localisation" not in results
     assert results["validation"]["att2"]["accuracy"] == pytest.approx(

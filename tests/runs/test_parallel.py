@@ -1,4 +1,4 @@
-"""Several devices share the batches, and nothing comes out differently."""
+"""Several devices share the batches and give the same results."""
 
 import json
 import os
@@ -35,7 +35,7 @@ main(Experiment("antony_clsf", ("att1", "att2"), "multi_loss", (1.0, 0.8)), sys.
 
 
 def ended_well(*command):
-    """What a Python process of this backend says."""
+    """The output of a Python process with this backend."""
     environment = {**os.environ, "KERAS_BACKEND": keras.backend.backend()}
     command = [sys.executable, *map(str, command)]
     ended = subprocess.run(command, capture_output=True, text=True, env=environment)
@@ -56,7 +56,7 @@ def assert_equal(found):
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # JAX on a CPU
 def test_ten_steps_of_vgg16_by_two_devices_are_those_of_one(tmp_path):
-    """The last batch of each epoch is uneven; the moving statistics are Keras' own."""
+    """The last batch of each epoch is smaller; the moving statistics are those of Keras."""
     assert_equal(by_one_and_by_two(tmp_path, "vgg16", "moving"))
 
 
@@ -106,13 +106,13 @@ def test_one_device_gets_batches_without_weights():
 def test_all_and_none_are_counted():
     there = find_devices("all")
     assert there and find_devices(None) == there[:1] == find_devices(1)
-    with pytest.raises(InputError, match=f"{len(there) + 1} devices are asked for, and .* sees"):
+    with pytest.raises(InputError, match=f"--devices {len(there) + 1}: .* has only"):
         find_devices(len(there) + 1)
 
 
 @pytest.mark.parametrize(
     ("batch_size", "devices", "message"),
-    [(4, 8, "4 knees is too small for 8 devices"), (64, 3, "64 knees cannot be shared evenly")],
+    [(4, 8, "4 knees is too small for 8 devices"), (64, 3, "64 knees cannot be divided evenly")],
 )
 def test_a_batch_that_devices_cannot_share_is_told(batch_size, devices, message):
     refuse_uneven(8, 8)
@@ -135,4 +135,4 @@ def test_devices_that_are_not_there_are_one_sentence(tmp_path, capsys, command, 
     said = capsys.readouterr().err.strip()
     assert ended.value.code == 2 and "Traceback" not in said
     assert not (tmp_path / "run").exists()
-    assert ("1000 devices are asked for" if devices == "1000" else "--devices") in said
+    assert ("--devices 1000" if devices == "1000" else "--devices") in said

@@ -1,4 +1,4 @@
-"""What lies in a run's folder, whatever the user's names are and whatever goes wrong."""
+"""The files of a run's folder, with unusual names and after failures."""
 
 import csv
 import dataclasses
@@ -29,7 +29,7 @@ ROW = {
 
 @pytest.fixture
 def oddly_named(knee_folder):
-    """A data folder whose name is a formula, a file that is no UTF-8, and a person called NA."""
+    """A data folder named like a formula, a file name that is not UTF-8, and a person called NA."""
     odd = os.fsdecode(b"test0\xff_R.png")
     (knee_folder / "test" / "0" / "test00R.png").rename(knee_folder / "test" / "0" / odd)
     with open(knee_folder / "manifest.csv", "w", newline="", errors="surrogateescape") as file:
@@ -100,7 +100,7 @@ def test_where_nothing_locks_one_goes_without(tmp_path, monkeypatch):
 
 @pytest.fixture
 def begun(knee_folder):
-    """A run's folder that holds a model and, as some do it, its data."""
+    """A run's folder that contains a model and its own data."""
     folder = knee_folder.parent / "begun"
     write_json(folder / "experiment.json", QUICK.as_json())
     (folder / "model.h5").write_text("a model")
@@ -111,8 +111,8 @@ def begun(knee_folder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--data", "begun/knees", "--output", "begun/knees/train"], "lies within"),
-        (["--data", "begun/knees", "--output", "link/knees/run"], "lies within"),
+        (["--data", "begun/knees", "--output", "begun/knees/train"], "is inside the data"),
+        (["--data", "begun/knees", "--output", "link/knees/run"], "is inside the data"),
         (["--data", "link/knees", "--output", "begun", "--overwrite"], "would delete"),
         (["--weights", "begun/model.h5", "--output", "link", "--overwrite"], "would delete"),
         (["--data", "nowhere", "--output", "begun", "--overwrite"], "no such folder"),
@@ -166,8 +166,8 @@ def test_a_run_of_an_earlier_version_is_the_same_as_one_with_the_defaults(tmp_pa
 def test_the_epochs_before_a_kill_count_for_the_time_of_the_run(tmp_path):
     run = RunFolder(tmp_path)
     run.history.write_text("epoch,seconds\n1,2.5\n2,1.5\n")
-    assert run.seconds_trained() == 0  # nothing is there to be continued
+    assert run.seconds_trained() == 0  # there is no checkpoint
     run.checkpoint.touch()
     assert run.seconds_trained() == 4
-    run.history.unlink()  # as a kill right after the first checkpoint leaves it
+    run.history.unlink()  # killed right after the first checkpoint
     assert run.seconds_trained() == 0

@@ -18,7 +18,7 @@ OUTPUTS = ["att0", "att1"]
 
 
 def tiny_model(learning_rate=1e-2, outputs=OUTPUTS, normalise=True, dropout=0.0):
-    """Two heads on a 4x4 picture, normalised or not."""
+    """Two heads on a 4x4 picture, with or without batch normalisation."""
     keras.utils.set_random_seed(0)
     knees = keras.Input((4, 4, 1))
     x = keras.layers.BatchNormalization()(knees) if normalise else knees
@@ -48,7 +48,7 @@ def fit(folder, epochs, model=None, outputs=OUTPUTS, **options):
 
 
 def interrupt_before_epoch(number):
-    """`KneeBatches.start`, but Ctrl-C is pressed before the epoch of that number."""
+    """`KneeBatches.start` that simulates Ctrl-C before the given epoch."""
     start = KneeBatches.start
 
     def interrupted(batches, epoch):
@@ -60,7 +60,7 @@ def interrupt_before_epoch(number):
 
 
 def stuck_model():
-    """One whose validation loss never changes."""
+    """A model whose validation loss never changes."""
     return tiny_model(learning_rate=1e-30, normalise=False)
 
 
@@ -110,7 +110,7 @@ def test_patience_multiplies_both_waits(tmp_path):
 
 @pytest.mark.parametrize("stops", [(4,), (2, 4)], ids=["unbroken", "continued"])
 def test_the_best_weights_come_back(tmp_path, stops):
-    """Validation has other grades for the same pictures, so that learning makes it worse."""
+    """Validation has other grades for the same pictures, so training increases its loss."""
     training, validation = tiny_batches(training=True), tiny_batches()
     validation.knees.grades[:] = (validation.knees.grades + 1) % 5
     for epochs in stops:
@@ -191,10 +191,10 @@ def test_a_damaged_state_is_said(tmp_path):
 def test_a_loss_that_is_no_number_ends_training_and_the_last_good_state_stays(tmp_path):
     good, _ = fit(tmp_path, 1)
     before = (tmp_path / "checkpoint.h5").read_bytes()
-    for _ in range(2):  # the same command again meets the same end
+    for _ in range(2):  # the resumed training fails in the same way
         model = tiny_model()
         model.get_layer("att0").kernel.regularizer = lambda kernel: kernel[0, 0] * np.nan
-        with pytest.raises(InputError, match="epoch 2: the loss is no number any more"):
+        with pytest.raises(InputError, match="epoch 2: the loss is not finite"):
             fit(tmp_path, 3, model)
         assert (tmp_path / "checkpoint.h5").read_bytes() == before
     again, _ = fit(tmp_path, 1)
@@ -203,7 +203,7 @@ def test_a_loss_that_is_no_number_ends_training_and_the_last_good_state_stays(tm
 
 def test_a_validation_loss_that_is_no_number_is_not_kept_either(tmp_path):
     training, validation = tiny_batches(training=True), tiny_batches()
-    with pytest.raises(InputError, match="epoch 1: the loss is no number any more"):
+    with pytest.raises(InputError, match="epoch 1: the loss is not finite"):
         diverging = tiny_model(learning_rate=1e38)
         train(diverging, training, validation, Experiment(epochs=2), RunFolder(tmp_path))
     assert not (tmp_path / "checkpoint.h5").exists()

@@ -1,1 +1,1 @@
-"""What is done with finished runs: evaluate, compare, report, publish, release."""
+"""Use finished runs: evaluate, compare, report, publish, release."""

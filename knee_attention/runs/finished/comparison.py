@@ -1,4 +1,4 @@
-"""Saved models measured on the same knees: one by one, together, and against each other."""
+"""Evaluate saved models on the same knees: each one, their ensemble, and their differences."""
 
 import os
 from dataclasses import dataclass, replace
@@ -18,18 +18,18 @@ from knee_attention.runs.finishing import draw_masks
 from knee_attention.runs.measure import Measured, both_ways, measure
 
 MOST_MISTAKES = 6
-"""In a picture of them."""
+"""Maximum number of knees in the figure of mistakes."""
 
 
 @dataclass(frozen=True)
 class MeasuredModel:
-    """A model and what it says of the knees.
+    """A model and its results on some knees.
 
     Attributes:
-        label: its name, or where several share that, the path as the user gave it.
-        measured: the knees, its predictions and its masks of them.
-        chosen: the output that stands for it.
-        results: as `results.json` holds them.
+        label: the model's name; or the path given by the user if several models share the name.
+        measured: the knees, and the model's predictions and masks.
+        chosen: the output that represents the model.
+        results: as in `results.json`.
     """
 
     label: str
@@ -39,18 +39,25 @@ class MeasuredModel:
 
     @property
     def predictions(self) -> Predictions:
-        """Of every output."""
+        """The predictions of every output."""
         return self.measured.predictions
 
     def is_copy_of(self, other: "MeasuredModel") -> bool:
-        """Whether another model gives every knee the same probabilities, but for rounding."""
+        """Whether both models have the same probabilities, up to rounding."""
         return self.predictions.equal(other.predictions)
 
 
 def measure_saved(
     saved: SavedModel, source: KneeSource, label: str, flips: bool = False
 ) -> MeasuredModel:
-    """Load a model and measure it; with `flips` by each knee and its mirror image together."""
+    """Load a model and evaluate it.
+
+    Args:
+        saved: the model.
+        source: the knees.
+        label: label of the result.
+        flips: combine the predictions on each knee and on its mirror image.
+    """
     model = load_model(saved.path)
     knees = source.knees(saved.image_size)
     found = measure(model, knees)
@@ -76,8 +83,10 @@ def measure_saved(
 
 
 def draw(model: MeasuredModel, title: str, folder: Path) -> list[Path]:
-    """Draw what a model looks at: `<label>-masks.png`, a knee of each grade, and where it was
-    wrong `<label>-mistakes.png`, the knees furthest from their grade, the surest mistake first.
+    """Plot the attention masks of a model.
+
+    `<label>-masks.png` shows a knee of each grade. `<label>-mistakes.png` shows the predictions
+    furthest from the true grade, first those with the lowest probability of the true grade.
 
     Returns:
         the files.
@@ -99,9 +108,9 @@ def draw(model: MeasuredModel, title: str, folder: Path) -> list[Path]:
 
 
 def joined(models: list[MeasuredModel]) -> Predictions:
-    """The ensemble of several models: the mean of their values before the softmax.
+    """The ensemble of several models, averaged before the softmax.
 
-    A model of several branches counts once, with the mean of its branches.
+    The branches of a model are averaged first, so every model has the same weight.
     """
     knees = models[0].predictions
     own = [model.predictions.together() for model in models]
@@ -109,12 +118,12 @@ def joined(models: list[MeasuredModel]) -> Predictions:
 
 
 def compare(models: list[MeasuredModel]) -> dict:
-    """Several models on the same knees. A copy of another model counts once in the ensemble.
+    """Compare several models on the same knees. Copies of a model count once in the ensemble.
 
     Returns:
-        `{"models": [label], "ensemble": metrics of all together, "differences": [first, second
-        and the fields of `paired_differences`], "copies": {label: label}}`: the first model against
-        each other one, and the ensemble against the first; and which model is a copy of which.
+        `models`: labels; `ensemble`: metrics of the ensemble; `differences`: a list of
+        `paired_differences` with the labels `first` and `second`, for the first model minus each
+        other one and for the ensemble minus the first; `copies`: `{label of a copy: label}`.
     """
     copied = copies(dict(enumerate(models)))
     together = joined([model for place, model in enumerate(models) if place not in copied])

@@ -1,4 +1,4 @@
-"""The knees that saved models are measured on, at whatever size each model takes."""
+"""The knees on which saved models are evaluated, at the image size of each model."""
 
 import os
 from dataclasses import dataclass, field, replace
@@ -17,16 +17,16 @@ from knee_attention.runs.finished.saved_model import SavedModel
 
 @dataclass
 class KneeSource:
-    """Where the knees come from, prepared at the size a model asks for.
+    """A source of knees at any image size.
 
     Attributes:
-        data: a data folder or HDF5 file; None draws phantoms.
+        data: a data folder or HDF5 file; None for phantoms.
         split: `train`, `validation` or `test`.
-        limit: at most this many knees.
-        seed: of the phantoms, and of what the limit keeps.
-        polarity: `auto` turns photographic negatives, `as-is` takes every image as it is.
-        crop: what is cut out of phantoms.
-        masks: a folder of joint masks; only knees with a mask are taken, and these are theirs.
+        limit: maximum number of knees; None for all.
+        seed: seed of the phantoms and of the choice of a limit.
+        polarity: `auto` inverts photographic negatives; `as-is` changes no image.
+        crop: crop of the phantoms.
+        masks: a folder of joint masks; knees without a mask are skipped.
     """
 
     data: str | None
@@ -40,16 +40,16 @@ class KneeSource:
 
     @property
     def title(self) -> str:
-        """What they are called on the screen."""
+        """Name of the data in messages."""
         return self.data or "synthetic phantoms"
 
     @property
     def name(self) -> str:
-        """What they are called where their folder's place is of no matter."""
+        """Name of the data without its path."""
         return os.path.basename(os.path.abspath(self.title))
 
     def knees(self, size: tuple[int, int]) -> Knees:
-        """The same knees at another size."""
+        """The knees at a height and width in pixels."""
         if size not in self._prepared:
             asked = (size, self.limit, self.seed, (self.split,))
             if self.data:
@@ -57,14 +57,14 @@ class KneeSource:
             else:
                 dataset = phantom_dataset(*asked, crop=self.crop)
             for error in dataset.unreadable:
-                print(f"left out {error}")
+                print(f"skipped {error}")
             if dataset.manifest_remark:
                 print(dataset.manifest_remark)
             knees = dataset.splits[self.split]
             if self.masks:
                 knees = self._with_masks(knees)
             if knees.turned:
-                print(f"photographic negatives, turned: {len(knees.turned)}")
+                print(f"inverted photographic negatives: {len(knees.turned)}")
             self._prepared[size] = knees
         return self._prepared[size]
 
@@ -76,27 +76,27 @@ class KneeSource:
 
         found = joint_masks(self.masks, knees.files, image_shape)
         for error in found.left_out:
-            print(f"left out {error}")
+            print(f"skipped {error}")
         return replace(knees.take(found.positions), masks=found.joints)
-
 
 
 def knee_source(
     saved: SavedModel, data, split, limit, seed, polarity="auto", masks=None
 ) -> KneeSource:
-    """The knees to measure on: those asked for or, without `data`, the model's own phantoms.
+    """The knees for the evaluation of a model: `data` or, by default, the model's own phantoms.
 
     Raises:
-        InputError: no data, and the model was not trained on phantoms.
+        InputError: `data` is None and the model was not trained on phantoms, or `masks` without
+            `data`.
     """
     seed = saved.experiment.get("seed", 0) if seed is None else seed
     if data is None:
         if not saved.description.get("synthetic"):
             trained = saved.experiment.get("data")
-            origin = f"was trained on {trained}" if trained else "does not say what it saw"
-            raise InputError(f"{saved.given}: the model {origin}; name the knees with --data")
+            origin = f"was trained on {trained}" if trained else "does not record its training data"
+            raise InputError(f"{saved.given}: the model {origin}; give the knees as --data")
         limit = saved.experiment.get("limit") if limit is None else limit
     if masks and data is None:
-        raise InputError("--masks are those of real knees: name these with --data")
+        raise InputError("--masks need real knees; give them as --data")
     crop = Preparation.recorded(saved.description, saved.given).known_crop or "auto"
     return KneeSource(data, split, limit, seed, polarity, crop, masks)

@@ -1,4 +1,4 @@
-"""From a finished run to a model that ships with the package, and its card."""
+"""Make a model that ships with the package, and its model card, from a finished run."""
 
 import shutil
 import tempfile
@@ -23,36 +23,35 @@ from knee_attention.runs.measure import measure
 from knee_attention.runs.run_folder import RunFolder
 
 SILENT = 0.95
-"""Of the validation knees this share counts as like the training knees."""
+"""Share of the validation knees that get no warning about their likeness."""
 
 
 def make_pretrained(run: Path, name: str, about: str, folder: Path, crop: str = "auto") -> str:
-    """Write `<name>.h5`, of half the size and calibrated on validation, and its card `<name>.md`.
+    """Write the model `<name>.h5` in float16 and its card `<name>.md`.
 
-    The model file says besides what every model says: `temperatures`, by which the grader divides
-    each output's values before the softmax, and `typical_knee`, the `grey` levels (16x16) of the
-    mean training knee and the `least` likeness to it that is not worth a remark.
+    Two entries are added to the model's description. `temperatures` are calibrated on validation;
+    the grader divides each output's logits by them. `typical_knee` contains the `grey` levels
+    (16x16) of the mean training knee, and `least`, the likeness below which the grader warns.
 
     Args:
-        run: the folder of a finished run on a data set that is still where it was.
-        name: of the model.
-        about: what its training set is, with licence and citation, for the card.
-        folder: to write to.
-        crop: what the set's knees show, if neither the set nor the run says it.
+        run: folder of a finished run, whose data set still exists.
+        name: name of the model.
+        about: description of the training set for the card, with licence and citation.
+        folder: output folder.
+        crop: what the knees show, if neither the data set nor the run records it.
 
     Returns:
         the card.
 
     Raises:
-        InputError: no finished run, one of phantoms or of a part of its knees, or its data are not
-            there.
+        InputError: the run is not finished, used phantoms or a limit, or its data are missing.
     """
     place = RunFolder(run)
     experiment, results = place.read_experiment(), place.read_results()
     if experiment["data"] is None:
-        raise InputError(f"{run}: a run of synthetic phantoms; what ships has seen real knees")
+        raise InputError(f"{run}: a run on synthetic phantoms; give one on real knees")
     if experiment.get("limit"):
-        raise InputError(f"{run}: a run with --limit, for trying; what ships has seen all knees")
+        raise InputError(f"{run}: a run with --limit; give one on all knees")
     dataset = load_dataset(
         experiment["data"],
         tuple(experiment["image_size"]),
@@ -64,18 +63,18 @@ def make_pretrained(run: Path, name: str, about: str, folder: Path, crop: str = 
     predictions = measure(model, knees).predictions
     calibration = _calibrated(predictions)
     typical, least, share = _typical(dataset.splits["train"], knees)
-    said = read_description(place.model)
-    preparation = Preparation.recorded(said, place.model).with_crop(crop)
-    said |= preparation.described()
-    said |= {
+    description = read_description(place.model)
+    preparation = Preparation.recorded(description, place.model).with_crop(crop)
+    description |= preparation.described()
+    description |= {
         "name": name,
         "temperatures": {output: values["temperature"] for output, values in calibration.items()},
         "typical_knee": {"grey": typical.tolist(), "least": least},
-        "experiment": said["experiment"]
+        "experiment": description["experiment"]
         | {name: Path(experiment[name]).name for name in ("data", "weights")},
     }
     chosen = results["chosen"]
-    reached = {
+    validation = {
         "knees": len(knees),
         "subjects": len(set(predictions.subjects)),
         "chosen": chosen,
@@ -83,7 +82,7 @@ def make_pretrained(run: Path, name: str, about: str, folder: Path, crop: str = 
     }
     with tempfile.TemporaryDirectory() as temporary:
         whole, half = (Path(temporary) / file for file in ("whole.h5", "half.h5"))
-        save_model(model, whole, said)
+        save_model(model, whole, description)
         write_half_size(whole, half)
         rounded = measure(load_model(half), knees).predictions
         grades, others = (known.of(chosen).argmax(axis=1) for known in (predictions, rounded))
@@ -94,9 +93,9 @@ def make_pretrained(run: Path, name: str, about: str, folder: Path, crop: str = 
             "megabytes": half.stat().st_size / 1e6,
         }
         card = model_card(
-            name, about, experiment, reached, calibration, checks, preparation.shows_joints
+            name, about, experiment, validation, calibration, checks, preparation.shows_joints
         )
-        # Only now, so that no model that ships lies beside the card of another.
+        # Both files are written at the end, so that model and card always match.
         with (
             written_whole(folder / f"{name}.h5") as model_beside,
             written_whole(folder / f"{name}.md") as card_beside,
@@ -107,20 +106,20 @@ def make_pretrained(run: Path, name: str, about: str, folder: Path, crop: str = 
 
 
 def _calibrated(predictions: Predictions) -> dict[str, dict[str, float]]:
-    """Of every output its temperature, and the calibration error `before` and `after`."""
+    """The `temperature` of every output, and its calibration error `before` and `after`."""
     found = {}
     for output, values in classifying(predictions.probabilities).items():
         temperature = round(best_temperature(predictions.grades, values), 4)
         before, after = (
-            expected_calibration_error(predictions.grades, said)
-            for said in (values, tempered(values, temperature))
+            expected_calibration_error(predictions.grades, probabilities)
+            for probabilities in (values, tempered(values, temperature))
         )
         found[output] = {"temperature": temperature, "before": before, "after": after}
     return found
 
 
 def _typical(training: Knees, validation: Knees) -> tuple[np.ndarray, float, float]:
-    """The typical training knee, the least likeness that is silent, and for what share it is."""
+    """The mean training knee, the least likeness without a warning, and the share above it."""
     typical = typical_knee([training.images[place] for place in range(len(training))])
     found = [likeness(validation.images[place], typical) for place in range(len(validation))]
     least = float(np.floor(100 * np.quantile(found, 1 - SILENT)) / 100)

@@ -1,4 +1,4 @@
-"""Finished runs as the report shows them: read from their folders, their mistakes drawn."""
+"""Read finished runs for the report, and draw pictures of their mistakes."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -25,19 +25,19 @@ SHOWN_RESULTS = ("name", "backbone", "variant", "synthetic", "knees", "subjects"
 SHOWN_METRICS = (*SCALARS, "intervals", "per_grade")
 PHOTOGRAPH = 90
 LOSSLESS = 101
-"""Qualities of WebP: for pictures, and OpenCV's number for none lost."""
+"""WebP qualities: for photographs, and the number for lossless files in OpenCV."""
 
 
 def read_runs(folders: Sequence[Path]) -> list[ReportedRun]:
     """Read the folders of finished runs.
 
     Raises:
-        InputError: no run, one that is not finished or damaged, or one named twice.
+        InputError: no run, an unfinished or damaged run, or a duplicate.
     """
     places = [folder.resolve() for folder in folders]
     for position, place in enumerate(places):
         if place in places[:position]:
-            raise InputError(f"{folders[position]}: the run is named twice")
+            raise InputError(f"{folders[position]}: the run is given twice")
     runs = [_read(folder) for folder in folders]
     for labels in (
         [run.results["name"] for run in runs],
@@ -66,7 +66,7 @@ def _read(folder: Path) -> ReportedRun:
 
 
 def _refuse_incomplete(folder: Path, found: FinishedRun) -> None:
-    """Look once at all that the page shows."""
+    """Raise an `InputError` if an entry that the page shows is missing."""
     try:
         wanted = [(found.experiment, name) for name in SHOWN_SETTINGS]
         wanted += [(found.results, name) for name in SHOWN_RESULTS]
@@ -75,12 +75,12 @@ def _refuse_incomplete(folder: Path, found: FinishedRun) -> None:
         for holder, name in wanted:
             holder[name]
     except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{folder}: a damaged run or one of an earlier version, it lacks "
-                         f"{error}") from None
+        raise InputError(f"{folder}: a damaged run or one of an earlier version (missing {error})"
+                         ) from None
 
 
 def _figure(path: Path) -> bytes | None:
-    """A figure as WebP, which is a third of the PNG; None where it is missing or damaged."""
+    """A figure as WebP, a third of the size of the PNG; None if it is missing or damaged."""
     content = path.read_bytes() if path.is_file() else b""
     image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
     if image is None:
@@ -93,11 +93,11 @@ def _webp(image: np.ndarray, quality: int) -> bytes:
 
 
 def with_mistakes(runs: list[ReportedRun], count: int) -> list[ReportedRun]:
-    """Give every run its worst mistakes, with pictures where its knees and its model are there.
+    """The runs with their worst mistakes, and pictures of them if knees and model are available.
 
     Args:
-        runs: as `read_runs` gives them.
-        count: at most so many mistakes a run.
+        runs: as `read_runs` returns them.
+        count: maximum number of mistakes per run.
     """
     sources = {}
     reported = []
@@ -122,7 +122,7 @@ def _drawn(run: ReportedRun, source: KneeSource) -> ReportedRun:
     found = [places.get((mistake.file, mistake.grade)) for mistake in run.mistakes]
     there = np.array([place for place in found if place is not None], int)
     if len(there) == 0:
-        return dataclasses.replace(run, unshown=f"{source.title} no longer holds these knees")
+        return dataclasses.replace(run, unshown=f"{source.title} does not contain these knees")
     shown = dataclasses.replace(
         knees,
         images=knees.images[there],
@@ -132,13 +132,13 @@ def _drawn(run: ReportedRun, source: KneeSource) -> ReportedRun:
         masks=None,
     )
     masks = measure(model, shown).masks
-    branch = run.chosen if run.chosen in masks else next(iter(masks), None)  # a baseline has none
+    branch = run.chosen if run.chosen in masks else next(iter(masks), None)  # None for a baseline
     pictures = map(_beside_its_mask, shown.images, masks.get(branch, repeat(None)))
     mistakes = tuple(
         mistake if place is None else dataclasses.replace(mistake, picture=next(pictures))
         for mistake, place in zip(run.mistakes, found, strict=True)
     )
-    missing = "" if None not in found else f"{source.title} no longer holds them"
+    missing = "" if None not in found else f"{source.title} does not contain them"
     return dataclasses.replace(run, mistakes=mistakes, branch=branch, unshown=missing)
 
 

@@ -1,4 +1,4 @@
-"""A saved model to be measured again: a file, or the folder of a finished run."""
+"""A saved model for evaluation: a model file, or the folder of a finished run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +13,12 @@ from knee_attention.runs.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A model on a disk.
+    """A saved model.
 
     Attributes:
-        path: its file.
-        given: the file or run folder as the user named it.
-        description: what it says of itself; of a run, what its folder says comes first.
+        path: the model file.
+        given: the file or run folder given by the user.
+        description: the model's description. Entries of the run's folder take precedence.
     """
 
     path: Path
@@ -27,16 +27,16 @@ class SavedModel:
 
     @property
     def experiment(self) -> dict:
-        """What it was trained with; empty where that is not known."""
+        """The settings of its training; empty if unknown."""
         return self.description.get("experiment") or {}
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """Height and width in pixels of the knees it takes."""
+        """Height and width of its input in pixels."""
         return tuple(self.description["image_size"])
 
     def identity(self) -> dict:
-        """What `results.json` says of the model itself, as far as it is known."""
+        """The entries of `results.json` about the model itself; unknown ones are None."""
         known = self.description
         return {
             "name": known.get("name") or self.given.stem,
@@ -46,17 +46,17 @@ class SavedModel:
         }
 
     def chosen(self, predictions: Predictions) -> str:
-        """The output validation chose; where nobody knows, the ensemble, never a test's best."""
+        """The output chosen on validation; if unknown, the ensemble or the only classifier."""
         outputs = predictions.with_ensemble()
         named = self.description.get("chosen")
         return named if named in outputs else list(classifying(outputs))[-1]
 
 
 def open_saved(given: str | Path) -> SavedModel:
-    """A model file, or the folder of a finished run.
+    """Open a model file, or the folder of a finished run.
 
     Raises:
-        InputError: no such file, no model, or a run that is not finished.
+        InputError: no such file, not a model, or an unfinished run.
     """
     given = Path(given)
     if not given.is_dir():

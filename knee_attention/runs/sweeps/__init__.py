@@ -1,1 +1,1 @@
-"""Many trainings: the cells of a table or a search, and a queue for several workers."""
+"""Sweeps: the trainings (cells) of a table or a search, and a queue for several workers."""

@@ -1,4 +1,4 @@
-"""The cells of a table or a search: one after the other, or by several workers from a queue."""
+"""Run the cells of a table or a search, one after the other or by several workers."""
 
 import gc
 import re
@@ -18,47 +18,50 @@ from knee_attention.runs.run_options import RunOptions
 from knee_attention.runs.sweeps.queue import GRACE, Queue
 from knee_attention.runs.sweeps.status import Status
 
-if TYPE_CHECKING:  # pandas, which the command lines do not wait for
+if TYPE_CHECKING:  # pandas, which command lines do not wait for
     from knee_attention.evidence.finished_run import FinishedRun
 
 Cells = dict[str, Experiment]
-"""What is run, by the name of its folder."""
+"""`{folder name: experiment}`."""
 
 POLL = 2.0
-"""Seconds between two looks at what the workers have done."""
+"""Seconds between two queries of the workers' progress."""
 
 
 def without_seed(folder: str) -> str:
-    """The name of an experiment, from that of the folder of one of its trainings."""
+    """The name of a cell's experiment: the folder name without `-seed<N>`."""
     return re.sub(r"-seed\d+$", "", folder)
 
 
 def with_initial_weights(cells: Cells) -> Cells:
-    """The same cells; where the weights to start from are a folder, which another such command
-    wrote its runs to, each starts from the model of the run of its own name.
+    """The cells with the files of their initial weights.
+
+    If `weights` is the output folder of another sweep, each cell starts from that sweep's model of
+    the same name.
 
     Raises:
-        InputError: there is no such file or folder, or it lacks one of the models.
+        InputError: no such file or folder, or a model is missing in the folder.
     """
     found = {}
     for cell, experiment in cells.items():
         if experiment.weights not in NAMED_WEIGHTS:
             weights = Path(experiment.weights)
             if not weights.exists():
-                raise InputError(f"{weights}: no such file or folder to start from")
+                raise InputError(f"{weights}: no such file or folder of initial weights")
             if weights.is_dir():
                 model = RunFolder(weights / cell).model
                 if not model.is_file():
-                    raise InputError(f"{weights}: no finished run {cell} to start from (it has no "
-                                     f"{model.relative_to(weights)})")
+                    raise InputError(f"{weights}: no finished run {cell} for the initial weights "
+                                     f"(it has no {model.relative_to(weights)})")
                 experiment = replace(experiment, weights=str(model))
         found[cell] = experiment
     return found
 
 
 def on_its_own_data(experiment: Experiment, run: RunFolder) -> Experiment:
-    """The experiment with the data where a begun run has them, if they are called the same: between
-    the machines of a queue their place may differ.
+    """The experiment with the data path of an existing run, if the data have the same name.
+
+    Machines that share a queue may have the data in different places.
     """
     held = run.read_experiment().get("data")
     same = held and experiment.data and Path(held).name == experiment.origin
@@ -66,12 +69,12 @@ def on_its_own_data(experiment: Experiment, run: RunFolder) -> Experiment:
 
 
 def finished_of(cells: Cells, failed: dict[str, str], output: Path) -> "dict[str, FinishedRun]":
-    """The finished runs of those cells whose folders hold these very experiments.
+    """The finished runs of the cells. A folder with another experiment is ignored.
 
     Args:
-        cells: what to look for.
-        failed: `{cell: reason}`; those that cannot be read are added.
-        output: the folder of their folders.
+        cells: the cells.
+        failed: `{cell: reason}`; cells that cannot be read are added.
+        output: the sweep's folder.
     """
     from knee_attention.datasets.fingerprint import dataset_records
     from knee_attention.runs.known_data import refuse_other_data
@@ -89,8 +92,10 @@ def finished_of(cells: Cells, failed: dict[str, str], output: Path) -> "dict[str
 
 
 def run_cell(experiment: Experiment, folder: Path, run_options: RunOptions) -> float:
-    """Run one experiment, or continue it; gives its validation loss, weighted as in training, of
-    the outputs that have a cross-entropy: all but a regression.
+    """Run or resume one experiment and return its validation loss.
+
+    The loss is the sum of the outputs' cross-entropies, weighted as in training, without a
+    regression.
     """
     import keras
 
@@ -112,16 +117,16 @@ def run_cell(experiment: Experiment, folder: Path, run_options: RunOptions) -> f
 def run_in_turn(
     cells: Cells, output: Path, run_options: RunOptions, after: Callable[[dict[str, str]], None]
 ) -> dict[str, str]:
-    """Run every cell that is not finished yet in this process.
+    """Run all unfinished cells in this process.
 
     Args:
-        cells: what to run.
-        output: the folder of their folders.
-        run_options: how to; with `overwrite` finished ones are run again.
-        after: called after each cell with what failed so far.
+        cells: the cells.
+        output: the sweep's folder.
+        run_options: options of the runs; `overwrite` runs finished cells again.
+        after: called after each cell with the failed cells so far.
 
     Returns:
-        `{cell: reason}` of those that failed.
+        `{cell: reason}` of the failed cells.
     """
     failed, began = {}, time.monotonic()
     for number, (cell, experiment) in enumerate(cells.items()):
@@ -129,7 +134,7 @@ def run_in_turn(
         print(f"\n[{number + 1}/{len(cells)}] {cell}, {minutes:.0f} min so far")
         try:
             run_cell(experiment, output / cell, run_options)
-        except Exception as error:  # out of memory, a full disk: the others may still succeed
+        except Exception as error:  # such as a full disk: other cells may still succeed
             failed[cell] = (str(error).splitlines() or [type(error).__name__])[0]
             print(f"{cell} failed: {failed[cell]}")
         after(failed)
@@ -137,20 +142,20 @@ def run_in_turn(
 
 
 def run_from(queue: Queue, cells: Cells, output: Path, run_options: RunOptions) -> None:
-    """Be a worker: take cells from the queue until all are done."""
+    """Work as a worker: run cells from the queue until all are done."""
     queue.work(lambda cell: run_cell(cells[cell], output / cell, run_options))
 
 
 def run_by_workers(queue: Queue, command: list[str], count: int, output: Path) -> Status:
-    """Start a command as so many workers, and show what they do.
+    """Start worker processes, show their progress, and wait for them.
 
-    Each worker writes what it says to `worker<N>.log` in the output folder.
+    Each worker writes its output to `worker<N>.log` in the sweep's folder.
 
     Args:
-        queue: what they work at.
-        command: what each of them is, as a process.
-        count: how many.
-        output: the folder of the runs.
+        queue: the queue of the cells.
+        command: the command of a worker.
+        count: number of workers.
+        output: the sweep's folder.
 
     Raises:
         InputError: all workers ended although cells are left.
@@ -162,8 +167,8 @@ def run_by_workers(queue: Queue, command: list[str], count: int, output: Path) -
     logs = [output / f"worker{number + 1}.log" for number in range(count)]
     workers: list[subprocess.Popen] = []
     if status.running:
-        print(f"held by workers: {len(status.running)}; what dead ones held is taken again after "
-              f"{GRACE / 60:.0f} minutes", flush=True)
+        print(f"cells of other workers: {len(status.running)}; those of dead workers are freed "
+              f"after {GRACE / 60:.0f} minutes", flush=True)
     try:
         for log in logs:
             workers.append(_started(command, log))
@@ -176,13 +181,13 @@ def run_by_workers(queue: Queue, command: list[str], count: int, output: Path) -
                 progress.set_postfix(running=len(status.running), failed=len(status.failed))
     finally:
         for worker in workers:
-            worker.terminate()  # who runs in the background of a shell may not hear of Ctrl-C
+            worker.terminate()  # Ctrl-C does not reach background processes of a shell
         for worker in workers:
             worker.wait()
     status = queue.status()
     if status.waiting or status.running:
-        raise InputError(f"the workers ended before all was done; {logs[0]} says why, and the same "
-                         "command goes on")
+        raise InputError("the workers ended before all cells were done; see the reason in "
+                         f"{logs[0]}, and resume with the same command")
     return status
 
 

@@ -1,4 +1,4 @@
-"""Where many runs stand: what is done, running, waiting and failed."""
+"""The progress of a sweep: its done, running, waiting and failed cells."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 
 @dataclass(frozen=True)
 class Running:
-    """A cell that somebody works at.
+    """A cell that a worker is running.
 
     Attributes:
-        cell: its name.
-        worker: the machine and the process.
-        since: when it began.
+        cell: name of the cell.
+        worker: machine and process of the worker.
+        since: start time.
     """
 
     cell: str
@@ -21,14 +21,14 @@ class Running:
 
 @dataclass(frozen=True)
 class Status:
-    """Where a queue stands.
+    """The state of a queue.
 
     Attributes:
-        done: finished cells, in their order.
-        running: those somebody works at.
-        waiting: those nobody has begun.
+        done: finished cells, in order.
+        running: cells that a worker is running.
+        waiting: cells that no worker has started.
         failed: `{cell: reason}`.
-        mean: of the time that a finished cell took; None while none is finished.
+        mean: mean duration of the finished cells; None if there are none.
     """
 
     done: list[str] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Status:
 
     @property
     def left(self) -> timedelta | None:
-        """The time that is left if as many work as now; None where that cannot be told."""
+        """Estimated remaining time with the current number of workers; None if unknown."""
         if self.mean is None or not self.running:
             return None
         return self.mean * (len(self.waiting) + len(self.running) / 2) / len(self.running)

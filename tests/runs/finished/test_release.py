@@ -1,4 +1,4 @@
-"""From a run to a model that ships: smaller, calibrated, known by name, and with a card."""
+"""From a run to a model of the package: float16, calibrated, with a name and a card."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from knee_attention.runs.run_folder import RunFolder
 
 
 def knee(grade: int, seed: int) -> np.ndarray:
-    """A picture as those of `knee_folder`: its bright bar is the wider the higher the grade."""
+    """A picture like those of `knee_folder`: a higher grade has a wider bright bar."""
     image = np.random.default_rng(seed).integers(0, 60, (96, 96)).astype(np.uint8)
     image[46 - 3 * grade : 50 + 3 * grade, 10:-10] = 200
     return image
@@ -23,7 +23,7 @@ def knee(grade: int, seed: int) -> np.ndarray:
 
 @pytest.fixture
 def shipped_small(knee_folder, tmp_path, monkeypatch):
-    """A run, and the model of the name `small` made of it, where shipped_small models lie."""
+    """A run, and the shipped model `small` made from it."""
     experiment = Experiment(
         "antony_clsf", ("att1", "att2"), "multi_loss", (1.0, 0.8), data=str(knee_folder),
         image_size=(96, 96), epochs=1, batch_size=10, precision="float32",
@@ -49,8 +49,8 @@ def test_it_grades_by_its_name_with_calibrated_probabilities(shipped_small, tmp_
         expected = tempered(values[np.newaxis], said["temperatures"][output])[0]
         np.testing.assert_allclose(after.branches[output], expected, atol=5e-3)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "small").write_bytes(b"no model")  # what lies there is what is named
-    with pytest.raises(Exception, match="no readable model file"):
+    (tmp_path / "small").write_bytes(b"no model")  # a file of that name takes precedence
+    with pytest.raises(Exception, match="not a readable model file"):
         load_grader("small")
 
 
@@ -71,9 +71,9 @@ def test_the_card_says_what_was_measured(shipped_small):
     _, folder = shipped_small
     card = (folder / "small.md").read_text()
     assert card.startswith("# small\n") and "Research use only" in card
-    assert "Drawn bars, CC0. Its training split" in card
+    assert "Drawn bars, CC0. Trained on its training split" in card
     assert "grades 0 to 4 from half a film of both knees, 96x96" in card and "localiser" not in card
-    assert "10 knees of 5 persons" in card and card.count("divided by a temperature") == 2
+    assert "10 knees of 5 persons" in card and card.count("divided by the temperature") == 2
 
 
 def test_a_model_appears_with_its_card_or_not_at_all(shipped_small, monkeypatch):

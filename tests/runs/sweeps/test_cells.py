@@ -1,4 +1,4 @@
-"""The cells of a table or a search, without training any."""
+"""The cells of a sweep, without any training."""
 
 import pytest
 
@@ -13,7 +13,7 @@ LOSSES = {"att0": {"cross_entropy": 0.5}, "att1": {"cross_entropy": 2.0},
 
 @pytest.fixture
 def trained(monkeypatch):
-    """Has every run end at once, with these validation losses."""
+    """Make every run return these validation losses without training."""
     monkeypatch.setattr("knee_attention.runs.run.run", lambda *_: {"validation": LOSSES})
 
 
@@ -31,7 +31,7 @@ def trained(monkeypatch):
 def test_a_cell_is_kept_with_the_loss_that_its_training_watched(
     trained, tmp_path, experiment, expected
 ):
-    """Each output's by its weight; a regression has none, and the ensemble was not trained."""
+    """The weighted sum over the outputs, without the regression and the ensemble."""
     assert run_cell(experiment, tmp_path, DEFAULT_OPTIONS) == pytest.approx(expected)
 
 

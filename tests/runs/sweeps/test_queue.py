@@ -1,4 +1,4 @@
-"""A queue of cells: each is done once, whoever dies."""
+"""A queue of cells: each is run once, even if workers die."""
 
 import sqlite3
 import subprocess
@@ -61,7 +61,7 @@ def test_two_workers_do_every_cell_once_although_one_is_killed(tmp_path):
 
 
 def test_workers_may_begin_at_the_same_moment(tmp_path):
-    """The first of them makes the tables, each of them enqueues."""
+    """The first process creates the database tables; every process enqueues."""
     workers = [start_worker(tmp_path) for _ in range(4)]
     assert [worker.wait(timeout=120) for worker in workers] == [0] * 4
     assert done(tmp_path) == Counter(CELLS)
@@ -72,7 +72,7 @@ def test_a_worker_that_dies_before_its_first_sign_of_life_loses_no_cell(tmp_path
 
     open_queue(tmp_path, cells=CELLS[:2])
     study = optuna.load_study(study_name="table", storage=local_storage(tmp_path))
-    assert study.ask().user_attrs["cell"] == "cell0"  # and the process ends here
+    assert study.ask().user_attrs["cell"] == "cell0"  # the worker dies here
     queue = open_queue(tmp_path, cells=CELLS[:2])
     assert [running.cell for running in queue.status().running] == ["cell0"]
     queue.work(lambda cell: 1.0)
@@ -124,7 +124,7 @@ def test_cells_can_be_added_but_nothing_else_changed(tmp_path):
 
 
 def test_a_worker_leaves_the_cells_of_others_to_them(tmp_path):
-    """As after --only, or beside a command with more --seeds."""
+    """Happens after --only, or with another command that has more --seeds."""
     others = open_queue(tmp_path)
     some = open_queue(tmp_path, cells=CELLS[3:4])
     did = []

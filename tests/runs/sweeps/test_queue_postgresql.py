@@ -1,4 +1,4 @@
-"""The queue on PostgreSQL, as several machines have it: a server of the tests' own."""
+"""The queue on PostgreSQL, as for several machines. The tests start their own server."""
 
 import os
 import pwd
@@ -41,7 +41,7 @@ QUICK = ["--limit", "10", "--epochs", "1", "--image-size", "96", "96", "--batch-
 
 
 def programs() -> Path:
-    """The folder of the server's programs, which Debian does not put on the path."""
+    """The folder of the server's programs, which is not in PATH on Debian."""
     found = shutil.which("initdb")
     folders = [Path(found).parent] if found else []
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"))
@@ -51,7 +51,7 @@ def programs() -> Path:
 
 
 def unprivileged(folder: Path) -> list[str]:
-    """What to put before a command so that it runs as the folder's owner, who is not root."""
+    """Command prefix to run as the folder's owner, because the server refuses to run as root."""
     if os.geteuid() != 0:
         return []
     if not shutil.which("setpriv"):
@@ -66,7 +66,7 @@ def unprivileged(folder: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def server():
-    """The address of a server, and of one database a test."""
+    """The address of a server, with a placeholder for a test's database."""
     there = programs()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -91,7 +91,7 @@ def server():
 
 @pytest.fixture
 def storage(server, request):
-    """A database of the test's own, in which nothing is yet."""
+    """An empty database for one test."""
     import psycopg
 
     name = request.node.name.lower()[:50]
@@ -111,7 +111,7 @@ def done(folder):
 
 
 def test_workers_that_begin_at_once_and_hurry_take_no_cell_twice(storage, tmp_path):
-    """The first of them makes the tables, each of them enqueues."""
+    """The first process creates the database tables; every process enqueues."""
     workers = [start_worker(storage, tmp_path, 0, tmp_path / f"home{n}") for n in range(3)]
     assert [worker.wait(timeout=120) for worker in workers] == [0, 0, 0]
     assert done(tmp_path) == Counter(CELLS)
@@ -139,7 +139,7 @@ def test_another_study_is_told_without_the_password(storage):
 
 @pytest.mark.slow
 def test_a_search_from_two_places(storage, tmp_path):
-    """Two commands in working directories of their own, one output folder."""
+    """Two commands with different working directories and the same output folder."""
     command = [sys.executable, str(SEARCH), "--output", str(tmp_path / "search"), *QUICK,
                "--storage", storage]  # fmt: skip
     commands = []

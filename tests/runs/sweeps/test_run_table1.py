@@ -1,4 +1,4 @@
-"""All experiments in one go: what fails is passed over, what is finished is taken."""
+"""Table 1 in one command: failed cells are skipped, finished ones are kept."""
 
 import importlib.util
 import sys
@@ -55,7 +55,7 @@ def test_a_failed_run_is_said_and_a_second_call_does_only_what_is_missing(tmp_pa
 
     (blocked / "notes.txt").unlink()
     main(1, scripts(), command)
-    assert "finished before" in capsys.readouterr().out
+    assert "already finished" in capsys.readouterr().out
     assert (output / NAMES[1] / "model.h5").stat().st_mtime_ns == before
     table = pd.read_csv(output / "table1.csv")
     assert list(table["output"]) == ["att1", "att1", "att2"]
@@ -82,7 +82,7 @@ def test_two_workers_write_the_table_of_one_process(tmp_path, monkeypatch):
 
 
 def test_some_of_a_table_are_of_its_queue(tmp_path, monkeypatch, capsys):
-    """On phantoms too, where every backbone has a setting of its own."""
+    """Also on phantoms, where every backbone has its own settings."""
     pytest.importorskip("optuna")
     monkeypatch.setattr(sweeps, "run_from", lambda *_: None)
     main(1, scripts(), ["--output", str(tmp_path / "table"), "--worker"])
@@ -120,7 +120,7 @@ def test_a_damaged_run_is_named_and_does_not_stop_the_table(tmp_path, damaged):
 def test_an_output_within_the_data_is_refused_at_once(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(1, scripts(), ["--data", str(tmp_path), "--output", str(tmp_path / "table")])
-    assert "lies within" in capsys.readouterr().err and not any(tmp_path.iterdir())
+    assert "is inside the data" in capsys.readouterr().err and not any(tmp_path.iterdir())
 
 
 def test_an_output_that_is_a_file_is_refused_at_once(tmp_path, capsys):
@@ -141,7 +141,7 @@ def test_every_run_starts_from_its_namesake_of_another_table(tmp_path):
     }
     one = Experiment(weights=str(tmp_path / "vgg16_att0" / "model.h5"))
     assert with_initial_weights({"vgg16_att1": one}) == {"vgg16_att1": one}
-    with pytest.raises(InputError, match="no finished run vgg16_att1 to start from"):
+    with pytest.raises(InputError, match="no finished run vgg16_att1 for the initial weights"):
         with_initial_weights({"vgg16_att1": experiment})
 
 
@@ -167,7 +167,7 @@ def test_weights_that_are_not_there_are_told_before_anything_runs(tmp_path, caps
     with pytest.raises(SystemExit) as ended:
         options = ["--output", str(tmp_path / "out"), "--weights", str(tmp_path / weights)]
         main(1, scripts(), options)
-    assert ended.value.code == 2 and "to start from" in capsys.readouterr().err
+    assert ended.value.code == 2 and "initial weights" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -1,4 +1,4 @@
-"""The search's cells, from its command line on."""
+"""The search over loss weights, from its command line."""
 
 import sys
 from dataclasses import replace
@@ -66,7 +66,7 @@ def test_a_grid_that_is_none_is_told(tmp_path, capsys, grid, message):
 
 @pytest.fixture
 def refused(capsys):
-    """The one sentence with which a command on a queue ends."""
+    """The error message of a command that uses a queue."""
 
     def run(command, *options):
         with pytest.raises(SystemExit) as ended:
@@ -154,7 +154,7 @@ def test_a_storage_without_a_name_is_told(tmp_path, capsys):
 
 
 def test_an_output_without_what_the_queue_has_finished_is_told(tmp_path, monkeypatch, refused):
-    """As on a machine that does not see the others' folder."""
+    """Simulates a machine that has no access to the others' folder."""
     pytest.importorskip("optuna")
     storage = ["--storage", f"sqlite:///{tmp_path / 'queue.db'}"]
     monkeypatch.setattr(sweeps, "run_from", lambda queue, *_: queue.work(lambda cell: 1.0))
@@ -173,7 +173,7 @@ def test_runs_of_another_seed_are_neither_done_nor_shown(tmp_path, monkeypatch, 
     for cell in (tmp_path / "search").glob("w*"):
         (cell / "results.json").write_text("{}")
     options += ["--seed", "1", asked, *(["1"] if asked == "--workers" else [])]
-    assert "holds another experiment (seed 0, not 1)" in refused(main, SCRIPTS, options)
+    assert "contains another experiment (seed 0, not 1)" in refused(main, SCRIPTS, options)
     assert not list(tmp_path.rglob("*.csv"))
 
 
