@@ -122,7 +122,7 @@ def test_three_runs_are_one_small_file(page):
     assert page.stat().st_size < 5e6
     html = page.read_text(encoding="utf-8")
     for part in ("antony_clsf_multiloss", "antony_clsf_att1", "10 common knees of 5 persons",
-                 "att1 of antony_clsf: with att2 by multi-loss", "paper&#x27;s figure 3",
+                 "att1 of antony_clsf: trained with att2 by multi-loss", "paper&#x27;s figure 3",
                  "not a medical device"):  # fmt: skip
         assert part in html, part
     assert "missing or damaged" not in html and "Without a picture" not in html

@@ -254,7 +254,7 @@ def test_too_few_persons_are_refused(real_folder, tmp_path):
     films, table = real_folder
     rows = table.read_text().splitlines()
     table.write_text("\n".join(rows[:9]))
-    with pytest.raises(InputError, match="films of 4 persons"):
+    with pytest.raises(InputError, match="films of only 4 persons"):
         run_localiser(LocaliserRun((str(films),), (str(table),), "joint"), tmp_path / "run")
 
 
