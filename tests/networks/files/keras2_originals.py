@@ -67,8 +67,8 @@ def original(core, taps, fusion=None, implementation=1, divide=ratio):
     return tf_keras.Model(core.inputs, outputs)
 
 
-def trained(model, steps=3):
-    """The model after steps of training, with weights of a size that matters, biases too."""
+def trained(model):
+    """The model after a step of training, with weights of a size that matters, biases too."""
     generator = np.random.default_rng(0)
     for weight in model.trainable_weights:
         drawn = generator.normal(size=weight.shape)
@@ -78,8 +78,7 @@ def trained(model, steps=3):
             weight.assign(float("gamma" in weight.name) + 0.2 * drawn)
     model.compile(tf_keras.optimizers.Adam(1e-4), "categorical_crossentropy", run_eagerly=True)
     images, targets = normalised(pixels(model)), np.eye(5, dtype=np.float32)[np.arange(4)]
-    for _ in range(steps):
-        model.train_on_batch(images, [targets] * len(model.outputs))
+    model.train_on_batch(images, [targets] * len(model.outputs))
     for output in model.outputs:
         # Heads that tell the images apart, as those of a model in use do.
         head = next(layer for layer in model.layers if layer.output is output)
