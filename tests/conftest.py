@@ -3,14 +3,15 @@
 import os
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import cv2
 import h5py
 import numpy as np
 import pytest
+from blob_knees import blob_knee, write_knees
 
 from knee_attention.commands.cli import main
 from knee_attention.films.radiograph import resize_knee
@@ -29,26 +30,52 @@ def real_data() -> Path:
     return folder
 
 
-def blob_knee(grade: int, generator: np.random.Generator, size=(96, 96)) -> np.ndarray:
-    """A grey image with a bright bar that is wider for a higher grade."""
-    image = generator.integers(0, 60, size).astype(np.uint8)
-    middle = size[0] // 2
-    image[middle - 3 * grade - 2 : middle + 3 * grade + 2, 10:-10] = 200
-    return image
+@pytest.fixture(scope="module")
+def eager():
+    """Trainings of the module run without TensorFlow's graphs."""
+    from quick_trainings import run_eagerly
+
+    with run_eagerly():
+        yield
+
+
+@pytest.fixture(scope="module")
+def blank_figures():
+    """Trainings of the module write blank images in place of figures."""
+    from quick_trainings import leave_figures_blank
+
+    with leave_figures_blank():
+        yield
+
+
+@pytest.fixture(scope="session")
+def phantom_runs(tmp_path_factory):
+    """A folder of finished runs on phantoms, which no test may change.
+
+    They are `two` (two branches), `att1` and `att2` (each branch alone), and `other` (att1 on
+    phantoms of another seed).
+    """
+    from quick_trainings import run_eagerly
+
+    from knee_attention.runs.experiment import Experiment
+    from knee_attention.runs.run import run
+
+    folder = tmp_path_factory.mktemp("phantom_runs")
+    att1 = Experiment("antony_clsf", ("att1",), "single", image_size=(96, 96), epochs=1,
+                      batch_size=10, limit=10, precision="float32")  # fmt: skip
+    two = {"branches": ("att1", "att2"), "fusion": "multi_loss", "loss_weights": (1.0, 0.8)}
+    with run_eagerly():
+        run(replace(att1, **two), folder / "two")
+        run(att1, folder / "att1")
+        run(replace(att1, branches=("att2",)), folder / "att2")
+        run(replace(att1, seed=7), folder / "other")
+    return folder
 
 
 @pytest.fixture
 def knee_folder(tmp_path):
-    """A data folder: 20 training, 10 validation and 10 test knees of five persons per split."""
-    generator = np.random.default_rng(0)
-    for split, count in (("train", 4), ("validation", 2), ("test", 2)):
-        for grade in range(5):
-            folder = tmp_path / "knees" / split / str(grade)
-            folder.mkdir(parents=True)
-            for number in range(count):
-                name = f"{split}{grade}{number // 2}{'RL'[number % 2]}.png"
-                cv2.imwrite(str(folder / name), blob_knee(grade, generator))
-    return tmp_path / "knees"
+    """A new data folder of forty small knees, see `write_knees`."""
+    return write_knees(tmp_path / "knees")
 
 
 @pytest.fixture(params=["link", "raw storage", "virtual"])

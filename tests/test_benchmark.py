@@ -38,7 +38,8 @@ def test_the_best_round_counts_quantity_by_quantity(benchmark):
     assert best == {"precision": "float32", "training": 2.0, "first_step": 4.0, "memory": 3.0}
 
 
-def test_a_convolution_rate_is_measured(networks):
+def test_a_convolution_rate_is_measured(networks, monkeypatch):
+    monkeypatch.setattr(networks, "CONVOLUTION_SIZE", (16, 16))
     assert 1 < networks.convolution_rate("float32") < 1e6
 
 

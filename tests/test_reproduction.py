@@ -23,6 +23,11 @@ def text():
     return (ROOT / "REPRODUCTION.md").read_text(encoding="utf-8")
 
 
+@pytest.fixture(scope="module")
+def published():
+    return read_published(PUBLISHED)
+
+
 @pytest.mark.parametrize("number", [1, 2])
 def test_each_table_and_its_claims_are_computed_again(number, text, capsys, monkeypatch):
     script = ROOT / "experiments" / f"run_table{number}.py"
@@ -33,8 +38,8 @@ def test_each_table_and_its_claims_are_computed_again(number, text, capsys, monk
     assert len(printed) > 8 and "\n".join([*printed[:-1], ""]) in text
 
 
-def test_each_table_of_the_findings_is_computed_again(text):
-    tables = findings.findings_of(read_published(PUBLISHED)).strip().split("\n\n")
+def test_each_table_of_the_findings_is_computed_again(text, published):
+    tables = findings.findings_of(published).strip().split("\n\n")
     assert len(tables) >= 5
     assert not [table for table in tables if f"\n\n{table}\n\n" not in text]
 
@@ -55,9 +60,8 @@ def test_the_search_is_that_of_its_published_runs_and_told_in_its_own_words(text
     ("att0", "att0"), ("att1", "att1"), ("att2", "att2"), ("early_fusion", "early fusion"),
     ("multiloss", "multi-loss"),
 ])  # fmt: skip
-def test_each_line_of_the_readme_s_table_is_that_of_the_published_runs(variant, title):
+def test_each_line_of_the_readme_s_table_is_that_of_the_published_runs(published, variant, title):
     """A cell is our accuracy and in brackets the paper's, of multi-loss by each output."""
-    published = read_published(PUBLISHED)
     cells = []
     for backbone in PAPER_TABLE_1:
         trainings = published.get(f"{backbone}_{variant}")

@@ -22,6 +22,7 @@ from knee_attention.runs.run import run
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "tests" / "samples" / "b0c4dd4.tar.xz"
 KNEES_AS_BEFORE = ("--size", "48", "32", "--fit", "pad")
+pytestmark = pytest.mark.usefixtures("eager", "blank_figures")
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import importlib.util
 import subprocess
 import sys
-import time
 from pathlib import Path
 from statistics import mean
 
@@ -116,15 +115,15 @@ def test_the_defaults_are_the_paper_s():
     assert (paper.learning_rate, paper.weights) == (1e-5, "scratch")
 
 
-def test_help_answers_in_under_a_second():
-    began = time.perf_counter()
-    command = [sys.executable, FOLDER / "run_vgg16_multiloss.py", "--help"]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert time.perf_counter() - began < 1.0
+def test_help_answers_without_keras():
+    command = [sys.executable, "-X", "importtime", FOLDER / "run_vgg16_multiloss.py", "--help"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    imported = {line.split("|")[-1].strip() for line in ended.stderr.splitlines()}
+    assert "argparse" in imported and not imported & {"keras", "tensorflow", "jax", "pandas"}
     for option in ("--data", "--output", "--epochs", "--batch-size", "--learning-rate",
                    "--image-size", "--precision", "--weights", "--batch-norm", "--limit",
                    "--seed", "--overwrite", "--pdf"):  # fmt: skip
-        assert option in shown
+        assert option in ended.stdout
 
 
 def test_help_says_what_is_trained(capsys):

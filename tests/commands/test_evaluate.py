@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 
 import cv2
 import keras
@@ -19,18 +20,15 @@ from knee_attention.runs.measure import measure
 from knee_attention.runs.run import run
 from knee_attention.runs.run_folder import RunFolder
 
-SMALL = {"backbone": "antony_clsf", "image_size": (96, 96), "epochs": 1, "batch_size": 10}
-TWO = {"branches": ("att1", "att2"), "fusion": "multi_loss", "loss_weights": (1.0, 0.8)}
+SMALL = Experiment("antony_clsf", ("att1",), "single", image_size=(96, 96), epochs=1,
+                   batch_size=10, precision="float32")  # fmt: skip
+pytestmark = pytest.mark.usefixtures("eager", "blank_figures")
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """Runs on phantoms: two branches, one branch on the same knees, one branch on other knees."""
-    folder = tmp_path_factory.mktemp("runs")
-    run(Experiment(**SMALL, **TWO, limit=10), folder / "two")
-    run(Experiment(**SMALL, branches=("att1",), limit=10), folder / "one")
-    run(Experiment(**SMALL, branches=("att1",), limit=10, seed=7), folder / "other")
-    return folder
+@pytest.fixture
+def runs(phantom_runs):
+    """Runs on phantoms: two branches, one branch on the same knees, one branch on others."""
+    return phantom_runs
 
 
 def evaluate(*arguments):
@@ -62,7 +60,7 @@ def test_a_saved_model_gives_its_run_s_own_numbers(runs, tmp_path, capsys, file)
 
 def test_on_a_data_folder_it_gives_the_run_s_own_numbers(knee_folder, tmp_path, capsys):
     folder = tmp_path / "run"
-    run(Experiment(**SMALL, branches=("att1",), data=str(knee_folder)), folder)
+    run(replace(SMALL, data=str(knee_folder)), folder)
     shutil.rmtree(knee_folder / "train")  # not needed
     evaluate(folder / "model.h5", "--data", knee_folder, "--output", tmp_path / "again")
     assert results(tmp_path / "again")["test"] == results(folder)["test"]
@@ -74,17 +72,17 @@ def test_on_a_data_folder_it_gives_the_run_s_own_numbers(knee_folder, tmp_path, 
 
 
 def test_several_models_are_joined_before_the_softmax_and_compared(runs, tmp_path, capsys):
-    evaluate(runs / "two", "--with", runs / "one", runs / "other" / "model.h5",
+    evaluate(runs / "two", "--with", runs / "att1", runs / "other" / "model.h5",
              "--output", tmp_path)  # fmt: skip
     compared = results(tmp_path)["comparison"]
-    two, one = (read_predictions(runs / name / "predictions.csv") for name in ("two", "one"))
+    two, one = (read_predictions(runs / name / "predictions.csv") for name in ("two", "att1"))
     pairs = compared["differences"]
     assert len(pairs) == 3 and all(pair["knees"] == 10 for pair in pairs)
-    chosen = {"two": results(runs / "two")["chosen"], "one": "att1"}
+    chosen = {"two": results(runs / "two")["chosen"], "att1": "att1"}
     own = [results(runs / name)["test"][output]["accuracy"] for name, output in chosen.items()]
     assert pairs[0]["metrics"]["accuracy"]["difference"] == pytest.approx(own[0] - own[1])
 
-    evaluate(runs / "two", "--with", runs / "one", "--output", tmp_path / "pair")
+    evaluate(runs / "two", "--with", runs / "att1", "--output", tmp_path / "pair")
     together = ensemble([two.of("ensemble"), one.of("att1")])
     right = (together.argmax(axis=1) == two.grades).mean()
     assert results(tmp_path / "pair")["comparison"]["ensemble"]["accuracy"] == right
@@ -95,7 +93,7 @@ def test_several_models_are_joined_before_the_softmax_and_compared(runs, tmp_pat
 def test_every_run_is_measured_on_the_knees_that_are_given(knee_folder, tmp_path):
     """Knees with the same names and grades may have other pixels."""
     for name, branches in (("one", ("att1",)), ("other", ("att2",))):
-        run(Experiment(**SMALL, branches=branches, data=str(knee_folder)), tmp_path / name)
+        run(replace(SMALL, branches=branches, data=str(knee_folder)), tmp_path / name)
     for path in knee_folder.rglob("test/*/*.png"):
         cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)[::-1, ::-1] // 2)
     evaluate(tmp_path / "one", "--data", knee_folder, "--with", tmp_path / "other",
@@ -107,7 +105,7 @@ def test_every_run_is_measured_on_the_knees_that_are_given(knee_folder, tmp_path
 
 
 def test_a_model_beside_itself_differs_by_nothing(runs, tmp_path):
-    evaluate(runs / "one", "--with", runs / "one" / "model.keras", "--output", tmp_path)
+    evaluate(runs / "att1", "--with", runs / "att1" / "model.keras", "--output", tmp_path)
     compared = results(tmp_path)["comparison"]
     for pair in compared["differences"]:
         assert pair["metrics"]["accuracy"] == {"difference": 0, "interval": [0, 0]}
@@ -115,9 +113,9 @@ def test_a_model_beside_itself_differs_by_nothing(runs, tmp_path):
 
 def test_a_copied_run_counts_once_and_is_named(runs, tmp_path, capsys):
     shutil.copytree(runs / "two", tmp_path / "two-seed1")
-    others = ["--with", tmp_path / "two-seed1", runs / "one"]
+    others = ["--with", tmp_path / "two-seed1", runs / "att1"]
     evaluate(runs / "two", *others, "--output", tmp_path / "three")
-    evaluate(runs / "two", "--with", runs / "one", "--output", tmp_path / "pair")
+    evaluate(runs / "two", "--with", runs / "att1", "--output", tmp_path / "pair")
     three, pair = (results(tmp_path / name)["comparison"] for name in ("three", "pair"))
     assert three["copies"] == {str(tmp_path / "two-seed1"): str(runs / "two")}
     assert pair["copies"] == {} and three["ensemble"] == pair["ensemble"]
@@ -139,13 +137,13 @@ def test_where_nobody_says_which_branch_is_better_the_ensemble_stands(runs, tmp_
 def test_a_single_class_leaves_the_auc_undefined_and_is_said(runs, knee_folder, tmp_path, capsys):
     for grade in (2, 3, 4):
         shutil.rmtree(knee_folder / "test" / str(grade))
-    evaluate(runs / "one", "--data", knee_folder, "--output", tmp_path / "out")
+    evaluate(runs / "att1", "--data", knee_folder, "--output", tmp_path / "out")
     assert results(tmp_path / "out")["test"]["att1"]["oa_auc"] is None
     assert "no AUC of osteoarthritis" in capsys.readouterr().out
 
 
 def test_an_unfinished_run_gets_one_sentence(runs, tmp_path, refused):
-    shutil.copytree(runs / "one", tmp_path / "killed")
+    shutil.copytree(runs / "att1", tmp_path / "killed")
     (tmp_path / "killed" / "results.json").unlink()
     assert "killed: the run is not finished" in refused("evaluate", tmp_path / "killed")
     assert "not finished" in refused("evaluate", runs / "two", "--with", tmp_path / "killed")
@@ -154,14 +152,14 @@ def test_an_unfinished_run_gets_one_sentence(runs, tmp_path, refused):
 def test_what_cannot_be_measured_gets_one_sentence(runs, knee_folder, tmp_path, refused):
     shutil.rmtree(knee_folder / "test")
     plain = tmp_path / "plain.keras"
-    keras.saving.load_model(runs / "one" / "model.h5", compile=False).save(plain)
-    without_test = refused("evaluate", runs / "one", "--data", knee_folder)
+    keras.saving.load_model(runs / "att1" / "model.h5", compile=False).save(plain)
+    without_test = refused("evaluate", runs / "att1", "--data", knee_folder)
     assert "no folder named 'test', only train, validation;" in without_test
     assert "--data" in refused("evaluate", plain)
-    assert "no such folder" in refused("evaluate", runs / "one", "--data", tmp_path / "nothing")
+    assert "no such folder" in refused("evaluate", runs / "att1", "--data", tmp_path / "nothing")
     assert "nothing.h5" in refused("evaluate", tmp_path / "nothing.h5")
     assert "a folder without a run" in refused("evaluate", tmp_path)
-    assert "the folder of a run" in refused("evaluate", runs / "one", "--output", runs / "two")
+    assert "the folder of a run" in refused("evaluate", runs / "att1", "--output", runs / "two")
 
 
 def test_with_flips_a_knee_and_its_mirror_image_count_alike(runs, tmp_path, capsys):
@@ -181,10 +179,10 @@ def test_with_flips_a_knee_and_its_mirror_image_count_alike(runs, tmp_path, caps
 
 
 def test_it_draws_where_each_model_looks_and_where_it_is_wrong(runs, tmp_path):
-    evaluate(runs / "two", "--with", runs / "one", "--pictures", tmp_path / "pictures")
+    evaluate(runs / "two", "--with", runs / "att1", "--pictures", tmp_path / "pictures")
     drawn = {path.name for path in (tmp_path / "pictures").iterdir()}
     assert {"antony_clsf_multiloss-masks.png", "antony_clsf_att1-masks.png"} <= drawn
-    evaluate(runs / "one", "--with", runs / "other", "--pictures", tmp_path / "namesakes")
+    evaluate(runs / "att1", "--with", runs / "other", "--pictures", tmp_path / "namesakes")
     assert len(list((tmp_path / "namesakes").glob("*-masks.png"))) == 2
     wrong = {name for name in drawn if name.endswith("-mistakes.png")}
     assert len(wrong) == 2  # no network grades all ten knees correctly after one epoch
@@ -202,7 +200,7 @@ def test_the_model_that_ships_is_known_by_its_name(knee_folder, capsys):
 def test_a_run_that_is_measured_on_other_data_says_so_and_goes_on(
     runs, knee_folder, tmp_path, capsys
 ):
-    run = shutil.copytree(runs / "one", tmp_path / "run")
+    run = shutil.copytree(runs / "att1", tmp_path / "run")
     write_records(RunFolder(run).data_file, dataset_records(knee_folder))
     (knee_folder / "test/0/test00R.png").rename(knee_folder / "test/4/test00R.png")
     for model in (run, run / "model.h5"):

@@ -1,6 +1,8 @@
 """`knee-attention evaluate --masks`: attention against an expert's masks of joints."""
 
 import json
+import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,19 +17,13 @@ from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.measure import measure
 from knee_attention.runs.run import run
 
+pytestmark = pytest.mark.usefixtures("eager", "blank_figures")
+
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A run with two branches on phantoms."""
-    folder = tmp_path_factory.mktemp("runs") / "two"
-    run(
-        Experiment(
-            backbone="antony_clsf", branches=("att1", "att2"), fusion="multi_loss",
-            loss_weights=(1.0, 0.8), image_size=(96, 96), epochs=1, batch_size=10, limit=10,
-        ),  # fmt: skip
-        folder,
-    )
-    return folder
+def trained(phantom_runs, tmp_path_factory):
+    """A run of two branches on phantoms."""
+    return Path(shutil.copytree(phantom_runs / "two", tmp_path_factory.mktemp("runs") / "two"))
 
 
 def write_mask(path, rows=slice(40, 56), size=(96, 96)):

@@ -25,6 +25,7 @@ from knee_attention.runs.run import run
 SMALL = Experiment(backbone="antony_clsf", branches=("att1", "att2"), fusion="multi_loss",
                    loss_weights=(1.0, 0.8), image_size=(96, 96), epochs=1, batch_size=8,
                    precision="float32", learning_rate=1e-3)
+pytestmark = pytest.mark.usefixtures("eager", "blank_figures")
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,12 @@ def trained(knees, tmp_path_factory):
     with suppress(SystemExit):
         main(["export", str(folder / "model.h5"), str(folder / "model.onnx")])
     return folder
+
+
+@pytest.fixture
+def quick_model(trained):
+    """The model that a new process loads without Keras, where onnx is installed."""
+    return next(filter(Path.exists, (trained / "model.onnx", trained / "model.h5")))
 
 
 def grade(*arguments):
@@ -225,10 +232,12 @@ def test_one_bad_file_is_listed_and_the_rest_goes_on(trained, knees, tmp_path, c
     assert first == pytest.approx(last, abs=1e-6)
 
 
-def test_a_table_for_which_there_is_no_room_is_one_sentence(trained, knees, tmp_path, full_disk):
+def test_a_table_for_which_there_is_no_room_is_one_sentence(
+    quick_model, knees, tmp_path, full_disk
+):
     table = tmp_path / "out.csv"
-    command = [sys.executable, "-m", "knee_attention", "grade", knees, "--model",
-               trained / "model.h5", "--csv", table]  # fmt: skip
+    command = [sys.executable, "-m", "knee_attention", "grade", knees, "--model", quick_model,
+               "--csv", table]  # fmt: skip
     with full_disk():
         done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2 and "Traceback" not in done.stderr
@@ -260,9 +269,9 @@ def test_nothing_gradable_ends_with_two(trained, tmp_path, capsys):
     assert "none.png: No such file" in "".join(said) and "no file could be graded" in said[-1]
 
 
-def test_a_reader_that_has_seen_enough_ends_it_quietly(trained, knees):
-    command = [sys.executable, "-m", "knee_attention", "grade", knees, "--model",
-               trained / "model.h5", "--batch-size", "1"]  # fmt: skip
+def test_a_reader_that_has_seen_enough_ends_it_quietly(quick_model, knees):
+    command = [sys.executable, "-m", "knee_attention", "grade", knees, "--model", quick_model,
+               "--batch-size", "1"]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout.readline().startswith("file")
     process.stdout.close()

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -15,8 +16,9 @@ from knee_attention.commands.cli import main
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.run import run
 
-SMALL = {"backbone": "antony_clsf", "image_size": (96, 96), "epochs": 1, "batch_size": 10}
-TWO = {"branches": ("att1", "att2"), "fusion": "multi_loss", "loss_weights": (1.0, 0.8)}
+SMALL = Experiment("antony_clsf", ("att1",), "single", image_size=(96, 96), epochs=1,
+                   batch_size=10, precision="float32")  # fmt: skip
+pytestmark = pytest.mark.usefixtures("eager", "blank_figures")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync")  # fmt: skip
@@ -25,13 +27,9 @@ OF_THE_BROWSER = "not an origin"
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """Runs on the same phantoms: two branches, and each branch alone."""
-    folder = tmp_path_factory.mktemp("runs")
-    run(Experiment(**SMALL, **TWO, limit=10), folder / "two")
-    run(Experiment(**SMALL, branches=("att1",), limit=10), folder / "att1")
-    run(Experiment(**SMALL, branches=("att2",), limit=10), folder / "att2")
-    return folder
+def runs(phantom_runs):
+    """Runs on the same phantoms: two branches, each of them alone."""
+    return phantom_runs
 
 
 @pytest.fixture(scope="module")
@@ -141,8 +139,9 @@ def test_every_figure_and_every_mistake_is_a_picture(page, runs):
 
 
 def test_a_baseline_is_reported_without_attention(tmp_path):
-    asked = {**SMALL, "backbone": "antony_joint_baseline", "branches": (), "fusion": "joint"}
-    run(Experiment(**asked, loss_weights=(0.5, 0.5), limit=10), tmp_path / "joint")
+    joint = replace(SMALL, backbone="antony_joint_baseline", branches=(), fusion="joint",
+                    loss_weights=(0.5, 0.5), limit=10)  # fmt: skip
+    run(joint, tmp_path / "joint")
     report(tmp_path / "joint", "-o", tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "regression" in page and "knees are graded wrong" in page
@@ -150,7 +149,7 @@ def test_a_baseline_is_reported_without_attention(tmp_path):
 
 
 def test_the_pictures_are_of_the_worst_mistakes_while_the_data_are_there(knee_folder, tmp_path):
-    run(Experiment(**SMALL, branches=("att1",), data=str(knee_folder)), tmp_path / "run")
+    run(replace(SMALL, data=str(knee_folder)), tmp_path / "run")
     path = tmp_path / "report.html"
     report(tmp_path / "run", "-o", path, "--mistakes", 1)
     html = path.read_text(encoding="utf-8")

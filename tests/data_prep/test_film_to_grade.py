@@ -18,6 +18,8 @@ from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.phantoms.film import phantom_film
 from knee_attention.runs.experiment import Experiment
 
+pytestmark = pytest.mark.usefixtures("eager", "blank_figures")
+
 SIZE = (96, 96)
 SMALL = Experiment("antony_clsf", ("att1",), "single")
 QUICK = "--image-size 96 96 --batch-size 16 --epochs 1 --precision float32".split()

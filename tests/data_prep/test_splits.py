@@ -27,7 +27,7 @@ def knee_tables(draw, smallest: int = 3, largest: int = 800) -> tuple[list[str],
     return subjects, grades
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(knee_tables(), st.integers(0, 99), st.randoms(use_true_random=False))
 def test_any_table(table, seed, random):
     subjects, grades = table

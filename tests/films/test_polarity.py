@@ -23,9 +23,8 @@ def views(film):
         yield image.astype(np.uint16) * 16
 
 
-@pytest.mark.parametrize("first", range(0, 200, 50))
-def test_phantoms_and_their_negatives_are_told_apart(first):
-    for seed in range(first, first + 50):
+def test_phantoms_and_their_negatives_are_told_apart():
+    for seed in range(25):  # every pair of grades
         for image in views(phantom_film((seed % 5, seed // 5 % 5), seed).image):
             assert not is_negative(image), seed
             assert is_negative(negative(image)), seed

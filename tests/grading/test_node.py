@@ -194,8 +194,8 @@ def test_a_film_is_kept_wherever_memory_runs_out(
 
 
 @pytest.mark.slow
-def test_500_damaged_films(node, archive, tmp_path):
-    """Each film is graded or skipped, and a whole film after them is graded."""
+def test_200_damaged_films(node, archive, tmp_path):
+    """Each is graded or left out, and a whole one after them is graded."""
 
     class OneOutput(BrightKnee):
         description = {"outputs": ["att0"], "image_size": [96, 96]}
@@ -211,11 +211,11 @@ def test_500_damaged_films(node, archive, tmp_path):
     for folder in (films, films.with_name("reports")):
         folder.mkdir(parents=True)
     for kind, content in enumerate(whole):
-        for number, damaged in enumerate(mutations(content, 250)):
+        for number, damaged in enumerate(mutations(content, 100)):
             (films / f"1.{kind}.{number}.dcm").write_bytes(damaged)
     port = node(grader=Grader(OneOutput()))
     until(lambda: waiting(tmp_path, "films") == 0, 250)
-    assert len(archive.received) > 100
+    assert len(archive.received) > 40
     last = study_film(tmp_path / "last.dcm")
     assert send(port, last) == [0]
     until(lambda: sop(last) in archive.films())

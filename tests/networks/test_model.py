@@ -57,7 +57,7 @@ def test_all_twenty_train_a_step_and_survive_saving(backbone, name, tmp_path, sm
     outputs = ["kl"] if fusion == "early_fusion" else list(branches)
     assert list(model.output) == outputs
     losses = dict.fromkeys(outputs, "sparse_categorical_crossentropy")
-    model.compile("adam", loss=losses, run_eagerly=True)
+    model.compile("sgd", loss=losses, run_eagerly=True)
     before = [layer.get_weights()[0] for layer in trained_layers(model)]
     model.train_on_batch(images, dict.fromkeys(outputs, grades))
     for kernel, layer in zip(before, trained_layers(model), strict=True):
@@ -66,7 +66,9 @@ def test_all_twenty_train_a_step_and_survive_saving(backbone, name, tmp_path, sm
     for values in predicted.values():
         assert values.dtype == np.float32
         np.testing.assert_allclose(values.sum(axis=1), 1, atol=1e-5)
-    for suffix in (".h5", ".keras"):
+    # Large networks are slow to save, and their variants differ like those of small networks.
+    both = backbone.startswith("antony") or name == "multi_loss"
+    for suffix in (".h5", ".keras") if both else (".h5",):
         model.save(tmp_path / f"model{suffix}", include_optimizer=False)
         loaded = keras.saving.load_model(tmp_path / f"model{suffix}", compile=False)
         again = grades_of(loaded, images)

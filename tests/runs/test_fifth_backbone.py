@@ -17,6 +17,8 @@ from knee_attention.networks.model import build_model
 from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.runs.experiment import Experiment
 
+pytestmark = pytest.mark.usefixtures("eager", "blank_figures")
+
 
 def tiny(images):
     from keras import layers

@@ -10,6 +10,8 @@ from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.finishing import finish
 from knee_attention.runs.run_folder import RunFolder
 
+pytestmark = pytest.mark.usefixtures("eager", "blank_figures")
+
 BRANCHES = ("att1", "att2")
 EXPERIMENT = Experiment("antony_clsf", BRANCHES, "multi_loss", (1.0, 0.8), data="knees")
 

@@ -7,6 +7,8 @@ from knee_attention.evidence.probabilities import as_probabilities
 from knee_attention.networks.model import build_model
 from knee_attention.runs.measure import Measured, both_ways, measure
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 
 def test_each_branch_is_scored_by_its_own_masks():
     joints = np.zeros((2, 8, 8), bool)

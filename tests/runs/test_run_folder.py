@@ -18,6 +18,8 @@ from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.folder_lock import locked
 from knee_attention.runs.run_folder import RunFolder
 
+pytestmark = pytest.mark.usefixtures("eager", "blank_figures")
+
 QUICK = Experiment(
     backbone="antony_clsf", image_size=(96, 96), epochs=1, batch_size=10, precision="float32"
 )

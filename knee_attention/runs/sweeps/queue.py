@@ -1,39 +1,41 @@
-"""Many runs as a queue that any number of processes and machines works through.
+"""A queue of runs for any number of processes and machines.
 
-Optuna keeps it in a database, as a durable queue and not as a sampler: every cell of a table or a
-search is enqueued once by its name, a worker takes the next one, and what a dead worker held is
-taken again. A run's folder is named by its cell, so that whoever takes it continues it.
+Optuna keeps the queue in a database; its samplers are not used. Every cell of a table or a search
+is one trial of the queue. A worker takes the next cell, and the cell of a dead worker is enqueued
+again. A run's folder has the name of its cell, so another worker resumes the run.
 """
 
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from threading import Event, Thread
 
 from knee_attention.errors import InputError, missing_raises
 from knee_attention.runs.sweeps.status import Running, Status
 from knee_attention.runs.sweeps.storage import connected, storage_errors_refused, without_password
 
 HEARTBEAT, GRACE = 60, 180
-"""Seconds between a worker's signs of life, and after which it is taken for dead."""
+"""Seconds between the heartbeats of a worker, and without a heartbeat until it counts as dead."""
 
 MOST_DEATHS = 3
-"""A cell at which so many workers died is given up."""
+"""After this number of dead workers a cell is given up."""
 
 INTERRUPTED = "interrupted, or its workers died"
 
 CELL, REASON, WORKER = "cell", "reason", "worker"
-IDENTITY, PUT_BACK = "identity", "put back"
-"""Names under which the database holds what is the queue's own."""
+IDENTITY, PUT_BACK, DEATHS = "identity", "put back", "deaths"
+"""Names of the queue's own attributes of studies and trials in the database."""
 
 
 def require_optuna() -> None:
-    """See that there can be a queue, before anything is made or started.
+    """Check that Optuna and SQLAlchemy are installed.
 
     Raises:
-        InputError: Optuna, or the package that it keeps queues with, is not installed.
+        InputError: one of them is not installed.
     """
     lacking = InputError('several workers need Optuna: pip install "knee_attention[sweep]"')
     with missing_raises(lacking, "optuna", "sqlalchemy"):
@@ -42,18 +44,16 @@ def require_optuna() -> None:
 
 
 class Queue:
-    """The cells of one table or search, and what became of them.
+    """The cells of one table or search, and their states.
 
     Args:
         storage: a database as SQLAlchemy names it, `sqlite:///FILE` or `postgresql://...`.
         name: of the table or search.
-        identity: what all its cells have in common; another command on the same storage has to
-            agree.
-        cells: names of the cells, in the order in which they are taken. Those that are not in the
-            queue yet are added.
-        only_look: leave the queue as it is.
-        heartbeat: seconds between signs of life.
-        grace: seconds after which a silent worker is taken for dead.
+        identity: options that all cells share. A queue with other options is refused.
+        cells: names of the cells, in the order of work. New cells are added to the queue.
+        only_look: read the queue without changing it.
+        heartbeat: seconds between the heartbeats of a worker.
+        grace: seconds without a heartbeat until a worker counts as dead.
 
     Raises:
         InputError: Optuna is not installed, the storage cannot be reached, or it holds a queue of
@@ -77,19 +77,19 @@ class Queue:
         self._optuna, self._storage = optuna, storage
         self._heartbeat, self._grace = heartbeat, timedelta(seconds=grace)
         self.cells = list(cells)
-        self._database = connected(storage, heartbeat, grace, MOST_DEATHS)
+        self._database = connected(storage, heartbeat, grace, self._put_back)
         self._study = self._opened(name, identity, only_look)
         if only_look:
             return
         held = {trial.user_attrs[CELL] for trial in self._trials()}
         failed = self.status().failed
         for cell in self.cells:
-            # What was interrupted failed without a reason, and is taken up again.
+            # An interrupted cell has failed without a reason.
             if cell not in held or failed.get(cell) == INTERRUPTED:
                 self._enqueue(cell)
 
     def _opened(self, name: str, identity: dict, only_look: bool):
-        """The queue in the database; None where there is none yet and none is to be made."""
+        """The study in the database. With `only_look`, None if there is no study."""
         with storage_errors_refused(self._storage):
             if only_look and name not in self._optuna.get_all_study_names(self._database):
                 return None
@@ -119,23 +119,23 @@ class Queue:
         return [trial for trial in trials if trial.user_attrs.get(CELL) in self.cells]
 
     def work(self, do: Callable[[str], float]) -> None:
-        """Take one cell after the other until none is left that waits or runs.
+        """Run cells until no cell is waiting or running.
 
-        While others work at the last ones it waits, because one of them may die.
+        The worker also waits for the cells of other workers, because another worker may die.
 
         Args:
-            do: does a cell and gives its validation loss; what it raises is kept as the reason
-                of a failure.
+            do: runs a cell and returns its validation loss. The message of its exception becomes
+                the reason of the failure.
 
         Raises:
-            InputError: the storage cannot be reached any more.
+            InputError: the storage cannot be reached.
         """
         with storage_errors_refused(self._storage):
             while self._work_once(do):
                 pass
 
     def _work_once(self, do: Callable[[str], float]) -> bool:
-        """Take a cell, or wait for the others a while; gives whether there is something left."""
+        """Run a cell or wait for other workers; returns whether cells are left."""
         states = self._optuna.trial.TrialState
         self._optuna.storages.fail_stale_trials(self._study)
         self._give_up_stillborn()
@@ -148,8 +148,9 @@ class Queue:
         return True
 
     def _give_up_stillborn(self) -> None:
-        """Put back what workers took that died before their first sign of life: Optuna tells a
-        dead worker by its last one.
+        """Enqueue again the cells of workers that died before their first heartbeat.
+
+        Optuna only finds dead workers that have recorded a heartbeat.
         """
         states = self._optuna.trial.TrialState
         for trial in self._trials(states.RUNNING):
@@ -157,41 +158,88 @@ class Queue:
             if silent and datetime.now() - trial.datetime_start > self._grace:
                 with suppress(ValueError, self._optuna.exceptions.UpdateFinishedTrialError):
                     self._study.tell(trial.number, state=states.FAIL)
-                    self._enqueue(trial.user_attrs[CELL])
+                    self._put_back(self._study, trial)
+
+    @staticmethod
+    def _put_back(study, trial) -> None:
+        """Enqueue the cell of a dead worker again, up to `MOST_DEATHS` workers."""
+        deaths = trial.user_attrs.get(DEATHS, 0) + 1
+        if deaths < MOST_DEATHS:
+            study.enqueue_trial({}, user_attrs={CELL: trial.user_attrs[CELL], DEATHS: deaths})
 
     def _take(self, do: Callable[[str], float]) -> None:
-        try:
-            self._study.optimize(lambda trial: self._do(trial, do), 1, catch=(Exception,))
-        except AssertionError:
-            # Silent for longer than the grace, as a sleeping laptop is, this worker was taken for
-            # dead: its cell is somebody else's, and Optuna takes no answer any more.
-            return
-        except UnboundLocalError:
-            # Optuna falls over itself where it cannot write an answer. Either the next look at the
-            # storage tells why, or the cell is taken again and found to be finished.
-            return
-
-    def _do(self, trial, do: Callable[[str], float]) -> float:
+        """Run the next waiting cell, if it is one of this worker's cells."""
+        with warnings.catch_warnings():
+            # Optuna warns that ask() records no heartbeats; _heartbeats() does.
+            warnings.simplefilter("ignore")
+            trial = self._study.ask()
+        states = self._optuna.trial.TrialState
         cell = trial.user_attrs.get(CELL)
-        # Another worker took the last one in this very moment, or two commands enqueued it.
+        # Another worker took the last cell since the check, or two commands enqueued the cell.
         if cell is None or self._is_taken(cell, trial.number):
-            raise self._optuna.TrialPruned
-        if cell not in self.cells:  # of a command that asks for others too
+            self._end(trial, states.PRUNED)
+        elif cell not in self.cells:  # a cell of another command on the same queue
             trial.set_user_attr(PUT_BACK, True)
             self._enqueue(cell)
-            raise self._optuna.TrialPruned
-        self._database.record_heartbeat(trial._trial_id)
-        trial.set_user_attr(WORKER, f"{socket.gethostname()} {os.getpid()}")
+            self._end(trial, states.PRUNED)
+        else:
+            self._do(trial, cell, do)
+
+    def _do(self, trial, cell: str, do: Callable[[str], float]) -> None:
+        states = self._optuna.trial.TrialState
         try:
-            return do(cell)
+            with self._heartbeats(trial.number):
+                trial.set_user_attr(WORKER, f"{socket.gethostname()} {os.getpid()}")
+                loss = do(cell)
         except Exception as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            trial.set_user_attr(REASON, reason)
+            self._end(trial, states.FAIL, reason=reason)
+        except BaseException:
+            self._end(trial, states.FAIL)
             raise
+        else:
+            self._end(trial, values=loss)
+
+    @contextmanager
+    def _heartbeats(self, number: int) -> Iterator[None]:
+        """Record heartbeats of a trial while the block runs."""
+        study = self._database.get_study_id_from_name(self._study.study_name)
+        trial = self._database.get_trial_id_from_study_id_trial_number(study, number)
+        ended = Event()
+
+        def repeat() -> None:
+            while not ended.wait(self._heartbeat):
+                with suppress(self._optuna.exceptions.StorageInternalError):
+                    self._database.record_heartbeat(trial)
+            self._database.remove_session()
+
+        self._database.record_heartbeat(trial)
+        thread = Thread(target=repeat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    def _end(self, trial, state=None, values: float | None = None, reason: str = "") -> None:
+        """Write the result of a trial, or the reason of its failure.
+
+        Some results are ignored. A worker that records no heartbeat for longer than the grace
+        period, such as a sleeping laptop, counts as dead: its cell belongs to another worker. If
+        the storage fails, the next read reports the error, or the next worker of the cell finds
+        the run finished.
+        """
+        failures = self._optuna.exceptions
+        with suppress(failures.UpdateFinishedTrialError, failures.StorageInternalError):
+            if reason:
+                trial.set_user_attr(REASON, reason)
+            self._study.tell(trial, values, state, skip_if_finished=True)
 
     def _is_taken(self, cell: str, number: int) -> bool:
-        """Of what was enqueued twice the first counts, also while it waits: of two workers that
-        look at the same moment, both cannot have the later one.
+        """Whether an earlier trial of the same cell is waiting, running or complete.
+
+        A waiting trial counts too. Otherwise two workers could run both trials at the same time.
         """
         states = self._optuna.trial.TrialState
         return any(
@@ -201,14 +249,14 @@ class Queue:
         )
 
     def retry_failed(self) -> list[str]:
-        """Enqueue the failed cells again; gives their names."""
+        """Enqueue the failed cells again; returns their names."""
         failed = list(self.status().failed)
         for cell in failed:
             self._enqueue(cell)
         return failed
 
     def status(self) -> Status:
-        """Where the queue stands."""
+        """The state of every cell."""
         states = self._optuna.trial.TrialState
         by_cell = {}
         for trial in self._trials():

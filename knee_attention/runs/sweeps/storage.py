@@ -1,4 +1,4 @@
-"""The database a queue lies in: SQLite for one machine, PostgreSQL for several."""
+"""The database of a queue: SQLite for one machine, PostgreSQL for several machines."""
 
 import re
 import time
@@ -9,34 +9,34 @@ from pathlib import Path
 from knee_attention.errors import InputError
 
 LONG_WAIT = {"timeout": 60}
-"""Seconds that SQLite lets a transaction wait for another."""
+"""Seconds that a transaction of SQLite waits for another transaction."""
 
 
 def local_queue(folder: Path) -> Path:
-    """The file of a queue that only processes of this machine work through."""
+    """The file of a queue for processes of one machine."""
     return folder / "queue.db"
 
 
 def local_storage(folder: Path) -> str:
-    """The database in that file."""
+    """The database in the file of `local_queue`, as SQLAlchemy names it."""
     return f"sqlite:///{local_queue(folder).absolute()}"
 
 
-def connected(storage: str, heartbeat: int, grace: int, most_deaths: int):
-    """Optuna's storage in a database, with its tables.
+def connected(storage: str, heartbeat: int, grace: int, put_back: Callable):
+    """Optuna's storage in a database; new tables are created if needed.
 
     Args:
         storage: the database as SQLAlchemy names it.
-        heartbeat: seconds between a worker's signs of life.
-        grace: seconds after which a silent worker is taken for dead.
-        most_deaths: after so many dead workers a trial is given up.
+        heartbeat: seconds between the heartbeats of a worker.
+        grace: seconds without a heartbeat until a worker counts as dead.
+        put_back: called with the study and the failed trial of a dead worker.
 
     Raises:
-        InputError: it cannot be reached or used.
+        InputError: the database cannot be reached or used.
     """
-    from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+    from optuna.storages import RDBStorage
 
-    # While a run lasts for hours, a network may give up the connection.
+    # A run takes hours, and a network may close an idle connection.
     options = {"pool_pre_ping": True}
     if storage.startswith("sqlite"):
         options = {"connect_args": LONG_WAIT}
@@ -47,9 +47,7 @@ def connected(storage: str, heartbeat: int, grace: int, most_deaths: int):
                 engine_kwargs=options,
                 heartbeat_interval=heartbeat,
                 grace_period=grace,
-                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(
-                    max_retry=most_deaths - 1  # the first time is no retry
-                ),
+                heartbeat_stale_trial_callback=put_back,
             )
         )
         if database.engine.dialect.name == "sqlite":
@@ -59,7 +57,7 @@ def connected(storage: str, heartbeat: int, grace: int, most_deaths: int):
 
 @contextmanager
 def storage_errors_refused(storage: str) -> Iterator[None]:
-    """Turn what a database cannot do into one sentence, without its password."""
+    """Raise an InputError of one sentence, without the password, if the database fails."""
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -75,17 +73,17 @@ def storage_errors_refused(storage: str) -> Iterator[None]:
 
 
 def without_password(storage: str) -> str:
-    """A storage as it may be shown."""
+    """The name of a storage without its password."""
     from sqlalchemy.engine import make_url
 
     try:
         return make_url(storage).render_as_string(hide_password=True)
-    except Exception:  # no address at all
+    except Exception:  # not the name of a database
         return storage
 
 
 def _once_tables_are_made(connect: Callable):
-    """What `connect` gives; again where another process was making the tables at this moment."""
+    """Call `connect`, and call it again if another process creates the tables at the same time."""
     from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
     for patience in (0.2, 0.5, 1.0, 2.0):
@@ -99,14 +97,15 @@ def _once_tables_are_made(connect: Callable):
 
 
 def _with_driver(storage: str) -> str:
-    """The same database; SQLAlchemy takes another driver for PostgreSQL in each of its versions."""
+    """The storage with psycopg as its driver. SQLAlchemy's default depends on its version."""
     return re.sub("^postgresql://", "postgresql+psycopg://", storage)
 
 
 def _have_writers_wait(engine) -> None:
-    """Let a transaction on SQLite take its lock before it reads, not before it writes.
+    """Lock SQLite at the start of a transaction instead of at its first write.
 
-    SQLite knows no SELECT FOR UPDATE: two workers would read that a cell waits, and both take it.
+    SQLite has no SELECT FOR UPDATE. Without the lock two workers could read the same waiting cell
+    and both run it.
     """
     from sqlalchemy import event
 

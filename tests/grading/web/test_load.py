@@ -22,7 +22,7 @@ from knee_attention.grading.rows import knee_row
 from knee_attention.phantoms.film import phantom_film
 
 CLIENTS = 8
-SECONDS = 4
+SECONDS = 2
 
 
 def uploads(folder: Path) -> dict[str, bytes]:
@@ -93,7 +93,7 @@ def test_eight_clients_get_right_answers_and_memory_stays(model, tmp_path):
                 list(pool.map(client, range(CLIENTS)))
             memory.append(resident(process))
     assert not wrong, wrong[:3]
-    assert sum(count) > 50 and min(count) > 2
+    assert sum(count) > 25 and min(count) > 1
     assert memory[1] < 1.15 * memory[0] + 10
 
 
@@ -133,10 +133,10 @@ def broken(content: bytes, generator: random.Random) -> bytes:
 
 
 def broken_requests(film: bytes) -> list[bytes]:
-    """500 requests with a damaged head or film, or without their end."""
+    """200 times a good request of which the head or the film is broken, or the end is missing."""
     generator = random.Random(0)
     requests = []
-    for number in range(500):
+    for number in range(200):
         body = broken(film, generator) if number % 2 else film
         head = (f"POST /grade?name=film.png HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: "
                 f"{len(body)}\r\nConnection: close\r\n\r\n").encode()  # fmt: skip
@@ -160,7 +160,7 @@ def said_to(address: str, request: bytes) -> bytes:
     return answer
 
 
-def test_500_broken_requests_break_nothing(model, film):
+def test_200_broken_requests_break_nothing(model, film):
     with serving(model, "--port", 0) as (process, address):
         lines = []
         log = threading.Thread(target=lambda: lines.extend(process.stderr))

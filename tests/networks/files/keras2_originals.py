@@ -71,8 +71,8 @@ def original(core, taps, fusion=None, implementation=1, divide=ratio):
     return tf_keras.Model(core.inputs, outputs)
 
 
-def trained(model, steps=3):
-    """The model after a few training steps, with weights and biases that affect its outputs."""
+def trained(model):
+    """The model after a step of training, with weights of a size that matters, biases too."""
     generator = np.random.default_rng(0)
     for weight in model.trainable_weights:
         drawn = generator.normal(size=weight.shape)
@@ -82,8 +82,7 @@ def trained(model, steps=3):
             weight.assign(float("gamma" in weight.name) + 0.2 * drawn)
     model.compile(tf_keras.optimizers.Adam(1e-4), "categorical_crossentropy", run_eagerly=True)
     images, targets = normalised(pixels(model)), np.eye(5, dtype=np.float32)[np.arange(4)]
-    for _ in range(steps):
-        model.train_on_batch(images, [targets] * len(model.outputs))
+    model.train_on_batch(images, [targets] * len(model.outputs))
     for output in model.outputs:
         # Larger head weights, so that the predictions differ between images.
         head = next(layer for layer in model.layers if layer.output is output)

@@ -27,6 +27,8 @@ from keras2_originals import (  # noqa: E402
     vgg16,
 )
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 
 @pytest.fixture(scope="module")
 def antony_single():
@@ -130,7 +132,7 @@ def test_nothing_in_a_file_is_executed(tmp_path):
         with open(trap, "w"):
             return pair[0] / pair[1]
 
-    old = trained(original(antony_clsf((96, 96), 1), [ANTONY["att0"]], divide=divide), steps=1)
+    old = trained(original(antony_clsf((96, 96), 1), [ANTONY["att0"]], divide=divide))
     path = saved(old, tmp_path, whole=True)
     (tmp_path / "executed").unlink()
     imported = import_legacy(path, "antony_clsf", ["att0"])

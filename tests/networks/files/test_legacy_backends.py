@@ -21,6 +21,8 @@ from keras2_originals import (  # noqa: E402
     trained,
 )
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 BRANCHES = ("att1", "att2")
 
 
@@ -28,7 +30,7 @@ BRANCHES = ("att1", "att2")
 def odd():
     """A network with two branches for images with odd sides."""
     core = antony_clsf((97, 113), 1)
-    return trained(original(core, [ANTONY[branch] for branch in BRANCHES]), steps=1)
+    return trained(original(core, [ANTONY[branch] for branch in BRANCHES]))
 
 
 def imported(path, size=(97, 113)):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from blob_knees import blob_knee, write_knees
 
 from knee_attention.commands.cli import main
 from knee_attention.commands.scripts.pretrained import main as make_pretrained
@@ -13,28 +14,33 @@ from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.run import run
 from knee_attention.runs.run_folder import RunFolder
 
+pytestmark = pytest.mark.usefixtures("eager", "blank_figures")
+
 
 def knee(grade: int, seed: int) -> np.ndarray:
-    """A picture like those of `knee_folder`: a higher grade has a wider bright bar."""
-    image = np.random.default_rng(seed).integers(0, 60, (96, 96)).astype(np.uint8)
-    image[46 - 3 * grade : 50 + 3 * grade, 10:-10] = 200
-    return image
+    return blob_knee(grade, np.random.default_rng(seed))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A run, and the folder of the model `small` made of it."""
+    place, folder = tmp_path_factory.mktemp("run"), tmp_path_factory.mktemp("pretrained")
+    experiment = Experiment(
+        "antony_clsf", ("att1", "att2"), "multi_loss", (1.0, 0.8),
+        data=str(write_knees(tmp_path_factory.mktemp("data") / "knees")),
+        image_size=(96, 96), epochs=1, batch_size=10, precision="float32",
+    )  # fmt: skip
+    run(experiment, place)
+    make_pretrained([str(place), "--name", "small", "--output", str(folder),
+                     "--crop", "half", "--about", "Drawn bars, CC0"])  # fmt: skip
+    return place, folder
 
 
 @pytest.fixture
-def shipped_small(knee_folder, tmp_path, monkeypatch):
-    """A run, and the shipped model `small` made from it."""
-    experiment = Experiment(
-        "antony_clsf", ("att1", "att2"), "multi_loss", (1.0, 0.8), data=str(knee_folder),
-        image_size=(96, 96), epochs=1, batch_size=10, precision="float32",
-    )  # fmt: skip
-    run(experiment, tmp_path / "run")
-    folder = tmp_path / "pretrained"
-    monkeypatch.setattr(shipped, "FOLDER", folder)
-    folder.mkdir()
-    make_pretrained([str(tmp_path / "run"), "--name", "small", "--output", str(folder),
-                     "--crop", "half", "--about", "Drawn bars, CC0"])  # fmt: skip
-    return tmp_path / "run", folder
+def shipped_small(small, monkeypatch):
+    """The same run and folder; `small` is one of the models that ship."""
+    monkeypatch.setattr(shipped, "FOLDER", small[1])
+    return small
 
 
 def test_it_grades_by_its_name_with_calibrated_probabilities(shipped_small, tmp_path, monkeypatch):
@@ -90,10 +96,11 @@ def test_a_model_appears_with_its_card_or_not_at_all(shipped_small, monkeypatch)
 
 
 def test_a_run_of_phantoms_does_not_ship(tmp_path, capsys):
-    experiment = Experiment("antony_clsf", image_size=(96, 96), epochs=1, limit=10, batch_size=10)
-    run(experiment, tmp_path / "run")
+    place = RunFolder(tmp_path / "run")
+    place.begin(Experiment(), [])
+    place.finish({}, {})
     with pytest.raises(SystemExit) as ended:
-        make_pretrained([str(tmp_path / "run"), "--about", "", "--output", str(tmp_path)])
+        make_pretrained([str(place.folder), "--about", "", "--output", str(tmp_path)])
     assert ended.value.code == 2 and "synthetic phantoms" in capsys.readouterr().err
 
 

@@ -24,12 +24,23 @@ from knee_attention.runs.run_folder import RunFolder
 
 pytest.importorskip("onnx")
 SMALL = LocaliserRun(films=2, epochs=2, steps=2, batch_size=2, precision="float32")
+pytestmark = pytest.mark.usefixtures("eager")
 
 
-@pytest.fixture(autouse=True)
-def few_phantoms(monkeypatch):
-    monkeypatch.setattr(localiser, "PHANTOMS", {"validation": 2, "test": 2})
-    monkeypatch.setattr(localiser, "VALIDATION_BATCHES", 1)
+@pytest.fixture(scope="module", autouse=True)
+def few_phantoms():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(localiser, "PHANTOMS", {"validation": 2, "test": 2})
+        patch.setattr(localiser, "VALIDATION_BATCHES", 1)
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(eager, few_phantoms, tmp_path_factory):
+    """The folder of a run without interruption."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    run_localiser(SMALL, folder)
+    return folder
 
 
 def test_every_split_has_phantoms_of_its_own():
@@ -37,45 +48,39 @@ def test_every_split_has_phantoms_of_its_own():
     assert len({film.tobytes() for film in films}) == 3
 
 
-def test_a_run_leaves_the_network_the_numbers_and_the_pictures(tmp_path, capsys):
-    results = run_localiser(SMALL, tmp_path / "run")
-    folder = tmp_path / "run"
-    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+def test_a_run_leaves_the_network_the_numbers_and_the_pictures(whole, capsys):
+    there = {path.relative_to(whole).as_posix() for path in whole.rglob("*")}
     assert there == {"experiment.json", "history.csv", "localiser.onnx", "joints.csv",
                      "results.json", "environment.json", "figures",
                      "figures/found-phantoms.png", "figures/failures-phantoms.png"}  # fmt: skip
-    assert results == read_json(tmp_path / "run" / "results.json")
+    results = read_json(whole / "results.json")
     assert results["convolution_weights"] == 234_149
     assert results["held_out"]["phantoms"]["joints"] == 4 and results["synthetic"] is True
-    assert results["synthetic"] is True
-    assert len((tmp_path / "run" / "joints.csv").read_text().splitlines()) == 5
-    capsys.readouterr()
-    assert run_localiser(SMALL, tmp_path / "run") == results
+    assert len((whole / "joints.csv").read_text().splitlines()) == 5
+    assert run_localiser(SMALL, whole) == results
     assert "already finished" in capsys.readouterr().out
     with pytest.raises(InputError, match="contains another experiment"):
-        run_localiser(LocaliserRun(films=5, epochs=2), tmp_path / "run")
+        run_localiser(LocaliserRun(films=5, epochs=2), whole)
 
 
-def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(tmp_path, monkeypatch):
-    run_localiser(SMALL, tmp_path / "whole")
-    real_save = localiser.keras.Model.save_weights
-    saved = []
+def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one(whole, tmp_path, monkeypatch):
+    """The history has two epochs, the saved state only the first. The second epoch is repeated."""
+    real_save, saved = localiser.keras.Model.save_weights, []
 
-    def save_once(model, path):
-        real_save(model, path)
-        saved.append(path)
-        if len(saved) == 2:
+    def save_first(model, path):
+        if saved:
             raise KeyboardInterrupt
+        saved.append(path)
+        real_save(model, path)
 
-    monkeypatch.setattr(localiser.keras.Model, "save_weights", save_once)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(localiser.keras.Model, "save_weights", save_first)
         run_localiser(SMALL, tmp_path / "killed")
     assert (tmp_path / "killed" / "checkpoint.weights.h5").exists()
+    assert len(pd.read_csv(tmp_path / "killed" / "history.csv")) == 2
     run_localiser(SMALL, tmp_path / "killed")
-    histories = [
-        pd.read_csv(tmp_path / name / "history.csv")[["loss", "val_loss"]]
-        for name in ("whole", "killed")
-    ]
+    histories = [pd.read_csv(folder / "history.csv")[["loss", "val_loss"]]
+                 for folder in (whole, tmp_path / "killed")]  # fmt: skip
     np.testing.assert_allclose(*histories, rtol=1e-3)
 
 
@@ -90,26 +95,6 @@ def test_a_training_outlives_an_export_that_fails(tmp_path, monkeypatch):
     run_localiser(SMALL, tmp_path / "run")
     assert (tmp_path / "run" / "history.csv").read_text() == trained
     assert not (tmp_path / "run" / "checkpoint.weights.h5").exists()
-
-
-def test_an_epoch_whose_state_was_not_written_is_trained_again(tmp_path, monkeypatch):
-    """The history is written before the state."""
-    run_localiser(SMALL, tmp_path / "whole")
-    real_save, saved = localiser.keras.Model.save_weights, []
-
-    def save_first(model, path):
-        if saved:
-            raise KeyboardInterrupt
-        saved.append(path)
-        real_save(model, path)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(localiser.keras.Model, "save_weights", save_first)
-        run_localiser(SMALL, tmp_path / "killed")
-    assert len(pd.read_csv(tmp_path / "killed" / "history.csv")) == 2
-    run_localiser(SMALL, tmp_path / "killed")
-    losses = [pd.read_csv(tmp_path / name / "history.csv")["loss"] for name in ("whole", "killed")]
-    np.testing.assert_allclose(*losses, rtol=1e-3)
 
 
 def test_a_folder_of_another_kind_of_run_is_refused(tmp_path):

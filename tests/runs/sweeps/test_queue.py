@@ -1,13 +1,11 @@
 """A queue of cells: each is run once, even if workers die."""
 
 import sqlite3
-import subprocess
-import sys
-import time
 from collections import Counter
 from contextlib import closing
 
 import pytest
+from queue_workers import done, start_worker, wait_for_a_cell
 
 from knee_attention.errors import InputError
 from knee_attention.runs.sweeps.queue import Queue
@@ -15,56 +13,21 @@ from knee_attention.runs.sweeps.storage import local_storage
 
 pytest.importorskip("optuna")
 CELLS = [f"cell{number}" for number in range(6)]
-WORKER = """
-import sys, time
-from pathlib import Path
-from knee_attention.runs.sweeps.queue import Queue
-
-storage, folder = sys.argv[1], Path(sys.argv[2])
-
-def do(cell):
-    (folder / f"{cell}.begun").touch()
-    time.sleep(0.3)
-    with open(folder / "done.txt", "a") as file:
-        file.write(cell + "\\n")
-    return 1.0
-
-Queue(storage, "table", {"size": 1}, [f"cell{n}" for n in range(6)], 1, 2).work(do)
-"""
-
-
 def open_queue(folder, identity=None, cells=CELLS):
     return Queue(local_storage(folder), "table", identity or {"size": 1}, cells, 1, 2)
 
 
-def start_worker(folder):
-    command = [sys.executable, "-c", WORKER, local_storage(folder), str(folder)]
-    return subprocess.Popen(command)
-
-
-def done(folder):
-    return Counter((folder / "done.txt").read_text().split())
-
-
 def test_two_workers_do_every_cell_once_although_one_is_killed(tmp_path):
     open_queue(tmp_path)
-    victim = start_worker(tmp_path)
-    while not list(tmp_path.glob("*.begun")):
-        time.sleep(0.02)
+    victim = start_worker(local_storage(tmp_path), tmp_path, CELLS, seconds=600)
+    wait_for_a_cell(tmp_path)
     victim.kill()
     victim.wait()
-    workers = [start_worker(tmp_path) for _ in range(2)]
-    assert [worker.wait(timeout=60) for worker in workers] == [0, 0]
+    workers = [start_worker(local_storage(tmp_path), tmp_path, CELLS, 0.1) for _ in range(2)]
+    assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
     assert done(tmp_path) == Counter(CELLS)
     status = open_queue(tmp_path).status()
     assert status.done == CELLS and not status.running and not status.waiting
-
-
-def test_workers_may_begin_at_the_same_moment(tmp_path):
-    """The first process creates the database tables; every process enqueues."""
-    workers = [start_worker(tmp_path) for _ in range(4)]
-    assert [worker.wait(timeout=120) for worker in workers] == [0] * 4
-    assert done(tmp_path) == Counter(CELLS)
 
 
 def test_a_worker_that_dies_before_its_first_sign_of_life_loses_no_cell(tmp_path):
@@ -79,14 +42,13 @@ def test_a_worker_that_dies_before_its_first_sign_of_life_loses_no_cell(tmp_path
     assert queue.status().done == CELLS[:2]
 
 
-def test_workers_that_hurry_take_no_cell_twice(tmp_path):
-    hurried = WORKER.replace("time.sleep(0.3)", "")
-    hurried = hurried.replace("range(6)], 1, 2)", "range(60)], 5, 60)")
-    open_queue(tmp_path, cells=[f"cell{number}" for number in range(60)])
-    command = [sys.executable, "-c", hurried, local_storage(tmp_path), str(tmp_path)]
-    workers = [subprocess.Popen(command) for _ in range(3)]
+def test_workers_that_begin_at_once_and_hurry_take_no_cell_twice(tmp_path):
+    """The first worker creates the tables, and every worker enqueues the cells."""
+    cells = [f"cell{number}" for number in range(30)]
+    workers = [start_worker(local_storage(tmp_path), tmp_path, cells, 0, grace=60)
+               for _ in range(3)]  # fmt: skip
     assert [worker.wait(timeout=120) for worker in workers] == [0, 0, 0]
-    assert set(done(tmp_path).values()) == {1} and len(done(tmp_path)) == 60
+    assert done(tmp_path) == Counter(cells)
 
 
 def test_what_fails_is_told_and_tried_again_only_when_asked(tmp_path):
@@ -135,6 +97,27 @@ def test_a_worker_leaves_the_cells_of_others_to_them(tmp_path):
     assert Counter(did) == Counter(others.status().done) == Counter(CELLS)
 
 
+@pytest.mark.parametrize("error", [None, InputError("no such film")])
+def test_the_result_of_a_worker_that_counts_as_dead_is_ignored(tmp_path, error):
+    import optuna
+
+    times = []
+
+    def do(cell):
+        times.append(cell)
+        if len(times) == 1:  # another worker fails this trial and enqueues the cell again
+            study = optuna.load_study(study_name="table", storage=local_storage(tmp_path))
+            study.tell(0, state=optuna.trial.TrialState.FAIL)
+            study.enqueue_trial({}, user_attrs={"cell": cell})
+            if error:
+                raise error
+        return 1.0
+
+    queue = open_queue(tmp_path, cells=CELLS[:1])
+    queue.work(do)
+    assert times == ["cell0", "cell0"] and queue.status().done == ["cell0"]
+
+
 @pytest.mark.filterwarnings("ignore:.*experimental")
 def test_a_cell_at_which_three_workers_died_is_given_up(tmp_path):
     import optuna
@@ -143,9 +126,10 @@ def test_a_cell_at_which_three_workers_died_is_given_up(tmp_path):
     study = optuna.load_study(study_name="table", storage=local_storage(tmp_path))
     for _ in range(3):
         assert queue.status().waiting == ["cell0"]
-        queue._database.record_heartbeat(study.ask()._trial_id)
+        study.ask()
         with closing(sqlite3.connect(tmp_path / "queue.db")) as database, database:
-            database.execute("update trial_heartbeats set heartbeat = datetime('now', '-1 hour')")
+            database.execute("insert into trial_heartbeats (trial_id, heartbeat) "
+                             "select max(trial_id), datetime('now', '-1 hour') from trials")
         optuna.storages.fail_stale_trials(queue._study)
     assert list(queue.status().failed) == ["cell0"]
 

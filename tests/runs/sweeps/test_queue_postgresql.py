@@ -7,11 +7,11 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from queue_workers import done, start_worker, wait_for_a_cell
 
 from knee_attention.errors import InputError
 from knee_attention.runs.sweeps.queue import Queue
@@ -19,22 +19,6 @@ from knee_attention.runs.sweeps.queue import Queue
 pytest.importorskip("optuna")
 pytest.importorskip("psycopg")
 CELLS = [f"cell{number}" for number in range(12)]
-WORKER = """
-import sys, time
-from pathlib import Path
-from knee_attention.runs.sweeps.queue import Queue
-
-storage, folder, seconds = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])
-
-def do(cell):
-    (folder / f"{cell}.begun").touch()
-    time.sleep(seconds)
-    with open(folder / "done.txt", "a") as file:
-        file.write(cell + "\\n")
-    return 1.0
-
-Queue(storage, "table", {"size": 1}, [f"cell{n}" for n in range(12)], 1, 3).work(do)
-"""
 SEARCH = Path(__file__).parents[3] / "experiments" / "run_weight_search.py"
 QUICK = ["--limit", "10", "--epochs", "1", "--image-size", "96", "96", "--batch-size", "10",
          "--precision", "float32", "--grid", "0.5", "1.0"]  # fmt: skip
@@ -100,30 +84,28 @@ def storage(server, request):
     return f"{server}/{name}"
 
 
-def start_worker(storage, folder, seconds, home):
-    home.mkdir()
-    command = [sys.executable, "-c", WORKER, storage, str(folder), str(seconds)]
-    return subprocess.Popen(command, cwd=home)
-
-
-def done(folder):
-    return Counter((folder / "done.txt").read_text().split())
+def start_workers(storage, folder, *seconds):
+    """Start workers in different working directories."""
+    workers = []
+    for time_of_a_cell in seconds:
+        home = Path(tempfile.mkdtemp(dir=folder))
+        workers.append(start_worker(storage, folder, CELLS, time_of_a_cell, working_directory=home))
+    return workers
 
 
 def test_workers_that_begin_at_once_and_hurry_take_no_cell_twice(storage, tmp_path):
-    """The first process creates the database tables; every process enqueues."""
-    workers = [start_worker(storage, tmp_path, 0, tmp_path / f"home{n}") for n in range(3)]
+    """The first worker creates the tables, and every worker enqueues the cells."""
+    workers = start_workers(storage, tmp_path, 0, 0, 0)
     assert [worker.wait(timeout=120) for worker in workers] == [0, 0, 0]
     assert done(tmp_path) == Counter(CELLS)
 
 
 def test_two_workers_do_every_cell_once_although_one_is_killed(storage, tmp_path):
-    workers = [start_worker(storage, tmp_path, 0.3, tmp_path / f"home{n}") for n in range(2)]
-    while len(list(tmp_path.glob("*.begun"))) < 4:
-        time.sleep(0.02)
-    workers[0].kill()
-    workers[0].wait()
-    workers[0] = start_worker(storage, tmp_path, 0.3, tmp_path / "home again")
+    [victim] = start_workers(storage, tmp_path, 600)
+    wait_for_a_cell(tmp_path)
+    victim.kill()
+    victim.wait()
+    workers = start_workers(storage, tmp_path, 0.1, 0.1)
     assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
     assert done(tmp_path) == Counter(CELLS)
     status = Queue(storage, "table", {"size": 1}, CELLS).status()

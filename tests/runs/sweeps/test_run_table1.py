@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from quick_trainings import leave_figures_blank, run_eagerly
 
 from knee_attention.commands.scripts import sweeps
 from knee_attention.commands.scripts.tables import main
@@ -26,6 +27,13 @@ QUICK = ["--limit", "10", "--epochs", "1", "--image-size", "96", "96", "--batch-
 NAMES = ["antony_clsf_att1", "antony_clsf_multiloss"]
 
 
+@pytest.fixture
+def quick():
+    """Trainings of this process without graphs and figures."""
+    with run_eagerly(), leave_figures_blank():
+        yield
+
+
 def scripts():
     module = importlib.util.module_from_spec(SPEC)
     SPEC.loader.exec_module(module)
@@ -37,7 +45,9 @@ def test_it_runs_the_twenty():
 
 
 @pytest.mark.slow
-def test_a_failed_run_is_said_and_a_second_call_does_only_what_is_missing(tmp_path, capsys):
+def test_a_failed_run_is_said_and_a_second_call_does_only_what_is_missing(
+    quick, tmp_path, capsys
+):
     output = tmp_path / "table"
     blocked = output / NAMES[0]
     blocked.mkdir(parents=True)
@@ -172,7 +182,7 @@ def test_weights_that_are_not_there_are_told_before_anything_runs(tmp_path, caps
 
 
 @pytest.mark.slow
-def test_a_table_of_larger_images_starts_from_one_of_small_images(tmp_path, capsys):
+def test_a_table_of_larger_images_starts_from_one_of_small_images(quick, tmp_path, capsys):
     small, large = tmp_path / "small", tmp_path / "large"
     main(1, scripts(), ["--output", str(small), "--only", *NAMES, *QUICK])
     options = [*QUICK, "--image-size", "112", "112", "--learning-rate", "1e-20"]

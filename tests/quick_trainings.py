@@ -1,0 +1,40 @@
+"""Contexts that make tiny trainings fast."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import keras
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+
+@contextmanager
+def run_eagerly() -> Iterator[None]:
+    """Run TensorFlow's functions without graphs. Tracing takes longer than a few tiny steps."""
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
+@contextmanager
+def leave_figures_blank() -> Iterator[None]:
+    """Write a small black image in place of every figure of Matplotlib."""
+    content = cv2.imencode(".png", np.zeros((8, 8), np.uint8))[1].tobytes()
+
+    def save_blank(figure, path, **options):
+        Path(path).write_bytes(content)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", save_blank)
+        yield

@@ -1,0 +1,124 @@
+"""The state that a training writes, and how the next start uses it."""
+
+import sys
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from tiny_training import fit, stuck_model, tiny_batches, tiny_model
+
+from knee_attention.errors import InputError
+from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.run_folder import RunFolder
+from knee_attention.runs.run_options import RunOptions
+from knee_attention.runs.training import train
+
+pytestmark = pytest.mark.usefixtures("eager")
+
+
+def test_every_epoch_has_an_order_of_its_own(tmp_path):
+    training, second = (tiny_batches(training=True) for _ in range(2))
+    train(tiny_model(), training, tiny_batches(), Experiment(epochs=2), RunFolder(tmp_path))
+    second.start(1)
+    np.testing.assert_array_equal(training.order, second.order)
+
+
+def test_a_training_that_stopped_early_stays_stopped(tmp_path):
+    first, model = fit(tmp_path, 10, stuck_model())
+    second, again = fit(tmp_path, 10, stuck_model())
+    assert second == first
+    for ours, theirs in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("done", [2, 3])
+def test_patience_is_counted_across_a_break(tmp_path, done):
+    fit(tmp_path, done, stuck_model())
+    history, _ = fit(tmp_path, 10, stuck_model())
+    rates = [row["learning_rate"] for row in history]
+    np.testing.assert_allclose(rates, [1e-30, 1e-30, 1e-30, 1e-31], rtol=1e-3)
+
+
+def test_a_damaged_state_is_said(tmp_path):
+    fit(tmp_path, 1)
+    with h5py.File(tmp_path / "checkpoint.h5", "a") as file:
+        del file["history"]
+        file["history"] = h5py.ExternalLink("other.h5", "history")
+    with pytest.raises(InputError, match="history lies in another file"):
+        fit(tmp_path, 2)
+    (tmp_path / "checkpoint.h5").write_bytes(b"damaged")
+    with pytest.raises(InputError, match="start again with --overwrite"):
+        fit(tmp_path, 2)
+
+
+def test_a_loss_that_is_no_number_ends_training_and_the_last_good_state_stays(tmp_path):
+    good, _ = fit(tmp_path, 1)
+    before = (tmp_path / "checkpoint.h5").read_bytes()
+    for _ in range(2):  # the same command again meets the same end
+        model = tiny_model()
+        model.get_layer("att0").kernel.regularizer = lambda kernel: kernel[0, 0] * np.nan
+        with pytest.raises(InputError, match="epoch 2: the loss is no number any more"):
+            fit(tmp_path, 3, model)
+        assert (tmp_path / "checkpoint.h5").read_bytes() == before
+    again, _ = fit(tmp_path, 1)
+    assert again == good
+
+
+def test_a_validation_loss_that_is_no_number_is_not_kept_either(tmp_path):
+    training, validation = tiny_batches(training=True), tiny_batches()
+    with pytest.raises(InputError, match="epoch 1: the loss is no number any more"):
+        diverging = tiny_model(learning_rate=1e38)
+        train(diverging, training, validation, Experiment(epochs=2), RunFolder(tmp_path))
+    assert not (tmp_path / "checkpoint.h5").exists()
+
+
+def test_a_full_disk_is_told_and_the_last_good_state_stays(tmp_path, largest_file):
+    fit(tmp_path, 1)
+    before = (tmp_path / "checkpoint.h5").read_bytes()
+    with largest_file(1000):
+        with pytest.raises(InputError, match="checkpoint.h5 cannot be written: File too large"):
+            fit(tmp_path, 2)
+    assert (tmp_path / "checkpoint.h5").read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.h5", "history.csv"}
+
+
+def test_a_lost_history_comes_back_from_the_state(tmp_path):
+    fit(tmp_path, 3, stuck_model())
+    written = (tmp_path / "history.csv").read_text()
+    (tmp_path / "history.csv").unlink()
+    fit(tmp_path, 3, stuck_model())
+    assert (tmp_path / "history.csv").read_text() == written
+
+
+def test_a_state_of_another_precision_is_said(tmp_path):
+    fit(tmp_path, 1)
+    model = tiny_model()
+    model.optimizer = keras.optimizers.LossScaleOptimizer(model.optimizer)
+    with pytest.raises(InputError, match="start again with --overwrite"):
+        fit(tmp_path, 2, model)
+
+
+def test_tensorboard_gets_every_epoch_once_also_of_a_continued_training(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util.tensor_util import make_ndarray
+
+    for epochs in (2, 3):
+        experiment, run = Experiment(epochs=epochs), RunFolder(tmp_path)
+        history = train(tiny_model(), tiny_batches(training=True), tiny_batches(), experiment, run,
+                        tensorboard=True)  # fmt: skip
+    for split, prefix in (("train", ""), ("validation", "val_")):
+        shown = EventAccumulator(str(run.tensorboard / split)).Reload()
+        for name in ("loss", "att1_loss", "att0_accuracy"):
+            points = shown.Tensors(f"epoch_{name}")
+            assert [point.step for point in points] == [0, 1, 2]
+            values = [float(make_ndarray(point.tensor_proto)) for point in points]
+            np.testing.assert_allclose(values, [row[f"{prefix}{name}"] for row in history])
+
+
+def test_without_tensorboard_the_command_to_install_it_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    assert not RunOptions().tensorboard
+    with pytest.raises(InputError, match=r'pip install "knee_attention\[tensorboard\]"'):
+        RunOptions(tensorboard=True)
