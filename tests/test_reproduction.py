@@ -1,16 +1,17 @@
-"""REPRODUCTION.md's tables of real knees are those of the runs that are published beside it."""
+"""The texts about real knees agree with the published runs."""
 
 import re
 import runpy
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from knee_attention.commands.scripts import findings
-from knee_attention.evidence.paper import PAPER_TABLE_1, paper_accuracies
-from knee_attention.evidence.tables import table1, weight_search
-from knee_attention.runs.finished.publishing import read_published
+from knee_attention.evidence.paper import BACKBONE_TITLES, PAPER_TABLE_1, VARIANT_TITLES
+from knee_attention.evidence.tables import weight_search
+from knee_attention.runs.finished.published_runs import read_runs
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED = ROOT / "experiments" / "results" / "kneekl224"
@@ -23,28 +24,34 @@ def text():
     return (ROOT / "REPRODUCTION.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("number", [1, 2])
-def test_each_table_and_its_claims_are_computed_again(number, text, capsys, monkeypatch):
-    script = ROOT / "experiments" / f"run_table{number}.py"
-    monkeypatch.setattr("sys.argv", [script.name, "--from", str(PUBLISHED)])
-    runpy.run_path(str(script), run_name="__main__")
-    printed = capsys.readouterr().out.strip().splitlines()
-    assert printed[-1].startswith("- published beside this table: ")
-    assert len(printed) > 8 and "\n".join([*printed[:-1], ""]) in text
+@pytest.fixture(scope="module")
+def page():
+    return (PUBLISHED / "README.md").read_text(encoding="utf-8")
 
 
-def test_each_table_of_the_findings_is_computed_again(text):
-    tables = findings.findings_of(read_published(PUBLISHED)).strip().split("\n\n")
-    assert len(tables) >= 5
-    assert not [table for table in tables if f"\n\n{table}\n\n" not in text]
+@pytest.mark.parametrize("folder", [PUBLISHED, SEARCH], ids=lambda folder: folder.name)
+def test_each_set_s_readme_is_written_by_findings(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / folder.name)
+    (copy / "README.md").unlink()
+    study = runpy.run_path(str(ROOT / "experiments" / "findings.py"))
+    arguments = [study[name] for name in ("TABLES", "BESIDE", "JOINED", "PICTURES", "ABOUT")]
+    findings.main(*arguments, ["--from", str(copy), "--readme"])
+    assert (copy / "README.md").read_bytes() == (folder / "README.md").read_bytes()
+
+
+def test_each_table_of_the_reproduction_is_that_of_the_set_s_readme(page, text):
+    _, *sections, _ = re.split(r"^(?=## (?:Table 1|Table 2|Differences|Attention|Ensembles|Other "
+                               r"rules|Pictures))", page, flags=re.MULTILINE)  # fmt: skip
+    assert len(sections) == 7
+    for section in sections:
+        [table] = re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE)
+        assert f"\n\n{table}\n" in text
+        notes = re.findall(r"^- .*\n", section, re.MULTILINE)
+        assert not [note for note in notes if note not in text]
 
 
 def test_the_search_is_that_of_its_published_runs_and_told_in_its_own_words(text):
-    found = {}
-    for trainings in read_published(SEARCH).values():
-        weights = tuple(trainings[0].experiment["loss_weights"])
-        found[weights] = sorted(trainings, key=lambda training: training.experiment["seed"])
-    table = weight_search.weight_table(found)
+    table = weight_search.weight_table(read_runs(SEARCH).values())
     pd.testing.assert_frame_equal(table, pd.read_csv(SEARCH / "weight_search.csv"))
     words = " ".join(text.split())
     for measure in ("att2_loss", "accuracy"):
@@ -55,19 +62,20 @@ def test_the_search_is_that_of_its_published_runs_and_told_in_its_own_words(text
     ("att0", "att0"), ("att1", "att1"), ("att2", "att2"), ("early_fusion", "early fusion"),
     ("multiloss", "multi-loss"),
 ])  # fmt: skip
-def test_each_line_of_the_readme_s_table_is_that_of_the_published_runs(variant, title):
-    """A cell is our accuracy and in brackets the paper's, of multi-loss by each output."""
-    published = read_published(PUBLISHED)
+def test_each_line_of_the_readme_s_table_is_that_of_the_published_runs(page, variant, title):
+    """A cell is our accuracy and, in brackets, the paper's; for multi-loss, of each output."""
+    shown = {}
+    for line in page.splitlines():
+        model, branch, accuracy, *_ = (cell.strip() for cell in line.split("|")[1:] + 3 * [""])
+        shown.setdefault((model, branch), accuracy.partition(" ")[0])
     cells = []
-    for backbone in PAPER_TABLE_1:
-        trainings = published.get(f"{backbone}_{variant}")
-        ours = table1.rows({(backbone, variant): trainings} if trainings else {})
-        accuracies = {row["output"]: row["accuracy"] for row in ours.to_dict("records")}
+    for backbone, variants in PAPER_TABLE_1.items():
         cell = []
-        for output, paper in paper_accuracies(backbone, variant).items():
+        for output, paper in variants[variant].items():
+            branch = f"{VARIANT_TITLES[variant]} {output}" if variant in VARIANT_TITLES else output
             name = f"{output} " if variant == "multiloss" else ""
-            own = f"{100 * accuracies[output]:.1f} " if output in accuracies else ""
-            cell.append(f"{name}{own}({100 * paper:.1f})")
+            ours = shown.get((BACKBONE_TITLES[backbone], branch))
+            cell.append(f"{name}{f'{ours} ' if ours else ''}({paper:.1f})")
         cells.append(", ".join(cell))
     readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     assert f"| {' | '.join([title, *cells])} |" in readme

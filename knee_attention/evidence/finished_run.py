@@ -1,23 +1,32 @@
-"""A finished run as tables and the report take it: plain data, whoever read it."""
+"""A finished run as plain data, for tables and the report."""
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+import numpy as np
+
+from knee_attention.errors import InputError
 from knee_attention.evidence.predictions import Predictions
 
 Name = TypeVar("Name", bound=Hashable)
 
+ACCURACY_TOLERANCE = 0.002
+"""Largest difference between the accuracy of rounded probabilities and that of a run. Rounding can
+make two grades equally probable.
+"""
+
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What was run, and what came of it.
+    """The experiment and the results of a finished run.
 
     Attributes:
-        experiment, results, environment, expert_masks: the contents of the files of these names
-            in a run's folder; the third is empty and the last None where there is none.
-        predictions: of the split that is reported.
+        experiment, results: the content of experiment.json and results.json.
+        environment: the content of environment.json; empty if there is no such file.
+        predictions: the predictions on the reported split.
+        expert_masks: the content of expert_masks.json; None if there is no such file.
     """
 
     experiment: dict
@@ -28,7 +37,7 @@ class FinishedRun:
 
     @property
     def chosen(self) -> str:
-        """The output that validation chose, which stands for the run."""
+        """The output with the lowest validation loss; it represents the run."""
         return self.results["chosen"]
 
     @property
@@ -38,26 +47,26 @@ class FinishedRun:
 
     @property
     def origin(self) -> str:
-        """Where its knees come from."""
+        """The name of its data."""
         return "synthetic phantoms" if self.synthetic else Path(self.experiment["data"]).name
 
     @property
     def split(self) -> str:
-        """The split that is reported."""
+        """The reported split."""
         return self.results["split"]
 
     @property
     def outputs(self) -> dict[str, dict]:
-        """The metrics of every output on that split."""
+        """The metrics of every output on the reported split."""
         return self.results[self.split]
 
     @property
     def minutes(self) -> float:
-        """Wall time of the whole run; NaN where that is not known."""
+        """Wall time of the whole run; NaN if it is unknown."""
         return self.environment.get("wall_seconds", float("nan")) / 60
 
     def is_copy_of(self, other: "FinishedRun") -> bool:
-        """Whether another run is this very training: it has the same seed and predictions."""
+        """Whether another run has the same seed and the same predictions."""
         return (
             self.experiment.get("seed") == other.experiment.get("seed")
             and self.predictions.equal(other.predictions)
@@ -69,13 +78,13 @@ class _Comparable(Protocol):
 
 
 def copies(runs: Mapping[Name, _Comparable]) -> dict[Name, Name]:
-    """The runs, or measured models, that are copies of another one, whatever they are called.
+    """The runs, or measured models, that are copies of another one.
 
     Args:
         runs: `{name: run}`.
 
     Returns:
-        `{copy: original}`; the original is the first run of its content.
+        `{copy: original}`; the original is the first run with the same content.
     """
     originals, found = [], {}
     for name, run in runs.items():
@@ -85,3 +94,27 @@ def copies(runs: Mapping[Name, _Comparable]) -> dict[Name, Name]:
         else:
             found[name] = original
     return found
+
+
+def refuse_misfit(run: FinishedRun, predictions: Path, results: str) -> None:
+    """Refuse results that were not computed from the predictions beside them.
+
+    Args:
+        run: the run.
+        predictions: the file with its predictions, for messages.
+        results: the file with its results, for messages.
+
+    Raises:
+        InputError: the number of knees or an accuracy differs.
+    """
+    known = run.predictions
+    if len(known) != run.results["knees"]:
+        raise InputError(f"{predictions}: {len(known)} knees; {results} says "
+                         f"{run.results['knees']}")
+    known.of(run.chosen)
+    tolerance = max(ACCURACY_TOLERANCE, 1.5 / len(known))
+    for output, metrics in run.outputs.items():
+        accuracy = np.mean(known.of(output).argmax(axis=1) == known.grades)
+        if abs(accuracy - metrics["accuracy"]) > tolerance:
+            raise InputError(f"{predictions}: {output} has an accuracy of {accuracy:.3f}; "
+                             f"{results} says {metrics['accuracy']:.3f}")
