@@ -5,17 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-import numpy as np
-
-from knee_attention.errors import InputError
 from knee_attention.evidence.predictions import Predictions
 
 Name = TypeVar("Name", bound=Hashable)
-
-ACCURACY_TOLERANCE = 0.002
-"""Largest difference between the accuracy of rounded probabilities and that of a run. Rounding can
-make two grades equally probable.
-"""
 
 
 @dataclass(frozen=True)
@@ -94,27 +86,3 @@ def copies(runs: Mapping[Name, _Comparable]) -> dict[Name, Name]:
         else:
             found[name] = original
     return found
-
-
-def refuse_misfit(run: FinishedRun, predictions: Path, results: str) -> None:
-    """Refuse results that were not computed from the predictions beside them.
-
-    Args:
-        run: the run.
-        predictions: the file with its predictions, for messages.
-        results: the file with its results, for messages.
-
-    Raises:
-        InputError: the number of knees or an accuracy differs.
-    """
-    known = run.predictions
-    if len(known) != run.results["knees"]:
-        raise InputError(f"{predictions}: {len(known)} knees; {results} says "
-                         f"{run.results['knees']}")
-    known.of(run.chosen)
-    tolerance = max(ACCURACY_TOLERANCE, 1.5 / len(known))
-    for output, metrics in run.outputs.items():
-        accuracy = np.mean(known.of(output).argmax(axis=1) == known.grades)
-        if abs(accuracy - metrics["accuracy"]) > tolerance:
-            raise InputError(f"{predictions}: {output} has an accuracy of {accuracy:.3f}; "
-                             f"{results} says {metrics['accuracy']:.3f}")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from knee_attention.errors import InputError
-from knee_attention.evidence.finished_run import FinishedRun, refuse_misfit
+from knee_attention.evidence.finished_run import FinishedRun
 from knee_attention.evidence.metrics import SCALARS
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.kl import GRADES
@@ -28,6 +28,7 @@ from knee_attention.runs.finished.published_set import (
     predictions_name,
     run_of,
 )
+from knee_attention.runs.result_check import refuse_mismatch
 from knee_attention.runs.sweeps.cells import without_seed
 
 
@@ -60,10 +61,12 @@ def read_runs(folder: Path) -> dict[str, FinishedRun]:
                 predictions=_predictions(predictions[row["name"]], run, subjects),
                 expert_masks=_expert_masks(attention.get(run, [])),
             )
-            refuse_misfit(found[run], folder / predictions_name(row["name"]), METRICS)
+            refuse_mismatch(
+                found[run], folder / predictions_name(row["name"]), folder / METRICS
+            )
         except InputError:
             raise
-        except (KeyError, ValueError, TypeError, IndexError) as error:
+        except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
             raise InputError(f"{folder}: the tables are damaged at {run} ({error})") from None
     return found
 

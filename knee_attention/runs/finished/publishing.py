@@ -60,26 +60,15 @@ def publish(run: Path, to: Path, overwrite: bool = False) -> bool:
         raise InputError(f"{to}: the folder of a run; choose another --to")
     name, local = source.folder.resolve().name, _without_paths(found)
     row = run_row(name, local)
-    if not row["name"]:
-        raise InputError(f"{run}: a damaged run, its {source.experiment_file.name} has no name")
+    if not row["name"] or Path(row["name"]).name != row["name"]:
+        raise InputError(f"{run}: a damaged run, {source.experiment_file.name} has no valid name")
     with locked(to):
         published.finish_write()
         _refuse_other_files(published)
         held = {other["run"]: other for other in published.table(RUNS).rows}
         _refuse_other_runs(row, held, to)
-        tables = {
-            RUNS: published.table(RUNS).with_run(name, [row]),
-            METRICS: published.table(METRICS).with_run(name, metrics_rows(name, local)),
-            ATTENTION: published.table(ATTENTION).with_run(name, attention_rows(name, local)),
-            HISTORIES: published.table(HISTORIES).with_run(name, _history(name, source)),
-            KNEES: _with_knees(published, local),
-        }
-        if name in held:
-            replaced = predictions_name(held[name]["name"])
-            tables[replaced] = _without_predictions(published.table(replaced), name)
-        predicted = predictions_name(row["name"])
-        table = tables.get(predicted) or published.table(predicted)
-        tables[predicted] = with_predictions(table, name, local.predictions)
+        tables = _tables_with(published, row, held.get(name), local)
+        tables[HISTORIES] = published.table(HISTORIES).with_run(name, _history(name, source))
         for path in (source.turned, source.trimmed, source.unreadable):
             tables[path.name] = _with_images(published, path, found.experiment.get("data"))
         changed = {key: table for key, table in tables.items() if table != published.table(key)}
@@ -109,6 +98,33 @@ def _refuse_other_runs(row: Row, held: dict[str, Row], to: Path) -> None:
         if further and other["seed"] == row["seed"]:
             raise InputError(f"{row['run']}: has the seed of {name}, which is published in {to}; a "
                              "further training needs another seed")
+
+
+def _tables_with(
+    published: PublishedSet, row: Row, replaced: Row | None, found: FinishedRun
+) -> dict[str, Table]:
+    """The tables of a folder with a run.
+
+    Args:
+        published: the folder.
+        row: the row of the run in `runs.csv`.
+        replaced: the row that it replaces, if there is one.
+        found: the run.
+    """
+    name = row["run"]
+    tables = {
+        RUNS: published.table(RUNS).with_run(name, [row]),
+        METRICS: published.table(METRICS).with_run(name, metrics_rows(name, found)),
+        ATTENTION: published.table(ATTENTION).with_run(name, attention_rows(name, found)),
+        KNEES: _with_knees(published, found),
+    }
+    if replaced:
+        before = predictions_name(replaced["name"])
+        tables[before] = _without_predictions(published.table(before), name)
+    now = predictions_name(row["name"])
+    table = tables.get(now) or published.table(now)
+    tables[now] = with_predictions(table, name, found.predictions)
+    return tables
 
 
 def _history(name: str, source: RunFolder) -> list[Row]:
