@@ -13,6 +13,7 @@ import pytest
 from knee_attention.commands.cli import main
 from knee_attention.commands.scripts.findings import main as findings
 from knee_attention.commands.scripts.tables import main as tables
+from knee_attention.commands.scripts.weight_search import main as weight_search
 from knee_attention.errors import InputError
 from knee_attention.evidence.paper import PAPER_TABLE_1
 from knee_attention.evidence.predictions import read_predictions
@@ -163,6 +164,24 @@ def test_the_table_of_published_runs_is_that_of_the_runs(finished_runs, publishe
     assert lines[2].split(" | ")[2].startswith(f"{100 * np.mean(found):.1f}")
     assert "published beside this table: antony_clsf_att1-strong" in table
     assert "not run yet: antony_clsf_att0" in table
+
+
+def test_a_published_search_is_printed(finished_runs, published, tmp_path, capsys):
+    for weights in ([1.0, 0.8], [0.5, 1.0]):
+        cell = tmp_path / "w{:g}-{:g}".format(*weights)
+        shutil.copytree(finished_runs / "antony_clsf_multiloss", cell)
+        edit_json(cell / "experiment.json", loss_weights=weights)
+        publish(cell, "--to", tmp_path / "search")
+    scripts = [EXPERIMENTS / "run_antony_clsf_multiloss.py"]
+    weight_search(scripts, ["--from", str(tmp_path / "search")])
+    shown = capsys.readouterr().out
+    assert "antony_clsf_multiloss, synthetic phantoms: 2 trainings\n" in shown
+    assert "The best validation att1 loss is " in shown
+    for options, said in ((["--from", str(published)], "no published weight search"),
+                          (["--from", str(published), "--seeds", "2"], "leave out --seeds")):
+        with pytest.raises(SystemExit):
+            weight_search(scripts, options)
+        assert said in capsys.readouterr().err
 
 
 def test_a_run_whose_time_is_not_known_keeps_its_row(published, capsys):
