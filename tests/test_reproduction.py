@@ -39,7 +39,7 @@ def test_each_set_s_readme_is_written_by_findings(folder, tmp_path):
     assert (copy / "README.md").read_bytes() == (folder / "README.md").read_bytes()
 
 
-def test_each_table_of_the_reproduction_is_that_of_the_set_s_readme(page, text):
+def test_the_tables_of_the_reproduction_are_in_the_readme_of_the_set(page, text):
     _, *sections, _ = re.split(r"^(?=## (?:Table 1|Table 2|Differences|Attention|Ensembles|Other "
                                r"rules|Pictures))", page, flags=re.MULTILINE)  # fmt: skip
     assert len(sections) == 7
@@ -50,7 +50,7 @@ def test_each_table_of_the_reproduction_is_that_of_the_set_s_readme(page, text):
         assert not [note for note in notes if note not in text]
 
 
-def test_the_search_is_that_of_its_published_runs_and_told_in_its_own_words(text):
+def test_the_search_table_and_sentences_follow_from_the_published_runs(text):
     table = weight_search.weight_table(read_runs(SEARCH).values())
     pd.testing.assert_frame_equal(table, pd.read_csv(SEARCH / "weight_search.csv"))
     words = " ".join(text.split())
@@ -62,7 +62,7 @@ def test_the_search_is_that_of_its_published_runs_and_told_in_its_own_words(text
     ("att0", "att0"), ("att1", "att1"), ("att2", "att2"), ("early_fusion", "early fusion"),
     ("multiloss", "multi-loss"),
 ])  # fmt: skip
-def test_each_line_of_the_readme_s_table_is_that_of_the_published_runs(page, variant, title):
+def test_each_row_of_the_readme_s_table_follows_from_the_published_runs(page, variant, title):
     """A cell is our accuracy and, in brackets, the paper's; for multi-loss, of each output."""
     shown = {}
     for line in page.splitlines():

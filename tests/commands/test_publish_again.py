@@ -141,22 +141,18 @@ def test_a_publication_that_is_killed_leaves_the_old_state_or_the_new_one(
     assert not list(published.glob(".*"))
 
 
-def test_a_publication_that_fails_leaves_what_was_there(finished_runs, published, monkeypatch):
-    (published / "runs.csv").unlink()
-    others = [path for path in published.glob("*.csv") if path.name != "knees.csv"]
-    for path in [*others, published / "knees.csv"]:
-        path.unlink()
-    rename = Path.rename
+def test_a_publication_that_fails_leaves_what_was_there(
+    finished_runs, published, tmp_path, monkeypatch
+):
+    newer = edited(finished_runs / "antony_clsf_att1", tmp_path / "antony_clsf_att1", seed=5)
+    before = contents(published)
 
     def fail(path, target):
-        if path.suffix == ".new":
-            raise OSError(5, "Input/output error")
-        return rename(path, target)
+        raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(Path, "rename", fail)
-    before = contents(published)
     with pytest.raises(InputError, match="cannot be written: Input/output error"):
-        publish_run(finished_runs / "antony_clsf_att1", published, overwrite=True)
+        publish_run(newer, published, overwrite=True)
     assert contents(published) == before and not list(published.glob(".*"))
 
 

@@ -77,14 +77,14 @@ def compared(first: list[FinishedRun], second: list[FinishedRun]) -> str:
         [by_chosen(training) for training in second], CHOSEN,
     )["metrics"]["accuracy"]  # fmt: skip
     if found is None:
-        return "a single person has no interval"
+        return "no interval for a single person"
     low, high = found["interval"]
     if low > 0:
         verdict = "better"
     elif high < 0:
         verdict = "worse"
     else:
-        verdict = "no difference can be told"
+        verdict = "no significant difference"
     if min(len(first), len(second)) == 1:
         verdict += f" (trainings: {len(first)} against {len(second)})"
     return f"{with_interval(found['difference'], found['interval'], '+')}, {verdict}"
@@ -93,8 +93,8 @@ def compared(first: list[FinishedRun], second: list[FinishedRun]) -> str:
 def unlike(finished: Finished) -> list[str]:
     """A sentence about experiments whose trainings have different knees, if there are any."""
     names = [t[0].results["name"] for t in finished.values() if not same_knees(t)]
-    return [f"no interval and no comparison of {', '.join(names)}: each training saw other knees, "
-            "as every seed draws its own phantoms"] if names else []
+    return [f"no interval and no comparison of {', '.join(names)}: the trainings have different "
+            "knees, because every seed draws its own phantoms"] if names else []
 
 
 def by_chosen(training: FinishedRun) -> Predictions:

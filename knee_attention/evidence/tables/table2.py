@@ -74,8 +74,8 @@ def claims(finished: Finished) -> list[str]:
             ours, theirs = TABLE_2_TITLES[attention], TABLE_2_TITLES[key]
             sentences.append(f"{ours} against {theirs}: {compared(multi, rival)}")
     sentences += unlike(finished)
-    sentences.append("the paper counts the localiser, which has 212,769 weights, into the "
-                     "parameters of Antony's pipelines; here they are the network's alone")
+    sentences.append("the paper's parameters of Antony's networks include the localiser (212,769); "
+                     "ours do not")
     return sentences
 
 

@@ -72,16 +72,17 @@ def sentence(table: pd.DataFrame, measure: str) -> str:
     (w0, w1), *others = best_of(table, measure)
     best = means.loc[(w0, w1)]
     name = measure.replace("_", " ")
-    said = f"The best validation {name} is {best:.3f}, at w0 {digits(w0)} and w1 {digits(w1)}"
+    text = f"The best validation {name} is {best:.3f}, at w0 {digits(w0)} and w1 {digits(w1)}"
     if others:
-        said += f", and at {len(others)} other{'s' if len(others) > 1 else ''}"
+        text += f", and at {len(others)} other{'s' if len(others) > 1 else ''}"
     if PAPER_CHOICE in means.index:
         paper = means.loc[PAPER_CHOICE]
-        said += f"; the paper's 1.0 and 0.8 have {paper:.3f}, {abs(paper - best):.3f} off"
+        text += (f"; the paper's 1.0 and 0.8 have {paper:.3f}, a difference of "
+                 f"{abs(paper - best):.3f}")
     if len(spreads):
-        said += (f". It varies by {spreads.mean():.3f} (standard deviation) over seeds and by "
-                 f"{means.std():.3f} over the cells")
-    return f"{said}."
+        text += (f". The standard deviation is {spreads.mean():.3f} over seeds and "
+                 f"{means.std():.3f} over cells")
+    return f"{text}."
 
 
 def paragraph(table: pd.DataFrame) -> str:
@@ -90,8 +91,10 @@ def paragraph(table: pd.DataFrame) -> str:
     Args:
         table: the table that `weight_table` returns.
     """
-    sentences = ["The weighted loss is another measure in every cell; the branches' own compare."]
+    sentences = ["Weighted losses of different cells are different measures; the losses of the "
+                 "branches can be compared."]
     sentences += [sentence(table, measure) for measure in measures(table)]
     if not table.duplicated(["w0", "w1"]).any():
-        sentences.append("With one seed a cell nobody can tell chance from weights.")
+        sentences.append("With one seed in each cell, chance and the effect of the weights cannot "
+                         "be separated.")
     return " ".join(sentences)

@@ -35,8 +35,8 @@ FILES = {
     "turned.csv": "Images that were photographic negatives; the trainings inverted them.",
     "trimmed.csv": "Images with a border of one grey level; the trainings cut it off.",
     "unreadable.csv": "Images that the trainings left out, and the reasons.",
-    "weight_search.csv": "By run_weight_search.py. One row a training: loss weights, seed, losses and "
-    "accuracies on validation.",
+    "weight_search.csv": "By run_weight_search.py. One row a training: loss weights, seed, "
+    "validation losses and accuracies.",
 }
 """What each file holds."""
 

@@ -110,7 +110,7 @@ def published_table(
     rules = _rules_of(number)
     notes = [*rules.claims(finished), *_missing(known, finished)]
     if others:
-        notes.append(f"published beside this table: {', '.join(others)}")
+        notes.append(f"other published runs: {', '.join(others)}")
     heading = _heading(number, finished, next(iter(options.values()))["data"])
     return as_markdown(heading, rules.as_text(rules.rows(finished)), notes)
 
@@ -132,10 +132,9 @@ def _heading(number: int, finished: dict, data: str | None) -> str:
         return "No run is finished yet."
     results = next(iter(finished.values()))[0].results
     origin = "synthetic phantoms" if data is None else Path(data).name
-    return (f"{results['knees']} {results['split']} knees ({origin}); in brackets 95% intervals "
-            "over persons, those of differences with the chance of training where there are "
-            f"several; paper: Table {number}, test accuracy on its own choice of OAI and MOST "
-            "films")
+    return (f"{results['knees']} {results['split']} knees ({origin}). In brackets: 95% intervals "
+            "over persons; those of differences also cover the variation over trainings. Paper: "
+            f"Table {number}, test accuracy on its own selection of OAI and MOST films.")
 
 
 def _missing(wanted: Iterable[str], finished: dict) -> list[str]:

@@ -61,7 +61,7 @@ def test_the_best_cell_is_that_of_the_mean_over_seeds(table):
 def test_the_paragraph_weighs_seeds_against_weights(table):
     said = paragraph(table)
     assert "best validation att0 loss is 0.900, at w0 0.5 and w1 0.8" in said
-    assert "the paper's 1.0 and 0.8 have 1.100, 0.200 off" in said
+    assert "the paper's 1.0 and 0.8 have 1.100, a difference of 0.200" in said
     assert "over seeds" in said and "With one seed" not in said
     assert "With one seed" in paragraph(table[table["seed"] == 0])
 
