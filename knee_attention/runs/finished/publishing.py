@@ -60,8 +60,8 @@ def publish(run: Path, to: Path, overwrite: bool = False) -> bool:
         raise InputError(f"{to}: the folder of a run; choose another --to")
     name, local = source.folder.resolve().name, _without_paths(found)
     row = run_row(name, local)
-    if not row["name"] or Path(row["name"]).name != row["name"]:
-        raise InputError(f"{run}: a damaged run, {source.experiment_file.name} has no valid name")
+    if not row["name"]:
+        raise InputError(f"{run}: a damaged run, its {source.experiment_file.name} has no name")
     with locked(to):
         published.finish_write()
         _refuse_other_files(published)
