@@ -1,9 +1,49 @@
-"""Findings from the published runs of a data set, beyond Tables 1 and 2.
+"""The findings of the published runs of a data set, beyond Tables 1 and 2.
 
     python experiments/findings.py --from experiments/results/kneekl224
 """
 
+from pathlib import Path
+
 from knee_attention.commands.scripts.findings import main
 
+TABLES = {number: Path(__file__).parent / f"run_table{number}.py" for number in (1, 2)}
+
+BESIDE = {
+    "vgg16_multiloss-224": "VGG-16 multi-loss at 224x224",
+    "vgg16_multiloss-rate1e-4": "VGG-16 multi-loss at half the learning rate",
+    "antony_clsf_multiloss-flips": "Antony clsf. multi-loss with flips alone",
+    "antony_clsf_multiloss-moving": "Antony clsf. multi-loss with moving batch statistics",
+}
+"""Experiments that are in no table. Before the hyphen is the experiment of the table, after it the
+option in which they differ."""
+
+JOINED = {
+    "vgg16_multiloss": "VGG-16 multi-loss",
+    "vgg16_multiloss-224": BESIDE["vgg16_multiloss-224"],
+}
+"""Experiments that are also shown as an ensemble and with other rules."""
+
+ABOUT = {
+    "kneeKL224": "kneeKL224 is a public data set from the Osteoarthritis Initiative: crops of knee "
+    "joints with Kellgren-Lawrence grades (P. Chen, Mendeley Data 56rmx5bjcr, CC BY 4.0). The "
+    "networks were trained on its 5,778 training knees. The epoch of each network was chosen on "
+    "the validation knees.",
+}
+"""Texts about data sets."""
+
+KNEES = "Knees: P. Chen, Mendeley Data 56rmx5bjcr, CC BY 4.0."
+
+PICTURES = {
+    "learning_curves.png": "Learning curves of the multi-loss networks, seed 0.",
+    "masks.jpg": "Attention masks of VGG-16 multi-loss at 224x224 on validation knees of grades 0 "
+    f"to 4. {KNEES}",
+    "masks_early_fusion.jpg": "Attention masks of VGG-16 early fusion at 112x112, seed 0, on "
+    f"validation knees of grades 0 to 4. {KNEES}",
+    "mistakes.jpg": f"The six worst mistakes of the shipped model on validation knees. {KNEES}",
+    "weight_search.png": "Validation loss and accuracy for each pair of loss weights.",
+}
+"""Captions of the pictures, which are in the folders of published runs."""
+
 if __name__ == "__main__":
-    main()
+    main(TABLES, BESIDE, JOINED, PICTURES, ABOUT)

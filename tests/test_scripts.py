@@ -12,7 +12,7 @@ from knee_attention.commands.scripts.experiment import main
 from knee_attention.evidence.paper import PAPER_TABLE_1, PAPER_TABLE_2
 from knee_attention.kl import REGRESSION
 from knee_attention.runs.experiment import Experiment
-from knee_attention.runs.finished.publishing import read_published
+from knee_attention.runs.finished.published_runs import read_published
 
 FOLDER = Path(__file__).parents[1] / "experiments"
 NAMES = [f"{backbone}_{variant}" for backbone, row in PAPER_TABLE_1.items() for variant in row]

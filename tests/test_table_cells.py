@@ -19,7 +19,7 @@ from knee_attention.evidence.predictions import (
 )
 from knee_attention.files import escaped, table_rows, unescaped, write_table
 from knee_attention.runs.experiment import Experiment
-from knee_attention.runs.finished.publishing import _write_named_in_data
+from knee_attention.runs.finished.publishing import named_in_data
 from knee_attention.runs.run_folder import RunFolder
 
 FORMULAS = ["=1+1", "+film.png", "-film.png", "@SUM(A1)", "\t=1", "\r=1", "＝1", "-1+1", "-0x1F"]
@@ -89,5 +89,5 @@ def test_files_that_were_left_out_are_published_by_their_place_in_the_data(tmp_p
     errors = [ImageError(f"=data/train/{name}", "-") for name in ("1.png", "=2.png")]
     run.begin(Experiment(), ["=turned.png"], errors)
     assert cells(run.turned) == [["'=turned.png"]]
-    _write_named_in_data(run.unreadable, "=data", tmp_path / "published.csv")
-    assert cells(tmp_path / "published.csv") == [["train/1.png", "'-"], ["train/=2.png", "'-"]]
+    rows = named_in_data(run.unreadable, "=data")
+    assert rows == [{"file": "train/1.png", "reason": "-"}, {"file": "train/=2.png", "reason": "-"}]

@@ -1,8 +1,9 @@
-"""Keep what runs found: their options, machine, history, predictions and results, without weights.
+"""Add the results of finished runs, without their weights, to the tables of a data set.
 
-Each run becomes a folder of its name in DIR, whole or not at all. Paths of this machine are cut
-down to names and probabilities rounded to four digits. `run_table1.py --from DIR` makes the tables
-from such folders alone.
+DIR holds CSV files with the options, environments, histories, metrics and predictions of all
+published runs; experiments/findings.py writes a README about them. A run is published completely or
+not at all. Of paths only the last part is published; probabilities are rounded to four digits.
+`run_table1.py --from DIR` computes the tables from DIR alone.
 """
 
 import argparse
@@ -11,19 +12,21 @@ from knee_attention.commands.arguments import as_path
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of `publish`."""
+    """Declare the options of `publish`."""
     parser.add_argument("runs", nargs="+", metavar="RUN", type=as_path,
                         help="folder of a finished run")
     parser.add_argument("--to", required=True, metavar="DIR", type=as_path,
-                        help="where published runs are gathered, "
-                        "such as experiments/results/<data set>")
+                        help="folder of the published runs of one data set, such as "
+                        "experiments/results/<data set>")
     parser.add_argument("--overwrite", action="store_true",
-                        help="replace what was published under the same name before")
+                        help="replace published runs with the same names")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Copy every run; the first that cannot be published ends the command."""
+    """Publish every run; an error ends the command."""
     from knee_attention.runs.finished.publishing import publish
 
     for folder in options.runs:
-        print(publish(folder, options.to, options.overwrite))
+        changed = publish(folder, options.to, options.overwrite)
+        print(f"{folder}: published in {options.to}" if changed else
+              f"{folder}: already published in {options.to}")  # fmt: skip

@@ -1,4 +1,4 @@
-"""A finished run as tables and the report take it: plain data, whoever read it."""
+"""A finished run as plain data, for tables and the report."""
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
@@ -12,12 +12,13 @@ Name = TypeVar("Name", bound=Hashable)
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What was run, and what came of it.
+    """The experiment and the results of a finished run.
 
     Attributes:
-        experiment, results, environment, expert_masks: the contents of the files of these names
-            in a run's folder; the third is empty and the last None where there is none.
-        predictions: of the split that is reported.
+        experiment, results: the content of experiment.json and results.json.
+        environment: the content of environment.json; empty if there is no such file.
+        predictions: the predictions on the reported split.
+        expert_masks: the content of expert_masks.json; None if there is no such file.
     """
 
     experiment: dict
@@ -28,7 +29,7 @@ class FinishedRun:
 
     @property
     def chosen(self) -> str:
-        """The output that validation chose, which stands for the run."""
+        """The output with the lowest validation loss; it represents the run."""
         return self.results["chosen"]
 
     @property
@@ -38,26 +39,26 @@ class FinishedRun:
 
     @property
     def origin(self) -> str:
-        """Where its knees come from."""
+        """The name of its data."""
         return "synthetic phantoms" if self.synthetic else Path(self.experiment["data"]).name
 
     @property
     def split(self) -> str:
-        """The split that is reported."""
+        """The reported split."""
         return self.results["split"]
 
     @property
     def outputs(self) -> dict[str, dict]:
-        """The metrics of every output on that split."""
+        """The metrics of every output on the reported split."""
         return self.results[self.split]
 
     @property
     def minutes(self) -> float:
-        """Wall time of the whole run; NaN where that is not known."""
+        """Wall time of the whole run; NaN if it is unknown."""
         return self.environment.get("wall_seconds", float("nan")) / 60
 
     def is_copy_of(self, other: "FinishedRun") -> bool:
-        """Whether another run is this very training: it has the same seed and predictions."""
+        """Whether another run has the same seed and the same predictions."""
         return (
             self.experiment.get("seed") == other.experiment.get("seed")
             and self.predictions.equal(other.predictions)
@@ -69,13 +70,13 @@ class _Comparable(Protocol):
 
 
 def copies(runs: Mapping[Name, _Comparable]) -> dict[Name, Name]:
-    """The runs, or measured models, that are copies of another one, whatever they are called.
+    """The runs, or measured models, that are copies of another one.
 
     Args:
         runs: `{name: run}`.
 
     Returns:
-        `{copy: original}`; the original is the first run of its content.
+        `{copy: original}`; the original is the first run with the same content.
     """
     originals, found = [], {}
     for name, run in runs.items():

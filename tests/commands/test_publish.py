@@ -1,5 +1,6 @@
-"""`knee-attention publish`, and the table that is made from published runs alone."""
+"""`knee-attention publish`, and the tables and findings of published runs."""
 
+import csv
 import json
 import os
 import shutil
@@ -7,54 +8,37 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from knee_attention.commands.cli import main
 from knee_attention.commands.scripts.findings import main as findings
 from knee_attention.commands.scripts.tables import main as tables
+from knee_attention.commands.scripts.weight_search import main as weight_search
 from knee_attention.errors import InputError
 from knee_attention.evidence.paper import PAPER_TABLE_1
 from knee_attention.evidence.predictions import read_predictions
 from knee_attention.runs.experiment import Experiment
-from knee_attention.runs.finished.publishing import publish as publish_run
-from knee_attention.runs.finished.publishing import read_published
+from knee_attention.runs.finished.published_runs import read_published, read_runs
+from knee_attention.runs.finished.published_set import PublishedSet
 from knee_attention.runs.run import run
+from knee_attention.runs.run_folder import RunFolder
 
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 SCRIPTS = [
-    Path(__file__).parents[2] / "experiments" / f"run_{backbone}_{variant}.py"
+    EXPERIMENTS / f"run_{backbone}_{variant}.py"
     for backbone, variants in PAPER_TABLE_1.items()
     for variant in variants
 ]
 ONE = Experiment(backbone="antony_clsf", branches=("att1",), image_size=(96, 96), epochs=1,
-                 batch_size=10, limit=10, precision="float32")  # fmt: skip
-TWO = replace(ONE, branches=("att1", "att2"), fusion="multi_loss", loss_weights=(1.0, 0.8))
+                 batch_size=10, precision="float32")  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """Finished runs under the names that run_table1.py gives."""
-    folder = tmp_path_factory.mktemp("runs")
-    run(ONE, folder / "antony_clsf_att1")
-    run(TWO, folder / "antony_clsf_multiloss")
-    for name, option, value in (("antony_clsf_multiloss", "seed", 1),
-                                ("antony_clsf_att1", "augment", "strong")):  # fmt: skip
-        # What a further training would have found is of no matter here.
-        copy = folder / f"{name}-{option}1".replace("augment1", "strong")
-        shutil.copytree(folder / name, copy)
-        experiment = json.loads((copy / "experiment.json").read_text())
-        (copy / "experiment.json").write_text(json.dumps(experiment | {option: value}))
-    return folder
+def edit_json(path, **changes):
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 def publish(*arguments):
     main(["publish", *map(str, arguments)])
-
-
-@pytest.fixture
-def published(runs, tmp_path):
-    publish(*sorted(runs.iterdir()), "--to", tmp_path / "results")
-    return tmp_path / "results"
 
 
 def shown_table(folder, capsys):
@@ -63,18 +47,47 @@ def shown_table(folder, capsys):
     return capsys.readouterr().out
 
 
-def test_a_published_run_holds_what_was_found_and_no_weights(runs, published):
-    ours, theirs = published / "antony_clsf_multiloss", runs / "antony_clsf_multiloss"
-    assert sorted(path.name for path in ours.iterdir()) == [
-        "environment.json", "experiment.json", "history.csv", "predictions.csv", "results.json",
+def contents(folder):
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def edit_table(path, column, value, row=0):
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    rows[row][column] = value
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def test_a_set_holds_all_results_in_a_few_tables(finished_runs, published):
+    assert sorted(contents(published)) == [
+        "attention.csv", "histories.csv", "knees.csv", "metrics.csv",
+        "predictions/antony_clsf_att1.csv", "predictions/antony_clsf_multiloss.csv", "runs.csv",
     ]  # fmt: skip
-    assert (ours / "results.json").read_bytes() == (theirs / "results.json").read_bytes()
-    rounded, exact = (read_predictions(folder / "predictions.csv") for folder in (ours, theirs))
-    for output, values in exact.probabilities.items():
-        np.testing.assert_allclose(rounded.probabilities[output], values, atol=5.1e-5)
-    table = pd.read_csv(ours / "predictions.csv", dtype=str)
-    assert table["att1_p0"].str.fullmatch(r"[01]\.\d{4}").all()
-    assert (rounded.files, rounded.subjects) == (exact.files, exact.subjects)
+    found = read_runs(published)
+    assert list(found) == sorted(path.name for path in finished_runs.iterdir())
+    for name, ours in found.items():
+        exact = RunFolder(finished_runs / name).read()
+        order = np.argsort(exact.predictions.files)
+        command = [Path(word).name for word in exact.environment["command"]]
+        assert ours.environment == exact.environment | {"command": command}
+        assert ours.experiment == exact.experiment
+        assert ours.results["localisation"] == exact.results["localisation"]
+        for output, values in exact.predictions.probabilities.items():
+            np.testing.assert_allclose(ours.predictions.of(output), values[order], atol=5.1e-5)
+            for split in ("validation", "test"):
+                metrics = ours.results[split][output]
+                assert metrics.items() <= exact.results[split][output].items()
+        for knees in ("files", "subjects", "grades"):
+            held = [getattr(exact.predictions, knees)[place] for place in order]
+            assert list(getattr(ours.predictions, knees)) == held
+        with RunFolder(finished_runs / name).history.open(newline="") as file:
+            history = [{key: float(cell) for key, cell in row.items()}
+                       for row in csv.DictReader(file)]  # fmt: skip
+        assert PublishedSet(published).history(name) == history
 
 
 def test_no_path_of_a_machine_is_published(knee_folder, tmp_path, monkeypatch):
@@ -82,28 +95,26 @@ def test_no_path_of_a_machine_is_published(knee_folder, tmp_path, monkeypatch):
     words = [str(script), "--data", str(knee_folder), f"--data={knee_folder}"]
     monkeypatch.setattr("sys.argv", words)
     (knee_folder / "train" / "1" / "broken.png").write_bytes(b"")
-    run(replace(ONE, data=str(knee_folder), limit=None), tmp_path / "run")
+    experiment = replace(ONE, data=str(knee_folder))
+    run(experiment, tmp_path / "run")
     publish(tmp_path / "run", "--to", tmp_path / "results")
-    for path in (tmp_path / "results" / "run").iterdir():
-        assert str(tmp_path) not in path.read_text(encoding="utf-8"), path.name
-    experiment = json.loads((tmp_path / "results" / "run" / "experiment.json").read_text())
-    assert experiment["data"] == "knees"
-    environment = json.loads((tmp_path / "results" / "run" / "environment.json").read_text())
-    assert environment["command"] == [script.name, "--data", "knees", "--data=knees"]
-    unreadable = (tmp_path / "results" / "run" / "unreadable.csv").read_text()
+    for name, content in contents(tmp_path / "results").items():
+        assert str(tmp_path).encode() not in content, name
+    found = read_runs(tmp_path / "results")["run"]
+    assert found.experiment["data"] == "knees"
+    assert found.environment["command"] == [script.name, "--data", "knees", "--data=knees"]
+    unreadable = (tmp_path / "results" / "unreadable.csv").read_text()
     assert "train/1/broken.png,the file is empty" in unreadable
 
 
-def test_a_run_that_started_from_another_names_it(runs, tmp_path):
-    """Of a model's path its run remains, so that the results say where the weights come from."""
-    shutil.copytree(runs / "antony_clsf_att1", tmp_path / "later")
-    path = tmp_path / "later" / "experiment.json"
+def test_a_run_that_started_from_another_names_it(finished_runs, tmp_path):
+    """The published path of the initial weights ends in the name of their run."""
+    shutil.copytree(finished_runs / "antony_clsf_att1", tmp_path / "later")
     for folder, said in (("antony_clsf_att1", "antony_clsf_att1/model.h5"), ("ann", "model.h5")):
-        weights = str(runs / folder / "model.h5")
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"weights": weights}))
+        weights = str(finished_runs / folder / "model.h5")
+        edit_json(tmp_path / "later" / "experiment.json", weights=weights)
         publish(tmp_path / "later", "--to", tmp_path / "results", "--overwrite")
-        kept = json.loads((tmp_path / "results" / "later" / "experiment.json").read_text())
-        assert kept["weights"] == said
+        assert read_runs(tmp_path / "results")["later"].experiment["weights"] == said
 
 
 def test_published_trainings_are_read_by_the_name_without_their_seed(published, tmp_path):
@@ -116,195 +127,118 @@ def test_published_trainings_are_read_by_the_name_without_their_seed(published, 
 
 
 def test_trainings_of_one_name_differ_in_nothing_but_their_seed(published):
-    path = published / "antony_clsf_multiloss-seed1" / "experiment.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"weights": "elsewhere/other.h5"}))
+    edit_table(published / "runs.csv", "weights", "elsewhere/other.h5", row=-1)
     with pytest.raises(InputError, match=r"seed1: cannot be shown .* its weights is 'other.h5' and "
                                          "not 'scratch'"):
         read_published(published)
 
 
-def test_findings_of_published_runs_are_printed_and_drawn(published, tmp_path, capsys):
-    findings(["--from", str(published), "--curves", str(tmp_path / "curves.png")])
-    assert "Antony clsf.: multi-loss - att1 alone | " in capsys.readouterr().out
-    assert (tmp_path / "curves.png").stat().st_size > 10_000
+def test_findings_of_published_runs_are_printed_drawn_and_written(published, tmp_path, capsys):
+    study = ({1: EXPERIMENTS / "run_table1.py"}, {}, {}, {}, {})
+    findings(*study, ["--from", str(published), "--curves", str(tmp_path / "c.png"), "--readme"])
+    table = "Antony clsf.: multi-loss - att1 alone | "
+    assert table in capsys.readouterr().out
+    assert (tmp_path / "c.png").stat().st_size > 10_000
+    page = (published / "README.md").read_text(encoding="utf-8")
+    assert table in page
+    assert "| [runs.csv](runs.csv) |" in page and "| antony_clsf_att1 | 0 |" in page
+    assert shown_table(published, capsys).splitlines()[2] in page
     for arguments, said in ((["--from", str(tmp_path / "nowhere")], "no such folder"),
                             (["--from", str(published), "--curves", "c.txt"], "ends in .png")):
         with pytest.raises(SystemExit):
-            findings(arguments)
+            findings(*study, arguments)
         assert f"{said}" in capsys.readouterr().err
 
 
-def test_the_table_of_published_runs_is_that_of_the_runs(runs, published, capsys):
+def test_the_table_of_published_runs_is_that_of_the_runs(finished_runs, published, capsys):
     table = shown_table(published, capsys)
-    assert table == shown_table(runs, capsys)
     assert "10 test knees (synthetic phantoms)" in table
     lines = [line for line in table.splitlines() if line.startswith("| Antony clsf.")]
     assert [line.split(" | ")[1] for line in lines] == [
         "att1", "multi-loss att1", "multi-loss att2"
     ]  # fmt: skip
     found = [
-        json.loads((published / name / "results.json").read_text())["test"]["att2"]["accuracy"]
+        json.loads((finished_runs / name / "results.json").read_text())["test"]["att2"]["accuracy"]
         for name in ("antony_clsf_multiloss", "antony_clsf_multiloss-seed1")
     ]
     assert lines[2].split(" | ")[2].startswith(f"{100 * np.mean(found):.1f}")
-    assert "published beside this table: antony_clsf_att1-strong" in table
+    assert "other published runs: antony_clsf_att1-strong" in table
     assert "not run yet: antony_clsf_att0" in table
 
 
-def test_a_copied_run_is_no_further_training(published, capsys):
-    """Neither of the table, which says so, nor of the findings."""
-    shutil.rmtree(published / "antony_clsf_multiloss-seed1")
-    before = shown_table(published, capsys)
-    assert "(trainings: 1 against 1)" in before
-    shutil.copytree(published / "antony_clsf_multiloss", published / "antony_clsf_multiloss-seed1")
-    after = shown_table(published, capsys).splitlines()
-    note = "- left out: antony_clsf_multiloss-seed1 is a copy of antony_clsf_multiloss"
-    assert note in after
-    assert [line for line in after if line != note] == before.splitlines()
-    with pytest.raises(InputError, match="seed1: is a copy of antony_clsf_multiloss, which is no"):
-        read_published(published)
-
-
-def test_a_run_is_known_in_its_published_form(runs, published, capsys):
-    """Probabilities are rounded there."""
-    shutil.copytree(runs / "antony_clsf_multiloss", published / "antony_clsf_multiloss-seed2")
-    assert "seed2 is a copy of antony_clsf_multiloss" in shown_table(published, capsys)
+def test_a_published_search_is_printed(finished_runs, published, tmp_path, capsys):
+    for weights in ([1.0, 0.8], [0.5, 1.0]):
+        cell = tmp_path / "w{:g}-{:g}".format(*weights)
+        shutil.copytree(finished_runs / "antony_clsf_multiloss", cell)
+        edit_json(cell / "experiment.json", loss_weights=weights)
+        publish(cell, "--to", tmp_path / "search")
+    scripts = [EXPERIMENTS / "run_antony_clsf_multiloss.py"]
+    weight_search(scripts, ["--from", str(tmp_path / "search")])
+    shown = capsys.readouterr().out
+    assert "antony_clsf_multiloss, synthetic phantoms: 2 trainings\n" in shown
+    assert "The best validation att1 loss is " in shown
+    for options, said in ((["--from", str(published)], "no published weight search"),
+                          (["--from", str(published), "--seeds", "2"], "leave out --seeds")):
+        with pytest.raises(SystemExit):
+            weight_search(scripts, options)
+        assert said in capsys.readouterr().err
 
 
 def test_a_run_whose_time_is_not_known_keeps_its_row(published, capsys):
     before = shown_table(published, capsys)
-    (published / "antony_clsf_att1" / "environment.json").unlink()
+    edit_table(published / "runs.csv", "wall_seconds", "")
     after = shown_table(published, capsys)
     assert len(after.splitlines()) == len(before.splitlines())
     assert after.splitlines()[4].split(" | ")[:-1] == before.splitlines()[4].split(" | ")[:-1]
     assert after != before
 
 
-def test_on_phantoms_every_backbone_has_its_own_setting(published, capsys):
-    other = published / "vgg16_att1"
-    shutil.copytree(published / "antony_clsf_att1", other)
-    experiment = json.loads((other / "experiment.json").read_text())
-    experiment |= {"name": "vgg16_att1", "backbone": "vgg16", "image_size": [64, 64]}
-    (other / "experiment.json").write_text(json.dumps(experiment))
+def test_on_phantoms_every_backbone_has_its_own_setting(finished_runs, published, tmp_path, capsys):
+    other = shutil.copytree(finished_runs / "antony_clsf_att1", tmp_path / "vgg16_att1")
+    edit_json(other / "experiment.json", name="vgg16_att1", backbone="vgg16", image_size=[64, 64])
+    publish(other, "--to", published)
     assert "| VGG-16 | att1 |" in shown_table(published, capsys)
 
 
-def test_published_twice_only_when_asked_for(runs, published, refused):
-    run_folder = runs / "antony_clsf_att1"
-    assert "published before" in refused("publish", run_folder, "--to", published)
-    history = published / "antony_clsf_att1" / "history.csv"
-    history.write_text("other")
-    publish(run_folder, "--to", published, "--overwrite")
-    assert history.read_text() != "other"
-    assert "published already" in refused("publish", published / "antony_clsf_att1", "--to",
-                                          published, "--overwrite")  # fmt: skip
-
-
-def test_runs_on_other_data_are_not_published_beside(runs, published, tmp_path, refused):
-    other = tmp_path / "antony_clsf_att2"
-    shutil.copytree(runs / "antony_clsf_att1", other)
-    path = other / "experiment.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"data": "/somewhere/knees"}))
-    assert "holds runs on synthetic phantoms" in refused("publish", other, "--to", published)
-
-
-def test_a_publication_that_was_killed_is_repeated_and_leaves_nothing(runs, published):
-    kept = published / "antony_clsf_att1"
-    shutil.copytree(kept, published / ".123.new.antony_clsf_att1")
-    kept.rename(published / ".123.old.antony_clsf_att1")
-    assert "antony_clsf_att1" not in read_published(published)
-    publish(runs / "antony_clsf_att1", "--to", published)
-    assert not list(published.glob(".*")) and kept.is_dir()
-
-
-def test_a_publication_that_fails_leaves_what_was_there(runs, published, monkeypatch):
-    kept = published / "antony_clsf_att1"
-    before = (kept / "history.csv").read_bytes()
-    rename = Path.rename
-
-    def fail(path, target):
-        if ".new." in path.name:
-            raise OSError(5, "Input/output error")
-        return rename(path, target)
-
-    monkeypatch.setattr(Path, "rename", fail)
-    with pytest.raises(InputError, match="cannot be written: Input/output error"):
-        publish_run(runs / "antony_clsf_att1", published, overwrite=True)
-    assert (kept / "history.csv").read_bytes() == before and not list(published.glob(".*"))
-
-
-def test_overwriting_removes_nothing_but_what_was_published(runs, tmp_path, refused):
-    run_folder = runs / "antony_clsf_att1"
-    trained = tmp_path / "trained" / "antony_clsf_att1"
-    shutil.copytree(run_folder, trained)
-    said = refused("publish", run_folder, "--to", trained.parent, "--overwrite")
-    assert "is there and is no published run, it holds figures" in said
-    own = tmp_path / "own" / "antony_clsf_att1"
-    own.mkdir(parents=True)
-    (own / "diary.txt").write_text("dear")
-    said = refused("publish", run_folder, "--to", own.parent, "--overwrite")
-    assert "it holds diary.txt" in said
-    (tmp_path / "link").mkdir()
-    (tmp_path / "link" / "antony_clsf_att1").symlink_to(trained)
-    refused("publish", run_folder, "--to", tmp_path / "link", "--overwrite")
-    assert (trained / "model.h5").exists() and (own / "diary.txt").exists()
-
-
-def test_what_is_no_finished_run_is_not_published(runs, tmp_path, refused):
-    unfinished = tmp_path / "unfinished"
-    shutil.copytree(runs / "antony_clsf_att1", unfinished)
-    (unfinished / "results.json").unlink()
-    target = ("--to", tmp_path / "results")
-    said = refused("publish", unfinished, *target)
-    assert "the run is not finished (it has no results.json)" in said
-    assert "no such folder" in refused("publish", tmp_path / "nowhere", *target)
-    assert not (tmp_path / "results").exists()
-
-
-def edit_results(folder, change):
-    path = folder / "results.json"
-    results = json.loads(path.read_text())
-    change(results)
-    path.write_text(json.dumps(results))
-
-
-@pytest.mark.parametrize(("harm", "said"), [
-    (lambda run: (run / "results.json").unlink(), "it has no results.json"),
-    (lambda run: (run / "results.json").write_text('{"split": '), "results.json: a damaged file"),
-    (lambda run: (run / "results.json").write_text("{}"), "a damaged run"),
-    (lambda run: (run / "experiment.json").write_text("{}"), "holds a run of None"),
-    (lambda run: edit_results(run, lambda r: r["test"]["att1"].update(accuracy=0.999)),
-     "0.999 in results.json"),
-    (lambda run: edit_results(run, lambda r: r.update(knees=11)), "results.json has 11"),
-    (lambda run: (run / "experiment.json").write_text(
-        (run / "experiment.json").read_text().replace("antony_clsf_att1", "antony_clsf_att2")),
-     "holds a run of antony_clsf_att2"),
-    (lambda run: (run / "experiment.json").write_text(
-        (run / "experiment.json").read_text().replace('"flips"', '"strong"')),
-     "its augment is"),
+@pytest.mark.parametrize(("table", "column", "value", "said"), [
+    ("runs.csv", "split", "training", "the tables are damaged at antony_clsf_att1"),
+    ("runs.csv", "run", "other", "the tables are damaged at other"),
+    ("metrics.csv", "run", "other", "the tables are damaged at antony_clsf_att1"),
+    ("metrics.csv", "accuracy", "0.999", "but 0.999 in metrics.csv"),
+    ("runs.csv", "knees", "11", "10 knees, metrics.csv has 11"),
+    ("runs.csv", "augment", "strong", "its augment is"),
+    ("knees.csv", "file", "other", "the tables are damaged at"),
+    ("predictions/antony_clsf_att1.csv", "antony_clsf_att1/att1_p1", "x", "tables are damaged at"),
 ])  # fmt: skip
-def test_a_damaged_or_foreign_run_ends_the_table_with_a_sentence(published, capsys, harm, said):
-    harm(published / "antony_clsf_att1")
+def test_a_damaged_table_is_refused(published, capsys, table, column, value, said):
+    for row in range(2 if table == "metrics.csv" else 1):
+        edit_table(published / table, column, value, row)
     with pytest.raises(SystemExit) as ended:
         shown_table(published, capsys)
     shown = capsys.readouterr().err
     assert ended.value.code == 2 and said in shown and "Traceback" not in shown
 
 
+def test_a_run_under_the_name_of_another_experiment_is_refused(finished_runs, tmp_path, capsys):
+    other = shutil.copytree(finished_runs / "antony_clsf_att1", tmp_path / "antony_clsf_att2")
+    publish(other, "--to", tmp_path / "results")
+    with pytest.raises(SystemExit):
+        shown_table(tmp_path / "results", capsys)
+    assert "holds a run of antony_clsf_att1, not of antony_clsf_att2" in capsys.readouterr().err
+
+
 def test_folders_without_a_run_of_the_table(tmp_path, capsys):
-    for folder, said in ((tmp_path, "no published run of Table 1"),
-                         (tmp_path / "nowhere", "no such folder")):  # fmt: skip
+    for folder, said in ((tmp_path, "no published run"), (tmp_path / "nowhere", "no such folder")):
         with pytest.raises(SystemExit):
             shown_table(folder, capsys)
         assert said in capsys.readouterr().err
 
 
-def test_a_knee_of_any_name_is_published(runs, tmp_path):
-    named = tmp_path / "antony_clsf_att1"
-    shutil.copytree(runs / "antony_clsf_att1", named)
+def test_a_knee_of_any_name_is_published(finished_runs, tmp_path):
+    named = shutil.copytree(finished_runs / "antony_clsf_att1", tmp_path / "antony_clsf_att1")
     table = (named / "predictions.csv").read_bytes()
     known = read_predictions(named / "predictions.csv")
     (named / "predictions.csv").write_bytes(table.replace(known.files[0].encode(), b"kn\xe9e.png"))
     publish(named, "--to", tmp_path / "results")
-    found = read_predictions(tmp_path / "results" / "antony_clsf_att1" / "predictions.csv")
-    assert found.files == [os.fsdecode(b"kn\xe9e.png"), *known.files[1:]]
+    found = read_runs(tmp_path / "results")["antony_clsf_att1"].predictions
+    assert set(found.files) == {os.fsdecode(b"kn\xe9e.png"), *known.files[1:]}

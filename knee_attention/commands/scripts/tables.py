@@ -15,17 +15,17 @@ from knee_attention.commands.scripts.sweeps import (
 from knee_attention.errors import InputError
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.sweeps.cells import with_initial_weights
-from knee_attention.runs.sweeps.tables import print_published, shared_options, write_paper_table
+from knee_attention.runs.sweeps.tables import published_table, shared_options, write_paper_table
 from knee_attention.startup import command_line
 
 
 def main(number: int, scripts: list[Path], arguments: list[str] | None = None) -> None:
-    """The command line of a table's script.
+    """Run the experiments of a table, or print the table of published runs.
 
     Args:
-        number: which of the paper's tables.
-        scripts: the experiments' scripts, each with its `EXPERIMENT`.
-        arguments: the command line without the program; by default the process's own.
+        number: the number of the table in the paper.
+        scripts: the scripts of the experiments, each with its `EXPERIMENT`.
+        arguments: the command line without the program name; None: that of the process.
     """
     experiments = [runpy.run_path(str(script))["EXPERIMENT"] for script in scripts]
     parser = _parser(number, experiments)
@@ -33,8 +33,8 @@ def main(number: int, scripts: list[Path], arguments: list[str] | None = None) -
     published = options.pop("published")
     if published:
         with command_line(f"run_table{number}.py"):
-            _refuse_beside_from(parser, options)
-            print_published(number, published, experiments)
+            refuse_beside_from(parser, options)
+            _print_published(number, published, experiments)
         return
     asked = take_queue_options(options)
     output, seeds, only = (options.pop(name) for name in ("output", "seeds", "only"))
@@ -50,7 +50,7 @@ def main(number: int, scripts: list[Path], arguments: list[str] | None = None) -
             for experiment in experiments
             if not only or experiment.name in only
         }
-        # Of all the table's experiments, so that --only takes a part of the same queue.
+        # From all experiments of the table: commands with another --only share the queue.
         own = {
             name for experiment in experiments for name in experiment.phantom_setting
             if not options["data"] and options[name] is None
@@ -70,31 +70,46 @@ def main(number: int, scripts: list[Path], arguments: list[str] | None = None) -
         refuse_failed(failed, cells, asked)
 
 
-def _refuse_beside_from(parser: argparse.ArgumentParser, options: dict) -> None:
+def _print_published(number: int, folder: Path, experiments: list[Experiment]) -> None:
+    from knee_attention.runs.finished.published_runs import read_runs
+
+    table = published_table(number, read_runs(folder), experiments)
+    if table is None:
+        raise InputError(f"{folder}: no published run of Table {number}")
+    print(table, end="")
+
+
+def refuse_beside_from(parser: argparse.ArgumentParser, options: dict) -> None:
+    """Refuse options together with --from.
+
+    Raises:
+        InputError: an option has another value than its default.
+    """
     for name, value in options.items():
         if value != parser.get_default(name):
-            raise InputError("--from runs nothing and shows all that is published there; leave "
-                             f"out --{name.replace('_', '-')}")
+            raise InputError("--from trains nothing and shows all published runs; leave out "
+                             f"--{name.replace('_', '-')}")
 
 
 def _folder_name(experiment: Experiment, seed: int, first: int) -> str:
-    """The first training of an experiment bears its name alone."""
+    """The name of the experiment; further trainings also have their seed."""
     return experiment.name if seed == first else f"{experiment.name}-seed{seed}"
 
 
 def _parser(number: int, experiments: list[Experiment]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=f"Run all {len(experiments)} experiments of Table {number} on one data set and "
-        "write the table. What is finished is taken as it is, what was killed continues, what "
-        "fails is said and passed over. Without --data: synthetic phantoms, in a small setting.",
+        "write the table. Finished runs are kept, killed runs are resumed, failed runs are "
+        "reported and skipped. Without --data: synthetic phantoms and small images.",
     )
     add_options(parser, f"runs/table{number}", None)
     parser.add_argument("--from", dest="published", type=as_path, metavar="DIR",
-                        help="run nothing; print the table of the runs published in DIR")
+                        help="train nothing; print the table of the runs published in DIR")
     parser.add_argument("--seeds", type=positive_number, default=1, metavar="N",
-                        help="trainings of each experiment, from --seed on (default: 1)")
+                        help="number of trainings of each experiment, with seeds from --seed on "
+                        "(default: 1)")
     parser.add_argument("--only", nargs="+", metavar="NAME",
                         choices=[experiment.name for experiment in experiments],
-                        help="some of the experiments, such as vgg16_multiloss")
+                        help="run only these experiments, such as vgg16_multiloss")
     add_queue_options(parser)
     return parser

@@ -5,7 +5,7 @@ import runpy
 from dataclasses import replace
 from pathlib import Path
 
-from knee_attention.commands.arguments import positive_number
+from knee_attention.commands.arguments import as_path, positive_number
 from knee_attention.commands.scripts.experiment import add_options, run_options_of, with_options
 from knee_attention.commands.scripts.sweeps import (
     add_queue_options,
@@ -13,25 +13,38 @@ from knee_attention.commands.scripts.sweeps import (
     run_cells,
     take_queue_options,
 )
+from knee_attention.commands.scripts.tables import refuse_beside_from
 from knee_attention.errors import InputError
 from knee_attention.limits import digits
 from knee_attention.runs.sweeps.cells import with_initial_weights
-from knee_attention.runs.sweeps.weight_search import GRID, cells_of, write_search
+from knee_attention.runs.sweeps.weight_search import (
+    GRID,
+    cells_of,
+    published_search,
+    write_search,
+)
 from knee_attention.startup import command_line
 
 
 def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
-    """Search the weights of a multi-loss.
+    """Run the search for the loss weights, or print the text about published runs.
 
     Args:
-        scripts: those of the multi-loss experiments, each with its `EXPERIMENT`.
-        arguments: the command line without the program; by default the process's own.
+        scripts: the scripts of the multi-loss experiments, each with its `EXPERIMENT`.
+        arguments: the command line without the program name; None: that of the process.
     """
     experiments = {
         experiment.backbone: experiment
         for experiment in (runpy.run_path(str(script))["EXPERIMENT"] for script in scripts)
     }
-    options = vars(_parser(list(experiments)).parse_args(arguments))
+    parser = _parser(list(experiments))
+    options = vars(parser.parse_args(arguments))
+    published = options.pop("published")
+    if published:
+        with command_line("run_weight_search.py"):
+            refuse_beside_from(parser, options)
+            _print_published(published)
+        return
     asked = take_queue_options(options)
     output, seeds, grid, repeated, backbone = (
         options.pop(name) for name in ("output", "seeds", "grid", "repeat", "backbone")
@@ -43,9 +56,9 @@ def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
         experiment = with_options(experiments[backbone], options)
         output = output or Path("runs") / f"weight_search_{backbone}"
         cells = with_initial_weights(cells_of(experiment, grid, seeds, repeated))
-        # The weights of the experiment itself are of no account: each cell has its own.
+        # Each cell has its own weights, so those of the experiment do not matter.
         identity = replace(experiment, loss_weights=(1.0, 1.0), seed=0).as_json()
-        identity["data"] = experiment.origin  # its place may differ between machines
+        identity["data"] = experiment.origin  # the path may differ between machines
         identity["command"] = "run_weight_search.py"
 
         def write(failed: dict[str, str]) -> None:
@@ -62,23 +75,35 @@ def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
 def _parser(backbones: list[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description="Train a multi-loss experiment with every pair of loss weights of a grid, and "
-        "show how much they matter (paper, section 3.3). Without --data: synthetic phantoms, in a "
-        "small setting.",
+        "compare the results (paper, section 3.3). Without --data: synthetic phantoms and small "
+        "images.",
     )
     parser.add_argument("--backbone", choices=backbones, default="antony_clsf",
                         help="(default: antony_clsf, the cheapest)")
     parser.add_argument("--grid", nargs="+", type=float, default=GRID, metavar="W",
-                        help="the weights that each loss takes (default: 0.5 to 1.0 in steps of "
+                        help="the weights for each loss (default: 0.5 to 1.0 in steps of "
                         "0.1)")
     parser.add_argument("--seeds", type=positive_number, default=1, metavar="N",
-                        help="trainings of each cell, from --seed on (default: 1)")
+                        help="number of trainings of each cell, with seeds from --seed on "
+                        "(default: 1)")
     parser.add_argument("--repeat", nargs=2, type=float, action="append", default=[],
                         metavar=("W0", "W1"),
-                        help="train this pair of weights alone --seeds times, all others once; may "
-                        "be given several times")
+                        help="train this pair of weights --seeds times and all other pairs once; "
+                        "may be given several times")
+    parser.add_argument("--from", dest="published", type=as_path, metavar="DIR",
+                        help="train nothing; print the results of the search published in DIR")
     add_options(parser, "runs/weight_search_<backbone>", None)
     add_queue_options(parser)
     return parser
+
+
+def _print_published(folder: Path) -> None:
+    from knee_attention.runs.finished.published_runs import read_runs
+
+    text = published_search(read_runs(folder))
+    if text is None:
+        raise InputError(f"{folder}: no published weight search")
+    print(text, end="")
 
 
 def _grid(weights: list[float]) -> list[float]:
@@ -86,7 +111,7 @@ def _grid(weights: list[float]) -> list[float]:
     if len(grid) < 2:
         raise InputError("--grid needs two different weights at least")
     if not all(0 < weight <= 1 for weight in grid):
-        raise InputError("--grid: a weight of a loss lies above 0 and is at most 1")
+        raise InputError("--grid: a loss weight is above 0 and at most 1")
     return grid
 
 
@@ -96,5 +121,5 @@ def _repeated(pairs: list[list[float]], grid: list[float], seeds: int) -> list[t
             raise InputError(f"--repeat {' '.join(map(digits, pair))}: no cell of the grid "
                              f"{', '.join(map(digits, grid))}")
     if pairs and seeds == 1:
-        raise InputError("--repeat says which cells --seeds trains several times; give that too")
+        raise InputError("--repeat needs --seeds, the number of trainings; give that too")
     return [tuple(pair) for pair in pairs]

@@ -1,1 +1,1 @@
-"""The paper's tables and the findings, with our numbers beside the paper's."""
+"""The paper's tables with our results, and the findings beyond them."""

@@ -1,4 +1,4 @@
-"""What the runs of one data set find together: the paper's claims, and what goes beyond it."""
+"""Comparisons, ensembles, attention scores and other rules for the runs of one data set."""
 
 from dataclasses import replace
 
@@ -16,26 +16,26 @@ from knee_attention.evidence.tables.common import CHOSEN, by_chosen
 from knee_attention.kl import GRADES
 
 Runs = dict[str, list[FinishedRun]]
-"""The trainings of each experiment, by the name of its folder without the seed."""
+"""`{experiment: trainings}`; the key is the name of the run without its seed."""
 
 DEEPER = (("att1", "att0"), ("att2", "att1"))
-"""Pairs of branches trained alone, the deeper one first."""
+"""Pairs of single branches to compare, the deeper one first."""
 
 METRICS = ("accuracy", "balanced_accuracy", "kappa_quadratic")
 
 
 def comparisons(runs: Runs, pairs: dict[str, tuple[str, str]]) -> list[list[str]]:
-    """Differences that the tables do not show, on the same knees, with paired intervals.
+    """Differences between pairs of experiments on the same knees, with paired intervals.
 
-    Each training takes part by the output that validation chose, and the means over trainings are
-    compared.
+    Each training is represented by its chosen output. The differences are between the means over
+    trainings.
 
     Args:
-        runs: all there are.
-        pairs: `{what: (name, name)}`, what is compared, the first minus the second.
+        runs: all runs.
+        pairs: `{label: (first, second)}`; the difference is the first minus the second.
 
     Returns:
-        A row `[what, accuracy, quadratic kappa]` for each pair that is there.
+        A row `[label, accuracy, quadratic kappa]` for each pair with runs.
     """
     rows = []
     for what, names in pairs.items():
@@ -46,11 +46,14 @@ def comparisons(runs: Runs, pairs: dict[str, tuple[str, str]]) -> list[list[str]
 
 
 def pairs_of(backbones: dict[str, str]) -> dict[str, tuple[str, str]]:
-    """What to compare within each backbone: deeper branches with shallower ones, multi-loss with
-    its shallowest branch, and single branches with the same backbone's baseline.
+    """The pairs to compare within each backbone: deeper with shallower branches, multi-loss with
+    att0 and att1, and single branches with the baseline.
 
     Args:
         backbones: `{backbone: title}`.
+
+    Returns:
+        `{label: (experiment, experiment)}`.
     """
     pairs = {}
     for backbone, title in backbones.items():
@@ -71,7 +74,7 @@ def pairs_of(backbones: dict[str, str]) -> dict[str, tuple[str, str]]:
 
 
 def _differences(first: list[Predictions], second: list[Predictions], output: str) -> list[str]:
-    """Accuracy and quadratic kappa, first minus second, as text with their intervals."""
+    """The differences of accuracy and quadratic kappa as text, with intervals."""
     found = paired_differences(first, output, second, output)["metrics"]
     return [
         with_interval(found[name]["difference"], found[name]["interval"], "+")
@@ -80,7 +83,7 @@ def _differences(first: list[Predictions], second: list[Predictions], output: st
 
 
 def together(trainings: list[FinishedRun]) -> Predictions:
-    """All classifying outputs of all trainings as one: the mean before the softmax."""
+    """The ensemble of all classifying outputs of all trainings: the mean before the softmax."""
     known = common_to_all([run.predictions for run in trainings])
     knees = known[0]
     members = [
@@ -90,11 +93,10 @@ def together(trainings: list[FinishedRun]) -> Predictions:
 
 
 def beyond(title: str, trainings: list[FinishedRun]) -> list[list[str]]:
-    """Rows beyond the paper for one experiment: its trainings alone, their branches together, and
-    all of them together.
+    """Metrics of the chosen outputs, of the ensembles of each training, and of the ensemble of all.
 
     Returns:
-        rows `[what, accuracy, balanced accuracy, quadratic kappa, recall of each grade]`.
+        three rows `[label, accuracy, balanced accuracy, quadratic kappa, recall of each grade]`.
     """
     alone = [_numbers(by_chosen(run), CHOSEN) for run in trainings]
     joined = [_numbers(together([run]), ENSEMBLE) for run in trainings]
@@ -107,12 +109,12 @@ def beyond(title: str, trainings: list[FinishedRun]) -> list[list[str]]:
 
 
 def attention(runs: Runs) -> list[list[str]]:
-    """How attention lies on joint spaces that experts drew, for the runs that were asked.
+    """Attention on joint spaces that experts drew, for the runs with such scores.
 
     Returns:
-        rows `[what, on over off the joint space, the same of the mean of its masks, highest point
-        on it, on over off with the joint space half a cell wider, highest point on that]`; of a
-        uniform mask first.
+        rows `[label, attention on / off the joint space, the same for the mean mask, share of
+        knees with the highest attention on the joint space, on / off the joint space half a cell
+        wider, share for that]`. The first row is a uniform mask.
     """
     asked = [
         (f"{name}, seed {run.experiment['seed']}" if len(trainings) > 1 else name, run.expert_masks)
@@ -124,7 +126,7 @@ def attention(runs: Runs) -> list[list[str]]:
     for name, known in asked:
         for branch, exact in known["exact"].items():
             wide = known["widened"][branch]
-            averaged = known.get("averaged", {}).get(branch)  # runs measured before lack it
+            averaged = known.get("averaged", {}).get(branch)  # not in runs of earlier versions
             found.append([
                 f"{name}: {branch}",
                 f"{exact['inside_over_outside']:.2f}",
@@ -140,11 +142,11 @@ def attention(runs: Runs) -> list[list[str]]:
 
 
 def rules(known: Predictions) -> list[list[str]]:
-    """What each rule says of persons it has not learnt from.
+    """The metrics of each rule on persons that it was not fitted on.
 
     Returns:
-        rows as `beyond` gives them, with the paired differences of accuracy and quadratic kappa to
-        the first rule behind.
+        rows as in `beyond`, followed by the paired differences of accuracy and quadratic kappa to
+        the first rule.
     """
     found, first = [], None
     for title, learn in RULES.items():

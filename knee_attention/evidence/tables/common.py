@@ -1,4 +1,4 @@
-"""What the paper's tables with ours beside them have in common."""
+"""Functions that Table 1 and Table 2 share."""
 
 from collections.abc import Sequence
 
@@ -14,24 +14,24 @@ from knee_attention.evidence.report.page import page
 from knee_attention.evidence.result_lines import with_interval
 
 Finished = dict[tuple[str, str], list[FinishedRun]]
-"""The trainings of each experiment, by backbone and variant."""
+"""`{(backbone, variant): trainings}`."""
 
 CHOSEN = "chosen"
 
 
 def mean_metrics(trainings: list[FinishedRun], output: str, metrics: tuple[str, ...]) -> dict:
-    """What the trainings of one experiment reach together by one output.
+    """The mean metrics of one output over the trainings of an experiment.
 
     Args:
-        trainings: with one seed each.
-        output: which.
+        trainings: trainings with different seeds.
+        output: the name of the output.
         metrics: names of `grade_metrics`.
 
     Returns:
-        `chosen` (how many trainings chose the output), `trainings`, the mean `accuracy`, its 95%
-        interval `low` and `high` over persons (None where trainings saw different knees), its
-        `spread` (standard deviation over trainings), the means of the metrics, `parameters`,
-        `minutes` a training.
+        `chosen` (the number of trainings that chose the output), `trainings`, the mean `accuracy`,
+        its 95% interval `low` and `high` over persons (None if the trainings have different
+        knees), its `spread` (standard deviation over trainings), the mean of each metric,
+        `parameters`, and the mean `minutes`.
     """
     found = [grade_metrics(t.predictions.grades, t.predictions.of(output)) for t in trainings]
     accuracies = [values["accuracy"] for values in found]
@@ -55,60 +55,62 @@ def mean_metrics(trainings: list[FinishedRun], output: str, metrics: tuple[str, 
 
 
 def same_knees(trainings: list[FinishedRun]) -> bool:
-    """Whether all trainings report the same knees."""
+    """Whether the predictions of all trainings are for the same knees."""
     return all(t.predictions.files == trainings[0].predictions.files
                and np.array_equal(t.predictions.grades, trainings[0].predictions.grades)
                for t in trainings)  # fmt: skip
 
 
 def mean(values: list) -> float | None:
-    """The mean; None where a value is."""
+    """The mean; None if a value is None."""
     return None if any(value is None for value in values) else float(np.mean(values))
 
 
 def compared(first: list[FinishedRun], second: list[FinishedRun]) -> str:
-    """The difference of accuracy on the same knees, each by the output that validation chose, with
-    its paired interval, in words. A single training is said: its own chance is not in the interval.
+    """Text: the difference of accuracy on the same knees, with its paired interval.
+
+    Each training is represented by its chosen output. The text gives the numbers of trainings if
+    one is 1, because the interval then lacks the variation over trainings.
     """
     found = paired_differences(
         [by_chosen(training) for training in first], CHOSEN,
         [by_chosen(training) for training in second], CHOSEN,
     )["metrics"]["accuracy"]  # fmt: skip
     if found is None:
-        return "a single person has no interval"
+        return "no interval for a single person"
     low, high = found["interval"]
     if low > 0:
         verdict = "better"
     elif high < 0:
         verdict = "worse"
     else:
-        verdict = "no difference can be told"
+        verdict = "no significant difference"
     if min(len(first), len(second)) == 1:
         verdict += f" (trainings: {len(first)} against {len(second)})"
     return f"{with_interval(found['difference'], found['interval'], '+')}, {verdict}"
 
 
 def unlike(finished: Finished) -> list[str]:
-    """A sentence on the experiments whose trainings saw different knees, if there are any."""
+    """A sentence about experiments whose trainings have different knees, if there are any."""
     names = [t[0].results["name"] for t in finished.values() if not same_knees(t)]
-    return [f"no interval and no comparison of {', '.join(names)}: each training saw other knees, "
-            "as every seed draws its own phantoms"] if names else []
+    return [f"no interval and no comparison of {', '.join(names)}: the trainings have different "
+            "knees, because every seed draws its own phantoms"] if names else []
 
 
 def by_chosen(training: FinishedRun) -> Predictions:
-    """The predictions of the output that validation chose, under the name `chosen`."""
+    """The predictions of the chosen output, under the name `chosen`."""
     known = training.predictions
     values = {CHOSEN: known.of(training.chosen)}
     return Predictions(known.files, known.subjects, known.grades, values)
 
 
 def cell(row: pd.Series, name: str, digits: int = 3, factor: float = 1) -> str:
-    """A number as a reader wants it, nothing where there is none."""
+    """A number with this many digits, times a factor; empty if it is missing."""
     return "" if pd.isna(row[name]) else f"{factor * row[name]:.{digits}f}"
 
 
 def accuracy_cells(row: pd.Series) -> dict[str, str]:
-    """Accuracy in %, its interval and spread, the paper's and the difference."""
+    """Cells: accuracy in % with interval, trainings, spread, the paper's accuracy, difference."""
     accuracy = cell(row, "accuracy", 1, 100)
     if pd.notna(row["low"]):
         accuracy += f" [{cell(row, 'low', 1, 100)}, {cell(row, 'high', 1, 100)}]"
@@ -123,25 +125,25 @@ def accuracy_cells(row: pd.Series) -> dict[str, str]:
 
 
 def without_empty_columns(rows: list[dict]) -> pd.DataFrame:
-    """Cells of text as a table, of columns that say something."""
+    """A table of text without its empty columns."""
     text = pd.DataFrame(rows)
     return text.drop(columns=[name for name in text if (text[name] == "").all()])
 
 
 def as_markdown(heading: str, text: pd.DataFrame, notes: list[str]) -> str:
-    """A table of text in Markdown, under a sentence and above a list of notes."""
+    """A Markdown page: a heading, a table and a list of notes."""
     table = markdown_rows(list(text.columns), text.to_numpy().tolist())
     return f"{heading}\n\n{table}\n" + "".join(f"- {note}\n" for note in notes)
 
 
 def markdown_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Cells of text as a table in Markdown, a line a row."""
+    """A Markdown table."""
     cells = [columns, ["---"] * len(columns), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in cells)
 
 
 def as_html(title: str, heading: str, text: pd.DataFrame, notes: list[str]) -> str:
-    """A table of text as a page in the report's style, with a sentence above and notes below."""
+    """An HTML page in the style of the report: a heading, a table and a list of notes."""
     rows = [markup.row(*cells) for cells in text.to_numpy().tolist()]
     table = markup.table(text.columns, rows, title, class_="numbers")
     items = (markup.element("li", note) for note in notes)

@@ -1,4 +1,4 @@
-"""The paper's Table 1 with ours beside it: one row an output, means over trainings."""
+"""The paper's Table 1 with our results: one row an output, means over trainings."""
 
 import numpy as np
 import pandas as pd
@@ -29,12 +29,12 @@ def rows(finished: Finished) -> pd.DataFrame:
     """One row for every output of every experiment, in the paper's order.
 
     Args:
-        finished: `{(backbone, variant): trainings}`; those of other experiments are left out.
+        finished: `{(backbone, variant): trainings}`; experiments that Table 1 lacks are ignored.
 
     Returns:
-        Columns `backbone`, `variant`, `output`, what `mean_metrics` gives with the metrics of
-        `BESIDE`, `paper`, `difference`, and `attention` (inside over outside the joint, where that
-        is known).
+        Columns `backbone`, `variant`, `output`, those of `mean_metrics` with the metrics of
+        `BESIDE`, `paper`, `difference`, and `attention` (attention inside the joint over
+        attention outside; None if it was not measured).
     """
     found = []
     for backbone, variants in PAPER_TABLE_1.items():
@@ -61,10 +61,10 @@ def _row(trainings: list[FinishedRun], output: str, paper: float) -> dict:
 
 
 def claims(finished: Finished) -> list[str]:
-    """The paper's two claims as one sentence a backbone each, with paired intervals.
+    """The paper's two claims for each backbone, a sentence each, with paired intervals.
 
-    Multi-loss against the best single branch and against early fusion: differences of accuracy on
-    the same knees, each by the output that validation chose.
+    The claims compare multi-loss with early fusion and with the best single branch, that with the
+    lowest validation loss: differences of accuracy on the same knees, for the chosen outputs.
     """
     sentences = []
     multiloss, early_fusion = VARIANT_TITLES["multiloss"], VARIANT_TITLES["early_fusion"]
@@ -93,7 +93,7 @@ def _validation_loss(trainings: list[FinishedRun]) -> float:
 
 
 def as_text(table: pd.DataFrame) -> pd.DataFrame:
-    """The table's cells as a reader wants them, accuracies in %."""
+    """The table as text, with accuracies in %."""
     rows = []
     for _, row in table.iterrows():
         variant = VARIANT_TITLES.get(row["variant"])

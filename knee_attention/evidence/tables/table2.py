@@ -1,4 +1,4 @@
-"""The paper's Table 2 with ours beside it: attention end to end, and Antony's networks on crops."""
+"""The paper's Table 2 with our results: multi-loss VGG-16 and Antony's two networks."""
 
 import numpy as np
 import pandas as pd
@@ -25,11 +25,11 @@ def rows(finished: Finished) -> pd.DataFrame:
     """One row for every output of the three networks.
 
     Args:
-        finished: `{(backbone, variant): trainings}`; those of other experiments are left out.
+        finished: `{(backbone, variant): trainings}`; experiments that Table 2 lacks are ignored.
 
     Returns:
-        Columns `backbone`, `variant`, `output`, what `mean_metrics` gives with the metrics of
-        `BESIDE`, `loss` (cross-entropy; of a regression the squared error), and the paper's
+        Columns `backbone`, `variant`, `output`, those of `mean_metrics` with the metrics of
+        `BESIDE`, `loss` (cross-entropy; squared error for the regression), and the paper's
         `paper` (accuracy), `paper_loss`, `paper_kappa`, `paper_parameters`.
     """
     found = []
@@ -57,13 +57,13 @@ def _row(key: tuple[str, str], output: str, trainings: list[FinishedRun]) -> dic
 def _loss(training: FinishedRun, output: str) -> float:
     if output != REGRESSION:
         return training.outputs[output]["cross_entropy"]
-    said = training.predictions.of(output) @ np.array(GRADES)
-    return float(np.mean((said - training.predictions.grades) ** 2))
+    predicted = training.predictions.of(output) @ np.array(GRADES)
+    return float(np.mean((predicted - training.predictions.grades) ** 2))
 
 
 def claims(finished: Finished) -> list[str]:
-    """The table's claim, attention end to end against each of Antony's networks, in a sentence a
-    network: differences of accuracy on the same knees with their paired intervals.
+    """The paper's claim, a sentence for each of Antony's networks: the difference of accuracy to
+    VGG-16 multi-loss on the same knees, with its paired interval.
     """
     sentences = []
     *baselines, attention = TABLE_2_TITLES
@@ -74,13 +74,13 @@ def claims(finished: Finished) -> list[str]:
             ours, theirs = TABLE_2_TITLES[attention], TABLE_2_TITLES[key]
             sentences.append(f"{ours} against {theirs}: {compared(multi, rival)}")
     sentences += unlike(finished)
-    sentences.append("the paper counts the localiser, which has 212,769 weights, into the "
-                     "parameters of Antony's pipelines; here they are the network's alone")
+    sentences.append("the paper's parameters of Antony's networks include the localiser (212,769); "
+                     "ours do not")
     return sentences
 
 
 def as_text(table: pd.DataFrame) -> pd.DataFrame:
-    """The table's cells as a reader wants them, accuracies in %."""
+    """The table as text, with accuracies in %."""
     text = []
     for _, row in table.iterrows():
         squared = " (squared error)" if row["output"] == REGRESSION else ""

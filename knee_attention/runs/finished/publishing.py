@@ -1,169 +1,194 @@
-"""Runs as they are kept beside the code: what was run and what it found, without the weights."""
+"""Publish finished runs: add their results, without the weights, to the tables of a data set."""
 
-import glob
+import csv
 import os
-import re
-import shutil
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from knee_attention.errors import InputError
-from knee_attention.evidence.finished_run import FinishedRun, copies
-from knee_attention.evidence.predictions import (
-    Predictions,
-    read_table_of_predictions,
-    write_table_of_predictions,
+from knee_attention.evidence.finished_run import FinishedRun
+from knee_attention.files import RUN_MODEL, table_rows
+from knee_attention.runs.finished.published_rows import (
+    attention_rows,
+    metrics_rows,
+    run_row,
+    with_predictions,
 )
-from knee_attention.files import RUN_MODEL, make_folder, table_rows, write_json, write_table
+from knee_attention.runs.finished.published_set import (
+    ATTENTION,
+    HISTORIES,
+    KNEES,
+    METRICS,
+    RUNS,
+    TABLES,
+    PublishedSet,
+    Row,
+    Table,
+    predictions_name,
+    run_of,
+    table_of,
+)
+from knee_attention.runs.folder_lock import locked
 from knee_attention.runs.run_folder import RunFolder
 from knee_attention.runs.sweeps.cells import without_seed
-from knee_attention.runs.sweeps.tables import refuse_different, with_weights_named
-
-PROBABILITY = "{:.4f}"
-"""Digits of a published probability; the metrics hardly notice."""
 
 
-def publish(run: Path, to: Path, overwrite: bool = False) -> Path:
-    """Copy what a finished run found into a folder of its name, whole or not at all.
+def publish(run: Path, to: Path, overwrite: bool = False) -> bool:
+    """Add a finished run to the tables of a folder, or change nothing.
 
-    Paths of the machine it ran on become the last part of their names, and probabilities are
-    rounded.
+    Of each path, the tables hold the last part. Probabilities are rounded to four digits.
 
     Args:
-        run: the folder of a finished run.
-        to: where published runs are gathered.
-        overwrite: replace a run that was published under this name before.
+        run: the folder of a finished run; its name becomes the name of the published run.
+        to: the folder of the published runs of one data set; see `PublishedSet`.
+        overwrite: replace a run with this name.
 
     Returns:
-        the folder of the published run.
+        whether anything changed; False if this very run is published there.
 
     Raises:
-        InputError: no finished run, one whose files do not fit each other, one published before,
-            or a place that cannot be written to.
+        InputError: the run is not finished, or damaged; another run with this name is published,
+            or one with its seed; the folder holds runs on other data; or it cannot be written.
     """
-    run, to = RunFolder(run), Path(to)
-    found = run.read()
-    missing = [path.name for path in _kept(run) if not path.is_file()]
+    source, published = RunFolder(run), PublishedSet(to)
+    found = source.read()
+    missing = [path.name for path in (source.environment_file, source.history)
+               if not path.is_file()]  # fmt: skip
     if missing:
-        raise InputError(f"{run.folder}: a damaged run, it has no {missing[0]}")
-    target = to / run.folder.resolve().name
-    if target.resolve() == run.folder.resolve():
-        raise InputError(f"{run.folder}: is published already")
-    if target.exists():
-        _refuse_other_folder(target)
-        if not overwrite:
-            raise InputError(f"{target}: published before; --overwrite replaces it")
-    make_folder(to)
-    _refuse_other_data(found.experiment, to)
-    beside, before = (to / f".{os.getpid()}.{kind}.{target.name}" for kind in ("new", "old"))
-    try:
-        beside.mkdir()
-        _copy(run, found, RunFolder(beside))
-        if target.exists():
-            target.rename(before)
-        beside.rename(target)
-    except OSError as error:
-        if before.exists() and not target.exists():
-            before.rename(target)
-        raise InputError(f"{target} cannot be written: {error.strerror}") from None
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    _remove_remains(target)
-    return target
+        raise InputError(f"{run}: a damaged run, it has no {missing[0]}")
+    if RunFolder(to).begun:
+        raise InputError(f"{to}: the folder of a run; choose another --to")
+    name, local = source.folder.resolve().name, _without_paths(found)
+    row = run_row(name, local)
+    if not row["name"]:
+        raise InputError(f"{run}: a damaged run, its {source.experiment_file.name} has no name")
+    with locked(to):
+        published.finish_write()
+        _refuse_other_files(published)
+        held = {other["run"]: other for other in published.table(RUNS).rows}
+        _refuse_other_runs(row, held, to)
+        tables = _tables_with(published, row, held.get(name), local)
+        tables[HISTORIES] = published.table(HISTORIES).with_run(name, _history(name, source))
+        for path in (source.turned, source.trimmed, source.unreadable):
+            tables[path.name] = _with_images(published, path, found.experiment.get("data"))
+        changed = {key: table for key, table in tables.items() if table != published.table(key)}
+        if name in held and changed and not overwrite:
+            raise InputError(f"{to}: another {name} is published there; --overwrite replaces it")
+        if changed:
+            published.write(changed)
+    return bool(changed)
 
 
-def _refuse_other_data(experiment: dict, to: Path) -> None:
-    """No table can show runs on two sets of data."""
-    for place in to.glob("[!.]*"):
-        if RunFolder(place).finished:
-            held = RunFolder(place).read_experiment().get("data")
-            if _local(held) != _local(experiment.get("data")):
-                raise InputError(f"{to}: holds runs on {held or 'synthetic phantoms'}; choose "
-                                 "another --to")
+def _refuse_other_files(published: PublishedSet) -> None:
+    """Keep files that only have the name of a table from being overwritten."""
+    if not published.exists:
+        for name in TABLES:
+            if published.path(name).exists():
+                raise InputError(f"{published.path(name)}: not a table of published runs, because "
+                                 f"there is no {RUNS}; choose another --to")
 
 
-def _remove_remains(target: Path) -> None:
-    """Remove what a published run replaced, and what a process that was killed left beside it."""
-    for place in target.parent.glob(f".*.{glob.escape(target.name)}"):
-        if re.fullmatch(r"\.\d+\.(new|old)", place.name.removesuffix(f".{target.name}")):
-            shutil.rmtree(place, ignore_errors=True)
+def _refuse_other_runs(row: Row, held: dict[str, Row], to: Path) -> None:
+    """Refuse a run on other data, and one with the seed of another run of its experiment."""
+    for name, other in held.items():
+        if other["data"] != row["data"]:
+            raise InputError(f"{to}: holds runs on {other['data'] or 'synthetic phantoms'}; choose "
+                             "another --to")
+        further = name != row["run"] and without_seed(name) == without_seed(row["run"])
+        if further and other["seed"] == row["seed"]:
+            raise InputError(f"{row['run']}: has the seed of {name}, which is published in {to}; a "
+                             "further training needs another seed")
 
 
-def read_published(folder: Path) -> dict[str, list[FinishedRun]]:
-    """The published runs of a folder by name; `<name>-seed<N>` is a further training of `<name>`.
+def _tables_with(
+    published: PublishedSet, row: Row, replaced: Row | None, found: FinishedRun
+) -> dict[str, Table]:
+    """The tables of a folder with a run.
 
-    Raises:
-        InputError: no such folder, none in it, a damaged one, trainings of one name that differ
-            in more than their seed, or one that is a copy of another.
+    Args:
+        published: the folder.
+        row: the row of the run in `runs.csv`.
+        replaced: the row that it replaces, if there is one.
+        found: the run.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
-    found, options = {}, {}
-    places = (path for path in folder.glob("[!.]*") if RunFolder(path).finished)
-    for place in sorted(places):
-        name, training = without_seed(place.name), RunFolder(place).read()
-        found.setdefault(name, {})[place] = training
-        held = with_weights_named(training.experiment)
-        options.setdefault(name, {})[place] = held | {"seed": None}
-    if not found:
-        raise InputError(f"{folder}: no published run")
-    for trainings in options.values():
-        refuse_different(trainings)
-    for trainings in found.values():
-        for copy, original in copies(trainings).items():
-            raise InputError(f"{copy}: is a copy of {original.name}, which is no further training; "
-                             "remove it")
-    return {name: list(trainings.values()) for name, trainings in found.items()}
+    name = row["run"]
+    tables = {
+        RUNS: published.table(RUNS).with_run(name, [row]),
+        METRICS: published.table(METRICS).with_run(name, metrics_rows(name, found)),
+        ATTENTION: published.table(ATTENTION).with_run(name, attention_rows(name, found)),
+        KNEES: _with_knees(published, found),
+    }
+    if replaced:
+        before = predictions_name(replaced["name"])
+        tables[before] = _without_predictions(published.table(before), name)
+    now = predictions_name(row["name"])
+    table = tables.get(now) or published.table(now)
+    tables[now] = with_predictions(table, name, found.predictions)
+    return tables
 
 
-def _kept(run: RunFolder) -> list[Path]:
-    """The files of every published run."""
-    return [run.experiment_file, run.environment_file, run.history, run.predictions_file,
-            run.results_file]  # fmt: skip
+def _history(name: str, source: RunFolder) -> list[Row]:
+    with source.history.open(newline="", encoding="utf-8") as file:
+        return [{"run": name} | row for row in csv.DictReader(file)]
 
 
-def _kept_where_there(run: RunFolder) -> list[Path]:
-    """Those of some: turned, trimmed and unreadable knees, and attention on joints that experts
-    drew."""
-    return [run.turned, run.trimmed, run.unreadable, run.expert_masks_file]
+def _with_knees(published: PublishedSet, found: FinishedRun) -> Table:
+    """The table of knees with those of a run."""
+    table, known = published.table(KNEES), found.predictions
+    rows = {(row["file"], row["grade"]): row for row in table.rows}
+    subjects = {row["file"]: row["subject"] for row in table.rows}
+    for file, subject, grade in zip(known.files, known.subjects, known.grades, strict=True):
+        if subjects.get(file, subject) != subject:
+            raise InputError(f"{published.path(KNEES)}: {file} is of person {subjects[file]} and "
+                             f"not {subject}; choose another --to")
+        rows[file, str(grade)] = {
+            "file": file, "subject": subject, "grade": str(grade), "split": found.split
+        }  # fmt: skip
+    return table_of((), [rows[key] for key in sorted(rows)])
 
 
-def _refuse_other_folder(target: Path) -> None:
-    """Keep `--overwrite` from removing what is no published run, such as a run with its model."""
-    published = RunFolder(target)
-    known = {*_kept(published), *_kept_where_there(published)}
-    others = () if target.is_symlink() or not target.is_dir() else set(target.iterdir()) - known
-    if others or not published.finished or target.is_symlink():
-        raise InputError(f"{target}: is there and is no published run"
-                         + (f", it holds {min(others).name}" if others else ""))
+def _without_predictions(table: Table, run: str) -> Table:
+    """A table of predictions without those of a run."""
+    columns = [name for name in table.columns if run_of(name) != run]
+    rows = [row for row in table.rows if any(row[name] for name in columns[2:])]
+    return Table(columns, [{name: row[name] for name in columns} for row in rows])
 
 
-def _copy(run: RunFolder, found: FinishedRun, beside: RunFolder) -> None:
-    experiment = {name: _local(value) for name, value in found.experiment.items()}
-    write_json(beside.experiment_file, experiment)
-    command = [_local(word) for word in found.environment.get("command", [])]
-    write_json(beside.environment_file, {**found.environment, "command": command})
-    _write_rounded(run.predictions_file, found.predictions, beside.predictions_file)
-    for path in (run.history, run.results_file, run.turned, run.trimmed, run.expert_masks_file):
-        if path.is_file():
-            shutil.copyfile(path, beside.folder / path.name)
-    if run.unreadable.is_file():
-        _write_named_in_data(run.unreadable, found.experiment["data"], beside.unreadable)
+def _with_images(published: PublishedSet, path: Path, data: str | None) -> Table:
+    """A list of images of the data set with those of a run.
+
+    Args:
+        published: where the list is.
+        path: the list of the run; it may be missing.
+        data: the data folder of the run.
+    """
+    known = {row["file"]: row for row in published.table(path.name).rows}
+    if path.is_file():
+        known |= {row["file"]: row for row in named_in_data(path, data)}
+    return table_of((), [known[file] for file in sorted(known)])
 
 
-def _write_named_in_data(source: Path, data: str, path: Path) -> None:
-    """A list of files of a data folder, each by its path from there."""
-    with source.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+def named_in_data(path: Path, data: str | None) -> list[Row]:
+    """The rows of a list of images, with each `file` as a path within the data folder."""
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         rows = table_rows(file)
-    folder = os.path.join(Path(data), "")
-    named = [{**row, "file": row["file"].removeprefix(folder)} for row in rows]
-    write_table(path, ["file", "reason"], named)
+    folder = os.path.join(data or "", "")
+    return [row | {"file": row["file"].removeprefix(folder)} for row in rows]
+
+
+def _without_paths(found: FinishedRun) -> FinishedRun:
+    """A run without the paths of the machine that trained it."""
+    command = [_local(word) for word in found.environment.get("command", [])]
+    return replace(
+        found,
+        experiment={name: _local(value) for name, value in found.experiment.items()},
+        environment={**found.environment, "command": command},
+    )
 
 
 def _local(value):
-    """A value without the path of a machine; a run's model keeps the name of its run, and what is
-    given to an option the option's.
+    """A value without the paths of a machine. The model of a run keeps the name of the run; an
+    option keeps its name.
     """
     if not isinstance(value, str) or not (os.sep in value or "\\" in value):
         return value
@@ -173,11 +198,3 @@ def _local(value):
     path = Path(value.replace("\\", "/"))
     is_of_run = path.name == RUN_MODEL and RunFolder(path.parent).begun
     return f"{path.parent.name}/{path.name}" if is_of_run else path.name
-
-
-def _write_rounded(source: Path, predictions: Predictions, path: Path) -> None:
-    table = read_table_of_predictions(source)
-    for output, values in predictions.probabilities.items():
-        for grade, column in enumerate(np.moveaxis(values, 1, 0)):
-            table[f"{output}_p{grade}"] = [PROBABILITY.format(value) for value in column]
-    write_table_of_predictions(table, path)

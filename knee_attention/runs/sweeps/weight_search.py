@@ -3,14 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from knee_attention.files import written_whole
 from knee_attention.limits import digits
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.sweeps.cells import Cells, finished_of
 
+if TYPE_CHECKING:  # imports pandas, which is slow
+    from knee_attention.evidence.finished_run import FinishedRun
+
 GRID = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-"""The weights that the paper tried for each loss."""
+"""The paper's weights for each loss."""
 
 
 def cells_of(
@@ -19,13 +23,13 @@ def cells_of(
     seeds: int,
     repeated: Sequence[tuple[float, float]] = (),
 ) -> Cells:
-    """A cell for every pair of weights and every seed, in the order of their names.
+    """A cell for every pair of weights and every seed, sorted by seed and weights.
 
     Args:
-        experiment: one of two branches with a loss each.
-        grid: the weights that each loss takes.
-        seeds: trainings of each pair, from the experiment's seed on.
-        repeated: if there are any, of these pairs alone; of all others one.
+        experiment: an experiment with two losses.
+        grid: the weights for each loss.
+        seeds: the number of trainings of each pair; the first has the experiment's seed.
+        repeated: the pairs with several trainings; all other pairs have one. Empty: all pairs.
     """
     cells = {}
     for seed in range(experiment.seed, experiment.seed + seeds):
@@ -41,10 +45,10 @@ def cells_of(
 
 
 def write_search(cells: Cells, failed: dict[str, str], output: Path, pdf: bool = False) -> None:
-    """Write `weight_search.csv`, its heat maps, and in words what they say.
+    """Write `weight_search.csv`, its heat maps, and a text.
 
     Args:
-        cells: all of them.
+        cells: all cells of the search.
         failed: `{cell: reason}`; finished runs that cannot be read are added.
         output: the folder of the runs.
         pdf: also write the figure as PDF.
@@ -52,10 +56,7 @@ def write_search(cells: Cells, failed: dict[str, str], output: Path, pdf: bool =
     from knee_attention.evidence.figures.heat_maps import heat_maps
     from knee_attention.evidence.tables import weight_search
 
-    found = {}
-    for cell, training in finished_of(cells, failed, output).items():
-        found.setdefault(cells[cell].loss_weights, []).append(training)
-    table = weight_search.weight_table(found)
+    table = weight_search.weight_table(finished_of(cells, failed, output).values())
     first = next(iter(cells.values()))
     lines = [f"{first.name}, {first.origin}: {len(table)} of {len(cells)} trainings", ""]
     if len(table):
@@ -75,3 +76,24 @@ def write_search(cells: Cells, failed: dict[str, str], output: Path, pdf: bool =
     for suffix, text in (("csv", table.to_csv(index=False)), ("md", "\n".join(lines) + "\n")):
         with written_whole(output / f"weight_search.{suffix}") as beside:
             beside.write_text(text, encoding="utf-8", errors="replace")
+
+
+def published_search(runs: "dict[str, FinishedRun]") -> str | None:
+    """The text about a published search.
+
+    Args:
+        runs: `{name: run}`, as `read_runs` returns them.
+
+    Returns:
+        the text; None if the runs are not one experiment with several pairs of loss weights.
+    """
+    from knee_attention.evidence.tables import weight_search
+
+    first = next(iter(runs.values()))
+    names = {run.experiment["name"] for run in runs.values()}
+    pairs = {tuple(run.experiment["loss_weights"]) for run in runs.values()}
+    if len(names) > 1 or len(pairs) < 2 or len(first.experiment["loss_weights"]) != 2:
+        return None
+    table = weight_search.weight_table(runs.values())
+    heading = f"{first.experiment['name']}, {first.origin}: {len(table)} trainings"
+    return f"{heading}\n\n{weight_search.paragraph(table)}\n"

@@ -58,11 +58,11 @@ def test_trainings_on_other_knees_have_a_mean_but_no_interval():
     assert table["accuracy"][0] == pytest.approx(0.55) and table["low"].isna().all()
 
 
-def test_trainings_on_other_knees_are_said():
+def test_trainings_on_other_knees_get_a_note():
     others = single(36, files=[f"x{knee}.png" for knee in range(KNEES)])
     others.results["name"] = "vgg16_att0"
     [note] = table1.claims({("vgg16", "att0"): [others, single(30)]})
-    assert note.startswith("no interval and no comparison of vgg16_att0: each training saw other")
+    assert note.startswith("no interval and no comparison of vgg16_att0: the trainings have")
 
 
 def test_the_mean_over_equal_trainings_has_the_interval_of_one():
@@ -82,7 +82,7 @@ def test_claims_compare_what_validation_chose():
         ("vgg16", "early_fusion"): [training("vgg16", "early_fusion", {"kl": 58}, ("kl",))],
     }
     fusion, branch = table1.claims(finished)
-    assert "early fusion: +0.000" in fusion and "no difference" in fusion
+    assert "early fusion: +0.000" in fusion and "no significant difference" in fusion
     assert "single branch, att0: +0.467" in branch
     assert branch.endswith("better (trainings: 1 against 1)")
     assert table1.claims({("vgg16", "multiloss"): [multi]}) == []

@@ -19,22 +19,23 @@ from knee_attention.evidence.tables.weight_search import (
 NOBODY = Predictions([], [], np.zeros(0, int), {})
 
 
-def trained(losses, accuracies, seed=0):
+def trained(weights, losses, accuracies, seed=0):
     validation = {
         branch: {"cross_entropy": loss, "accuracy": accuracy}
         for branch, loss, accuracy in zip(("att0", "att1"), losses, accuracies, strict=True)
     }
-    experiment = {"branches": ["att0", "att1"], "seed": seed}
+    experiment = {"branches": ["att0", "att1"], "loss_weights": list(weights), "seed": seed}
     return FinishedRun(experiment, {"validation": validation}, {}, NOBODY, None)
 
 
 @pytest.fixture
 def table():
-    return weight_table({
-        (1.0, 0.8): [trained((1.0, 0.9), (0.50, 0.55)), trained((1.2, 1.1), (0.40, 0.45), 1)],
-        (0.5, 0.8): [trained((0.9, 1.3), (0.58, 0.30))],
-        (0.5, 0.5): [trained((1.5, 1.6), (0.20, 0.10))],
-    })  # fmt: skip
+    return weight_table([
+        trained((1.0, 0.8), (1.0, 0.9), (0.50, 0.55)),
+        trained((1.0, 0.8), (1.2, 1.1), (0.40, 0.45), seed=1),
+        trained((0.5, 0.8), (0.9, 1.3), (0.58, 0.30)),
+        trained((0.5, 0.5), (1.5, 1.6), (0.20, 0.10)),
+    ])
 
 
 def test_a_row_has_the_weighted_sum_and_each_branch_s_own_measures(table):
@@ -60,7 +61,7 @@ def test_the_best_cell_is_that_of_the_mean_over_seeds(table):
 def test_the_paragraph_weighs_seeds_against_weights(table):
     said = paragraph(table)
     assert "best validation att0 loss is 0.900, at w0 0.5 and w1 0.8" in said
-    assert "the paper's 1.0 and 0.8 have 1.100, 0.200 off" in said
+    assert "the paper's 1.0 and 0.8 have 1.100, a difference of 0.200" in said
     assert "over seeds" in said and "With one seed" not in said
     assert "With one seed" in paragraph(table[table["seed"] == 0])
 

@@ -1,0 +1,80 @@
+"""The findings of the runs of one data set beyond Tables 1 and 2, as tables in Markdown."""
+
+from dataclasses import dataclass
+
+from knee_attention.evidence.paper import BACKBONE_TITLES
+from knee_attention.evidence.tables import beyond_the_paper
+from knee_attention.evidence.tables.beyond_the_paper import Runs
+from knee_attention.evidence.tables.common import markdown_rows
+
+COMPARED = ("difference on the same knees", "accuracy", "quadratic kappa")
+ATTENTION = ("branch", "on / off the joint space", "by the mean of its masks",
+             "highest point on it", "half a cell wider: on / off", "highest point on it")
+BEYOND = ("what", "accuracy", "balanced", "quadratic kappa", "recall of grades 0 to 4")
+AGAINST = ("difference of accuracy", "of quadratic kappa")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A table with its title and a text that explains it.
+
+    Attributes:
+        title: the title.
+        text: the explanation.
+        table: the table in Markdown.
+    """
+
+    title: str
+    text: str
+    table: str
+
+
+def findings(runs: Runs, beside: dict[str, str], joined: dict[str, str]) -> list[Finding]:
+    """The findings that these runs allow.
+
+    Args:
+        runs: `{experiment: trainings}`.
+        beside: `{experiment: title}` of experiments that no table of the paper has. Each is
+            compared with the experiment whose name is the part before the first hyphen.
+        joined: `{experiment: title}` of the experiments that are also shown as an ensemble.
+    """
+    pairs = beyond_the_paper.pairs_of(BACKBONE_TITLES)
+    pairs |= {
+        f"{title} - as in the table": (name, name.partition("-")[0])
+        for name, title in beside.items()
+    }
+    repeated = {
+        title: runs[name] for name, title in joined.items() if len(runs.get(name, [])) > 1
+    }
+    ensembles = [
+        row
+        for title, trainings in repeated.items()
+        for row in beyond_the_paper.beyond(title, trainings)
+    ]
+    found = [
+        ("Differences",
+         "Mean differences between the trainings of two experiments, with 95% intervals over "
+         "persons and, where an experiment has several trainings, over trainings.",
+         COMPARED, beyond_the_paper.comparisons(runs, pairs)),
+        ("Attention on the joint space",
+         "Attention masks against joint spaces that experts drew: mean attention on the joint "
+         "space divided by the mean off it, and the share of knees whose highest attention is on "
+         "it.",
+         ATTENTION, beyond_the_paper.attention(runs)),
+        ("Ensembles",
+         "An ensemble takes the mean over outputs before the softmax.",
+         BEYOND, ensembles),
+    ]  # fmt: skip
+    found += [
+        (f"Other rules for a grade: {title}",
+         "Each rule is fitted on nine tenths of the persons and applied to the last tenth, in "
+         "turn. Differences are to the first rule.",
+         (f"{title}, all branches of all, graded by", *BEYOND[1:], *AGAINST),
+         beyond_the_paper.rules(beyond_the_paper.together(trainings)))
+        for title, trainings in repeated.items()
+    ]  # fmt: skip
+    return [
+        Finding(title, text, markdown_rows(heading, rows))
+        for title, text, heading, rows in found
+        if rows
+    ]
