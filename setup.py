@@ -49,6 +49,7 @@ setup(
         "knee_attention": ["py.typed", "pretrained/*"],
         "knee_attention.evidence.report": ["page.css"],
         "knee_attention.films": ["localiser.onnx", "localiser.md"],
+        "knee_attention.grading": ["README.md"],
         "knee_attention.grading.web": ["page/*"],
     },
     install_requires=(HERE / "requirements.txt").read_text(encoding="utf-8").split(),

@@ -41,7 +41,7 @@ _HOMES = {
 }
 __all__ = list(_HOMES)
 
-if "keras" in sys.modules:
+if sys.modules.get("keras"):
     importlib.import_module("knee_attention.networks.layers")
 
 

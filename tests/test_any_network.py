@@ -11,12 +11,13 @@ SCRIPT = Path(__file__).parents[1] / "experiments" / "run_attention_on_any_netwo
 main = runpy.run_path(str(SCRIPT))["main"]
 
 
+@pytest.mark.usefixtures("eager")
 def test_it_trains_draws_its_masks_and_saves_a_model_of_keras(tmp_path, capsys):
-    main(["--limit", "20", "--epochs", "1", "--taps", "block_6_expand_relu", "--attention",
+    main(["--limit", "10", "--epochs", "1", "--taps", "block_6_expand_relu", "--attention",
           "shared", "--output", str(tmp_path)])  # fmt: skip
     printed = capsys.readouterr().out
     assert "att0 at block_6_expand_relu: accuracy 0." in printed
-    assert "on 20 synthetic knees, attention" in printed
+    assert "on 10 synthetic knees, attention" in printed
     assert (tmp_path / "masks.png").stat().st_size > 10_000
     model = keras.saving.load_model(tmp_path / "model.keras")
     assert np.asarray(model(np.zeros((1, 160, 112, 1), "uint8"))["att0"]).shape == (1, 5)
@@ -26,7 +27,7 @@ def test_it_trains_draws_its_masks_and_saves_a_model_of_keras(tmp_path, capsys):
     ("arguments", "reason"),
     [
         (["--network", "Nope"], "keras.applications has no Nope; it has ConvNeXtBase,"),
-        (["--taps", "block_6_expand"], "no layer 'block_6_expand'; did you mean block_6_expand_"),
+        (["--taps", "block_6_expandd"], "no layer 'block_6_expandd'; did you mean block_6_expand"),
         (["--taps", "pixels", "pixels"], "expected a different layer for each branch"),
     ],
 )
@@ -38,4 +39,4 @@ def test_what_cannot_be_built_is_one_sentence(arguments, reason, capsys):
 
 def test_it_lists_the_layers_that_can_be_tapped(capsys):
     main(["--list-layers"])
-    assert "block_6_expand_relu  (10, 7, 192)" in capsys.readouterr().out.splitlines()
+    assert "block_6_expand_relu  (20, 14, 192)" in capsys.readouterr().out.splitlines()

@@ -66,7 +66,7 @@ main(["grade", "film.dcm", "--model", "model.onnx", "--dicom", sys.argv[1]])
 
 def listed() -> set[str]:
     """The packages that the README installs."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "knee_attention" / "grading" / "README.md").read_text(encoding="utf-8")
     _, _, command = readme.partition("pip install --no-deps -e . && pip install ")
     return set(command.partition("\n```")[0].replace("\\\n", " ").split())
 

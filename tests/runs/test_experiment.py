@@ -146,8 +146,8 @@ def test_what_cannot_be_run_is_one_sentence(capsys, finished, knee_folder, tmp_p
     (tmp_path / "empty").mkdir()
     assert "expected train" in refused(capsys, SMALL, "--data", tmp_path / "empty", *out)
     said = refused(capsys, SMALL, "--output", finished, "--limit", 10, "--epochs", 3)
-    assert "holds another experiment (epochs 2, not 3)" in said
-    assert "holds other files" in refused(capsys, SMALL, "--output", knee_folder)
+    assert "contains another experiment (epochs 2, not 3)" in said
+    assert "contains other files" in refused(capsys, SMALL, "--output", knee_folder)
     (tmp_path / "file").write_text("")
     assert "not a folder" in refused(capsys, SMALL, "--output", tmp_path / "file")
     vgg16 = Experiment()

@@ -87,7 +87,7 @@ def test_negatives_are_listed_before_the_training(start, tmp_path):
 def test_unreadable_images_are_listed_before_the_training(start, capsys, knee_folder, tmp_path):
     (knee_folder / "train" / "1" / "broken.png").write_bytes(b"")
     start(knee_folder)
-    assert "left out 1 unreadable image" in capsys.readouterr().out
+    assert "skipped 1 unreadable image" in capsys.readouterr().out
     listed = pd.read_csv(tmp_path / "run" / "unreadable.csv")
     assert listed["reason"].tolist() == ["the file is empty"]
 
@@ -95,4 +95,4 @@ def test_unreadable_images_are_listed_before_the_training(start, capsys, knee_fo
 def test_a_class_missing_in_training_is_a_warning(start, capsys, knee_folder):
     shutil.rmtree(knee_folder / "train" / "4")
     start(knee_folder)
-    assert "no training knee of grade 4" in capsys.readouterr().out
+    assert "the training split has no knee of grade 4" in capsys.readouterr().out
