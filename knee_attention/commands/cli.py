@@ -12,7 +12,7 @@ COMMANDS = {
     "info": "show what a saved model is and how it was trained",
     "evaluate": "measure a saved model on a data set",
     "report": "write one HTML page about finished runs",
-    "publish": "store the results of runs beside the code, without the weights",
+    "publish": "add finished runs to a set of published results, without weights",
     "export": "write a saved model as ONNX",
     "node": "run a DICOM node: films from an archive in, reports back to it",
     "import-legacy": "import a model file of the original Keras 2 code",
