@@ -1,8 +1,8 @@
 """The device that networks run on, and its fastest precision and compilation.
 
-Measured on VGG-16 multi-loss at 320x224 (REPRODUCTION.md): `mixed_bfloat16` trains twice as fast as
-float32 on a CPU with bfloat16 instructions, and slower on a CPU without them. XLA slows TensorFlow
-down on CPUs.
+Measured on VGG-16 multi-loss at 320x224 (experiments/README.md): `mixed_bfloat16` trains twice as
+fast as float32 on a CPU with bfloat16 instructions, and slower on a CPU without them. XLA slows
+TensorFlow down on CPUs.
 """
 
 import os

@@ -99,7 +99,8 @@ def model_card(
         "Knees from other sources; supine or lateral views; prostheses, fractures, implants, "
         "children; other detectors."
         + (" Whole films are cropped to the joint by a localiser trained on clinical films of "
-           "one hospital, on crops of joints from OAI, and on synthetic films (REPRODUCTION.md)."
+           "Bangladesh, on crops of joints from OAI, and on synthetic films "
+           "(knee_attention/films/localiser.md)."
            if of_joints else ""),
         "",
     ]
