@@ -19,7 +19,9 @@ from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.parallel import find_devices, refuse_uneven
 
 SHARED = Path(__file__).with_name("shared_training.py")
-LEAST = 1e-5
+LARGEST_DIFFERENCE = 3e-5
+"""Rounding in float32 of losses of about 3. JAX on a CPU without AVX-512 reached 1.25e-5."""
+
 COMMAND = """
 import sys
 
@@ -50,7 +52,7 @@ def by_one_and_by_two(folder, *arguments):
 def assert_equal(found):
     assert found.pop("same names") and not found.pop("synchronized")
     assert set(found) == {"losses", "probabilities", "masks", "trainable", "statistics"}
-    assert max(found.values()) < LEAST, found
+    assert max(found.values()) < LARGEST_DIFFERENCE, found
 
 
 @pytest.mark.slow
@@ -80,7 +82,7 @@ def test_a_run_says_how_many_devices_it_had_and_finds_the_same(tmp_path):
     for split in ("validation", "test"):
         for output in ("att1", "att2", "ensemble"):
             losses = [results[split][output]["cross_entropy"] for results in (two, one)]
-            assert losses[0] == pytest.approx(losses[1], abs=LEAST)
+            assert losses[0] == pytest.approx(losses[1], abs=LARGEST_DIFFERENCE)
     held = [json.loads((folder / "experiment.json").read_text()) for folder in folders]
     assert held[0] == held[1]
 
