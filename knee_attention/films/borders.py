@@ -99,7 +99,8 @@ def _border(lines: np.ndarray, same: float) -> int:
     """The number of lines of one grey at the start; 0 if they do not end in an edge."""
     if not _even(lines[0], lines[0, 0], same).all():
         return 0
-    other = np.flatnonzero(~_even(lines, lines[0, 0], same).all(axis=1))
+    extremes = np.stack([lines.min(axis=1), lines.max(axis=1)])  # quicker than all pixels
+    other = np.flatnonzero(~_even(extremes, lines[0, 0], same).all(axis=0))
     if not len(other):
         return 0
     edge = ~_even(lines[other[0]], lines[other[0] - 1].astype(np.float32), same)

@@ -153,7 +153,9 @@ def negative(image: np.ndarray) -> np.ndarray:
 
 
 def _thumbnail(grey: np.ndarray) -> np.ndarray:
-    finite = np.nan_to_num(grey.astype(np.float32), posinf=0, neginf=0)
+    finite = grey.astype(np.float32)
+    if not np.issubdtype(grey.dtype, np.integer):
+        finite = np.nan_to_num(finite, posinf=0, neginf=0)
     return cv2.resize(finite, THUMBNAIL[::-1], interpolation=cv2.INTER_AREA)
 
 
