@@ -8,22 +8,6 @@ import numpy as np
 from knee_attention.evidence.figures.pictures import at_image_size
 
 
-def box_mask(box: tuple[int, int, int, int], size: tuple[int, int]) -> np.ndarray:
-    """The mask of a joint box, for `localisation`.
-
-    Args:
-        box: left, top, width and height in pixels.
-        size: height and width of the image.
-
-    Returns:
-        `(height, width)` bool.
-    """
-    left, top, width, height = box
-    mask = np.zeros(size, bool)
-    mask[max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)] = True
-    return mask
-
-
 def widened(joint: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
     """A joint's mask, dilated on every side by half a cell of an attention grid.
 

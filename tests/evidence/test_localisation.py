@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from knee_attention.evidence.figures.pictures import overlay
-from knee_attention.evidence.localisation import box_mask, localisation
+from knee_attention.evidence.localisation import localisation
 
 
 def test_localisation_is_one_for_a_uniform_mask_and_the_ratio_for_a_two_level_one():
@@ -51,12 +51,6 @@ def test_energy_and_pointing_game_of_masks_made_by_hand():
 
 def test_without_any_joint_region_there_is_no_localisation():
     assert localisation(np.ones((2, 4, 4), np.float32), np.zeros((2, 8, 8), bool)) is None
-
-
-def test_a_box_is_as_good_as_a_mask():
-    mask = box_mask((2, 1, 3, 2), (6, 8))
-    assert mask.shape == (6, 8) and mask.sum() == 6 and mask[1:3, 2:5].all()
-    assert box_mask((-1, -1, 3, 3), (6, 8)).sum() == 4
 
 
 def test_an_overlay_is_brightest_where_the_mask_is_highest():
