@@ -22,7 +22,7 @@ from knee_attention.startup import command_line
 def main(arguments: list[str] | None = None) -> None:
     """Run the command with these arguments; by default those of the command line."""
     options = _parser().parse_args(arguments)
-    with command_line("dicom_to_png.py"):
+    with command_line("dicom_to_png.py", resumable=True):
         _convert(options)
 
 

@@ -27,7 +27,7 @@ def main(experiment: Experiment, arguments: list[str] | None = None) -> None:
     add_options(parser, f"runs/{experiment.name}", experiment.phantom_setting)
     options = vars(parser.parse_args(arguments))
     output = options.pop("output")
-    with command_line(Path(sys.argv[0]).name):
+    with command_line(Path(sys.argv[0]).name, resumable=True):
         run_options = run_options_of(options)
         experiment = with_options(experiment, options)
         start_keras()

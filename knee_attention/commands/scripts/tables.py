@@ -39,7 +39,7 @@ def main(number: int, scripts: list[Path], arguments: list[str] | None = None) -
     asked = take_queue_options(options)
     output, seeds, only = (options.pop(name) for name in ("output", "seeds", "only"))
     output = output or Path(f"runs/table{number}")
-    with command_line(f"run_table{number}.py"):
+    with command_line(f"run_table{number}.py", resumable=True):
         run_options = run_options_of(options)
         first = options["seed"] or 0
         cells = {

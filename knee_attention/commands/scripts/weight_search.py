@@ -49,7 +49,7 @@ def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
     output, seeds, grid, repeated, backbone = (
         options.pop(name) for name in ("output", "seeds", "grid", "repeat", "backbone")
     )
-    with command_line("run_weight_search.py"):
+    with command_line("run_weight_search.py", resumable=True):
         run_options = run_options_of(options)
         grid = _grid(grid)
         repeated = _repeated(repeated, grid, seeds)
