@@ -18,7 +18,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
-from knee_attention.errors import InputError
+from knee_attention.errors import InputError, how_to_install
 
 LEFT_OUT = frozenset({"tensorflow", "keras", "sklearn", "h5py", "pandas", "matplotlib"})
 """Packages that the README's light install leaves out."""
@@ -227,8 +227,8 @@ def command_line(program: str, resumable: bool = False) -> Iterator[None]:
         package = (error.name or "").partition(".")[0]
         if package not in LEFT_OUT:
             raise
-        print(f"{program}: {package} is not installed (the light install leaves it out): pip "
-              "install -e . in the clone", file=sys.stderr)  # fmt: skip
+        print(f"{program}: {package} is not installed (the light install leaves it out): "
+              + how_to_install(), file=sys.stderr)  # fmt: skip
         raise SystemExit(2) from None
     except BrokenPipeError:  # the reader, such as head, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -5,7 +5,12 @@ import runpy
 from pathlib import Path
 
 from knee_attention.commands.arguments import as_path, positive_number
-from knee_attention.commands.scripts.experiment import add_options, run_options_of, with_options
+from knee_attention.commands.scripts.experiment import (
+    add_options,
+    check_images,
+    run_options_of,
+    with_options,
+)
 from knee_attention.commands.scripts.sweeps import (
     add_queue_options,
     refuse_failed,
@@ -13,6 +18,7 @@ from knee_attention.commands.scripts.sweeps import (
     take_queue_options,
 )
 from knee_attention.errors import InputError
+from knee_attention.networks.backbones import BACKBONES
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.sweeps.cells import with_initial_weights
 from knee_attention.runs.sweeps.tables import published_table, shared_options, write_paper_table
@@ -58,6 +64,9 @@ def main(number: int, scripts: list[Path], arguments: list[str] | None = None) -
         shared = shared_options(next(iter(cells.values())), own)
         identity = {"command": f"run_table{number}.py", **shared}
         cells = with_initial_weights(cells)
+        if not asked.status:
+            largest = max(cells.values(), key=lambda cell: BACKBONES[cell.backbone].smallest)
+            check_images(largest, options, (output / cell for cell in cells))
 
         def write(failed: dict[str, str]) -> None:
             write_paper_table(number, cells, failed, output)

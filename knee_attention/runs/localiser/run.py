@@ -37,6 +37,7 @@ from knee_attention.runs.localiser.results import (
 )
 from knee_attention.runs.localiser.setting import LocaliserRun
 from knee_attention.runs.localiser.views import LocaliserViews
+from knee_attention.runs.output_folder import refuse_overlap
 from knee_attention.runs.progress import Progress
 from knee_attention.runs.run_folder import RunFolder
 
@@ -66,7 +67,7 @@ def run_localiser(settings: LocaliserRun, output: Path, overwrite: bool = False)
     """
     onnx_package()  # fail before the training, not at the export
     place = RunFolder(output)
-    place.refuse_overlap(settings.reads, overwrite)
+    refuse_overlap(output, settings.reads, overwrite)
     with place.locked():
         restart = overwrite and place.begun
         records = file_records(_images_of(settings))
