@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from knee_attention.commands.arguments import add_crop, add_polarity, as_path, positive_number
-from knee_attention.errors import ImageError, InputError, missing_raises
+from knee_attention.errors import ImageError, InputError, how_to_install, missing_raises
 from knee_attention.files import (
     TableWriter,
     keep_inputs,
@@ -223,7 +223,7 @@ def _report_files(files: list[Path], folder: Path) -> list[tuple[Path, Path]]:
 
 
 def _report_writer(grader, options: argparse.Namespace):
-    not_installed = InputError('--dicom needs highdicom: pip install "knee_attention[dicom-out]"')
+    not_installed = InputError(f"--dicom needs highdicom: {how_to_install('dicom-out')}")
     with missing_raises(not_installed, "pydicom", "highdicom"):
         from knee_attention.grading.dicom.algorithm import Algorithm
         from knee_attention.grading.dicom.reports import ReportFiles

@@ -5,7 +5,12 @@ import runpy
 from pathlib import Path
 
 from knee_attention.commands.arguments import as_path, positive_number
-from knee_attention.commands.scripts.experiment import add_options, run_options_of, with_options
+from knee_attention.commands.scripts.experiment import (
+    add_options,
+    check_images,
+    run_options_of,
+    with_options,
+)
 from knee_attention.commands.scripts.sweeps import (
     add_queue_options,
     refuse_failed,
@@ -13,6 +18,7 @@ from knee_attention.commands.scripts.sweeps import (
     take_queue_options,
 )
 from knee_attention.errors import InputError
+from knee_attention.networks.backbones import BACKBONES
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.sweeps.cells import with_initial_weights
 from knee_attention.runs.sweeps.tables import (
@@ -44,7 +50,7 @@ def main(name: str, scripts: list[Path], arguments: list[str] | None = None) -> 
     asked = take_queue_options(options)
     output, seeds, only = (options.pop(option) for option in ("output", "seeds", "only"))
     output = output or Path(f"runs/{name}")
-    with command_line(f"run_{name}.py"):
+    with command_line(f"run_{name}.py", resumable=True):
         run_options = run_options_of(options)
         first = options["seed"] or 0
         cells = {
@@ -61,6 +67,9 @@ def main(name: str, scripts: list[Path], arguments: list[str] | None = None) -> 
         shared = shared_options(next(iter(cells.values())), own)
         identity = {"command": f"run_{name}.py", **shared}
         cells = with_initial_weights(cells)
+        if not asked.status:
+            largest = max(cells.values(), key=_smallest_side)
+            check_images(largest, options, (output / cell for cell in cells))
 
         def write(failed: dict[str, str]) -> None:
             write_table(name, cells, failed, output)
@@ -92,6 +101,11 @@ def refuse_beside_from(parser: argparse.ArgumentParser, options: dict) -> None:
         if value != parser.get_default(name):
             raise InputError("--from trains nothing and shows all published runs; leave out "
                              f"--{name.replace('_', '-')}")
+
+
+def _smallest_side(experiment: Experiment) -> int:
+    """The smallest side that a network takes; 0 if it has a single image size of its own."""
+    return 0 if experiment.fixed_size else BACKBONES[experiment.backbone].smallest
 
 
 def _fixed(experiment: Experiment) -> dict:
