@@ -7,7 +7,7 @@ The entries of a description:
   `balanced`, and the `validation` figures of each rule.
 - `prediction_sets`: the `thresholds` of the chosen output, the numbers of `knees` and `subjects`
   that they come from, and the `validation` figures.
-- `local_calibration`: see `evidence.cut_points`. Its sets and counts replace those above.
+- `local_calibration`: see `evidence.cut_points`. Its sets replace those above.
 
 The module needs only NumPy, because grading works without scikit-learn.
 """
@@ -57,8 +57,7 @@ class Calibration:
         sets = local.get("prediction_sets") or description.get("prediction_sets") or {}
         divisors = None
         if decision:
-            counts = local.get("grade_counts") or decision["grade_counts"]
-            divisors = frequency_divisors(counts, decision["power"])
+            divisors = frequency_divisors(decision["grade_counts"], decision["power"])
         return cls(
             description.get("temperatures") or {},
             local.get("cut_points") or {},

@@ -18,6 +18,9 @@ from knee_attention.kl import GRADES
 LEAST_PROBABILITY = 1e-7
 """Probabilities below are raised to it, so that their log-odds are finite."""
 
+LARGEST_LOGARITHM = 2.0
+"""Largest logarithm of the temperature, and of one over it."""
+
 SHIFT_DEVIATION, SPREAD_DEVIATION, TEMPERATURE_DEVIATION = 1.0, 1.0, 0.5
 """Standard deviations of the priors: of the mean shift, of the shifts around their mean, and of the
 logarithm of the temperature."""
@@ -45,14 +48,23 @@ def moved(
     [[0.23, 0.31, 0.33, 0.1, 0.04]]
     """
     refuse_not_finite(probabilities, "a probability")
+    return _shifted(_log_odds(probabilities), np.asarray(shifts), temperature)
+
+
+def _log_odds(probabilities: np.ndarray) -> np.ndarray:
+    """The log-odds `(n, 4)` of at least grade 1, 2, 3 and 4."""
     values = np.maximum(probabilities.astype(np.float64), LEAST_PROBABILITY)
     reached = values[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]
-    missed = values.cumsum(axis=1)[:, :-1]
-    log_odds = (np.log(reached / missed) - np.asarray(shifts)) / temperature
+    return np.log(reached / values.cumsum(axis=1)[:, :-1])
+
+
+def _shifted(log_odds: np.ndarray, shifts: np.ndarray, temperature: float) -> np.ndarray:
+    """The probabilities `(n, 5)` by shifted log-odds."""
     # A cut may not pass the next one: no grade has a negative probability.
-    at_least = 1 / (1 + np.exp(-np.minimum.accumulate(log_odds, axis=1)))
-    ends = np.ones((len(values), 1)), np.zeros((len(values), 1))
-    at_least = np.hstack([ends[0], at_least, ends[1]])
+    log_odds = np.minimum.accumulate((log_odds - shifts) / temperature, axis=1)
+    at_least = np.ones((len(log_odds), len(GRADES) + 1))
+    at_least[:, 1:-1] = 1 / (1 + np.exp(-log_odds))
+    at_least[:, -1] = 0
     found = np.maximum(at_least[:, :-1] - at_least[:, 1:], LEAST_PROBABILITY)
     return found / found.sum(axis=1, keepdims=True)
 
@@ -69,11 +81,13 @@ def fit_cut_points(grades: np.ndarray, probabilities: np.ndarray) -> dict:
     """
     from scipy.optimize import minimize
 
-    from knee_attention.evidence.metrics import losses
+    refuse_not_finite(probabilities, "a probability")
+    log_odds, films = _log_odds(probabilities), np.arange(len(grades))
 
     def surprise(numbers: np.ndarray) -> float:
         shifts, logarithm = numbers[:-1], numbers[-1]
-        data = losses(grades, moved(probabilities, shifts, np.exp(logarithm))).sum()
+        found = _shifted(log_odds, shifts, _temperature(logarithm))
+        data = -np.log(found[films, grades]).sum()
         deviations = [
             shifts.mean() / SHIFT_DEVIATION,
             *(shifts - shifts.mean()) / SPREAD_DEVIATION,
@@ -81,6 +95,11 @@ def fit_cut_points(grades: np.ndarray, probabilities: np.ndarray) -> dict:
         ]
         return data + np.square(deviations).sum() / 2
 
-    *shifts, logarithm = minimize(surprise, np.zeros(len(GRADES)), method="Powell").x
+    # BFGS, because L-BFGS-B waits for threads of BLAS and takes four times as long.
+    *shifts, logarithm = minimize(surprise, np.zeros(len(GRADES)), method="BFGS").x
     return {"shifts": [round(float(shift), 4) for shift in shifts],
-            "temperature": round(float(np.exp(logarithm)), 4)}  # fmt: skip
+            "temperature": round(_temperature(logarithm), 4)}  # fmt: skip
+
+
+def _temperature(logarithm: float) -> float:
+    return float(np.exp(np.clip(logarithm, -LARGEST_LOGARITHM, LARGEST_LOGARITHM)))

@@ -115,14 +115,16 @@ def of_others(
     grades: np.ndarray,
     probabilities: np.ndarray,
     subjects: Sequence[str],
+    folds: int = FOLDS,
 ) -> np.ndarray:
-    """The results of a function that is fitted to other persons, in ten folds over persons.
+    """The results of a function that is fitted to other persons, in folds over persons.
 
     Args:
         learn: fits to the grades, probabilities and subjects of the other persons.
         grades: `(n,)` true grades.
         probabilities: `(n, 5)`.
         subjects: the person of each knee; at least two different ones.
+        folds: number of fits, at most the number of persons.
 
     Returns:
         the results of all knees, in their order.
@@ -130,9 +132,9 @@ def of_others(
     from sklearn.model_selection import GroupKFold
 
     subjects = np.asarray(subjects)
-    folds = GroupKFold(min(FOLDS, len(np.unique(subjects))))
+    groups = GroupKFold(min(folds, len(np.unique(subjects))))
     places, found = [], []
-    for fitted, held_out in folds.split(probabilities, grades, subjects):
+    for fitted, held_out in groups.split(probabilities, grades, subjects):
         apply = learn(grades[fitted], probabilities[fitted], subjects[fitted])
         places.append(held_out)
         found.append(apply(probabilities[held_out]))

@@ -10,8 +10,9 @@ No standard scheme has a code for the Kellgren-Lawrence grade. The private schem
 | P0 P1 P2 P3 P4 | Probability of Kellgren-Lawrence grade 0, ... 4 | name of a measurement, 0 to 1 |
 | MEAN | Mean Kellgren-Lawrence grade under the probabilities | name of a measurement, 0 to 4 |
 | OA | Probability of Kellgren-Lawrence grade 2 or higher | name of a measurement, 0 to 1 |
-| LOWEST, HIGHEST | Lowest, highest Kellgren-Lawrence grade of the prediction set | name of a measurement, 0 to 4 |
-| COVERAGE | Share of knees whose prediction set holds the true grade | name of a measurement, 0 to 1 |
+| LOWEST | Lowest Kellgren-Lawrence grade of the prediction set | name of a measurement, 0 to 4 |
+| HIGHEST | Highest Kellgren-Lawrence grade of the prediction set | the same |
+| COVERAGE | Share of knees whose set holds the true grade | name of a measurement, 0 to 1 |
 | *output* | Output *output* of the network | method of a measurement: att0, att1, att2, ... |
 | ensemble | All outputs, averaged before the softmax | method of a measurement |
 | USE, RESEARCH | Intended use: Research use only, not a medical device | an evaluation, its value |
@@ -46,7 +47,7 @@ MEAN_GRADE = private("MEAN", "Mean Kellgren-Lawrence grade under the probabiliti
 OSTEOARTHRITIS = private("OA", "Probability of Kellgren-Lawrence grade 2 or higher")
 LOWEST = private("LOWEST", "Lowest Kellgren-Lawrence grade of the prediction set")
 HIGHEST = private("HIGHEST", "Highest Kellgren-Lawrence grade of the prediction set")
-COVERAGE = private("COVERAGE", "Share of knees whose prediction set holds the true grade")
+COVERAGE = private("COVERAGE", "Share of knees whose set holds the true grade")
 ENSEMBLE = private("ensemble", "All outputs, averaged before the softmax")
 
 RESEARCH_USE = (

@@ -45,8 +45,8 @@ def structured_report(
 
     Each knee is a measurement group: TID 1410 if the place of its joint is known, else TID 1501. It
     holds the finding site, the grade, its prediction set, the probabilities of the grades by every
-    output, and the mean grade and the probability of osteoarthritis by the chosen output. No finding is coded, because
-    the report makes no diagnosis.
+    output, and the mean grade and the probability of osteoarthritis by the chosen output. No
+    finding is coded, because the report makes no diagnosis.
 
     Args:
         source: the film's data set from `source_of`.

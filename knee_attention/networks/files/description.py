@@ -117,7 +117,6 @@ def _is_local_calibration(value: object) -> bool:
         all(isinstance(one, Mapping) and set(one) == {"shifts", "temperature"} for one in moves)
         and all(_list_of(_number(-99, 99), len(GRADES) - 1)(one["shifts"]) for one in moves)
         and all(_is_positive(one["temperature"]) for one in moves)
-        and _are_counts(value.get("grade_counts"))
         and _are_thresholds(value.get("prediction_sets"))
     )
 
@@ -174,7 +173,7 @@ _ENTRIES: dict[str, tuple[str, Callable[[object], bool]]] = {
     "decision": ("a rule, the training knees of each grade, and a power from 0 to 1", _is_decision),
     "prediction_sets": (f"{COVERAGES} ascending thresholds from 0 to 1", _are_thresholds),
     "local_calibration": (
-        "cut points per output, knees of each grade, and prediction sets",
+        "cut points per output, and prediction sets",
         _is_local_calibration,
     ),
     "training_persons": ("a text", _is_text),
