@@ -1,10 +1,14 @@
 """Grade films of both knees, single knees, or folders of them, with a saved model.
 
 Images may be PNG, JPEG, WebP, TIFF, BMP or DICOM, of 8 or 16 bits. Images that cannot be graded are
-reported and skipped; the exit code is 2 only if no image is graded. KL is the most probable grade.
-P0 to P4 are the probabilities of the grades by the branch that validation chose, "expected" is
-their mean grade, and P(KL>=2) the probability of radiographic osteoarthritis. "likeness" is the
-correlation with the mean training knee, -1 to 1; "unlike" marks a knee below the usual range.
+reported and skipped; the exit code is 2 only if no image is graded. KL is the grade by the rule of
+`--decide`, and in brackets the prediction set: the range that holds the true grade of 90% of the
+knees (`--coverage`), if they are like the knees of the model's calibration. P0 to P4 are the
+probabilities of the grades by the branch that validation chose, "expected" is their mean grade, and
+P(KL>=2) the probability of radiographic osteoarthritis; if it and the grade disagree, the line says
+between which grades the knee is. "likeness" is the correlation with the mean training knee, -1 to
+1; "unlike" marks a knee below the usual range. "look again" marks an unlike knee and a set of three
+grades or more.
 """
 
 import argparse
@@ -14,7 +18,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from knee_attention.commands.arguments import add_crop, add_polarity, as_path, positive_number
+from knee_attention.commands.arguments import (
+    add_crop,
+    add_decision,
+    add_polarity,
+    as_path,
+    positive_number,
+)
 from knee_attention.errors import ImageError, InputError, how_to_install, missing_raises
 from knee_attention.files import (
     TableWriter,
@@ -46,6 +56,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--view", choices=VIEWS, default="auto",
                         help="what the images show: both knees (bilateral), one knee (single), or "
                         "a crop of the joint (default: auto, detected)")
+    add_decision(parser)
+    parser.add_argument("--sort", choices=("given", "uncertain"), default="given",
+                        help="the order of the knees: as given, or those to look at again first, "
+                        "and the least probable grades first (default: given)")
     add_polarity(parser)
     add_crop(parser)
     parser.add_argument("--batch-size", type=positive_number, default=32, metavar="N",
@@ -63,7 +77,15 @@ def run(options: argparse.Namespace) -> None:
     from knee_attention.films.image_files import write_picture
     from knee_attention.films.inputs import files_to_open
     from knee_attention.grading.grader import RESEARCH_ONLY, load_grader
-    from knee_attention.grading.rows import SIDES, columns, film_picture, knee_row
+    from knee_attention.grading.rows import (
+        SIDES,
+        TITLES,
+        columns,
+        film_picture,
+        knee_row,
+        sureness,
+        table_line,
+    )
     from knee_attention.startup import start_for
 
     files = files_to_open(options.images)
@@ -73,7 +95,9 @@ def run(options: argparse.Namespace) -> None:
     keep_inputs(files, [*written, options.csv] if options.csv else written)
     _refuse_other_images(pictures)
     start_for(options.model)
-    grader = load_grader(options.model, options.polarity, options.crop)
+    grader = load_grader(
+        options.model, options.polarity, options.crop, options.decide, options.coverage
+    )
     report_files = _report_writer(grader, options) if reports else None
     synthetic = bool(grader.description.get("synthetic"))
     with ExitStack() as stack:
@@ -86,7 +110,9 @@ def run(options: argparse.Namespace) -> None:
             make_folder(options.dicom)
         print(_heading(grader, options.model), file=sys.stderr)
         if not options.json:
-            print(_TITLES)
+            print(TITLES)
+        shown = json.dumps if options.json else table_line
+        held_back = []
         failed = inverted = unreported = 0
         progress = stack.enter_context(tqdm(total=len(files), desc="grading", disable=None))
         graded = grader.grade_all(files, options.view, options.batch_size)
@@ -109,9 +135,11 @@ def run(options: argparse.Namespace) -> None:
                                "width); resampled", file=sys.stderr)
             for knee in knees:
                 row = knee_row(str(file), knee, synthetic)
-                shown = json.dumps(row) if options.json else _line(row)
-                progress.write(shown, file=sys.stdout)
-                write(row)
+                if options.sort == "given":
+                    progress.write(shown(row), file=sys.stdout)
+                    write(row)
+                else:
+                    held_back.append(row)
                 if knee.unlike:
                     progress.write(f"{file}: the {SIDES[knee.side]} is unlike the training knees "
                                    f"(likeness {knee.likeness:.2f})", file=sys.stderr)
@@ -123,6 +151,10 @@ def run(options: argparse.Namespace) -> None:
                 except ImageError as error:
                     unreported += 1
                     progress.write(f"not reported: {error}", file=sys.stderr)
+        progress.close()
+        for row in sorted(held_back, key=sureness):
+            print(shown(row))
+            write(row)
     remarks = sys.stderr if options.json else sys.stdout
     if options.csv:
         print(f"probabilities by every output: {options.csv}", file=remarks)
@@ -151,20 +183,6 @@ def _heading(grader, model: Path) -> str:
     trained = ", trained on synthetic phantoms" if description.get("synthetic") else ""
     name = description.get("name") or model.name
     return f"{name}, grades by {grader.chosen}, {height}x{width}{trained}"
-
-
-_TITLES = f"{'file':36} side  KL    P0   P1   P2   P3   P4  expected  P(KL>=2)  likeness"
-
-
-def _line(row: dict) -> str:
-    """A row of `knee_row` as a line of the printed table."""
-    file = row["file"] if len(row["file"]) <= 36 else "..." + row["file"][-33:]
-    chosen = row["chosen"]
-    probabilities = "".join(f"{row[f'{chosen}_p{grade}']:5.2f}" for grade in range(5))
-    likeness = "-" if row["likeness"] is None else f"{row['likeness']:.2f}"
-    unlike = " unlike" if row["unlike"] else ""
-    return (f"{file:36} {row['side'] or '-':4} {row['grade']:3}  {probabilities}"
-            f"{row['expected_grade']:10.2f}{row['oa_probability']:10.2f}{likeness:>9}{unlike}")
 
 
 @contextmanager

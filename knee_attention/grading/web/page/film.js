@@ -6,8 +6,11 @@ const DRAWN_HEIGHT = 960;
 const sideOf = (row) => SIDES[row.side] ?? "Knee, side unknown";
 const percent = (share) => `${Math.round(100 * share)}%`;
 
+// The grade's name; or "between 1 and 2" if the probability of osteoarthritis says otherwise.
+const meaningOf = (row) => row.between ? `between ${row.between.join(" and ")}` : GRADES[row.grade];
+
 export function inWords(row) {
-  return `${sideOf(row).toLowerCase()} KL ${row.grade}, ${GRADES[row.grade]}`;
+  return `${sideOf(row).toLowerCase()} KL ${row.grade}, ${meaningOf(row)}`;
 }
 
 function fromTemplate(id) {
@@ -25,8 +28,8 @@ export async function knownFilm(name, rows, downloads) {
   const article = fromTemplate("film");
   const part = (selector) => article.querySelector(selector);
   part(".name").textContent = name;
-  const remarks = rows.filter((row) => row.unlike).map((row) =>
-    `${sideOf(row)}: unlike the training knees`);
+  const remarks = rows.filter((row) => row.look_again).map((row) =>
+    `${sideOf(row)}: ${row.unlike ? "unlike the training knees, " : ""}look again`);
   if (rows.some((row) => row.pixel_aspect !== 1)) remarks.unshift("The pixels are not square; the film was resampled before grading");
   if (rows.some((row) => row.trimmed)) remarks.unshift("A uniform border was cropped off before grading");
   if (rows.some((row) => row.turned)) remarks.unshift("The film is a photographic negative; it was inverted before grading");
@@ -113,7 +116,13 @@ function kneeSection(row) {
   part(".side").textContent = sideOf(row);
   part(".viewport").setAttribute("aria-label", `${sideOf(row)}, scrolls when enlarged`);
   part(".grade strong").textContent = `KL ${row.grade}`;
-  part(".grade span").textContent = GRADES[row.grade];
+  part(".grade span").textContent = meaningOf(row);
+  if (row.coverage) {
+    const { lowest, highest } = row;
+    part(".set").hidden = false;
+    part(".set dt").textContent = `Set that holds ${percent(row.coverage)} of such knees`;
+    part(".set dd").textContent = lowest === highest ? `KL ${lowest}` : `KL ${lowest} to ${highest}`;
+  }
   part(".osteoarthritis").textContent = percent(row.oa_probability);
   part(".expected").textContent = row.expected_grade.toFixed(2);
   part(".chosen").textContent = row.chosen;
