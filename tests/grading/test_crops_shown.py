@@ -159,4 +159,4 @@ def test_what_the_page_gets_names_the_box_on_the_film_and_in_its_picture(phantom
     rows, views = map(json.loads, bodies)
     for row, view in zip(rows, views, strict=True):
         assert view["box"] == row["box"] != view["box_in_picture"]
-        assert set(view) - set(row) == {"box_in_picture", "picture", "masks"}
+        assert set(view) - set(row) == {"box_in_picture", "picture", "masks", "attention"}
