@@ -14,7 +14,7 @@ grades or more.
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -47,7 +47,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="also write the probabilities by every output to a CSV file; names "
                         "that a spreadsheet would run as formulas get an apostrophe")
     parser.add_argument("--overlay", type=as_path, metavar="DIR",
-                        help="also draw every knee with the chosen branch's attention")
+                        help="also draw every knee beside its attention by every branch")
+    parser.add_argument("--branch", metavar="NAME",
+                        help="draw the attention of this branch only, such as att0")
+    parser.add_argument("--masks", type=as_path, metavar="DIR",
+                        help="also write every knee's masks as .npy (0 to 1, at the branch's "
+                        "resolution) and as PNG (at the knee's), and the knee as PNG")
     parser.add_argument("--dicom", type=as_path, metavar="DIR",
                         help="also write a structured report and a Secondary Capture Image for "
                         "every DICOM film, in the film's study")
@@ -76,6 +81,7 @@ def run(options: argparse.Namespace) -> None:
 
     from knee_attention.films.image_files import write_picture
     from knee_attention.films.inputs import files_to_open
+    from knee_attention.grading.drawing import write_masks
     from knee_attention.grading.grader import RESEARCH_ONLY, load_grader
     from knee_attention.grading.rows import (
         SIDES,
@@ -89,15 +95,21 @@ def run(options: argparse.Namespace) -> None:
     from knee_attention.startup import start_for
 
     files = files_to_open(options.images)
-    pictures = _output_files(files, options.overlay, ".png") if options.overlay else []
+    stems = [path.name for path in _output_files(files, Path(), "")]
+    pictures = [options.overlay / f"{stem}.png" for stem in stems] if options.overlay else []
     reports = _report_files(files, options.dicom) if options.dicom else []
     written = [*pictures, *(file for pair in reports for file in pair)]
     keep_inputs(files, [*written, options.csv] if options.csv else written)
-    _refuse_other_images(pictures)
+    _refuse_other_images(pictures, "--overlay")
+    if options.masks:
+        _refuse_other_images(options.masks.glob("*.png"), "--masks")
     start_for(options.model)
     grader = load_grader(
         options.model, options.polarity, options.crop, options.decide, options.coverage
     )
+    if options.branch not in (None, *grader.branches):
+        known = ", ".join(grader.branches) or "none"
+        raise InputError(f"{options.model}: no branch {options.branch!r}; its branches: {known}")
     report_files = _report_writer(grader, options) if reports else None
     synthetic = bool(grader.description.get("synthetic"))
     with ExitStack() as stack:
@@ -106,6 +118,8 @@ def run(options: argparse.Namespace) -> None:
             write = stack.enter_context(_table(options.csv, columns(grader.outputs)))
         if pictures:
             make_folder(options.overlay)
+        if options.masks:
+            make_folder(options.masks)
         if reports:
             make_folder(options.dicom)
         print(_heading(grader, options.model), file=sys.stderr)
@@ -144,7 +158,10 @@ def run(options: argparse.Namespace) -> None:
                     progress.write(f"{file}: the {SIDES[knee.side]} is unlike the training knees "
                                    f"(likeness {knee.likeness:.2f})", file=sys.stderr)
             if pictures:
-                write_picture(pictures[position], film_picture(knees, synthetic))
+                write_picture(pictures[position], film_picture(knees, synthetic, options.branch))
+            if options.masks:
+                for knee in knees:
+                    write_masks(knee, stems[position], options.masks)
             if reports:
                 try:
                     report_files.write(file, knees, *reports[position])
@@ -160,6 +177,8 @@ def run(options: argparse.Namespace) -> None:
         print(f"probabilities by every output: {options.csv}", file=remarks)
     if options.overlay:
         print(f"pictures: {options.overlay}", file=remarks)
+    if options.masks:
+        print(f"masks: {options.masks}", file=remarks)
     if options.dicom and unreported < len(files) - failed:
         print(f"DICOM reports: {options.dicom}", file=remarks)
     if inverted:
@@ -214,14 +233,14 @@ def _output_files(files: list[Path], folder: Path, suffix: str) -> list[Path]:
     return list(taken.values())
 
 
-def _refuse_other_images(pictures: list[Path]) -> None:
+def _refuse_other_images(pictures: Iterable[Path], option: str) -> None:
     """Refuse to overwrite images that are not pictures of an earlier grading, such as films."""
     from knee_attention.films.image_files import is_picture
 
     for path in pictures:
         if path.exists() and not is_picture(path):
             raise InputError(f"{path}: exists and is not a picture of an earlier grading; choose "
-                             "another --overlay")
+                             f"another {option}")
 
 
 def _report_files(files: list[Path], folder: Path) -> list[tuple[Path, Path]]:

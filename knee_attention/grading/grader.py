@@ -91,6 +91,7 @@ class Grader:
         self.polarity = polarity
         self.description = network.description
         self.outputs = list(self.description["outputs"])
+        self.branches = list(self.description.get("branches") or [])
         self.chosen = self.description.get("chosen") or self.outputs[0]
         self.image_size = tuple(self.description["image_size"])
         self.preparation = Preparation.recorded(self.description, "the model").with_crop(crop)

@@ -104,15 +104,22 @@ def columns(outputs: list[str]) -> list[str]:
             "error"]  # fmt: skip
 
 
-def film_picture(knees: list[GradedKnee], synthetic: bool) -> np.ndarray:
-    """Draw every knee of a film beside its attention by the chosen branch, with the grade below.
+def film_picture(
+    knees: list[GradedKnee], synthetic: bool, branch: str | None = None
+) -> np.ndarray:
+    """Draw every knee of a film beside its attention, with the grade below, one knee a row.
 
-    If the knees are crops, the film comes first, with their boxes and the attention inside.
+    If the knees are crops, the film comes first, with their boxes.
+
+    Args:
+        knees: the knees of the film.
+        synthetic: whether the model was trained on phantoms only.
+        branch: the branch whose attention is drawn; None for all branches, side by side.
 
     Returns:
         `(height, width, 3)` uint8, blue, green, red.
     """
-    panels = [film_panel(knees)] if knees[0].place else []
+    rows = []
     for knee in knees:
         probability = knee.probabilities[knee.grade]
         caption = f"{SIDES[knee.side]}: {knee.words} (P {probability:.2f} by {knee.chosen})"
@@ -122,6 +129,12 @@ def film_picture(knees: list[GradedKnee], synthetic: bool) -> np.ndarray:
             caption += ", unlike the training knees"
         if knee.look_again:
             caption += ", look again"
-        mask = None if knee.mask is None else knee.as_on_film(knee.mask)
-        panels.append(captioned(knee.as_on_film(knee.image), mask, caption))
-    return np.hstack(panels)
+        masks = {
+            name: knee.as_on_film(mask)
+            for name, mask in knee.low_masks.items() if branch in (None, name)
+        }  # fmt: skip
+        rows.append(captioned(knee.as_on_film(knee.image), masks, caption))
+    picture = np.vstack(rows)
+    if knees[0].place:
+        picture = np.hstack([film_panel(knees, len(picture)), picture])
+    return picture
