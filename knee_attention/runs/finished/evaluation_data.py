@@ -4,13 +4,13 @@ import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from knee_attention.datasets.dataset import load_dataset
+from knee_attention.datasets.dataset import load_dataset, preparation_of
 from knee_attention.datasets.hdf5 import StoredImages
 from knee_attention.datasets.joint_masks import joint_masks
 from knee_attention.datasets.knees import Knees
 from knee_attention.errors import InputError
 from knee_attention.films.image_files import read_image
-from knee_attention.films.preparation import Preparation
+from knee_attention.films.preparation import Preparation, refuse_differences
 from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.runs.finished.saved_model import SavedModel
 
@@ -100,3 +100,16 @@ def knee_source(
         raise InputError("--masks need real knees; give them as --data")
     crop = Preparation.recorded(saved.description, saved.given).known_crop or "auto"
     return KneeSource(data, split, limit, seed, polarity, crop, masks)
+
+
+def refuse_other_preparations(saved: list[SavedModel], data: str | None) -> None:
+    """Refuse models whose training knees were prepared in another way than the data.
+
+    Raises:
+        InputError: two of them differ; the message names both.
+    """
+    prepared = [(model.given, Preparation.recorded(model.description, model.given))
+                for model in saved]  # fmt: skip
+    if data:
+        prepared.append((data, preparation_of(data)))
+    refuse_differences(prepared)
