@@ -122,13 +122,13 @@ def run(options) -> None:
 
 def _refuse_other_preparations(saved: list, data: str | None) -> None:
     """Refuse models whose training knees were prepared in another way than the data."""
-    from knee_attention.datasets.dataset import preparation_of
     from knee_attention.films.preparation import Preparation, refuse_differences
+    from knee_attention.runs.finished.evaluation_data import preparation_like
 
     prepared = [(model.given, Preparation.recorded(model.description, model.given))
                 for model in saved]
     if data:
-        prepared.append((data, preparation_of(data)))
+        prepared.append((data, preparation_like(data, prepared[0][1])))
     refuse_differences(prepared)
 
 

@@ -78,6 +78,9 @@ class Grader:
         self.chosen = self.description.get("chosen") or self.outputs[0]
         self.image_size = tuple(self.description["image_size"])
         self.preparation = Preparation.recorded(self.description, "the model").with_crop(crop)
+        if self.preparation.displaced:
+            raise InputError("the model was trained on displaced joints (--displace) to test its "
+                             "attention; it grades no films")
         self._temperatures = self.description.get("temperatures") or {}
         self._typical = self.description.get("typical_knee")
 

@@ -31,8 +31,9 @@ ENVIRONMENT_COLUMNS = {
 MAIN_METRICS = ("accuracy", "kappa", "kappa_linear", "kappa_quadratic")
 """Metrics of the chosen output that runs.csv repeats from metrics.csv."""
 
-PHANTOM = "phantom"
-"""Value of `joint` in attention.csv where the joint is that of a phantom."""
+PHANTOM, DISPLACED = "phantom", "displaced"
+"""Values of `joint` in attention.csv where the joint's place is known: that of a phantom, and that
+of a displaced joint."""
 
 ATTENTION_COLUMNS = ("run", "joint", "branch", "data", "split", "knees")
 """Columns of attention.csv that are no scores."""
@@ -70,7 +71,8 @@ def attention_rows(run: str, found: FinishedRun) -> Iterator[Row]:
     measured = dict(found.expert_masks or {})
     place = {name: as_cell(measured.pop(name, None)) for name in ("data", "split", "knees")}
     if "localisation" in found.results:
-        measured[PHANTOM] = found.results["localisation"]
+        known = DISPLACED if found.experiment.get("displace") else PHANTOM
+        measured[known] = found.results["localisation"]
     for joint, branches in measured.items():
         for branch, scores in branches.items():
             row = {"run": run, "joint": joint, "branch": branch}

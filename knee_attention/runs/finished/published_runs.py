@@ -12,6 +12,7 @@ from knee_attention.kl import GRADES
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.finished.published_rows import (
     ATTENTION_COLUMNS,
+    DISPLACED,
     ENVIRONMENT_COLUMNS,
     EXPERIMENT_COLUMNS,
     PHANTOM,
@@ -142,7 +143,11 @@ def _results(row: Row, metrics: list[Row], attention: list[Row]) -> dict:
     for measured in metrics:
         outputs = results.setdefault(measured["split"], {})
         outputs[measured["output"]] = {name: from_cell(measured[name]) for name in SCALARS}
-    scores = {known["branch"]: _scores(known) for known in attention if known["joint"] == PHANTOM}
+    scores = {
+        known["branch"]: _scores(known)
+        for known in attention
+        if known["joint"] in (PHANTOM, DISPLACED)
+    }
     return results | ({"localisation": scores} if scores else {})
 
 
@@ -153,7 +158,7 @@ def _environment(row: Row) -> dict:
 def _expert_masks(attention: list[Row]) -> dict | None:
     found: dict = {}
     for row in attention:
-        if row["joint"] != PHANTOM:
+        if row["joint"] not in (PHANTOM, DISPLACED):
             found |= {name: from_cell(row[name]) for name in ("data", "split", "knees")}
             found.setdefault(row["joint"], {})[row["branch"]] = _scores(row)
     return found or None

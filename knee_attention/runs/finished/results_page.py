@@ -27,7 +27,7 @@ FILES = {
     "persons in `_low` and `_high`.",
     ATTENTION: "One row for each run, joint mask and branch: scores of the attention. `exact` and "
     "`widened` are the joint spaces as drawn and half a cell wider; `averaged` compares the mean "
-    "attention mask of all knees; `phantom` is the joint of a phantom.",
+    "attention mask of all knees; `phantom` and `displaced` are joints whose place is known.",
     HISTORIES: "One row an epoch: seconds, losses, accuracies, learning rate.",
     KNEES: "One row a knee: file, subject, true grade, split.",
     "predictions": "One file for all runs with the same `name` in runs.csv, one row a knee: file, "
