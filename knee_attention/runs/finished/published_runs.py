@@ -17,10 +17,12 @@ from knee_attention.runs.finished.published_rows import (
     EXPERIMENT_COLUMNS,
     PHANTOM,
     RESULT_COLUMNS,
+    audit_of,
     from_cell,
 )
 from knee_attention.runs.finished.published_set import (
     ATTENTION,
+    AUDITS,
     KNEES,
     METRICS,
     RUNS,
@@ -49,7 +51,9 @@ def read_runs(folder: Path) -> dict[str, FinishedRun]:
         raise InputError(f"{folder}: no published run (no {RUNS}); knee-attention publish writes "
                          "it")
     rows = {row["run"]: row for row in published.table(RUNS).rows}
-    metrics, attention = (_by_run(published.table(name)) for name in (METRICS, ATTENTION))
+    metrics, attention, audits = (
+        _by_run(published.table(name)) for name in (METRICS, ATTENTION, AUDITS)
+    )
     subjects = {row["file"]: row["subject"] for row in published.table(KNEES).rows}
     experiments = {row["name"] for row in rows.values()}
     predictions = {name: published.table(predictions_name(name)) for name in experiments}
@@ -62,6 +66,7 @@ def read_runs(folder: Path) -> dict[str, FinishedRun]:
                 environment=_environment(row),
                 predictions=_predictions(predictions[row["name"]], run, subjects),
                 expert_masks=_expert_masks(attention.get(run, [])),
+                audit=audit_of(audits.get(run, [])),
             )
             refuse_mismatch(
                 found[run], folder / predictions_name(row["name"]), folder / METRICS
