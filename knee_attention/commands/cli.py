@@ -11,6 +11,7 @@ COMMANDS = {
     "serve": "grade films on a web page or by a REST API",
     "info": "show what a saved model is and how it was trained",
     "evaluate": "measure a saved model on a data set",
+    "audit": "measure where attention looks, whether it depends on the image and matters",
     "report": "write one HTML page about finished runs",
     "publish": "add finished runs to a set of published results, without weights",
     "export": "write a saved model as ONNX",

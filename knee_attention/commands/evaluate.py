@@ -77,11 +77,11 @@ def run(options) -> None:
 
     start_keras()
     from knee_attention.runs.finished import comparison
-    from knee_attention.runs.finished.evaluation_data import knee_source
+    from knee_attention.runs.finished.evaluation_data import knee_source, refuse_other_preparations
     from knee_attention.runs.finished.saved_model import open_saved
 
     saved = [open_saved(path) for path in (options.model, *options.others)]
-    _refuse_other_preparations(saved, options.data)
+    refuse_other_preparations(saved, options.data)
     for model in saved:
         if options.masks and not model.description["branches"]:
             raise InputError(f"{model.given}: a network without attention; leave out --masks")
@@ -118,18 +118,6 @@ def run(options) -> None:
             print(f"pictures: {', '.join(map(str, files))}")
     if not options.output and not source.masks:
         print("\n--output DIR writes all metrics and the predictions for each knee")
-
-
-def _refuse_other_preparations(saved: list, data: str | None) -> None:
-    """Refuse models whose training knees were prepared in another way than the data."""
-    from knee_attention.films.preparation import Preparation, refuse_differences
-    from knee_attention.runs.finished.evaluation_data import preparation_like
-
-    prepared = [(model.given, Preparation.recorded(model.description, model.given))
-                for model in saved]
-    if data:
-        prepared.append((data, preparation_like(data, prepared[0][1])))
-    refuse_differences(prepared)
 
 
 def _remark_on_data(saved, source) -> str:

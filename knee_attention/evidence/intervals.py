@@ -65,7 +65,7 @@ def bootstrap_intervals(
     intervals = dict.fromkeys(SCALARS)
     if len(set(subjects)) < 2:
         return intervals
-    intervals |= {name: _interval(drawn[name]) for name in drawn if np.isfinite(observed[name])}
+    intervals |= {name: central(drawn[name]) for name in drawn if np.isfinite(observed[name])}
     return intervals
 
 
@@ -122,7 +122,7 @@ def paired_differences(
             )
             values = drawn[0][name].mean(axis=0) - drawn[1][name].mean(axis=0)
             values += generator.normal(0, np.sqrt(chance), resamples)
-            differences[name] = {"difference": difference, "interval": _interval(values)}
+            differences[name] = {"difference": difference, "interval": central(values)}
     return {
         "knees": len(knees),
         "subjects": len(set(knees.subjects)),
@@ -241,7 +241,7 @@ def _auc(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.nd
     return (positives * below).sum(axis=1) / (positives.sum(axis=1) * negatives[:, -1])
 
 
-def _interval(values: np.ndarray) -> list[float]:
+def central(values: np.ndarray) -> list[float]:
     """The central 95% of the resamples in which the metric is defined."""
     tail = (1 - LEVEL) / 2
     return [float(bound) for bound in np.nanquantile(values, [tail, 1 - tail])]

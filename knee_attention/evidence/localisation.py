@@ -50,7 +50,7 @@ def localisation(masks: np.ndarray, joints: Sequence[np.ndarray]) -> dict[str, f
         Backprop", 2018, but without a tolerance margin.
     """
     knees = [
-        _on_joint(at_image_size(mask, joint.shape), joint)
+        on_joint(at_image_size(mask, joint.shape), joint)
         for mask, joint in zip(masks, joints, strict=True)
         if joint.any() and not joint.all()
     ]
@@ -68,7 +68,7 @@ def localisation(masks: np.ndarray, joints: Sequence[np.ndarray]) -> dict[str, f
     }
 
 
-def _on_joint(mask: np.ndarray, joint: np.ndarray) -> tuple[float, ...]:
+def on_joint(mask: np.ndarray, joint: np.ndarray) -> tuple[float, ...]:
     mask = mask.astype(np.float64)
     return (
         mask[joint].mean(),

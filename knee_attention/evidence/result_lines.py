@@ -14,6 +14,12 @@ RESULT_COLUMNS = {
     "mean_absolute_error": "MAE",
     "cross_entropy": "loss",
 }
+WHERE_COLUMNS = {
+    "highest": "highest on the joint",
+    "energy": "share on the joint",
+    "average_precision": "average precision",
+}
+MATTERS_COLUMNS = {"accuracy": "accuracy", "cross_entropy": "cross-entropy"}
 GAP = "  "
 
 
@@ -71,6 +77,65 @@ def attention_table(rows: dict[str, dict]) -> str:
             f"{scores['pointing_game']:.1%} (uniform {scores['pointing_game_uniform']:.1%})",
         ]
     return _aligned(lines)
+
+
+def audit_text(results: dict) -> str:
+    """The findings of an audit as text tables.
+
+    Args:
+        results: the content of `audit.json`.
+    """
+    parts = []
+    for branch, found in results["branches"].items():
+        output = results["outputs"][branch]
+        title = branch if output == branch else f"{branch}, with the grades of {output}"
+        lines = [title, "=" * len(title)]
+        if not found["image"]:
+            lines += [f"{branch} has no mask; left to measure are its grades and where Grad-CAM "
+                      "points"]  # fmt: skip
+        if found["where"]:
+            lines += ["", f"Where it looks ({results['knees']['where']} knees)",
+                      _estimates_table(found["where"], WHERE_COLUMNS, "highest")]  # fmt: skip
+        if found["image"]:
+            lines += ["", *_image_lines(found["image"], results)]
+        lines += ["", f"Whether it matters ({results['knees']['matters']} knees)",
+                  _estimates_table(found["matters"], MATTERS_COLUMNS, "accuracy")]  # fmt: skip
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def _estimates_table(rows: dict, columns: dict[str, str], compared: str) -> str:
+    """Estimates, and in the last column the difference of one measure to that of the own mask."""
+    lines = {"": list(columns.values())}
+    if len(rows) > 1 and any("own_minus_this" in row[compared] for row in rows.values()):
+        lines[""].append(f"{columns[compared]}: own minus this")
+    for name, row in rows.items():
+        difference = row[compared].get("own_minus_this")
+        lines[name] = [_estimate(row[measure]) for measure in columns]
+        lines[name] += [_estimate(difference, "+")] if difference else []
+    widths = {len(cells) for cells in lines.values()}
+    return _aligned({name: cells + [""] * (max(widths) - len(cells))
+                     for name, cells in lines.items()})  # fmt: skip
+
+
+def _image_lines(image: dict, results: dict) -> list[str]:
+    """Correlations of masks, and what randomised weights leave of them."""
+    knees, seeds = results["knees"], results["seeds"]
+    lines = [f"Whether it depends on the image ({knees['image']} knees)"]
+    lines += [f"correlation of each mask {name}: {_estimate(found)}"
+              for name, found in image["correlation"].items()]  # fmt: skip
+    lines += ["", f"Correlation with the trained mask when weights are shuffled "
+              f"({knees['shuffled']} knees, {seeds} times)"]  # fmt: skip
+    table = {"backbone shuffled down to": ["attention layers as trained",
+                                           "attention layers shuffled"]}  # fmt: skip
+    for name, *found in zip(image["down_to"], image["attention_layers_kept"],
+                            image["attention_layers_shuffled"], strict=True):  # fmt: skip
+        table[name or "(not shuffled)"] = [_estimate(each) for each in found]
+    return [*lines, _aligned(table)]
+
+
+def _estimate(estimate: dict, sign: str = "") -> str:
+    return with_interval(estimate["value"], estimate["interval"], sign)
 
 
 def with_interval(value: float | None, interval: list[float] | None, sign: str = "") -> str:

@@ -10,7 +10,7 @@ from knee_attention.datasets.joint_masks import joint_masks
 from knee_attention.datasets.knees import Knees
 from knee_attention.errors import InputError
 from knee_attention.films.image_files import read_image
-from knee_attention.films.preparation import Preparation
+from knee_attention.films.preparation import Preparation, refuse_differences
 from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.runs.finished.saved_model import SavedModel
 
@@ -119,3 +119,16 @@ def preparation_like(data: str, trained: Preparation) -> Preparation:
     if trained.displaced:
         return recorded.with_crop("square").with_displacement()
     return recorded
+
+
+def refuse_other_preparations(saved: list[SavedModel], data: str | None) -> None:
+    """Refuse models whose training knees were prepared in another way than the data.
+
+    Raises:
+        InputError: two of them differ; the message names both.
+    """
+    prepared = [(model.given, Preparation.recorded(model.description, model.given))
+                for model in saved]  # fmt: skip
+    if data:
+        prepared.append((data, preparation_like(data, prepared[0][1])))
+    refuse_differences(prepared)

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import keras
+
 from knee_attention.errors import InputError
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.evidence.probabilities import classifying
-from knee_attention.networks.files.model_files import read_description
+from knee_attention.networks.files.model_files import load_model, read_description
 from knee_attention.networks.fusions import variant_of
 from knee_attention.runs.run_folder import RunFolder
 
@@ -31,6 +33,11 @@ class SavedModel:
         return self.description.get("experiment") or {}
 
     @property
+    def name(self) -> str:
+        """The name that the model file records; otherwise that of the file."""
+        return self.description.get("name") or self.given.stem
+
+    @property
     def image_size(self) -> tuple[int, int]:
         """Height and width of its input in pixels."""
         return tuple(self.description["image_size"])
@@ -39,7 +46,7 @@ class SavedModel:
         """The entries of `results.json` about the model itself; unknown ones are None."""
         known = self.description
         return {
-            "name": known.get("name") or self.given.stem,
+            "name": self.name,
             "backbone": known.get("backbone"),
             "variant": variant_of(known["fusion"], known["branches"]),
             "model": str(self.given),
@@ -70,3 +77,26 @@ def open_saved(given: str | Path) -> SavedModel:
         raise InputError(f"{given}: a damaged run ({error})") from None
     known["experiment"] = experiment
     return SavedModel(run.model, given, {**read_description(run.model), **known})
+
+
+def open_with_network(given: str | Path) -> tuple[SavedModel, keras.Model]:
+    """Open a model, and load its network.
+
+    A `.keras` file may also hold another network with the branches of `attach_attention`. Keras
+    loads it, in the mode that refuses code in the file.
+
+    Raises:
+        InputError: as `open_saved`.
+    """
+    given = Path(given)
+    try:
+        saved = open_saved(given)
+        return saved, load_model(saved.path)
+    except InputError as error:
+        if given.suffix != ".keras":
+            raise
+        try:
+            network = keras.saving.load_model(given, compile=False)
+        except Exception:  # the exceptions of Keras about files share no closer base class
+            raise error from None
+    return SavedModel(given, given, {"image_size": network.input_shape[1:3]}), network

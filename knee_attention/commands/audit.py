@@ -1,0 +1,133 @@
+"""Audit a model's attention: where it looks, whether it depends on the image, whether it matters.
+
+Each measure has a 95% interval by bootstrap over persons, and each branch is measured by itself.
+
+Where it looks needs known joints: those of phantoms, of displaced joints (a model that was trained
+with --displace), or masks of experts (--masks). The highest
+point counts as on the joint if it lies on it or within half a cell of the mask's grid. For
+comparison the same is measured for the mean mask, a uniform mask, a horizontal band (the middle
+quarter of the rows), and Grad-CAM and HiResCAM of the same features for the predicted grade.
+
+Whether it depends on the image: the correlation of each mask with the mean mask and with the mask
+of another person's knee, and what is left of the masks when the weights are shuffled, from the top
+of the network down to its input (Adebayo 2018).
+
+Whether it matters: the grades with the mean mask, another knee's, a uniform or an inverted mask in
+the place of each knee's own.
+
+The folder of a run keeps the audit as audit.json, and `publish` publishes it with the run.
+"""
+
+import json
+
+from knee_attention.commands.arguments import (
+    add_polarity,
+    as_path,
+    model_named,
+    named,
+    positive_number,
+    seed_number,
+)
+from knee_attention.datasets.layout import SPLITS
+from knee_attention.errors import InputError
+from knee_attention.files import make_folder, write_json
+from knee_attention.runs.run_folder import RunFolder
+
+KNEES = 800
+"""Knees that are audited by default. More cost time and memory and change little."""
+
+
+def add_options(parser) -> None:
+    """Add the options of `audit`."""
+    parser.add_argument("model", metavar="MODEL", type=model_named,
+                        help="model.h5, model.keras, the folder of a finished run, or the name "
+                        "of the model that ships with the package")
+    parser.add_argument("--data", type=named, metavar="DIR|FILE.h5",
+                        help="folder train|validation|test/<grade>/<image>, or .h5 of "
+                        "make_dataset.py (default: the phantoms of the model's training)")
+    parser.add_argument("--split", choices=SPLITS, default="test",
+                        help="the split to audit on (default: test)")
+    parser.add_argument("--limit", type=positive_number, metavar="N",
+                        help="at most N knees, with the same proportions of grades; those with a "
+                        f"mask in --masks are all used (default: {KNEES}, phantoms as in the "
+                        "training)")
+    parser.add_argument("--masks", type=as_path, metavar="DIR",
+                        help="measure where attention looks on the knees with a mask in this "
+                        "folder: an image of the knee's name, above 127 in the joint")
+    parser.add_argument("--masks-split", choices=SPLITS, metavar="SPLIT",
+                        help="the split of the knees with a mask (default: that of --split)")
+    add_polarity(parser)
+    parser.add_argument("--seed", type=seed_number, metavar="N",
+                        help="seed of phantoms and --limit (default: that of the training)")
+    parser.add_argument("--json", action="store_true", help="print JSON in place of the tables")
+    parser.add_argument("--output", type=as_path, metavar="DIR",
+                        help="write audit.json and audit.png into this folder")
+
+
+def run(options) -> None:
+    """Audit the model, print the findings, and write the files that the options name."""
+    if not options.model.exists():
+        raise InputError(f"{options.model}: no such model file or run")
+    if options.output:
+        make_folder(options.output)
+        if RunFolder(options.output).begun:
+            raise InputError(f"{options.output}: the folder of a run; choose another --output")
+    if options.masks_split and not options.masks:
+        raise InputError("--masks-split says where the knees of --masks are; give --masks too")
+    from knee_attention.startup import start_keras
+
+    start_keras()
+    from knee_attention.evidence.figures.audit import audit_figure
+    from knee_attention.evidence.result_lines import audit_text
+    from knee_attention.runs.finished.auditing import audit
+
+    model, knees, pointed, about = _opened(options)
+    found = audit(model, knees, pointed)
+    results = about | found.results
+    kept = [options.output / "audit.json"] if options.output else []
+    if options.model.is_dir():
+        kept.append(RunFolder(options.model).audit_file)
+    for path in kept:
+        write_json(path, results)
+    if options.output:
+        audit_figure(results, found.mean_masks, options.output / "audit.png")
+    if options.json:
+        print(json.dumps(results, indent=2))
+        return
+    print(_heading(results), audit_text(results), sep="\n\n")
+    if options.output:
+        kept.append(options.output / "audit.png")
+    if kept:
+        print(f"\nwritten: {', '.join(map(str, kept))}")
+
+
+def _opened(options) -> tuple:
+    """The model, its knees, those with known joints or None, and what they are, for the results."""
+    from knee_attention.runs.finished.evaluation_data import knee_source, refuse_other_preparations
+    from knee_attention.runs.finished.saved_model import open_with_network
+
+    saved, network = open_with_network(options.model)
+    refuse_other_preparations([saved], options.data)
+    limit = options.limit or (KNEES if options.data else None)
+    source = knee_source(saved, options.data, options.split, limit, options.seed, options.polarity)
+    knees, pointed = source.knees(saved.image_size), None
+    about = {"model": saved.name, "data": source.name, "split": options.split}
+    if options.masks:
+        about |= {"masks": options.masks.name, "masks_split": options.masks_split or options.split}
+        with_masks = knee_source(saved, options.data, about["masks_split"], None, options.seed,
+                                 options.polarity, options.masks)  # fmt: skip
+        pointed = with_masks.knees(saved.image_size)
+    return network, knees, pointed, about
+
+
+def _heading(results: dict) -> str:
+    knees = results["knees"]
+    lines = [f"{results['model']} on {knees['matters']} {results['split']} knees of "
+             f"{results['persons']} persons ({results['data']})"]  # fmt: skip
+    if "masks" in results:
+        lines += [f"where it looks: {knees['where']} {results['masks_split']} knees with a mask in "
+                  f"{results['masks']}"]  # fmt: skip
+    elif not knees["where"]:
+        lines += ["where it looks is not measured: the joints of these knees are not known; give "
+                  "masks of experts as --masks"]  # fmt: skip
+    return "\n".join([*lines, "in brackets 95% intervals over persons"])
