@@ -26,6 +26,16 @@ JOINED = {
 }
 """Experiments that are also shown as an ensemble and with other rules."""
 
+KINDS = {"local": "local masks", "shared": "a shared mask", "none": "no masks"}
+DISPLACED = "antony_extended_multiloss-displaced"
+COMPARED = {
+    f"displaced joints: {KINDS[first]} - {KINDS[second]}": (
+        f"{DISPLACED}_{first}", f"{DISPLACED}_{second}"
+    )
+    for first, second in (("local", "none"), ("shared", "none"), ("shared", "local"))
+}  # fmt: skip
+"""Further pairs to compare: `{label: (first, second)}`."""
+
 ABOUT = {
     "kneeKL224": "kneeKL224 is a public data set from the Osteoarthritis Initiative: crops of knee "
     "joints with Kellgren-Lawrence grades (P. Chen, Mendeley Data 56rmx5bjcr, CC BY 4.0). The "
@@ -48,4 +58,4 @@ PICTURES = {
 """Captions of the pictures, which are in the folders of published runs."""
 
 if __name__ == "__main__":
-    main(TABLES, BESIDE, JOINED, PICTURES, ABOUT)
+    main(TABLES, BESIDE, JOINED, COMPARED, PICTURES, ABOUT)

@@ -2,7 +2,8 @@
 
 Each measure has a 95% interval by bootstrap over persons, and each branch is measured by itself.
 
-Where it looks needs known joints: those of phantoms, or masks of experts (--masks). The highest
+Where it looks needs known joints: those of phantoms, of displaced joints (a model that was trained
+with --displace), or masks of experts (--masks). The highest
 point counts as on the joint if it lies on it or within half a cell of the mask's grid. For
 comparison the same is measured for the mean mask, a uniform mask, a horizontal band (the middle
 quarter of the rows), and Grad-CAM and HiResCAM of the same features for the predicted grade.
@@ -13,6 +14,8 @@ of the network down to its input (Adebayo 2018).
 
 Whether it matters: the grades with the mean mask, another knee's, a uniform or an inverted mask in
 the place of each knee's own.
+
+The folder of a run keeps the audit as audit.json, and `publish` publishes it with the run.
 """
 
 import json
@@ -81,15 +84,21 @@ def run(options) -> None:
     model, knees, pointed, about = _opened(options)
     found = audit(model, knees, pointed)
     results = about | found.results
+    kept = [options.output / "audit.json"] if options.output else []
+    if options.model.is_dir():
+        kept.append(RunFolder(options.model).audit_file)
+    for path in kept:
+        write_json(path, results)
     if options.output:
-        write_json(options.output / "audit.json", results)
         audit_figure(results, found.mean_masks, options.output / "audit.png")
     if options.json:
         print(json.dumps(results, indent=2))
         return
     print(_heading(results), audit_text(results), sep="\n\n")
     if options.output:
-        print(f"\naudit.json and audit.png: {options.output}")
+        kept.append(options.output / "audit.png")
+    if kept:
+        print(f"\nwritten: {', '.join(map(str, kept))}")
 
 
 def _opened(options) -> tuple:

@@ -104,7 +104,8 @@ def _preparation(description: dict) -> str:
     preparation = description.get("preparation")
     if not preparation:
         return "preparation not recorded: the experiments' own is used"
-    return f"fit {preparation['fit']}, equalised {preparation['equalization']}"
+    displaced = ", joints displaced" if preparation.get("displaced") else ""
+    return f"fit {preparation['fit']}, equalised {preparation['equalization']}{displaced}"
 
 
 def _short(means: list[float]) -> str:

@@ -19,6 +19,7 @@ from knee_attention.datasets.manifest import Manifest
 from knee_attention.errors import ImageError, InputError
 from knee_attention.films.borders import without_frame
 from knee_attention.films.cutting import Cutting
+from knee_attention.films.displacement import Displacement
 from knee_attention.films.image_files import read_image
 from knee_attention.films.polarity import bone_bright, refused
 from knee_attention.films.preparation import Preparation
@@ -33,6 +34,7 @@ def load_dataset(
     seed: int = 0,
     wanted: tuple[str, ...] = SPLITS,
     polarity: str = "auto",
+    preparation: Preparation | None = None,
 ) -> Dataset:
     """Read a data folder or an HDF5 file and prepare its knees.
 
@@ -44,6 +46,8 @@ def load_dataset(
         seed: decides which knees a limit keeps.
         wanted: the splits to read. The test split may be missing, unless only it is wanted.
         polarity: `"auto"` inverts photographic negatives, `"as-is"` keeps every image as it is.
+        preparation: how the knees are prepared (default: `preparation_of(path)`). The joints of
+            displaced knees are known; they are the `masks` of the result.
 
     Raises:
         InputError: the path is missing, has another layout, an empty split, or no readable image.
@@ -62,9 +66,9 @@ def load_dataset(
         ((1, 320, 224), [2], ['9000001'])
     """
     path = Path(path)
-    if is_hdf5(path):
-        return _load_hdf5(path, size, limit, seed, wanted, polarity)
-    return _load_folder(path, size, limit, seed, wanted, polarity)
+    preparation = preparation or preparation_of(path)
+    load = _load_hdf5 if is_hdf5(path) else _load_folder
+    return load(path, size, limit, seed, wanted, polarity, preparation)
 
 
 def preparation_of(path: str | os.PathLike) -> Preparation:
@@ -95,9 +99,8 @@ def may_be_missing(split: str, wanted: Sequence[str]) -> bool:
     return split == "test" and len(wanted) > 1
 
 
-def _load_folder(root: Path, size, limit, seed, wanted, polarity) -> Dataset:
+def _load_folder(root: Path, size, limit, seed, wanted, polarity, preparation) -> Dataset:
     splits, unreadable = {}, []
-    preparation = preparation_of(root)
     manifest = Manifest.read(root)
     for split in wanted:
         if may_be_missing(split, wanted) and split_folder(root, split) is None:
@@ -117,6 +120,7 @@ def _load_folder(root: Path, size, limit, seed, wanted, polarity) -> Dataset:
             grades=np.array([file.grade for file in kept], np.int64),
             files=names,
             subjects=[manifest.subject_of(name) for name in names],
+            masks=_known_joints(names, size, preparation),
             turned=[names[position] for position in np.flatnonzero(turned)],
             trimmed=[names[position] for position in np.flatnonzero(trimmed)],
         )
@@ -148,7 +152,7 @@ def _read_knees(
             image, turned[position] = bone_bright(read_image(path), polarity, "knee")
             within, frame = without_frame(image)
             trimmed[position] = bool(frame)
-            images[position] = preparation.knee(within, size)
+            images[position] = preparation.knee(within, size, path)
         except ValueError as error:
             failed[position] = refused(path, error, turned[position])
 
@@ -159,9 +163,16 @@ def _read_knees(
     return images, turned, trimmed, dict(sorted(failed.items()))
 
 
-def _load_hdf5(path: Path, size, limit, seed, wanted, polarity) -> Dataset:
+def _known_joints(
+    names: list[str], size: tuple[int, int], preparation: Preparation
+) -> list[np.ndarray] | None:
+    if not preparation.displaced:
+        return None
+    return [Displacement.of(name).joint(size) for name in names]
+
+
+def _load_hdf5(path: Path, size, limit, seed, wanted, polarity, preparation) -> Dataset:
     contents = read_contents(path)
-    preparation = Preparation(contents.cutting)
     splits = {}
     for split in wanted:
         rows = np.flatnonzero(contents.splits == split)
@@ -170,13 +181,14 @@ def _load_hdf5(path: Path, size, limit, seed, wanted, polarity) -> Dataset:
                 continue
             raise InputError(f"{path}: it holds no knees of the {split} split")
         rows = rows[stratified_subset(contents.grades[rows], limit, seed)]
-        images = StoredImages(path, rows, size, preparation, polarity)
         files = [contents.names[row] for row in rows]
+        images = StoredImages(path, rows, files, size, preparation, polarity)
         splits[split] = Knees(
             images=images,
             grades=contents.grades[rows],
             files=files,
             subjects=contents.subjects[rows].tolist(),
+            masks=_known_joints(files, size, preparation),
             turned=[files[place] for place in np.flatnonzero(images.negative[rows])],
             trimmed=[files[place] for place in np.flatnonzero(images.framed[rows])],
         )

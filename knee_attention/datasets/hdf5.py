@@ -95,6 +95,7 @@ class StoredImages:
     Args:
         path: a file that `read_contents` accepts.
         rows: `(n,)` the rows of the split's knees in the file.
+        names: `<id>_<side>` of each knee.
         size: height and width of the prepared knees in pixels.
         preparation: how a knee is prepared.
         polarity: `"auto"` inverts photographic negatives, `"as-is"` keeps every image as it is.
@@ -109,12 +110,14 @@ class StoredImages:
         self,
         path: Path,
         rows: np.ndarray,
+        names: list[str],
         size: tuple[int, int],
         preparation: Preparation,
         polarity: str,
     ):
         self.stored = h5py.File(path, "r")["images"]
         self.rows = rows
+        self.names = dict(zip(rows.tolist(), names, strict=True))
         self.size = tuple(size)
         self.preparation = preparation
         self.negative, self.framed = np.zeros((2, len(self.stored)), bool)
@@ -141,7 +144,8 @@ class StoredImages:
 
     def _prepared(self, row: int) -> np.ndarray:
         knee, _ = without_frame(stored_knee(self.stored, row))
-        return self.preparation.knee(negative(knee) if self.negative[row] else knee, self.size)
+        knee = negative(knee) if self.negative[row] else knee
+        return self.preparation.knee(knee, self.size, self.names[row])
 
 
 def stored_knee(images: h5py.Dataset, row: int) -> np.ndarray:

@@ -23,8 +23,8 @@ class Knees:
         grades: `(n,)` int64 Kellgren-Lawrence grades.
         files: the name of each knee's file, relative to the data set.
         subjects: the person of each knee.
-        masks: a `(height, width)` bool joint mask per knee, if known: a phantom's has the images'
-            size, an expert's the size of its file.
+        masks: a `(height, width)` bool joint mask per knee, if known: that of a phantom or of a
+            displaced joint has the images' size, an expert's the size of its file.
         turned: those of `files` that are photographic negatives; `images` holds them inverted.
         trimmed: those of `files` that had a border of one grey; it is cut off in `images`.
     """

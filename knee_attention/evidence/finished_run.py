@@ -1,7 +1,7 @@
 """A finished run as plain data, for tables and the report."""
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -19,6 +19,8 @@ class FinishedRun:
         environment: the content of environment.json; empty if there is no such file.
         predictions: the predictions on the reported split.
         expert_masks: the content of expert_masks.json; None if there is no such file.
+        audit: `{branch: {mask: {measure: estimate}}}` of audit.json, with the estimates of
+            `evidence.audit`; empty if there is no such file.
     """
 
     experiment: dict
@@ -26,6 +28,7 @@ class FinishedRun:
     environment: dict
     predictions: Predictions
     expert_masks: dict | None
+    audit: dict[str, dict[str, dict]] = field(default_factory=dict)
 
     @property
     def chosen(self) -> str:
@@ -63,6 +66,16 @@ class FinishedRun:
             self.experiment.get("seed") == other.experiment.get("seed")
             and self.predictions.equal(other.predictions)
         )  # fmt: skip
+
+
+def estimates_by_mask(audit: dict) -> dict[str, dict[str, dict]]:
+    """The estimates in the content of an audit.json: `{branch: {mask: {measure: estimate}}}`."""
+    found: dict = {}
+    for branch, parts in audit.get("branches", {}).items():
+        for part in ("where", "matters"):
+            for mask, measures in parts[part].items():
+                found.setdefault(branch, {}).setdefault(mask, {}).update(measures)
+    return found
 
 
 class _Comparable(Protocol):

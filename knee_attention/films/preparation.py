@@ -12,6 +12,7 @@ import numpy as np
 
 from knee_attention.errors import InputError
 from knee_attention.films.cutting import Cutting
+from knee_attention.films.displacement import Displacement, displaced
 from knee_attention.films.radiograph import prepare_knee
 from knee_attention.limits import CROPS, EQUALIZATIONS, FITS
 
@@ -32,16 +33,19 @@ class Preparation:
         equalization: how its histogram is equalised then, `"hist"`, `"clahe"` or `"none"`.
         crop: what the knees show if there is no cutting: `"half"` of a film, or a crop of the
             joint, `"square"` or `"antony"`; None if unknown.
+        displaced: whether square crops are shrunk and set at different places on drawn legs
+            (see module `displacement`).
 
     Raises:
-        InputError: an unknown `fit`, `equalization` or `crop`, or a crop that contradicts the
-            cutting.
+        InputError: an unknown `fit`, `equalization` or `crop`, a crop that contradicts the
+            cutting, or displaced knees that are not known to be square crops.
     """
 
     cutting: Cutting | None = None
     fit: str = "stretch"
     equalization: str = "hist"
     crop: str | None = None
+    displaced: bool = False
 
     def __post_init__(self):
         if self.crop not in (None, *CROPS):
@@ -53,6 +57,9 @@ class Preparation:
             raise InputError(f"expected a fit of {', '.join(FITS)} and an equalization of "
                              f"{', '.join(EQUALIZATIONS)}. Received: {self.fit!r} and "
                              f"{self.equalization!r}")
+        if self.displaced and self.known_crop != "square":
+            raise InputError("--displace needs square crops of joints (--crop square); these "
+                             f"knees are {CROPS_IN_WORDS[self.known_crop or 'half']}")
 
     @property
     def known_crop(self) -> str | None:
@@ -77,24 +84,37 @@ class Preparation:
                              f"record they are {CROPS_IN_WORDS[self.crop]}")
         return replace(self, crop=crop)
 
+    def with_displacement(self) -> "Preparation":
+        """A copy whose knees are displaced.
+
+        Raises:
+            InputError: the knees are not known to be square crops.
+        """
+        return replace(self, displaced=True)
+
     @property
     def split(self) -> str:
         """The `method` of `legs.split_knees` for a film of both knees."""
         return self.cutting.split if self.cutting else "auto"
 
-    def knee(self, knee: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    def knee(
+        self, knee: np.ndarray, size: tuple[int, int], file: str | os.PathLike = ""
+    ) -> np.ndarray:
         """Prepare a knee of a data set as network input.
 
         Args:
             knee: `(height, width[, channels])`, any dtype, bone bright.
             size: height and width of the network's input in pixels.
+            file: the knee's file. Its name decides the place of a displaced joint.
 
         Returns:
             `(size[0], size[1])` uint8.
 
         Raises:
-            ValueError: not an image, or too small for a knee.
+            ValueError: not an image, too small for a knee, or not a square crop to be displaced.
         """
+        if self.displaced:
+            knee = displaced(knee, Displacement.of(file))
         return prepare_knee(knee, size, self.fit, self.equalization)
 
     def half(self, half: np.ndarray, side: str | None, size: tuple[int, int]) -> np.ndarray:
@@ -140,6 +160,8 @@ class Preparation:
         options = {"fit": self.fit, "equalization": self.equalization}
         if self.crop:
             options["crop"] = self.crop
+        if self.displaced:
+            options["displaced"] = True
         cutting = self.cutting.described() if self.cutting else None
         return {"cutting": cutting, "preparation": options}
 
@@ -173,7 +195,10 @@ class Preparation:
         network's size afterwards.
         """
         sets = [
-            tuple({"fit": one.fit, "equalization": one.equalization} for one in (self, other))
+            tuple(
+                {"fit": one.fit, "equalization": one.equalization, "displaced": one.displaced}
+                for one in (self, other)
+            )
         ]
         if self.cutting and other.cutting:
             own, its = asdict(self.cutting), asdict(other.cutting)

@@ -98,6 +98,9 @@ class Grader:
         self.calibration = Calibration.recorded(self.description)
         self.decide = self.calibration.checked_rule(decide)
         self.coverage = self.calibration.checked_coverage(coverage)
+        if self.preparation.displaced:
+            raise InputError("the model was trained on displaced joints (--displace) to test its "
+                             "attention; it grades no films")
         self._typical = self.description.get("typical_knee")
 
     def grade(

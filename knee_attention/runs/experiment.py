@@ -69,6 +69,8 @@ class Experiment:
         crop: what a knee image shows if the data do not record it: `half` a film, or a crop of the
             joint, `square` (the public set's) or `antony`. `auto` stands for the recorded crop or,
             without one, `half`. Phantoms are cropped accordingly.
+        displace: whether the square crops of `data` are shrunk and set at different places on
+            drawn legs (see `films/displacement.py`).
         attention: how masks are computed; one of `limits.ATTENTIONS`.
         limit: maximum number of knees per split; None for all.
         seed: seed of the initial weights, the order of the knees, augmentation, phantoms and the
@@ -95,6 +97,7 @@ class Experiment:
     schedule: str = "plateau"
     polarity: str = "auto"
     crop: str = "auto"
+    displace: bool = False
     attention: str = "local"
     limit: int | None = None
     seed: int = 0
@@ -111,6 +114,9 @@ class Experiment:
                 raise _expected(f"a whole number from 1 as {name}", getattr(self, name))
         if self.limit is not None and not _is_whole(self.limit, 1):
             raise _expected("a whole number from 1 as limit, or None", self.limit)
+        if self.displace and (self.data is None or self.crop not in ("auto", "square")):
+            raise _expected("square crops of joints in data to displace",
+                            f"crop {self.crop}" if self.data else "phantoms")
         if not _is_whole(self.seed, 0) or self.seed >= 2**32:
             raise _expected("a whole number from 0 to 2^32 - 1 as seed", self.seed)
         if not _is_positive(self.learning_rate):

@@ -1,7 +1,6 @@
 """Run an experiment: load data, build the model, train, evaluate, write the run's folder."""
 
 import time
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -77,6 +76,7 @@ def _run(
         experiment.seed if draws else 0,
         experiment.polarity,
         experiment.crop,
+        experiment.displace,
         records,
     )
     precision = device.choose_precision(experiment.precision)
@@ -120,7 +120,7 @@ def _run(
 @lru_cache(maxsize=1)
 def _load(
     data: str | None, image_size: tuple[int, int], limit: int | None, seed: int, polarity: str,
-    crop: str, records: tuple[ImageRecord, ...],
+    crop: str, displace: bool, records: tuple[ImageRecord, ...],
 ) -> Dataset:
     """The knees. They stay cached for the next experiment, such as the next cell of Table 1.
 
@@ -129,9 +129,12 @@ def _load(
     """
     if data is None:
         return phantom_dataset(image_size, limit, seed, crop=crop)
-    preparation = preparation_of(data).with_crop(crop)  # may fail: before all knees are read
-    dataset = load_dataset(data, image_size, limit, seed, polarity=polarity)
-    return replace(dataset, preparation=preparation)
+    preparation = preparation_of(data).with_crop(crop)
+    if displace:
+        preparation = preparation.with_displacement()
+    return load_dataset(
+        data, image_size, limit, seed, polarity=polarity, preparation=preparation
+    )
 
 
 def _build(experiment: Experiment, images, precision: str) -> keras.Model:

@@ -41,6 +41,7 @@ class RunFolder:
         results_file: metrics; the last file of a run.
         environment_file: versions, device, command and times.
         expert_masks_file: localisation scores on joints drawn by experts, if measured.
+        audit_file: the audit of the attention, if there is one.
     """
 
     def __init__(self, folder: str | os.PathLike):
@@ -62,6 +63,7 @@ class RunFolder:
         self.results_file = self.folder / "results.json"
         self.environment_file = self.folder / "environment.json"
         self.expert_masks_file = self.folder / "expert_masks.json"
+        self.audit_file = self.folder / "audit.json"
 
     def figure(self, name: str) -> Path:
         """The PNG file of a figure."""
@@ -222,7 +224,7 @@ class RunFolder:
             InputError: there is no finished run, files are missing or damaged, or the predictions
                 do not match the results.
         """
-        from knee_attention.evidence.finished_run import FinishedRun
+        from knee_attention.evidence.finished_run import FinishedRun, estimates_by_mask
         from knee_attention.evidence.predictions import read_predictions
 
         found = FinishedRun(
@@ -231,6 +233,7 @@ class RunFolder:
             environment=_if_there(self.environment_file) or {},
             predictions=read_predictions(self.predictions_file),
             expert_masks=_if_there(self.expert_masks_file),
+            audit=estimates_by_mask(_if_there(self.audit_file) or {}),
         )
         try:
             refuse_mismatch(found, self.predictions_file, self.results_file)
@@ -244,3 +247,4 @@ class RunFolder:
 
 def _if_there(path: Path) -> dict | None:
     return read_json(path) if path.exists() else None
+

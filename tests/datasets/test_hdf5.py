@@ -9,6 +9,7 @@ from knee_attention.datasets.dataset import load_dataset
 from knee_attention.datasets.hdf5 import FORMAT
 from knee_attention.errors import InputError
 from knee_attention.films.legs import split_knees
+from knee_attention.films.preparation import Preparation
 from knee_attention.films.radiograph import prepare_knee
 from knee_attention.phantoms.film import phantom_film
 
@@ -37,10 +38,11 @@ def write_hdf5(path, folder_dataset, root):
 
 
 @pytest.mark.parametrize("limit", [None, 9])
-def test_hdf5_gives_the_same_knees_as_the_folder(knee_folder, tmp_path, limit):
+@pytest.mark.parametrize("preparation", [None, Preparation(crop="square", displaced=True)])
+def test_hdf5_gives_the_same_knees_as_the_folder(knee_folder, tmp_path, limit, preparation):
     write_hdf5(tmp_path / "knees.h5", load_dataset(knee_folder, SIZE), knee_folder)
-    folder = load_dataset(knee_folder, SIZE, limit)
-    stored = load_dataset(tmp_path / "knees.h5", SIZE, limit)
+    folder = load_dataset(knee_folder, SIZE, limit, preparation=preparation)
+    stored = load_dataset(tmp_path / "knees.h5", SIZE, limit, preparation=preparation)
     for split, knees in folder.splits.items():
         ours = stored.splits[split]
         positions = np.array([3, 0, 7])
@@ -48,6 +50,11 @@ def test_hdf5_gives_the_same_knees_as_the_folder(knee_folder, tmp_path, limit):
         np.testing.assert_array_equal(ours.grades, knees.grades)
         assert ours.subjects == knees.subjects
         assert ours.images.shape == knees.images.shape
+        if preparation:
+            np.testing.assert_array_equal(ours.masks, knees.masks)
+            assert 0 < np.mean(knees.masks[0]) < 0.1
+        else:
+            assert ours.masks is None and knees.masks is None
 
 
 def test_negatives_in_an_hdf5_file_are_turned(tmp_path):

@@ -15,7 +15,8 @@ KNEE = np.random.default_rng(0).integers(0, 255, (80, 56), dtype=np.uint8)
 
 def test_a_preparation_is_read_as_it_was_described():
     for preparation in (Preparation(), Preparation(PAD, "pad", "clahe"), Preparation(Cutting()),
-                        Preparation(crop="square"), Preparation(Cutting(crop="antony"))):
+                        Preparation(crop="square"), Preparation(Cutting(crop="antony")),
+                        Preparation(crop="square", displaced=True)):
         assert Preparation.recorded(preparation.described(), "a model") == preparation
     assert Preparation.recorded({"name": "old"}, "a model") == Preparation()
 
@@ -50,6 +51,8 @@ def test_half_a_film_is_cut_whatever_its_size_and_a_knee_of_the_set_s_size_is_no
         (Preparation(Cutting()), Preparation(Cutting(crop="square")), ["crop half, not square"]),
         (Preparation(Cutting()), Preparation(crop="square"), ["crop half, not square"]),
         (Preparation(), Preparation(crop="square"), []),
+        (Preparation(), Preparation(crop="square", displaced=True),
+         ["displaced False, not True"]),
     ],
 )
 def test_known_preparations_that_disagree_are_refused(first, second, differences):

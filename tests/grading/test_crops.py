@@ -53,6 +53,11 @@ def test_of_a_film_both_joints_are_cut_out(grader, phantom):
         json.dumps(row)
 
 
+def test_a_model_of_displaced_joints_grades_no_films():
+    with pytest.raises(InputError, match="trained on displaced joints .* it grades no films"):
+        Grader(Uniform(SQUARE.with_displacement()))
+
+
 def test_of_half_a_film_the_joint_is_cut_out_and_a_crop_is_taken_as_it_is(
     grader, half, tmp_path
 ):

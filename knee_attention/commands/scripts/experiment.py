@@ -133,6 +133,9 @@ def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | No
     add("--crop", "what the knees of --data show, if the data do not record it: half of a film, or "
         "a crop of the joint (square: as in the public set). Phantoms are cropped this way",
         paper.crop, choices=CHOICES["crop"])
+    parser.add_argument("--displace", action="store_true",
+                        help="shrink the square crops of --data and set them at different places "
+                        "on drawn legs, to test whether attention finds the joint")
     add("--attention", "how masks are computed. local: weights for every position, as in the "
         "paper; shared: one 1x1 convolution; none: plain global average pooling", paper.attention,
         choices=CHOICES["attention"])

@@ -13,6 +13,7 @@ def main(
     tables: dict[str, Path],
     beside: dict[str, str],
     joined: dict[str, str],
+    compared: dict[str, tuple[str, str]],
     pictures: dict[str, str],
     about: dict[str, str],
     arguments: list[str] | None = None,
@@ -21,9 +22,9 @@ def main(
 
     Args:
         tables: the scripts of the tables by name, each with the `SCRIPTS` of its experiments.
-        beside, joined: as `findings` in `knee_attention.evidence.tables.findings`.
+        beside, joined, compared: as `findings` in `knee_attention.evidence.tables.findings`.
         pictures: captions of the pictures in the README, by file name.
-        about: texts about data sets, by the name of the data.
+        about: texts about sets, by the name of their folder or of their data.
         arguments: the command line without the program name; None: that of the process.
     """
     parser = argparse.ArgumentParser(
@@ -47,13 +48,14 @@ def main(
         from knee_attention.runs.finished.results_page import results_page
 
         runs = read_runs(options.published)
-        found = findings(by_experiment(runs), beside, joined)
+        found = findings(by_experiment(runs), beside, joined, compared)
         print("\n".join(finding.table for finding in found), end="")
         if options.curves:
             _draw_curves(set(runs), options.published, options.curves)
         if options.readme:
             experiments = {name: _experiments(script) for name, script in tables.items()}
-            text = about.get(next(iter(runs.values())).origin, "")
+            known = (options.published.resolve().name, next(iter(runs.values())).origin)
+            text = next((about[name] for name in known if name in about), "")
             page = results_page(options.published, runs, experiments, found, pictures, text)
             with written_whole(options.published / "README.md") as path:
                 path.write_text(page, encoding="utf-8")

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from knee_attention.evidence.audit import MEAN, OWN, UNIFORM
 from knee_attention.evidence.decision import RULES, of_others
 from knee_attention.evidence.evaluation import metrics_with_intervals
 from knee_attention.evidence.finished_run import FinishedRun
@@ -139,6 +140,34 @@ def attention(runs: Runs) -> list[list[str]]:
         share = f"{exact['pointing_game_uniform']:.1%}"
         found.insert(0, ["a uniform mask", "1.00", "1.00", share, "1.00", ""])
     return found
+
+
+def audits(runs: Runs) -> list[list[str]]:
+    """The audited masks of each run: where they are highest, and whether they matter.
+
+    Returns:
+        rows `[run and branch, share of knees whose highest attention is on the joint, the same for
+        the mean mask, the difference, the same for a uniform mask, accuracy, accuracy with the mean
+        mask, the difference]`.
+    """
+    return [
+        [f"{name}, seed {run.experiment['seed']}: {branch}", *_audited(masks)]
+        for name, trainings in runs.items()
+        for run in trainings
+        for branch, masks in run.audit.items()
+        if "highest" in masks.get(OWN, {})
+    ]
+
+
+def _audited(masks: dict[str, dict]) -> list[str]:
+    def of(mask: str, measure: str) -> str:
+        return f"{masks[mask][measure]['value']:.3f}"
+
+    def less(measure: str) -> str:
+        return with_interval(*masks[MEAN][measure]["own_minus_this"].values(), "+")
+
+    return [of(OWN, "highest"), of(MEAN, "highest"), less("highest"), of(UNIFORM, "highest"),
+            of(OWN, "accuracy"), of(MEAN, "accuracy"), less("accuracy")]
 
 
 def rules(known: Predictions) -> list[list[str]]:

@@ -10,6 +10,8 @@ from knee_attention.evidence.tables.common import markdown_rows
 COMPARED = ("difference on the same knees", "accuracy", "quadratic kappa")
 ATTENTION = ("branch", "on / off the joint space", "by the mean of its masks",
              "highest point on it", "half a cell wider: on / off", "highest point on it")
+AUDITED = ("run and branch", "highest point on the joint", "by the mean mask", "own - mean mask",
+           "by a uniform mask", "accuracy", "with the mean mask", "own - mean mask")  # fmt: skip
 BEYOND = ("what", "accuracy", "balanced", "quadratic kappa", "recall of grades 0 to 4")
 AGAINST = ("difference of accuracy", "of quadratic kappa")
 
@@ -29,7 +31,12 @@ class Finding:
     table: str
 
 
-def findings(runs: Runs, beside: dict[str, str], joined: dict[str, str]) -> list[Finding]:
+def findings(
+    runs: Runs,
+    beside: dict[str, str],
+    joined: dict[str, str],
+    compared: dict[str, tuple[str, str]],
+) -> list[Finding]:
     """The findings that these runs allow.
 
     Args:
@@ -37,12 +44,14 @@ def findings(runs: Runs, beside: dict[str, str], joined: dict[str, str]) -> list
         beside: `{experiment: title}` of experiments that no table of the paper has. Each is
             compared with the experiment whose name is the part before the first hyphen.
         joined: `{experiment: title}` of the experiments that are also shown as an ensemble.
+        compared: `{label: (first, second)}`, further pairs of experiments to compare.
     """
     pairs = beyond_the_paper.pairs_of(BACKBONE_TITLES)
     pairs |= {
         f"{title} - as in the table": (name, name.partition("-")[0])
         for name, title in beside.items()
     }
+    pairs |= compared
     repeated = {
         title: runs[name] for name, title in joined.items() if len(runs.get(name, [])) > 1
     }
@@ -61,6 +70,11 @@ def findings(runs: Runs, beside: dict[str, str], joined: dict[str, str]) -> list
          "space divided by the mean off it, and the share of knees whose highest attention is on "
          "it.",
          ATTENTION, beyond_the_paper.attention(runs)),
+        ("Attention on displaced joints",
+         "The share of knees whose highest attention is on the joint, or within half a cell of "
+         "the mask's grid. The mean mask is that of all audited knees. Differences have "
+         "95% intervals over persons.",
+         AUDITED, beyond_the_paper.audits(runs)),
         ("Ensembles",
          "An ensemble takes the mean over outputs before the softmax.",
          BEYOND, ensembles),

@@ -26,6 +26,7 @@ class KneeSource:
         seed: seed of the phantoms and of the choice of a limit.
         polarity: `auto` inverts photographic negatives; `as-is` changes no image.
         crop: crop of the phantoms.
+        preparation: how the knees of `data` are prepared; None: as the data record.
         masks: a folder of joint masks; knees without a mask are skipped.
     """
 
@@ -35,6 +36,7 @@ class KneeSource:
     seed: int
     polarity: str = "auto"
     crop: str = "auto"
+    preparation: Preparation | None = None
     masks: Path | None = None
     _prepared: dict[tuple[int, int], Knees] = field(default_factory=dict)
 
@@ -53,7 +55,7 @@ class KneeSource:
         if size not in self._prepared:
             asked = (size, self.limit, self.seed, (self.split,))
             if self.data:
-                dataset = load_dataset(self.data, *asked, self.polarity)
+                dataset = load_dataset(self.data, *asked, self.polarity, self.preparation)
             else:
                 dataset = phantom_dataset(*asked, crop=self.crop)
             for error in dataset.unreadable:
@@ -87,7 +89,7 @@ def knee_source(
 
     Raises:
         InputError: `data` is None and the model was not trained on phantoms, or `masks` without
-            `data`.
+            `data` or for displaced joints.
     """
     seed = saved.experiment.get("seed", 0) if seed is None else seed
     if data is None:
@@ -98,8 +100,25 @@ def knee_source(
         limit = saved.experiment.get("limit") if limit is None else limit
     if masks and data is None:
         raise InputError("--masks need real knees; give them as --data")
-    crop = Preparation.recorded(saved.description, saved.given).known_crop or "auto"
-    return KneeSource(data, split, limit, seed, polarity, crop, masks)
+    trained = Preparation.recorded(saved.description, saved.given)
+    if masks and trained.displaced:
+        raise InputError(f"{saved.given}: the model was trained on displaced joints, whose places "
+                         "are known; leave out --masks")
+    preparation = preparation_like(data, trained) if data else None
+    crop = trained.known_crop or "auto"
+    return KneeSource(data, split, limit, seed, polarity, crop, preparation, masks)
+
+
+def preparation_like(data: str, trained: Preparation) -> Preparation:
+    """The preparation that data record; their knees are displaced if the training knees were.
+
+    Raises:
+        InputError: the data cannot be used, or are not square crops, which alone can be displaced.
+    """
+    recorded = preparation_of(data)
+    if trained.displaced:
+        return recorded.with_crop("square").with_displacement()
+    return recorded
 
 
 def refuse_other_preparations(saved: list[SavedModel], data: str | None) -> None:
@@ -111,5 +130,5 @@ def refuse_other_preparations(saved: list[SavedModel], data: str | None) -> None
     prepared = [(model.given, Preparation.recorded(model.description, model.given))
                 for model in saved]  # fmt: skip
     if data:
-        prepared.append((data, preparation_of(data)))
+        prepared.append((data, preparation_like(data, prepared[0][1])))
     refuse_differences(prepared)

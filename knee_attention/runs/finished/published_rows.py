@@ -31,12 +31,15 @@ ENVIRONMENT_COLUMNS = {
 MAIN_METRICS = ("accuracy", "kappa", "kappa_linear", "kappa_quadratic")
 """Metrics of the chosen output that runs.csv repeats from metrics.csv."""
 
-PHANTOM = "phantom"
-"""Value of `joint` in attention.csv where the joint is that of a phantom."""
+PHANTOM, DISPLACED = "phantom", "displaced"
+"""Values of `joint` in attention.csv where the joint's place is known: that of a phantom, and that
+of a displaced joint."""
 
 ATTENTION_COLUMNS = ("run", "joint", "branch", "data", "split", "knees")
 """Columns of attention.csv that are no scores."""
 
+OWN_MINUS = "own_minus_this"
+"""Entry of an audit's estimate, and column of audits.csv: what each knee's own mask has more."""
 
 PROBABILITY = "{:.4f}"
 """Format of a published probability."""
@@ -70,11 +73,46 @@ def attention_rows(run: str, found: FinishedRun) -> Iterator[Row]:
     measured = dict(found.expert_masks or {})
     place = {name: as_cell(measured.pop(name, None)) for name in ("data", "split", "knees")}
     if "localisation" in found.results:
-        measured[PHANTOM] = found.results["localisation"]
+        known = DISPLACED if found.experiment.get("displace") else PHANTOM
+        measured[known] = found.results["localisation"]
     for joint, branches in measured.items():
         for branch, scores in branches.items():
             row = {"run": run, "joint": joint, "branch": branch}
             yield row | place | {name: as_cell(value) for name, value in (scores or {}).items()}
+
+
+def audit_rows(run: str, found: FinishedRun) -> Iterator[Row]:
+    """The rows of a run in `audits.csv`: one for each branch, mask and measure."""
+    for branch, masks in found.audit.items():
+        for mask, measures in masks.items():
+            for measure, estimate in measures.items():
+                row = {"run": run, "branch": branch, "mask": mask, "measure": measure}
+                for column, known in (("value", estimate), (OWN_MINUS, estimate.get(OWN_MINUS))):
+                    low, high = (known or {}).get("interval") or (None, None)
+                    row |= {
+                        column: as_cell((known or {}).get("value")),
+                        f"{column}_low": as_cell(low),
+                        f"{column}_high": as_cell(high),
+                    }
+                yield row
+
+
+def audit_of(rows: list[Row]) -> dict[str, dict[str, dict]]:
+    """The audit of a run from its rows in `audits.csv`."""
+    found: dict = {}
+    for row in rows:
+        estimate, less = (
+            {
+                "value": from_cell(row[column]),
+                "interval": [from_cell(row[f"{column}_{end}"]) for end in ("low", "high")]
+                if row[f"{column}_low"] else None,
+            }
+            for column in ("value", OWN_MINUS)
+        )  # fmt: skip
+        if less["value"] is not None:
+            estimate[OWN_MINUS] = less
+        found.setdefault(row["branch"], {}).setdefault(row["mask"], {})[row["measure"]] = estimate
+    return found
 
 
 def with_predictions(table: Table, run: str, known: Predictions) -> Table:

@@ -12,14 +12,17 @@ from knee_attention.kl import GRADES
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.finished.published_rows import (
     ATTENTION_COLUMNS,
+    DISPLACED,
     ENVIRONMENT_COLUMNS,
     EXPERIMENT_COLUMNS,
     PHANTOM,
     RESULT_COLUMNS,
+    audit_of,
     from_cell,
 )
 from knee_attention.runs.finished.published_set import (
     ATTENTION,
+    AUDITS,
     KNEES,
     METRICS,
     RUNS,
@@ -48,7 +51,9 @@ def read_runs(folder: Path) -> dict[str, FinishedRun]:
         raise InputError(f"{folder}: no published run (no {RUNS}); knee-attention publish writes "
                          "it")
     rows = {row["run"]: row for row in published.table(RUNS).rows}
-    metrics, attention = (_by_run(published.table(name)) for name in (METRICS, ATTENTION))
+    metrics, attention, audits = (
+        _by_run(published.table(name)) for name in (METRICS, ATTENTION, AUDITS)
+    )
     subjects = {row["file"]: row["subject"] for row in published.table(KNEES).rows}
     experiments = {row["name"] for row in rows.values()}
     predictions = {name: published.table(predictions_name(name)) for name in experiments}
@@ -61,6 +66,7 @@ def read_runs(folder: Path) -> dict[str, FinishedRun]:
                 environment=_environment(row),
                 predictions=_predictions(predictions[row["name"]], run, subjects),
                 expert_masks=_expert_masks(attention.get(run, [])),
+                audit=audit_of(audits.get(run, [])),
             )
             refuse_mismatch(
                 found[run], folder / predictions_name(row["name"]), folder / METRICS
@@ -142,7 +148,11 @@ def _results(row: Row, metrics: list[Row], attention: list[Row]) -> dict:
     for measured in metrics:
         outputs = results.setdefault(measured["split"], {})
         outputs[measured["output"]] = {name: from_cell(measured[name]) for name in SCALARS}
-    scores = {known["branch"]: _scores(known) for known in attention if known["joint"] == PHANTOM}
+    scores = {
+        known["branch"]: _scores(known)
+        for known in attention
+        if known["joint"] in (PHANTOM, DISPLACED)
+    }
     return results | ({"localisation": scores} if scores else {})
 
 
@@ -153,7 +163,7 @@ def _environment(row: Row) -> dict:
 def _expert_masks(attention: list[Row]) -> dict | None:
     found: dict = {}
     for row in attention:
-        if row["joint"] != PHANTOM:
+        if row["joint"] not in (PHANTOM, DISPLACED):
             found |= {name: from_cell(row[name]) for name in ("data", "split", "knees")}
             found.setdefault(row["joint"], {})[row["branch"]] = _scores(row)
     return found or None

@@ -16,10 +16,11 @@ Row = dict[str, str]
 RUNS = "runs.csv"
 METRICS = "metrics.csv"
 ATTENTION = "attention.csv"
+AUDITS = "audits.csv"
 HISTORIES = "histories.csv"
 KNEES = "knees.csv"
 LISTS = ("turned.csv", "trimmed.csv", "unreadable.csv")
-TABLES = (RUNS, METRICS, ATTENTION, HISTORIES, KNEES, *LISTS)
+TABLES = (RUNS, METRICS, ATTENTION, AUDITS, HISTORIES, KNEES, *LISTS)
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class PublishedSet:
     - `runs.csv`: one row a run: its experiment, results, environment, and main metrics.
     - `metrics.csv`: one row for each run, split and output: each metric and its 95% interval.
     - `attention.csv`: one row for each run, joint and branch: scores of the attention masks.
+    - `audits.csv`: one row for each run, branch, mask and measure of an audit.
     - `histories.csv`: one row an epoch.
     - `knees.csv`: one row a knee: file, subject, grade, split.
     - `predictions/<experiment>.csv`: one row a knee; the columns `<run>/<output>_p<grade>` hold

@@ -10,12 +10,14 @@ from knee_attention.evidence.finished_run import FinishedRun
 from knee_attention.files import RUN_MODEL, table_rows
 from knee_attention.runs.finished.published_rows import (
     attention_rows,
+    audit_rows,
     metrics_rows,
     run_row,
     with_predictions,
 )
 from knee_attention.runs.finished.published_set import (
     ATTENTION,
+    AUDITS,
     HISTORIES,
     KNEES,
     METRICS,
@@ -116,6 +118,7 @@ def _tables_with(
         RUNS: published.table(RUNS).with_run(name, [row]),
         METRICS: published.table(METRICS).with_run(name, metrics_rows(name, found)),
         ATTENTION: published.table(ATTENTION).with_run(name, attention_rows(name, found)),
+        AUDITS: published.table(AUDITS).with_run(name, audit_rows(name, found)),
         KNEES: _with_knees(published, found),
     }
     if replaced:

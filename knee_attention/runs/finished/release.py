@@ -47,12 +47,15 @@ def make_pretrained(run: Path, name: str, about: str, folder: Path, crop: str = 
         the card.
 
     Raises:
-        InputError: the run is not finished, used phantoms or a limit, or its data are missing.
+        InputError: the run is not finished, used phantoms, displaced joints or a limit, or its data
+            are missing.
     """
     place = RunFolder(run)
     experiment, results = place.read_experiment(), place.read_results()
     if experiment["data"] is None:
         raise InputError(f"{run}: a run on synthetic phantoms; give one on real knees")
+    if experiment.get("displace"):
+        raise InputError(f"{run}: a run on displaced joints, which grades no films")
     if experiment.get("limit"):
         raise InputError(f"{run}: a run with --limit; give one on all knees")
     dataset = load_dataset(

@@ -10,6 +10,7 @@ from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.finished.published_runs import by_experiment
 from knee_attention.runs.finished.published_set import (
     ATTENTION,
+    AUDITS,
     HISTORIES,
     KNEES,
     METRICS,
@@ -27,7 +28,10 @@ FILES = {
     "persons in `_low` and `_high`.",
     ATTENTION: "One row for each run, joint mask and branch: scores of the attention. `exact` and "
     "`widened` are the joint spaces as drawn and half a cell wider; `averaged` compares the mean "
-    "attention mask of all knees; `phantom` is the joint of a phantom.",
+    "attention mask of all knees; `phantom` and `displaced` are joints whose place is known.",
+    AUDITS: "One row for each run, branch, mask and measure of `knee-attention audit`: the mean "
+    "over knees, and in `own_minus_this` what each knee's own mask has more, with 95% intervals "
+    "over persons in `_low` and `_high`.",
     HISTORIES: "One row an epoch: seconds, losses, accuracies, learning rate.",
     KNEES: "One row a knee: file, subject, true grade, split.",
     "predictions": "One file for all runs with the same `name` in runs.csv, one row a knee: file, "

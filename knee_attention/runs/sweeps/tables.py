@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # imports pandas, which is slow
     from knee_attention.evidence.finished_run import FinishedRun
 
 SHARED_OPTIONS = ("data", "image_size", "epochs", "batch_size", "learning_rate", "patience",
-                  "weights", "batch_norm", "augment", "schedule", "polarity", "crop",
+                  "weights", "batch_norm", "augment", "schedule", "polarity", "crop", "displace",
                   "limit")  # fmt: skip
 """Options that are the same for all runs of one table."""
 
