@@ -4,7 +4,7 @@ Images may be PNG, JPEG, WebP, TIFF, BMP or DICOM, of 8 or 16 bits. Images that 
 reported and skipped; the exit code is 2 only if no image is graded. KL is the grade by the rule of
 `--decide`, and in brackets the prediction set: the range that holds the true grade of 90% of the
 knees (`--coverage`), if they are like the knees of the model's calibration. P0 to P4 are the
-probabilities of the grades by the branch that validation chose, "expected" is their mean grade, and
+probabilities of the grades by the branch that validation chose, "mean" is their mean grade, and
 P(KL>=2) the probability of radiographic osteoarthritis; if it and the grade disagree, the line says
 between which grades the knee is. "likeness" is the correlation with the mean training knee, -1 to
 1; "unlike" marks a knee below the usual range. "look again" marks an unlike knee and a set of three
@@ -16,6 +16,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from knee_attention.commands.arguments import (
@@ -57,7 +58,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="also write a structured report and a Secondary Capture Image for "
                         "every DICOM film, in the film's study")
     parser.add_argument("--json", action="store_true",
-                        help="print one JSON object per knee and line instead of the table")
+                        help="print JSON Lines, one object per knee, instead of the table")
     parser.add_argument("--view", choices=VIEWS, default="auto",
                         help="what the images show: both knees (bilateral), one knee (single), or "
                         "a crop of the joint (default: auto, detected)")
@@ -84,13 +85,15 @@ def run(options: argparse.Namespace) -> None:
     from knee_attention.grading.drawing import write_masks
     from knee_attention.grading.grader import RESEARCH_ONLY, load_grader
     from knee_attention.grading.rows import (
+        LONGEST_NAME,
         SIDES,
-        TITLES,
         columns,
+        csv_row,
         film_picture,
         knee_row,
         sureness,
         table_line,
+        table_titles,
     )
     from knee_attention.startup import start_for
 
@@ -123,12 +126,14 @@ def run(options: argparse.Namespace) -> None:
         if reports:
             make_folder(options.dicom)
         print(_heading(grader, options.model), file=sys.stderr)
+        width = min(LONGEST_NAME, max(len(str(file)) for file in files))
         if not options.json:
-            print(TITLES)
-        shown = json.dumps if options.json else table_line
+            print(table_titles(width))
+        shown = json.dumps if options.json else partial(table_line, width=width)
         held_back = []
         failed = inverted = unreported = 0
-        progress = stack.enter_context(tqdm(total=len(files), desc="grading", disable=None))
+        progress = stack.enter_context(tqdm(total=len(files), desc="grading", unit="film",
+                                           disable=None))
         graded = grader.grade_all(files, options.view, options.batch_size)
         for position, (file, knees) in enumerate(graded):
             progress.update()
@@ -151,7 +156,7 @@ def run(options: argparse.Namespace) -> None:
                 row = knee_row(str(file), knee, synthetic)
                 if options.sort == "given":
                     progress.write(shown(row), file=sys.stdout)
-                    write(row)
+                    write(csv_row(row))
                 else:
                     held_back.append(row)
                 if knee.unlike:
@@ -171,16 +176,16 @@ def run(options: argparse.Namespace) -> None:
         progress.close()
         for row in sorted(held_back, key=sureness):
             print(shown(row))
-            write(row)
+            write(csv_row(row))
     remarks = sys.stderr if options.json else sys.stdout
     if options.csv:
         print(f"probabilities by every output: {options.csv}", file=remarks)
     if options.overlay:
-        print(f"pictures: {options.overlay}", file=remarks)
+        print(f"{len(files) - failed} pictures in {options.overlay}", file=remarks)
     if options.masks:
-        print(f"masks: {options.masks}", file=remarks)
+        print(f"masks in {options.masks}", file=remarks)
     if options.dicom and unreported < len(files) - failed:
-        print(f"DICOM reports: {options.dicom}", file=remarks)
+        print(f"DICOM reports in {options.dicom}", file=remarks)
     if inverted:
         print(f"inverted photographic negatives: {inverted} of {len(files)} files", file=remarks)
     print(RESEARCH_ONLY, file=remarks)
