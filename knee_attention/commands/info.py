@@ -81,7 +81,7 @@ def _confidence(description: dict) -> list[tuple[str, str]]:
     rows = []
     if decision:
         rows.append(("decides by", decision["default"]))
-    if sets:
+    if sets and "knees" in sets:
         rows.append(("sets from", f"{sets['knees']} knees of {sets['subjects']} persons"))
     if local:
         rows.append(("calibrated on", f"{local['data']}, {local['knees']} knees, {local['date']}"))

@@ -146,7 +146,7 @@ def film_picture(
     rows = []
     for knee in knees:
         probability = knee.probabilities[knee.grade]
-        caption = f"{SIDES[knee.side]}: {knee.words} (P {probability:.2f} by {knee.chosen})"
+        caption = f"{SIDES[knee.side]}: {knee.words}, P {probability:.2f} by {knee.chosen}"
         if synthetic:
             caption += ", synthetic model"
         if knee.unlike:

@@ -187,7 +187,7 @@ def test_a_picture_shows_each_knee_with_every_branch_or_with_one(trained, tmp_pa
     for knee in load_grader(trained / "model.h5").grade(tmp_path / "film.png"):
         side = {"R": "right", "L": "left"}[knee.side]
         share = knee.probabilities[knee.grade]
-        caption = f"{side} knee: {knee.words} (P {share:.2f} by {knee.chosen})"
+        caption = f"{side} knee: {knee.words}, P {share:.2f} by {knee.chosen}"
         caption += ", look again" if knee.look_again else ""
         masks = {branch: knee.low_masks[branch] for branch in branches}
         rows.append(captioned(knee.image, masks, caption))

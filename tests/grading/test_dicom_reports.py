@@ -56,7 +56,8 @@ def knee_row(group):
            "grade": int(grade.value.value.removeprefix("KL"))}
     for measurement in group.get_measurements():
         name, method = measurement.name.value, measurement.method.value
-        key = {"MEAN": "expected_grade", "OA": "oa_probability"}.get(name)
+        key = {"MEAN": "expected_grade", "OA": "oa_probability", "LOWEST": "lowest",
+               "HIGHEST": "highest", "COVERAGE": "coverage"}.get(name)
         row[key or f"{method}_p{name.removeprefix('P')}"] = measurement.value
     return row
 
@@ -65,7 +66,7 @@ def knee_row(group):
 def bright_knee_model(monkeypatch, tmp_path):
     """A model file for `grade` that grades like `BrightKnee`."""
 
-    def load(path, polarity, crop):
+    def load(path, *_):
         grader = bright_knee_grader()
         grader.network.path, grader.network.file = path, LoadedFile(path)
         return grader
@@ -84,7 +85,7 @@ def test_the_report_says_what_json_says(bright_knee_model, tmp_path, capsys):
     told = [knee_row(group) for group in groups(report)]
     assert [row["side"] for row in told] == ["R", "L"]
     for row, read in zip(rows, told, strict=True):
-        assert len(read) == 2 + 2 + 15
+        assert len(read) == 2 + 3 + 2 + 15
         assert read == {key: row[key] for key in read}
 
 
