@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from knee_attention.commands.cli import main
-from knee_attention.commands.grade import _output_files
+from knee_attention.commands.outputs import output_files
 from knee_attention.evidence.figures.pictures import captioned
 from knee_attention.grading.grader import load_grader
 from knee_attention.phantoms.film import phantom_film
@@ -124,7 +124,7 @@ def test_a_picture_replaces_no_radiograph(trained, tmp_path, refused):
 
 def test_a_uid_has_no_suffix_to_lose():
     uids = [Path(f"in/1.2.840.{number}") for number in (1001, 1002)]
-    named = _output_files([*uids, Path("in/a.dcm"), Path("in/b.PNG"), Path("on/a.dcm")],
+    named = output_files([*uids, Path("in/a.dcm"), Path("in/b.PNG"), Path("on/a.dcm")],
                          Path("out"), "_sr.dcm")  # fmt: skip
     assert [path.name for path in named] == [
         "1.2.840.1001_sr.dcm", "1.2.840.1002_sr.dcm", "a_sr.dcm", "b_sr.dcm", "a-2_sr.dcm",

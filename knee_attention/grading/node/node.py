@@ -103,6 +103,7 @@ class Node:
         folder: the folder of the queue. It holds patient data, so only the user may read it.
         title: the node's AE title.
         limit: how many films may wait.
+        with_map: also send Parametric Maps.
 
     Raises:
         InputError: the folder cannot be created, or holds other files.
@@ -110,9 +111,10 @@ class Node:
 
     def __init__(
         self, grader: Grader, algorithm: Algorithm, archive: Archive, folder: Path,
-        title: str = "KNEEATT", limit: int = 1000,
+        title: str = "KNEEATT", limit: int = 1000, with_map: bool = False,
     ):  # fmt: skip
         self.grader, self.algorithm, self.title = grader, algorithm, title
+        self.with_map = with_map
         refuse_other_folder(folder)
         self.refused = folder / REFUSED
         self.films, self.reports = (
@@ -208,14 +210,14 @@ class Node:
             if reason:
                 return f"skipped, {reason}"
             knees = self.grader.grade(film)
-            made = reports_of(film, knees, self.algorithm)
+            made = reports_of(film, knees, self.algorithm, with_map=self.with_map)
         except ImageError as error:
             result = f"not graded, {error.reason}"
             kept = error.passing or isinstance(error, UnreadableError)
             return self._keep(path, result) if kept else result
         except Exception as error:  # a film that crashes a library must not end the node
             return self._keep(path, f"not graded, {type(error).__name__}")
-        for report in (made.report, made.picture):
+        for report in made.objects:
             self.reports.put(report.SOPInstanceUID, file_content(report))
         self._report_came.set()
         return ", ".join(f"{knee.side or 'knee'} KL {knee.grade}" for knee in knees)
