@@ -21,6 +21,7 @@ from knee_attention.errors import ImageError, InputError, UnreadableError
 from knee_attention.films.dicom.header import Header, read_header
 from knee_attention.films.inputs import PRODUCT, FileInMemory
 from knee_attention.grading.dicom.algorithm import Algorithm
+from knee_attention.grading.dicom.identifiers import is_identifier
 from knee_attention.grading.dicom.reports import file_content, reports_of
 from knee_attention.grading.grader import Grader
 from knee_attention.grading.node.archive import Archive, Sender
@@ -39,9 +40,6 @@ RADIOGRAPHS = {
 KNEE = r"knee|knie|genou|rodilla|ginocchio|joelho"
 FRONTAL = r"\b(ap|pa)\b"
 NOT_FRONTAL = r"\blat|skyline|sunrise|merchant|patell|axial"
-
-IDENTIFIER = r"[0-9]+(\.[0-9]+)*"
-"""A UID with or without leading zeros, which PS3.5 9.1 forbids but archives hold."""
 
 ASSOCIATIONS = 10
 """How many senders are served at once; further ones are rejected and can try again."""
@@ -165,7 +163,7 @@ class Node:
         if kind not in RADIOGRAPHS:
             log.info("%s: skipped, not a radiograph: %s", uid, kind.name)
             return SUCCESS
-        if not re.fullmatch(IDENTIFIER, uid):  # it becomes a file name
+        if not is_identifier(uid):  # it becomes a file name
             log.error("film %r: refused, its SOPInstanceUID is not a UID", str(uid))
             return CANNOT_UNDERSTAND
         if self.films.is_full():
