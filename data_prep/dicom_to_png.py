@@ -7,7 +7,7 @@ FILMS gets <id>.png, images.csv (id, subject, date, barcode, spacing in mm, size
 excluded.csv with a reason for every other file. Ids are as in the labels: <subject>_<barcode> for
 OAI, and <MOSTID>_V<visit> for MOST if its original folders are kept. A warning counts the films
 whose PatientID and folder name different persons.
-The same command resumes a killed run. Compressed files need pip install "knee_attention[dicom]".
+The same command resumes a killed run. Compressed files need pip install -e ".[dicom]".
 """
 
 import argparse
@@ -15,14 +15,14 @@ import os
 from pathlib import Path
 
 from knee_attention.commands.arguments import as_path, positive_number
-from knee_attention.errors import InputError, missing_raises
+from knee_attention.errors import InputError, how_to_install, missing_raises
 from knee_attention.startup import command_line
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command with these arguments; by default those of the command line."""
     options = _parser().parse_args(arguments)
-    with command_line("dicom_to_png.py"):
+    with command_line("dicom_to_png.py", resumable=True):
         _convert(options)
 
 
@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _convert(options: argparse.Namespace) -> None:
-    lacking = InputError('DICOM files need pydicom: pip install "knee_attention[dicom]"')
+    lacking = InputError(f"DICOM files need pydicom: {how_to_install('dicom')}")
     with missing_raises(lacking, "pydicom"):
         import pydicom  # noqa: F401
 

@@ -38,7 +38,7 @@ Antony's networks."""
 def main(arguments: list[str] | None = None) -> None:
     """Run the command with these arguments; by default those of the command line."""
     options = _parser().parse_args(arguments)
-    with command_line("split_knees.py"):
+    with command_line("split_knees.py", resumable=True):
         _split(options)
 
 

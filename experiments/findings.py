@@ -7,7 +7,9 @@ from pathlib import Path
 
 from knee_attention.commands.scripts.findings import main
 
-TABLES = {number: Path(__file__).parent / f"run_table{number}.py" for number in (1, 2)}
+TABLES = {
+    name: Path(__file__).parent / f"run_{name}.py" for name in ("table1", "table2", "related")
+}
 
 BESIDE = {
     "vgg16_multiloss-224": "VGG-16 multi-loss at 224x224",

@@ -18,4 +18,4 @@ SCRIPTS = [
 ]
 
 if __name__ == "__main__":
-    main(1, SCRIPTS)
+    main("table1", SCRIPTS)

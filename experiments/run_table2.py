@@ -17,4 +17,4 @@ SCRIPTS = [
 ]
 
 if __name__ == "__main__":
-    main(2, SCRIPTS)
+    main("table2", SCRIPTS)

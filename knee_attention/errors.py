@@ -32,6 +32,16 @@ class UnreadableError(ImageError):
     """
 
 
+def how_to_install(extra: str = "") -> str:
+    """The command that installs the package from its clone, for messages.
+
+    Args:
+        extra: an extra, such as `dicom`; blank for the package without extras.
+    """
+    what = f'".[{extra}]"' if extra else "."
+    return f"pip install -e {what} in the clone"
+
+
 @contextmanager
 def missing_raises(refusal: InputError, *packages: str) -> Iterator[None]:
     """Raise `refusal` if the block imports one of `packages` and it is not installed.

@@ -6,6 +6,9 @@ POLARITIES = ("auto", "as-is")
 VIEWS = ("auto", "bilateral", "single", "crop")
 """What an image shows: both knees, one knee, or the crop of a joint; auto detects it."""
 
+DECISIONS = PROBABLE, BALANCED, MEDIAN = ("probable", "balanced", "median")
+"""How a grade follows from probabilities, see `evidence.decision`."""
+
 SPLIT_METHODS = ("auto", "middle")
 """Where a film of both knees is cut: in the gap between the legs (auto), or in the middle (section
 4)."""

@@ -8,19 +8,26 @@ import io
 import logging
 import os
 import signal
+import socket
 import sys
 import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
-from knee_attention.errors import InputError
+from knee_attention.errors import InputError, how_to_install
 
 LEFT_OUT = frozenset({"tensorflow", "keras", "sklearn", "h5py", "pandas", "matplotlib"})
 """Packages that the README's light install leaves out."""
+
+LONGEST_WAIT = 2.0
+"""Seconds after Ctrl-C or SIGTERM until a command that can be resumed ends within a native call."""
+
+CONTINUES = ": the same command continues"
+"""What a command that can be resumed says when it is interrupted."""
 
 
 def start_keras() -> None:
@@ -106,6 +113,50 @@ def _termination_raised() -> Iterator[None]:
 
 
 @contextmanager
+def _native_calls_ended(program: str) -> Iterator[None]:
+    """End the process soon after Ctrl-C or SIGTERM, even within a native call.
+
+    Python handles a signal when a native call returns. A training step of a large network may take
+    a minute. Only for commands that survive a kill.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handled = threading.Event()
+
+    def handle(number, frame):
+        handled.set()
+        before[number](number, frame)
+
+    def watch(arrived: socket.socket) -> None:
+        while number := arrived.recv(1):
+            if number[0] in before and not handled.wait(LONGEST_WAIT):
+                words = "interrupted" if number[0] == signal.SIGINT else "terminated"
+                os.write(2, f"{program}: {words}{CONTINUES}\n".encode())
+                os._exit(128 + number[0])
+
+    for number, handler in before.items():
+        if callable(handler):
+            signal.signal(number, handle)
+    arrived, sent = socket.socketpair()
+    sent.setblocking(False)
+    others = signal.set_wakeup_fd(sent.fileno(), warn_on_full_buffer=False)
+    watcher = threading.Thread(target=watch, args=[arrived], daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(others)
+        sent.close()
+        watcher.join()
+        arrived.close()
+        for number, handler in before.items():
+            if signal.getsignal(number) is handle:
+                signal.signal(number, handler)
+
+
+@contextmanager
 def _native_stderr_held_back() -> Iterator[None]:
     """Hold back all output on file descriptor 2; show it if the block fails."""
     sys.stderr.flush()
@@ -150,8 +201,13 @@ def ignore_dicom_warnings() -> None:
 
 
 @contextmanager
-def command_line(program: str) -> Iterator[None]:
+def command_line(program: str, resumable: bool = False) -> Iterator[None]:
     """Turn errors in the block into one sentence and an exit code.
+
+    Args:
+        program: the command's name in the sentence.
+        resumable: whether the same command continues after a kill. It then ends within seconds of
+            Ctrl-C.
 
     `InputError`, `OSError` and a missing package of `LEFT_OUT` give 2, Ctrl-C gives 130, SIGTERM
     143, and a closed pipe 141 without a sentence. Other errors pass.
@@ -159,8 +215,10 @@ def command_line(program: str) -> Iterator[None]:
     ignore_dicom_warnings()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file name may not be valid text
+    continues = CONTINUES if resumable else ""
     try:
-        with _termination_raised():
+        with (_termination_raised(),
+              _native_calls_ended(program) if resumable else nullcontext()):
             yield
     except InputError as error:
         print(f"{program}: {error}", file=sys.stderr)
@@ -169,8 +227,8 @@ def command_line(program: str) -> Iterator[None]:
         package = (error.name or "").partition(".")[0]
         if package not in LEFT_OUT:
             raise
-        print(f"{program}: {package} is not installed (the light install leaves it out): pip "
-              "install knee_attention", file=sys.stderr)  # fmt: skip
+        print(f"{program}: {package} is not installed (the light install leaves it out): "
+              + how_to_install(), file=sys.stderr)  # fmt: skip
         raise SystemExit(2) from None
     except BrokenPipeError:  # the reader, such as head, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -180,8 +238,8 @@ def command_line(program: str) -> Iterator[None]:
         print(f"{program}: {place}{error.strerror or error}", file=sys.stderr)
         raise SystemExit(2) from None
     except Terminated:
-        print(f"{program}: terminated", file=sys.stderr)
+        print(f"{program}: terminated{continues}", file=sys.stderr)
         raise SystemExit(143) from None
     except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
+        print(f"{program}: interrupted{continues}", file=sys.stderr)
         raise SystemExit(130) from None

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 
-def blob_knee(grade: int, generator: np.random.Generator, size=(96, 96)) -> np.ndarray:
+def blob_knee(grade: int, generator: np.random.Generator, size=(112, 96)) -> np.ndarray:
     """An image of `size`, uint8."""
     image = generator.integers(0, 60, size).astype(np.uint8)
     middle = size[0] // 2

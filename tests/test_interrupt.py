@@ -65,6 +65,36 @@ def test_sigterm_ends_a_command_as_ctrl_c_does(tmp_path, when):
     assert done.stdout == "tidied up\n"
 
 
+HELD = """
+import hashlib, sys
+from knee_attention.startup import command_line
+with command_line("training", resumable=True):
+    print("at work", flush=True)
+    {}
+"""
+
+
+@pytest.mark.parametrize("number", ENDING, ids=lambda number: number.name)
+@pytest.mark.parametrize("work", [
+    "hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31)",  # it does not return to Python for an hour
+    "while True: pass",
+], ids=["native", "Python"])  # fmt: skip
+def test_a_training_ends_within_seconds_and_says_how_it_continues(number, work):
+    paths = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    with heeding_signals():
+        training = subprocess.Popen([sys.executable, "-c", HELD.format(work)], env=paths, text=True,
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+    assert training.stdout.readline() == "at work\n"
+    training.send_signal(number)
+    try:
+        _, said = training.communicate(timeout=30)
+    finally:
+        training.kill()
+    word = "interrupted" if number == signal.SIGINT else "terminated"
+    assert said == f"training: {word}: the same command continues\n"
+    assert training.returncode == 128 + number
+
+
 PARENT = """
 import sys
 from pathlib import Path

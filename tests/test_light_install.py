@@ -133,7 +133,7 @@ def test_what_it_leaves_out_is_named_where_it_is_needed(folder, package):
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1] == (
         f"knee-attention grade: {package} is not installed (the light install leaves it out): "
-        "pip install knee_attention"
+        "pip install -e . in the clone"
     )
 
 

@@ -18,6 +18,7 @@ FOLDER = Path(__file__).parents[1] / "experiments"
 NAMES = [f"{backbone}_{variant}" for backbone, row in PAPER_TABLE_1.items() for variant in row]
 
 BASELINES = [name for name, variant in PAPER_TABLE_2 if variant == "baseline"]
+RELATED = ["vgg16_plain", "jetley", "tiulpin"]
 DEVICES = {"H100": "an H100", "2-core CPU": "2 CPU cores"}
 """Devices of published runs, fastest first: part of the recorded name, and words."""
 
@@ -83,7 +84,7 @@ def in_words(accuracies):
 def test_there_are_twenty():
     files = (path for backbone in PAPER_TABLE_1 for path in FOLDER.glob(f"run_{backbone}_*.py"))
     found = {path.stem.removeprefix("run_") for path in files}
-    assert found - set(BASELINES) == set(NAMES) and len(NAMES) == 20
+    assert found - {*BASELINES, *RELATED} == set(NAMES) and len(NAMES) == 20
 
 
 @pytest.mark.parametrize("name", [*NAMES, *BASELINES])
@@ -99,6 +100,14 @@ def test_name_docstring_and_experiment_agree(name, published):
     )
     if experiment.fusion == "multi_loss":
         assert experiment.loss_weights == (1.0, 0.8)
+
+
+@pytest.mark.parametrize("name", RELATED)
+def test_scripts_of_related_systems_agree(name, published):
+    module = script(name)
+    text = " ".join(module.__doc__.split())
+    assert module.EXPERIMENT.name == name and f"run_{name}.py" in text
+    assert text.endswith(our_sentence(published.get(name), ["kl"]))
 
 
 def paper_of(name, experiment):

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from knee_attention.limits import CROPS, POLARITIES
+from knee_attention.limits import CROPS, DECISIONS, POLARITIES
 from knee_attention.networks.files.shipped import model_path
 
 
@@ -12,6 +12,18 @@ def add_polarity(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--polarity", choices=POLARITIES, default="auto",
                         help="auto inverts photographic negatives; as-is leaves every image as it "
                         "is (default: auto)")
+
+
+def add_decision(parser: argparse.ArgumentParser) -> None:
+    """Add `--decide` and `--coverage`, for commands that grade films."""
+    parser.add_argument("--decide", choices=DECISIONS,
+                        help="how the grade follows from the probabilities: the most probable one; "
+                        "balanced, which divides them by a power of the training frequencies and "
+                        "so favours rare grades; or their median (default: the model file's, or "
+                        "else probable)")
+    parser.add_argument("--coverage", type=share, metavar="SHARE",
+                        help="share of knees whose prediction set holds the true grade, from 0.01 "
+                        "to 0.99 (default: 0.9, if the model file has prediction sets)")
 
 
 def add_crop(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +67,14 @@ def rate(text: str) -> float:
     number = float(text)
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"expected a number above 0, not {text}")
+    return number
+
+
+def share(text: str) -> float:
+    """An argparse type: a share from 0.01 to 0.99 with two decimals."""
+    number = float(text)
+    if not 0 < number < 1 or number != round(number, 2):
+        raise argparse.ArgumentTypeError(f"expected a share from 0.01 to 0.99, not {text}")
     return number
 
 

@@ -2,8 +2,10 @@
 
 import argparse
 import importlib
+import sys
 
 from knee_attention import __version__
+from knee_attention.errors import InputError
 from knee_attention.startup import command_line
 
 COMMANDS = {
@@ -11,6 +13,7 @@ COMMANDS = {
     "serve": "grade films on a web page or by a REST API",
     "info": "show what a saved model is and how it was trained",
     "evaluate": "measure a saved model on a data set",
+    "calibrate": "fit a model's calibration to graded films of your own",
     "audit": "measure where attention looks, whether it depends on the image and matters",
     "report": "write one HTML page about finished runs",
     "publish": "add finished runs to a set of published results, without weights",
@@ -29,6 +32,8 @@ def main(arguments: list[str] | None = None) -> None:
     with command_line("knee-attention"):  # also while the command's modules are imported
         options = _options(arguments)
         with command_line(f"knee-attention {options.command}"):
+            for module in options.modules:
+                _import(module)
             options.run(options)
 
 
@@ -45,5 +50,26 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         module = importlib.import_module(f"knee_attention.commands.{name.replace('-', '_')}")
         subparser = subparsers.add_parser(name, help=purpose, description=module.__doc__)
         module.add_options(subparser)
+        subparser.add_argument("--import", dest="modules", metavar="MODULE", action="append",
+                               default=[], help="import a Python module first, such as one that "
+                               "adds a backbone to BACKBONES; it is installed or in the working "
+                               "directory")
         subparser.set_defaults(run=module.run)
     return parser.parse_args(arguments)
+
+
+def _import(module: str) -> None:
+    """Import a module of the user, also from the working directory.
+
+    Raises:
+        InputError: there is no such module.
+    """
+    if "" not in sys.path:
+        sys.path.append("")  # a console script does not look into the working directory
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise
+        raise InputError(f"--import {module}: no module of this name is installed or in the "
+                         "working directory") from None

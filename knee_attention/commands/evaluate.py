@@ -10,8 +10,8 @@ mask, and once with the mask widened by half a cell of each branch's grid, becau
 is thinner than a cell. A run's folder keeps the result as expert_masks.json, unless --limit is
 given, and `report` shows it.
 
-The probabilities are those of the network, without the temperatures with which `grade` calibrates
-them for the model that ships. A temperature changes no grade.
+The probabilities are those of the network, without the calibration in the model file, which
+`grade` applies. Only the table of decision rules and the line on prediction sets apply it.
 
 --flips averages the network's values over each knee and its mirror image; the paper does not.
 --pictures draws each model's attention on a knee of each grade and on its worst mistakes.
@@ -138,9 +138,7 @@ def _prepare_output(folder: Path) -> None:
 def _labels(saved: list) -> list[str]:
     """The models' names; their paths if two models have the same name."""
     names = [model.identity()["name"] for model in saved]
-    if len(set(names)) == len(names):
-        return names
-    return [str(model.given) for model in saved]
+    return names if len(set(names)) == len(names) else [str(model.given) for model in saved]
 
 
 def _text(models: list, compared: dict | None, title: str) -> str:
@@ -175,6 +173,8 @@ def _text(models: list, compared: dict | None, title: str) -> str:
         lines += ["", result_lines.difference_table(pairs)]
         lines += [f"{copy} has the same predictions as {model} and counts once"
                   for copy, model in compared["copies"].items()]
+    for model in models:
+        lines += ["", result_lines.rules_table(f"{model.label} {model.chosen}", model.results)]
     if attention:
         lines += ["", result_lines.attention_table(attention)]
     if first["subjects"] < 2:

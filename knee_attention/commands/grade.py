@@ -1,21 +1,31 @@
 """Grade films of both knees, single knees, or folders of them, with a saved model.
 
 Images may be PNG, JPEG, WebP, TIFF, BMP or DICOM, of 8 or 16 bits. Images that cannot be graded are
-reported and skipped; the exit code is 2 only if no image is graded. KL is the most probable grade.
-P0 to P4 are the probabilities of the grades by the branch that validation chose, "expected" is
-their mean grade, and P(KL>=2) the probability of radiographic osteoarthritis. "likeness" is the
-correlation with the mean training knee, -1 to 1; "unlike" marks a knee below the usual range.
+reported and skipped; the exit code is 2 only if no image is graded. KL is the grade by the rule of
+`--decide`, and in brackets the prediction set: the range that holds the true grade of 90% of the
+knees (`--coverage`), if they are like the knees of the model's calibration. P0 to P4 are the
+probabilities of the grades by the branch that validation chose, "expected" is their mean grade, and
+P(KL>=2) the probability of radiographic osteoarthritis; if it and the grade disagree, the line says
+between which grades the knee is. "likeness" is the correlation with the mean training knee, -1 to
+1; "unlike" marks a knee below the usual range. "look again" marks an unlike knee and a set of three
+grades or more.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from knee_attention.commands.arguments import add_crop, add_polarity, as_path, positive_number
-from knee_attention.errors import ImageError, InputError, missing_raises
+from knee_attention.commands.arguments import (
+    add_crop,
+    add_decision,
+    add_polarity,
+    as_path,
+    positive_number,
+)
+from knee_attention.errors import ImageError, InputError, how_to_install, missing_raises
 from knee_attention.files import (
     TableWriter,
     keep_inputs,
@@ -37,7 +47,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="also write the probabilities by every output to a CSV file; names "
                         "that a spreadsheet would run as formulas get an apostrophe")
     parser.add_argument("--overlay", type=as_path, metavar="DIR",
-                        help="also draw every knee with the chosen branch's attention")
+                        help="also draw every knee beside its attention by every branch")
+    parser.add_argument("--branch", metavar="NAME",
+                        help="draw the attention of this branch only, such as att0")
+    parser.add_argument("--masks", type=as_path, metavar="DIR",
+                        help="also write every knee's masks as .npy (0 to 1, at the branch's "
+                        "resolution) and as PNG (at the knee's), and the knee as PNG")
     parser.add_argument("--dicom", type=as_path, metavar="DIR",
                         help="also write a structured report and a Secondary Capture Image for "
                         "every DICOM film, in the film's study")
@@ -46,6 +61,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--view", choices=VIEWS, default="auto",
                         help="what the images show: both knees (bilateral), one knee (single), or "
                         "a crop of the joint (default: auto, detected)")
+    add_decision(parser)
+    parser.add_argument("--sort", choices=("given", "uncertain"), default="given",
+                        help="the order of the knees: as given, or those to look at again first, "
+                        "and the least probable grades first (default: given)")
     add_polarity(parser)
     add_crop(parser)
     parser.add_argument("--batch-size", type=positive_number, default=32, metavar="N",
@@ -62,18 +81,35 @@ def run(options: argparse.Namespace) -> None:
 
     from knee_attention.films.image_files import write_picture
     from knee_attention.films.inputs import files_to_open
+    from knee_attention.grading.drawing import write_masks
     from knee_attention.grading.grader import RESEARCH_ONLY, load_grader
-    from knee_attention.grading.rows import SIDES, columns, film_picture, knee_row
+    from knee_attention.grading.rows import (
+        SIDES,
+        TITLES,
+        columns,
+        film_picture,
+        knee_row,
+        sureness,
+        table_line,
+    )
     from knee_attention.startup import start_for
 
     files = files_to_open(options.images)
-    pictures = _output_files(files, options.overlay, ".png") if options.overlay else []
+    stems = [path.name for path in _output_files(files, Path(), "")]
+    pictures = [options.overlay / f"{stem}.png" for stem in stems] if options.overlay else []
     reports = _report_files(files, options.dicom) if options.dicom else []
     written = [*pictures, *(file for pair in reports for file in pair)]
     keep_inputs(files, [*written, options.csv] if options.csv else written)
-    _refuse_other_images(pictures)
+    _refuse_other_images(pictures, "--overlay")
+    if options.masks:
+        _refuse_other_images(options.masks.glob("*.png"), "--masks")
     start_for(options.model)
-    grader = load_grader(options.model, options.polarity, options.crop)
+    grader = load_grader(
+        options.model, options.polarity, options.crop, options.decide, options.coverage
+    )
+    if options.branch not in (None, *grader.branches):
+        known = ", ".join(grader.branches) or "none"
+        raise InputError(f"{options.model}: no branch {options.branch!r}; its branches: {known}")
     report_files = _report_writer(grader, options) if reports else None
     synthetic = bool(grader.description.get("synthetic"))
     with ExitStack() as stack:
@@ -82,11 +118,15 @@ def run(options: argparse.Namespace) -> None:
             write = stack.enter_context(_table(options.csv, columns(grader.outputs)))
         if pictures:
             make_folder(options.overlay)
+        if options.masks:
+            make_folder(options.masks)
         if reports:
             make_folder(options.dicom)
         print(_heading(grader, options.model), file=sys.stderr)
         if not options.json:
-            print(_TITLES)
+            print(TITLES)
+        shown = json.dumps if options.json else table_line
+        held_back = []
         failed = inverted = unreported = 0
         progress = stack.enter_context(tqdm(total=len(files), desc="grading", disable=None))
         graded = grader.grade_all(files, options.view, options.batch_size)
@@ -109,25 +149,36 @@ def run(options: argparse.Namespace) -> None:
                                "width); resampled", file=sys.stderr)
             for knee in knees:
                 row = knee_row(str(file), knee, synthetic)
-                shown = json.dumps(row) if options.json else _line(row)
-                progress.write(shown, file=sys.stdout)
-                write(row)
+                if options.sort == "given":
+                    progress.write(shown(row), file=sys.stdout)
+                    write(row)
+                else:
+                    held_back.append(row)
                 if knee.unlike:
                     progress.write(f"{file}: the {SIDES[knee.side]} is unlike the training knees "
                                    f"(likeness {knee.likeness:.2f})", file=sys.stderr)
             if pictures:
-                write_picture(pictures[position], film_picture(knees, synthetic))
+                write_picture(pictures[position], film_picture(knees, synthetic, options.branch))
+            if options.masks:
+                for knee in knees:
+                    write_masks(knee, stems[position], options.masks)
             if reports:
                 try:
                     report_files.write(file, knees, *reports[position])
                 except ImageError as error:
                     unreported += 1
                     progress.write(f"not reported: {error}", file=sys.stderr)
+        progress.close()
+        for row in sorted(held_back, key=sureness):
+            print(shown(row))
+            write(row)
     remarks = sys.stderr if options.json else sys.stdout
     if options.csv:
         print(f"probabilities by every output: {options.csv}", file=remarks)
     if options.overlay:
         print(f"pictures: {options.overlay}", file=remarks)
+    if options.masks:
+        print(f"masks: {options.masks}", file=remarks)
     if options.dicom and unreported < len(files) - failed:
         print(f"DICOM reports: {options.dicom}", file=remarks)
     if inverted:
@@ -151,20 +202,6 @@ def _heading(grader, model: Path) -> str:
     trained = ", trained on synthetic phantoms" if description.get("synthetic") else ""
     name = description.get("name") or model.name
     return f"{name}, grades by {grader.chosen}, {height}x{width}{trained}"
-
-
-_TITLES = f"{'file':36} side  KL    P0   P1   P2   P3   P4  expected  P(KL>=2)  likeness"
-
-
-def _line(row: dict) -> str:
-    """A row of `knee_row` as a line of the printed table."""
-    file = row["file"] if len(row["file"]) <= 36 else "..." + row["file"][-33:]
-    chosen = row["chosen"]
-    probabilities = "".join(f"{row[f'{chosen}_p{grade}']:5.2f}" for grade in range(5))
-    likeness = "-" if row["likeness"] is None else f"{row['likeness']:.2f}"
-    unlike = " unlike" if row["unlike"] else ""
-    return (f"{file:36} {row['side'] or '-':4} {row['grade']:3}  {probabilities}"
-            f"{row['expected_grade']:10.2f}{row['oa_probability']:10.2f}{likeness:>9}{unlike}")
 
 
 @contextmanager
@@ -196,14 +233,14 @@ def _output_files(files: list[Path], folder: Path, suffix: str) -> list[Path]:
     return list(taken.values())
 
 
-def _refuse_other_images(pictures: list[Path]) -> None:
+def _refuse_other_images(pictures: Iterable[Path], option: str) -> None:
     """Refuse to overwrite images that are not pictures of an earlier grading, such as films."""
     from knee_attention.films.image_files import is_picture
 
     for path in pictures:
         if path.exists() and not is_picture(path):
             raise InputError(f"{path}: exists and is not a picture of an earlier grading; choose "
-                             "another --overlay")
+                             f"another {option}")
 
 
 def _report_files(files: list[Path], folder: Path) -> list[tuple[Path, Path]]:
@@ -223,7 +260,7 @@ def _report_files(files: list[Path], folder: Path) -> list[tuple[Path, Path]]:
 
 
 def _report_writer(grader, options: argparse.Namespace):
-    not_installed = InputError('--dicom needs highdicom: pip install "knee_attention[dicom-out]"')
+    not_installed = InputError(f"--dicom needs highdicom: {how_to_install('dicom-out')}")
     with missing_raises(not_installed, "pydicom", "highdicom"):
         from knee_attention.grading.dicom.algorithm import Algorithm
         from knee_attention.grading.dicom.reports import ReportFiles

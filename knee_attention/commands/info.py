@@ -41,6 +41,7 @@ def run(options: argparse.Namespace) -> None:
         ("pixels", f"mean {mean}, deviation {deviation:.2f}"),
         ("parameters", f"{description['parameters']:,}" if "parameters" in description else None),
         ("precision", description["precision"]),
+        *_confidence(description),
     ]
     experiment = description.get("experiment") or {}
     if description.get("synthetic"):
@@ -71,6 +72,20 @@ def _description(path: Path) -> dict:
     from knee_attention.networks.files.model_files import read_description
 
     return read_description(path)
+
+
+def _confidence(description: dict) -> list[tuple[str, str]]:
+    """What the file records about decision rules, prediction sets and a local calibration."""
+    decision, sets = description.get("decision"), description.get("prediction_sets")
+    local = description.get("local_calibration")
+    rows = []
+    if decision:
+        rows.append(("decides by", decision["default"]))
+    if sets:
+        rows.append(("sets from", f"{sets['knees']} knees of {sets['subjects']} persons"))
+    if local:
+        rows.append(("calibrated on", f"{local['data']}, {local['knees']} knees, {local['date']}"))
+    return rows
 
 
 def _cutting(description: dict) -> str | None:

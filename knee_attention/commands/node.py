@@ -22,7 +22,7 @@ from knee_attention.commands.arguments import (
     named,
     positive_number,
 )
-from knee_attention.errors import InputError, missing_raises
+from knee_attention.errors import InputError, how_to_install, missing_raises
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -51,8 +51,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Listen until interrupted."""
-    not_installed = InputError("a node needs pynetdicom and highdicom: pip install "
-                         '"knee_attention[dicom-out]"')
+    not_installed = InputError("a node needs pynetdicom and highdicom: "
+                               + how_to_install("dicom-out"))
     with missing_raises(not_installed, "pydicom", "pynetdicom", "highdicom"):
         from knee_attention.grading.dicom.algorithm import Algorithm
         from knee_attention.grading.node.archive import Archive

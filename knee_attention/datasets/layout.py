@@ -127,6 +127,15 @@ def split_folder(root: Path, split: str) -> Path | None:
     return there[0] if there else None
 
 
+def other_folders(root: Path) -> list[str]:
+    """Names of the folders in a data folder that are no split, sorted; empty for an HDF5 file."""
+    if not root.is_dir():
+        return []
+    known = {name for names in FOLDERS.values() for name in names}
+    return sorted(path.name for path in root.iterdir()
+                  if path.is_dir() and path.name not in known and not path.name.startswith("."))
+
+
 def required_files(root: Path, split: str) -> list[GradedFile]:
     """List the images of a split, as `graded_files` does; the split must not be empty.
 

@@ -1,108 +1,141 @@
-"""Decision rules: from probabilities to a predicted grade.
+"""Decision rules: from probabilities to a grade.
 
 Grade 1 (doubtful osteoarthritis) is seldom the most probable grade, even for knees of grade 1, so
-argmax hardly ever predicts it. The other rules are fitted to graded knees and evaluated by
-cross-validation over persons.
+the paper's rule hardly ever gives it. `balanced` divides the probabilities by a power of the
+frequencies of the training grades, which favours rare grades. `median` gives the lowest grade that
+at most half of the probability exceeds.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
-from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import GroupKFold
 
+from knee_attention.errors import InputError
 from knee_attention.kl import GRADES
+from knee_attention.limits import BALANCED, DECISIONS, MEDIAN, PROBABLE
 
 Rule = Callable[[np.ndarray], np.ndarray]
-"""Function from probabilities `(n, 5)` to predicted grades `(n,)`."""
+"""Function from probabilities `(n, 5)` to results `(n, ...)`, such as grades."""
+
+Learn = Callable[[np.ndarray, np.ndarray, np.ndarray], Rule]
+"""Function from grades, probabilities and subjects to the rule that is fitted to them."""
 
 FOLDS = 10
-STRENGTHS = np.linspace(0, 1, 11)
-"""Exponents tried in `weighed_by_frequency`."""
-
-CUTS = np.linspace(0.2, 3.8, 73)
-"""Thresholds tried in `cut_expectation`."""
-
-ROUNDS = 3
-"""Rounds of coordinate search in `cut_expectation`; a fourth round changed no threshold."""
+POWERS = [step / 10 for step in range(11)]
+"""Powers tried in `best_power`."""
 
 
-def most_probable(grades: np.ndarray, probabilities: np.ndarray) -> Rule:
-    """The most probable grade, the paper's rule. It has nothing to fit."""
-    return lambda values: values.argmax(axis=1)
-
-
-def weighed_by_frequency(grades: np.ndarray, probabilities: np.ndarray) -> Rule:
-    """The argmax of the probabilities, each divided by a power of its grade's frequency.
-
-    This favours rare grades. The exponent is the one with the highest balanced accuracy.
-    """
-    frequencies = np.bincount(grades, minlength=len(GRADES)) / len(grades)
-    frequencies = np.maximum(frequencies, 1 / len(grades))
-
-    def score(strength: float) -> float:
-        predicted = (probabilities / frequencies**strength).argmax(axis=1)
-        return balanced_accuracy_score(grades, predicted)
-
-    best = max(STRENGTHS, key=score)
-    return lambda values: (values / frequencies**best).argmax(axis=1)
-
-
-def cut_expectation(grades: np.ndarray, probabilities: np.ndarray) -> Rule:
-    """The expected grade, divided into grades by the thresholds with the highest quadratic kappa.
-    """
-    expected = probabilities @ np.array(GRADES)
-    cuts = np.array(GRADES[:-1]) + 0.5
-
-    def score(tried: np.ndarray) -> float:
-        return _quadratic_kappa(grades, np.digitize(expected, tried))
-
-    for _ in range(ROUNDS):
-        for place in range(len(cuts)):
-            below, above = np.r_[0, cuts, 4][[place, place + 2]]
-            candidates = [
-                np.r_[cuts[:place], value, cuts[place + 1 :]]
-                for value in CUTS[(below < CUTS) & (above > CUTS)]
-            ]
-            cuts = max([cuts, *candidates], key=score)
-    return lambda values: np.digitize(values @ np.array(GRADES), cuts)
-
-
-def _quadratic_kappa(grades: np.ndarray, predicted: np.ndarray) -> float:
-    """Cohen's quadratic kappa. scikit-learn's function is too slow for hundreds of cuts."""
-    count = len(GRADES)
-    confusion = np.bincount(count * grades + predicted, minlength=count**2).reshape(count, count)
-    by_chance = np.outer(confusion.sum(axis=0), confusion.sum(axis=1)) / len(grades)
-    distances = np.subtract.outer(GRADES, GRADES) ** 2
-    return 1 - np.sum(distances * confusion) / np.sum(distances * by_chance)
-
-
-RULES = {
-    "the most probable grade (the paper's)": most_probable,
-    "weighed by the grades' frequency": weighed_by_frequency,
-    "cuts on the expected grade": cut_expectation,
-}
-
-
-def said_of_others(
-    learn: Callable[[np.ndarray, np.ndarray], Rule],
-    grades: np.ndarray,
-    probabilities: np.ndarray,
-    subjects: list[str],
+def decide(
+    probabilities: np.ndarray, rule: str, divisors: np.ndarray | None = None
 ) -> np.ndarray:
-    """Predicted grades of a rule, cross-validated over persons in 10 folds.
+    """The grades by a rule.
 
     Args:
-        learn: fits a rule to grades and probabilities; a value of `RULES`.
-        grades: `(n,)` true grades.
         probabilities: `(n, 5)`.
-        subjects: the person of each knee; at least 10 different ones.
+        rule: one of `DECISIONS`.
+        divisors: for `balanced`, the result of `frequency_divisors`.
 
     Returns:
-        `(n,)` predicted grades.
+        `(n,)` int64.
+
+    Raises:
+        InputError: no such rule, or `balanced` without divisors.
+
+    Example:
+
+    >>> unsure = np.array([[0.4, 0.25, 0.2, 0.1, 0.05]])
+    >>> decide(unsure, "probable").tolist(), decide(unsure, "median").tolist()
+    ([0], [1])
     """
-    predicted = np.empty(len(grades), np.int64)
-    for fitted, held_out in GroupKFold(FOLDS).split(probabilities, grades, subjects):
-        rule = learn(grades[fitted], probabilities[fitted])
-        predicted[held_out] = rule(probabilities[held_out])
-    return predicted
+    if rule == PROBABLE:
+        return probabilities.argmax(axis=1)
+    if rule == MEDIAN:
+        # The last sum may be rounded to less than one, but no grade follows it.
+        return (probabilities.cumsum(axis=1)[:, :-1] < 0.5).sum(axis=1)
+    if rule != BALANCED:
+        raise InputError(f"expected one of the rules {', '.join(DECISIONS)}. Received: {rule!r}")
+    if divisors is None:
+        raise InputError("the model file does not record how frequent the grades were in training, "
+                         "which the rule balanced needs; use probable or median")
+    return (probabilities / divisors).argmax(axis=1)
+
+
+def frequency_divisors(counts: Sequence[int], power: float) -> np.ndarray:
+    """What `balanced` divides the probabilities by.
+
+    Args:
+        counts: number of training knees of each grade; a missing grade counts as one knee.
+        power: 0 changes nothing, 1 makes all grades equally frequent.
+
+    Returns:
+        `(5,)` float64 above 0.
+    """
+    frequencies = np.maximum(counts, 1) / np.sum(counts)
+    return frequencies**power
+
+
+def best_power(grades: np.ndarray, probabilities: np.ndarray, counts: Sequence[int]) -> float:
+    """The power of the frequencies with the highest balanced accuracy. Call it on validation.
+
+    Args:
+        grades: `(n,)` true grades.
+        probabilities: `(n, 5)`.
+        counts: number of training knees of each grade.
+    """
+    knees = np.bincount(grades, minlength=len(GRADES))[grades]
+
+    def score(power: float) -> float:
+        right = decide(probabilities, BALANCED, frequency_divisors(counts, power)) == grades
+        return np.sum(right / knees)
+
+    return max(POWERS, key=score)
+
+
+def _always(rule: str) -> Learn:
+    return lambda grades, probabilities, subjects: partial(decide, rule=rule)
+
+
+def _balanced(grades: np.ndarray, probabilities: np.ndarray, subjects: np.ndarray) -> Rule:
+    counts = np.bincount(grades, minlength=len(GRADES))
+    divisors = frequency_divisors(counts, best_power(grades, probabilities, counts))
+    return partial(decide, rule=BALANCED, divisors=divisors)
+
+
+RULES: dict[str, Learn] = {
+    "the most probable grade (the paper's)": _always(PROBABLE),
+    "weighed by the grades' frequency": _balanced,
+    "the median grade": _always(MEDIAN),
+}
+"""The rules for `of_others`. The frequencies are those of the knees that a rule is fitted to."""
+
+
+def of_others(
+    learn: Learn,
+    grades: np.ndarray,
+    probabilities: np.ndarray,
+    subjects: Sequence[str],
+    folds: int = FOLDS,
+) -> np.ndarray:
+    """The results of a function that is fitted to other persons, in folds over persons.
+
+    Args:
+        learn: fits to the grades, probabilities and subjects of the other persons.
+        grades: `(n,)` true grades.
+        probabilities: `(n, 5)`.
+        subjects: the person of each knee; at least two different ones.
+        folds: number of fits, at most the number of persons.
+
+    Returns:
+        the results of all knees, in their order.
+    """
+    from sklearn.model_selection import GroupKFold
+
+    subjects = np.asarray(subjects)
+    groups = GroupKFold(min(folds, len(np.unique(subjects))))
+    places, found = [], []
+    for fitted, held_out in groups.split(probabilities, grades, subjects):
+        apply = learn(grades[fitted], probabilities[fitted], subjects[fitted])
+        places.append(held_out)
+        found.append(apply(probabilities[held_out]))
+    return np.concatenate(found)[np.argsort(np.concatenate(places))]

@@ -6,6 +6,7 @@ Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
 from collections.abc import Mapping
 from pathlib import PurePath
 
+from knee_attention.evidence.calibration import COVERAGE
 from knee_attention.evidence.paper import CITATION
 from knee_attention.evidence.result_lines import with_interval
 from knee_attention.kl import GRADES
@@ -27,6 +28,7 @@ def model_card(
     experiment: Mapping,
     results: Mapping,
     calibration: Mapping,
+    description: Mapping,
     checks: Mapping,
     of_joints: bool,
 ) -> str:
@@ -40,6 +42,7 @@ def model_card(
             `split_results` returns them.
         calibration: `{output: {"temperature", "before", "after"}}`; the latter two are expected
             calibration errors.
+        description: of the model file, with `decision` and `prediction_sets`.
         checks: `least_likeness`, the `share` of validation knees above it, the number of
             predictions `changed` by rounding to float16, and the file's size in `megabytes`.
         of_joints: True if the knees are crops of joints, False if they are halves of films.
@@ -88,6 +91,7 @@ def model_card(
             f"{values['before']:.3f} to {values['after']:.3f}."
             for output, values in calibration.items()
         ),
+        *confidence_lines(description["decision"], description["prediction_sets"]),
         "- The grader warns about knees unlike the training knees: those with a correlation with "
         f"the mean training knee (at 16x16 pixels) below {checks['least_likeness']:.2f}. "
         f"{checks['share']:.1%} of the validation knees get no warning.",
@@ -105,6 +109,40 @@ def model_card(
         "",
     ]
     return "\n".join(lines)
+
+
+def confidence_lines(decision: Mapping, sets: Mapping) -> list[str]:
+    """What the prediction sets and the decision rules reach, as items of a list.
+
+    Args:
+        decision, sets: entries of a description, as `evidence.confidence` makes them.
+    """
+    found, deferred = sets["validation"], sets["validation"]["deferred"]
+    rules = decision["validation"].items()
+    return [
+        f"- Prediction sets, asked to hold the true grade of {COVERAGE:.0%} of the knees, hold it "
+        f"for {found['coverage']:.1%}, with {found['size']:.2f} grades on average; "
+        f"{found['wide']:.0%} of the sets have three grades or more (cross-validation over the "
+        f"{sets['subjects']} persons). By the grade that is shown, 0 to 4: "
+        f"{_shares(found['by_shown'])}; by the true grade: {_shares(found['by_true'])}. The "
+        "guarantee holds for films like these, on average over all grades.",
+        f"- If the least certain {deferred['share']:.0%} of the knees are left to a reader, the "
+        f"others have an accuracy of {_figure(deferred['accuracy'])} and a quadratic kappa of "
+        f"{_figure(deferred['kappa_quadratic'])} (cross-validation).",
+        "- Decision rules, cross-validated; accuracy, balanced accuracy and quadratic kappa: "
+        + "; ".join(f"{rule} {' / '.join(map(_figure, figures.values()))}"
+                    for rule, figures in rules)
+        + f". The default is {decision['default']}; balanced divides by the power "
+        f"{decision['power']:g} of the training frequencies.",
+    ]
+
+
+def _shares(shares: list[float | None]) -> str:
+    return ", ".join("no knee" if share is None else f"{share:.0%}" for share in shares)
+
+
+def _figure(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
 
 
 def _origin(experiment: Mapping) -> str:

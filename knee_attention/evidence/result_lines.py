@@ -29,7 +29,7 @@ def metrics_table(rows: dict[str, dict]) -> str:
     Args:
         rows: `{label: metrics}`, one per line; metrics as `split_results` returns them.
     """
-    return _aligned(
+    return aligned(
         {"output": list(INTERVALS_OF.values())}
         | {
             label: [with_interval(row[name], row["intervals"][name]) for name in INTERVALS_OF]
@@ -51,10 +51,37 @@ def difference_table(pairs: dict[str, dict]) -> str:
         lines[label] = [
             with_interval(value["difference"], value["interval"], "+") for value in values
         ]
-    return _aligned(lines)
+    return aligned(lines)
 
 
-def _aligned(lines: dict[str, list[str]]) -> str:
+def rules_table(label: str, results: dict) -> str:
+    """A text table of decision rules with their 95% intervals, and a line about prediction sets.
+
+    Args:
+        label: title of the first column.
+        results: `rules`, a dict of metrics by rule, and `prediction_sets`, which may be missing:
+            the figures of `set_figures` with the `asked` coverage.
+    """
+    columns = {"accuracy": "accuracy", "balanced_accuracy": "balanced",
+               "kappa_quadratic": "quadratic kappa"}  # fmt: skip
+    lines = {f"{label} by the rule": list(columns.values())} | {
+        rule: [with_interval(row[name], row["intervals"][name]) for name in columns]
+        for rule, row in results["rules"].items()
+    }
+    sets = results.get("prediction_sets")
+    if not sets:
+        return aligned(lines)
+    return (f"{aligned(lines)}\nprediction sets, asked to hold the true grade of "
+            f"{sets['asked']:.0%}: hold it for {sets['coverage']:.1%}, {sets['size']:.2f} grades "
+            "on average")
+
+
+def aligned(lines: dict[str, list[str]]) -> str:
+    """A text table with aligned columns.
+
+    Args:
+        lines: `{first cell: further cells}`, one per line, the titles first.
+    """
     cells = [[label, *values] for label, values in lines.items()]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
@@ -76,7 +103,7 @@ def attention_table(rows: dict[str, dict]) -> str:
             f"{scores['energy_inside']:.1%} (uniform {scores['energy_inside_uniform']:.1%})",
             f"{scores['pointing_game']:.1%} (uniform {scores['pointing_game_uniform']:.1%})",
         ]
-    return _aligned(lines)
+    return aligned(lines)
 
 
 def audit_text(results: dict) -> str:
@@ -114,7 +141,7 @@ def _estimates_table(rows: dict, columns: dict[str, str], compared: str) -> str:
         lines[name] = [_estimate(row[measure]) for measure in columns]
         lines[name] += [_estimate(difference, "+")] if difference else []
     widths = {len(cells) for cells in lines.values()}
-    return _aligned({name: cells + [""] * (max(widths) - len(cells))
+    return aligned({name: cells + [""] * (max(widths) - len(cells))
                      for name, cells in lines.items()})  # fmt: skip
 
 
@@ -131,7 +158,7 @@ def _image_lines(image: dict, results: dict) -> list[str]:
     for name, *found in zip(image["down_to"], image["attention_layers_kept"],
                             image["attention_layers_shuffled"], strict=True):  # fmt: skip
         table[name or "(not shuffled)"] = [_estimate(each) for each in found]
-    return [*lines, _aligned(table)]
+    return [*lines, aligned(table)]
 
 
 def _estimate(estimate: dict, sign: str = "") -> str:

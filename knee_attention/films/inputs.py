@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from knee_attention.errors import ImageError, InputError, missing_raises
+from knee_attention.errors import ImageError, InputError, how_to_install, missing_raises
 from knee_attention.files import files_below
 from knee_attention.films.file_kinds import START, begins_as_dicom, image_kind, read_start
 from knee_attention.films.image_files import (
@@ -81,7 +81,7 @@ def open_film(image: str | os.PathLike | FileInMemory) -> OpenedFilm:
     if not (begins_as_dicom(content[:START]) if in_memory else is_dicom(path)):
         pixels, aspect = read_radiograph(path, content), read_pixel_aspect(path, content)
         return OpenedFilm(pixels, side_of(path), aspect)
-    reason = 'a DICOM file needs pydicom: pip install "knee_attention[dicom]"'
+    reason = f"a DICOM file needs pydicom: {how_to_install('dicom')}"
     with missing_raises(ImageError(path, reason), "pydicom"):
         from knee_attention.films.dicom.header import read_header
         from knee_attention.films.dicom.pixels import read_film

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from knee_attention.evidence.figures.pictures import at_image_size
+from knee_attention.evidence.prediction_sets import WIDE, range_in_words
 from knee_attention.evidence.probabilities import classifying, ensemble
 from knee_attention.films.borders import Frame
 from knee_attention.films.network_input import Place
@@ -31,6 +32,10 @@ class GradedKnee:
         pixel_aspect: height over width of the file's pixels. If it is not 1, the film was resampled
             to square pixels first.
         frame: the uniform border that was cropped off before grading.
+        decided: the grade by the decision rule; None means the most probable grade.
+        grade_set: lowest and highest grade of the prediction set; None if the model has no sets.
+        coverage: the share of knees whose set holds the true grade, if they are like the knees of
+            the calibration.
     """
 
     side: str | None
@@ -45,6 +50,9 @@ class GradedKnee:
     mirrored: bool = False
     pixel_aspect: float = 1.0
     frame: Frame = Frame()
+    decided: int | None = None
+    grade_set: tuple[int, int] | None = None
+    coverage: float | None = None
 
     @property
     def box(self) -> tuple[int, int, int, int] | None:
@@ -58,8 +66,8 @@ class GradedKnee:
 
     @property
     def grade(self) -> int:
-        """The most probable Kellgren-Lawrence grade by the chosen output."""
-        return int(self.probabilities.argmax())
+        """The Kellgren-Lawrence grade by the chosen output and the decision rule."""
+        return int(self.probabilities.argmax()) if self.decided is None else self.decided
 
     @property
     def expected_grade(self) -> float:
@@ -70,6 +78,33 @@ class GradedKnee:
     def oa_probability(self) -> float:
         """The probability of radiographic osteoarthritis, KL >= 2, by the chosen output."""
         return float(self.probabilities[OSTEOARTHRITIS:].sum())
+
+    @property
+    def between(self) -> tuple[int, int] | None:
+        """The two grades between which the knee is, if `grade` and `oa_probability` disagree.
+
+        They disagree if one says osteoarthritis (KL >= 2, or a probability of at least one half)
+        and the other does not.
+        """
+        if (self.grade >= OSTEOARTHRITIS) == (self.oa_probability >= 0.5):
+            return None
+        return min(self.grade, OSTEOARTHRITIS - 1), max(self.grade, OSTEOARTHRITIS)
+
+    @property
+    def look_again(self) -> bool:
+        """Whether to look again: a set of three grades or more, or `unlike`."""
+        lowest, highest = self.grade_set or (self.grade, self.grade)
+        return self.unlike or highest - lowest + 1 >= WIDE
+
+    @property
+    def words(self) -> str:
+        """The grade, its prediction set and `between`: `"KL 2 (1-2), between 1 and 2"`."""
+        shown = f"KL {self.grade}"
+        if self.grade_set:
+            shown += f" ({range_in_words(*self.grade_set)})"
+        if self.between:
+            shown += ", between {} and {}".format(*self.between)
+        return shown
 
     @property
     def ensemble(self) -> np.ndarray:

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from knee_attention.errors import ImageError, InputError
+from knee_attention.evidence.calibration import Calibration
 from knee_attention.evidence.finite import refuse_not_finite
-from knee_attention.evidence.probabilities import as_probabilities, tempered
+from knee_attention.evidence.probabilities import as_probabilities
 from knee_attention.films.inputs import FileInMemory, OpenedFilm, files_to_open, open_film
 from knee_attention.films.likeness import likeness
 from knee_attention.films.network_input import PreparedKnee, prepared_knees
@@ -24,7 +25,11 @@ BATCH = 32
 
 
 def load_grader(
-    path: str | os.PathLike, polarity: str = "auto", crop: str = "auto"
+    path: str | os.PathLike,
+    polarity: str = "auto",
+    crop: str = "auto",
+    decide: str | None = None,
+    coverage: float | None = None,
 ) -> "Grader":
     """Load a saved model for grading.
 
@@ -35,13 +40,17 @@ def load_grader(
         polarity: `"auto"` inverts photographic negatives, `"as-is"` leaves every image as it is.
         crop: what the training knees show, for a model file that does not record it: `"half"` of a
             film, `"square"` or `"antony"`; `"auto"` means half.
+        decide: the rule that gives the grade, one of `evidence.decision.DECISIONS`; None means the
+            default of the model file, or else the most probable grade.
+        coverage: the share of knees whose prediction set holds the true grade, from 0.01 to 0.99;
+            None means 0.9 if the model file has prediction sets.
 
     It can be called in any thread and does not change process state. The environment variable
     `TF_CPP_MIN_LOG_LEVEL=2` hides what TensorFlow logs during its import.
 
     Raises:
-        InputError: the file does not exist, is damaged, or is not a model of this project; or
-            `crop` contradicts the file.
+        InputError: the file does not exist, is damaged, or is not a model of this project; `crop`
+            contradicts the file; or it lacks what `decide` or `coverage` needs.
 
     Example:
 
@@ -54,10 +63,10 @@ def load_grader(
     if Path(path).suffix.lower() == ".onnx":
         from knee_attention.networks.files.onnx_network import OnnxNetwork
 
-        return Grader(OnnxNetwork(path), polarity, crop)
+        return Grader(OnnxNetwork(path), polarity, crop, decide, coverage)
     from knee_attention.grading.keras_network import KerasNetwork
 
-    return Grader(KerasNetwork(path), polarity, crop)
+    return Grader(KerasNetwork(path), polarity, crop, decide, coverage)
 
 
 class Grader:
@@ -67,21 +76,31 @@ class Grader:
         network: a callable from `(n, height, width, 1)` float32 knees to a dict of the outputs'
             probabilities and of the masks `<branch>_mask`. It has the `path` and the `description`
             of its file.
-        polarity, crop: see `load_grader`.
+        polarity, crop, decide, coverage: see `load_grader`.
     """
 
-    def __init__(self, network, polarity: str = "auto", crop: str = "auto"):
+    def __init__(
+        self,
+        network,
+        polarity: str = "auto",
+        crop: str = "auto",
+        decide: str | None = None,
+        coverage: float | None = None,
+    ):
         self.network = network
         self.polarity = polarity
         self.description = network.description
         self.outputs = list(self.description["outputs"])
+        self.branches = list(self.description.get("branches") or [])
         self.chosen = self.description.get("chosen") or self.outputs[0]
         self.image_size = tuple(self.description["image_size"])
         self.preparation = Preparation.recorded(self.description, "the model").with_crop(crop)
+        self.calibration = Calibration.recorded(self.description)
+        self.decide = self.calibration.checked_rule(decide)
+        self.coverage = self.calibration.checked_coverage(coverage)
         if self.preparation.displaced:
             raise InputError("the model was trained on displaced joints (--displace) to test its "
                              "attention; it grades no films")
-        self._temperatures = self.description.get("temperatures") or {}
         self._typical = self.description.get("typical_knee")
 
     def grade(
@@ -202,12 +221,13 @@ class Grader:
     def _graded(
         self, knee: PreparedKnee, inverted: bool, aspect: float, values, index: int
     ) -> GradedKnee:
-        branches = {}
-        for name in self.outputs:
-            probabilities = as_probabilities(values[name][index : index + 1])
-            if name in self._temperatures:
-                probabilities = tempered(probabilities, self._temperatures[name])
-            branches[name] = probabilities[0]
+        raw = {name: as_probabilities(values[name][index : index + 1]) for name in self.outputs}
+        calibration = self.calibration
+        branches = {name: calibration.probabilities(name, found) for name, found in raw.items()}
+        grades = calibration.grades(branches[self.chosen], self.decide)
+        grade_set = None
+        if self.coverage is not None:
+            [[*grade_set]] = calibration.sets(branches[self.chosen], grades, self.coverage).tolist()
         masks = {
             name.removesuffix("_mask"): value[index]
             for name, value in values.items()
@@ -220,8 +240,9 @@ class Grader:
             alike = likeness(knee.image, np.array(self._typical["grey"]))
             unlike = alike < self._typical["least"]
         return GradedKnee(
-            knee.side, knee.image, branches, self.chosen, masks, inverted, knee.place, alike,
-            unlike, knee.mirrored, aspect, knee.frame,
+            knee.side, knee.image, {name: found[0] for name, found in branches.items()},
+            self.chosen, masks, inverted, knee.place, alike, unlike, knee.mirrored, aspect,
+            knee.frame, int(grades[0]), grade_set and tuple(grade_set), self.coverage,
         )  # fmt: skip
 
 

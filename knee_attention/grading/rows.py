@@ -1,8 +1,9 @@
-"""A graded knee as a row of JSON or CSV, and a film as a picture."""
+"""A graded knee as a row of JSON or CSV and as a line of a table, and a film as a picture."""
 
 import numpy as np
 
 from knee_attention.evidence.figures.pictures import captioned
+from knee_attention.evidence.prediction_sets import range_in_words
 from knee_attention.grading.drawing import film_panel
 from knee_attention.grading.graded_knee import GradedKnee
 from knee_attention.kl import GRADES
@@ -22,6 +23,10 @@ def knee_row(file: str, knee: GradedKnee, synthetic: bool) -> dict:
     Returns:
         The values by column, among them:
 
+        - `lowest`, `highest`: the prediction set, with `coverage`; None if the model has no sets.
+        - `between`: the two grades between which the knee is, if the grade and the probability of
+          osteoarthritis disagree; else None.
+        - `look_again`: whether the set has three grades or more, or the knee is `unlike`.
         - `turned`: whether the film was a negative, which was inverted.
         - `box`: the crop on the upright film: left, top, width and height in pixels. None for half
           a film, or for an image that is a crop already.
@@ -33,10 +38,16 @@ def knee_row(file: str, knee: GradedKnee, synthetic: bool) -> dict:
           not record that knee.
         - `unlike`: whether `likeness` is below the usual range.
     """
+    lowest, highest = knee.grade_set or (None, None)
     return {
         "file": file,
         "side": knee.side,
         "grade": knee.grade,
+        "lowest": lowest,
+        "highest": highest,
+        "coverage": knee.coverage,
+        "between": list(knee.between) if knee.between else None,
+        "look_again": knee.look_again,
         "expected_grade": knee.expected_grade,
         "oa_probability": knee.oa_probability,
         "chosen": knee.chosen,
@@ -55,33 +66,75 @@ def knee_row(file: str, knee: GradedKnee, synthetic: bool) -> dict:
     }
 
 
+TITLES = f"{'file':36} side KL (set)    P0   P1   P2   P3   P4  expected  P(KL>=2)  likeness"
+"""Titles of the columns of `table_line`."""
+
+
+def table_line(row: dict) -> str:
+    """A row of `knee_row` as a line of the printed table."""
+    file = row["file"] if len(row["file"]) <= 36 else "..." + row["file"][-33:]
+    grade = f"{row['grade']}"
+    if row["coverage"]:
+        grade += f" ({range_in_words(row['lowest'], row['highest'])})"
+    chosen = row["chosen"]
+    probabilities = "".join(f"{row[f'{chosen}_p{k}']:5.2f}" for k in GRADES)
+    likeness = "-" if row["likeness"] is None else f"{row['likeness']:.2f}"
+    remarks = ["unlike"] * row["unlike"] + ["look again"] * row["look_again"]
+    if row["between"]:
+        remarks.append("between {} and {}".format(*row["between"]))
+    return (f"{file:36} {row['side'] or '-':4} {grade:8} {probabilities}"
+            f"{row['expected_grade']:10.2f}{row['oa_probability']:10.2f}{likeness:>10}"
+            f" {', '.join(remarks)}").rstrip()
+
+
+def sureness(row: dict) -> tuple[bool, float]:
+    """A key that sorts the rows of `knee_row`, knees to look at again first, then by certainty."""
+    return not row["look_again"], max(row[f"{row['chosen']}_p{grade}"] for grade in GRADES)
+
+
 def columns(outputs: list[str]) -> list[str]:
     """The columns of `grade --csv` for a model with these outputs.
 
     `error` is the reason why a film was not graded.
     """
     probabilities = [f"{name}_p{grade}" for name in (*outputs, "ensemble") for grade in GRADES]
-    return ["file", "side", "grade", "expected_grade", "oa_probability", "chosen", "turned", "box",
-            "pixel_aspect", "trimmed", "likeness", "unlike", "synthetic_model", *probabilities,
+    return ["file", "side", "grade", "lowest", "highest", "coverage", "between", "look_again",
+            "expected_grade", "oa_probability", "chosen", "turned", "box", "pixel_aspect",
+            "trimmed", "likeness", "unlike", "synthetic_model", *probabilities,
             "error"]  # fmt: skip
 
 
-def film_picture(knees: list[GradedKnee], synthetic: bool) -> np.ndarray:
-    """Draw every knee of a film beside its attention by the chosen branch, with the grade below.
+def film_picture(
+    knees: list[GradedKnee], synthetic: bool, branch: str | None = None
+) -> np.ndarray:
+    """Draw every knee of a film beside its attention, with the grade below, one knee a row.
 
-    If the knees are crops, the film comes first, with their boxes and the attention inside.
+    If the knees are crops, the film comes first, with their boxes.
+
+    Args:
+        knees: the knees of the film.
+        synthetic: whether the model was trained on phantoms only.
+        branch: the branch whose attention is drawn; None for all branches, side by side.
 
     Returns:
         `(height, width, 3)` uint8, blue, green, red.
     """
-    panels = [film_panel(knees)] if knees[0].place else []
+    rows = []
     for knee in knees:
         probability = knee.probabilities[knee.grade]
-        caption = f"{SIDES[knee.side]}: KL {knee.grade} (P {probability:.2f} by {knee.chosen})"
+        caption = f"{SIDES[knee.side]}: {knee.words} (P {probability:.2f} by {knee.chosen})"
         if synthetic:
             caption += ", synthetic model"
         if knee.unlike:
             caption += ", unlike the training knees"
-        mask = None if knee.mask is None else knee.as_on_film(knee.mask)
-        panels.append(captioned(knee.as_on_film(knee.image), mask, caption))
-    return np.hstack(panels)
+        if knee.look_again:
+            caption += ", look again"
+        masks = {
+            name: knee.as_on_film(mask)
+            for name, mask in knee.low_masks.items() if branch in (None, name)
+        }  # fmt: skip
+        rows.append(captioned(knee.as_on_film(knee.image), masks, caption))
+    picture = np.vstack(rows)
+    if knees[0].place:
+        picture = np.hstack([film_panel(knees, len(picture)), picture])
+    return picture

@@ -17,7 +17,7 @@ class Backbone:
 
     Attributes:
         build: function from images `(batch, height, width, channels)` to the last layer's output.
-        taps: `{branch: name of the layer it attends to}`; empty for a baseline.
+        taps: `{branch: name of the layer it attends to}`; empty for a network without branches.
         smallest: smallest image side in pixels at which every tap has a grid of at least 2x2.
         known_by: name of a layer that identifies this backbone in a model file. Among the
             backbones with taps, and among those without, no other has it. Taps come after it.
@@ -25,6 +25,8 @@ class Backbone:
         phantom_setting: attributes of `Experiment` that replace the paper's values on phantoms,
             so that a run takes minutes on two cores.
         imagenet: the network of `keras.applications` whose ImageNet weights fit, or None.
+        fusion: the only fusion of a network without branches; None for the others.
+        image_size: the only height and width that the network takes; None if it takes any.
     """
 
     build: Callable
@@ -34,6 +36,8 @@ class Backbone:
     first_convolution: str
     phantom_setting: Mapping[str, object]
     imagenet: str | None = None
+    fusion: str | None = None
+    image_size: tuple[int, int] | None = None
 
 
 def _vgg16(images):
@@ -60,6 +64,27 @@ def _antony_extended(images, pool: int = 3):
     return antony_extended(images, pool)
 
 
+def _vgg16_plain(images):
+    from knee_attention.networks.related import vgg16_plain
+
+    return vgg16_plain(images)
+
+
+def _jetley(images):
+    from knee_attention.networks.related import jetley
+
+    return jetley(images)
+
+
+def _tiulpin(images):
+    from knee_attention.networks.related import tiulpin
+
+    return tiulpin(images)
+
+
+_VGG16_PHANTOMS = {
+    "image_size": (96, 64), "epochs": 4, "batch_size": 4, "learning_rate": 1.5e-4
+}  # fmt: skip
 _ANTONY_PHANTOMS = {
     "image_size": (160, 112), "epochs": 8, "batch_size": 8, "learning_rate": 5e-4
 }  # fmt: skip
@@ -72,9 +97,7 @@ BACKBONES = {
         smallest=64,
         known_by="block1_conv1",
         first_convolution="block1_conv1",
-        phantom_setting={
-            "image_size": (96, 64), "epochs": 4, "batch_size": 4, "learning_rate": 1.5e-4
-        },
+        phantom_setting=_VGG16_PHANTOMS,
         imagenet="VGG16",
     ),
     "resnet50": Backbone(
@@ -113,6 +136,7 @@ BACKBONES = {
         known_by="conv2",
         first_convolution="conv1",
         phantom_setting=_BASELINE_PHANTOMS,
+        fusion="dense",
     ),
     "antony_joint_baseline": Backbone(
         build=partial(_antony_extended, pool=2),
@@ -121,6 +145,40 @@ BACKBONES = {
         known_by="conv2_1",
         first_convolution="conv1",
         phantom_setting=_BASELINE_PHANTOMS,
+        fusion="joint",
+    ),
+    "vgg16_plain": Backbone(
+        build=_vgg16_plain,
+        taps={},
+        smallest=64,
+        known_by="global_pool",
+        first_convolution="block1_conv1",
+        phantom_setting=_VGG16_PHANTOMS,
+        imagenet="VGG16",
+        fusion="plain",
+    ),
+    "jetley": Backbone(
+        build=_jetley,
+        taps={},
+        smallest=64,
+        known_by="global_features",
+        first_convolution="block1_conv1",
+        phantom_setting=_VGG16_PHANTOMS,
+        imagenet="VGG16",
+        fusion="plain",
+    ),
+    "tiulpin": Backbone(
+        build=_tiulpin,
+        taps={},
+        smallest=300,
+        known_by="patch_conv1",
+        first_convolution="patch_conv1",
+        phantom_setting={
+            "image_size": (300, 300), "epochs": 4, "batch_size": 8, "learning_rate": 5e-4,
+            "crop": "square",
+        },
+        fusion="plain",
+        image_size=(300, 300),
     ),
 }  # fmt: skip
 """`{name: backbone}`; experiments and model files use these names."""

@@ -24,10 +24,11 @@ class Fusion:
         build: function from `{branch: (batch, channels) tensor}` to
             `{output: (batch, classes) probabilities}`; the number of classes is its second
             argument, by default 5. Without branches its only argument is the backbone's last
-            tensor, `(batch, height, width, channels)`.
+            tensor: `(batch, height, width, channels)`, or `(batch, features)` for `plain`.
         fewest, most: smallest and largest number of branches.
         variant: name of the variant in the tables; None if it is the branch's name.
         outputs: names of the outputs; None if each branch has an output of its own name.
+        layer: name of a layer that tells this fusion from others with the same outputs, or None.
     """
 
     build: Callable
@@ -35,6 +36,7 @@ class Fusion:
     most: int
     variant: str | None = None
     outputs: tuple[str, ...] | None = None
+    layer: str | None = None
 
 
 def _head_for_each(vectors: dict, classes: int = len(GRADES)) -> dict:
@@ -55,6 +57,12 @@ def _dense(features) -> dict:
     return {FUSED_OUTPUT: dense_classifier(features, FUSED_OUTPUT)}
 
 
+def _plain(features) -> dict:
+    from knee_attention.networks.attention import grade_head
+
+    return {FUSED_OUTPUT: grade_head(features, FUSED_OUTPUT)}
+
+
 def _joint(features) -> dict:
     from knee_attention.networks.baselines import joint_heads
 
@@ -66,12 +74,13 @@ FUSIONS = {
     "single": Fusion(_head_for_each, 1, 1),
     "early_fusion": Fusion(_concatenated, 2, 3, "early_fusion", (FUSED_OUTPUT,)),
     "multi_loss": Fusion(_head_for_each, 2, 3, "multiloss"),
-    "dense": Fusion(_dense, 0, 0, "baseline", (FUSED_OUTPUT,)),
+    "dense": Fusion(_dense, 0, 0, "baseline", (FUSED_OUTPUT,), "dense"),
     "joint": Fusion(_joint, 0, 0, "baseline", (FUSED_OUTPUT, REGRESSION)),
+    "plain": Fusion(_plain, 0, 0, "baseline", (FUSED_OUTPUT,)),
 }
 """`single`: one branch and its head. `early_fusion`: one head on the concatenated vectors (section
 3.2). `multi_loss`: a head and a loss per branch (section 3.3). `dense` and `joint`: the baselines
-of Table 2, without attention."""
+of Table 2, without attention. `plain`: a head on the features of a network of `related`."""
 
 
 def outputs_of(fusion: str, branches: Sequence[str]) -> tuple[str, ...]:
@@ -103,6 +112,8 @@ def fusion_of(layers: Container[str], branches: Sequence[str]) -> str:
     heads = {name for name in (FUSED_OUTPUT, REGRESSION, *branches) if name in layers}
     for name, fusion in FUSIONS.items():
         fits = fusion.fewest <= len(branches) <= fusion.most
+        if fusion.layer and fusion.layer not in layers:
+            continue
         if fits and heads == set(outputs_of(name, branches)):
             return name
     raise KeyError("fusion")
@@ -132,12 +143,19 @@ def check_architecture(
         raise InputError(f"expected {wanted} for {backbone}. Received: {branches!r}")
     if not FUSIONS[fusion].fewest <= len(branches) <= FUSIONS[fusion].most:
         raise InputError("expected one branch for 'single', several for 'early_fusion' or "
-                         "'multi_loss', none for 'dense' or 'joint'. "
+                         "'multi_loss', none for 'dense', 'joint' or 'plain'. "
                          f"Received: {branches!r} with {fusion!r}")
+    if chosen.fusion not in (None, fusion):
+        raise InputError(f"expected {chosen.fusion!r} for {backbone}, which has no attention "
+                         f"branch. Received: {fusion!r}")
     if len(image_size) != 2 or not all(isinstance(side, int) for side in image_size):
         raise InputError("expected an image size of two integers, height and width. "
                          f"Received: {image_size!r}")
     height, width = image_size
+    if chosen.image_size not in (None, (height, width)):
+        wanted = "x".join(map(str, chosen.image_size))
+        raise InputError(f"expected images of {wanted} pixels for {backbone}. "
+                         f"Received: {height}x{width}")
     if min(height, width) < chosen.smallest:
         raise InputError(f"expected images of at least {chosen.smallest} pixels a side for "
                          f"{backbone}. Received: {height}x{width}")

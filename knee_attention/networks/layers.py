@@ -1,4 +1,4 @@
-"""Two layers that Keras lacks. Both are registered: saved models load without `custom_objects`."""
+"""Layers that Keras lacks. They are registered: saved models load without `custom_objects`."""
 
 import keras
 from keras import ops
@@ -104,3 +104,14 @@ class AttentionPooling2D(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         features_shape, _ = input_shape
         return (features_shape[0], features_shape[-1])
+
+
+@keras.saving.register_keras_serializable(package="knee_attention")
+class MirrorColumns(keras.layers.Layer):
+    """Images mirrored left to right.
+
+    Input and output shape: `(batch, height, width, channels)`.
+    """
+
+    def call(self, inputs):
+        return ops.flip(inputs, axis=2)

@@ -1,6 +1,6 @@
 """The whole network: pixels -> backbone -> attention branches -> grades.
 
-The baselines of Table 2 have no attention branches.
+The baselines of Table 2 and the related systems have no attention branches.
 """
 
 from collections.abc import Iterator
@@ -37,8 +37,8 @@ def build_model(
     Args:
         backbone: a key of `BACKBONES`.
         branches: attention branches, from `"att0"` (shallowest) to `"att2"`, in any order.
-        fusion: `"single"` (one branch), `"early_fusion"` or `"multi_loss"`; `"dense"` or `"joint"`
-            for a baseline, which has no branches.
+        fusion: `"single"` (one branch), `"early_fusion"` or `"multi_loss"`; `"dense"`, `"joint"`
+            or `"plain"` for a baseline, which has no branches.
         image_size: height and width in pixels.
         channels: 1; or 3 to repeat the grey channel inside the model, for ImageNet weights.
         pixel_mean: subtracted from the pixels; one value, or one per channel.

@@ -50,8 +50,8 @@ class Experiment:
     Attributes:
         backbone: a key of `BACKBONES`.
         branches: attention branches, from `att0` to `att2`; empty for a baseline.
-        fusion: a key of `FUSIONS`: `single`, `early_fusion`, `multi_loss`; for a baseline `dense`
-            or `joint`.
+        fusion: a key of `FUSIONS`: `single`, `early_fusion`, `multi_loss`; for a baseline `dense`,
+            `joint` or `plain`.
         loss_weights: one per output, each above 0.
         data: a data folder or HDF5 file; None for phantoms.
         image_size: height and width in pixels.
@@ -151,6 +151,11 @@ class Experiment:
     def phantom_setting(self) -> dict:
         """Settings that replace the paper's when the experiment runs on phantoms."""
         return dict(BACKBONES[self.backbone].phantom_setting)
+
+    @property
+    def fixed_size(self) -> tuple[int, int] | None:
+        """The only image size that its network takes; None if it takes any."""
+        return BACKBONES[self.backbone].image_size
 
     def as_json(self) -> dict:
         """The content of `experiment.json`."""

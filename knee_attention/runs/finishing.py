@@ -107,6 +107,7 @@ def draw_masks(
         {branch: masks[places] for branch, masks in measured.masks.items()},
         knees.grades[places],
         measured.predictions.of(chosen)[places],
+        [knees.files[place] for place in places],
         f"{title}, P of {chosen}",
         path,
         pdf,

@@ -8,6 +8,7 @@ from knee_attention.datasets.fingerprint import (
     ImageRecord,
     dataset_records,
     difference,
+    file_records,
     read_records,
 )
 from knee_attention.errors import InputError
@@ -67,6 +68,23 @@ def refuse_other_records(
         if different:
             raise InputError(f"{run.folder}: {data} has changed since this run started: "
                              f"{different}; choose another --output, or --overwrite")
+
+
+def trained_on(folder: Path, films: Iterable[Path]) -> list[Path]:
+    """Those films that a run was trained on, by the digests of their bytes.
+
+    Args:
+        folder: the folder of the model file; the list is empty unless it is a run's with a record.
+        films: image files.
+    """
+    run = RunFolder(folder)
+    if not run.data_file.exists():
+        return []
+    trained = {record.digest for record in read_records(run.data_file) if record.split == "train"}
+    films = list(films)
+    records = file_records(("", "", "", film) for film in films)
+    return [film for film, record in zip(films, records, strict=True)
+            if record.digest and record.digest in trained]
 
 
 def remark_on_data(

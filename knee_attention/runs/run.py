@@ -12,6 +12,7 @@ from knee_attention.datasets.batches import EVALUATION_BATCH, KneeBatches
 from knee_attention.datasets.dataset import load_dataset, preparation_of
 from knee_attention.datasets.fingerprint import ImageRecord, write_records
 from knee_attention.datasets.knees import Dataset
+from knee_attention.datasets.layout import other_folders
 from knee_attention.errors import InputError
 from knee_attention.networks.files import initial_weights
 from knee_attention.networks.model import build_model
@@ -20,6 +21,7 @@ from knee_attention.runs.environment import environment
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.finishing import draw_augmentation, finish
 from knee_attention.runs.known_data import records_of, refuse_other_data
+from knee_attention.runs.output_folder import goes_on, refuse_overlap
 from knee_attention.runs.parallel import find_devices, refuse_uneven, shared_by
 from knee_attention.runs.run_folder import RunFolder
 from knee_attention.runs.run_options import DEFAULT_OPTIONS, RunOptions
@@ -28,6 +30,8 @@ from knee_attention.runs.training import compile_model, train
 
 def run(experiment: Experiment, output: Path, run_options: RunOptions = DEFAULT_OPTIONS) -> dict:
     """Train, evaluate and save one experiment. A killed run is resumed.
+
+    A run that was begun with fewer epochs, also a finished one, goes on; see `goes_on`.
 
     Args:
         experiment: the experiment.
@@ -41,12 +45,13 @@ def run(experiment: Experiment, output: Path, run_options: RunOptions = DEFAULT_
         InputError: the data, the weights, the folder or the devices cannot be used.
     """
     place = RunFolder(output)
-    place.refuse_overlap([experiment.data], run_options.overwrite, experiment.weights)
+    refuse_overlap(output, [experiment.data], run_options.overwrite, experiment.weights)
     devices = find_devices(run_options.devices)
     refuse_uneven(experiment.batch_size, len(devices))
     with place.locked():
         restart = run_options.overwrite and place.begun
-        results = None if restart else place.results_of(experiment)
+        longer = not restart and goes_on(place, experiment)
+        results = None if restart or longer else place.results_of(experiment)
         if not restart:
             refuse_other_data(place, experiment)
         if results:
@@ -106,7 +111,9 @@ def _run(
     results = finish(experiment, model, dataset, history, place, run_options.pdf, devices)
     draw_augmentation(training, experiment, place, run_options.pdf)
     seconds = before + time.perf_counter() - began
-    place.finish(results, environment(precision, history, seconds, devices))
+    # A cosine has ended, and a training that stopped early stays stopped.
+    more = experiment.schedule == "plateau" and len(history) == experiment.epochs
+    place.finish(results, environment(precision, history, seconds, devices), keep_state=more)
     return results
 
 
@@ -186,6 +193,8 @@ def _announce(
         f"{place.folder}",
         flush=True,
     )
+    if experiment.data and (others := other_folders(Path(experiment.data))):
+        print(f"folders that are not read: {', '.join(others)}")
     if "test" not in dataset.splits:
         print("no test split: results are reported for the validation split")
     for grade, count in enumerate(dataset.splits["train"].grade_counts()):

@@ -12,7 +12,7 @@ from knee_attention.errors import ImageError, InputError
 from knee_attention.files import RUN_MODEL, read_json, write_json, write_table
 from knee_attention.runs.experiment import Settings
 from knee_attention.runs.folder_lock import LOCK_NAME, locked
-from knee_attention.runs.result_check import refuse_mismatch
+from knee_attention.runs.result_check import changes_in_words, refuse_mismatch
 
 if TYPE_CHECKING:  # pandas, which command lines do not wait for
     from knee_attention.evidence.finished_run import FinishedRun
@@ -26,7 +26,8 @@ class RunFolder:
         folder: the folder.
         experiment_file: the settings of the run; its first file.
         data_file: names and checksums of the real knees at the start of the run.
-        checkpoint: state of the training after its last epoch, until the run is finished.
+        checkpoint: state of the training after its last epoch, until the run is finished, or for
+            more epochs.
         weights_checkpoint: the same for a training of the localiser.
         history: losses and accuracies, one row per epoch.
         turned: list of the inverted photographic negatives, if there are any.
@@ -86,7 +87,11 @@ class RunFolder:
         self, experiment: Settings, turned: list[str], unreadable: Iterable[ImageError] = (),
         trimmed: Iterable[str] = (),
     ) -> None:  # fmt: skip
-        """Write the settings and the lists of inverted, skipped and trimmed images."""
+        """Write the settings and the lists of inverted, skipped and trimmed images.
+
+        A finished run that goes on has no results until it ends again.
+        """
+        self.results_file.unlink(missing_ok=True)
         write_json(self.experiment_file, experiment.as_json())
         for table, files in ((self.turned, turned), (self.trimmed, trimmed)):
             if files:
@@ -101,17 +106,22 @@ class RunFolder:
 
         write_predictions(predictions, chosen, self.predictions_file)
 
-    def finish(self, results: dict, environment: dict) -> None:
-        """Write environment.json and results.json; delete the checkpoints."""
+    def finish(self, results: dict, environment: dict, keep_state: bool = False) -> None:
+        """Write environment.json and results.json; delete the checkpoints unless `keep_state`."""
         write_json(self.environment_file, environment)
         write_json(self.results_file, results)
+        if not keep_state:
+            self.delete_state()
+
+    def delete_state(self) -> None:
+        """Delete the checkpoints, without which a finished run cannot go on."""
         for state in (self.checkpoint, self.weights_checkpoint):
             state.unlink(missing_ok=True)
 
     def seconds_trained(self) -> float:
-        """Seconds that the epochs of a killed training took; 0 without one."""
-        killed = self.checkpoint.exists() or self.weights_checkpoint.exists()
-        if not (killed and self.history.exists()):
+        """Seconds that the epochs of a saved training took; 0 without one."""
+        saved = self.checkpoint.exists() or self.weights_checkpoint.exists()
+        if not (saved and self.history.exists()):
             return 0.0
         with self.history.open(newline="", encoding="utf-8") as file:
             return sum(float(row["seconds"]) for row in csv.DictReader(file))
@@ -130,30 +140,6 @@ class RunFolder:
                     path.unlink()
         except OSError as error:
             raise InputError(f"{self.folder} cannot be cleared: {error.strerror}") from None
-
-    def refuse_overlap(
-        self, data: Iterable[str | None], overwrite: bool, weights: str | None = None
-    ) -> None:
-        """Refuse a folder that would mix a run's input with its output.
-
-        Args:
-            data: folders and files of the data; None for phantoms.
-            overwrite: whether the run's folder will be cleared.
-            weights: file or folder of the initial weights, if there is one.
-
-        Raises:
-            InputError: the folder is inside the data, or `overwrite` would delete the input.
-        """
-        place, data = self.folder.resolve(), list(filter(None, data))
-        for path in data:
-            if place.is_relative_to(Path(path).resolve()):
-                raise InputError(f"{self.folder}: is inside the data, {path}; choose another "
-                                 "--output")
-        for path in filter(None, (*data, weights)):
-            there = overwrite and Path(path).exists()
-            if there and Path(path).resolve().is_relative_to(place):
-                raise InputError(f"{self.folder}: --overwrite would delete the input {path}; "
-                                 "choose another --output")
 
     def results_of(self, experiment: Settings) -> dict | None:
         """The results of an experiment; None if it is not finished.
@@ -175,17 +161,22 @@ class RunFolder:
                              "--overwrite runs this one again")
         return results
 
-    def refuse_other(self, experiment: Settings) -> None:
+    def refuse_other(
+        self, experiment: Settings, advice: str = "choose another --output, or --overwrite"
+    ) -> None:
         """Refuse a folder with the run of another experiment.
+
+        Args:
+            experiment: the experiment that should run here.
+            advice: what the user can do, for the message.
 
         Raises:
             InputError: the folder contains another experiment or a damaged one.
         """
         different = self.different_from(experiment)
         if different:
-            name, (before, now) = next(iter(different.items()))
-            raise InputError(f"{self.folder}: contains another experiment ({name} {before!r}, not "
-                             f"{now!r}); choose another --output, or --overwrite")
+            raise InputError(f"{self.folder}: contains another experiment "
+                             f"({changes_in_words(different)}); {advice}")
 
     def different_from(self, experiment: Settings) -> dict[str, tuple]:
         """The settings that differ from an experiment: `{name: (in the folder, in experiment)}`.
@@ -252,6 +243,7 @@ class RunFolder:
             raise InputError(f"{self.folder}: a damaged run or one of an earlier version ({error})"
                              ) from None
         return found
+
 
 def _if_there(path: Path) -> dict | None:
     return read_json(path) if path.exists() else None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from knee_attention.errors import InputError
+from knee_attention.errors import InputError, how_to_install
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,7 @@ class RunOptions:
 
     def __post_init__(self):
         if self.tensorboard and find_spec("tensorboard") is None:
-            raise InputError('--tensorboard needs TensorBoard: pip install '
-                             '"knee_attention[tensorboard]"')
+            raise InputError(f"--tensorboard needs TensorBoard: {how_to_install('tensorboard')}")
 
 
 DEFAULT_OPTIONS = RunOptions()

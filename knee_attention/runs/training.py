@@ -1,7 +1,6 @@
 """Compile and fit, as in section 4 of the paper."""
 
 import math
-import sys
 
 import keras
 
@@ -11,6 +10,7 @@ from knee_attention.runs.batch_statistics import PreciseBatchNorm
 from knee_attention.runs.checkpoint import Checkpoint
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.parallel import common_statistics
+from knee_attention.runs.progress import Progress
 from knee_attention.runs.run_folder import RunFolder
 
 MONITOR = "val_loss"
@@ -118,13 +118,14 @@ def train(
     ]
     if tensorboard:
         callbacks.append(keras.callbacks.TensorBoard(run.tensorboard, write_graph=False))
-    callbacks.append(checkpoint)
+    done = len(checkpoint.rows)
+    progress = Progress(epochs, done)
+    callbacks += [ShownProgress(progress, training.outputs), checkpoint]
     if experiment.batch_norm == "precise":
         callbacks.insert(0, PreciseBatchNorm(training))
-    done = len(checkpoint.rows)
     if done:
         print(f"resuming after epoch {done}")
-    with common_statistics(model, training.devices):
+    with common_statistics(model, training.devices), progress.shown():
         model.fit(
             training,
             validation_data=validation,
@@ -132,7 +133,7 @@ def train(
             epochs=epochs,
             callbacks=callbacks,
             shuffle=False,  # `KneeBatches` shuffles by epoch and seed
-            verbose=1 if sys.stdout.isatty() else 2,
+            verbose=0,  # Keras would print each loss twice, and no time for the whole training
         )
     return checkpoint.rows
 
@@ -178,3 +179,35 @@ class NamedLogs(keras.callbacks.Callback):
                     weight * logs[f"{prefix}{output}_loss"]
                     for output, weight in self.loss_weights.items()
                 )
+
+
+class ShownProgress(keras.callbacks.Callback):
+    """Keras callback that shows the progress, with the losses and accuracies of `NamedLogs`.
+
+    Args:
+        progress: the progress of the training.
+        outputs: names of the model's outputs.
+    """
+
+    def __init__(self, progress: Progress, outputs: list[str]):
+        super().__init__()
+        self.progress = progress
+        self.outputs = outputs
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.progress.begin_epoch(self.params["steps"])
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.progress.end_step(logs["loss"])
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.progress.end_epoch(
+            f"loss {logs['loss']:.4f}, accuracy {self._accuracies(logs, '')}; "
+            f"validation loss {logs['val_loss']:.4f}, accuracy {self._accuracies(logs, 'val_')}; "
+            f"learning rate {logs['learning_rate']:.2g}"
+        )
+
+    def _accuracies(self, logs: dict, prefix: str) -> str:
+        """`0.512`, or `att0 0.512 att1 0.498` if there are several outputs."""
+        shown = [f"{output} {logs[f'{prefix}{output}_accuracy']:.3f}" for output in self.outputs]
+        return " ".join(shown) if len(shown) > 1 else shown[0].rpartition(" ")[2]

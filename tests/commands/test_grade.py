@@ -177,17 +177,44 @@ def test_overlays_have_a_picture_a_file_even_for_files_of_one_name(trained, knee
     assert (colours[..., 2].astype(int) - colours[..., 0]).max() > 50
 
 
-def test_a_picture_names_the_knee_it_shows(trained, tmp_path):
+@pytest.mark.parametrize("branches", [("att1", "att2"), ("att1",)])
+def test_a_picture_shows_each_knee_with_every_branch_or_with_one(trained, tmp_path, branches):
     cv2.imwrite(str(tmp_path / "film.png"), phantom_film((0, 4), seed=3, height=256).image)
-    grade(tmp_path / "film.png", "--model", trained / "model.h5", "--overlay", tmp_path / "out")
-    panels = []
+    one = ("--branch", *branches) if len(branches) == 1 else ()
+    grade(tmp_path / "film.png", "--model", trained / "model.h5", "--overlay", tmp_path / "out",
+          *one)
+    rows = []
     for knee in load_grader(trained / "model.h5").grade(tmp_path / "film.png"):
         side = {"R": "right", "L": "left"}[knee.side]
         share = knee.probabilities[knee.grade]
-        caption = f"{side} knee: KL {knee.grade} (P {share:.2f} by {knee.chosen})"
-        panels.append(captioned(knee.image, knee.mask, caption))
+        caption = f"{side} knee: {knee.words} (P {share:.2f} by {knee.chosen})"
+        caption += ", look again" if knee.look_again else ""
+        masks = {branch: knee.low_masks[branch] for branch in branches}
+        rows.append(captioned(knee.image, masks, caption))
     picture = cv2.imread(str(tmp_path / "out" / "film.png"))
-    np.testing.assert_array_equal(picture, np.hstack(panels))
+    np.testing.assert_array_equal(picture, np.vstack(rows))
+
+
+def test_masks_are_written_as_values_and_as_pictures(trained, tmp_path, refused, capsys):
+    cv2.imwrite(str(tmp_path / "film.png"), phantom_film((0, 4), seed=3, height=256).image)
+    command = (tmp_path / "film.png", "--model", trained / "model.h5", "--masks", tmp_path / "out")
+    for _ in range(2):  # masks of an earlier grading are replaced
+        grade(*command)
+    for knee in load_grader(trained / "model.h5").grade(tmp_path / "film.png"):
+        name = tmp_path / "out" / f"film_{knee.side}"
+        for branch, mask in knee.low_masks.items():
+            np.testing.assert_array_equal(np.load(f"{name}_{branch}.npy"), mask)
+            levels = cv2.imread(f"{name}_{branch}.png", cv2.IMREAD_UNCHANGED)
+            np.testing.assert_allclose(levels / 255, knee.masks[branch], atol=0.003)
+        shown = cv2.imread(f"{name}_knee.png", cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(shown, knee.image)
+    assert len(list((tmp_path / "out").iterdir())) == 2 * (1 + 2 * 2)
+    cv2.imwrite(str(tmp_path / "out" / "film.png"), shown)
+    capsys.readouterr()
+    said = refused("grade", *command)
+    assert "is not a picture of an earlier grading; choose another --masks" in said
+    said = refused("grade", *command[:3], "--branch", "att0")
+    assert "no branch 'att0'; its branches: att1, att2" in said
 
 
 @pytest.mark.parametrize("linked", [False, True])

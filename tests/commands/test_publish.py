@@ -43,7 +43,7 @@ def publish(*arguments):
 
 def shown_table(folder, capsys):
     capsys.readouterr()
-    tables(1, SCRIPTS, ["--from", str(folder)])
+    tables("table1", SCRIPTS, ["--from", str(folder)])
     return capsys.readouterr().out
 
 
@@ -134,7 +134,7 @@ def test_trainings_of_one_name_differ_in_nothing_but_their_seed(published):
 
 
 def test_findings_of_published_runs_are_printed_drawn_and_written(published, tmp_path, capsys):
-    study = ({1: EXPERIMENTS / "run_table1.py"}, {}, {}, {}, {}, {})
+    study = ({"table1": EXPERIMENTS / "run_table1.py"}, {}, {}, {}, {}, {})
     findings(*study, ["--from", str(published), "--curves", str(tmp_path / "c.png"), "--readme"])
     table = "Antony clsf.: multi-loss - att1 alone | "
     assert table in capsys.readouterr().out

@@ -35,11 +35,34 @@ def test_mask_panels_have_a_row_a_knee_and_a_column_a_branch(tmp_path):
             {f"att{number}": mask for number in range(branches)},
             np.array([0, 2, 4]),
             np.full((3, 5), 0.2),
+            ["a.png", "$b_.png", os.fsdecode(b"c\xff.png")],
             "run",
             tmp_path / f"{branches}.png",
         )
     one, two = (cv2.imread(str(tmp_path / f"{branches}.png")).shape for branches in (1, 2))
     assert two[1] > one[1] and two[0] == one[0]
+
+
+def test_every_row_says_what_it_shows(tmp_path, monkeypatch):
+    """File, branches, lowest and highest value, a nearly flat mask, and what blue means."""
+    kept = []
+    monkeypatch.setattr(panels, "save", lambda figure, *_: kept.append(figure))
+    masks = {"att0": np.full((2, 4, 4), 0.5), "att1": np.full((2, 4, 4), 0.25)}
+    masks["att0"][:, 0, 0], masks["att1"][:, 0, 0] = 0.59, 0.9
+    panels.mask_panels(np.zeros((2, 64, 48), np.uint8), masks, np.array([0, 4]),
+                       np.full((2, 5), 0.2), ["0/a.png", "4/b.png"], "run", tmp_path / "x.png")
+    [figure] = kept
+    for row, file in enumerate(("a.png", "b.png")):
+        shown = figure.axes[6 * row : 6 * row + 6]
+        assert [axes.get_title() for axes in shown] == [
+            file, "att0 (nearly flat)", "att0 over knee", "att1", "att1 over knee",
+            "probability of grade (blue: true)",
+        ]  # fmt: skip
+        numbers = [[text.get_text() for text in shown[place].child_axes[0].texts]
+                   for place in (1, 3)]  # fmt: skip
+        assert numbers == [["0.50", "0.59"], ["0.25", "0.90"]]
+        blue = shown[5].patches[(0, 4)[row]].get_facecolor()
+        assert blue[2] > blue[0] and len({bar.get_facecolor() for bar in shown[5].patches}) == 2
 
 
 def test_confusion_matrix_is_drawn_with_empty_rows(tmp_path):
@@ -86,7 +109,7 @@ def test_a_loss_that_was_no_number_does_not_stop_the_drawing(tmp_path):
 
 def test_a_caption_fits_below_a_narrow_picture():
     """Without attention there is only the knee."""
-    picture = captioned(np.zeros((320, 224), np.uint8), None, "right knee: KL 3 (P 0.58 by kl), syn"
+    picture = captioned(np.zeros((320, 224), np.uint8), {}, "right knee: KL 3 (P 0.58 by kl), syn"
                         "thetic model")  # fmt: skip
     drawn = np.flatnonzero(picture.max(axis=(0, 2)))
     assert drawn[-1] < picture.shape[1] - 8 and len(drawn) > 200

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from knee_attention.evidence.figures.pictures import overlay
+from knee_attention.evidence.figures.pictures import OPACITY, overlay
 from knee_attention.evidence.localisation import localisation
 
 
@@ -61,7 +61,12 @@ def test_an_overlay_is_brightest_where_the_mask_is_highest():
     assert brightness[0, -1] == brightness.max() > brightness[-1, 0]
 
 
-def test_an_overlay_of_a_uniform_mask_shows_the_film():
+def test_an_overlay_shows_the_film_where_attention_is_lowest_and_colour_where_it_is_highest():
     film = np.random.default_rng(0).integers(0, 255, (40, 20)).astype(np.uint8)
-    laid_over = overlay(film, np.full((2, 2), 0.5, np.float32))
-    assert np.corrcoef(laid_over[..., 1].ravel(), film.ravel())[0, 1] > 0.99
+    mask = np.repeat(np.linspace(0.2, 0.4, 40, dtype=np.float32)[:, np.newaxis], 20, axis=1)
+    laid_over = overlay(film, mask)
+    np.testing.assert_array_equal(laid_over[0], np.dstack([film[0]] * 3)[0])
+    yellow = (1 - OPACITY) * film[-1][:, np.newaxis] + OPACITY * np.array([164, 255, 252])
+    np.testing.assert_allclose(laid_over[-1], yellow, atol=1)
+    uniform = overlay(film, np.full((2, 2), 0.5, np.float32))
+    np.testing.assert_array_equal(uniform, np.dstack([film] * 3))

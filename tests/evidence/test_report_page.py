@@ -238,7 +238,7 @@ def test_mistakes_are_shown_as_pictures_or_listed_with_the_reason():
     run = made_run(said={"att0": np.where(np.arange(COUNT) < 2, 4, GRADES)})
     first, second = worst_mistakes(run.predictions, "att0", 8)
     run = dataclasses.replace(
-        run, mistakes=(dataclasses.replace(first, picture=WEBP), second), branch="att0",
+        run, mistakes=(dataclasses.replace(first, picture=WEBP), second), branches=("att0",),
         unshown="/data/knees: no such folder or file",
     )  # fmt: skip
     page = page_of(run)

@@ -147,7 +147,7 @@ def test_a_film_without_its_decoder_names_the_extra_that_brings_it(tmp_path, syn
             "open_image(sys.argv[1])")
     command = [sys.executable, "-c", code, path, *decoders]
     said = subprocess.run(command, capture_output=True, text=True).stderr
-    assert f'{syntax.name} needs a decoder: pip install "knee_attention[{extra}]"' in said
+    assert f'{syntax.name} needs a decoder: pip install -e ".[{extra}]" in the clone' in said
 
 
 def test_a_film_of_900_million_pixels_is_not_decoded(tmp_path):

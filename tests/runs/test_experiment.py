@@ -39,9 +39,10 @@ def finished(tmp_path_factory):
 def test_a_run_folder_is_complete(finished):
     found = {path.relative_to(finished).as_posix() for path in finished.rglob("*.*")}
     assert found == {
-        "experiment.json", "environment.json", "history.csv", "model.h5", "model.keras",
-        "predictions.csv", "results.json", "figures/learning_curves.png", "figures/masks.png",
-        "figures/confusion_matrix.png", "figures/reliability.png", "figures/augmentation.png",
+        "experiment.json", "environment.json", "checkpoint.h5", "history.csv", "model.h5",
+        "model.keras", "predictions.csv", "results.json", "figures/learning_curves.png",
+        "figures/masks.png", "figures/confusion_matrix.png", "figures/reliability.png",
+        "figures/augmentation.png",
     }  # fmt: skip
     environment = json.loads((finished / "environment.json").read_text())
     assert environment["precision"] == "float32" and environment["wall_seconds"] > 0
@@ -126,6 +127,27 @@ def test_a_finished_run_is_kept_and_begun_anew_only_when_asked(capsys, finished,
     assert results_of(folder) == results_of(finished)
 
 
+@pytest.mark.usefixtures("blank_figures")
+def test_a_finished_run_goes_on_to_more_epochs_and_ends_as_an_unbroken_one(
+    capsys, finished, tmp_path
+):
+    longer = shutil.copytree(finished, tmp_path / "longer")
+    for folder in (longer, tmp_path / "whole"):
+        run(SMALL, "--output", folder, "--limit", 10, "--epochs", 3)
+    assert "resuming after epoch 2" in capsys.readouterr().out
+    assert results_of(longer) == results_of(tmp_path / "whole")
+    assert read_description(longer / "model.h5")["experiment"]["epochs"] == 3
+
+
+@pytest.mark.usefixtures("blank_figures")
+def test_a_killed_run_of_more_epochs_has_no_results_of_fewer(finished, tmp_path, monkeypatch):
+    longer = shutil.copytree(finished, tmp_path / "longer")
+    monkeypatch.setattr("knee_attention.runs.run.train", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run(SMALL, "--output", longer, "--limit", 10, "--epochs", 3)
+    assert not (longer / "results.json").exists() and (longer / "checkpoint.h5").exists()
+
+
 def test_what_a_run_begins_from_is_not_deleted_to_begin_anew(capsys, finished):
     weights = finished / "model.h5"
     said = refused(capsys, SMALL, "--output", finished, "--limit", 10, "--weights", weights,
@@ -145,8 +167,8 @@ def test_what_cannot_be_run_is_one_sentence(capsys, finished, knee_folder, tmp_p
     assert "no such folder" in refused(capsys, SMALL, "--data", tmp_path / "none", *out)
     (tmp_path / "empty").mkdir()
     assert "expected train" in refused(capsys, SMALL, "--data", tmp_path / "empty", *out)
-    said = refused(capsys, SMALL, "--output", finished, "--limit", 10, "--epochs", 3)
-    assert "contains another experiment (epochs 2, not 3)" in said
+    said = refused(capsys, SMALL, "--output", finished, "--limit", 10, "--epochs", 1)
+    assert f"another experiment (epochs 2 -> 1); give --output {finished}-2, or" in said
     assert "contains other files" in refused(capsys, SMALL, "--output", knee_folder)
     (tmp_path / "file").write_text("")
     assert "not a folder" in refused(capsys, SMALL, "--output", tmp_path / "file")

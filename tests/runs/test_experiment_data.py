@@ -92,6 +92,13 @@ def test_unreadable_images_are_listed_before_the_training(start, capsys, knee_fo
     assert listed["reason"].tolist() == ["the file is empty"]
 
 
+def test_folders_that_are_no_split_are_named(start, capsys, knee_folder):
+    for name in ("auto_test", ".cache"):
+        (knee_folder / name).mkdir()
+    start(knee_folder)
+    assert "folders that are not read: auto_test\n" in capsys.readouterr().out
+
+
 def test_a_class_missing_in_training_is_a_warning(start, capsys, knee_folder):
     shutil.rmtree(knee_folder / "train" / "4")
     start(knee_folder)

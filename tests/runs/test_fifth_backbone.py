@@ -1,10 +1,14 @@
 """A new backbone needs only one entry in `BACKBONES`."""
 
+import sys
+
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
 from knee_attention import load_grader
+from knee_attention.commands import cli
 from knee_attention.commands.scripts.experiment import main
 from knee_attention.errors import InputError
 from knee_attention.networks.backbones import BACKBONES, Backbone
@@ -99,3 +103,27 @@ def test_without_its_module_a_model_file_says_which_backbone_is_missing(
     for read in (read_description, load_model, load_grader):
         with pytest.raises(InputError, match="model.*: unknown backbone 'tiny_of_mine'; import"):
             read(path)
+
+
+def test_a_command_knows_the_backbone_once_it_imports_its_module(
+    run, tmp_path, monkeypatch, refused, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place])
+    monkeypatch.delitem(BACKBONES, "tiny")
+    (tmp_path / "network_of_mine.py").write_text(
+        "from knee_attention.networks.backbones import BACKBONES\n"
+        "from test_fifth_backbone import TINY\n"
+        "BACKBONES['tiny'] = TINY\n"
+    )
+    cv2.imwrite("knee.png", np.tile(np.arange(200, dtype=np.uint8), (220, 1)))
+    grade = ["grade", "knee.png", "--view", "single", "--model", str(run)]
+    for command in (grade, ["info", str(run)]):
+        assert "'tiny'; import the module that adds it" in (said := refused(*command))
+        assert "--import MODULE" in said
+    assert "--import netwerk: no module" in refused(*grade, "--import", "netwerk")
+    assert "--import keras.netwerk: no module" in refused(*grade, "--import", "keras.netwerk")
+    cli.main([*grade, "--import", "network_of_mine"])
+    cli.main(["info", str(run), "--import", "network_of_mine"])
+    shown = capsys.readouterr().out
+    assert "knee.png" in shown and "backbone       tiny" in shown

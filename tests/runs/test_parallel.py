@@ -133,7 +133,7 @@ def test_devices_that_are_not_there_are_one_sentence(tmp_path, capsys, command, 
             script = tmp_path / "run_vgg16_att0.py"
             script.write_text("from knee_attention.runs.experiment import Experiment\n"
                               "EXPERIMENT = Experiment()\n")  # fmt: skip
-            tables(1, [script], options)
+            tables("table1", [script], options)
     said = capsys.readouterr().err.strip()
     assert ended.value.code == 2 and "Traceback" not in said
     assert not (tmp_path / "run").exists()

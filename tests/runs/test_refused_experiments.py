@@ -86,7 +86,7 @@ def test_a_command_says_so_before_it_looks_at_the_data(command, capsys, tmp_path
         if command == "experiment":
             experiment.main(Experiment(), options)
         else:
-            tables.main(1, [script], options)
+            tables.main("table1", [script], options)
     assert ended.value.code == 2
     said = capsys.readouterr().err.strip()
     assert said.endswith("at least 64 pixels a side for vgg16. Received: 32x32")

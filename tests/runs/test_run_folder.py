@@ -16,6 +16,7 @@ from knee_attention.files import read_json, write_json
 from knee_attention.runs import folder_lock
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.folder_lock import locked
+from knee_attention.runs.output_folder import goes_on, refuse_collision
 from knee_attention.runs.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("eager", "blank_figures")
@@ -173,3 +174,33 @@ def test_the_epochs_before_a_kill_count_for_the_time_of_the_run(tmp_path):
     assert run.seconds_trained() == 4
     run.history.unlink()  # killed right after the first checkpoint
     assert run.seconds_trained() == 0
+
+
+@pytest.mark.parametrize(("settings", "trained", "reason"), [
+    ({"schedule": "cosine"}, 4, "over 4 epochs .--schedule cosine., so 5 epochs are another"),
+    ({}, 3, "stopped after 3 of 4 epochs, because .*; more --epochs change nothing"),
+    ({}, 4, "finished after 4 epochs without a saved state"),
+])  # fmt: skip
+def test_a_finished_run_that_cannot_go_on_says_why(tmp_path, settings, trained, reason):
+    run = RunFolder(tmp_path)
+    experiment = dataclasses.replace(QUICK, epochs=4, **settings)
+    run.begin(experiment, [])
+    write_json(run.results_file, {"epochs": trained})
+    assert not goes_on(run, experiment)
+    assert not goes_on(run, dataclasses.replace(experiment, epochs=3))
+    assert not goes_on(run, dataclasses.replace(experiment, epochs=5, seed=1))
+    with pytest.raises(InputError, match=reason):
+        goes_on(run, dataclasses.replace(experiment, epochs=5))
+
+
+def test_another_experiment_is_told_by_its_changes_and_sent_to_a_free_folder(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    run.begin(QUICK, [])
+    (tmp_path / "run-2").mkdir()
+    other = dataclasses.replace(QUICK, data="knees", image_size=(112, 96), epochs=9, seed=1)
+    with pytest.raises(InputError) as refused:
+        refuse_collision(run.folder, other)
+    assert str(refused.value) == (
+        f"{run.folder}: contains another experiment (data None -> knees, image size 96 96 -> "
+        f"112 96, epochs 1 -> 9, 1 more); give --output {run.folder}-3, or --overwrite"
+    )

@@ -120,5 +120,5 @@ def test_tensorboard_gets_every_epoch_once_also_of_a_continued_training(tmp_path
 def test_without_tensorboard_the_command_to_install_it_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     assert not RunOptions().tensorboard
-    with pytest.raises(InputError, match=r'pip install "knee_attention\[tensorboard\]"'):
+    with pytest.raises(InputError, match=r'pip install -e "\.\[tensorboard\]" in the clone'):
         RunOptions(tensorboard=True)

@@ -3,11 +3,14 @@
 import argparse
 import dataclasses
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from knee_attention.commands.arguments import as_path, positive_number, rate, seed_number
 from knee_attention.networks.fusions import described
 from knee_attention.runs.experiment import CHOICES, Experiment
+from knee_attention.runs.output_folder import refuse_collision
+from knee_attention.runs.run_folder import RunFolder
 from knee_attention.runs.run_options import RunOptions
 from knee_attention.startup import command_line, start_keras
 
@@ -27,14 +30,17 @@ def main(experiment: Experiment, arguments: list[str] | None = None) -> None:
     add_options(parser, f"runs/{experiment.name}", experiment.phantom_setting)
     options = vars(parser.parse_args(arguments))
     output = options.pop("output")
-    with command_line(Path(sys.argv[0]).name):
+    with command_line(Path(sys.argv[0]).name, resumable=True):
         run_options = run_options_of(options)
         experiment = with_options(experiment, options)
+        output = output or Path("runs") / experiment.name
+        if not run_options.overwrite:
+            refuse_collision(output, experiment)
+        check_images(experiment, options, [output])
         start_keras()
         from knee_attention.evidence.result_lines import results_table
         from knee_attention.runs.run import run
 
-        output = output or Path("runs") / experiment.name
         results = run(experiment, output, run_options)
         print(f"\nmodel, predictions and figures: {output}\n\n{results_table(results)}")
 
@@ -52,6 +58,23 @@ def with_options(experiment: Experiment, options: dict) -> Experiment:
     given = {name: value for name, value in options.items() if value is not None}
     setting = {} if options["data"] else experiment.phantom_setting
     return dataclasses.replace(experiment, **{**setting, **given})
+
+
+def check_images(experiment: Experiment, options: dict, folders: Iterable[Path]) -> None:
+    """Refuse images that would be stretched unasked, unless a run was begun with them.
+
+    Args:
+        experiment: the experiment, or any of a sweep.
+        options: values of `add_options` by name.
+        folders: the folder of the run, or of all runs of a sweep.
+
+    Raises:
+        InputError: see `refuse_stretching`.
+    """
+    if experiment.data and not any(RunFolder(folder).begun for folder in folders):
+        from knee_attention.runs.stretching import refuse_stretching
+
+        refuse_stretching(experiment, bool(options["image_size"] or experiment.fixed_size))
 
 
 def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | None) -> None:
@@ -76,6 +99,9 @@ def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | No
     add("--data", "folder train|validation|test/<grade>/<image>, or .h5 of make_dataset.py",
         "synthetic phantoms", metavar="DIR|FILE.h5", type=_data)
     add("--output", "folder of the results", output, metavar="DIR", type=as_path)
+    if phantom:
+        add("--loss-weights", "weight of each branch's loss, in a multi-loss experiment", "1.0 0.8",
+            nargs="+", action=_Numbers, type=rate, metavar="W")
     add("--epochs", "the most epochs", default("epochs"), type=positive_number, metavar="N")
     add("--batch-size", "knees per step", default("batch_size"), type=positive_number, metavar="N")
     add("--learning-rate", "initial learning rate of Adam", default("learning_rate"), type=rate,
@@ -84,7 +110,7 @@ def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | No
         "until the learning rate falls (2) and training ends (3)", paper.patience,
         type=positive_number, metavar="K")
     add("--image-size", "height and width in pixels", default("image_size"), type=positive_number,
-        nargs=2, action=_Size, metavar=("H", "W"))
+        nargs=2, action=_Numbers, metavar=("H", "W"))
     add("--precision", "auto is the fastest on this device", paper.precision,
         choices=CHOICES["precision"])
     if phantom:
@@ -144,8 +170,8 @@ def _devices(text: str) -> int | str:
     return text if text == "all" else positive_number(text)
 
 
-class _Size(argparse.Action):
-    """Stores two numbers as a tuple, which `Experiment` takes."""
+class _Numbers(argparse.Action):
+    """Stores numbers as a tuple, which `Experiment` takes."""
 
     def __call__(self, parser, namespace, values, option_string=None):
         setattr(namespace, self.dest, tuple(values))

@@ -10,7 +10,7 @@ from knee_attention.startup import command_line
 
 
 def main(
-    tables: dict[int, Path],
+    tables: dict[str, Path],
     beside: dict[str, str],
     joined: dict[str, str],
     compared: dict[str, tuple[str, str]],
@@ -21,8 +21,7 @@ def main(
     """Print the findings of published runs; write the README and the learning curves of the set.
 
     Args:
-        tables: the scripts of the paper's tables by number, each with the `SCRIPTS` of its
-            experiments.
+        tables: the scripts of the tables by name, each with the `SCRIPTS` of its experiments.
         beside, joined, compared: as `findings` in `knee_attention.evidence.tables.findings`.
         pictures: captions of the pictures in the README, by file name.
         about: texts about sets, by the name of their folder or of their data.
@@ -54,7 +53,7 @@ def main(
         if options.curves:
             _draw_curves(set(runs), options.published, options.curves)
         if options.readme:
-            experiments = {number: _experiments(script) for number, script in tables.items()}
+            experiments = {name: _experiments(script) for name, script in tables.items()}
             known = (options.published.resolve().name, next(iter(runs.values())).origin)
             text = next((about[name] for name in known if name in about), "")
             page = results_page(options.published, runs, experiments, found, pictures, text)

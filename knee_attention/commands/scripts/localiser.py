@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Train the joint localiser as a command line asks (default: that of the process)."""
     options = vars(_parser().parse_args(arguments))
     output, overwrite, install = (options.pop(name) for name in ("output", "overwrite", "install"))
-    with command_line("run_localiser.py"):
+    with command_line("run_localiser.py", resumable=True):
         given = {name: tuple(value) if isinstance(value, list) else value
                  for name, value in options.items() if value is not None}
         localiser_run = LocaliserRun(**given)

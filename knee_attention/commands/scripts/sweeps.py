@@ -12,6 +12,7 @@ from knee_attention import __version__
 from knee_attention.commands.arguments import named, positive_number
 from knee_attention.errors import InputError
 from knee_attention.files import make_folder
+from knee_attention.runs.output_folder import refuse_overlap
 from knee_attention.runs.run_folder import RunFolder
 from knee_attention.runs.run_options import DEFAULT_OPTIONS, RunOptions
 from knee_attention.runs.sweeps.cells import (
@@ -74,7 +75,7 @@ def run_cells(
     if output.exists() and not output.is_dir():
         raise InputError(f"{output}: not a folder")
     first = next(iter(cells.values()))
-    RunFolder(output).refuse_overlap([first.data], run_options.overwrite, first.weights)
+    refuse_overlap(output, [first.data], run_options.overwrite, first.weights)
     queued = any(vars(options).values())
     if not queued:
         _check_devices(cells, run_options)

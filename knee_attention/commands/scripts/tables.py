@@ -1,11 +1,16 @@
-"""The command line of `experiments/run_table1.py` and `run_table2.py`."""
+"""The command line of `experiments/run_table1.py`, `run_table2.py` and `run_related.py`."""
 
 import argparse
 import runpy
 from pathlib import Path
 
 from knee_attention.commands.arguments import as_path, positive_number
-from knee_attention.commands.scripts.experiment import add_options, run_options_of, with_options
+from knee_attention.commands.scripts.experiment import (
+    add_options,
+    check_images,
+    run_options_of,
+    with_options,
+)
 from knee_attention.commands.scripts.sweeps import (
     add_queue_options,
     refuse_failed,
@@ -13,69 +18,76 @@ from knee_attention.commands.scripts.sweeps import (
     take_queue_options,
 )
 from knee_attention.errors import InputError
+from knee_attention.networks.backbones import BACKBONES
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.sweeps.cells import with_initial_weights
-from knee_attention.runs.sweeps.tables import published_table, shared_options, write_paper_table
+from knee_attention.runs.sweeps.tables import (
+    own_options,
+    published_table,
+    shared_options,
+    write_table,
+)
 from knee_attention.startup import command_line
 
 
-def main(number: int, scripts: list[Path], arguments: list[str] | None = None) -> None:
+def main(name: str, scripts: list[Path], arguments: list[str] | None = None) -> None:
     """Run the experiments of a table, or print the table of published runs.
 
     Args:
-        number: the number of the table in the paper.
+        name: the name of the table: `table1`, `table2` or `related`.
         scripts: the scripts of the experiments, each with its `EXPERIMENT`.
         arguments: the command line without the program name; None: that of the process.
     """
     experiments = [runpy.run_path(str(script))["EXPERIMENT"] for script in scripts]
-    parser = _parser(number, experiments)
+    parser = _parser(name, experiments)
     options = vars(parser.parse_args(arguments))
     published = options.pop("published")
     if published:
-        with command_line(f"run_table{number}.py"):
+        with command_line(f"run_{name}.py"):
             refuse_beside_from(parser, options)
-            _print_published(number, published, experiments)
+            _print_published(name, published, experiments)
         return
     asked = take_queue_options(options)
-    output, seeds, only = (options.pop(name) for name in ("output", "seeds", "only"))
-    output = output or Path(f"runs/table{number}")
-    with command_line(f"run_table{number}.py"):
+    output, seeds, only = (options.pop(option) for option in ("output", "seeds", "only"))
+    output = output or Path(f"runs/{name}")
+    with command_line(f"run_{name}.py", resumable=True):
         run_options = run_options_of(options)
         first = options["seed"] or 0
         cells = {
             _folder_name(experiment, seed, first): with_options(
-                experiment, {**options, "seed": seed}
+                experiment, {**options, "seed": seed} | _fixed(experiment)
             )
             for seed in range(first, first + seeds)
             for experiment in experiments
             if not only or experiment.name in only
         }
         # From all experiments of the table: commands with another --only share the queue.
-        own = {
-            name for experiment in experiments for name in experiment.phantom_setting
-            if not options["data"] and options[name] is None
-        }
+        given = [option for option, value in options.items() if value is not None]
+        own = own_options(experiments, not options["data"], given)
         shared = shared_options(next(iter(cells.values())), own)
-        identity = {"command": f"run_table{number}.py", **shared}
+        identity = {"command": f"run_{name}.py", **shared}
         cells = with_initial_weights(cells)
+        if not asked.status:
+            largest = max(cells.values(), key=_smallest_side)
+            check_images(largest, options, (output / cell for cell in cells))
 
         def write(failed: dict[str, str]) -> None:
-            write_paper_table(number, cells, failed, output)
+            write_table(name, cells, failed, output)
 
         failed = run_cells(cells, output, asked, identity, write, run_options)
         if failed is None:
             return
-        print((output / f"table{number}.md").read_text(encoding="utf-8"))
-        print(f"table{number}.csv, .md and .html: {output}")
+        print((output / f"{name}.md").read_text(encoding="utf-8"))
+        print(f"{name}.csv, .md and .html: {output}")
         refuse_failed(failed, cells, asked)
 
 
-def _print_published(number: int, folder: Path, experiments: list[Experiment]) -> None:
+def _print_published(name: str, folder: Path, experiments: list[Experiment]) -> None:
     from knee_attention.runs.finished.published_runs import read_runs
 
-    table = published_table(number, read_runs(folder), experiments)
+    table = published_table(name, read_runs(folder), experiments)
     if table is None:
-        raise InputError(f"{folder}: no published run of Table {number}")
+        raise InputError(f"{folder}: no published run of this table")
     print(table, end="")
 
 
@@ -91,18 +103,28 @@ def refuse_beside_from(parser: argparse.ArgumentParser, options: dict) -> None:
                              f"--{name.replace('_', '-')}")
 
 
+def _smallest_side(experiment: Experiment) -> int:
+    """The smallest side that a network takes; 0 if it has a single image size of its own."""
+    return 0 if experiment.fixed_size else BACKBONES[experiment.backbone].smallest
+
+
+def _fixed(experiment: Experiment) -> dict:
+    """The image size of a network that takes no other, whatever the command line says."""
+    return {"image_size": experiment.fixed_size} if experiment.fixed_size else {}
+
+
 def _folder_name(experiment: Experiment, seed: int, first: int) -> str:
     """The name of the experiment; further trainings also have their seed."""
     return experiment.name if seed == first else f"{experiment.name}-seed{seed}"
 
 
-def _parser(number: int, experiments: list[Experiment]) -> argparse.ArgumentParser:
+def _parser(name: str, experiments: list[Experiment]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description=f"Run all {len(experiments)} experiments of Table {number} on one data set and "
+        description=f"Run {len(experiments)} experiments on one data set and "
         "write the table. Finished runs are kept, killed runs are resumed, failed runs are "
         "reported and skipped. Without --data: synthetic phantoms and small images.",
     )
-    add_options(parser, f"runs/table{number}", None)
+    add_options(parser, f"runs/{name}", None)
     parser.add_argument("--from", dest="published", type=as_path, metavar="DIR",
                         help="train nothing; print the table of the runs published in DIR")
     parser.add_argument("--seeds", type=positive_number, default=1, metavar="N",

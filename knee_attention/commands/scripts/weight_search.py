@@ -6,7 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from knee_attention.commands.arguments import as_path, positive_number
-from knee_attention.commands.scripts.experiment import add_options, run_options_of, with_options
+from knee_attention.commands.scripts.experiment import (
+    add_options,
+    check_images,
+    run_options_of,
+    with_options,
+)
 from knee_attention.commands.scripts.sweeps import (
     add_queue_options,
     refuse_failed,
@@ -49,13 +54,15 @@ def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
     output, seeds, grid, repeated, backbone = (
         options.pop(name) for name in ("output", "seeds", "grid", "repeat", "backbone")
     )
-    with command_line("run_weight_search.py"):
+    with command_line("run_weight_search.py", resumable=True):
         run_options = run_options_of(options)
         grid = _grid(grid)
         repeated = _repeated(repeated, grid, seeds)
         experiment = with_options(experiments[backbone], options)
         output = output or Path("runs") / f"weight_search_{backbone}"
         cells = with_initial_weights(cells_of(experiment, grid, seeds, repeated))
+        if not asked.status:
+            check_images(experiment, options, (output / cell for cell in cells))
         # Each cell has its own weights, so those of the experiment do not matter.
         identity = replace(experiment, loss_weights=(1.0, 1.0), seed=0).as_json()
         identity["data"] = experiment.origin  # the path may differ between machines

@@ -187,9 +187,13 @@ def _plain(axes: Axes) -> None:
 def entitle(figure: Figure, title: str) -> None:
     """Set the title of a figure, wrapped to its width."""
     letters = int(figure.get_figwidth() * 12)
-    text = title.encode("utf-8", "replace").decode()  # a folder's name may not be valid UTF-8
-    lines = [part for line in text.splitlines() for part in textwrap.wrap(line, letters)]
+    lines = [part for line in drawable(title).splitlines() for part in textwrap.wrap(line, letters)]
     figure.suptitle("\n".join(lines), fontsize=10, parse_math=False)
+
+
+def drawable(text: str) -> str:
+    """A text for Matplotlib, which refuses names of files that are not valid UTF-8."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def save(figure: Figure, path: Path, pdf: bool = False) -> None:

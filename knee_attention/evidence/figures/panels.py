@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from knee_attention.evidence.figures.curves import COLOURS, entitle, save
-from knee_attention.evidence.figures.pictures import OPACITY, at_image_size
+from knee_attention.evidence.figures.curves import COLOURS, drawable, entitle, save
+from knee_attention.evidence.figures.pictures import at_image_size, is_flat, overlay
 from knee_attention.evidence.localisation import localisation
 from knee_attention.kl import GRADES
 
@@ -21,6 +21,7 @@ def mask_panels(
     masks: dict[str, np.ndarray],
     grades: np.ndarray,
     probabilities: np.ndarray,
+    files: list[str],
     title: str,
     path: Path,
     pdf: bool = False,
@@ -28,49 +29,44 @@ def mask_panels(
 ) -> None:
     """Plot one row per knee: the knee, the masks and the probabilities (paper, figures 3 to 8).
 
-    Each branch's mask is shown twice: at its own resolution, and as an overlay on the knee. Colours
-    span the lowest to the highest value of the mask; both are printed above it. A known joint is
-    outlined, and the ratio of the attention on and off the joint is printed too.
+    Each branch's mask is shown twice: at its own resolution above its colour bar, and as an overlay
+    on the knee, see `pictures.overlay`. Colours span the lowest to the highest value of the mask; a
+    nearly flat mask says so. A known joint is outlined, and the ratio of the attention on and off
+    the joint is printed.
 
     Args:
         images: `(n, height, width)` uint8.
         masks: `{branch: (n, height, width)}` in 0-1.
         grades: `(n,)` true grades.
         probabilities: `(n, 5)` of the chosen output.
+        files: the knees' files, whose names stand above the knees.
         title: title of the figure: run, data, and whether they are synthetic.
         path: the PNG file.
         pdf: also write a PDF next to the PNG.
         joints: joint of each knee, `(height, width)` bool at any size; None if unknown.
     """
     count, height, width = images.shape
-    names = ["knee", *(name for branch in masks for name in (branch, f"{branch} over knee"))]
-    names.append("probability of grade")
-    tall = PANEL * height / width + 0.2
-    figure = Figure(figsize=(PANEL * len(names) + 0.5, count * tall + 1.0), layout="constrained")
+    columns = 2 + 2 * len(masks)
+    tall = PANEL * height / width + 0.45
+    figure = Figure(figsize=(PANEL * columns + 0.5, count * tall + 0.6), layout="constrained")
     entitle(figure, title)
-    rows = figure.subplots(count, len(names), squeeze=False)
+    rows = figure.subplots(count, columns, squeeze=False)
     for position, row in enumerate(rows):
         image, grade = images[position], int(grades[position])
         joint = joints[position] if joints else None
         _picture(row[0], image, joint)
+        _title(row[0], drawable(Path(files[position]).name))
         row[0].set_ylabel(f"KL {grade}", rotation=0, labelpad=20, va="center")
         for index, branch in enumerate(masks):
             mask = masks[branch][position]
             alone, over = row[1 + 2 * index : 3 + 2 * index]
-            alone.imshow(mask, cmap=HEAT, aspect="auto")
-            alone.set(xticks=[], yticks=[], box_aspect=height / width)
-            numbers = f"{mask.min():.2f} to {mask.max():.2f}"
+            _mask(alone, mask, height / width)
             scores = joints and localisation([mask], [joint])
-            if scores:
-                numbers += f", on / off {scores['inside_over_outside']:.1f}"
-            alone.set_title(numbers, fontsize=7, pad=2)
-            _picture(over, image, joint)
-            over.imshow(at_image_size(mask, (height, width)), cmap=HEAT, alpha=OPACITY)
+            ratio = f", on / off {scores['inside_over_outside']:.1f}" if scores else ""
+            _title(alone, f"{branch}{' (nearly flat)' if is_flat(mask) else ''}{ratio}")
+            _picture(over, overlay(image, mask)[..., ::-1], joint)
+            _title(over, f"{branch} over knee")
         _probabilities(row[-1], grade, probabilities[position], height / width)
-    for axes, name in zip(rows[0], names, strict=True):
-        numbers = axes.get_title()
-        axes.set_title(f"{name}\n{numbers}" if numbers else name, fontsize=8 if numbers else 9)
-    rows[-1, -1].set_xlabel("KL grade (dark: true)", fontsize=8)
     save(figure, path, pdf)
 
 
@@ -110,15 +106,32 @@ def augmentation_panels(
 def _picture(axes: Axes, image: np.ndarray, joint: np.ndarray | None = None) -> None:
     axes.imshow(image, cmap="gray", vmin=0, vmax=255)
     if joint is not None and joint.any() and not joint.all():
-        axes.contour(at_image_size(joint.astype(np.float32), image.shape), [0.5],
+        axes.contour(at_image_size(joint.astype(np.float32), image.shape[:2]), [0.5],
                      colors="white", linewidths=0.8)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
+
+
+def _title(axes: Axes, text: str) -> None:
+    axes.set_title(text, fontsize=8, pad=3, parse_math=False)
+
+
+def _mask(axes: Axes, mask: np.ndarray, aspect: float) -> None:
+    """A mask at its own resolution, and below it a colour bar with its lowest and highest value."""
+    shown = axes.imshow(mask, cmap=HEAT, aspect="auto")
+    axes.set(xticks=[], yticks=[], box_aspect=aspect)
+    ends = float(mask.min()), float(mask.max())
+    bar = axes.inset_axes((0.2, -0.1, 0.6, 0.04))
+    axes.figure.colorbar(shown, cax=bar, orientation="horizontal", ticks=[])
+    for place, value, side in ((-0.05, ends[0], "right"), (1.05, ends[1], "left")):
+        bar.text(place, 0.5, f"{value:.2f}", ha=side, va="center", fontsize=7,
+                 transform=bar.transAxes)  # fmt: skip
 
 
 def _probabilities(axes: Axes, grade: int, values: np.ndarray, aspect: float) -> None:
     bars = axes.bar(GRADES, values, color=[COLOURS[0] if k == grade else "0.78" for k in GRADES])
     axes.bar_label(bars, [f"{value:.2f}".lstrip("0") for value in values], fontsize=7, padding=1)
     axes.set(ylim=(0, 1.1), xticks=GRADES, yticks=[], box_aspect=aspect)
+    _title(axes, "probability of grade (blue: true)")
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right", "left"]].set_visible(False)

@@ -8,18 +8,31 @@ import numpy as np
 HEIGHT = 480
 """Height of a knee or film in a picture, in pixels."""
 
-BORDER, CAPTION = 8, 36
+BORDER, CAPTION, SCALE = 8, 36, 28
+"""Heights in pixels of the border, of the caption, and of the colour bar below a mask."""
+
+FONT, SMALL, WHITE = cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255)
 
 FOUND, TRUE = (255, 209, 79), (90, 220, 90)
 """Colours of found and true boxes: blue, green, red."""
 
-OPACITY = 0.55
-"""Opacity of a mask over a film."""
+OPACITY = 0.6
+"""Opacity of a mask over a film where the mask is highest; it falls to 0 where the mask is lowest.
+The page starts with the same opacity."""
+
+FLAT = 1.2
+"""A mask is nearly flat if its largest value is below this multiple of its smallest. Its colours
+then show differences that hardly change the result."""
 
 
 def at_image_size(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """A mask, bilinearly resized to `size` (height, width)."""
     return cv2.resize(mask, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+
+
+def is_flat(mask: np.ndarray) -> bool:
+    """Whether a mask is nearly uniform, see `FLAT`."""
+    return bool(mask.max() < FLAT * mask.min())
 
 
 def mask_colours(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -42,18 +55,19 @@ def mask_colours(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """A film with a mask as overlay, in the colours of `mask_colours`.
+    """A film with a mask as overlay, in the colours of `mask_colours`, up to `OPACITY`.
 
     Args:
         image: `(height, width)` uint8.
         mask: `(h, w)` float, of any resolution.
 
     Returns:
-        `(height, width, 3)` uint8, blue, green, red.
+        `(height, width, 3)` uint8, blue, green, red. Where the mask is lowest, it shows the film.
     """
-    film = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-    colours = np.ascontiguousarray(mask_colours(mask, image.shape)[..., :3])
-    return cv2.addWeighted(colours, OPACITY, film, 1 - OPACITY, 0)
+    film = image[..., np.newaxis].astype(np.float32)
+    colours = mask_colours(mask, image.shape).astype(np.float32)
+    opacity = OPACITY * colours[..., 3:] / 255
+    return np.round(film + opacity * (colours[..., :3] - film)).astype(np.uint8)
 
 
 def film_with_boxes(
@@ -84,33 +98,69 @@ def film_with_boxes(
             cv2.rectangle(picture, start, end, colour, 2, cv2.LINE_AA)
     if caption:
         picture = cv2.copyMakeBorder(picture, 0, 24, 0, 0, cv2.BORDER_CONSTANT)
-        cv2.putText(picture, caption, (6, HEIGHT + 17), cv2.FONT_HERSHEY_SIMPLEX, 0.45,
-                    (255, 255, 255), 1, cv2.LINE_AA)
+        cv2.putText(picture, caption, (6, HEIGHT + 17), FONT, 0.45, WHITE, 1, cv2.LINE_AA)
     return picture
 
 
-def captioned(image: np.ndarray, mask: np.ndarray | None, caption: str) -> np.ndarray:
-    """A knee, next to it the knee with its mask as overlay, and a caption below.
+def beside_masks(image: np.ndarray, masks: dict[str, np.ndarray]) -> np.ndarray:
+    """A knee, and next to it the knee with each mask as overlay above the mask's colour bar.
 
     Args:
         image: `(height, width)` uint8.
-        mask: `(h, w)` float, of any resolution; None for only the knee.
-        caption: ASCII text.
+        masks: `{branch: (h, w)}` float, of any resolution.
 
     Returns:
-        `(HEIGHT + 52, width, 3)` uint8, blue, green, red.
+        `(HEIGHT + SCALE, width, 3)` uint8, blue, green, red.
     """
     width = round(image.shape[1] * HEIGHT / image.shape[0])
     enlarged = cv2.resize(image, (width, HEIGHT), interpolation=cv2.INTER_CUBIC)
-    shown = cv2.cvtColor(enlarged, cv2.COLOR_GRAY2BGR)
-    if mask is not None:
-        shown = np.hstack([shown, overlay(enlarged, mask)])
+    knee = cv2.cvtColor(enlarged, cv2.COLOR_GRAY2BGR)
+    panels = [cv2.copyMakeBorder(knee, 0, SCALE, 0, 0, cv2.BORDER_CONSTANT)]
+    for branch, mask in masks.items():
+        panels.append(np.vstack([overlay(enlarged, mask), _colour_bar(branch, mask, width)]))
+    return np.hstack(panels)
+
+
+def _colour_bar(branch: str, mask: np.ndarray, width: int) -> np.ndarray:
+    """The colours of a mask between its lowest and highest value, `(SCALE, width, 3)` uint8."""
+    bar = np.zeros((SCALE, width, 3), np.uint8)
+    low, high = f"{mask.min():.2f}", f"{mask.max():.2f}"
+    end = _write(bar, f"{branch}{' (nearly flat)' if is_flat(mask) else ''}:  {low}", BORDER)
+    start, end = end + BORDER, width - BORDER - _length(high) - BORDER
+    if end > start:
+        shades = np.linspace(0, 255, end - start).astype(np.uint8)[np.newaxis]
+        bar[8 : SCALE - 8, start:end] = cv2.applyColorMap(shades, cv2.COLORMAP_INFERNO)
+    _write(bar, high, end + BORDER)
+    return bar
+
+
+def _length(text: str) -> int:
+    return cv2.getTextSize(text, FONT, SMALL, 1)[0][0]
+
+
+def _write(picture: np.ndarray, text: str, left: int) -> int:
+    """Write small text at the bottom of a picture; the column where the text ends."""
+    cv2.putText(picture, text, (left, len(picture) - 9), FONT, SMALL, WHITE, 1, cv2.LINE_AA)
+    return left + _length(text)
+
+
+def captioned(image: np.ndarray, masks: dict[str, np.ndarray], caption: str) -> np.ndarray:
+    """The picture of `beside_masks` with a caption below.
+
+    Args:
+        image: `(height, width)` uint8.
+        masks: `{branch: (h, w)}` float, of any resolution; empty for only the knee.
+        caption: ASCII text.
+
+    Returns:
+        `(HEIGHT + SCALE + 52, width, 3)` uint8, blue, green, red.
+    """
+    shown = beside_masks(image, masks)
     picture = cv2.copyMakeBorder(
         shown, BORDER, CAPTION + BORDER, BORDER, BORDER, cv2.BORDER_CONSTANT
     )
-    place = (BORDER, BORDER + HEIGHT + CAPTION - 10)
-    font, white = cv2.FONT_HERSHEY_SIMPLEX, (255, 255, 255)
-    (length, _), _ = cv2.getTextSize(caption, font, 1, 1)
+    place = (BORDER, BORDER + len(shown) + CAPTION - 10)
+    (length, _), _ = cv2.getTextSize(caption, FONT, 1, 1)
     size = min(0.7, (shown.shape[1] - BORDER) / max(length, 1))
-    cv2.putText(picture, caption, place, font, size, white, 1, cv2.LINE_AA)
+    cv2.putText(picture, caption, place, FONT, size, WHITE, 1, cv2.LINE_AA)
     return picture

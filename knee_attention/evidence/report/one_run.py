@@ -56,9 +56,9 @@ def mistakes(run: ReportedRun) -> Markup:
     text += "; those with the highest cross-entropy are shown."
     pictured = [mistake for mistake in run.mistakes if mistake.picture]
     others = [mistake for mistake in run.mistakes if not mistake.picture]
-    if pictured and run.branch:
-        text += (f" Next to each knee: the attention of {run.branch}, from dark (lowest) to yellow "
-                 "(highest).")
+    if pictured and run.branches:
+        text += (f" Next to each knee: the attention of {' and '.join(run.branches)}, from "
+                 "transparent (lowest) to yellow (highest).")
     parts = [element("p", text)]
     if pictured:
         parts.append(element("div", *map(pictured_mistake, pictured), class_="mistakes"))

@@ -19,7 +19,7 @@ class Mistake:
         grade: true grade.
         probabilities: `(5,)` of the chosen output.
         loss: cross-entropy.
-        picture: WebP file of the knee, next to it the knee with its mask; None if unavailable.
+        picture: WebP file of the knee, next to it the knee with each mask; None if unavailable.
     """
 
     file: str
@@ -43,7 +43,7 @@ class ReportedRun(FinishedRun):
         folder: the run's folder.
         figures: `{name: WebP file}` of the figures in the folder.
         mistakes: the worst mistakes, worst first.
-        branch: the branch whose attention is drawn on the mistakes.
+        branches: the branches whose attention is drawn on the mistakes.
         unshown: why some mistakes have no picture; empty if all have one.
     """
 
@@ -51,7 +51,7 @@ class ReportedRun(FinishedRun):
     folder: Path
     figures: dict[str, bytes]
     mistakes: tuple[Mistake, ...] = ()
-    branch: str | None = None
+    branches: tuple[str, ...] = ()
     unshown: str = ""
 
 

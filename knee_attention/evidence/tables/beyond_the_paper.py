@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from knee_attention.evidence.audit import MEAN, OWN, UNIFORM
-from knee_attention.evidence.decision import RULES, said_of_others
+from knee_attention.evidence.decision import RULES, of_others
 from knee_attention.evidence.evaluation import metrics_with_intervals
 from knee_attention.evidence.finished_run import FinishedRun
 from knee_attention.evidence.intervals import paired_differences
@@ -179,7 +179,7 @@ def rules(known: Predictions) -> list[list[str]]:
     """
     found, first = [], None
     for title, learn in RULES.items():
-        said = said_of_others(learn, known.grades, known.of(ENSEMBLE), known.subjects)
+        said = of_others(learn, known.grades, known.of(ENSEMBLE), known.subjects)
         sure = replace(known, probabilities={ENSEMBLE: np.eye(len(GRADES))[said]})
         against = _differences([sure], [first], ENSEMBLE) if first else ["", ""]
         first = first or sure

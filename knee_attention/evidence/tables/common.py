@@ -1,4 +1,4 @@
-"""Functions that Table 1 and Table 2 share."""
+"""What the tables of experiments share."""
 
 from collections.abc import Sequence
 
@@ -17,6 +17,9 @@ Finished = dict[tuple[str, str], list[FinishedRun]]
 """`{(backbone, variant): trainings}`."""
 
 CHOSEN = "chosen"
+
+PAPER_SOURCE = "Paper: {}, test accuracy on its own selection of OAI and MOST films."
+"""Where the paper's numbers come from."""
 
 
 def mean_metrics(trainings: list[FinishedRun], output: str, metrics: tuple[str, ...]) -> dict:

@@ -11,6 +11,7 @@ from knee_attention.evidence.paper import (
     paper_accuracies,
 )
 from knee_attention.evidence.tables.common import (
+    PAPER_SOURCE,
     Finished,
     accuracy_cells,
     cell,
@@ -21,6 +22,9 @@ from knee_attention.evidence.tables.common import (
     unlike,
     without_empty_columns,
 )
+
+TITLE = "Table 1 of the paper, with our results"
+SOURCE = PAPER_SOURCE.format("Table 1")
 
 BESIDE = ("balanced_accuracy", "kappa", "kappa_quadratic", "mean_absolute_error", "oa_auc")
 

@@ -6,6 +6,7 @@ import pandas as pd
 from knee_attention.evidence.finished_run import FinishedRun
 from knee_attention.evidence.paper import PAPER_TABLE_2, TABLE_2_TITLES
 from knee_attention.evidence.tables.common import (
+    PAPER_SOURCE,
     Finished,
     accuracy_cells,
     cell,
@@ -17,6 +18,9 @@ from knee_attention.evidence.tables.common import (
     without_empty_columns,
 )
 from knee_attention.kl import GRADES, REGRESSION
+
+TITLE = "Table 2 of the paper, with our results"
+SOURCE = PAPER_SOURCE.format("Table 2")
 
 BESIDE = ("balanced_accuracy", "kappa", "kappa_linear", "kappa_quadratic", "mean_absolute_error")
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from knee_attention.errors import ImageError, UnreadableError
+from knee_attention.errors import ImageError, UnreadableError, how_to_install
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -54,5 +54,5 @@ def undecodable(path: Path, dataset: "Dataset", error: Exception) -> ImageError:
         return UnreadableError(path, "a damaged or truncated DICOM file")
     syntax = dataset.file_meta.TransferSyntaxUID
     extra = "dicom" if syntax in JPEG2000TransferSyntaxes else "dicom-jpeg"
-    reason = f'{syntax.name} needs a decoder: pip install "knee_attention[{extra}]"'
+    reason = f"{syntax.name} needs a decoder: {how_to_install(extra)}"
     return ImageError(path, reason, passing=True)

@@ -45,10 +45,17 @@ class Algorithm:
         """
         path, crop = grader.network.path, grader.preparation.known_crop
         cut_out = (f"crop {crop}",) if grader.preparation.shows_joints else ()
+        sets = (f"coverage {grader.coverage}",) if grader.coverage else ()
         return cls(
             model=grader.description.get("name") or path.name,
             digest=grader.network.file.digest(),
-            settings=(f"polarity {grader.polarity}", f"view {view}", *cut_out),
+            settings=(
+                f"polarity {grader.polarity}",
+                f"view {view}",
+                *cut_out,
+                f"decide {grader.decide}",
+                *sets,
+            ),
             synthetic=bool(grader.description.get("synthetic")),
         )
 

@@ -10,12 +10,16 @@ No standard scheme has a code for the Kellgren-Lawrence grade. The private schem
 | P0 P1 P2 P3 P4 | Probability of Kellgren-Lawrence grade 0, ... 4 | name of a measurement, 0 to 1 |
 | MEAN | Mean Kellgren-Lawrence grade under the probabilities | name of a measurement, 0 to 4 |
 | OA | Probability of Kellgren-Lawrence grade 2 or higher | name of a measurement, 0 to 1 |
+| LOWEST | Lowest Kellgren-Lawrence grade of the prediction set | name of a measurement, 0 to 4 |
+| HIGHEST | Highest Kellgren-Lawrence grade of the prediction set | the same |
+| COVERAGE | Share of knees whose set holds the true grade | name of a measurement, 0 to 1 |
 | *output* | Output *output* of the network | method of a measurement: att0, att1, att2, ... |
 | ensemble | All outputs, averaged before the softmax | method of a measurement |
 | USE, RESEARCH | Intended use: Research use only, not a medical device | an evaluation, its value |
 | DATA, PHANTOMS | Training data: Synthetic phantoms; says nothing about real knees | the same |
 | POLARITY, NEGATIVE | Polarity: Photographic negative, turned before grading | the same |
 | PIXELS, NOTSQUARE | Pixels of the film: Not square, resampled before grading | the same |
+| REVIEW, AGAIN | Review: Look again | the same |
 | LIKENESS, UNLIKE | Likeness to the training data: Unlike the knees it learnt from | the same |
 
 "Turned" means inverted. Reports in archives have this meaning, so the text stays.
@@ -41,6 +45,9 @@ PROBABILITIES = [
 ]
 MEAN_GRADE = private("MEAN", "Mean Kellgren-Lawrence grade under the probabilities")
 OSTEOARTHRITIS = private("OA", "Probability of Kellgren-Lawrence grade 2 or higher")
+LOWEST = private("LOWEST", "Lowest Kellgren-Lawrence grade of the prediction set")
+HIGHEST = private("HIGHEST", "Highest Kellgren-Lawrence grade of the prediction set")
+COVERAGE = private("COVERAGE", "Share of knees whose set holds the true grade")
 ENSEMBLE = private("ensemble", "All outputs, averaged before the softmax")
 
 RESEARCH_USE = (
@@ -59,6 +66,7 @@ NOT_SQUARE = (
     private("PIXELS", "Pixels of the film"),
     private("NOTSQUARE", "Not square, resampled before grading"),
 )
+LOOK_AGAIN = (private("REVIEW", "Review"), private("AGAIN", "Look again"))
 UNLIKE = (
     private("LIKENESS", "Likeness to the training data"),
     private("UNLIKE", "Unlike the knees it learnt from"),

@@ -44,9 +44,9 @@ def structured_report(
     """A Comprehensive 3D SR in the film's study.
 
     Each knee is a measurement group: TID 1410 if the place of its joint is known, else TID 1501. It
-    holds the finding site, the grade, the probabilities of the grades by every output, and the mean
-    grade and the probability of osteoarthritis by the chosen output. No finding is coded, because
-    the report makes no diagnosis.
+    holds the finding site, the grade, its prediction set, the probabilities of the grades by every
+    output, and the mean grade and the probability of osteoarthritis by the chosen output. No
+    finding is coded, because the report makes no diagnosis.
 
     Args:
         source: the film's data set from `source_of`.
@@ -126,7 +126,15 @@ def _measurements(knee: GradedKnee) -> list[Measurement]:
         for name, value in zip(ours.PROBABILITIES, values, strict=True)
     ]
     chosen = ours.output(knee.chosen)
+    lowest, highest = knee.grade_set or (None, None)
+    known = {ours.LOWEST: lowest, ours.HIGHEST: highest, ours.COVERAGE: knee.coverage}
+    sets = [
+        Measurement(name, value, codes.UCUM.NoUnits, method=chosen)
+        for name, value in known.items()
+        if knee.grade_set
+    ]
     return [
+        *sets,
         Measurement(ours.MEAN_GRADE, knee.expected_grade, codes.UCUM.NoUnits, method=chosen),
         Measurement(ours.OSTEOARTHRITIS, knee.oa_probability, codes.UCUM.NoUnits, method=chosen),
         *probabilities,
@@ -143,4 +151,6 @@ def _evaluations(knee: GradedKnee, algorithm: Algorithm) -> list[QualitativeEval
         pairs.append(ours.NOT_SQUARE)
     if knee.unlike:
         pairs.append(ours.UNLIKE)
+    if knee.look_again:
+        pairs.append(ours.LOOK_AGAIN)
     return [QualitativeEvaluation(*pair) for pair in pairs]

@@ -5,33 +5,67 @@ from collections.abc import Callable
 from functools import lru_cache
 from importlib.util import find_spec
 from io import BytesIO
+from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 from starlette.responses import JSONResponse, Response
 
-from knee_attention.evidence.figures.pictures import mask_colours
+from knee_attention import __version__
+from knee_attention.evidence.figures.pictures import is_flat, mask_colours
 from knee_attention.films.image_files import encoded_picture
 from knee_attention.films.inputs import FileInMemory
 from knee_attention.grading.drawing import seen_around
 from knee_attention.grading.graded_knee import GradedKnee
 from knee_attention.grading.grader import RESEARCH_ONLY, Grader
 from knee_attention.grading.rows import film_picture, knee_row
+from knee_attention.kl import REGRESSION
+from knee_attention.networks.backbones import BACKBONES
+from knee_attention.networks.files.shipped import FOLDER
 
 
 def about_model(grader: Grader) -> dict:
-    """The content of `GET /model`: the model's name, graph and answer forms."""
+    """The content of `GET /model`: the model's name, graph, results and answer forms."""
     description = grader.description
     return {
         "name": description.get("name"),
         "backbone": description.get("backbone"),
         "outputs": grader.outputs,
+        "meanings": {output: _meaning(output, grader) for output in (*grader.outputs, "ensemble")},
         "chosen": grader.chosen,
         "image_size": grader.image_size,
         "synthetic": bool(description.get("synthetic")),
+        "results": description.get("results"),
+        "card": "/card" if card_of(grader) else None,
+        "version": __version__,
         "forms": list(ANSWERS),
         "notice": RESEARCH_ONLY,
     }
+
+
+def card_of(grader: Grader) -> Path | None:
+    """The card of a model that ships with the package; None for another model."""
+    name = grader.description.get("name")
+    return next((card for card in FOLDER.glob("*.md") if card.stem == name), None)
+
+
+def _meaning(output: str, grader: Grader) -> str:
+    """What an output is, in one line for a reader."""
+    backbone = BACKBONES.get(grader.description.get("backbone"))
+    taps = backbone.taps if backbone else {}
+    if output == "ensemble":
+        return f"{' and '.join(grader.outputs)} together, averaged before the softmax"
+    if output == REGRESSION:
+        return "the grade as one number between 0 and 4"
+    if output not in grader.branches:
+        which = " and ".join(grader.branches)
+        return f"one grade from {which} together" if which else "the whole knee, without attention"
+    tapped = f" after layer {taps[output]}" if output in taps else ""
+    if len(grader.branches) == 1:
+        return f"attention branch{tapped}"
+    shallowest = output == min(grader.branches)
+    seen = "it sees fine detail" if shallowest else "it sees more of the knee at once, but coarser"
+    return f"attention branch{tapped}: {seen}"
 
 
 def _rows(film: FileInMemory, grader: Grader) -> Response:
@@ -43,9 +77,9 @@ def _view(film: FileInMemory, grader: Grader) -> Response:
     """The rows, each with a picture of the knee and the masks of all branches.
 
     `picture` and `masks` are PNG files of one size, in base64. A mask is coloured and more opaque
-    where attention is higher. The picture is the knee as the model saw it, but never mirrored. If
-    the knee is a crop without padding, the picture includes its surroundings on the film, and
-    `box_in_picture` is the crop in the picture's pixels.
+    where attention is higher; `attention` holds the values at its ends. The picture is the knee as
+    the model saw it, but never mirrored. If the knee is a crop without padding, the picture
+    includes its surroundings on the film, and `box_in_picture` is the crop in the picture's pixels.
     """
     return JSONResponse([
         {
@@ -53,6 +87,11 @@ def _view(film: FileInMemory, grader: Grader) -> Response:
             "box_in_picture": box,
             "picture": _base64(picture),
             "masks": {branch: _base64(mask) for branch, mask in masks.items()},
+            "attention": {
+                branch: {"lowest": float(mask.min()), "highest": float(mask.max()),
+                         "nearly_flat": is_flat(mask)}
+                for branch, mask in knee.low_masks.items()
+            },
         }
         for knee in grader.grade(film)
         for picture, box, masks in [_picture_of(knee)]

@@ -17,18 +17,28 @@ from starlette.types import ASGIApp
 
 from knee_attention.errors import ImageError
 from knee_attention.grading.web.same_origin import Guard
-from knee_attention.grading.web.uploads import MOST_BYTES, Uploads
+from knee_attention.grading.web.uploads import MOST_BYTES, Uploads, film_of
 
 if TYPE_CHECKING:
     from knee_attention.grading.grader import Grader
+
+KNEES = tuple(
+    f"KL{grade}_{knee}.webp"
+    for grade, knee in enumerate(("9006140L", "9003380L", "9015402R", "9023348L", "9070207R"))
+)
+"""Real knees, one of each grade, the first of each in the validation split of P. Chen, Knee
+Osteoarthritis Severity Grading Dataset, Mendeley Data 56rmx5bjcr, CC BY 4.0; compressed anew."""
 
 PAGE = {
     "/": ("index.html", "text/html"),
     "/style.css": ("style.css", "text/css"),
     "/page.js": ("page.js", "text/javascript"),
     "/film.js": ("film.js", "text/javascript"),
+    "/draw.js": ("draw.js", "text/javascript"),
+    "/large.js": ("large.js", "text/javascript"),
     "/table.js": ("table.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
+    **{f"/examples/{name}": (name, "image/webp") for name in KNEES},
 }
 """The files of the page by path. The server reads no other file."""
 
@@ -53,6 +63,8 @@ def application(
         Route("/examples/{number:int}.png", _example),
         Route("/health", _health),
         Route("/model", _model),
+        Route("/card", _card),
+        Route("/openapi.json", _openapi),
         Route("/grade", _grade, methods=["POST"]),
     ]  # fmt: skip
     app = Starlette(
@@ -85,13 +97,31 @@ async def _model(request: Request) -> Response:
     from knee_attention.grading.web.answers import about_model
 
     examples = [
-        {"address": f"/examples/{number}.png", "grades": grades}
-        for number, grades in enumerate(EXAMPLES)
-    ]
+        *({"address": f"/examples/{name}", "grades": [grade], "synthetic": False}
+          for grade, name in enumerate(KNEES)),
+        *({"address": f"/examples/{number}.png", "grades": grades, "synthetic": True}
+          for number, grades in enumerate(EXAMPLES)),
+    ]  # fmt: skip
     state = request.app.state
     most_bytes = state.uploads.most_bytes
     return JSONResponse({**about_model(state.grader), "examples": examples,
                          "most_bytes": most_bytes})  # fmt: skip
+
+
+async def _card(request: Request) -> Response:
+    from knee_attention.grading.web.answers import card_of
+
+    card = card_of(request.app.state.grader)
+    if card is None:
+        raise HTTPException(404)
+    return Response(card.read_bytes(), media_type="text/plain")
+
+
+async def _openapi(request: Request) -> Response:
+    from knee_attention.grading.web.answers import ANSWERS
+    from knee_attention.grading.web.openapi import openapi
+
+    return JSONResponse(openapi(request.app.state.grader.outputs, ANSWERS))
 
 
 async def _example(request: Request) -> Response:
@@ -112,9 +142,10 @@ def _phantom(number: int) -> bytes:
 
 async def _grade(request: Request) -> Response:
     form = request.query_params.get("as", "json")
-    name = request.query_params.get("name") or "film"
     state = request.app.state
     async with state.uploads.received(request) as content:
+        named, content = film_of(request, content)
+        name = request.query_params.get("name") or named or "film"
         return await run_sync(_answer, state.grader, name, content, form, limiter=state.at_once)
 
 

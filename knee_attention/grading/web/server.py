@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from knee_attention.errors import InputError, missing_raises
+from knee_attention.errors import InputError, how_to_install, missing_raises
 
 if TYPE_CHECKING:
     from knee_attention.grading.grader import Grader
@@ -35,8 +35,8 @@ def serve(
         InputError: Starlette or uvicorn is not installed, the port cannot be opened, or the model
             cannot be loaded.
     """
-    not_installed = InputError('the server needs Starlette and uvicorn: pip install '
-                         '"knee_attention[serve]"')
+    not_installed = InputError("the server needs Starlette and uvicorn: "
+                               + how_to_install("serve"))
     with missing_raises(not_installed, "uvicorn", "starlette", "anyio"):
         import uvicorn
 

@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from email.message import Message
+from email.parser import HeaderParser
 from io import BytesIO
 
 import anyio
@@ -20,8 +22,11 @@ BODY_SECONDS, SILENT_SECONDS = 120, 20
 RETRY_SECONDS = 5
 """Seconds after which a client should try again if the memory is full."""
 
-WRAPPED = ("multipart/", "application/json", "application/dicom+json")
-"""Content types of bodies that wrap a file, such as a form."""
+FORM = "multipart/form-data"
+
+FILMS = ("", "application/octet-stream", "application/dicom", "application/x-www-form-urlencoded")
+"""Content types of a body that is a film, besides `image/*`. The last is what `curl --data-binary`
+sends by default."""
 
 
 class Uploads:
@@ -40,10 +45,10 @@ class Uploads:
         """The body of a request, which counts as held in memory until the block ends.
 
         Raises:
-            HTTPException: the body is not a plain file, is too large, or does not arrive in time;
-                or the memory for films is full.
+            HTTPException: the body is no film and no form, is too large, or does not arrive in
+                time; or the memory for films is full.
         """
-        _refuse_wrapped(request)
+        _refuse_other_kinds(request)
         declared = request.headers.get("content-length", "")
         self._refuse_large(int(declared) if declared.isdecimal() else 0)
         content = BytesIO()
@@ -84,8 +89,49 @@ class Uploads:
             )  # fmt: skip
 
 
-def _refuse_wrapped(request: Request) -> None:
-    """Refuse a compressed body, and a file inside a form.
+def film_of(request: Request, content: bytes) -> tuple[str | None, bytes]:
+    """The name and the bytes of the film in a body: the body itself, or the file in its form.
+
+    Args:
+        request: the request, whose kind `received` has checked.
+        content: the whole body.
+
+    Returns:
+        The file's name in the form, None without a form; and the film.
+
+    Raises:
+        HTTPException: 400, the form is broken (RFC 7578), or holds no file or several.
+    """
+    if _kind(request) != FORM:
+        return None, content
+    boundary = _header(f"content-type: {request.headers['content-type']}").get_boundary()
+    if not boundary:
+        raise HTTPException(400, "the form names no boundary")
+    found = []
+    parts = (b"\r\n" + content).split(b"\r\n--" + boundary.encode("latin-1", "replace"))[1:]
+    if not parts or not parts[-1].startswith(b"--"):
+        raise HTTPException(400, "the form ends before its last boundary")
+    for part in parts:
+        head, _, body = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+        name = _header(head.decode("utf-8", "replace")).get_filename()
+        if name is not None:
+            found.append((name, body))
+    if len(found) != 1:
+        raise HTTPException(400, f"expected a form with one file. Received: {len(found)} files")
+    return found[0]
+
+
+def _header(text: str) -> Message:
+    return HeaderParser().parsestr(text)
+
+
+def _kind(request: Request) -> str:
+    """The content type without parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _refuse_other_kinds(request: Request) -> None:
+    """Refuse a compressed body, and a content type that is neither a film nor a form.
 
     Raises:
         HTTPException: 415 (RFC 9110 15.5.16); the message says what to send.
@@ -96,9 +142,9 @@ def _refuse_wrapped(request: Request) -> None:
             415, f"the Content-Encoding {coding[:40]} is not supported; send the file unchanged",
             {"accept-encoding": "identity"},
         )  # fmt: skip
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind.startswith(WRAPPED):
+    kind = _kind(request)
+    if not (kind in (*FILMS, FORM) or kind.startswith("image/")):
         raise HTTPException(
-            415, f"a film inside {kind[:40]} is not supported; send the file itself as the body, "
-            "as curl --data-binary @film.dcm does"
+            415, f"the Content-Type {kind[:40]} is not supported; send the file itself as the "
+            "body, as curl --data-binary @film.dcm does, or in a form, as curl -F film=@film.dcm"
         )  # fmt: skip

@@ -4,7 +4,8 @@ import os
 from collections.abc import Callable, Mapping
 
 from knee_attention.errors import InputError
-from knee_attention.limits import ATTENTIONS, LARGEST_SIDE
+from knee_attention.kl import GRADES
+from knee_attention.limits import ATTENTIONS, DECISIONS, LARGEST_SIDE
 
 GRAPH = ("backbone", "branches", "fusion", "outputs", "image_size", "channels", "pixel_mean",
          "pixel_deviation", "precision")  # fmt: skip
@@ -12,6 +13,9 @@ GRAPH = ("backbone", "branches", "fusion", "outputs", "image_size", "channels", 
 
 LARGEST = 1e9
 """Largest number in a description."""
+
+COVERAGES = 99
+"""Number of thresholds of the prediction sets: one for each whole percentage below 100."""
 
 TYPICAL_SIDE = 16
 """Rows and columns of `typical_knee`, the size to which `films.likeness` shrinks knees."""
@@ -38,7 +42,9 @@ def check_description(description: Mapping, source: str | os.PathLike) -> None:
             raise InputError(f"{source}: a damaged model file ({name}: expected {expected}. "
                              f"Received: {received})")
     outputs = description["outputs"]
-    for name in {description.get("chosen"), *(description.get("temperatures") or {})} - {None}:
+    moved = (description.get("local_calibration") or {}).get("cut_points", {})
+    named = {description.get("chosen"), *(description.get("temperatures") or {}), *moved}
+    for name in named - {None}:
         if name not in outputs:
             raise InputError(f"{source}: a damaged model file (expected one of the outputs "
                              f"{', '.join(outputs)}. Received: {name!r:.60})")
@@ -74,6 +80,45 @@ def _are_names(value: object) -> bool:
 
 def _are_temperatures(value: object) -> bool:
     return isinstance(value, Mapping) and all(map(_is_positive, value.values()))
+
+
+def _are_thresholds(value: object) -> bool:
+    """Ascending numbers in 0-1, followed by nulls, for each coverage from 1% to 99%."""
+    if not isinstance(value, Mapping) or not _list_of(_is_share_or_none, COVERAGES)(
+        value.get("thresholds")
+    ):
+        return False
+    known = [one for one in value["thresholds"] if one is not None]
+    return value["thresholds"] == sorted(known) + [None] * (COVERAGES - len(known))
+
+
+def _is_share_or_none(value: object) -> bool:
+    return value is None or _number(0, 1)(value)
+
+
+def _are_counts(value: object) -> bool:
+    return _list_of(_whole(), len(GRADES))(value) and sum(value) > 0
+
+
+def _is_decision(value: object) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and value.get("default") in DECISIONS
+        and _are_counts(value.get("grade_counts"))
+        and _number(0, 1)(value.get("power"))
+    )
+
+
+def _is_local_calibration(value: object) -> bool:
+    if not isinstance(value, Mapping) or not isinstance(value.get("cut_points"), Mapping):
+        return False
+    moves = value["cut_points"].values()
+    return (
+        all(isinstance(one, Mapping) and set(one) == {"shifts", "temperature"} for one in moves)
+        and all(_list_of(_number(-99, 99), len(GRADES) - 1)(one["shifts"]) for one in moves)
+        and all(_is_positive(one["temperature"]) for one in moves)
+        and _are_thresholds(value.get("prediction_sets"))
+    )
 
 
 def _is_typical_knee(value: object) -> bool:
@@ -125,6 +170,13 @@ _ENTRIES: dict[str, tuple[str, Callable[[object], bool]]] = {
     "parameters": ("a whole number", _whole()),
     "imported_from": ("a text", _is_text),
     "temperatures": ("a number above 0 per output", _are_temperatures),
+    "decision": ("a rule, the training knees of each grade, and a power from 0 to 1", _is_decision),
+    "prediction_sets": (f"{COVERAGES} ascending thresholds from 0 to 1", _are_thresholds),
+    "local_calibration": (
+        "cut points per output, and prediction sets",
+        _is_local_calibration,
+    ),
+    "training_persons": ("a text", _is_text),
     "typical_knee": (
         f"{TYPICAL_SIDE} rows of {TYPICAL_SIDE} grey levels, and a likeness from -1 to 1",
         _is_typical_knee,

@@ -31,7 +31,7 @@ def graph_description(config: Mapping) -> dict:
     if not known:
         name = str(config["config"]["name"]).partition(f"_{fusion}")[0]
         raise InputError(f"unknown backbone {name[:60]!r}; import the module that adds it to "
-                         "BACKBONES first")
+                         "BACKBONES first (knee-attention: --import MODULE)")
     [backbone] = known
     policy = layers[BACKBONES[backbone].known_by]["dtype"]
     return {

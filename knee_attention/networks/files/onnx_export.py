@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from knee_attention.errors import InputError, missing_raises
+from knee_attention.errors import InputError, how_to_install, missing_raises
 from knee_attention.files import written_whole
 from knee_attention.networks.files.onnx_network import DESCRIPTION
 
@@ -77,7 +77,7 @@ def onnx_package():
     Raises:
         InputError: it is not installed.
     """
-    missing = InputError('export needs the package onnx: pip install "knee_attention[onnx]"')
+    missing = InputError(f"export needs the package onnx: {how_to_install('onnx')}")
     with missing_raises(missing, "onnx"):
         import onnx
     return onnx

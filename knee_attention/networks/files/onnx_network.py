@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from knee_attention.errors import InputError, missing_raises
+from knee_attention.errors import InputError, how_to_install, missing_raises
 from knee_attention.networks.files.description import check_description
 from knee_attention.networks.files.loaded_file import LoadedFile
 
@@ -70,7 +70,7 @@ class OnnxNetwork:
     def __init__(self, path: str | os.PathLike):
         # onnxruntime 1.29 sends telemetry unless this is set before the import.
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-        missing = InputError('an .onnx model needs onnxruntime: pip install "knee_attention[onnx]"')
+        missing = InputError(f"an .onnx model needs onnxruntime: {how_to_install('onnx')}")
         with missing_raises(missing, "onnxruntime"):
             import onnxruntime
         path = Path(path)

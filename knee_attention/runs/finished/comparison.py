@@ -6,11 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
+from knee_attention.evidence.calibration import COVERAGE, Calibration
 from knee_attention.evidence.evaluation import metrics_with_intervals, one_of_each_grade
 from knee_attention.evidence.finished_run import copies
 from knee_attention.evidence.intervals import paired_differences
+from knee_attention.evidence.prediction_sets import set_figures
 from knee_attention.evidence.predictions import ENSEMBLE, Predictions
 from knee_attention.evidence.probabilities import ensemble
+from knee_attention.kl import GRADES
+from knee_attention.limits import BALANCED, DECISIONS
 from knee_attention.networks.files.model_files import load_model
 from knee_attention.runs.finished.evaluation_data import KneeSource
 from knee_attention.runs.finished.saved_model import SavedModel
@@ -77,9 +81,43 @@ def measure_saved(
     }
     if source.masks:
         results["localisation_widened"] = found.localisation(tolerant=True)
+    calibration = Calibration.recorded(saved.description)
+    results |= calibrated_figures(calibration, found.predictions, chosen)
     if "localisation" in results:
         results["localisation_averaged"] = found.localisation(averaged=True)
     return MeasuredModel(label, found, chosen, results)
+
+
+def calibrated_figures(calibration: Calibration, known: Predictions, chosen: str) -> dict:
+    """What the decision rules and the prediction sets of a model file reach on some knees.
+
+    Args:
+        calibration: of the model file.
+        known: the network's predictions.
+        chosen: the output that grades.
+
+    Returns:
+        `rules`: `{rule: metrics}`, without `balanced` if the file does not record what it needs;
+        and, if the file has sets, `prediction_sets`: the figures of `set_figures` at the usual
+        coverage, which is `asked`.
+    """
+    values = calibration.probabilities(chosen, known.of(chosen))
+    decided = {
+        rule: calibration.grades(values, rule)
+        for rule in DECISIONS
+        if rule != BALANCED or calibration.divisors is not None
+    }
+    found = {
+        "rules": {
+            rule: metrics_with_intervals(known.grades, np.eye(len(GRADES))[grades], known.subjects)
+            for rule, grades in decided.items()
+        }
+    }
+    if calibration.thresholds is not None:
+        shown = decided[calibration.default]
+        sets = calibration.sets(values, shown, COVERAGE)
+        found["prediction_sets"] = {"asked": COVERAGE} | set_figures(known.grades, shown, sets)
+    return found
 
 
 def draw(model: MeasuredModel, title: str, folder: Path) -> list[Path]:

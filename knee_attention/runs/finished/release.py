@@ -8,7 +8,9 @@ import numpy as np
 
 from knee_attention.datasets.dataset import load_dataset
 from knee_attention.datasets.knees import Knees
+from knee_attention.datasets.known_persons import person_digests
 from knee_attention.errors import InputError
+from knee_attention.evidence.confidence import confidence
 from knee_attention.evidence.evaluation import split_results
 from knee_attention.evidence.metrics import expected_calibration_error
 from knee_attention.evidence.model_card import model_card
@@ -29,9 +31,10 @@ SILENT = 0.95
 def make_pretrained(run: Path, name: str, about: str, folder: Path, crop: str = "auto") -> str:
     """Write the model `<name>.h5` in float16 and its card `<name>.md`.
 
-    Two entries are added to the model's description. `temperatures` are calibrated on validation;
-    the grader divides each output's logits by them. `typical_knee` contains the `grey` levels
-    (16x16) of the mean training knee, and `least`, the likeness below which the grader warns.
+    Entries are added to the model's description. `temperatures`, `decision` and `prediction_sets`
+    are calibrated on validation, see `evidence.calibration`. `typical_knee` contains the `grey`
+    levels (16x16) of the mean training knee, and `least`, the likeness below which the grader
+    warns. `training_persons` are digests of the persons, see `datasets.known_persons`.
 
     Args:
         run: folder of a finished run, whose data set still exists.
@@ -65,18 +68,24 @@ def make_pretrained(run: Path, name: str, about: str, folder: Path, crop: str = 
     model = load_model(place.model)
     predictions = measure(model, knees).predictions
     calibration = _calibrated(predictions)
-    typical, least, share = _typical(dataset.splits["train"], knees)
+    training = dataset.splits["train"]
+    typical, least, share = _typical(training, knees)
     description = read_description(place.model)
     preparation = Preparation.recorded(description, place.model).with_crop(crop)
     description |= preparation.described()
+    chosen = results["chosen"]
+    temperatures = {output: values["temperature"] for output, values in calibration.items()}
+    description |= confidence(
+        predictions, chosen, temperatures[chosen], training.grade_counts()
+    )
     description |= {
         "name": name,
-        "temperatures": {output: values["temperature"] for output, values in calibration.items()},
+        "training_persons": person_digests(training.subjects),
+        "temperatures": temperatures,
         "typical_knee": {"grey": typical.tolist(), "least": least},
         "experiment": description["experiment"]
         | {name: Path(experiment[name]).name for name in ("data", "weights")},
     }
-    chosen = results["chosen"]
     validation = {
         "knees": len(knees),
         "subjects": len(set(predictions.subjects)),
@@ -96,8 +105,9 @@ def make_pretrained(run: Path, name: str, about: str, folder: Path, crop: str = 
             "megabytes": half.stat().st_size / 1e6,
         }
         card = model_card(
-            name, about, experiment, validation, calibration, checks, preparation.shows_joints
-        )
+            name, about, experiment, validation, calibration, description, checks,
+            preparation.shows_joints,
+        )  # fmt: skip
         # Both files are written at the end, so that model and card always match.
         with (
             written_whole(folder / f"{name}.h5") as model_beside,

@@ -2,14 +2,13 @@
 
 import dataclasses
 from collections.abc import Sequence
-from itertools import repeat
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from knee_attention.errors import InputError
-from knee_attention.evidence.figures.pictures import overlay
+from knee_attention.evidence.figures.pictures import beside_masks
 from knee_attention.evidence.finished_run import FinishedRun
 from knee_attention.evidence.metrics import SCALARS
 from knee_attention.evidence.report.one_run import FIGURES
@@ -132,18 +131,14 @@ def _drawn(run: ReportedRun, source: KneeSource) -> ReportedRun:
         masks=None,
     )
     masks = measure(model, shown).masks
-    branch = run.chosen if run.chosen in masks else next(iter(masks), None)  # None for a baseline
-    pictures = map(_beside_its_mask, shown.images, masks.get(branch, repeat(None)))
+    pictures = (
+        _webp(beside_masks(image, {branch: values[place] for branch, values in masks.items()}),
+              PHOTOGRAPH)
+        for place, image in enumerate(shown.images)
+    )  # fmt: skip
     mistakes = tuple(
         mistake if place is None else dataclasses.replace(mistake, picture=next(pictures))
         for mistake, place in zip(run.mistakes, found, strict=True)
     )
     missing = "" if None not in found else f"{source.title} does not contain them"
-    return dataclasses.replace(run, mistakes=mistakes, branch=branch, unshown=missing)
-
-
-def _beside_its_mask(image: np.ndarray, mask: np.ndarray | None) -> bytes:
-    picture = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-    if mask is not None:
-        picture = np.hstack([picture, overlay(image, mask)])
-    return _webp(picture, PHOTOGRAPH)
+    return dataclasses.replace(run, mistakes=mistakes, branches=tuple(masks), unshown=missing)

@@ -17,7 +17,7 @@ from knee_attention.runs.finished.published_set import (
     RUNS,
 )
 from knee_attention.runs.sweeps.cells import without_seed
-from knee_attention.runs.sweeps.tables import published_table
+from knee_attention.runs.sweeps.tables import published_table, rules_of
 from knee_attention.runs.sweeps.weight_search import published_search
 
 FILES = {
@@ -53,7 +53,7 @@ DERIVED = ("name", "backbone", "branches", "fusion", "seed")
 def results_page(
     folder: Path,
     runs: dict[str, FinishedRun],
-    experiments: dict[int, list[Experiment]],
+    experiments: dict[str, list[Experiment]],
     findings: list[Finding],
     pictures: dict[str, str],
     about: str,
@@ -63,7 +63,7 @@ def results_page(
     Args:
         folder: the folder; the page describes the files that it holds.
         runs: its runs by name.
-        experiments: the experiments of each of the paper's tables, by number.
+        experiments: the experiments of each table, by the name of the table.
         findings: the findings of the runs.
         pictures: `{file name: caption}`.
         about: a text about the data set.
@@ -84,13 +84,13 @@ def results_page(
         _shared(grouped),
         markdown_rows(*_runs(grouped)),
     ]
-    for number, known in experiments.items():
+    for name, known in experiments.items():
         names = {experiment.name for experiment in known}
         table = published_table(
-            number, {run: of for run, of in runs.items() if without_seed(run) in names}, known
+            name, {run: of for run, of in runs.items() if without_seed(run) in names}, known
         )
         if table:
-            sections += [f"## Table {number} of the paper, with our results", table]
+            sections += [f"## {rules_of(name).TITLE}", table]
     for finding in findings:
         sections += [f"## {finding.title}", finding.text, finding.table]
     search = published_search(runs)

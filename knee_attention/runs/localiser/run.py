@@ -6,7 +6,6 @@ from pathlib import Path
 
 import keras
 import pandas as pd
-from tqdm import tqdm
 
 from knee_attention import device
 from knee_attention.datasets.fingerprint import file_records, write_records
@@ -38,6 +37,8 @@ from knee_attention.runs.localiser.results import (
 )
 from knee_attention.runs.localiser.setting import LocaliserRun
 from knee_attention.runs.localiser.views import LocaliserViews
+from knee_attention.runs.output_folder import refuse_overlap
+from knee_attention.runs.progress import Progress
 from knee_attention.runs.run_folder import RunFolder
 
 PHANTOMS = {"validation": 20, "test": 200}
@@ -66,7 +67,7 @@ def run_localiser(settings: LocaliserRun, output: Path, overwrite: bool = False)
     """
     onnx_package()  # fail before the training, not at the export
     place = RunFolder(output)
-    place.refuse_overlap(settings.reads, overwrite)
+    refuse_overlap(output, settings.reads, overwrite)
     with place.locked():
         restart = overwrite and place.begun
         records = file_records(_images_of(settings))
@@ -189,26 +190,28 @@ def _train(
     unseen = LocaliserViews(validation, settings.batch_size, VALIDATION_SEED)
     unseen = list(unseen.batches(0, VALIDATION_BATCHES))
     batches = views.batches(len(rows) * settings.steps, last)
-    for epoch in range(len(rows), settings.epochs):
-        began = time.perf_counter()
-        title = f"epoch {epoch + 1} of {settings.epochs}"
-        losses = [
-            float(model.train_on_batch(*next(batches)))
-            for _ in tqdm(range(settings.steps), desc=title, disable=None)
-        ]
-        val_losses = [float(model.test_on_batch(*batch)) for batch in unseen]
-        rows.append({
-            "epoch": epoch + 1,
-            "seconds": round(time.perf_counter() - began, 2),
-            "loss": sum(losses) / len(losses),
-            "val_loss": sum(val_losses) / len(val_losses),
-        })
-        print(f"{title}: " + ", ".join(f"{k} {v:.4g}" for k, v in rows[-1].items() if k != "epoch"),
-              flush=True)
-        with written_whole(place.history) as beside:
-            pd.DataFrame(rows).to_csv(beside, index=False)
-        with written_whole(state) as beside:
-            model.save_weights(beside)
+    progress = Progress(settings.epochs, len(rows))
+    with progress.shown():
+        for epoch in range(len(rows), settings.epochs):
+            began = time.perf_counter()
+            progress.begin_epoch(settings.steps)
+            losses = []
+            for _ in range(settings.steps):
+                losses.append(float(model.train_on_batch(*next(batches))))
+                progress.end_step(sum(losses) / len(losses))
+            val_losses = [float(model.test_on_batch(*batch)) for batch in unseen]
+            row = {
+                "epoch": epoch + 1,
+                "seconds": round(time.perf_counter() - began, 2),
+                "loss": sum(losses) / len(losses),
+                "val_loss": sum(val_losses) / len(val_losses),
+            }
+            rows.append(row)
+            progress.end_epoch(f"loss {row['loss']:.4g}, validation loss {row['val_loss']:.4g}")
+            with written_whole(place.history) as beside:
+                pd.DataFrame(rows).to_csv(beside, index=False)
+            with written_whole(state) as beside:
+                model.save_weights(beside)
     return rows
 
 

@@ -104,6 +104,7 @@ def run_cell(experiment: Experiment, folder: Path, run_options: RunOptions) -> f
 
     try:
         results = run(experiment, folder, run_options)
+        RunFolder(folder).delete_state()  # large, and a sweep's number of epochs is fixed
     finally:
         keras.backend.clear_session()
         gc.collect()

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from threading import Event, Thread
 
-from knee_attention.errors import InputError, missing_raises
+from knee_attention.errors import InputError, how_to_install, missing_raises
 from knee_attention.runs.sweeps.status import Running, Status
 from knee_attention.runs.sweeps.storage import connected, storage_errors_refused, without_password
 
@@ -37,7 +37,7 @@ def require_optuna() -> None:
     Raises:
         InputError: one of them is not installed.
     """
-    lacking = InputError('several workers need Optuna: pip install "knee_attention[sweep]"')
+    lacking = InputError(f"several workers need Optuna: {how_to_install('sweep')}")
     with missing_raises(lacking, "optuna", "sqlalchemy"):
         import optuna  # noqa: F401
         import sqlalchemy  # noqa: F401

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from knee_attention.errors import InputError
+from knee_attention.errors import InputError, how_to_install
 
 LONG_WAIT = {"timeout": 60}
 """Seconds that a transaction of SQLite waits for another transaction."""
@@ -68,7 +68,7 @@ def storage_errors_refused(storage: str) -> Iterator[None]:
     ) as error:  # fmt: skip
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         if isinstance(error, ImportError):
-            reason += ': pip install "knee_attention[sweep]"'
+            reason += f": {how_to_install('sweep')}"
         raise InputError(f"{without_password(storage)}: no usable storage ({reason})") from None
 
 

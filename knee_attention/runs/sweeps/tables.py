@@ -1,4 +1,4 @@
-"""The paper's tables with the results of our runs on one data set."""
+"""Tables of experiments with the results of our runs on one data set."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -29,18 +29,41 @@ def shared_options(experiment: Experiment, own: set[str]) -> dict:
     return {name: held[name] for name in SHARED_OPTIONS if name not in own}
 
 
-def _rules_of(number: int):
-    """The module with the rows, the claims and the columns of one of the paper's tables."""
-    from knee_attention.evidence.tables import table1, table2
-
-    return {1: table1, 2: table2}[number]
-
-
-def write_paper_table(number: int, cells: Cells, failed: dict[str, str], output: Path) -> None:
-    """Write `table<number>.csv`, `.md` and `.html` of the finished runs.
+def own_options(
+    experiments: Iterable[Experiment], on_phantoms: bool, given: Iterable[str] = ()
+) -> set[str]:
+    """The options that may differ between the runs of a table.
 
     Args:
-        number: the number of the table in the paper.
+        experiments: the experiments of the table. If one takes a single image size, sizes differ.
+        on_phantoms: whether the runs draw phantoms, for which every network has its own setting.
+        given: options of the command line, which are the same for all networks.
+    """
+    own = set()
+    if on_phantoms:
+        own.update(*(experiment.phantom_setting for experiment in experiments))
+    own -= set(given)
+    if any(experiment.fixed_size for experiment in experiments):
+        own.add("image_size")
+    return own
+
+
+def rules_of(name: str):
+    """The module with the rows, the claims and the columns of a table.
+
+    Args:
+        name: the name of a table: `table1`, `table2` or `related`.
+    """
+    from knee_attention.evidence.tables import related, table1, table2
+
+    return {"table1": table1, "table2": table2, "related": related}[name]
+
+
+def write_table(name: str, cells: Cells, failed: dict[str, str], output: Path) -> None:
+    """Write `<name>.csv`, `.md` and `.html` of the finished runs.
+
+    Args:
+        name: the name of the table.
         cells: all runs of the table.
         failed: `{cell: reason}`; finished runs that cannot be read are added.
         output: the folder.
@@ -48,14 +71,14 @@ def write_paper_table(number: int, cells: Cells, failed: dict[str, str], output:
     from knee_attention.evidence.tables.common import as_html, as_markdown
     from knee_attention.files import written_whole
 
-    rules = _rules_of(number)
+    rules = rules_of(name)
     finished = {}
     for cell, training in finished_of(cells, failed, output).items():
         key = (cells[cell].backbone, cells[cell].variant)
         finished.setdefault(key, []).append(training)
     table = rules.rows(finished)
     waiting = {experiment.name for cell, experiment in cells.items() if cell not in failed}
-    heading = _heading(number, finished, next(iter(cells.values())).data)
+    heading = _heading(rules.SOURCE, finished, next(iter(cells.values())).data)
     notes = [
         *rules.claims(finished),
         *(f"failed: {cell}: {reason}" for cell, reason in failed.items()),
@@ -65,24 +88,24 @@ def write_paper_table(number: int, cells: Cells, failed: dict[str, str], output:
     files = {
         "csv": table.to_csv(index=False),
         "md": as_markdown(heading, shown, notes),
-        "html": as_html(f"Table {number}", heading, shown, notes),
+        "html": as_html(rules.TITLE, heading, shown, notes),
     }
     for suffix, text in files.items():
-        with written_whole(output / f"table{number}.{suffix}") as beside:
+        with written_whole(output / f"{name}.{suffix}") as beside:
             # The name of a data folder may hold bytes that are not UTF-8.
             beside.write_text(text, encoding="utf-8", errors="replace")
 
 
 def published_table(
-    number: int, runs: "dict[str, FinishedRun]", experiments: list[Experiment]
+    name: str, runs: "dict[str, FinishedRun]", experiments: list[Experiment]
 ) -> str | None:
-    """One of the paper's tables of published runs, in Markdown.
+    """A table of published runs, in Markdown.
 
     The table shows the runs `<experiment>` and `<experiment>-seed<N>` of its experiments. It lists
     the names of all other runs.
 
     Args:
-        number: the number of the table in the paper.
+        name: the name of the table.
         runs: `{name: run}`, as `read_runs` returns them.
         experiments: the experiments of the table.
 
@@ -103,38 +126,38 @@ def published_table(
             others.append(run)
             continue
         finished.setdefault((experiment.backbone, experiment.variant), []).append(training)
-        options[run] = _shared_options(run, training.experiment, experiment)
+        held = _held_options(run, training.experiment, experiment)
+        own = own_options(experiments, held["data"] is None)
+        options[run] = {name: held[name] for name in SHARED_OPTIONS if name not in own}
     if not finished:
         return None
     refuse_different(options)
-    rules = _rules_of(number)
+    rules = rules_of(name)
     notes = [*rules.claims(finished), *_missing(known, finished)]
     if others:
         notes.append(f"other published runs: {', '.join(others)}")
-    heading = _heading(number, finished, next(iter(options.values()))["data"])
+    heading = _heading(rules.SOURCE, finished, next(iter(options.values()))["data"])
     return as_markdown(heading, rules.as_text(rules.rows(finished)), notes)
 
 
-def _shared_options(run: str, held: dict, experiment: Experiment) -> dict:
-    """The options of a run that are the same for all runs of a table."""
+def _held_options(run: str, held: dict, experiment: Experiment) -> dict:
+    """The options of a run, if it is a run of this experiment."""
     from knee_attention.runs.finished.published_runs import with_weights_named
 
     held = with_weights_named(held)
     if held["name"] != experiment.name:
         raise InputError(f"{run}: holds a run of {held['name']}, not of {experiment.name}")
-    # On phantoms every backbone has a small setting of its own.
-    own = experiment.phantom_setting if held["data"] is None else {}
-    return {name: held[name] for name in SHARED_OPTIONS if name not in own}
+    return held
 
 
-def _heading(number: int, finished: dict, data: str | None) -> str:
+def _heading(source: str, finished: dict, data: str | None) -> str:
     if not finished:
         return "No run is finished yet."
     results = next(iter(finished.values()))[0].results
     origin = "synthetic phantoms" if data is None else Path(data).name
     return (f"{results['knees']} {results['split']} knees ({origin}). In brackets: 95% intervals "
-            "over persons; those of differences also cover the variation over trainings. Paper: "
-            f"Table {number}, test accuracy on its own selection of OAI and MOST films.")
+            "over persons; those of differences also cover the variation over trainings. "
+            f"{source}")
 
 
 def _missing(wanted: Iterable[str], finished: dict) -> list[str]:

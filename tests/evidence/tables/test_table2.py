@@ -1,4 +1,4 @@
-"""Table 2: ours beside the paper's, both outputs of the joint network, and the claim."""
+"""Table 2: ours beside the paper's, both outputs, and the claim; the table of related systems."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from knee_attention.evidence.evaluation import split_results
 from knee_attention.evidence.finished_run import FinishedRun
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.evidence.probabilities import as_probabilities
-from knee_attention.evidence.tables import table2
+from knee_attention.evidence.tables import related, table2
 
 KNEES = 60
 GRADES = np.arange(KNEES) % 5
@@ -60,3 +60,17 @@ def test_the_claim_is_a_paired_difference(finished):
     [claim, _] = table2.claims(finished)
     assert "classification and regression: +0.333" in claim
     assert claim.endswith("better (trainings: 1 against 1)")
+
+
+def test_related_systems_are_compared_with_multi_loss(finished):
+    """Sizes may differ between networks; regressions and other tables' networks have rows too."""
+    runs = {("tiulpin", "baseline"): [training({"kl": classified(30)}, 1)], **finished}
+    for key, [run] in runs.items():
+        run.experiment["image_size"] = [300, 300] if key[0] == "tiulpin" else [112, 112]
+    table = related.rows(runs)
+    joint = "antony_joint_baseline"
+    assert table["backbone"].tolist() == ["vgg16", "vgg16", "tiulpin", joint, joint]
+    text = related.as_text(table)
+    assert text["pixels"].tolist() == ["112x112", "112x112", "300x300", "112x112", "112x112"]
+    tiulpin, joint = related.claims(runs)
+    assert "Tiulpin et al. 2018: +0.333" in tiulpin and "Antony joint" in joint

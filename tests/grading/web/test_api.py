@@ -8,6 +8,7 @@ import struct
 import zipfile
 import zlib
 from http.client import HTTPConnection
+from types import SimpleNamespace
 from urllib.request import Request, urlopen
 
 import cv2
@@ -17,9 +18,12 @@ from dicom_files import write_dicom
 from pydicom import dcmread
 from servers import serving
 
+from knee_attention import __version__
 from knee_attention.commands.cli import main
 from knee_attention.films.image_files import PICTURE
+from knee_attention.grading.web.answers import card_of
 from knee_attention.grading.web.app import PAGE
+from knee_attention.networks.files.shipped import DEFAULT
 from knee_attention.phantoms.film import phantom_film
 
 
@@ -104,6 +108,103 @@ def test_the_model_and_its_health(ask):
     assert status == 200
     assert (said["name"], said["chosen"], said["outputs"]) == ("small", "att2", ["att1", "att2"])
     assert said["notice"] == "Research use only, not a medical device."
+    assert said["version"] == __version__ and list(said["meanings"]) == ["att1", "att2", "ensemble"]
+    assert "layer pool3: it sees fine detail" in said["meanings"]["att1"]
+    assert said["card"] is None and ask("GET", "/card")[0] == 404
+
+
+def test_the_shipped_model_has_its_card():
+    grader = SimpleNamespace(description={"name": DEFAULT})
+    assert card_of(grader).read_text(encoding="utf-8").startswith(f"# {DEFAULT}")
+    assert card_of(SimpleNamespace(description={"name": f"../pretrained/{DEFAULT}"})) is None
+
+
+def test_every_example_is_small_and_can_be_graded(ask):
+    examples = ask("GET", "/model")[1]["examples"]
+    real = [example for example in examples if not example["synthetic"]]
+    assert [example["grades"] for example in real] == [[grade] for grade in range(5)]
+    for example in examples:
+        status, content = ask("GET", example["address"])
+        assert status == 200
+        assert example["synthetic"] or len(content) < 10_000
+        status, rows = ask("POST", "/grade", content)
+        assert status == 200 and len(rows) == len(example["grades"])
+
+
+def fits(value, schema) -> bool:
+    """Whether a JSON value has the type, the range and the entries of a schema."""
+    if "enum" in schema:
+        return value in schema["enum"]
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    known = {"string": str, "boolean": bool, "number": (int, float), "integer": int, "array": list,
+             "object": dict, "null": type(None)}  # fmt: skip
+    if not any(isinstance(value, known[kind]) for kind in kinds):
+        return False
+    if isinstance(value, list):
+        return all(fits(item, schema["items"]) for item in value)
+    if isinstance(value, dict):
+        properties = schema.get("properties", dict.fromkeys(value))
+        others = schema.get("additionalProperties")
+        return set(properties) == set(value) and all(
+            fits(one, properties[name] or others) for name, one in value.items()
+        )
+    return not isinstance(value, (int, float)) or (
+        schema.get("minimum", value) <= value <= schema.get("maximum", value)
+    )
+
+
+def test_openapi_says_what_the_server_does(ask, film):
+    status, spec = ask("GET", "/openapi.json")
+    assert status == 200 and spec["openapi"].startswith("3.1")
+    grade = spec["paths"].pop("/grade")["post"]
+    for path, methods in spec["paths"].items():
+        assert str(ask("GET", path)[0]) in methods["get"]["responses"], path
+    [forms] = [one["schema"]["enum"] for one in grade["parameters"] if one["name"] == "as"]
+    status, said = ask("POST", "/grade?as=xls", film.read_bytes())
+    assert status == 400 and f"expected as={', '.join(forms)}." in said["error"]
+    schemas = grade["responses"]["200"]["content"]["application/json"]["schema"]["items"]["anyOf"]
+    for form, schema in zip(("view", "json"), schemas, strict=True):
+        rows = ask("POST", f"/grade?as={form}", film.read_bytes())[1]
+        assert all(fits(row, schema) for row in rows), form
+    assert not fits({**rows[0], "grade": 5}, schema) and not fits({**rows[0], "x": 1}, schema)
+    for kind in grade["requestBody"]["content"]:
+        if kind != "multipart/form-data":
+            kind = kind.replace("*", "png")
+            assert ask("POST", "/grade", film.read_bytes(), Content_Type=kind)[0] == 200
+
+
+def form_of(*parts: tuple[str, bytes], end: bytes = b"--") -> bytes:
+    """A multipart form of parts, each with a Content-Disposition and a body."""
+    whole = [b"--edge\r\nContent-Disposition: form-data; " + head.encode() + b"\r\n\r\n" + body
+             for head, body in parts]  # fmt: skip
+    return b"\r\n".join([*whole, b"--edge" + end + b"\r\n"])
+
+
+FORM = {"Content_Type": "multipart/form-data; boundary=edge"}
+
+
+def test_a_film_in_a_form_is_graded_as_the_film_itself(ask, film):
+    content = film.read_bytes()
+    sent = form_of(('name="note"', b"left\r\n"), ('name="film"; filename="é.png"', content))
+    status, rows = ask("POST", "/grade", sent, **FORM)
+    assert status == 200 and [row["file"] for row in rows] == ["é.png"] * 2
+    assert rows == ask("POST", "/grade?name=%C3%A9.png", content)[1]
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (form_of(('name="film"', b"no file")), "one file. Received: 0 files"),
+        (form_of(*[('name="film"; filename="a.png"', b"x")] * 2), "one file. Received: 2 files"),
+        (form_of(('name="film"; filename="a.png"', b"x"), end=b""), "ends before its last"),
+        (b"", "ends before its last"),
+    ],
+)
+def test_a_broken_form_is_a_sentence(ask, sent, reason):
+    status, said = ask("POST", "/grade", sent, **FORM)
+    assert status == 400 and reason in said["error"]
+    status, said = ask("POST", "/grade", sent, Content_Type="multipart/form-data")
+    assert status == 400 and said["error"] == "the form names no boundary"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,9 @@ import pytest
 from dicom_files import write_dicom
 
 from knee_attention.commands.cli import main
+from knee_attention.evidence.figures.pictures import overlay
 from knee_attention.films.image_files import is_picture
+from knee_attention.grading.grader import load_grader
 
 pytest.importorskip("selenium")
 
@@ -94,6 +96,46 @@ def test_the_attention_is_seen_as_the_reader_wants_it(page, film):
     canvas = page.driver.find_element(By.CSS_SELECTOR, "canvas")
     label = canvas.get_attribute("aria-label")
     assert label.startswith("Right knee, graded KL") and "attention of att1 at 100%" in label
+
+
+def test_the_blend_is_that_of_the_pictures(page, film, model):
+    page.choose(film)
+    knee = load_grader(model).grade(film)[0]
+    expected = overlay(knee.image, knee.masks["att2"]).astype(float)
+    shown = cv2.resize(page.pixels()[..., :3].astype(np.float32), expected.shape[1::-1],
+                       interpolation=cv2.INTER_AREA)  # fmt: skip
+    assert np.abs(shown - expected).mean() < 2
+    low, high = (float(page.text(f".{end}")) for end in ("lowest", "highest"))
+    mask = knee.low_masks["att2"]
+    assert (low, high) == pytest.approx((mask.min(), mask.max()), abs=0.006)
+
+
+def test_films_stand_in_the_order_given(page, film, tmp_path):
+    names = ["c.png", "a.png", "b.png"]
+    for name in names:
+        (tmp_path / name).write_bytes(film.read_bytes() if name != "a.png" else b"no image")
+    page.choose(*(tmp_path / name for name in names))
+    assert [name.text for name in page.all(".film .name")] == names
+
+
+def test_the_large_view_has_window_and_level_for_mouse_and_keyboard(page, film):
+    page.choose(film)
+    page.click(".enlarge")
+    plain, coloured = page.pixels(2), page.pixels(3)
+    assert np.ptp(plain[..., :3], axis=2).max() == 0 < np.ptp(coloured[..., :3], axis=2).max()
+    pair = page.driver.find_element(By.CSS_SELECTOR, ".pair")
+    ActionChains(page.driver).click_and_hold(pair).move_by_offset(-155, 40).release().perform()
+    window, level = (float(page.text(f".{name}-shown")) for name in ("window", "level"))
+    assert (window, level) == pytest.approx((100, 148), abs=1)
+    expected = np.clip(255 * ((plain[..., 0] - level) / window + 0.5), 0, 255)
+    assert np.abs(page.pixels(2)[..., 0] - expected).mean() < 3
+    assert np.abs(page.pixels(3) - coloured).max() > 30
+    page.driver.find_element(By.CSS_SELECTOR, "#large .window").send_keys(Keys.ARROW_RIGHT)
+    assert float(page.text(".window-shown")) == window + 1
+    page.click(".reset")
+    np.testing.assert_array_equal(page.pixels(2), plain)
+    ActionChains(page.driver).send_keys(Keys.ESCAPE).perform()
+    assert not page.all("#large[open]") and page.driver.get_log("browser") == []
 
 
 def test_zoom_keeps_the_middle_in_sight(page, film):
@@ -185,7 +227,7 @@ def test_a_picture_is_that_of_grade_and_no_radiograph(page, film):
     page.choose(film)
     page.click(".downloads .png")
     picture = page.downloaded("film_graded.png")
-    assert is_picture(picture) and cv2.imread(str(picture)).shape[0] == 532
+    assert is_picture(picture) and cv2.imread(str(picture)).shape[0] == 2 * 560
 
 
 def test_all_of_it_works_by_keyboard(page, film):
@@ -193,12 +235,13 @@ def test_all_of_it_works_by_keyboard(page, film):
     page.choose(film)
     page.driver.execute_script("document.activeElement.blur(); scrollTo(0, 0)")
     reached = []
-    for _ in range(14):
+    for _ in range(21):
         ActionChains(page.driver).send_keys(Keys.TAB).perform()
         reached.append(page.driver.execute_script(
             "const at = document.activeElement; return at.id || at.className || at.tagName"
         ))  # fmt: skip
-    wanted = ["files", "table", "clear", "BUTTON", "branch", "opacity", "zoom", "png", "viewport"]
+    wanted = ["files", "table", "clear", "BUTTON", "branch", "opacity", "zoom", "png", "viewport",
+              "enlarge"]
     places = [reached.index(name) for name in wanted]
     assert places == sorted(places), reached
 

@@ -99,7 +99,7 @@ def test_a_training_outlives_an_export_that_fails(tmp_path, monkeypatch):
 
 def test_a_folder_of_another_kind_of_run_is_refused(tmp_path):
     RunFolder(tmp_path).begin(Experiment(), [])
-    with pytest.raises(InputError, match="contains another experiment .name 'vgg16_att0'"):
+    with pytest.raises(InputError, match="contains another experiment .name vgg16_att0 -> "):
         run_localiser(SMALL, tmp_path)
 
 

@@ -17,7 +17,7 @@ from knee_attention.networks.files.initial_weights import read_weights
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.run_folder import RunFolder
 from knee_attention.runs.sweeps.cells import with_initial_weights
-from knee_attention.runs.sweeps.tables import write_paper_table
+from knee_attention.runs.sweeps.tables import write_table
 
 SPEC = importlib.util.spec_from_file_location(
     "run_table1", Path(__file__).parents[3] / "experiments" / "run_table1.py"
@@ -54,7 +54,7 @@ def test_a_failed_run_is_said_and_a_second_call_does_only_what_is_missing(
     (blocked / "notes.txt").write_text("not a run")
     command = ["--output", str(output), "--only", *NAMES, *QUICK]
     with pytest.raises(SystemExit) as ended:
-        main(1, scripts(), command)
+        main("table1", scripts(), command)
     assert ended.value.code == 2
     shown = capsys.readouterr()
     assert "1 of 2 runs failed" in shown.err and "Traceback" not in shown.err
@@ -64,7 +64,7 @@ def test_a_failed_run_is_said_and_a_second_call_does_only_what_is_missing(
     before = (output / NAMES[1] / "model.h5").stat().st_mtime_ns
 
     (blocked / "notes.txt").unlink()
-    main(1, scripts(), command)
+    main("table1", scripts(), command)
     assert "already finished" in capsys.readouterr().out
     assert (output / NAMES[1] / "model.h5").stat().st_mtime_ns == before
     table = pd.read_csv(output / "table1.csv")
@@ -84,8 +84,8 @@ def test_two_workers_write_the_table_of_one_process(tmp_path, monkeypatch):
     script = SPEC.origin
     monkeypatch.setattr(sys, "argv", [script, "--output", str(tmp_path / "queued"), *options,
                                       "--workers", "2"])  # fmt: skip
-    main(1, scripts(), sys.argv[1:])
-    main(1, scripts(), ["--output", str(tmp_path / "alone"), *options])
+    main("table1", scripts(), sys.argv[1:])
+    main("table1", scripts(), ["--output", str(tmp_path / "alone"), *options])
     ours, theirs = (pd.read_csv(tmp_path / kind / "table1.csv") for kind in ("queued", "alone"))
     assert len(ours) == 3
     pd.testing.assert_frame_equal(*(table.drop(columns="minutes") for table in (ours, theirs)))
@@ -95,18 +95,18 @@ def test_some_of_a_table_are_of_its_queue(tmp_path, monkeypatch, capsys):
     """Also on phantoms, where every backbone has its own settings."""
     pytest.importorskip("optuna")
     monkeypatch.setattr(sweeps, "run_from", lambda *_: None)
-    main(1, scripts(), ["--output", str(tmp_path / "table"), "--worker"])
+    main("table1", scripts(), ["--output", str(tmp_path / "table"), "--worker"])
     capsys.readouterr()
-    main(1, scripts(), ["--output", str(tmp_path / "table"), "--only", *NAMES, "--status"])
+    main("table1", scripts(), ["--output", str(tmp_path / "table"), "--only", *NAMES, "--status"])
     assert "done 0, running 0, waiting 2, failed 0" in capsys.readouterr().out
     smallest = ["--image-size", "64", "64"]  # too small for Antony's networks
-    main(1, scripts(), ["--output", str(tmp_path / "small"), "--only", "vgg16_att0", *smallest,
-                        "--status"])  # fmt: skip
+    main("table1", scripts(), ["--output", str(tmp_path / "small"), "--only", "vgg16_att0",
+                               *smallest, "--status"])  # fmt: skip
     assert "waiting 1" in capsys.readouterr().out
 
 
 def test_runs_that_are_not_there_yet_are_named(tmp_path):
-    write_paper_table(1, {"vgg16_att0": Experiment()}, {}, tmp_path)
+    write_table("table1", {"vgg16_att0": Experiment()}, {}, tmp_path)
     assert "not run yet: vgg16_att0" in (tmp_path / "table1.md").read_text()
 
 
@@ -122,21 +122,21 @@ def test_a_damaged_run_is_named_and_does_not_stop_the_table(tmp_path, damaged):
     write_predictions(knee, "att0", folder / "predictions.csv")
     (folder / damaged).write_text("{")
     failed = {}
-    write_paper_table(1, {"vgg16_att0": Experiment()}, failed, tmp_path)
+    write_table("table1", {"vgg16_att0": Experiment()}, failed, tmp_path)
     assert damaged in failed["vgg16_att0"]
     assert "failed: vgg16_att0: " in (tmp_path / "table1.md").read_text()
 
 
 def test_an_output_within_the_data_is_refused_at_once(tmp_path, capsys):
     with pytest.raises(SystemExit):
-        main(1, scripts(), ["--data", str(tmp_path), "--output", str(tmp_path / "table")])
+        main("table1", scripts(), ["--data", str(tmp_path), "--output", str(tmp_path / "table")])
     assert "is inside the data" in capsys.readouterr().err and not any(tmp_path.iterdir())
 
 
 def test_an_output_that_is_a_file_is_refused_at_once(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     with pytest.raises(SystemExit):
-        main(1, scripts(), ["--output", str(tmp_path / "file")])
+        main("table1", scripts(), ["--output", str(tmp_path / "file")])
     assert "not a folder" in capsys.readouterr().err
 
 
@@ -161,7 +161,7 @@ def test_every_run_starts_from_its_namesake_of_another_table(tmp_path):
 )  # fmt: skip
 def test_published_runs_are_shown_as_they_are(tmp_path, capsys, option):
     with pytest.raises(SystemExit) as ended:
-        main(1, scripts(), ["--from", str(tmp_path), *option])
+        main("table1", scripts(), ["--from", str(tmp_path), *option])
     assert ended.value.code == 2 and f"leave out {option[0]}" in capsys.readouterr().err
 
 
@@ -176,7 +176,7 @@ def test_a_folder_that_is_called_scratch_is_not_meant(tmp_path, monkeypatch):
 def test_weights_that_are_not_there_are_told_before_anything_runs(tmp_path, capsys, weights):
     with pytest.raises(SystemExit) as ended:
         options = ["--output", str(tmp_path / "out"), "--weights", str(tmp_path / weights)]
-        main(1, scripts(), options)
+        main("table1", scripts(), options)
     assert ended.value.code == 2 and "initial weights" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
@@ -184,13 +184,20 @@ def test_weights_that_are_not_there_are_told_before_anything_runs(tmp_path, caps
 @pytest.mark.slow
 def test_a_table_of_larger_images_starts_from_one_of_small_images(quick, tmp_path, capsys):
     small, large = tmp_path / "small", tmp_path / "large"
-    main(1, scripts(), ["--output", str(small), "--only", *NAMES, *QUICK])
+    main("table1", scripts(), ["--output", str(small), "--only", *NAMES, *QUICK])
     options = [*QUICK, "--image-size", "112", "112", "--learning-rate", "1e-20"]
     options += ["--weights", str(small)]
-    main(1, scripts(), ["--output", str(large), "--only", *NAMES, *options])
+    main("table1", scripts(), ["--output", str(large), "--only", *NAMES, *options])
     assert "multi-loss" in capsys.readouterr().out
     for name in NAMES:
         held = RunFolder(large / name).read_experiment()
         assert held["weights"] == str(small / name / "model.h5")
         ours, theirs = (read_weights(folder / name / "model.h5") for folder in (large, small))
         np.testing.assert_allclose(ours["conv3"][0], theirs["conv3"][0], atol=1e-6)
+
+
+def test_a_network_of_a_single_image_size_keeps_it(tmp_path, capsys):
+    script = Path(__file__).parents[3] / "experiments" / "run_tiulpin.py"
+    sizes = ["--image-size", "112", "112"]
+    main("related", [script], ["--output", str(tmp_path / "table"), *sizes, "--status"])
+    assert "waiting 1" in capsys.readouterr().out

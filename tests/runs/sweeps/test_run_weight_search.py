@@ -118,7 +118,7 @@ def test_workers_without_optuna_are_refused_before_anything_is_made(
     options = ["--output", str(tmp_path / "out"), *asked]
     for command in ((main, SCRIPTS), (tables.main, 1, SCRIPTS)):
         said = refused(*command, options)
-        assert said.endswith('workers need Optuna: pip install "knee_attention[sweep]"')
+        assert said.endswith('workers need Optuna: pip install -e ".[sweep]" in the clone')
     assert not list(tmp_path.iterdir())
 
 
@@ -135,7 +135,7 @@ def test_a_database_without_its_driver_is_told_with_the_command_that_installs_it
     monkeypatch.setitem(sys.modules, "psycopg", None)
     storage = ["--storage", "postgresql://127.0.0.1:1/none", "--workers", "2"]
     said = refused(main, SCRIPTS, ["--output", str(tmp_path / "search"), *QUICK, *storage])
-    assert "no usable storage" in said and 'pip install "knee_attention[sweep]"' in said
+    assert "no usable storage" in said and 'pip install -e ".[sweep]" in the clone' in said
 
 
 def test_a_storage_that_cannot_be_reached_is_told(tmp_path, refused):
@@ -172,7 +172,7 @@ def test_runs_of_another_seed_are_neither_done_nor_shown(tmp_path, monkeypatch, 
     for cell in (tmp_path / "search").glob("w*"):
         (cell / "results.json").write_text("{}")
     options += ["--seed", "1", asked, *(["1"] if asked == "--workers" else [])]
-    assert "contains another experiment (seed 0, not 1)" in refused(main, SCRIPTS, options)
+    assert "contains another experiment (seed 0 -> 1)" in refused(main, SCRIPTS, options)
     assert not list(tmp_path.rglob("*.csv"))
 
 

@@ -1,13 +1,16 @@
 // One graded film on the page: its knees, the attention over them, and the predicted grades.
-const GRADES = ["none", "doubtful", "mild", "moderate", "severe"];
-const SIDES = { R: "Right knee", L: "Left knee" };
-const DRAWN_HEIGHT = 960;
+import { draw, pictures, sideOf } from "./draw.js";
+import { openLarge } from "./large.js";
 
-const sideOf = (row) => SIDES[row.side] ?? "Knee, side unknown";
+const GRADES = ["none", "doubtful", "mild", "moderate", "severe"];
+
 const percent = (share) => `${Math.round(100 * share)}%`;
 
+// The grade's name; or "between 1 and 2" if the probability of osteoarthritis says otherwise.
+const meaningOf = (row) => row.between ? `between ${row.between.join(" and ")}` : GRADES[row.grade];
+
 export function inWords(row) {
-  return `${sideOf(row).toLowerCase()} KL ${row.grade}, ${GRADES[row.grade]}`;
+  return `${sideOf(row).toLowerCase()} KL ${row.grade}, ${meaningOf(row)}`;
 }
 
 function fromTemplate(id) {
@@ -25,8 +28,8 @@ export async function knownFilm(name, rows, downloads) {
   const article = fromTemplate("film");
   const part = (selector) => article.querySelector(selector);
   part(".name").textContent = name;
-  const remarks = rows.filter((row) => row.unlike).map((row) =>
-    `${sideOf(row)}: unlike the training knees`);
+  const remarks = rows.filter((row) => row.look_again).map((row) =>
+    `${sideOf(row)}: ${row.unlike ? "unlike the training knees, " : ""}look again`);
   if (rows.some((row) => row.pixel_aspect !== 1)) remarks.unshift("The pixels are not square; the film was resampled before grading");
   if (rows.some((row) => row.trimmed)) remarks.unshift("A uniform border was cropped off before grading");
   if (rows.some((row) => row.turned)) remarks.unshift("The film is a photographic negative; it was inverted before grading");
@@ -42,19 +45,28 @@ export async function knownFilm(name, rows, downloads) {
   part(".downloads").append(...downloads);
 
   const canvases = [];
+  const chosenLook = () => ({
+    branch: part(".branch").value, opacity: Number(part(".opacity").value),
+    withBox: part(".box").checked,
+  });
   for (const row of rows) {
     const knee = kneeSection(row);
+    const drawn = { canvas: knee.querySelector("canvas"), knee, row, ...await pictures(row) };
     knee.querySelector("figcaption").hidden = !hasAttention;
+    knee.querySelector(".enlarge").addEventListener("click", () => {
+      openLarge(drawn, `${name}: ${inWords(row)}`, chosenLook());
+    });
     part(".knees").append(knee);
-    canvases.push({ canvas: knee.querySelector("canvas"), row, ...await pictures(row) });
+    canvases.push(drawn);
   }
   const show = () => {
-    const opacity = Number(part(".opacity").value);
+    const look = chosenLook();
     const zoom = Number(part(".zoom").value);
-    part(".opacity-shown").value = `${opacity}%`;
+    part(".opacity-shown").value = `${look.opacity}%`;
     part(".zoom-shown").value = `${zoom / 100}×`;
     for (const drawn of canvases) {
-      draw(drawn, part(".branch").value, opacity / 100, part(".box").checked);
+      draw(drawn.canvas, drawn, look);
+      showRange(drawn, look.branch);
       enlarge(drawn.canvas, zoom);
     }
   };
@@ -64,37 +76,13 @@ export async function knownFilm(name, rows, downloads) {
   return article;
 }
 
-async function pictures(row) {
-  const decode = (text) => {
-    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-    return createImageBitmap(new Blob([bytes], { type: "image/png" }));
-  };
-  const masks = {};
-  for (const [branch, mask] of Object.entries(row.masks)) masks[branch] = await decode(mask);
-  return { film: await decode(row.picture), masks };
-}
-
-// A box is [x, y, width, height] in pixels of the picture.
-function draw({ canvas, row, film, masks }, branch, opacity, withBox) {
-  const scale = Math.max(1, DRAWN_HEIGHT / film.height);
-  canvas.width = Math.round(film.width * scale);
-  canvas.height = Math.round(film.height * scale);
-  canvas.parentElement.style.setProperty("--shape", film.width / film.height);
-  const pen = canvas.getContext("2d");
-  pen.imageSmoothingQuality = "high";
-  pen.drawImage(film, 0, 0, canvas.width, canvas.height);
-  if (branch) {
-    pen.globalAlpha = opacity; // multiplied by the mask's own alpha, 0 where attention is lowest
-    pen.drawImage(masks[branch], 0, 0, canvas.width, canvas.height);
-    pen.globalAlpha = 1;
-  }
-  if (row.box_in_picture && withBox) {
-    pen.strokeStyle = "#4fd1ff";
-    pen.lineWidth = canvas.width / 150;
-    pen.strokeRect(...row.box_in_picture.map((value) => value * scale));
-  }
-  const attention = branch ? `, with the attention of ${branch} at ${percent(opacity)} over it` : "";
-  canvas.setAttribute("aria-label", `${sideOf(row)}, graded KL ${row.grade}${attention}`);
+function showRange({ knee, row }, branch) {
+  const range = row.attention[branch];
+  if (!range) return; // a baseline has no attention
+  knee.querySelector(".lowest").textContent = range.lowest.toFixed(2);
+  knee.querySelector(".highest").textContent = range.highest.toFixed(2);
+  knee.querySelector(".flat").textContent = range.nearly_flat
+    ? `The attention of ${branch} is nearly flat.` : `Attention of ${branch}`;
 }
 
 // Zooms around the centre of the view.
@@ -111,9 +99,16 @@ function kneeSection(row) {
   const section = fromTemplate("knee");
   const part = (selector) => section.querySelector(selector);
   part(".side").textContent = sideOf(row);
+  part(".enlarge").setAttribute("aria-label", `Large view, ${sideOf(row).toLowerCase()}`);
   part(".viewport").setAttribute("aria-label", `${sideOf(row)}, scrolls when enlarged`);
   part(".grade strong").textContent = `KL ${row.grade}`;
-  part(".grade span").textContent = GRADES[row.grade];
+  part(".grade span").textContent = meaningOf(row);
+  if (row.coverage) {
+    const { lowest, highest } = row;
+    part(".set").hidden = false;
+    part(".set dt").textContent = `Set that holds ${percent(row.coverage)} of such knees`;
+    part(".set dd").textContent = lowest === highest ? `KL ${lowest}` : `KL ${lowest} to ${highest}`;
+  }
   part(".osteoarthritis").textContent = percent(row.oa_probability);
   part(".expected").textContent = row.expected_grade.toFixed(2);
   part(".chosen").textContent = row.chosen;

@@ -19,7 +19,9 @@ async function ask(file, form) {
   const query = new URLSearchParams({ name: file.name, as: form });
   let answer;
   try {
-    answer = await fetch(`/grade?${query}`, { method: "POST", body: file });
+    answer = await fetch(`/grade?${query}`, {
+      method: "POST", body: file, headers: { "content-type": "application/octet-stream" },
+    });
   } catch {
     throw new Error("the server does not answer, or the file can no longer be read");
   }
@@ -28,12 +30,14 @@ async function ask(file, form) {
   throw new Error(content.error || `the server answered ${answer.status}`);
 }
 
-async function grade(file) {
+// Shows a graded film below the others; `said` holds the sentences about the films before it.
+async function grade(file, said) {
   const clearsBefore = clears;
   const show = (article, more) => {
     if (clearsBefore !== clears) return;
-    byId("films").prepend(article);
+    byId("films").append(article);
     rows.push(...more);
+    if (!said.length) article.scrollIntoView();
   };
   try {
     if (model && file.size > model.most_bytes) {
@@ -42,7 +46,7 @@ async function grade(file) {
     const knees = await (await ask(file, "view")).json();
     const article = await knownFilm(file.name, knees, await downloadsOf(file));
     // The table does not need the pictures.
-    show(article, knees.map(({ picture, masks, box_in_picture, ...row }) => row));
+    show(article, knees.map(({ picture, masks, box_in_picture, attention, ...row }) => row));
     return `${file.name}: ${knees.map(inWords).join(", ")}.`;
   } catch (error) {
     show(refusedFilm(file.name, error.message), [{ file: file.name, error: error.message }]);
@@ -87,7 +91,7 @@ async function take(files) {
     const clearsBefore = clears;
     say(`Grading ${file.name}${waiting.length ? `, ${waiting.length} more` : ""} …`);
     byId("clear").disabled = false;
-    const sentence = await grade(file);
+    const sentence = await grade(file, sentences);
     if (clearsBefore !== clears) {
       sentences = [];
       continue;
@@ -111,7 +115,7 @@ async function example(address, name) {
     return;
   }
   const content = await answer.blob();
-  await take([new File([content], name, { type: "image/png" })]);
+  await take([new File([content], name)]);
 }
 
 async function load() {
@@ -123,16 +127,37 @@ async function load() {
   model = await answer.json();
   const [height, width] = model.image_size;
   byId("model").textContent = `${model.name ?? "A model without a name"}, grades by ${model.chosen}, ` +
-    `${height}×${width} pixels`;
+    `${height}×${width} pixels. ${accuracy()}knee_attention ${model.version}. `;
+  if (model.card) {
+    const card = document.createElement("a");
+    card.href = model.card;
+    card.textContent = "Card of the model";
+    byId("model").append(card);
+  }
+  for (const [output, meaning] of Object.entries(model.meanings)) {
+    const pair = document.createElement("div");
+    for (const [tag, text] of [["dt", output], ["dd", meaning]]) {
+      pair.append(Object.assign(document.createElement(tag), { textContent: text }));
+    }
+    byId("outputs").append(pair);
+  }
   byId("synthetic").hidden = !model.synthetic;
-  for (const { address, grades } of model.examples) {
+  for (const { address, grades, synthetic } of model.examples) {
     const item = byId("example").content.cloneNode(true);
     const button = item.querySelector("button");
-    button.textContent = `drawn as KL ${grades[0]} and ${grades[1]}`;
-    const name = `synthetic_KL${grades.join("_KL")}.png`;
+    button.textContent = synthetic ? `drawn as KL ${grades[0]} and ${grades[1]}` : `KL ${grades[0]}`;
+    const name = synthetic ? `synthetic_KL${grades.join("_KL")}.png` : address.split("/").pop();
     button.addEventListener("click", () => example(address, name));
-    byId("examples").append(item);
+    byId(synthetic ? "examples" : "knees").append(item);
   }
+}
+
+function accuracy() {
+  const found = model.results?.outputs?.[model.chosen];
+  if (!found) return "";
+  const knees = `${model.results.knees} ${model.synthetic ? "synthetic " : ""}${model.results.split} knees`;
+  const kappa = found.kappa_quadratic?.toFixed(2);
+  return `Accuracy ${Math.round(100 * found.accuracy)}%${kappa ? `, quadratic kappa ${kappa},` : ""} on ${knees}. `;
 }
 
 function listen() {

@@ -1,0 +1,176 @@
+"""`calibrate`: graded local films change a model's calibration, and nothing else of its file."""
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from knee_attention.commands.cli import main
+from knee_attention.datasets.known_persons import person_digests
+from knee_attention.errors import ImageError
+from knee_attention.evidence.calibration import Calibration
+from knee_attention.evidence.cut_points import fit_cut_points, moved
+from knee_attention.films.image_files import write_image
+from knee_attention.grading.graded_knee import GradedKnee
+from knee_attention.grading.grader import Grader, load_grader
+from knee_attention.networks.files.model_files import read_description, save_model
+from knee_attention.networks.files.new_description import copy_with_description
+from knee_attention.networks.model import build_model
+
+FILMS = 60
+HARSH = [-1.5, -1.0, -1.0, -1.0]
+"""Shifts of local readers, who grade higher than the model."""
+
+
+def seen(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of a model for films, and grades that harsher readers give them."""
+    generator = np.random.default_rng(seed)
+    near = np.exp(-np.square(np.subtract.outer(generator.uniform(-0.5, 4.5, count), range(5))))
+    values = near / near.sum(axis=1, keepdims=True)
+    by_readers = moved(values, HARSH, 1)
+    return values, np.array([generator.choice(5, p=row) for row in by_readers])
+
+
+VALUES, GRADES = seen(FILMS)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "small.h5"
+    save_model(build_model("antony_clsf", ("att1",), "single", (96, 96)), path,
+               {"name": "small", "chosen": "att1",
+                "training_persons": person_digests(["9000099", "9000296"])})  # fmt: skip
+    return path
+
+
+@pytest.fixture
+def films(tmp_path, monkeypatch):
+    """A folder of films that the model sees as `VALUES`, whatever their pixels."""
+    folder = tmp_path / "clinic"
+    for number, grade in enumerate(GRADES):
+        write_image(folder / f"{grade}" / f"person{number}.png", np.eye(20, dtype=np.uint8))
+
+    def grade_all(grader, paths):
+        for path in paths:
+            place = int(path.stem.removeprefix("person").split("x")[0])
+            value = grader.calibration.probabilities("att1", VALUES[[place]])[0]
+            knee = GradedKnee(None, np.zeros((4, 4), np.uint8), {"att1": value}, "att1", {})
+            bad = {1: ImageError(path, "too dark"), 2: [knee, knee]}
+            yield path, bad.get(place, [knee])
+
+    monkeypatch.setattr(Grader, "grade_all", grade_all)
+    return folder
+
+
+def weights(path):
+    with h5py.File(path) as file:
+        found = {}
+        file.visititems(lambda name, thing: found.update({name: thing[()].tobytes()})
+                        if isinstance(thing, h5py.Dataset) else None)  # fmt: skip
+        return found, {name: value for name, value in file.attrs.items()
+                       if name != "knee_attention"}
+
+
+def test_the_shifts_of_the_readers_are_found_and_few_films_shift_less():
+    many = fit_cut_points(*seen(1500)[::-1])
+    assert many["shifts"] == pytest.approx(HARSH, abs=0.2)
+    assert many["temperature"] == pytest.approx(1, abs=0.1)
+    opposite = np.eye(5)[[0, 0]]
+    few = fit_cut_points(np.array([4, 4]), opposite)
+    assert -4 < np.mean(few["shifts"]) < 0
+
+
+def test_shifts_that_cross_leave_probabilities():
+    found = moved(np.full((1, 5), 0.2), [9, -9, 9, -9], 0.5)
+    assert (found > 0).all() and found.sum() == pytest.approx(1)
+
+
+def test_a_calibrated_model_grades_as_the_local_readers(model, films, tmp_path, capsys):
+    new = tmp_path / "new.h5"
+    main(["calibrate", str(model), "--data", str(films), "--output", str(new)])
+    shown = capsys.readouterr()
+    assert "too dark" in shown.err and "shows two knees" in shown.err
+    assert "58 of 60 films of" in shown.out and "58 persons" in shown.out
+    assert weights(new) == weights(model)
+    entry = read_description(new)["local_calibration"]
+    assert (entry["data"], entry["knees"], entry["subjects"]) == ("clinic", 58, 58)
+    before, after = (entry["cross_validated"][name] for name in ("before", "after"))
+    assert f"{before['kappa_quadratic']:.3f}" in shown.out
+    assert after["cross_entropy"] < before["cross_entropy"]
+    assert 0.8 < after["coverage"] <= 1 and "coverage" not in before
+    calibration = load_grader(new, coverage=0.8).calibration
+    grades = calibration.probabilities("att1", VALUES).argmax(axis=1)
+    assert (grades == GRADES).mean() > (VALUES.argmax(axis=1) == GRADES).mean()
+    main(["info", str(new)])
+    assert "calibrated on  clinic, 58 knees, " in capsys.readouterr().out
+
+
+def test_a_second_calibration_starts_from_the_original_one(model, films, tmp_path, capsys):
+    first, plain, second = (tmp_path / f"{name}.h5" for name in ("first", "plain", "second"))
+    wrong = {"cut_points": {"att1": {"shifts": [2, 2, 2, 2], "temperature": 3}}, "date": "",
+             "knees": 25, "data": "other", "prediction_sets": {"thresholds": [0.1] * 99}}
+    copy_with_description(model, first, {**read_description(model), "local_calibration": wrong})
+    assert load_grader(first).coverage == 0.9
+    for source, new in ((model, plain), (first, second)):
+        main(["calibrate", str(source), "--data", str(films), "--output", str(new)])
+    assert read_description(plain) == read_description(second)
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    (lambda film, number: not 3 <= number < 27 and film.unlink(), "24 films are graded; a "
+     "calibration needs at least 25"),
+    (lambda film, number: film.rename(film.parents[1] / "4" / film.name) if number > 2 else
+     film.unlink(), "all films have the grade 4"),
+])  # fmt: skip
+def test_too_few_films_or_grades_are_refused(model, films, refused, change, message):
+    for film in list(films.rglob("*.png")):
+        change(film, int(film.stem.removeprefix("person")))
+    assert message in refused("calibrate", model, "--data", films)
+
+
+def test_films_that_the_model_knows_and_odd_places_are_refused(model, films, refused):
+    source = next(films.rglob("*.png"))
+    manifest = "file,subject\n" + "".join(
+        f"{film.relative_to(films)},{'9000296' if film == source else film.stem}\n"
+        for film in films.rglob("*.png")
+    )
+    (films / "manifest.csv").write_text(manifest)
+    assert "the model was trained on person 9000296 (1 of " in refused(
+        "calibrate", model, "--data", films)
+    assert "no such folder" in refused("calibrate", model, "--data", films / "none")
+    (films / "train").mkdir()
+    source.rename(films / "train" / source.name)
+    assert "give the folder of one split" in refused("calibrate", model, "--data", films)
+
+
+def test_a_calibration_that_is_not_better_is_not_written(
+    model, films, tmp_path, refused, monkeypatch
+):
+    monkeypatch.setattr("knee_attention.evidence.local_fit.fit_cut_points",
+                        lambda *_: {"shifts": [3, 3, 3, 3], "temperature": 1})
+    new = tmp_path / "new.h5"
+    with pytest.raises(SystemExit) as ended:
+        main(["calibrate", str(model), "--data", str(films), "--output", str(new)])
+    assert ended.value.code == 2 and not new.exists()
+
+
+def test_every_kind_of_file_keeps_its_weights(model, tmp_path):
+    pytest.importorskip("onnx")
+    from knee_attention.networks.files.model_files import load_model
+    from knee_attention.networks.files.onnx_export import export_onnx
+
+    loaded, description = load_model(model), read_description(model)
+    local = {"cut_points": {"att1": {"shifts": HARSH, "temperature": 1}}, "data": "clinic",
+             "prediction_sets": {"thresholds": [0.5] * 90 + [None] * 9}}  # fmt: skip
+    save_model(loaded, tmp_path / "a.keras", {})
+    export_onnx(loaded, tmp_path / "a.onnx", description)
+    knee = np.random.default_rng(0).uniform(0, 255, (1, 96, 96, 1)).astype(np.float32)
+    for suffix in ("keras", "onnx"):
+        before, after = tmp_path / f"a.{suffix}", tmp_path / f"b.{suffix}"
+        copy_with_description(before, after, {**description, "local_calibration": local})
+        old, new = load_grader(before), load_grader(after)
+        for name, values in old.network(knee).items():
+            np.testing.assert_array_equal(new.network(knee)[name], values)
+        assert new.description["local_calibration"] == json.loads(json.dumps(local))
+        assert isinstance(new.calibration, Calibration) and new.coverage == 0.9

@@ -1,0 +1,73 @@
+"""The row of a knee: its prediction set, its likeness, and the remarks."""
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from knee_attention.commands.grade import _table
+from knee_attention.grading.graded_knee import GradedKnee
+from knee_attention.grading.rows import TITLES, columns, knee_row, sureness, table_line
+
+SURE = {"att0": np.array([0.6, 0.3, 0.1, 0, 0])}
+KNEE = GradedKnee("R", np.zeros((4, 4), np.uint8), SURE, "att0", {})
+
+
+def row(**changes):
+    return knee_row("film.png", replace(KNEE, **changes), synthetic=False)
+
+
+@pytest.mark.parametrize(("known", "shown"), [
+    ({"likeness": -0.01, "unlike": True}, ["-0.01", "unlike,", "look", "again"]),
+    ({"likeness": 0.93, "unlike": False}, ["0.93"]),
+    ({}, ["-"]),
+])  # fmt: skip
+def test_the_line_of_a_knee_shows_its_likeness(known, shown):
+    words = table_line(row(**known)).split()
+    assert words[words.index("R") + 9 :] == shown
+    assert TITLES.split()[-1] == "likeness"
+    end = len(TITLES)
+    assert table_line(row(**known))[:end].endswith(shown[0])
+
+
+@pytest.mark.parametrize(("lowest", "highest", "shown", "again"), [
+    (0, 0, " 0 (0) ", False), (0, 1, " 0 (0-1) ", False), (0, 2, " 0 (0-2) ", True),
+])  # fmt: skip
+def test_a_set_of_three_grades_asks_for_a_second_look(lowest, highest, shown, again):
+    known = row(grade_set=(lowest, highest), coverage=0.9)
+    assert (known["lowest"], known["highest"], known["coverage"]) == (lowest, highest, 0.9)
+    assert shown in table_line(known)
+    assert known["look_again"] == again == table_line(known).endswith("look again")
+
+
+@pytest.mark.parametrize(("probabilities", "decided", "between"), [
+    ([0.1, 0.43, 0.47, 0, 0], None, (1, 2)), ([0.4, 0.05, 0.3, 0.2, 0.05], None, (0, 2)),
+    ([0.3, 0.22, 0.1, 0.38, 0], None, (1, 3)), ([0.1, 0.4, 0.5, 0, 0], None, None),
+    ([0.6, 0.2, 0.2, 0, 0], 1, None), ([0.3, 0.3, 0.2, 0.2, 0], 2, (1, 2)),
+])  # fmt: skip
+def test_a_grade_that_the_probability_of_osteoarthritis_denies_is_between_two(
+    probabilities, decided, between
+):
+    known = replace(KNEE, branches={"att0": np.array(probabilities)}, decided=decided)
+    assert known.between == between
+    said = between and f"between {between[0]} and {between[1]}"
+    assert known.words == f"KL {known.grade}" + (f", {said}" if said else "")
+    assert (said or "-") in table_line(knee_row("film.png", known, False))
+
+
+def test_the_least_certain_knees_come_first():
+    knees = [row(), row(branches={"att0": np.array([0.4, 0.4, 0.2, 0, 0])}),
+             row(grade_set=(0, 2), coverage=0.9), row(unlike=True, likeness=0.1)]  # fmt: skip
+    assert [knees.index(one) for one in sorted(knees, key=sureness)] == [2, 3, 1, 0]
+
+
+def test_the_table_and_json_hold_it_too(tmp_path):
+    unlike = row(likeness=-0.01, unlike=True)
+    assert unlike["likeness"] == -0.01 and unlike["unlike"] is True
+    with _table(tmp_path / "grades.csv", columns(["att0"])) as write:
+        write(unlike)
+    with (tmp_path / "grades.csv").open() as file:
+        [kept] = csv.DictReader(file)
+    assert (kept["likeness"], kept["unlike"]) == ("-0.01", "True")
+    assert (kept["lowest"], kept["look_again"]) == ("", "True")
