@@ -16,7 +16,6 @@ from knee_attention.runs.finished.published_runs import read_runs
 ROOT = Path(__file__).parents[1]
 PUBLISHED = ROOT / "experiments" / "results" / "kneekl224"
 SEARCH = PUBLISHED.with_name("kneekl224-weight-search")
-DISPLACED = PUBLISHED.with_name("kneekl224-displaced")
 STUDY = ("TABLES", "BESIDE", "JOINED", "COMPARED", "PICTURES", "ABOUT")
 CARD = ROOT / "knee_attention" / "pretrained" / "kneekl-vgg16-multiloss.md"
 pytestmark = pytest.mark.skipif(not PUBLISHED.is_dir(), reason="not in this distribution")
@@ -32,7 +31,7 @@ def page():
     return (PUBLISHED / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("folder", [PUBLISHED, SEARCH, DISPLACED], ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", [PUBLISHED, SEARCH], ids=lambda folder: folder.name)
 def test_each_set_s_readme_is_written_by_findings(folder, tmp_path):
     copy = shutil.copytree(folder, tmp_path / folder.name)
     (copy / "README.md").unlink()

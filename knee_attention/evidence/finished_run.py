@@ -28,7 +28,7 @@ class FinishedRun:
     environment: dict
     predictions: Predictions
     expert_masks: dict | None
-    audit: dict[str, dict[str, dict]] = field(default_factory=dict)
+    audit: dict[str, dict[str, dict]] = field(default_factory=dict, kw_only=True)
 
     @property
     def chosen(self) -> str:
