@@ -13,7 +13,7 @@ VERSION = re.search(r'^__version__ = "(.+)"$', PACKAGE, re.MULTILINE)[1]
 DICOM = ["pydicom>=3.0", "pylibjpeg>=2.0", "pylibjpeg-openjpeg>=2.4"]
 DICOM_JPEG = [*DICOM, "pyjpegls>=1.5", "pylibjpeg-libjpeg>=2.3"]  # the last is under the GPLv3
 DICOM_OUT = [*DICOM, "highdicom>=0.28", "pynetdicom>=3.0"]
-ONNX = ["onnx>=1.17", "onnxruntime>=1.20"]
+ONNX = ["onnx>=1.17"]
 SWEEP = ["optuna>=5", "psycopg[binary]>=3.2"]
 TENSORBOARD = ["tensorboard>=2.18"]
 SERVE = ["starlette>=0.40", "uvicorn>=0.30"]
@@ -58,7 +58,7 @@ setup(
         "test": [
             "pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "hypothesis>=6.100",
             "ruff>=0.9", "mypy>=1.15", "selenium>=4.20", "tf_keras>=2.18", "tf-keras-vis>=0.8.7",
-            *DICOM_JPEG, *DICOM_OUT, *ONNX, *SERVE, *SWEEP, *TENSORBOARD,
+            *DICOM_JPEG, *DICOM_OUT, *ONNX, "onnxruntime>=1.20", *SERVE, *SWEEP, *TENSORBOARD,
         ],
         "dicom": DICOM,
         "dicom-jpeg": DICOM_JPEG,

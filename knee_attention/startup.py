@@ -212,6 +212,7 @@ def command_line(program: str, resumable: bool = False) -> Iterator[None]:
     `InputError`, `OSError` and a missing package of `LEFT_OUT` give 2, Ctrl-C gives 130, SIGTERM
     143, and a closed pipe 141 without a sentence. Other errors pass.
     """
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # exceptions report its errors
     ignore_dicom_warnings()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file name may not be valid text

@@ -1,4 +1,4 @@
-"""The README's light install suffices for grading by ONNX, reports, page and node."""
+"""The README's install without TensorFlow suffices for grading, reports, page and node."""
 
 import json
 import re
@@ -18,12 +18,11 @@ from knee_attention.startup import command_line
 pytest.importorskip("highdicom")
 pytest.importorskip("pynetdicom")
 pytest.importorskip("onnx")
-pytest.importorskip("onnxruntime")
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 
 ROOT = Path(__file__).parents[1]
-DECODERS = {"pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "simplejpeg"}
+DECODERS = {"pylibjpeg", "pylibjpeg-openjpeg", "simplejpeg"}
 """Packages that are imported only when a film needs them."""
 
 USE = """
@@ -33,6 +32,7 @@ for package in json.loads(sys.argv[1]):
 from knee_attention.commands.cli import main
 main(["grade", "film.png", "film.dcm", "--model", "model.onnx", "--csv", "out.csv", "--overlay",
       "out"])
+main(["grade", "film.png"])
 main(["grade", "film.dcm", "--model", "model.onnx", "--json", "--dicom", "out"])
 main(["info", "model.onnx"])
 import knee_attention.grading.node.node
@@ -46,7 +46,7 @@ LACKING = """
 import sys
 sys.modules[sys.argv[1]] = None
 from knee_attention.commands.cli import main
-main(["grade", "film.png", "--model", "kneekl-vgg16-multiloss"])
+main(["grade", "film.png", "--model", "kneekl-vgg16-multiloss.h5"])
 """
 
 
@@ -65,10 +65,11 @@ main(["grade", "film.dcm", "--model", "model.onnx", "--dicom", sys.argv[1]])
 
 
 def listed() -> set[str]:
-    """The packages that the README installs."""
+    """The packages that the README installs without TensorFlow."""
     readme = (ROOT / "knee_attention" / "grading" / "README.md").read_text(encoding="utf-8")
-    _, _, command = readme.partition("pip install --no-deps -e . && pip install ")
-    return set(command.partition("\n```")[0].replace("\\\n", " ").split())
+    section = readme.partition("## Without TensorFlow")[2].partition("\n## ")[0]
+    commands = re.findall("^pip install (?!-)(.+)$", section, re.MULTILINE)
+    return set(" ".join(commands).split())
 
 
 def with_what_they_need(names: set[str]) -> set[str]:

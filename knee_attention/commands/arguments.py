@@ -94,5 +94,10 @@ def count(text: str) -> int:
 
 
 def model_named(text: str) -> Path:
-    """An argparse type: a model file, or the name of a model that ships with the package."""
+    """An argparse type: a model file, or the name of a model that ships, for its `.h5` file."""
     return model_path(named(text))
+
+
+def grading_model(text: str) -> Path:
+    """An argparse type: a model file, or the name of a model that ships, for its `.onnx` file."""
+    return model_path(named(text), ".onnx")

@@ -1,8 +1,8 @@
-"""Write a saved model as ONNX, for grading with onnxruntime, without Keras or TensorFlow.
+"""Write a saved model as ONNX, which OpenCV runs: `grade` then needs no Keras or TensorFlow.
 
 The ONNX file computes in float32. A float32 model gives the same grades as before. A mixed_bfloat16
 model, such as the one that ships with the package, may grade a knee differently if two grades have
-nearly the same probability.
+nearly the same probability. Weights that float16 represents exactly are stored in float16.
 """
 
 import argparse
@@ -14,7 +14,8 @@ from knee_attention.errors import InputError
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `export`."""
     parser.add_argument("model", metavar="MODEL", type=as_path,
-                        help="an .h5 or .keras file, or the folder of a run")
+                        help="an .h5 or .keras file, the folder of a run, or the name of the "
+                        "model that ships with the package")
     parser.add_argument("output", type=as_path, metavar="OUT.onnx", help="the file to write")
 
 

@@ -25,6 +25,7 @@ from knee_attention.commands.arguments import (
     add_parametric_map,
     add_polarity,
     as_path,
+    grading_model,
     positive_number,
 )
 from knee_attention.commands.outputs import output_files, refuse_other_images, report_files
@@ -43,7 +44,7 @@ from knee_attention.networks.files.shipped import DEFAULT
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `grade`."""
     parser.add_argument("images", nargs="+", metavar="FILE|DIR", help="films, knees, or folders")
-    parser.add_argument("--model", default=Path(DEFAULT), type=as_path, metavar="FILE",
+    parser.add_argument("--model", default=DEFAULT, type=grading_model, metavar="FILE",
                         help="an .h5, .keras or .onnx file, the folder of a run, or a model that "
                         f"ships with the package (default: {DEFAULT})")
     parser.add_argument("--csv", type=as_path, metavar="FILE",

@@ -20,18 +20,21 @@ from knee_attention.commands.arguments import (
     add_parametric_map,
     add_polarity,
     as_path,
+    grading_model,
     named,
     positive_number,
 )
 from knee_attention.errors import InputError, how_to_install, missing_raises
+from knee_attention.networks.files.shipped import DEFAULT
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `node`."""
-    parser.add_argument("model", metavar="MODEL", type=as_path,
-                        help="an .h5, .keras or .onnx file, or the folder of a run")
+    parser.add_argument("model", nargs="?", default=DEFAULT, type=grading_model, metavar="MODEL",
+                        help="an .h5, .keras or .onnx file, the folder of a run, or a model that "
+                        f"ships with the package (default: {DEFAULT})")
     parser.add_argument("--send-to", required=True, type=_archive, metavar="TITLE@HOST:PORT",
                         help="the archive that receives the reports")
     parser.add_argument("--ae-title", default="KNEEATT", type=_title, metavar="TITLE",

@@ -5,13 +5,12 @@ machine can use it, unless `--host` gives another address.
 """
 
 import argparse
-from pathlib import Path
 
 from knee_attention.commands.arguments import (
     add_crop,
     add_polarity,
-    as_path,
     count,
+    grading_model,
     named,
     positive_number,
 )
@@ -20,7 +19,7 @@ from knee_attention.networks.files.shipped import DEFAULT
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `serve`."""
-    parser.add_argument("model", nargs="?", default=Path(DEFAULT), type=as_path, metavar="MODEL",
+    parser.add_argument("model", nargs="?", default=DEFAULT, type=grading_model, metavar="MODEL",
                         help="an .h5, .keras or .onnx file, the folder of a run, or a model that "
                         f"ships with the package (default: {DEFAULT})")
     parser.add_argument("--host", type=named, default="127.0.0.1", metavar="ADDRESS",

@@ -44,7 +44,8 @@ def model_card(
             calibration errors.
         description: of the model file, with `decision` and `prediction_sets`.
         checks: `least_likeness`, the `share` of validation knees above it, the number of
-            predictions `changed` by rounding to float16, and the file's size in `megabytes`.
+            predictions `changed` by rounding to float16 and `changed_by_opencv`, which runs the
+            ONNX file, and the file's size in `megabytes`.
         of_joints: True if the knees are crops of joints, False if they are halves of films.
     """
     shown = "a crop of a knee joint" if of_joints else "half a film of both knees"
@@ -97,6 +98,8 @@ def model_card(
         f"{checks['share']:.1%} of the validation knees get no warning.",
         f"- The weights are stored in float16, {checks['megabytes']:.1f} MB. This changes the "
         f"grade of {checks['changed']} of the {results['knees']} validation knees.",
+        "- The `.onnx` file, which `grade` takes by default, computes in float32 by OpenCV. This "
+        f"changes the grade of {checks['changed_by_opencv']} of them.",
         "",
         "## Not tested on",
         "",

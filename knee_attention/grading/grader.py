@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from knee_attention.films.network_input import PreparedKnee, prepared_knees
 from knee_attention.films.polarity import bone_bright, refused
 from knee_attention.films.preparation import Preparation
 from knee_attention.grading.graded_knee import GradedKnee
+from knee_attention.networks.files.shipped import model_path
 
 RESEARCH_ONLY = "Research use only, not a medical device."
 BATCH = 32
@@ -35,8 +35,8 @@ def load_grader(
 
     Args:
         path: an `.h5`, `.keras` or `.onnx` file of this project, the folder of a run, or the name
-            of a model that ships with the package, `"kneekl-vgg16-multiloss"`. An `.onnx` file
-            needs neither Keras nor TensorFlow.
+            of a model that ships with the package, `"kneekl-vgg16-multiloss"`, whose `.onnx` file
+            is taken. OpenCV runs an `.onnx` file, without Keras and TensorFlow.
         polarity: `"auto"` inverts photographic negatives, `"as-is"` leaves every image as it is.
         crop: what the training knees show, for a model file that does not record it: `"half"` of a
             film, `"square"` or `"antony"`; `"auto"` means half.
@@ -60,7 +60,8 @@ def load_grader(
     >>> [(knee.side, knee.probabilities.shape) for knee in knees]
     [('R', (5,)), ('L', (5,))]
     """
-    if Path(path).suffix.lower() == ".onnx":
+    path = model_path(path, ".onnx")
+    if path.suffix.lower() == ".onnx":
         from knee_attention.networks.files.onnx_network import OnnxNetwork
 
         return Grader(OnnxNetwork(path), polarity, crop, decide, coverage)

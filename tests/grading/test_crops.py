@@ -133,7 +133,6 @@ def test_what_a_file_does_not_say_can_be_said_and_what_it_says_stands(tmp_path, 
 def onnx_model(tmp_path_factory):
     """A VGG-16 of the public set's image size, for crops, as ONNX."""
     pytest.importorskip("onnx")
-    pytest.importorskip("onnxruntime")
     from knee_attention.networks.files.onnx_export import export_onnx
 
     folder = tmp_path_factory.mktemp("model")

@@ -14,7 +14,6 @@ import pytest
 pytest.importorskip("highdicom")
 pytest.importorskip("pynetdicom")
 pytest.importorskip("onnx")
-pytest.importorskip("onnxruntime")
 from processes import heeding_signals  # noqa: E402
 from pydicom import dcmread  # noqa: E402
 from study_films import free_port, send, study_film, until  # noqa: E402

@@ -62,7 +62,7 @@ def test_values_that_are_no_grades_are_refused(film, change):
 
 def test_a_network_that_fails_is_the_reason_for_every_film(film):
     def fail(_):
-        raise InputError("model.onnx: onnxruntime cannot run its graph")
+        raise InputError("model.onnx: OpenCV cannot run its graph")
 
     for _, refused in Grader(Faulty(fail)).grade_all([film, film]):
-        assert refused.passing and refused.reason == "model.onnx: onnxruntime cannot run its graph"
+        assert refused.passing and refused.reason == "model.onnx: OpenCV cannot run its graph"

@@ -1,7 +1,7 @@
 """Export a Keras model to ONNX.
 
 Each layer type of `build_model` has its own writer. The file uses the axis order of ONNX (batch,
-channels, height, width) and float32.
+channels, height, width) and computes in float32. OpenCV from 4.11 on runs it.
 """
 
 import json
@@ -12,17 +12,22 @@ import numpy as np
 
 from knee_attention.errors import InputError, how_to_install, missing_raises
 from knee_attention.files import written_whole
+from knee_attention.networks.files.onnx_content import FLOAT
 from knee_attention.networks.files.onnx_network import DESCRIPTION
 
 OPSET, IR_VERSION = 17, 8
-"""Every onnxruntime since 1.12 (2022) reads these versions."""
+"""Versions of 2022, which OpenCV 4.11 reads."""
+
+SMALL = 1024
+"""Smaller arrays are always stored in float32."""
 
 
 def export_onnx(model, path: str | os.PathLike, description: Mapping) -> None:
     """Write a model as an ONNX file, which appears whole or not at all.
 
     The input `knee` is `(n, height, width, 1)` float32, 0-255. The outputs are those of the model
-    and one mask `<branch>_mask` per branch, `(n, mask height, mask width)`.
+    and one mask `<branch>_mask` per branch, `(n, mask height, mask width)`. Weights that float16
+    represents exactly, as those of a shipped model, are stored in float16.
 
     Args:
         model: a Keras model of `build_model`.
@@ -105,11 +110,18 @@ class _Graph:
         return output
 
     def constant(self, array: np.ndarray) -> str:
-        """Add a constant, as float32 unless it has integers; returns its name."""
+        """Add a constant, as float32 unless it has integers; returns the name of its tensor."""
         name = f"array{len(self.arrays)}"
-        whole = np.issubdtype(array.dtype, np.integer)
-        self.arrays[name] = array if whole else np.ascontiguousarray(array, np.float32)
-        return name
+        if np.issubdtype(array.dtype, np.integer):
+            self.arrays[name] = array
+            return name
+        self.arrays[name] = whole = np.ascontiguousarray(array, np.float32)
+        with np.errstate(over="ignore"):
+            half = whole.astype(np.float16)
+        if whole.size < SMALL or not np.array_equal(half, whole):
+            return name
+        self.arrays[name] = half
+        return self.add("Cast", [name], to=FLOAT)
 
     def activate(self, inner: str, layer, axis: int = 1) -> None:
         """Add the activation of a layer, from the tensor `inner` to the layer's output."""
@@ -123,27 +135,32 @@ def _arrays(layer) -> list[np.ndarray]:
     return [np.asarray(array, np.float32) for array in layer.get_weights()]
 
 
-def _padding(layer) -> str:
-    return {"same": "SAME_UPPER", "valid": "VALID"}[layer.padding]
+def _window(layer, size: tuple[int, int]) -> dict[str, list[int]]:
+    """The attributes of a convolution or pooling with a window of that height and width.
+
+    The padding is written in numbers: OpenCV 5.0 computes SAME_UPPER wrongly if it is odd.
+    """
+    totals = [0, 0]
+    if layer.padding == "same":
+        sides = zip(layer.input.shape[1:3], size, layer.strides, strict=True)
+        totals = [max(0, (-(-side // step) - 1) * step + width - side)
+                  for side, width, step in sides]
+    before = [total // 2 for total in totals]
+    after = [total - half for total, half in zip(totals, before, strict=True)]
+    return {"kernel_shape": list(size), "strides": list(layer.strides), "pads": before + after}
 
 
 def _convolution(graph, layer) -> None:
     kernel, *bias = _arrays(layer)
     inputs = [graph.name_of(layer.input), graph.constant(kernel.transpose(3, 2, 0, 1))]
     inputs += [graph.constant(array) for array in bias]
-    inner = graph.add("Conv", inputs, strides=list(layer.strides), auto_pad=_padding(layer))
+    inner = graph.add("Conv", inputs, **_window(layer, layer.kernel_size))
     graph.activate(inner, layer)
 
 
 def _max_pooling(graph, layer) -> None:
-    graph.add(
-        "MaxPool",
-        [graph.name_of(layer.input)],
-        graph.name_of(layer.output),
-        kernel_shape=list(layer.pool_size),
-        strides=list(layer.strides),
-        auto_pad=_padding(layer),
-    )
+    inputs, output = [graph.name_of(layer.input)], graph.name_of(layer.output)
+    graph.add("MaxPool", inputs, output, **_window(layer, layer.pool_size))
 
 
 def _batch_normalisation(graph, layer) -> None:

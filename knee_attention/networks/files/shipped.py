@@ -8,18 +8,23 @@ from knee_attention.files import RUN_MODEL
 
 FOLDER = Path(__file__).parents[2] / "pretrained"
 DEFAULT = "kneekl-vgg16-multiloss"
-"""The model that `grade` and `serve` use by default."""
+"""The model that `grade`, `serve` and `node` use by default."""
 
 
-def model_path(given: str | os.PathLike) -> Path:
+def model_path(given: str | os.PathLike, suffix: str = ".h5") -> Path:
     """The file of a shipped model, if `given` is the name of one; otherwise `given` as a path.
 
     A file or folder with that name in the working directory takes precedence.
+
+    Args:
+        given: a path, or the name of a model that ships, with or without the suffix of its file.
+        suffix: the file that a name without a suffix means: `.h5` for Keras, `.onnx` for OpenCV.
     """
-    shipped = FOLDER / f"{given}.h5"
-    if Path(given).exists() or Path(given).name != str(given) or not shipped.is_file():
-        return Path(given)
-    return shipped
+    is_name = Path(given).name == str(given) and not Path(given).exists()
+    for shipped in (FOLDER / f"{given}{suffix}", FOLDER / given) if is_name else ():
+        if shipped.suffix in (".h5", ".onnx") and shipped.is_file():
+            return shipped
+    return Path(given)
 
 
 def existing_model_file(path: str | os.PathLike) -> Path:

@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from knee_attention.datasets.dataset import load_dataset
 from knee_attention.datasets.knees import Knees
@@ -15,12 +16,19 @@ from knee_attention.evidence.evaluation import split_results
 from knee_attention.evidence.metrics import expected_calibration_error
 from knee_attention.evidence.model_card import model_card
 from knee_attention.evidence.predictions import Predictions
-from knee_attention.evidence.probabilities import best_temperature, classifying, tempered
+from knee_attention.evidence.probabilities import (
+    as_probabilities,
+    best_temperature,
+    classifying,
+    tempered,
+)
 from knee_attention.files import written_whole
 from knee_attention.films.likeness import likeness, typical_knee
 from knee_attention.films.preparation import Preparation
 from knee_attention.networks.files.float16 import write_half_size
 from knee_attention.networks.files.model_files import load_model, read_description, save_model
+from knee_attention.networks.files.onnx_export import export_onnx, onnx_package
+from knee_attention.networks.files.onnx_network import OnnxNetwork
 from knee_attention.runs.measure import measure
 from knee_attention.runs.run_folder import RunFolder
 
@@ -29,7 +37,7 @@ SILENT = 0.95
 
 
 def make_pretrained(run: Path, name: str, about: str, folder: Path, crop: str = "auto") -> str:
-    """Write the model `<name>.h5` in float16 and its card `<name>.md`.
+    """Write the model in float16, `<name>.h5` and `<name>.onnx`, and its card `<name>.md`.
 
     Entries are added to the model's description. `temperatures`, `decision` and `prediction_sets`
     are calibrated on validation, see `evidence.calibration`. `typical_knee` contains the `grey`
@@ -47,9 +55,10 @@ def make_pretrained(run: Path, name: str, about: str, folder: Path, crop: str = 
         the card.
 
     Raises:
-        InputError: the run is not finished, used phantoms, displaced joints or a limit, or its data
-            are missing.
+        InputError: the run is not finished, used phantoms, displaced joints or a limit, its data
+            are missing, or the package onnx is not installed.
     """
+    onnx_package()
     place = RunFolder(run)
     experiment, results = place.read_experiment(), place.read_results()
     if experiment["data"] is None:
@@ -93,27 +102,34 @@ def make_pretrained(run: Path, name: str, about: str, folder: Path, crop: str = 
         "outputs": split_results(predictions),
     }
     with tempfile.TemporaryDirectory() as temporary:
-        whole, half = (Path(temporary) / file for file in ("whole.h5", "half.h5"))
+        whole, half, graph = (Path(temporary) / f for f in ("whole.h5", "half.h5", "half.onnx"))
         save_model(model, whole, description)
         write_half_size(whole, half)
-        rounded = measure(load_model(half), knees).predictions
-        grades, others = (known.of(chosen).argmax(axis=1) for known in (predictions, rounded))
+        rounded = load_model(half)
+        export_onnx(rounded, graph, read_description(half))
+        grades, halved = (
+            known.of(chosen).argmax(axis=1)
+            for known in (predictions, measure(rounded, knees).predictions)
+        )
         checks = {
             "least_likeness": least,
             "share": share,
-            "changed": int((grades != others).sum()),
+            "changed": int((grades != halved).sum()),
+            "changed_by_opencv": int((grades != _grades_by_opencv(graph, chosen, knees)).sum()),
             "megabytes": half.stat().st_size / 1e6,
         }
         card = model_card(
             name, about, experiment, validation, calibration, description, checks,
             preparation.shows_joints,
         )  # fmt: skip
-        # Both files are written at the end, so that model and card always match.
+        # All files are written at the end, so that models and card always match.
         with (
             written_whole(folder / f"{name}.h5") as model_beside,
+            written_whole(folder / f"{name}.onnx") as graph_beside,
             written_whole(folder / f"{name}.md") as card_beside,
         ):
             shutil.copyfile(half, model_beside)
+            shutil.copyfile(graph, graph_beside)
             card_beside.write_text(card, encoding="utf-8")
     return card
 
@@ -129,6 +145,17 @@ def _calibrated(predictions: Predictions) -> dict[str, dict[str, float]]:
         )
         found[output] = {"temperature": temperature, "before": before, "after": after}
     return found
+
+
+def _grades_by_opencv(graph: Path, output: str, knees: Knees) -> np.ndarray:
+    """The grades that the ONNX file gives to knees."""
+    network = OnnxNetwork(graph)
+    images = (knees.images[place] for place in range(len(knees)))
+    values = [
+        network(image[np.newaxis, ..., np.newaxis].astype(np.float32))[output]
+        for image in tqdm(images, "grading by OpenCV", len(knees), disable=None)
+    ]
+    return as_probabilities(np.concatenate(values)).argmax(axis=1)
 
 
 def _typical(training: Knees, validation: Knees) -> tuple[np.ndarray, float, float]:

@@ -11,7 +11,6 @@ from knee_attention.phantoms.film import phantom_film
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
-pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
 
 
