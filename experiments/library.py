@@ -76,7 +76,7 @@ def masks_as_arrays(folder: Path) -> None:
     np.save(folder / "att1_masks.npy", values["att1_mask"][..., 0])  # (n, height, width), 0 to 1
 
 
-def fine_tune_the_shipped_model(folder: Path) -> None:
+def fine_tune_the_shipped_model(folder: Path, name: str = "kneekl-vgg16-multiloss") -> None:
     """Train the deepest layers of the model that ships on new knees, and grade with the result."""
     import keras
 
@@ -84,7 +84,6 @@ def fine_tune_the_shipped_model(folder: Path) -> None:
     from knee_attention.networks.files.model_files import read_description, save_model
     from knee_attention.phantoms.dataset import phantom_dataset
 
-    name = "kneekl-vgg16-multiloss"
     description, model = read_description(name), load_model(name)
     for layer in model.layers:
         layer.trainable = layer.name.startswith(("block5", "att"))

@@ -71,7 +71,8 @@ def check_images(experiment: Experiment, options: dict, folders: Iterable[Path])
     Raises:
         InputError: see `refuse_stretching`.
     """
-    if experiment.data and not any(RunFolder(folder).begun for folder in folders):
+    unasked = experiment.data and not experiment.displace
+    if unasked and not any(RunFolder(folder).begun for folder in folders):
         from knee_attention.runs.stretching import refuse_stretching
 
         refuse_stretching(experiment, bool(options["image_size"] or experiment.fixed_size))
