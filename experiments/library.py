@@ -6,7 +6,12 @@ Each function stands alone; copy what you need. Real films and data sets take th
 `grader.grade("film.dcm")`, and `load_dataset("DIR", size)` in place of `phantom_dataset(size)`.
 """
 
+import argparse
 from pathlib import Path
+
+from knee_attention.commands.arguments import as_path
+from knee_attention.files import make_folder
+from knee_attention.startup import command_line, start_keras
 
 SIZE = (96, 96)
 """Height and width of the knees in pixels."""
@@ -76,7 +81,7 @@ def masks_as_arrays(folder: Path) -> None:
     np.save(folder / "att1_masks.npy", values["att1_mask"][..., 0])  # (n, height, width), 0 to 1
 
 
-def fine_tune_the_shipped_model(folder: Path) -> None:
+def fine_tune_the_shipped_model(folder: Path, name: str = "kneekl-vgg16-multiloss") -> None:
     """Train the deepest layers of the model that ships on new knees, and grade with the result."""
     import keras
 
@@ -84,7 +89,6 @@ def fine_tune_the_shipped_model(folder: Path) -> None:
     from knee_attention.networks.files.model_files import read_description, save_model
     from knee_attention.phantoms.dataset import phantom_dataset
 
-    name = "kneekl-vgg16-multiloss"
     description, model = read_description(name), load_model(name)
     for layer in model.layers:
         layer.trainable = layer.name.startswith(("block5", "att"))
@@ -116,20 +120,20 @@ SNIPPETS = (grade_a_film, train_a_network, attend_on_your_network, masks_as_arra
             fine_tune_the_shipped_model, load_with_plain_keras)  # fmt: skip
 
 
-def main(folder: Path = Path("runs/library")) -> None:
-    """Run all snippets.
-
-    Args:
-        folder: where they write.
-    """
-    from knee_attention.startup import start_keras
-
-    start_keras()
-    folder.mkdir(parents=True, exist_ok=True)
-    for snippet in SNIPPETS:
-        print(f"\n{snippet.__doc__.splitlines()[0]}", flush=True)
-        snippet(folder)
-    print(f"\nfiles: {folder}")
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--output", type=as_path, default=Path("runs/library"), metavar="DIR",
+                        help="folder of the files (default: runs/library)")
+    folder = parser.parse_args(arguments).output
+    with command_line(Path(__file__).name):
+        make_folder(folder)
+        start_keras()
+        for snippet in SNIPPETS:
+            print(f"\n{snippet.__doc__.splitlines()[0]}", flush=True)
+            snippet(folder)
+        print(f"\nfiles: {folder}")
 
 
 if __name__ == "__main__":

@@ -51,6 +51,16 @@ def test_every_script_has_the_options_that_are_named(script):
             assert option in help_of(ROOT / script), option
 
 
+def test_no_two_examples_train_into_one_folder():
+    written = {}
+    for script, arguments in COMMANDS:
+        name = Path(script).stem.removeprefix("run_")
+        if name.startswith(("vgg16", "resnet50", "antony")):
+            output = re.search(r"--output (\S+)", arguments)
+            folder = output[1] if output else f"runs/{name}"
+            assert written.setdefault(folder, arguments.split()) == arguments.split(), folder
+
+
 @pytest.mark.parametrize("name", sorted({name for name, _ in SUBCOMMANDS}))
 def test_every_subcommand_has_the_options_that_are_named(name):
     for _, arguments in (found for found in SUBCOMMANDS if found[0] == name):

@@ -1,6 +1,7 @@
 """Options that several commands share, and argparse types that check a value."""
 
 import argparse
+import os
 from pathlib import Path
 
 from knee_attention.limits import CROPS, DECISIONS, POLARITIES
@@ -51,6 +52,11 @@ def named(text: str) -> str:
 def as_path(text: str) -> Path:
     """An argparse type: a path. Empty text, which would mean the working directory, is refused."""
     return Path(named(text))
+
+
+def absolute_path(text: str) -> str:
+    """An argparse type: an absolute path without `..`, which a run's folder records."""
+    return os.path.abspath(named(text))
 
 
 def positive_number(text: str) -> int:

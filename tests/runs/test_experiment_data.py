@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from small_experiment import SMALL, results_of, run
 
+from knee_attention.files import read_json
 from knee_attention.films.cutting import Cutting, write_cutting
 from knee_attention.films.legs import split_knees
 from knee_attention.networks.files.model_files import load_model, read_description
@@ -90,6 +91,11 @@ def test_unreadable_images_are_listed_before_the_training(start, capsys, knee_fo
     assert "skipped 1 unreadable image" in capsys.readouterr().out
     listed = pd.read_csv(tmp_path / "run" / "unreadable.csv")
     assert listed["reason"].tolist() == ["the file is empty"]
+
+
+def test_the_path_of_the_data_is_recorded_without_detours(start, knee_folder, tmp_path):
+    start(knee_folder / ".." / knee_folder.name)
+    assert read_json(tmp_path / "run" / "experiment.json")["data"] == str(knee_folder)
 
 
 def test_folders_that_are_no_split_are_named(start, capsys, knee_folder):

@@ -6,7 +6,13 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from knee_attention.commands.arguments import as_path, positive_number, rate, seed_number
+from knee_attention.commands.arguments import (
+    absolute_path,
+    as_path,
+    positive_number,
+    rate,
+    seed_number,
+)
 from knee_attention.networks.fusions import described
 from knee_attention.runs.experiment import CHOICES, Experiment
 from knee_attention.runs.output_folder import refuse_collision
@@ -71,7 +77,8 @@ def check_images(experiment: Experiment, options: dict, folders: Iterable[Path])
     Raises:
         InputError: see `refuse_stretching`.
     """
-    if experiment.data and not any(RunFolder(folder).begun for folder in folders):
+    unasked = experiment.data and not experiment.displace
+    if unasked and not any(RunFolder(folder).begun for folder in folders):
         from knee_attention.runs.stretching import refuse_stretching
 
         refuse_stretching(experiment, bool(options["image_size"] or experiment.fixed_size))
@@ -97,7 +104,7 @@ def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | No
         parser.add_argument(flag, help=text + default, **kwargs)
 
     add("--data", "folder train|validation|test/<grade>/<image>, or .h5 of make_dataset.py",
-        "synthetic phantoms", metavar="DIR|FILE.h5", type=_data)
+        "synthetic phantoms", metavar="DIR|FILE.h5", type=absolute_path)
     add("--output", "folder of the results", output, metavar="DIR", type=as_path)
     if phantom:
         add("--loss-weights", "weight of each branch's loss, in a multi-loss experiment", "1.0 0.8",
@@ -175,7 +182,3 @@ class _Numbers(argparse.Action):
 
     def __call__(self, parser, namespace, values, option_string=None):
         setattr(namespace, self.dest, tuple(values))
-
-
-def _data(text: str) -> str:
-    return str(as_path(text).absolute())

@@ -4,7 +4,13 @@ import argparse
 import shutil
 from pathlib import Path
 
-from knee_attention.commands.arguments import as_path, positive_number, rate, seed_number
+from knee_attention.commands.arguments import (
+    absolute_path,
+    as_path,
+    positive_number,
+    rate,
+    seed_number,
+)
 from knee_attention.files import written_whole
 from knee_attention.limits import BOX_KINDS
 from knee_attention.runs.experiment import CHOICES
@@ -51,18 +57,14 @@ def _in_words(numbers: dict) -> str:
     return text
 
 
-def _absolute(text: str) -> str:
-    return str(as_path(text).absolute())
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description="Train the joint localiser and measure it. Without data it draws synthetic "
         "films. The same command resumes a killed training."
     )
-    parser.add_argument("--data", metavar="DIR", nargs="+", action="extend", type=_absolute,
+    parser.add_argument("--data", metavar="DIR", nargs="+", action="extend", type=absolute_path,
                         help="folders of films with known joints (default: synthetic films only)")
-    parser.add_argument("--boxes", metavar="FILE", nargs="+", action="extend", type=_absolute,
+    parser.add_argument("--boxes", metavar="FILE", nargs="+", action="extend", type=absolute_path,
                         help="the boxes of each folder, in the same order: a CSV file with the "
                         "columns file, side, x1, y1, x2, y2 in pixels, and optionally split and "
                         "remark; or the public table of OAI films")
@@ -70,12 +72,12 @@ def _parser() -> argparse.ArgumentParser:
                         help="what the boxes of the CSV files enclose: squares like the crops of "
                         "the public knee set, or the larger joint boxes of the public table "
                         f"(default: {LocaliserRun.box_kind})")
-    parser.add_argument("--crops", metavar="DIR", type=_absolute,
+    parser.add_argument("--crops", metavar="DIR", type=absolute_path,
                         help="a data folder of square crops of joints, such as the public set")
-    parser.add_argument("--distractors", metavar="DIR", type=_absolute,
+    parser.add_argument("--distractors", metavar="DIR", type=absolute_path,
                         help="images without a knee to grade, in a folder and its subfolders; one "
                         "third is held out to measure how many are refused")
-    parser.add_argument("--implants", metavar="DIR", type=_absolute,
+    parser.add_argument("--implants", metavar="DIR", type=absolute_path,
                         help="images of knees with a prosthesis or implant, which are distractors "
                         "too; the folder may lie within --distractors")
     parser.add_argument("--output", type=as_path, metavar="DIR", default=Path("runs/localiser"),
