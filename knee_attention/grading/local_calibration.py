@@ -18,6 +18,7 @@ from knee_attention.evidence.local_fit import LocalFit
 from knee_attention.evidence.predictions import Predictions, own_subjects
 from knee_attention.evidence.probabilities import classifying
 from knee_attention.films.inputs import files_to_open
+from knee_attention.grading.graded_knee import GradedKnee
 from knee_attention.grading.grader import Grader
 from knee_attention.kl import GRADES
 from knee_attention.networks.files.new_description import copy_with_description
@@ -55,7 +56,7 @@ def original(description: Mapping) -> dict:
 
 def grade_films(
     grader: Grader, films: list[tuple[Path, int]]
-) -> Iterator[tuple[Path, int, np.ndarray | ImageError]]:
+) -> Iterator[tuple[Path, int, GradedKnee | ImageError]]:
     """Grade films with the original calibration of a model.
 
     Args:
@@ -74,7 +75,9 @@ def grade_films(
         yield path, grade, knees if isinstance(knees, ImageError) else knees[0]
 
 
-def as_predictions(folder: Path, graded: list[tuple[Path, int, object]]) -> Predictions:
+def as_predictions(
+    folder: Path, graded: list[tuple[Path, int, GradedKnee]]
+) -> Predictions:
     """The graded films as a table; persons follow from manifest.csv, or else from file names.
 
     Raises:

@@ -11,7 +11,7 @@ from knee_attention.datasets.fingerprint import dataset_records, write_records
 from knee_attention.errors import InputError
 from knee_attention.files import write_json
 from knee_attention.runs.experiment import Experiment
-from knee_attention.runs.known_data import refuse_other_data, remark_on_data
+from knee_attention.runs.known_data import refuse_other_data, remark_on_data, trained_on
 from knee_attention.runs.run_folder import RunFolder
 from knee_attention.runs.run_options import DEFAULT_OPTIONS
 from knee_attention.runs.sweeps.cells import finished_of, run_in_turn
@@ -163,3 +163,16 @@ def test_what_is_not_read_and_what_has_no_row_is_said_before_the_training(
     assert "skipped 3 unreadable images (the first: " in said
     assert "warning: 39 of 40 images have no row in manifest.csv" in said
     assert (tmp_path / "run" / "unreadable.csv").read_text().count("a DICOM file") == 3
+
+
+def test_the_films_of_a_training_are_known_by_their_content(knee_folder, tmp_path):
+    run = RunFolder(tmp_path / "run")
+    films = sorted(knee_folder.glob("t*/3/*.png"))
+    assert {film.parts[-3] for film in films} == {"train", "test"}
+    run.begin(QUICK, [])
+    write_records(run.data_file, dataset_records(knee_folder))
+    renamed = [film.rename(film.with_name(f"clinic{film.name}")) for film in films]
+    trained = [film for film in renamed if film.parts[-3] == "train"]
+    assert trained_on(run.folder, renamed) == trained
+    (tmp_path / "data.csv").write_text("not,a,record")  # a table of somebody else
+    assert trained_on(tmp_path, renamed) == []
