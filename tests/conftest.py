@@ -55,7 +55,7 @@ def phantom_runs(tmp_path_factory):
     They are `two` (two branches), `att1` and `att2` (each branch alone), and `other` (att1 on
     phantoms of another seed).
     """
-    from quick_trainings import run_eagerly
+    from quick_trainings import leave_figures_blank, run_eagerly
 
     from knee_attention.runs.experiment import Experiment
     from knee_attention.runs.run import run
@@ -64,7 +64,7 @@ def phantom_runs(tmp_path_factory):
     att1 = Experiment("antony_clsf", ("att1",), "single", image_size=(96, 96), epochs=1,
                       batch_size=10, limit=10, precision="float32")  # fmt: skip
     two = {"branches": ("att1", "att2"), "fusion": "multi_loss", "loss_weights": (1.0, 0.8)}
-    with run_eagerly():
+    with run_eagerly(), leave_figures_blank():
         run(replace(att1, **two), folder / "two")
         run(att1, folder / "att1")
         run(replace(att1, branches=("att2",)), folder / "att2")

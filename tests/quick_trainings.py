@@ -8,7 +8,9 @@ import cv2
 import keras
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
+
+CURVES = ("learning_curves", "confusion_matrix", "reliability_diagram")
+PANELS = ("mask_panels", "augmentation_panels")
 
 
 @contextmanager
@@ -29,12 +31,19 @@ def run_eagerly() -> Iterator[None]:
 
 @contextmanager
 def leave_figures_blank() -> Iterator[None]:
-    """Write a small black image in place of every figure of Matplotlib."""
+    """Write a small black image in place of every figure of a run."""
+    from knee_attention.evidence.figures import curves, panels
+    from knee_attention.files import written_whole
+
     content = cv2.imencode(".png", np.zeros((8, 8), np.uint8))[1].tobytes()
 
-    def save_blank(figure, path, **options):
-        Path(path).write_bytes(content)
+    def save_blank(*arguments, **options):
+        path = next(argument for argument in arguments if isinstance(argument, Path))
+        with written_whole(path) as beside:
+            beside.write_bytes(content)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Figure, "savefig", save_blank)
+        for module, names in ((curves, CURVES), (panels, PANELS)):
+            for name in names:
+                patch.setattr(module, name, save_blank)
         yield

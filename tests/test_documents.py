@@ -1,8 +1,10 @@
 """The documents: short enough, with commands, options, files and links that exist."""
 
+import io
 import re
-import subprocess
+import runpy
 import sys
+from contextlib import redirect_stdout
 from functools import cache
 from pathlib import Path
 
@@ -24,10 +26,14 @@ SUBCOMMANDS = set(re.findall(r"^(?:    )?knee-attention ([\w-]+)(.*)$", TEXT, re
 
 
 @cache
-def help_of(*command):
-    return subprocess.run(
-        [sys.executable, *command, "--help"], capture_output=True, text=True, check=True
-    ).stdout
+def help_of(script, *subcommand):
+    """The help of a script or of a subcommand, shown in this process."""
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as shown:
+        patch.setattr(sys, "argv", [str(script), *subcommand, "--help"])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(script), run_name="__main__")
+    assert not ended.value.code
+    return shown.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -65,7 +71,7 @@ def test_no_two_examples_train_into_one_folder():
 def test_every_subcommand_has_the_options_that_are_named(name):
     for _, arguments in (found for found in SUBCOMMANDS if found[0] == name):
         for option in re.findall(r"--[\w-]+", arguments):
-            assert option in help_of("-m", "knee_attention", name), option
+            assert option in help_of(ROOT / "knee_attention" / "__main__.py", name), option
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -10,7 +10,7 @@ from knee_attention.networks.files.model_files import layer_weights, read_descri
 from knee_attention.networks.model import build_model
 from knee_attention.phantoms.film import phantom_film
 
-MUTATIONS = 400
+MUTATIONS = 200
 HEADER = 4096
 """Bytes at the start of a file, most of its structure, which are changed more often."""
 

@@ -31,19 +31,20 @@ def files_in(folder: Path) -> set[str]:
     return {file for file in files if not file.endswith(".pyc")}
 
 
-@pytest.fixture
-def unpacked(tmp_path):
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory):
     """An unpacked source distribution of a copy of this clone."""
-    clone = tmp_path / "clone"
+    place = tmp_path_factory.mktemp("distribution")
+    clone = place / "clone"
     for folder in ("knee_attention", *SCRIPTS_AND_TESTS):
         shutil.copytree(ROOT / folder, clone / folder)
     for file in FILES:
         shutil.copy(ROOT / file, clone)
-    setup(clone, "sdist", "--formats", "tar", "--dist-dir", tmp_path)
-    [archive] = tmp_path.glob("*.tar")
+    setup(clone, "sdist", "--formats", "tar", "--dist-dir", place)
+    [archive] = place.glob("*.tar")
     with tarfile.open(archive) as tar:
-        tar.extractall(tmp_path / "unpacked", filter="data")
-    [folder] = (tmp_path / "unpacked").iterdir()
+        tar.extractall(place / "unpacked", filter="data")
+    [folder] = (place / "unpacked").iterdir()
     return folder
 
 

@@ -2,26 +2,18 @@
 
 import json
 import shutil
-from dataclasses import replace
 
 import pytest
 
-from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.finished.publishing import publish
-
-ONE = Experiment(backbone="antony_clsf", branches=("att1",), image_size=(96, 96), epochs=1,
-                 batch_size=10, limit=10, precision="float32")  # fmt: skip
-TWO = replace(ONE, branches=("att1", "att2"), fusion="multi_loss", loss_weights=(1.0, 0.8))
 
 
 @pytest.fixture(scope="session")
-def finished_runs(tmp_path_factory):
+def finished_runs(phantom_runs, tmp_path_factory):
     """A folder of finished runs with the names that run_table1.py gives."""
-    from knee_attention.runs.run import run
-
     folder = tmp_path_factory.mktemp("runs")
-    run(ONE, folder / "antony_clsf_att1")
-    run(TWO, folder / "antony_clsf_multiloss")
+    shutil.copytree(phantom_runs / "att1", folder / "antony_clsf_att1")
+    shutil.copytree(phantom_runs / "two", folder / "antony_clsf_multiloss")
     for name, copy, change in (
         ("antony_clsf_multiloss", "antony_clsf_multiloss-seed1", {"seed": 1}),
         ("antony_clsf_att1", "antony_clsf_att1-strong", {"augment": "strong"}),

@@ -1,6 +1,6 @@
 """Train on one device and on two virtual ones, and print the differences of the results.
 
-    python shared_training.py FOLDER BACKBONE precise|moving
+    python shared_training.py FOLDER precise|moving
 
 This needs its own process, because the devices must exist before the backend starts.
 """
@@ -15,10 +15,12 @@ os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
 
 import keras
 import numpy as np
+from tiny_backbone import TINY
 
 from knee_attention import device
 from knee_attention.datasets.batches import KneeBatches
 from knee_attention.datasets.knees import Knees
+from knee_attention.networks.backbones import BACKBONES
 from knee_attention.networks.model import build_model
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.measure import measure
@@ -26,8 +28,10 @@ from knee_attention.runs.parallel import find_devices, shared_by
 from knee_attention.runs.run_folder import RunFolder
 from knee_attention.runs.training import compile_model, train
 
-SIDE = {"vgg16": 64, "antony_clsf": 96}
-LEARNING_RATE = {"vgg16": 1e-5, "antony_clsf": 1e-4}
+BACKBONES["tiny"] = TINY
+SIDE = 64
+EXPERIMENT = Experiment("tiny", ("att0", "att1"), "multi_loss", (1.0, 0.8),
+                        image_size=(SIDE, SIDE), learning_rate=1e-4)  # fmt: skip
 
 
 def two_devices() -> list[str]:
@@ -41,12 +45,12 @@ def two_devices() -> list[str]:
     return find_devices(2)
 
 
-def knees(count: int, side: int) -> Knees:
+def knees(count: int) -> Knees:
     """Pictures of bright and dark squares. With noise, deep features would be almost constant."""
     generator = np.random.default_rng(count)
     grades = generator.integers(5, size=count)
     squares = generator.integers(0, 255, (count, 8, 8)).astype(np.uint8)
-    images = np.kron(squares, np.ones((1, side // 8, side // 8), np.uint8))
+    images = np.kron(squares, np.ones((1, SIDE // 8, SIDE // 8), np.uint8))
     return Knees(images, grades, [f"{n}R" for n in range(count)], [""] * count)
 
 
@@ -55,7 +59,7 @@ def trained(
 ) -> dict:
     """Two epochs of five steps, the last with three knees; optionally interrupted and resumed."""
     count, weights = len(devices), experiment.output_weights
-    training, validation = (knees(number, experiment.image_size[0]) for number in (19, 11))
+    training, validation = (knees(number) for number in (19, 11))
     with shared_by(devices):
         for epochs in stops:
             keras.utils.set_random_seed(0)
@@ -83,13 +87,10 @@ def trained(
     }
 
 
-def main(folder: Path, backbone: str, batch_norm: str) -> None:
-    devices, side = two_devices(), SIDE[backbone]
-    experiment = Experiment(backbone, ("att0", "att1"), "multi_loss", (1.0, 0.8),
-                            image_size=(side, side), batch_norm=batch_norm,
-                            learning_rate=LEARNING_RATE[backbone])  # fmt: skip
+def main(folder: Path, batch_norm: str) -> None:
+    devices, experiment = two_devices(), replace(EXPERIMENT, batch_norm=batch_norm)
     one = trained(experiment, devices[:1], folder / "one", (2,))
-    two = trained(experiment, devices, folder / "two", (1, 2))
+    two = trained(experiment, devices, folder / "two", (1, 2) if batch_norm == "precise" else (2,))
     found = {"same names": one.pop("names") == two.pop("names")}
     for kind, values in one.items():
         pairs = zip(values, two[kind], strict=True)

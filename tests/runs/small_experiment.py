@@ -8,7 +8,7 @@ from knee_attention.runs.experiment import Experiment
 
 SMALL = Experiment(backbone="antony_clsf", branches=("att1", "att2"), fusion="multi_loss",
                    loss_weights=(1.0, 0.8))  # fmt: skip
-QUICK = ["--image-size", "96", "96", "--batch-size", "8", "--learning-rate", "1e-3",
+QUICK = ["--image-size", "96", "96", "--batch-size", "10", "--learning-rate", "1e-3",
          "--precision", "float32"]  # fmt: skip
 
 

@@ -90,7 +90,7 @@ def assert_normalised_by_training_knees(folder, seed=0):
     assert described["pixel_deviation"] == pytest.approx(knees.images.std(), abs=0.01)
     model = load_model(folder / "model.h5")
     before = [weight.numpy().copy() for weight in model.non_trainable_weights]
-    again = PreciseBatchNorm(KneeBatches(knees, model.output_names, 8, training=True, seed=seed))
+    again = PreciseBatchNorm(KneeBatches(knees, model.output_names, 10, training=True, seed=seed))
     again.set_model(model)
     again.on_test_begin()
     assert len(before) >= 2

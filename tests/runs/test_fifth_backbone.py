@@ -6,12 +6,13 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from tiny_backbone import TINY
 
 from knee_attention import load_grader
 from knee_attention.commands import cli
 from knee_attention.commands.scripts.experiment import main
 from knee_attention.errors import InputError
-from knee_attention.networks.backbones import BACKBONES, Backbone
+from knee_attention.networks.backbones import BACKBONES
 from knee_attention.networks.files.model_files import (
     load_model,
     read_description,
@@ -22,25 +23,6 @@ from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.runs.experiment import Experiment
 
 pytestmark = pytest.mark.usefixtures("eager", "blank_figures")
-
-
-def tiny(images):
-    from keras import layers
-
-    x = layers.Conv2D(4, 5, strides=4, activation="relu", name="tiny_conv1")(images)
-    x = layers.MaxPooling2D(2, name="tiny_pool1")(x)
-    x = layers.Conv2D(8, 3, activation="relu", name="tiny_conv2")(x)
-    return layers.MaxPooling2D(2, name="tiny_pool2")(x)
-
-
-TINY = Backbone(
-    build=tiny,
-    taps={"att0": "tiny_pool1", "att1": "tiny_pool2"},
-    smallest=64,
-    known_by="tiny_conv1",
-    first_convolution="tiny_conv1",
-    phantom_setting={"image_size": (72, 64), "epochs": 1, "batch_size": 5, "learning_rate": 1e-3},
-)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The state that a training writes, and how the next start uses it."""
+"""Trainings without graphs: their rates and weights, the state that they write, and its use."""
 
 import sys
 
@@ -122,3 +122,37 @@ def test_without_tensorboard_the_command_to_install_it_is_told(monkeypatch):
     assert not RunOptions().tensorboard
     with pytest.raises(InputError, match=r'pip install -e "\.\[tensorboard\]" in the clone'):
         RunOptions(tensorboard=True)
+
+
+def test_the_cosine_falls_from_the_first_rate_to_nothing(tmp_path):
+    history, _ = fit(tmp_path, 4, schedule="cosine")
+    rates = [row["learning_rate"] for row in history]
+    assert rates == pytest.approx([0.01, 0.01 * 0.853553, 0.005, 0.01 * 0.146447], rel=1e-4)
+
+
+def test_patience_multiplies_both_waits(tmp_path):
+    history, _ = fit(tmp_path, 10, stuck_model(), patience=2)
+    assert len(history) == 7
+    rates = [row["learning_rate"] for row in history]
+    np.testing.assert_allclose(rates, [1e-30] * 5 + [1e-31] * 2, rtol=1e-3)
+
+
+@pytest.mark.parametrize("stops", [(4,), (2, 4)], ids=["unbroken", "continued"])
+def test_the_best_weights_come_back(tmp_path, stops):
+    """Validation has other grades for the same pictures, so training increases its loss."""
+    training, validation = tiny_batches(training=True), tiny_batches()
+    validation.knees.grades[:] = (validation.knees.grades + 1) % 5
+    for epochs in stops:
+        model = tiny_model(learning_rate=0.1)
+        history = train(model, training, validation, Experiment(epochs=epochs), RunFolder(tmp_path))
+    best = min(row["val_loss"] for row in history)
+    assert history[-1]["val_loss"] > best
+    measured = model.evaluate(validation, verbose=0, return_dict=True)["loss"]
+    assert measured == pytest.approx(best, rel=1e-4)
+
+
+def test_moving_statistics_are_the_letter_of_the_paper(tmp_path):
+    precise, _ = fit(tmp_path / "precise", 1)
+    moving, _ = fit(tmp_path / "moving", 1, batch_norm="moving")
+    assert precise[0]["loss"] == moving[0]["loss"]
+    assert precise[0]["val_loss"] < moving[0]["val_loss"]

@@ -22,9 +22,9 @@ from knee_attention.runs.sweeps.cells import (
     run_from,
     run_in_turn,
 )
-from knee_attention.runs.sweeps.queue import Queue, require_optuna
+from knee_attention.runs.sweeps.queue import Queue
 from knee_attention.runs.sweeps.status import Status
-from knee_attention.runs.sweeps.storage import local_queue, local_storage
+from knee_attention.runs.sweeps.storage import local_queue, local_storage, require_optuna
 from knee_attention.startup import start_keras
 
 

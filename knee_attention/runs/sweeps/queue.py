@@ -14,9 +14,14 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from threading import Event, Thread
 
-from knee_attention.errors import InputError, how_to_install, missing_raises
-from knee_attention.runs.sweeps.status import Running, Status
-from knee_attention.runs.sweeps.storage import connected, storage_errors_refused, without_password
+from knee_attention.errors import InputError
+from knee_attention.runs.sweeps.status import CELL, INTERRUPTED, REASON, WORKER, Status
+from knee_attention.runs.sweeps.storage import (
+    connected,
+    require_optuna,
+    storage_errors_refused,
+    without_password,
+)
 
 HEARTBEAT, GRACE = 60, 180
 """Seconds between the heartbeats of a worker, and without a heartbeat until it counts as dead."""
@@ -24,23 +29,8 @@ HEARTBEAT, GRACE = 60, 180
 MOST_DEATHS = 3
 """After this number of dead workers a cell is given up."""
 
-INTERRUPTED = "interrupted, or its workers died"
-
-CELL, REASON, WORKER = "cell", "reason", "worker"
 IDENTITY, PUT_BACK, DEATHS = "identity", "put back", "deaths"
-"""Names of the queue's own attributes of studies and trials in the database."""
-
-
-def require_optuna() -> None:
-    """Check that Optuna and SQLAlchemy are installed.
-
-    Raises:
-        InputError: one of them is not installed.
-    """
-    lacking = InputError(f"several workers need Optuna: {how_to_install('sweep')}")
-    with missing_raises(lacking, "optuna", "sqlalchemy"):
-        import optuna  # noqa: F401
-        import sqlalchemy  # noqa: F401
+"""Names of further attributes of studies and trials in the database."""
 
 
 class Queue:
@@ -257,23 +247,4 @@ class Queue:
 
     def status(self) -> Status:
         """The state of every cell."""
-        states = self._optuna.trial.TrialState
-        by_cell = {}
-        for trial in self._trials():
-            by_cell.setdefault(trial.user_attrs[CELL], {})[trial.state] = trial
-        times = [found[states.COMPLETE].duration for found in by_cell.values()
-                 if states.COMPLETE in found]  # fmt: skip
-        status = Status(mean=sum(times, timedelta()) / len(times) if times else None)
-        for cell in self.cells:
-            found = by_cell.get(cell, {})
-            if states.COMPLETE in found:
-                status.done.append(cell)
-            elif states.RUNNING in found:
-                trial = found[states.RUNNING]
-                worker = trial.user_attrs.get(WORKER, "a worker that has just begun")
-                status.running.append(Running(cell, worker, trial.datetime_start))
-            elif states.FAIL in found and states.WAITING not in found:
-                status.failed[cell] = found[states.FAIL].user_attrs.get(REASON, INTERRUPTED)
-            else:
-                status.waiting.append(cell)
-        return status
+        return Status.of(self.cells, self._trials())

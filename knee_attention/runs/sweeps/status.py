@@ -1,7 +1,14 @@
 """The progress of a sweep: its done, running, waiting and failed cells."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+CELL, REASON, WORKER = "cell", "reason", "worker"
+"""Names of a trial's attributes in the database: its cell, why it failed, and who runs it."""
+
+INTERRUPTED = "interrupted, or its workers died"
+"""The reason of a failure without a reason."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,33 @@ class Status:
     waiting: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     mean: timedelta | None = None
+
+    @classmethod
+    def of(cls, cells: Iterable[str], trials: Iterable) -> "Status":
+        """The state of cells.
+
+        Args:
+            cells: their names, in order.
+            trials: their trials in Optuna's database. A later trial of a state replaces an earlier.
+        """
+        by_cell = {}
+        for trial in trials:
+            by_cell.setdefault(trial.user_attrs[CELL], {})[trial.state.name] = trial
+        times = [found["COMPLETE"].duration for found in by_cell.values() if "COMPLETE" in found]
+        status = cls(mean=sum(times, timedelta()) / len(times) if times else None)
+        for cell in cells:
+            found = by_cell.get(cell, {})
+            if "COMPLETE" in found:
+                status.done.append(cell)
+            elif "RUNNING" in found:
+                trial = found["RUNNING"]
+                worker = trial.user_attrs.get(WORKER, "a worker that has just begun")
+                status.running.append(Running(cell, worker, trial.datetime_start))
+            elif "FAIL" in found and "WAITING" not in found:
+                status.failed[cell] = found["FAIL"].user_attrs.get(REASON, INTERRUPTED)
+            else:
+                status.waiting.append(cell)
+        return status
 
     @property
     def left(self) -> timedelta | None:

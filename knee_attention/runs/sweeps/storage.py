@@ -6,10 +6,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from knee_attention.errors import InputError, how_to_install
+from knee_attention.errors import InputError, how_to_install, missing_raises
 
 LONG_WAIT = {"timeout": 60}
 """Seconds that a transaction of SQLite waits for another transaction."""
+
+
+def require_optuna() -> None:
+    """Check that Optuna and SQLAlchemy are installed.
+
+    Raises:
+        InputError: one of them is not installed.
+    """
+    lacking = InputError(f"several workers need Optuna: {how_to_install('sweep')}")
+    with missing_raises(lacking, "optuna", "sqlalchemy"):
+        import optuna  # noqa: F401
+        import sqlalchemy  # noqa: F401
 
 
 def local_queue(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -88,11 +89,12 @@ def test_a_training_outlives_an_export_that_fails(tmp_path, monkeypatch):
     def fail(*_):
         raise InputError("the disk is full")
 
+    one_step = replace(SMALL, epochs=1, steps=1)
     with monkeypatch.context() as patch, pytest.raises(InputError, match="the disk is full"):
         patch.setattr(localiser, "export_localiser", fail)
-        run_localiser(SMALL, tmp_path / "run")
+        run_localiser(one_step, tmp_path / "run")
     trained = (tmp_path / "run" / "history.csv").read_text()
-    run_localiser(SMALL, tmp_path / "run")
+    run_localiser(one_step, tmp_path / "run")
     assert (tmp_path / "run" / "history.csv").read_text() == trained
     assert not (tmp_path / "run" / "checkpoint.weights.h5").exists()
 
