@@ -53,6 +53,7 @@ PICTURES = {
     "masks_early_fusion.jpg": "Attention masks of VGG-16 early fusion at 112x112, seed 0, on "
     f"validation knees of grades 0 to 4. {KNEES}",
     "mistakes.jpg": f"The six worst mistakes of the shipped model on validation knees. {KNEES}",
+    "audit.png": "Audit of the shipped model's attention, by `knee-attention audit`.",
     "weight_search.png": "Validation loss and accuracy for each pair of loss weights.",
 }
 """Captions of the pictures, which are in the folders of published runs."""

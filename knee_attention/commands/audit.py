@@ -19,6 +19,8 @@ The folder of a run keeps the audit as audit.json, and `publish` publishes it wi
 """
 
 import json
+import sys
+from contextlib import redirect_stdout
 
 from knee_attention.commands.arguments import (
     add_polarity,
@@ -78,10 +80,11 @@ def run(options) -> None:
 
     start_keras()
     from knee_attention.evidence.figures.audit import audit_figure
-    from knee_attention.evidence.result_lines import audit_text
+    from knee_attention.evidence.result_lines import audit_heading, audit_text
     from knee_attention.runs.finished.auditing import audit
 
-    model, knees, pointed, about = _opened(options)
+    with redirect_stdout(sys.stderr if options.json else sys.stdout):  # remarks on the data
+        model, knees, pointed, about = _opened(options)
     found = audit(model, knees, pointed)
     results = about | found.results
     kept = [options.output / "audit.json"] if options.output else []
@@ -94,7 +97,7 @@ def run(options) -> None:
     if options.json:
         print(json.dumps(results, indent=2))
         return
-    print(_heading(results), audit_text(results), sep="\n\n")
+    print(audit_heading(results), audit_text(results), sep="\n\n")
     if options.output:
         kept.append(options.output / "audit.png")
     if kept:
@@ -118,16 +121,3 @@ def _opened(options) -> tuple:
                                  options.polarity, options.masks)  # fmt: skip
         pointed = with_masks.knees(saved.image_size)
     return network, knees, pointed, about
-
-
-def _heading(results: dict) -> str:
-    knees = results["knees"]
-    lines = [f"{results['model']} on {knees['matters']} {results['split']} knees of "
-             f"{results['persons']} persons ({results['data']})"]  # fmt: skip
-    if "masks" in results:
-        lines += [f"where it looks: {knees['where']} {results['masks_split']} knees with a mask in "
-                  f"{results['masks']}"]  # fmt: skip
-    elif not knees["where"]:
-        lines += ["where it looks is not measured: the joints of these knees are not known; give "
-                  "masks of experts as --masks"]  # fmt: skip
-    return "\n".join([*lines, "in brackets 95% intervals over persons"])

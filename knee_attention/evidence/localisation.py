@@ -69,6 +69,12 @@ def localisation(masks: np.ndarray, joints: Sequence[np.ndarray]) -> dict[str, f
 
 
 def on_joint(mask: np.ndarray, joint: np.ndarray) -> tuple[float, ...]:
+    """Scores of a mask: mean inside, mean outside, energy inside, pointing game, joint's share.
+
+    Args:
+        mask: `(height, width)`, not zero everywhere.
+        joint: `(height, width)` bool, neither empty nor the whole image.
+    """
     mask = mask.astype(np.float64)
     return (
         mask[joint].mean(),

@@ -106,6 +106,24 @@ def attention_table(rows: dict[str, dict]) -> str:
     return aligned(lines)
 
 
+def audit_heading(results: dict) -> str:
+    """The model and the knees of an audit.
+
+    Args:
+        results: the content of `audit.json`.
+    """
+    knees = results["knees"]
+    lines = [f"{results['model']} on {knees['matters']} {results['split']} knees of "
+             f"{results['persons']} persons ({results['data']}); 95% intervals over persons"]
+    if "masks" in results:
+        lines += [f"where it looks: {knees['where']} {results['masks_split']} knees with a mask in "
+                  f"{results['masks']}"]  # fmt: skip
+    elif not knees["where"]:
+        lines += ["where it looks is not measured: the joints of these knees are not known; give "
+                  "experts' masks as --masks"]  # fmt: skip
+    return "\n".join(lines)
+
+
 def audit_text(results: dict) -> str:
     """The findings of an audit as text tables.
 
@@ -121,7 +139,7 @@ def audit_text(results: dict) -> str:
             lines += [f"{branch} has no mask; left to measure are its grades and where Grad-CAM "
                       "points"]  # fmt: skip
         if found["where"]:
-            lines += ["", f"Where it looks ({results['knees']['where']} knees)",
+            lines += ["", f"Where it looks ({_knees_of_where(results)})",
                       _estimates_table(found["where"], WHERE_COLUMNS, "highest")]  # fmt: skip
         if found["image"]:
             lines += ["", *_image_lines(found["image"], results)]
@@ -129,6 +147,12 @@ def audit_text(results: dict) -> str:
                   _estimates_table(found["matters"], MATTERS_COLUMNS, "accuracy")]  # fmt: skip
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
+
+
+def _knees_of_where(results: dict) -> str:
+    every, shuffled = results["knees"]["where"], results["knees"]["shuffled"]
+    fewer = f"; with the backbone shuffled {shuffled} of them" if 0 < shuffled < every else ""
+    return f"{every} knees{fewer}"
 
 
 def _estimates_table(rows: dict, columns: dict[str, str], compared: str) -> str:

@@ -13,6 +13,7 @@ from keras import ops
 
 from knee_attention import device
 from knee_attention.errors import InputError
+from knee_attention.networks.layers import AttentionPooling2D
 from knee_attention.networks.masks import MASK_SUFFIX, masks_among
 
 Features = Mapping[str, np.ndarray]
@@ -38,11 +39,11 @@ class TappedNetwork:
 
     def __init__(self, model: keras.Model):
         names = {layer.name for layer in model.layers}
+        pools = (AttentionPooling2D, keras.layers.GlobalAveragePooling2D)
+        pooled = [layer.name.removesuffix("_pool") for layer in model.layers
+                  if isinstance(layer, pools)]  # fmt: skip
         self.model = model
-        self.branches = sorted(
-            name.removesuffix("_pool") for name in names
-            if name.endswith("_pool") and name.removesuffix("_pool") + "_norm" in names
-        )  # fmt: skip
+        self.branches = sorted(branch for branch in pooled if f"{branch}_norm" in names)
         self.masked = [branch for branch in self.branches if branch + MASK_SUFFIX in names]
         if not self.branches:
             raise InputError(f"{model.name}: a network without attention branches; only its grades "

@@ -7,6 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from knee_attention.datasets.knees import Knees, stratified_subset
+from knee_attention.errors import InputError
 from knee_attention.evidence import audit as measures
 from knee_attention.networks.taps import TappedNetwork
 from knee_attention.runs.finished.attention_passes import (
@@ -59,9 +60,10 @@ def audit(model: keras.Model, knees: Knees, with_joints: Knees | None = None) ->
         `where`, `image` and `matters` of each branch. A part that cannot be measured is empty.
 
     Raises:
-        InputError: the model has no attention branches.
+        InputError: the model has no attention branches, or fewer classes than the knees have.
     """
     network = TappedNetwork(model)
+    _refuse_other_classes(model, knees)
     if with_joints is None and knees.masks is not None:
         with_joints = knees
     apart = with_joints is not None and with_joints is not knees
@@ -96,6 +98,14 @@ def audit(model: keras.Model, knees: Knees, with_joints: Knees | None = None) ->
         "branches": branches,
     }
     return Audit(results, {branch: each.mean(axis=0) for branch, each in seen.masks.items()})
+
+
+def _refuse_other_classes(model: keras.Model, knees: Knees) -> None:
+    highest = int(knees.grades.max())
+    for output, probabilities in model.output.items():
+        if highest >= probabilities.shape[-1]:
+            raise InputError(f"{model.name}: output {output} has {probabilities.shape[-1]} classes,"
+                             f" and the knees have grades up to {highest}")
 
 
 def _where(branch: str, pointed: Pass, shuffled: _Shuffled) -> dict:

@@ -4,8 +4,10 @@ from pathlib import Path
 
 from knee_attention.evidence.finished_run import FinishedRun
 from knee_attention.evidence.metrics import grade_metrics
+from knee_attention.evidence.result_lines import audit_heading, audit_text
 from knee_attention.evidence.tables.common import CHOSEN, by_chosen, markdown_rows, mean
 from knee_attention.evidence.tables.findings import Finding
+from knee_attention.files import read_json
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.finished.published_runs import by_experiment
 from knee_attention.runs.finished.published_set import (
@@ -19,6 +21,8 @@ from knee_attention.runs.finished.published_set import (
 from knee_attention.runs.sweeps.cells import without_seed
 from knee_attention.runs.sweeps.tables import published_table, rules_of
 from knee_attention.runs.sweeps.weight_search import published_search
+
+AUDIT = "audit.json"
 
 FILES = {
     RUNS: "One row a run: name, options (experiment.json), parameters, reported split, chosen "
@@ -39,6 +43,8 @@ FILES = {
     "turned.csv": "Images that were photographic negatives; the trainings inverted them.",
     "trimmed.csv": "Images with a border of one grey level; the trainings cut it off.",
     "unreadable.csv": "Images that the trainings left out, and the reasons.",
+    AUDIT: "By `knee-attention audit` of the model that ships: where its attention looks, whether "
+    "it depends on the image, and whether it matters, with 95% intervals over persons.",
     "weight_search.csv": "By run_weight_search.py. One row a training: loss weights, seed, "
     "validation losses and accuracies.",
 }
@@ -96,11 +102,17 @@ def results_page(
     search = published_search(runs)
     if search:
         sections += ["## Search for the loss weights", search]
+    if (folder / AUDIT).is_file():
+        sections += ["## Audit of the attention", _audit(read_json(folder / AUDIT))]
     shown = {name: text for name, text in pictures.items() if (folder / name).is_file()}
     if shown:
         sections.append("## Pictures")
         sections += [f"![{text}]({name})\n\n{text}" for name, text in shown.items()]
     return "\n\n".join(section.rstrip("\n") for section in sections if section) + "\n"
+
+
+def _audit(results: dict) -> str:
+    return f"```\n{audit_heading(results)}\n\n{audit_text(results)}\n```"
 
 
 def _files(folder: Path) -> str:

@@ -99,4 +99,8 @@ def open_with_network(given: str | Path) -> tuple[SavedModel, keras.Model]:
             network = keras.saving.load_model(given, compile=False)
         except Exception:  # the exceptions of Keras about files share no closer base class
             raise error from None
-    return SavedModel(given, given, {"image_size": network.input_shape[1:3]}), network
+    shape = network.input_shape
+    if not isinstance(shape, tuple) or len(shape) != 4 or shape[-1] not in (1, 3):
+        raise InputError(f"{given}: expected a network with one grey or colour image as input. "
+                         f"Received: {shape}")
+    return SavedModel(given, given, {"image_size": shape[1:3]}), network
