@@ -57,7 +57,7 @@ setup(
     extras_require={
         "test": [
             "pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "hypothesis>=6.100",
-            "ruff>=0.9", "mypy>=1.15", "selenium>=4.20", "tf_keras>=2.18",
+            "ruff>=0.9", "mypy>=1.15", "selenium>=4.20", "tf_keras>=2.18", "tf-keras-vis>=0.8.7",
             *DICOM_JPEG, *DICOM_OUT, *ONNX, *SERVE, *SWEEP, *TENSORBOARD,
         ],
         "dicom": DICOM,

@@ -34,6 +34,13 @@ def add_crop(parser: argparse.ArgumentParser) -> None:
                         " which is then cropped from films (default: auto, half)")
 
 
+def add_parametric_map(parser: argparse.ArgumentParser) -> None:
+    """Add `--parametric-map`, for commands that write DICOM objects."""
+    parser.add_argument("--parametric-map", action="store_true",
+                        help="also make a Parametric Map of the attention for every DICOM film, "
+                        "which viewers lay over the film; only for models of joint crops")
+
+
 def named(text: str) -> str:
     """An argparse type: text that is not empty, as an unset shell variable would be."""
     if not text:

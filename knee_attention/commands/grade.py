@@ -4,7 +4,7 @@ Images may be PNG, JPEG, WebP, TIFF, BMP or DICOM, of 8 or 16 bits. Images that 
 reported and skipped; the exit code is 2 only if no image is graded. KL is the grade by the rule of
 `--decide`, and in brackets the prediction set: the range that holds the true grade of 90% of the
 knees (`--coverage`), if they are like the knees of the model's calibration. P0 to P4 are the
-probabilities of the grades by the branch that validation chose, "expected" is their mean grade, and
+probabilities of the grades by the branch that validation chose, "mean" is their mean grade, and
 P(KL>=2) the probability of radiographic osteoarthritis; if it and the grade disagree, the line says
 between which grades the knee is. "likeness" is the correlation with the mean training knee, -1 to
 1; "unlike" marks a knee below the usual range. "look again" marks an unlike knee and a set of three
@@ -14,17 +14,20 @@ grades or more.
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from knee_attention.commands.arguments import (
     add_crop,
     add_decision,
+    add_parametric_map,
     add_polarity,
     as_path,
     positive_number,
 )
+from knee_attention.commands.outputs import output_files, refuse_other_images, report_files
 from knee_attention.errors import ImageError, InputError, how_to_install, missing_raises
 from knee_attention.files import (
     TableWriter,
@@ -56,8 +59,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dicom", type=as_path, metavar="DIR",
                         help="also write a structured report and a Secondary Capture Image for "
                         "every DICOM film, in the film's study")
+    add_parametric_map(parser)
     parser.add_argument("--json", action="store_true",
-                        help="print one JSON object per knee and line instead of the table")
+                        help="print JSON Lines, one object per knee, instead of the table")
     parser.add_argument("--view", choices=VIEWS, default="auto",
                         help="what the images show: both knees (bilateral), one knee (single), or "
                         "a crop of the joint (default: auto, detected)")
@@ -77,6 +81,8 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(f"{options.csv} cannot be written: it is a folder")
     if options.csv and options.csv.suffix.lower() != ".csv":
         raise InputError(f"{options.csv}: the name of a table must end in .csv")
+    if options.parametric_map and not options.dicom:
+        raise InputError("--parametric-map needs --dicom DIR")
     from tqdm import tqdm
 
     from knee_attention.films.image_files import write_picture
@@ -84,25 +90,27 @@ def run(options: argparse.Namespace) -> None:
     from knee_attention.grading.drawing import write_masks
     from knee_attention.grading.grader import RESEARCH_ONLY, load_grader
     from knee_attention.grading.rows import (
+        LONGEST_NAME,
         SIDES,
-        TITLES,
         columns,
+        csv_row,
         film_picture,
         knee_row,
         sureness,
         table_line,
+        table_titles,
     )
     from knee_attention.startup import start_for
 
     files = files_to_open(options.images)
-    stems = [path.name for path in _output_files(files, Path(), "")]
+    stems = [path.name for path in output_files(files, Path(), "")]
     pictures = [options.overlay / f"{stem}.png" for stem in stems] if options.overlay else []
-    reports = _report_files(files, options.dicom) if options.dicom else []
-    written = [*pictures, *(file for pair in reports for file in pair)]
+    reports = report_files(files, options.dicom, options.parametric_map) if options.dicom else []
+    written = [*pictures, *(file for made in reports for file in made)]
     keep_inputs(files, [*written, options.csv] if options.csv else written)
-    _refuse_other_images(pictures, "--overlay")
+    refuse_other_images(pictures, "--overlay")
     if options.masks:
-        _refuse_other_images(options.masks.glob("*.png"), "--masks")
+        refuse_other_images(options.masks.glob("*.png"), "--masks")
     start_for(options.model)
     grader = load_grader(
         options.model, options.polarity, options.crop, options.decide, options.coverage
@@ -110,7 +118,7 @@ def run(options: argparse.Namespace) -> None:
     if options.branch not in (None, *grader.branches):
         known = ", ".join(grader.branches) or "none"
         raise InputError(f"{options.model}: no branch {options.branch!r}; its branches: {known}")
-    report_files = _report_writer(grader, options) if reports else None
+    reporter = _report_writer(grader, options) if reports else None
     synthetic = bool(grader.description.get("synthetic"))
     with ExitStack() as stack:
         write = _write_nothing
@@ -123,12 +131,14 @@ def run(options: argparse.Namespace) -> None:
         if reports:
             make_folder(options.dicom)
         print(_heading(grader, options.model), file=sys.stderr)
+        width = min(LONGEST_NAME, max(len(str(file)) for file in files))
         if not options.json:
-            print(TITLES)
-        shown = json.dumps if options.json else table_line
+            print(table_titles(width))
+        shown = json.dumps if options.json else partial(table_line, width=width)
         held_back = []
         failed = inverted = unreported = 0
-        progress = stack.enter_context(tqdm(total=len(files), desc="grading", disable=None))
+        progress = stack.enter_context(tqdm(total=len(files), desc="grading", unit="film",
+                                           disable=None))
         graded = grader.grade_all(files, options.view, options.batch_size)
         for position, (file, knees) in enumerate(graded):
             progress.update()
@@ -151,7 +161,7 @@ def run(options: argparse.Namespace) -> None:
                 row = knee_row(str(file), knee, synthetic)
                 if options.sort == "given":
                     progress.write(shown(row), file=sys.stdout)
-                    write(row)
+                    write(csv_row(row))
                 else:
                     held_back.append(row)
                 if knee.unlike:
@@ -164,23 +174,23 @@ def run(options: argparse.Namespace) -> None:
                     write_masks(knee, stems[position], options.masks)
             if reports:
                 try:
-                    report_files.write(file, knees, *reports[position])
+                    reporter.write(file, knees, *reports[position])
                 except ImageError as error:
                     unreported += 1
                     progress.write(f"not reported: {error}", file=sys.stderr)
         progress.close()
         for row in sorted(held_back, key=sureness):
             print(shown(row))
-            write(row)
+            write(csv_row(row))
     remarks = sys.stderr if options.json else sys.stdout
     if options.csv:
         print(f"probabilities by every output: {options.csv}", file=remarks)
     if options.overlay:
-        print(f"pictures: {options.overlay}", file=remarks)
+        print(f"{len(files) - failed} pictures in {options.overlay}", file=remarks)
     if options.masks:
-        print(f"masks: {options.masks}", file=remarks)
+        print(f"masks in {options.masks}", file=remarks)
     if options.dicom and unreported < len(files) - failed:
-        print(f"DICOM reports: {options.dicom}", file=remarks)
+        print(f"DICOM reports in {options.dicom}", file=remarks)
     if inverted:
         print(f"inverted photographic negatives: {inverted} of {len(files)} files", file=remarks)
     print(RESEARCH_ONLY, file=remarks)
@@ -215,53 +225,11 @@ def _table(path: Path, columns: list[str]) -> Iterator[Callable[[dict], object]]
         yield writer.writerow
 
 
-def _output_files(files: list[Path], folder: Path, suffix: str) -> list[Path]:
-    """An output file for every file, of the same name; a number tells equal names apart."""
-    from knee_attention.films.file_kinds import DICOM_SUFFIXES
-    from knee_attention.films.image_files import IMAGE_SUFFIXES
-
-    taken = {}
-    for file in files:
-        # The name of a DICOM file is often its UID, whose last number is not a suffix.
-        is_suffix = file.suffix.lower() in IMAGE_SUFFIXES | DICOM_SUFFIXES
-        stem = file.stem if is_suffix else file.name
-        name, times = stem, 1
-        while name in taken:
-            times += 1
-            name = f"{stem}-{times}"
-        taken[name] = folder / f"{name}{suffix}"
-    return list(taken.values())
-
-
-def _refuse_other_images(pictures: Iterable[Path], option: str) -> None:
-    """Refuse to overwrite images that are not pictures of an earlier grading, such as films."""
-    from knee_attention.films.image_files import is_picture
-
-    for path in pictures:
-        if path.exists() and not is_picture(path):
-            raise InputError(f"{path}: exists and is not a picture of an earlier grading; choose "
-                             f"another {option}")
-
-
-def _report_files(files: list[Path], folder: Path) -> list[tuple[Path, Path]]:
-    """The files of each film's structured report and Secondary Capture Image.
-
-    Raises:
-        InputError: an image is not a DICOM file.
-    """
-    from knee_attention.films.inputs import REPORT_SUFFIXES, is_dicom
-
-    other = next((file for file in files if file.is_file() and not is_dicom(file)), None)
-    if other:
-        raise InputError(f"{other}: not a DICOM file, so it names no patient and study for a "
-                         "report; leave out --dicom, or give only DICOM files")
-    return list(zip(*(_output_files(files, folder, suffix) for suffix in REPORT_SUFFIXES),
-                    strict=True))
-
-
 def _report_writer(grader, options: argparse.Namespace):
     not_installed = InputError(f"--dicom needs highdicom: {how_to_install('dicom-out')}")
     with missing_raises(not_installed, "pydicom", "highdicom"):
         from knee_attention.grading.dicom.algorithm import Algorithm
         from knee_attention.grading.dicom.reports import ReportFiles
-    return ReportFiles(Algorithm.of(grader, options.view))
+    if options.parametric_map:
+        grader.check_masks_fit_boxes()
+    return ReportFiles(Algorithm.of(grader, options.view), options.parametric_map)

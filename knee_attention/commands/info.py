@@ -1,9 +1,10 @@
-"""Show a saved model: its graph, its training and its results."""
+"""Show a saved model: its graph, its training and its results. Or print a DICOM report as text."""
 
 import argparse
 from pathlib import Path
 
 from knee_attention.commands.arguments import model_named
+from knee_attention.errors import InputError, how_to_install, missing_raises
 from knee_attention.files import RUN_MODEL
 from knee_attention.films.preparation import CROPS_IN_WORDS, Preparation
 from knee_attention.networks.fusions import described
@@ -17,12 +18,18 @@ ABOUT_RESULTS = {"accuracy": "accuracy", "kappa_quadratic": "quadratic kappa",
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `info`."""
     parser.add_argument("model", metavar="MODEL", type=model_named,
-                        help="an .h5, .keras or .onnx file, or the folder of a run")
+                        help="an .h5, .keras or .onnx file, the folder of a run, or a structured "
+                        "report that `grade --dicom` wrote")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the metadata of the file, one property per line."""
+    """Print the metadata of the file, one property per line; or the report."""
     path = options.model / RUN_MODEL if options.model.is_dir() else options.model
+    from knee_attention.films.inputs import is_dicom
+
+    if path.is_file() and is_dicom(path):
+        _print_report(path)
+        return
     description = _description(path)
     Preparation.recorded(description, path)  # refuses invalid metadata
     height, width = description["image_size"]
@@ -61,6 +68,13 @@ def run(options: argparse.Namespace) -> None:
             ))
 
 
+def _print_report(path: Path) -> None:
+    not_installed = InputError(f"a DICOM report needs pydicom: {how_to_install('dicom')}")
+    with missing_raises(not_installed, "pydicom"):
+        from knee_attention.grading.dicom.report_text import report_lines
+    print(*report_lines(path), sep="\n")
+
+
 def _description(path: Path) -> dict:
     if path.suffix.lower() == ".onnx":
         from knee_attention.networks.files.onnx_network import OnnxNetwork
@@ -81,7 +95,7 @@ def _confidence(description: dict) -> list[tuple[str, str]]:
     rows = []
     if decision:
         rows.append(("decides by", decision["default"]))
-    if sets:
+    if sets and "knees" in sets:
         rows.append(("sets from", f"{sets['knees']} knees of {sets['subjects']} persons"))
     if local:
         rows.append(("calibrated on", f"{local['data']}, {local['knees']} knees, {local['date']}"))

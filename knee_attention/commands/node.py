@@ -17,6 +17,7 @@ from pathlib import Path
 
 from knee_attention.commands.arguments import (
     add_crop,
+    add_parametric_map,
     add_polarity,
     as_path,
     named,
@@ -45,6 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--queue-limit", type=positive_number, default=1000, metavar="N",
                         help="the most films that may wait; further ones are refused (default: "
                         "1000)")
+    add_parametric_map(parser)
     add_polarity(parser)
     add_crop(parser)
 
@@ -67,13 +69,16 @@ def run(options: argparse.Namespace) -> None:
     log = logging.getLogger(__name__)
     start_for(options.model)
     grader = load_grader(options.model, options.polarity, options.crop)
+    if options.parametric_map:
+        grader.check_masks_fit_boxes()
     algorithm = Algorithm.of(grader)
     archive = Archive(*options.send_to)
     refuse_other_folder(options.queue)
     with locked(options.queue):
         node = Node(
-            grader, algorithm, archive, options.queue, options.ae_title, options.queue_limit
-        )
+            grader, algorithm, archive, options.queue, options.ae_title, options.queue_limit,
+            options.parametric_map,
+        )  # fmt: skip
         node.start(options.host, options.port)
         log.info("%s listens on %s:%d, grades by %s, reports to %s. %s", options.ae_title,
                  options.host, options.port, algorithm.model, archive, RESEARCH_ONLY)

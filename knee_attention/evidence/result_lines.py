@@ -146,13 +146,13 @@ def _estimates_table(rows: dict, columns: dict[str, str], compared: str) -> str:
 
 
 def _image_lines(image: dict, results: dict) -> list[str]:
-    """Correlations of masks, and what randomised weights leave of them."""
-    knees, seeds = results["knees"], results["seeds"]
+    """Correlations of masks, and what shuffled weights leave of them."""
+    knees = results["knees"]
     lines = [f"Whether it depends on the image ({knees['image']} knees)"]
     lines += [f"correlation of each mask {name}: {_estimate(found)}"
               for name, found in image["correlation"].items()]  # fmt: skip
-    lines += ["", f"Correlation with the trained mask when weights are shuffled "
-              f"({knees['shuffled']} knees, {seeds} times)"]  # fmt: skip
+    lines += ["", "Correlation with the trained mask when weights are shuffled "
+              f"({knees['shuffled']} knees, {results['shufflings']} shufflings)"]  # fmt: skip
     table = {"backbone shuffled down to": ["attention layers as trained",
                                            "attention layers shuffled"]}  # fmt: skip
     for name, *found in zip(image["down_to"], image["attention_layers_kept"],

@@ -22,6 +22,9 @@ THIN = 1 / 16
 """A top and bottom border of at most this part of the height may belong to a frame on all four
 sides. The left and right borders then need no edge, because dark air can hide it."""
 
+SPARSE = 16
+"""The search for the end of a border looks at each 16th pixel of a line first, to save time."""
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -91,20 +94,25 @@ def without_frame(image: np.ndarray) -> tuple[np.ndarray, Frame]:
 
 def _pair(lines: np.ndarray, same: float) -> tuple[int, int]:
     """The number of border lines at the start and at the end; zeros unless both ends have one."""
-    first, last = _border(lines, same), _border(lines[::-1], same)
-    return (first, last) if first and last else (0, 0)
+    first = _border(lines, same)
+    last = _border(lines[::-1], same) if first else 0
+    return (first, last) if last else (0, 0)
 
 
 def _border(lines: np.ndarray, same: float) -> int:
     """The number of lines of one grey at the start; 0 if they do not end in an edge."""
     if not _even(lines[0], lines[0, 0], same).all():
         return 0
-    extremes = np.stack([lines.min(axis=1), lines.max(axis=1)])  # quicker than all pixels
-    other = np.flatnonzero(~_even(extremes, lines[0, 0], same).all(axis=0))
+    for step in (SPARSE, 1):  # few pixels of all lines, then all pixels of the lines that remain
+        seen = lines[:, ::step]
+        extremes = np.stack([seen.min(axis=1), seen.max(axis=1)])
+        other = np.flatnonzero(~_even(extremes, lines[0, 0], same).all(axis=0))
+        if len(other):
+            lines = lines[: other[0] + 1]
     if not len(other):
         return 0
-    edge = ~_even(lines[other[0]], lines[other[0] - 1].astype(np.float32), same)
-    return int(other[0]) if edge.mean() >= EDGE else 0
+    edge = ~_even(lines[-1], lines[-2].astype(np.float32), same)
+    return len(lines) - 1 if edge.mean() >= EDGE else 0
 
 
 def _even(pixels: np.ndarray, grey, same: float) -> np.ndarray:

@@ -23,8 +23,9 @@ PRODUCT = "knee_attention"
 """Manufacturer and model name in every DICOM object that this package writes. It recognises its own
 objects by them."""
 
-REPORT_SUFFIXES = ("_sr.dcm", "_sc.dcm")
-"""Endings of the structured reports and Secondary Capture Images that `grade --dicom` writes."""
+REPORT_SUFFIXES = ("_sr.dcm", "_sc.dcm", "_pm.dcm")
+"""Endings of the structured reports, Secondary Capture Images and Parametric Maps that
+`grade --dicom` writes."""
 
 HEADER_BYTES = 2**14
 """A DICOM file names its equipment within this number of bytes."""

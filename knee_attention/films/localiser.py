@@ -107,13 +107,14 @@ class Localiser:
             [replace(joint, box=resized(joint.box, BOX_SCALE)) for joint in joints]
         )
 
-    def surest(self, film: np.ndarray) -> float:
-        """The highest joint score on a film, without the enlarged views; 0 if there is no joint.
+    def surest(self, film: np.ndarray, reach: float) -> float:
+        """The highest joint score on a film at one scale; 0 if there is no joint.
 
         Args:
             film: as for `joints`.
+            reach: one of `SCALES`.
         """
-        return max((joint.score for joint in self._coarse_joints(to_uint8(film))), default=0.0)
+        return max((joint.score for joint in self._detect(to_uint8(film), reach)), default=0.0)
 
     def _coarse_joints(self, grey: np.ndarray) -> list[Joint]:
         return different([joint for reach in SCALES for joint in self._detect(grey, reach)])

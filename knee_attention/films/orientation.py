@@ -24,6 +24,25 @@ def upright(film: np.ndarray, dataset: "Dataset") -> np.ndarray:
     return film[::-1] if upended else film
 
 
+def stored_array(array: np.ndarray, dataset: "Dataset") -> np.ndarray:
+    """Turn an array on the upright film to the orientation of the stored film; inverts `upright`.
+
+    Args:
+        array: `(height, width)`, of any size.
+        dataset: the film's file.
+    """
+    transposed, mirrored, upended = _turns(dataset)
+    array = array[::-1] if upended else array
+    array = array[:, ::-1] if mirrored else array
+    return array.T if transposed else array
+
+
+def upright_size(dataset: "Dataset") -> tuple[int, int]:
+    """Width and height in pixels of the film that `read_film` returns."""
+    height, width = square_shape((dataset.Rows, dataset.Columns), pixel_aspect_of(dataset))
+    return (height, width) if _turns(dataset)[0] else (width, height)
+
+
 def _turns(dataset) -> tuple[bool, bool, bool]:
     """What makes a film upright by PatientOrientation (PS3.3 C.7.6.1.1.1).
 
@@ -56,9 +75,8 @@ def stored_box(
     left, top, right, bottom = box
     transposed, mirrored, upended = _turns(dataset)
     stored = dataset.Rows, dataset.Columns
-    height, width = square = square_shape(stored, pixel_aspect_of(dataset))
-    if transposed:
-        height, width = width, height
+    square = square_shape(stored, pixel_aspect_of(dataset))
+    width, height = upright_size(dataset)
     if upended:
         top, bottom = height - bottom, height - top
     if mirrored:

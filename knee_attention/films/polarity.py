@@ -6,13 +6,12 @@ file's PhotometricInterpretation can be wrong.
 
 import os
 
-import cv2
 import numpy as np
 
 from knee_attention.errors import ImageError
 from knee_attention.films.borders import without_frame
 from knee_attention.films.grey import to_grey
-from knee_attention.films.localiser import shipped_localiser
+from knee_attention.films.localiser import SCALES, shipped_localiser
 from knee_attention.films.radiograph import resize_knee, to_uint8
 from knee_attention.limits import POLARITIES, SMALLEST_SIDE
 
@@ -48,7 +47,8 @@ def is_negative(image: np.ndarray) -> bool:
     """Whether an image is a negative; it may show a whole film or a single knee.
 
     `rank_difference` decides if it is at least `CLEAR`. Otherwise the localiser decides: its score
-    is higher if bone is bright. Blank and too small images count as not negative.
+    is higher if bone is bright. The first of its scales at which it sees a joint counts. Blank and
+    too small images count as not negative.
 
     Args:
         image: as for `rank_difference`.
@@ -62,10 +62,11 @@ def is_negative(image: np.ndarray) -> bool:
         return False
     if abs(difference) < CLEAR:
         scale = min(1.0, THUMBNAIL_SIDE / max(grey.shape))
-        small = resize_knee(to_uint8(grey), tuple(round(side * scale) for side in grey.shape))
-        as_it_is, inverted = (shipped_localiser().surest(film) for film in (small, ~small))
-        if max(as_it_is, inverted) >= SEEN_JOINT:
-            return inverted > as_it_is
+        small = to_uint8(_shrunk(grey, tuple(round(side * scale) for side in grey.shape)))
+        for reach in SCALES:
+            as_it_is, inverted = (shipped_localiser().surest(one, reach) for one in (small, ~small))
+            if max(as_it_is, inverted) >= SEEN_JOINT:
+                return inverted > as_it_is
     return difference < 0
 
 
@@ -95,7 +96,7 @@ def rank_difference(image: np.ndarray) -> float:
     grey, _ = without_frame(to_grey(np.asarray(image)))
     if not grey.size:
         raise ValueError(f"expected an image with pixels. Received: {grey.shape}")
-    ranks = _ranks(_within_borders(_thumbnail(grey)))
+    ranks = _ranks(_within_borders(_shrunk(grey, THUMBNAIL)))
     difference = _middle_over_sides(ranks)
     if grey.shape[1] > FILM_OF_TWO * grey.shape[0]:
         halves = np.mean([_middle_over_sides(half) for half in np.array_split(ranks, 2, axis=1)])
@@ -152,11 +153,11 @@ def negative(image: np.ndarray) -> np.ndarray:
     return image.min() + image.max() - image
 
 
-def _thumbnail(grey: np.ndarray) -> np.ndarray:
-    finite = grey.astype(np.float32)
-    if not np.issubdtype(grey.dtype, np.integer):
-        finite = np.nan_to_num(finite, posinf=0, neginf=0)
-    return cv2.resize(finite, THUMBNAIL[::-1], interpolation=cv2.INTER_AREA)
+def _shrunk(grey: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Shrink an image to a height and width. The result is float32 unless it is uint8 or uint16."""
+    if grey.dtype not in (np.uint8, np.uint16):
+        grey = np.nan_to_num(grey.astype(np.float32), posinf=0, neginf=0)
+    return resize_knee(grey, size)
 
 
 def _within_borders(thumbnail: np.ndarray) -> np.ndarray:

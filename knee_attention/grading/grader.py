@@ -103,6 +103,21 @@ class Grader:
                              "attention; it grades no films")
         self._typical = self.description.get("typical_knee")
 
+    def check_masks_fit_boxes(self) -> None:
+        """Refuse a model whose masks have no known place on the film.
+
+        Raises:
+            InputError: the model has no attention, takes halves of films, or pads its crops.
+        """
+        cutting = self.preparation.cutting
+        stretched = self.preparation.fit == "stretch" and (not cutting or cutting.fit == "stretch")
+        if not self.branches:
+            raise InputError(f"{self.network.path}: the model has no attention to map")
+        if not (self.preparation.shows_joints and stretched):
+            raise InputError(f"{self.network.path}: the place of its attention on a film is not "
+                             "known, because it grades no crops of joints or pads them; leave out "
+                             "--parametric-map")
+
     def grade(
         self, image: np.ndarray | FileInMemory | str | os.PathLike, view: str = "auto"
     ) -> list[GradedKnee]:

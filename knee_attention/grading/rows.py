@@ -11,9 +11,18 @@ from knee_attention.kl import GRADES
 SIDES = {"R": "right knee", "L": "left knee", None: "knee"}
 """Names of the knees; None if the side is unknown."""
 
+BOX = ("box_left", "box_top", "box_width", "box_height")
+"""The columns of a box in a CSV file."""
+
+DIGITS = 6
+"""Decimals of the numbers in a row."""
+
+LONGEST_NAME = 36
+"""Longer file names are shortened in the printed table."""
+
 
 def knee_row(file: str, knee: GradedKnee, synthetic: bool) -> dict:
-    """The row of a knee in `grade --json`, `grade --csv` and the server's answers.
+    """The row of a knee in `grade --json` and the server's answers.
 
     Args:
         file: the film, as the user names it.
@@ -39,7 +48,7 @@ def knee_row(file: str, knee: GradedKnee, synthetic: bool) -> dict:
         - `unlike`: whether `likeness` is below the usual range.
     """
     lowest, highest = knee.grade_set or (None, None)
-    return {
+    row = {
         "file": file,
         "side": knee.side,
         "grade": knee.grade,
@@ -64,15 +73,30 @@ def knee_row(file: str, knee: GradedKnee, synthetic: bool) -> dict:
             for grade, value in enumerate(values)
         },
     }
+    return {name: round(value, DIGITS) if isinstance(value, float) else value
+            for name, value in row.items()}
 
 
-TITLES = f"{'file':36} side KL (set)    P0   P1   P2   P3   P4  expected  P(KL>=2)  likeness"
-"""Titles of the columns of `table_line`."""
+def csv_row(row: dict) -> dict:
+    """A row of `knee_row` for a CSV file: the box in four columns, other lists as `1 2`."""
+    cells = {name: " ".join(map(str, value)) if isinstance(value, list) else value
+             for name, value in row.items() if name != "box"}
+    return cells | dict(zip(BOX, row["box"] or (), strict=False))
 
 
-def table_line(row: dict) -> str:
-    """A row of `knee_row` as a line of the printed table."""
-    file = row["file"] if len(row["file"]) <= 36 else "..." + row["file"][-33:]
+def table_titles(width: int) -> str:
+    """The titles above the lines of `table_line`."""
+    return f"{'file':{width}} side KL (set)    P0   P1   P2   P3   P4  mean  P(KL>=2)  likeness"
+
+
+def table_line(row: dict, width: int) -> str:
+    """A row of `knee_row` as a line of the printed table.
+
+    Args:
+        row: the row.
+        width: that of the file names, in characters.
+    """
+    file = row["file"] if len(row["file"]) <= width else "..." + row["file"][3 - width :]
     grade = f"{row['grade']}"
     if row["coverage"]:
         grade += f" ({range_in_words(row['lowest'], row['highest'])})"
@@ -82,8 +106,8 @@ def table_line(row: dict) -> str:
     remarks = ["unlike"] * row["unlike"] + ["look again"] * row["look_again"]
     if row["between"]:
         remarks.append("between {} and {}".format(*row["between"]))
-    return (f"{file:36} {row['side'] or '-':4} {grade:8} {probabilities}"
-            f"{row['expected_grade']:10.2f}{row['oa_probability']:10.2f}{likeness:>10}"
+    return (f"{file:{width}} {row['side'] or '-':4} {grade:8} {probabilities}"
+            f"{row['expected_grade']:6.2f}{row['oa_probability']:10.2f}{likeness:>10}"
             f" {', '.join(remarks)}").rstrip()
 
 
@@ -99,7 +123,7 @@ def columns(outputs: list[str]) -> list[str]:
     """
     probabilities = [f"{name}_p{grade}" for name in (*outputs, "ensemble") for grade in GRADES]
     return ["file", "side", "grade", "lowest", "highest", "coverage", "between", "look_again",
-            "expected_grade", "oa_probability", "chosen", "turned", "box", "pixel_aspect",
+            "expected_grade", "oa_probability", "chosen", "turned", *BOX, "pixel_aspect",
             "trimmed", "likeness", "unlike", "synthetic_model", *probabilities,
             "error"]  # fmt: skip
 
@@ -122,7 +146,7 @@ def film_picture(
     rows = []
     for knee in knees:
         probability = knee.probabilities[knee.grade]
-        caption = f"{SIDES[knee.side]}: {knee.words} (P {probability:.2f} by {knee.chosen})"
+        caption = f"{SIDES[knee.side]}: {knee.words}, P {probability:.2f} by {knee.chosen}"
         if synthetic:
             caption += ", synthetic model"
         if knee.unlike:

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from knee_attention.commands.cli import main
-from knee_attention.commands.grade import _output_files
+from knee_attention.commands.outputs import output_files
 from knee_attention.evidence.figures.pictures import captioned
 from knee_attention.grading.grader import load_grader
 from knee_attention.phantoms.film import phantom_film
@@ -124,7 +124,7 @@ def test_a_picture_replaces_no_radiograph(trained, tmp_path, refused):
 
 def test_a_uid_has_no_suffix_to_lose():
     uids = [Path(f"in/1.2.840.{number}") for number in (1001, 1002)]
-    named = _output_files([*uids, Path("in/a.dcm"), Path("in/b.PNG"), Path("on/a.dcm")],
+    named = output_files([*uids, Path("in/a.dcm"), Path("in/b.PNG"), Path("on/a.dcm")],
                          Path("out"), "_sr.dcm")  # fmt: skip
     assert [path.name for path in named] == [
         "1.2.840.1001_sr.dcm", "1.2.840.1002_sr.dcm", "a_sr.dcm", "b_sr.dcm", "a-2_sr.dcm",
@@ -187,7 +187,7 @@ def test_a_picture_shows_each_knee_with_every_branch_or_with_one(trained, tmp_pa
     for knee in load_grader(trained / "model.h5").grade(tmp_path / "film.png"):
         side = {"R": "right", "L": "left"}[knee.side]
         share = knee.probabilities[knee.grade]
-        caption = f"{side} knee: {knee.words} (P {share:.2f} by {knee.chosen})"
+        caption = f"{side} knee: {knee.words}, P {share:.2f} by {knee.chosen}"
         caption += ", look again" if knee.look_again else ""
         masks = {branch: knee.low_masks[branch] for branch in branches}
         rows.append(captioned(knee.image, masks, caption))

@@ -1,8 +1,14 @@
 """A DICOM archive for tests."""
 
-from pydicom.uid import Comprehensive3DSRStorage, SecondaryCaptureImageStorage
+from pydicom.uid import (
+    Comprehensive3DSRStorage,
+    ParametricMapStorage,
+    SecondaryCaptureImageStorage,
+)
 from pynetdicom import AE, evt
 from study_films import free_port
+
+KINDS = (Comprehensive3DSRStorage, SecondaryCaptureImageStorage, ParametricMapStorage)
 
 
 class StandIn:
@@ -12,7 +18,7 @@ class StandIn:
         breaks_off_at: a SOPInstanceUID at which it closes the connection, as after a crash.
     """
 
-    def __init__(self, status=0, kinds=(Comprehensive3DSRStorage, SecondaryCaptureImageStorage)):
+    def __init__(self, status=0, kinds=KINDS):
         self.received, self.status, self.port = [], status, free_port()
         self.breaks_off_at = None
         self._entity = AE(ae_title="ARCHIVE")

@@ -1,5 +1,6 @@
 """A model of crops gets the crop of the joint from every kind of image."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from knee_attention.films.joints import box_around, jaccard
 from knee_attention.films.preparation import Preparation
 from knee_attention.films.radiograph import cut_out
 from knee_attention.grading.grader import Grader
-from knee_attention.grading.rows import columns, film_picture, knee_row
+from knee_attention.grading.rows import BOX, columns, csv_row, film_picture, knee_row
 from knee_attention.networks.files.model_files import read_description, save_model
 from knee_attention.networks.model import build_model
 from knee_attention.phantoms.film import phantom_film
@@ -49,7 +50,7 @@ def test_of_a_film_both_joints_are_cut_out(grader, phantom):
         crop = cut_out(phantom.image, knee.box)
         np.testing.assert_array_equal(knee.image, SQUARE.half(crop, knee.side, SIZE))
         row = knee_row("film.png", knee, False)
-        assert row["box"] == list(knee.box) and set(row) <= set(columns(["att0"]))
+        assert row["box"] == list(knee.box) and set(csv_row(row)) <= set(columns(["att0"]))
         json.dumps(row)
 
 
@@ -153,7 +154,11 @@ def test_the_command_gives_boxes_pictures_and_one_sentence(
     main(["grade", str(film), "--json", *asked])
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [len(row["box"]) for row in rows] == [4, 4]
-    assert str(rows[0]["box"]) in (tmp_path / "out.csv").read_text()
+    with (tmp_path / "out.csv").open(newline="") as file:
+        cells = list(csv.DictReader(file))
+    for row, cell in zip(rows, cells, strict=True):
+        assert row["box"] == [int(cell[name]) for name in BOX]
+        assert row["att0_p0"] == round(row["att0_p0"], 6) == float(cell["att0_p0"])
     assert cv2.imread(str(tmp_path / "out" / "film.png")).shape[1] > 1500
     with pytest.raises(SystemExit) as ended:
         main(["grade", str(chest), "--model", str(onnx_model)])

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from contextlib import nullcontext
 
 import cv2
 import numpy as np
@@ -10,22 +11,28 @@ import pytest
 
 highdicom = pytest.importorskip("highdicom")
 pytest.importorskip("pynetdicom")
+from dicom_files import write_dicom  # noqa: E402
 from pydicom import dcmread  # noqa: E402
 from study_films import ALGORITHM, bright_knee_grader, study_film  # noqa: E402
+from uniform_network import SQUARE, Uniform  # noqa: E402
 
 from knee_attention.commands import grade as command  # noqa: E402
 from knee_attention.commands.cli import main  # noqa: E402
 from knee_attention.errors import InputError  # noqa: E402
 from knee_attention.films.dicom.header import read_dataset  # noqa: E402
 from knee_attention.films.dicom.pixels import read_film  # noqa: E402
+from knee_attention.films.dicom.spacing import pixel_aspect_of  # noqa: E402
 from knee_attention.films.inputs import files_to_open  # noqa: E402
-from knee_attention.films.orientation import stored_box  # noqa: E402
+from knee_attention.films.orientation import stored_box, upright  # noqa: E402
+from knee_attention.films.pixel_aspect import square_pixels  # noqa: E402
+from knee_attention.films.preparation import Preparation  # noqa: E402
 from knee_attention.grading.dicom.algorithm import Algorithm  # noqa: E402
 from knee_attention.grading.dicom.reports import (  # noqa: E402
     ReportFiles,
     reports_of,
     write_report,
 )
+from knee_attention.grading.grader import Grader  # noqa: E402
 from knee_attention.networks.files.loaded_file import LoadedFile  # noqa: E402
 from knee_attention.phantoms.film import phantom_film  # noqa: E402
 
@@ -56,7 +63,8 @@ def knee_row(group):
            "grade": int(grade.value.value.removeprefix("KL"))}
     for measurement in group.get_measurements():
         name, method = measurement.name.value, measurement.method.value
-        key = {"MEAN": "expected_grade", "OA": "oa_probability"}.get(name)
+        key = {"MEAN": "expected_grade", "OA": "oa_probability", "LOWEST": "lowest",
+               "HIGHEST": "highest", "COVERAGE": "coverage"}.get(name)
         row[key or f"{method}_p{name.removeprefix('P')}"] = measurement.value
     return row
 
@@ -65,7 +73,7 @@ def knee_row(group):
 def bright_knee_model(monkeypatch, tmp_path):
     """A model file for `grade` that grades like `BrightKnee`."""
 
-    def load(path, polarity, crop):
+    def load(path, *_):
         grader = bright_knee_grader()
         grader.network.path, grader.network.file = path, LoadedFile(path)
         return grader
@@ -82,10 +90,16 @@ def test_the_report_says_what_json_says(bright_knee_model, tmp_path, capsys):
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     report = highdicom.sr.srread(tmp_path / "out" / "film_sr.dcm")
     told = [knee_row(group) for group in groups(report)]
+    for [group] in groups(report):
+        kinds = [item.ValueType for item in group.ContentSequence]
+        named = [item.ConceptNameCodeSequence[0].CodeValue for item in group.ContentSequence]
+        assert named.index("KL") < kinds.index("NUM") and set(kinds[-17:]) == {"NUM"}
     assert [row["side"] for row in told] == ["R", "L"]
     for row, read in zip(rows, told, strict=True):
-        assert len(read) == 2 + 2 + 15
-        assert read == {key: row[key] for key in read}
+        assert len(read) == 2 + 3 + 2 + 15
+        assert read.pop("side") == row["side"]
+        assert read == pytest.approx({key: row[key] for key in read}, abs=0.0006)
+        assert all(round(value, 3) == value for value in read.values())
 
 
 def test_both_objects_lie_in_the_film_s_study(tmp_path):
@@ -273,4 +287,83 @@ def test_reports_in_a_folder_of_films_are_passed_over(tmp_path):
 def test_what_is_burnt_into_the_film_is_burnt_into_its_picture(tmp_path, said):
     film = study_film(tmp_path / "film.dcm", BurnedInAnnotation=said)
     picture = reports_of(film, bright_knee_grader().grade(film), ALGORITHM).picture
-    assert picture.get("BurnedInAnnotation") == said
+    assert picture.BurnedInAnnotation == ("NO" if said == "NO" else "YES")
+
+
+def test_a_jpeg_among_dicom_films_is_graded_and_listed(bright_knee_model, tmp_path, capsys):
+    film = study_film(tmp_path / "films" / "film.dcm")
+    cv2.imwrite(str(tmp_path / "films" / "a.jpg"), phantom_film((0, 1), seed=0, height=200).image)
+    main(["grade", str(film.parent), "--model", str(bright_knee_model), "--json",
+          "--dicom", str(tmp_path / "out")])  # fmt: skip
+    shown = capsys.readouterr()
+    assert len(shown.out.splitlines()) == 4
+    assert f"not reported: {film.with_name('a.jpg')}: not a DICOM file" in shown.err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "film_sc.dcm", "film_sr.dcm"
+    ]  # fmt: skip
+
+
+def test_info_prints_a_report_as_text(tmp_path, capsys, refused):
+    film = study_film(tmp_path / "film.dcm", 3)
+    knees = bright_knee_grader().grade(film)
+    written(film, tmp_path)
+    main(["info", str(tmp_path / "sr.dcm")])
+    text = capsys.readouterr().out
+    for part in ("patient        Doe^Jane", "Tracking Identifier: right knee",
+                 f"Kellgren-Lawrence grade {knees[0].grade} (",
+                 f"grade 0 (Output att0 of the network): {knees[0].branches['att0'][0]:.3f}"):
+        assert part in text, part
+    said = refused("info", tmp_path / "sc.dcm")
+    assert said.endswith("sc.dcm: not a structured report, but Secondary Capture Image Storage")
+
+
+PLACE = {"FrameOfReferenceUID": "1.2.9", "PixelSpacing": [0.2, 0.2], "SliceThickness": 1,
+         "ImagePositionPatient": [0, 0, 0], "ImageOrientationPatient": [1, 0, 0, 0, 0, -1]}
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [{}, PLACE, {"PatientOrientation": ["H", "L"]}, {"FrameOfReferenceUID": "1.2.03"},
+     {"PixelAspectRatio": [3, 2]}],
+    ids=["plain", "placed", "turned", "frame of reference", "not square"],
+)  # fmt: skip
+def test_a_parametric_map_lies_over_the_film(tmp_path, elements):
+    """`Uniform` attends to the upper left of each knee, and to nothing else."""
+    grader = Grader(Uniform(SQUARE))
+    image = phantom_film((0, 4), seed=9011).image.astype(np.uint16) * 16
+    turned = image.T[:, ::-1] if "PatientOrientation" in elements else image
+    uids = {"StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.4"}
+    film = write_dicom(tmp_path / "film.dcm", np.ascontiguousarray(turned), **uids, **elements)
+    knees = grader.grade(film)
+    write_report(tmp_path / "pm.dcm", reports_of(film, knees, ALGORITHM, with_map=True).map)
+    made = dcmread(tmp_path / "pm.dcm")
+    for name in ("Rows", "Columns", "StudyInstanceUID"):
+        assert made[name].value == dcmread(film)[name].value, name
+    placed = made.FrameOfReferenceUID == elements.get("FrameOfReferenceUID")
+    assert placed == (elements == PLACE)
+    [frame] = made.PerFrameFunctionalGroupsSequence
+    [derived] = frame.DerivationImageSequence[0].SourceImageSequence
+    assert derived.ReferencedSOPInstanceUID == dcmread(film).SOPInstanceUID
+    stored = made.pixel_array
+    shown = square_pixels(upright(stored, dcmread(film)), pixel_aspect_of(dcmread(film)))
+    expected = np.zeros(shown.shape, bool)
+    for knee in knees:
+        left, top, width, height = knee.place.box
+        expected[top : top + height // 2, left : left + width // 2] = True
+    assert stored.max() == 65535 and ((shown > 32767) != expected).mean() < 0.01
+    if shutil.which("dciodvfy"):
+        said = subprocess.run(["dciodvfy", tmp_path / "pm.dcm"], capture_output=True, text=True)
+        assert said.returncode == 0 and "Error" not in said.stdout + said.stderr
+
+
+def test_a_map_needs_a_model_of_joint_crops(bright_knee_model, tmp_path, refused):
+    film = study_film(tmp_path / "film.dcm")
+    command = ("grade", film, "--model", bright_knee_model, "--parametric-map")
+    assert "--parametric-map needs --dicom" in refused(*command)
+    said = refused(*command, "--dicom", tmp_path / "out")
+    assert "model.onnx: the model has no attention to map" in said
+    for preparation, reason in ((SQUARE, None), (Preparation(), "grades no crops of joints")):
+        network = Uniform(preparation)
+        network.path, network.description["branches"] = "model.onnx", ["att0"]
+        with pytest.raises(InputError, match=reason) if reason else nullcontext():
+            Grader(network).check_masks_fit_boxes()

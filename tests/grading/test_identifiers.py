@@ -11,6 +11,7 @@ from study_films import ALGORITHM, bright_knee_grader, study_film  # noqa: E402
 from knee_attention.errors import ImageError  # noqa: E402
 from knee_attention.films.dicom.header import read_header  # noqa: E402
 from knee_attention.films.inputs import FileInMemory  # noqa: E402
+from knee_attention.grading.dicom.identifiers import is_identifier  # noqa: E402
 from knee_attention.grading.dicom.reports import reports_of, write_report  # noqa: E402
 
 KEYWORDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
@@ -66,3 +67,7 @@ def test_what_is_no_identifier_is_refused(tmp_path, identifier):
     film = film_with(tmp_path / "film.dcm", StudyInstanceUID=identifier)
     with pytest.raises(ImageError, match="film.dcm: no valid StudyInstanceUID"):
         reports_of(film, [], ALGORITHM)
+
+
+def test_digits_of_other_scripts_make_no_identifier():
+    assert is_identifier("1.02") and not is_identifier("1.\u0662")

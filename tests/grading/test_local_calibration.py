@@ -162,6 +162,7 @@ def test_every_kind_of_file_keeps_its_weights(model, tmp_path):
 
     loaded, description = load_model(model), read_description(model)
     local = {"cut_points": {"att1": {"shifts": HARSH, "temperature": 1}}, "data": "clinic",
+             "date": "", "knees": 25,
              "prediction_sets": {"thresholds": [0.5] * 90 + [None] * 9}}  # fmt: skip
     save_model(loaded, tmp_path / "a.keras", {})
     export_onnx(loaded, tmp_path / "a.onnx", description)

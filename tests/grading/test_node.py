@@ -21,6 +21,7 @@ from pydicom.uid import (  # noqa: E402
     RLELossless,
 )
 from pynetdicom import AE  # noqa: E402
+from stand_in_archive import KINDS  # noqa: E402
 from study_films import (  # noqa: E402
     ALGORITHM,
     BrightKnee,
@@ -32,6 +33,7 @@ from study_films import (  # noqa: E402
     waiting,
 )
 from test_fuzz import mutations  # noqa: E402
+from uniform_network import SQUARE, Uniform  # noqa: E402
 
 from knee_attention.commands.cli import main  # noqa: E402
 from knee_attention.errors import InputError  # noqa: E402
@@ -94,6 +96,13 @@ def test_what_is_no_knee_from_the_front_is_left_out(node, archive, tmp_path, cap
     for film in [*films, tmp_path / "ct.dcm"]:
         assert any(sop(film) in line for line in caplog.messages)
     assert waiting(tmp_path, "films", "reports") == 0
+
+
+def test_a_parametric_map_is_sent_where_it_is_wanted(node, archive, tmp_path):
+    film = study_film(tmp_path / "film.dcm")
+    assert send(node(grader=Grader(Uniform(SQUARE)), with_map=True), film) == [0]
+    until(lambda: len(archive.received) == 3)
+    assert {made.SOPClassUID for made in archive.received} == set(KINDS)
 
 
 def test_its_own_objects_are_left_out(node, archive, tmp_path):

@@ -102,7 +102,7 @@ def test_a_command_says_so_before_it_looks_at_the_data(command, capsys, tmp_path
         (["--epochs", "0"], "whole number from 1"),
         (["--learning-rate", "-1"], "number above 0"),
         (["--seed", "x"], "invalid"),
-        (["--weights", "none.h5"], "no such model file"),
+        (["--weights", "none.h5", "--image-size", "96", "96"], "no such model file"),
     ],
 )
 def test_bad_options_are_one_sentence(capsys, knee_folder, tmp_path, arguments, message):

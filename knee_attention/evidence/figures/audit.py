@@ -81,7 +81,7 @@ def _points(axes: Axes, rows: dict, measure: str, label: str, series: int) -> No
 
 def _image(axes: Axes, image: dict, results: dict) -> None:
     axes.set_title(f"correlation with the trained mask, weights shuffled\n"
-                   f"({results['knees']['shuffled']} knees, {results['seeds']} times)",
+                   f"({results['knees']['shuffled']} knees, {results['shufflings']} shufflings)",
                    fontsize=9)  # fmt: skip
     if not image:
         axes.set_axis_off()

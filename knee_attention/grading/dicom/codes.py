@@ -13,6 +13,7 @@ No standard scheme has a code for the Kellgren-Lawrence grade. The private schem
 | LOWEST | Lowest Kellgren-Lawrence grade of the prediction set | name of a measurement, 0 to 4 |
 | HIGHEST | Highest Kellgren-Lawrence grade of the prediction set | the same |
 | COVERAGE | Share of knees whose set holds the true grade | name of a measurement, 0 to 1 |
+| ATTENTION | Attention mask of a network, 0 to 1 | quantity of a Parametric Map |
 | *output* | Output *output* of the network | method of a measurement: att0, att1, att2, ... |
 | ensemble | All outputs, averaged before the softmax | method of a measurement |
 | USE, RESEARCH | Intended use: Research use only, not a medical device | an evaluation, its value |
@@ -48,6 +49,7 @@ OSTEOARTHRITIS = private("OA", "Probability of Kellgren-Lawrence grade 2 or high
 LOWEST = private("LOWEST", "Lowest Kellgren-Lawrence grade of the prediction set")
 HIGHEST = private("HIGHEST", "Highest Kellgren-Lawrence grade of the prediction set")
 COVERAGE = private("COVERAGE", "Share of knees whose set holds the true grade")
+ATTENTION = private("ATTENTION", "Attention mask of a network, 0 to 1")
 ENSEMBLE = private("ensemble", "All outputs, averaged before the softmax")
 
 RESEARCH_USE = (

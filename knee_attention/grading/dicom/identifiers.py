@@ -10,7 +10,7 @@ import uuid
 from pydicom import Dataset, config
 from pydicom.uid import UID
 
-IDENTIFIER = re.compile(r"\d+(\.\d+)*")
+IDENTIFIER = re.compile(r"[0-9]+(\.[0-9]+)*")
 """A UID with or without leading zeros."""
 
 LONGEST = 64

@@ -1,4 +1,4 @@
-"""The report of a film: a structured report and a Secondary Capture Image."""
+"""The report of a film: a structured report, a Secondary Capture Image, and a Parametric Map."""
 
 import io
 from dataclasses import dataclass, field
@@ -12,6 +12,7 @@ from knee_attention.films.inputs import FileInMemory
 from knee_attention.films.network_input import Place
 from knee_attention.grading.dicom.algorithm import Algorithm
 from knee_attention.grading.dicom.identifiers import restore
+from knee_attention.grading.dicom.parametric_map import parametric_map
 from knee_attention.grading.dicom.secondary_capture import secondary_capture
 from knee_attention.grading.dicom.source import source_of
 from knee_attention.grading.dicom.structured_report import Corners, structured_report
@@ -20,15 +21,22 @@ from knee_attention.grading.graded_knee import GradedKnee
 
 @dataclass(frozen=True)
 class Reports:
-    """The two DICOM objects of a graded film.
+    """The DICOM objects of a graded film.
 
     Attributes:
         report: the Comprehensive 3D SR with the grades.
         picture: the Secondary Capture Image with the attention.
+        map: the Parametric Map of the attention; None if it is not wanted.
     """
 
     report: Dataset
     picture: Dataset
+    map: Dataset | None = None
+
+    @property
+    def objects(self) -> list[Dataset]:
+        """The objects that exist, in that order."""
+        return [made for made in (self.report, self.picture, self.map) if made is not None]
 
 
 def reports_of(
@@ -36,6 +44,7 @@ def reports_of(
     knees: list[GradedKnee],
     algorithm: Algorithm,
     joints: dict[str | None, Corners] | None = None,
+    with_map: bool = False,
 ) -> Reports:
     """The report of a graded film, in the film's study.
 
@@ -45,6 +54,8 @@ def reports_of(
         algorithm: the model that graded them.
         joints: `{side: (left, top, right, bottom)}` of the joints on the upright film in pixels
             (default: the crops, for a model of crops).
+        with_map: also make a Parametric Map, for a model that `Grader.check_masks_fit_boxes`
+            accepts.
 
     Raises:
         ImageError: the film is not a readable DICOM file, lacks a UID that the report refers to, or
@@ -57,8 +68,9 @@ def reports_of(
         made = Reports(
             structured_report(source, knees, algorithm, joints),
             secondary_capture(source, knees, algorithm),
+            parametric_map(source, knees, algorithm) if with_map else None,
         )
-        for report in (made.report, made.picture):
+        for report in made.objects:
             restore(report, stand_ins)
         return made
     except (ImageError, MemoryError):
@@ -99,28 +111,30 @@ class ReportFiles:
 
     Attributes:
         algorithm: the model that grades the films.
+        with_map: also write Parametric Maps.
     """
 
     algorithm: Algorithm
+    with_map: bool = False
     _reported: dict[str, Path] = field(default_factory=dict)
 
-    def write(self, film: Path, knees: list[GradedKnee], report: Path, picture: Path) -> None:
+    def write(self, film: Path, knees: list[GradedKnee], *paths: Path) -> None:
         """Write the report of a film.
 
         Args:
             film: the DICOM file.
             knees: the film's graded knees.
-            report: the file of the structured report.
-            picture: the file of the Secondary Capture Image.
+            paths: the files of the structured report, of the Secondary Capture Image and, if it is
+                made, of the Parametric Map.
 
         Raises:
             ImageError: see `reports_of`; or another file with the same SOPInstanceUID is already
                 reported.
             InputError: a file cannot be written.
         """
-        made = reports_of(film, knees, self.algorithm)
+        made = reports_of(film, knees, self.algorithm, with_map=self.with_map)
         first = self._reported.setdefault(made.report.SOPInstanceUID, film)
         if first != film:
             raise ImageError(film, f"the same SOPInstanceUID as {first}, which is already reported")
-        write_report(report, made.report)
-        write_report(picture, made.picture)
+        for path, report in zip(paths, made.objects, strict=True):
+            write_report(path, report)

@@ -48,9 +48,8 @@ def secondary_capture(source: Dataset, knees: list[GradedKnee], algorithm: Algor
     image.PatientOrientation = None
     sides = {knee.side for knee in knees}
     image.Laterality = sides.pop() if len(sides) == 1 else None
-    # The picture adds no patient data, but shows what is burnt into the film.
-    if "BurnedInAnnotation" in source:
-        image.BurnedInAnnotation = source.BurnedInAnnotation
+    # The picture adds no patient data, but shows what is burnt into the film, such as a name.
+    image.BurnedInAnnotation = "NO" if source.get("BurnedInAnnotation") == "NO" else "YES"
     image.DerivationDescription = f"Attention over the knees, {algorithm.version}. {RESEARCH_ONLY}"
     film = Dataset()
     film.ReferencedSOPClassUID = source.SOPClassUID

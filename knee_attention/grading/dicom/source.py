@@ -38,6 +38,10 @@ FURTHER = (
 """Attributes that are copied if the film has them. Those from PatientOrientation on are needed to
 place a joint's region on the stored image."""
 
+SPACE = ("FrameOfReferenceUID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
+         "SliceThickness")  # fmt: skip
+"""The place of the film in space, copied if it is complete. Most radiographs have none."""
+
 
 def source_of(film: Path | FileInMemory) -> tuple[Dataset, dict[str, str]]:
     """The attributes of a film that its report copies, in UTF-8.
@@ -69,6 +73,13 @@ def source_of(film: Path | FileInMemory) -> tuple[Dataset, dict[str, str]]:
     for keyword in FURTHER:
         if keyword in header:
             source[keyword] = header[keyword]
+    identifier = str(header.get("FrameOfReferenceUID") or "")
+    if is_identifier(identifier) and all(header.get(keyword) for keyword in SPACE):
+        for keyword in SPACE:
+            source[keyword] = header[keyword]
+        source.FrameOfReferenceUID = valid = valid_stand_in(identifier)
+        if valid != identifier:
+            stand_ins[valid] = identifier
     return source, stand_ins
 
 

@@ -21,6 +21,7 @@ from highdicom.sr import (
 )
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
 
 from knee_attention.films.inputs import PRODUCT
 from knee_attention.films.orientation import stored_box
@@ -44,9 +45,11 @@ def structured_report(
     """A Comprehensive 3D SR in the film's study.
 
     Each knee is a measurement group: TID 1410 if the place of its joint is known, else TID 1501. It
-    holds the finding site, the grade, its prediction set, the probabilities of the grades by every
-    output, and the mean grade and the probability of osteoarthritis by the chosen output. No
-    finding is coded, because the report makes no diagnosis.
+    holds the finding site, the grade, remarks, the grade's prediction set, the mean grade and the
+    probability of osteoarthritis by the chosen output, and the probabilities of the grades by every
+    output, with three decimals. The grade and the remarks come first, although the templates list
+    evaluations after measurements, because viewers show the content in its order. No finding is
+    coded, because the report makes no diagnosis.
 
     Args:
         source: the film's data set from `source_of`.
@@ -55,7 +58,8 @@ def structured_report(
         joints: `{side: (left, top, right, bottom)}` of the joints on the upright film in pixels.
     """
     groups = [
-        _knee_group(source, knee, algorithm, (joints or {}).get(knee.side)) for knee in knees
+        _grade_first(_knee_group(source, knee, algorithm, (joints or {}).get(knee.side)))
+        for knee in knees
     ]
     device = DeviceObserverIdentifyingAttributes(
         uid=algorithm.uid("device"),
@@ -118,10 +122,19 @@ def _knee_group(
     return PlanarROIMeasurementsAndQualitativeEvaluations(**content, referenced_region=region)
 
 
+def _grade_first(group):
+    """The same group, with its evaluations before its measurements."""
+    [container] = group
+    container.ContentSequence = sorted(
+        container.ContentSequence, key=lambda item: item.ValueType == "NUM"
+    )
+    return group
+
+
 def _measurements(knee: GradedKnee) -> list[Measurement]:
     outputs = {ours.output(name): values for name, values in knee.branches.items()}
     probabilities = [
-        Measurement(name, float(value), codes.UCUM.NoUnits, method=method)
+        _measurement(name, value, method)
         for method, values in {**outputs, ours.ENSEMBLE: knee.ensemble}.items()
         for name, value in zip(ours.PROBABILITIES, values, strict=True)
     ]
@@ -129,16 +142,21 @@ def _measurements(knee: GradedKnee) -> list[Measurement]:
     lowest, highest = knee.grade_set or (None, None)
     known = {ours.LOWEST: lowest, ours.HIGHEST: highest, ours.COVERAGE: knee.coverage}
     sets = [
-        Measurement(name, value, codes.UCUM.NoUnits, method=chosen)
+        _measurement(name, value, chosen)
         for name, value in known.items()
         if knee.grade_set
     ]
     return [
         *sets,
-        Measurement(ours.MEAN_GRADE, knee.expected_grade, codes.UCUM.NoUnits, method=chosen),
-        Measurement(ours.OSTEOARTHRITIS, knee.oa_probability, codes.UCUM.NoUnits, method=chosen),
+        _measurement(ours.MEAN_GRADE, knee.expected_grade, chosen),
+        _measurement(ours.OSTEOARTHRITIS, knee.oa_probability, chosen),
         *probabilities,
     ]
+
+
+def _measurement(name: Code, value: float, output: Code) -> Measurement:
+    shown = value if isinstance(value, int) else round(float(value), 3)
+    return Measurement(name, shown, codes.UCUM.NoUnits, method=output)
 
 
 def _evaluations(knee: GradedKnee, algorithm: Algorithm) -> list[QualitativeEvaluation]:

@@ -12,6 +12,7 @@ from pydicom.uid import (
     Comprehensive3DSRStorage,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    ParametricMapStorage,
     SecondaryCaptureImageStorage,
 )
 from pynetdicom import AE
@@ -78,7 +79,7 @@ class Sender:
         self._entity = AE(ae_title=title)
         self._entity.acse_timeout = self._entity.dimse_timeout = TIMEOUT
         self._entity.network_timeout = self._entity.connection_timeout = TIMEOUT
-        for kind in (Comprehensive3DSRStorage, SecondaryCaptureImageStorage):
+        for kind in (Comprehensive3DSRStorage, SecondaryCaptureImageStorage, ParametricMapStorage):
             self._entity.add_requested_context(
                 kind, [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
             )

@@ -21,6 +21,7 @@ from knee_attention.errors import ImageError, InputError, UnreadableError
 from knee_attention.films.dicom.header import Header, read_header
 from knee_attention.films.inputs import PRODUCT, FileInMemory
 from knee_attention.grading.dicom.algorithm import Algorithm
+from knee_attention.grading.dicom.identifiers import is_identifier
 from knee_attention.grading.dicom.reports import file_content, reports_of
 from knee_attention.grading.grader import Grader
 from knee_attention.grading.node.archive import Archive, Sender
@@ -39,9 +40,6 @@ RADIOGRAPHS = {
 KNEE = r"knee|knie|genou|rodilla|ginocchio|joelho"
 FRONTAL = r"\b(ap|pa)\b"
 NOT_FRONTAL = r"\blat|skyline|sunrise|merchant|patell|axial"
-
-IDENTIFIER = r"[0-9]+(\.[0-9]+)*"
-"""A UID with or without leading zeros, which PS3.5 9.1 forbids but archives hold."""
 
 ASSOCIATIONS = 10
 """How many senders are served at once; further ones are rejected and can try again."""
@@ -103,6 +101,7 @@ class Node:
         folder: the folder of the queue. It holds patient data, so only the user may read it.
         title: the node's AE title.
         limit: how many films may wait.
+        with_map: also send Parametric Maps.
 
     Raises:
         InputError: the folder cannot be created, or holds other files.
@@ -110,9 +109,10 @@ class Node:
 
     def __init__(
         self, grader: Grader, algorithm: Algorithm, archive: Archive, folder: Path,
-        title: str = "KNEEATT", limit: int = 1000,
+        title: str = "KNEEATT", limit: int = 1000, with_map: bool = False,
     ):  # fmt: skip
         self.grader, self.algorithm, self.title = grader, algorithm, title
+        self.with_map = with_map
         refuse_other_folder(folder)
         self.refused = folder / REFUSED
         self.films, self.reports = (
@@ -163,7 +163,7 @@ class Node:
         if kind not in RADIOGRAPHS:
             log.info("%s: skipped, not a radiograph: %s", uid, kind.name)
             return SUCCESS
-        if not re.fullmatch(IDENTIFIER, uid):  # it becomes a file name
+        if not is_identifier(uid):  # it becomes a file name
             log.error("film %r: refused, its SOPInstanceUID is not a UID", str(uid))
             return CANNOT_UNDERSTAND
         if self.films.is_full():
@@ -208,14 +208,14 @@ class Node:
             if reason:
                 return f"skipped, {reason}"
             knees = self.grader.grade(film)
-            made = reports_of(film, knees, self.algorithm)
+            made = reports_of(film, knees, self.algorithm, with_map=self.with_map)
         except ImageError as error:
             result = f"not graded, {error.reason}"
             kept = error.passing or isinstance(error, UnreadableError)
             return self._keep(path, result) if kept else result
         except Exception as error:  # a film that crashes a library must not end the node
             return self._keep(path, f"not graded, {type(error).__name__}")
-        for report in (made.report, made.picture):
+        for report in made.objects:
             self.reports.put(report.SOPInstanceUID, file_content(report))
         self._report_came.set()
         return ", ".join(f"{knee.side or 'knee'} KL {knee.grade}" for knee in knees)

@@ -1,5 +1,6 @@
 """Check the description in a model file: types and ranges."""
 
+import base64
 import os
 from collections.abc import Callable, Mapping
 
@@ -16,6 +17,9 @@ LARGEST = 1e9
 
 COVERAGES = 99
 """Number of thresholds of the prediction sets: one for each whole percentage below 100."""
+
+DIGEST_BYTES = 4
+"""Length of the digest of a training person."""
 
 TYPICAL_SIDE = 16
 """Rows and columns of `typical_knee`, the size to which `films.likeness` shrinks knees."""
@@ -114,11 +118,21 @@ def _is_local_calibration(value: object) -> bool:
         return False
     moves = value["cut_points"].values()
     return (
-        all(isinstance(one, Mapping) and set(one) == {"shifts", "temperature"} for one in moves)
+        all(_is_text(value.get(name)) for name in ("data", "date"))
+        and _whole(1)(value.get("knees"))
+        and all(isinstance(one, Mapping) and set(one) == {"shifts", "temperature"} for one in moves)
         and all(_list_of(_number(-99, 99), len(GRADES) - 1)(one["shifts"]) for one in moves)
         and all(_is_positive(one["temperature"]) for one in moves)
         and _are_thresholds(value.get("prediction_sets"))
     )
+
+
+def _are_digests(value: object) -> bool:
+    """A text of `datasets.known_persons`."""
+    try:
+        return len(base64.b64decode(value, validate=True)) % DIGEST_BYTES == 0
+    except (TypeError, ValueError):
+        return False
 
 
 def _is_typical_knee(value: object) -> bool:
@@ -173,10 +187,10 @@ _ENTRIES: dict[str, tuple[str, Callable[[object], bool]]] = {
     "decision": ("a rule, the training knees of each grade, and a power from 0 to 1", _is_decision),
     "prediction_sets": (f"{COVERAGES} ascending thresholds from 0 to 1", _are_thresholds),
     "local_calibration": (
-        "cut points per output, and prediction sets",
+        "its data, date and knees, cut points per output, and prediction sets",
         _is_local_calibration,
     ),
-    "training_persons": ("a text", _is_text),
+    "training_persons": ("digests in base64", _are_digests),
     "typical_knee": (
         f"{TYPICAL_SIDE} rows of {TYPICAL_SIDE} grey levels, and a likeness from -1 to 1",
         _is_typical_knee,

@@ -16,9 +16,6 @@ from knee_attention.networks.taps import (
     weights_restored,
 )
 
-SEEDS = 3
-"""How often the weights are shuffled."""
-
 STAGES = 5
 """Largest number of stages in which a backbone is shuffled."""
 
@@ -94,7 +91,7 @@ def stages(network: TappedNetwork) -> list[list]:
 
 
 def shuffled_masks(
-    trained: Pass, positions: np.ndarray, advance: Callable[[int], object]
+    trained: Pass, parts: list[np.ndarray], advance: Callable[[int], object]
 ) -> dict[str, dict[str, np.ndarray]]:
     """The masks when weights are shuffled, from the top of the backbone down to its input.
 
@@ -102,18 +99,19 @@ def shuffled_masks(
 
     Args:
         trained: a pass of the network as trained.
-        positions: the knees of that pass to use.
+        parts: the knees of that pass to use, by position. Each part gets a shuffling of its own.
         advance: called with the number of knees of each batch.
 
     Returns:
-        `{branch: {"kept": masks, "shuffled": masks}}`, each `(seeds, stages + 1, n, h, w)`: with
-        the attention layers as trained, and with those shuffled first. At the first stage the
-        backbone is as trained.
+        `{branch: {"kept": masks, "shuffled": masks}}`, each `(stages + 1, n, h, w)`: with the
+        attention layers as trained, and with those shuffled first. At the first stage the backbone
+        is as trained. The knees are in the order of the parts.
     """
-    network, knees = trained.network, trained.knees.take(positions)
+    network = trained.network
     found = []
-    for seed in range(SEEDS):
+    for seed, positions in enumerate(parts):
         generator = np.random.default_rng(seed)
+        knees = trained.knees.take(positions)
         with weights_restored(network.model):
             first = _masks_of_stage(trained, seed)
             found.append([{kind: {branch: masks[positions] for branch, masks in each.items()}
@@ -123,7 +121,9 @@ def shuffled_masks(
                 found[-1].append(_masks_of_stage(run_pass(network, knees, advance), seed))
     return {
         branch: {
-            kind: np.array([[stage[kind][branch] for stage in each] for each in found])
+            kind: np.concatenate(
+                [np.array([stage[kind][branch] for stage in part]) for part in found], axis=1
+            )
             for kind in ("kept", "shuffled")
         }
         for branch in network.masked

@@ -10,16 +10,15 @@ from knee_attention.datasets.knees import Knees, stratified_subset
 from knee_attention.evidence import audit as measures
 from knee_attention.networks.taps import TappedNetwork
 from knee_attention.runs.finished.attention_passes import (
-    SEEDS,
     Pass,
     run_pass,
     shuffled_masks,
     stages,
 )
 
-SHUFFLED_KNEES = 84
-"""Largest number of knees for networks with shuffled weights, whose passes take most of the time.
-"""
+SHUFFLED_KNEES, SHUFFLINGS = 84, 3
+"""Largest number of knees for networks with shuffled weights, and how many such networks share
+them. Five passes of 84 knees cost half of those of 800 knees."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +66,15 @@ def audit(model: keras.Model, knees: Knees, with_joints: Knees | None = None) ->
         with_joints = knees
     apart = with_joints is not None and with_joints is not knees
     few = with_joints or knees
-    positions = stratified_subset(few.grades, SHUFFLED_KNEES, 0) if network.masked else np.array([])
+    chosen = stratified_subset(few.grades, SHUFFLED_KNEES, 0)
+    parts = np.array_split(chosen, min(SHUFFLINGS, len(chosen))) if network.masked else []
     down_to = [group[-1].name for group in stages(network)]
-    count = len(knees) + apart * len(few) + SEEDS * len(down_to) * len(positions)
+    count = len(knees) + apart * len(few) + len(down_to) * sum(map(len, parts))
     with tqdm(total=count, desc="audit", unit="knee", disable=None) as bar:
         seen = run_pass(network, knees, bar.update)
         pointed = run_pass(network, few, bar.update) if apart else seen
-        masks = shuffled_masks(pointed, positions, bar.update) if network.masked else {}
-    shuffled = _Shuffled(masks, positions, down_to)
+        masks = shuffled_masks(pointed, parts, bar.update)
+    shuffled = _Shuffled(masks, chosen, down_to)
     branches = {
         branch: {
             "where": {} if with_joints is None else _where(branch, pointed, shuffled),
@@ -87,11 +87,11 @@ def audit(model: keras.Model, knees: Knees, with_joints: Knees | None = None) ->
         "knees": {
             "where": 0 if with_joints is None else len(with_joints),
             "image": len(knees),
-            "shuffled": len(positions),
+            "shuffled": sum(map(len, parts)),
             "matters": len(knees),
         },
         "persons": len(set(seen.subjects)),
-        "seeds": SEEDS,
+        "shufflings": len(parts),
         "outputs": {branch: network.output_of(branch) for branch in network.branches},
         "branches": branches,
     }
@@ -105,11 +105,10 @@ def _where(branch: str, pointed: Pass, shuffled: _Shuffled) -> dict:
         own = pointed.masks[branch]
         maps = {measures.OWN: own, measures.MEAN: np.broadcast_to(own.mean(axis=0), own.shape)}
         some = [joints[position] for position in shuffled.positions]
-        last = shuffled.masks[branch]["kept"][:, -1]
-        found = [measures.where(masks, some, grid) for masks in last]
-        rows[measures.SHUFFLED] = {name: np.full(len(joints), np.nan) for name in found[0]}
-        for name, values in rows[measures.SHUFFLED].items():
-            values[shuffled.positions] = np.mean([one[name] for one in found], axis=0)
+        found = measures.where(shuffled.masks[branch]["kept"][-1], some, grid)
+        rows[measures.SHUFFLED] = {name: np.full(len(joints), np.nan) for name in found}
+        for name, values in found.items():
+            rows[measures.SHUFFLED][name][shuffled.positions] = values
     maps |= pointed.activation_maps(branch)
     maps[measures.BAND] = [measures.horizontal_band(joint.shape) for joint in joints]
     maps[measures.UNIFORM] = np.ones((len(joints), *grid))
@@ -127,8 +126,8 @@ def _image(branch: str, seen: Pass, pointed: Pass, shuffled: _Shuffled) -> dict:
     subjects = [pointed.subjects[position] for position in shuffled.positions]
     found = {
         kind: [
-            measures.estimate(measures.correlations(stage, trained).mean(axis=0), subjects)
-            for stage in np.swapaxes(shuffled.masks[branch][kind], 0, 1)
+            measures.estimate(measures.correlations(stage, trained), subjects)
+            for stage in shuffled.masks[branch][kind]
         ]
         for kind in ("kept", "shuffled")
     }

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
+from knee_attention.datasets.known_persons import person_digests
 from knee_attention.errors import InputError
 from knee_attention.films.likeness import GRID, typical_knee
 from knee_attention.grading.grader import load_grader
@@ -16,6 +17,8 @@ from knee_attention.networks.model import build_model
 from knee_attention.phantoms.film import phantom_film
 
 GREY = [[row + column for column in range(16)] for row in range(16)]
+SETS = {"thresholds": [step / 100 for step in range(90)] + [None] * 9}
+MOVE = {"shifts": [0.5, 0, -1, 2], "temperature": 1.5}
 GOOD = {
     "backbone": "vgg16", "branches": ["att0", "att1"], "fusion": "multi_loss",
     "outputs": ["att0", "att1"], "image_size": [320, 224], "channels": 1, "pixel_mean": [120.5],
@@ -23,6 +26,11 @@ GOOD = {
     "synthetic": False, "parameters": 7_709_054, "temperatures": {"att0": 1.2, "att1": 1},
     "typical_knee": {"grey": GREY, "least": 0.81}, "experiment": {"seed": 3, "limit": None},
     "results": {"split": "test", "knees": 9, "outputs": {"att0": {"accuracy": 1, "kappa": None}}},
+    "decision": {"default": "median", "grade_counts": [5, 0, 3, 2, 1], "power": 0.5},
+    "prediction_sets": SETS,
+    "training_persons": person_digests(["9000099", "9000296"]),
+    "local_calibration": {"data": "clinic", "date": "2026-11-30", "knees": 25,
+                          "cut_points": {"att1": MOVE}, "prediction_sets": SETS},
 }  # fmt: skip
 
 
@@ -64,6 +72,20 @@ def test_a_typical_knee_is_checked_at_the_size_that_knees_are_compared_at():
     ("typical_knee", {"grey": [[7] * 16] * 16, "least": 0.5}),
     ("typical_knee", {"grey": [[*row[:15], math.nan] for row in GREY], "least": 0.5}),
     ("typical_knee", {"grey": [[*row[:15], 256] for row in GREY], "least": 0.5}),
+    ("decision", "median"), ("decision", {**GOOD["decision"], "default": "mean"}),
+    ("decision", {**GOOD["decision"], "power": -1}),
+    ("decision", {**GOOD["decision"], "grade_counts": [0] * 5}),
+    ("prediction_sets", SETS["thresholds"]), ("prediction_sets", {"thresholds": [0.5] * 98}),
+    ("prediction_sets", {"thresholds": [None, *[0.5] * 98]}),
+    ("prediction_sets", {"thresholds": [0.9, *[0.5] * 98]}),
+    ("prediction_sets", {"thresholds": [*[0.5] * 98, 2]}),
+    ("local_calibration", {**GOOD["local_calibration"], "prediction_sets": None}),
+    *[("local_calibration", {**GOOD["local_calibration"], "cut_points": {"att1": move}})
+      for move in ([0, 0, 0, 0], {"shifts": [0] * 3, "temperature": 1}, {"shifts": [0] * 4},
+                   {**MOVE, "temperature": 0}, {**MOVE, "shifts": [0, 0, 0, math.nan]})],
+    ("local_calibration", {**GOOD["local_calibration"], "cut_points": {"att9": MOVE}}),
+    ("local_calibration", {**GOOD["local_calibration"], "knees": 0}),
+    ("training_persons", 7), ("training_persons", "AAAA"), ("training_persons", "no digests"),
     ("experiment", []), ("experiment", {"seed": "1"}), ("experiment", {"limit": -2}),
     ("results", {}), ("results", {**GOOD["results"], "outputs": {"att0": {"accuracy": "high"}}}),
     ("results", {**GOOD["results"], "outputs": {"att0": {"accuracy": math.nan}}}),

@@ -6,6 +6,8 @@ from blob_knees import blob_knee, write_knees
 
 from knee_attention.commands.cli import main
 from knee_attention.commands.scripts.pretrained import main as make_pretrained
+from knee_attention.datasets.dataset import load_dataset
+from knee_attention.datasets.known_persons import places_of_known
 from knee_attention.evidence.probabilities import tempered
 from knee_attention.grading.grader import load_grader
 from knee_attention.networks.files import shipped
@@ -80,6 +82,19 @@ def test_the_card_says_what_was_measured(shipped_small):
     assert "Drawn bars, CC0. Trained on its training split" in card
     assert "grades 0 to 4 from half a film of both knees, 96x96" in card and "localiser" not in card
     assert "10 knees of 5 persons" in card and card.count("divided by the temperature") == 2
+    said = read_description(folder / "small.h5")
+    sets, decision = said["prediction_sets"], said["decision"]
+    assert f"hold it for {sets['validation']['coverage']:.1%}" in card
+    assert f"balanced {decision['validation']['balanced']['accuracy']:.3f} / " in card
+
+
+def test_the_model_knows_the_persons_of_its_training(shipped_small):
+    place, folder = shipped_small
+    known = load_dataset(RunFolder(place).read_experiment()["data"], (96, 96)).splits
+    said = read_description(folder / "small.h5")
+    assert said["decision"]["grade_counts"] == known["train"].grade_counts()
+    persons = [known["validation"].subjects[0], known["train"].subjects[0]]
+    assert places_of_known(said["training_persons"], persons) == [1]
 
 
 def test_a_model_appears_with_its_card_or_not_at_all(shipped_small, monkeypatch):

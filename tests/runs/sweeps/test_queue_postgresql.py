@@ -95,8 +95,8 @@ def start_workers(storage, folder, *seconds):
 
 def test_workers_that_begin_at_once_and_hurry_take_no_cell_twice(storage, tmp_path):
     """The first worker creates the tables, and every worker enqueues the cells."""
-    workers = start_workers(storage, tmp_path, 0, 0, 0)
-    assert [worker.wait(timeout=120) for worker in workers] == [0, 0, 0]
+    workers = start_workers(storage, tmp_path, 0, 0)
+    assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
     assert done(tmp_path) == Counter(CELLS)
 
 

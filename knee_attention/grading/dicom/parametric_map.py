@@ -1,0 +1,120 @@
+"""The attention of a film's knees as a Parametric Map, over the pixels of the film."""
+
+import cv2
+import numpy as np
+from highdicom import VOILUTTransformation
+from highdicom.pm import ParametricMap, RealWorldValueMapping
+from pydicom import Dataset
+from pydicom.datadict import tag_for_keyword
+from pydicom.sr.codedict import codes
+
+from knee_attention.films.dicom.spacing import spacing_of
+from knee_attention.films.inputs import PRODUCT
+from knee_attention.films.orientation import stored_array, stored_box, upright_size
+from knee_attention.grading.dicom import codes as ours
+from knee_attention.grading.dicom.algorithm import Algorithm
+from knee_attention.grading.graded_knee import GradedKnee
+
+SERIES_NUMBER = 9903
+MOST = 2**16 - 1
+"""The stored value of an attention of 1. The standard allows 16-bit integers and floats."""
+
+DIRECTIONS = {"L": (1, 0, 0), "R": (-1, 0, 0), "H": (0, 0, 1), "F": (0, 0, -1), "P": (0, 1, 0),
+              "A": (0, -1, 0)}  # fmt: skip
+"""The patient's directions as PatientOrientation names them, in space (PS3.3 C.7.6.2.1.1)."""
+
+
+def parametric_map(
+    source: Dataset, knees: list[GradedKnee], algorithm: Algorithm
+) -> ParametricMap:
+    """A Parametric Map of the film's size and place in space, with one frame per branch.
+
+    The standard asks for a place, but a radiograph usually has none. Then the map lies in a frame
+    of reference of its own, and only its reference to the film says where it belongs.
+
+    Each knee's mask lies where the knee is on the film, in the film's stored orientation; outside
+    of the knees the map is 0. Real world values are the attention, 0 to 1.
+
+    Args:
+        source: the film's data set from `source_of`.
+        knees: the film's graded knees, with masks that cover exactly their boxes, see
+            `Grader.check_masks_fit_boxes`.
+        algorithm: the model that graded them.
+    """
+    branches = list(knees[0].low_masks)
+    pixels = np.zeros((source.Rows, source.Columns, len(branches)), np.uint16)
+    for knee in knees:
+        for place, branch in enumerate(branches):
+            _draw(pixels[..., place], knee, branch, source)
+    mappings = [
+        [RealWorldValueMapping(
+            lut_label=branch[:16], lut_explanation=f"Attention of branch {branch}"[:64],
+            unit=codes.UCUM.NoUnits, value_range=(0, MOST), slope=1 / MOST, intercept=0,
+            quantity_definition=ours.ATTENTION,
+        )]
+        for branch in branches
+    ]  # fmt: skip
+    film = source if "FrameOfReferenceUID" in source else _placed(source, algorithm)
+    made = ParametricMap(
+        source_images=[film],
+        pixel_array=pixels[np.newaxis],
+        series_instance_uid=algorithm.uid("map series", source),
+        series_number=SERIES_NUMBER,
+        sop_instance_uid=algorithm.uid("map", source),
+        instance_number=1,
+        manufacturer=PRODUCT,
+        manufacturer_model_name=PRODUCT,
+        software_versions=algorithm.version,
+        device_serial_number=algorithm.digest[:12],
+        contains_recognizable_visual_features=False,
+        real_world_value_mappings=mappings,
+        voi_lut_transformations=[VOILUTTransformation(window_center=MOST / 2, window_width=MOST)],
+        content_label="ATTENTION",
+        content_description="Attention over the knees, research use only",
+        series_description="Attention over the knees, research use only",
+    )
+    sides = {knee.side for knee in knees}
+    made.Laterality = sides.pop() if len(sides) == 1 else None
+    _index_by_branch(made)
+    return made
+
+
+def _placed(source: Dataset, algorithm: Algorithm) -> Dataset:
+    """The film with a place in a frame of reference of its own: its corner is the origin."""
+    film = Dataset()
+    film.update(source)
+    film.FrameOfReferenceUID = algorithm.uid("map frame of reference", source)
+    film.PixelSpacing, film.SliceThickness = list(spacing_of(source) or (1, 1)), 1
+    film.ImagePositionPatient = [0, 0, 0]
+    stated = [str(part)[:1] for part in source.get("PatientOrientation") or ()]
+    known = len(stated) == 2 and all(part in DIRECTIONS for part in stated)
+    along_row, along_column = stated if known else ("L", "F")
+    film.ImageOrientationPatient = [*DIRECTIONS[along_row], *DIRECTIONS[along_column]]
+    return film
+
+
+def _index_by_branch(made: ParametricMap) -> None:
+    """Make the branch the dimension of the frames, which all have the same place."""
+    [index] = made.DimensionIndexSequence
+    index.DimensionIndexPointer = tag_for_keyword("LUTLabel")
+    index.FunctionalGroupPointer = tag_for_keyword("RealWorldValueMappingSequence")
+    index.DimensionDescriptionLabel = "Branch"
+    for number, frame in enumerate(made.PerFrameFunctionalGroupsSequence, start=1):
+        frame.FrameContentSequence[0].DimensionIndexValues = [number]
+
+
+def _draw(frame: np.ndarray, knee: GradedKnee, branch: str, source: Dataset) -> None:
+    """Draw a mask into its place on a frame in the film's stored orientation."""
+    width, height = upright_size(source)
+    left, top, right, bottom = knee.frame.pixels
+    corners = left, top, width - right, height - bottom
+    if knee.place:
+        left, top, width, height = knee.place.box
+        corners = left, top, left + width, top + height
+    left, top, right, bottom = (round(value) for value in stored_box(corners, source))
+    mask = stored_array(knee.as_on_film(knee.low_masks[branch]), source)
+    shown = cv2.resize(mask.astype(np.float32), (right - left, bottom - top))
+    inside = shown[max(-top, 0) :, max(-left, 0) :]
+    part = frame[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+    inside = inside[: part.shape[0], : part.shape[1]]
+    part[:] = np.round(MOST * np.clip(inside, 0, 1))
