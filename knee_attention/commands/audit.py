@@ -87,21 +87,20 @@ def run(options) -> None:
         model, knees, pointed, about = _opened(options)
     found = audit(model, knees, pointed)
     results = about | found.results
-    kept = [options.output / "audit.json"] if options.output else []
-    if options.model.is_dir():
-        kept.append(RunFolder(options.model).audit_file)
-    for path in kept:
-        write_json(path, results)
-    if options.output:
-        audit_figure(results, found.mean_masks, options.output / "audit.png")
     if options.json:
         print(json.dumps(results, indent=2))
-        return
-    print(audit_heading(results), audit_text(results), sep="\n\n")
+    else:
+        print(audit_heading(results), audit_text(results), sep="\n\n")
+    written = [options.output / "audit.json"] if options.output else []
+    if options.model.is_dir():
+        written.append(RunFolder(options.model).audit_file)
+    for path in written:
+        write_json(path, results)
     if options.output:
-        kept.append(options.output / "audit.png")
-    if kept:
-        print(f"\nwritten: {', '.join(map(str, kept))}")
+        written.append(options.output / "audit.png")
+        audit_figure(results, found.mean_masks, written[-1])
+    if written and not options.json:
+        print(f"\nwritten: {', '.join(map(str, written))}")
 
 
 def _opened(options) -> tuple:

@@ -14,9 +14,8 @@ from hashlib import sha256
 import cv2
 import numpy as np
 
-from knee_attention.films.grey import to_grey
 from knee_attention.films.names import id_and_side
-from knee_attention.films.radiograph import resize_knee
+from knee_attention.films.radiograph import resize_knee, to_uint8
 from knee_attention.limits import KNEE_SIZE
 
 SHARES = 0.4, 0.7
@@ -85,7 +84,7 @@ def displaced(knee: np.ndarray, place: Displacement) -> np.ndarray:
     Raises:
         ValueError: the image is not a square crop.
     """
-    knee = to_grey(knee)
+    knee = to_uint8(knee)
     if max(knee.shape) > LONGEST * min(knee.shape):
         raise ValueError(f"not a square crop: {knee.shape[1]}x{knee.shape[0]} pixels")
     generator = np.random.default_rng(place.seed)
