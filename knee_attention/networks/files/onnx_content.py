@@ -14,8 +14,11 @@ from knee_attention.errors import InputError
 GRAPH, METADATA = 7, 14
 """Fields of a ModelProto (onnx.proto)."""
 
-INPUT, OUTPUT = 11, 12
-"""Fields of a GraphProto: the declarations of its inputs and outputs."""
+NODE, INITIALIZER, INPUT, OUTPUT = 1, 5, 11, 12
+"""Fields of a GraphProto: its nodes, its constants, and the declarations of inputs and outputs."""
+
+NODE_INPUT, NODE_OUTPUT, TENSOR_NAME = 1, 2, 8
+"""Fields of a NodeProto and of a TensorProto: names of tensors."""
 
 EXTERNAL_DATA, DATA_LOCATION = 13, 14
 """Fields of a TensorProto that only occur if its data are in another file."""
@@ -76,7 +79,8 @@ def read_onnx(content: bytes, path: Path) -> OnnxContent:
 
     Raises:
         InputError: weights in another file, an operator or an `auto_pad` that `export_onnx` never
-            writes, weights that are not finite, or a file that cannot be parsed.
+            writes, weights that are not finite, a node that uses what no earlier node computes, or
+            a file that cannot be parsed.
     """
     finite, automatic, operators = True, False, set()
     try:
@@ -116,7 +120,22 @@ def _declarations(content: memoryview) -> OnnxContent:
         dict(_declared_value(value) for number, value in graph if number == wanted)
         for wanted in (INPUT, OUTPUT)
     )
+    known = {name.encode() for name in inputs}
+    for number, value in graph:
+        if number == INITIALIZER:
+            known |= _names(value, TENSOR_NAME)
+    for number, value in graph:
+        if number == NODE:
+            if not _names(value, NODE_INPUT) <= known:  # OpenCV would crash
+                raise ValueError
+            known |= _names(value, NODE_OUTPUT)
+    if not {name.encode() for name in outputs} <= known:
+        raise ValueError
     return OnnxContent(metadata, inputs, outputs)
+
+
+def _names(message: memoryview, field: int) -> set[bytes]:
+    return {bytes(value) for number, value in _fields(message) if number == field}
 
 
 def _declared_value(content: memoryview) -> tuple[str, tuple[int, list[int | None]]]:

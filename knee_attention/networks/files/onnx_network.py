@@ -82,7 +82,7 @@ class OnnxNetwork:
         except cv2.error as error:
             raise InputError(f"{self.path}: OpenCV cannot run its graph ({_reason(error)})"
                              ) from None
-        if [value.shape for value in values] != list(self._shapes.values()):
+        if [np.shape(value) for value in values] != list(self._shapes.values()):
             raise self._mismatch()
         return list(values)
 

@@ -16,6 +16,7 @@ from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.run import run
 from knee_attention.runs.run_folder import RunFolder
 
+pytest.importorskip("onnx")
 pytestmark = pytest.mark.usefixtures("eager", "blank_figures")
 
 
@@ -49,7 +50,12 @@ def test_it_grades_by_its_name_with_calibrated_probabilities(shipped_small, tmp_
     place, folder = shipped_small
     before, after = (load_grader(path).grade(knee(3, 5), "single")[0]
                      for path in (place, "small"))  # fmt: skip
-    assert (folder / "small.h5").stat().st_size < 0.62 * (place / "model.h5").stat().st_size
+    for file in ("small.h5", "small.onnx"):
+        assert (folder / file).stat().st_size < 0.62 * (place / "model.h5").stat().st_size
+    network = load_grader("small").network
+    assert network.path == folder / "small.onnx"
+    assert network.description == read_description("small")
+    assert load_grader("small.h5").network.path == folder / "small.h5"
     said = read_description("small")
     assert said["name"] == "small" and said["preparation"]["crop"] == "half"
     assert not any("/" in said["experiment"][name] for name in ("data", "weights"))
@@ -81,6 +87,7 @@ def test_the_card_says_what_was_measured(shipped_small):
     assert card.startswith("# small\n") and "Research use only" in card
     assert "Drawn bars, CC0. Trained on its training split" in card
     assert "grades 0 to 4 from half a film of both knees, 96x96" in card and "localiser" not in card
+    assert "changes the grade of 0 of them" in card
     assert "10 knees of 5 persons" in card and card.count("divided by the temperature") == 2
     said = read_description(folder / "small.h5")
     sets, decision = said["prediction_sets"], said["decision"]
