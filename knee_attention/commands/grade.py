@@ -187,11 +187,11 @@ def run(options: argparse.Namespace) -> None:
     if options.csv:
         print(f"probabilities by every output: {options.csv}", file=remarks)
     if options.overlay:
-        print(f"{len(files) - failed} pictures in {options.overlay}", file=remarks)
+        print(f"attention drawn in the folder {options.overlay}", file=remarks)
     if options.masks:
-        print(f"masks in {options.masks}", file=remarks)
+        print(f"masks in the folder {options.masks}", file=remarks)
     if options.dicom and unreported < len(files) - failed:
-        print(f"DICOM reports in {options.dicom}", file=remarks)
+        print(f"DICOM reports in the folder {options.dicom}", file=remarks)
     if inverted:
         print(f"inverted photographic negatives: {inverted} of {len(files)} files", file=remarks)
     print(RESEARCH_ONLY, file=remarks)

@@ -40,7 +40,7 @@ def said(tmp_path, monkeypatch, capsys):
         arguments = ["--data", str(data), "--output", str(tmp_path / "run"), *options]
         with pytest.raises(SystemExit):
             if table:
-                tables.main(1, [script], arguments)
+                tables.main("table1", [script], arguments)
             else:
                 experiment.main(Experiment(), arguments)
         printed = capsys.readouterr()

@@ -85,7 +85,7 @@ def test_a_queue_is_of_one_command_with_one_set_of_options(tmp_path, monkeypatch
     assert "another epochs (1, not 2)" in refused(main, SCRIPTS, [*queued, *QUICK, "--epochs", "2"])
     weights = [*queued, *QUICK, "--weights", str(SCRIPTS[0])]
     assert "another weights ('scratch', not" in refused(main, SCRIPTS, weights)
-    said = refused(tables.main, 1, SCRIPTS, queued)
+    said = refused(tables.main, "table1", SCRIPTS, queued)
     assert "another command ('run_weight_search.py', not 'run_table1.py')" in said
     monkeypatch.setattr(sweeps, "__version__", "99.0")
     assert "another version (" in refused(main, SCRIPTS, [*queued, *QUICK])
@@ -116,7 +116,7 @@ def test_workers_without_optuna_are_refused_before_anything_is_made(
 ):
     monkeypatch.setitem(sys.modules, package, None)
     options = ["--output", str(tmp_path / "out"), *asked]
-    for command in ((main, SCRIPTS), (tables.main, 1, SCRIPTS)):
+    for command in ((main, SCRIPTS), (tables.main, "table1", SCRIPTS)):
         said = refused(*command, options)
         assert said.endswith('workers need Optuna: pip install -e ".[sweep]" in the clone')
     assert not list(tmp_path.iterdir())
