@@ -1,6 +1,7 @@
 """Layers of the package: which subpackage may import which."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ MAY_IMPORT["commands"] = {*GROUND, *MAY_IMPORT}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
+@cache
 def imported(path, top_level_only=False):
     """The modules that a file imports; `from a import b` gives `a` and `a.b`."""
     tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -31,6 +31,7 @@ SCRIPTS = [
 ]
 ONE = Experiment(backbone="antony_clsf", branches=("att1",), image_size=(96, 96), epochs=1,
                  batch_size=10, precision="float32")  # fmt: skip
+pytestmark = pytest.mark.usefixtures("eager", "blank_figures")
 
 
 def edit_json(path, **changes):

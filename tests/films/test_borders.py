@@ -36,6 +36,13 @@ def test_a_border_at_one_side_stays_as_a_collimator_may_leave_one(crop):
     assert not find_frame(cv2.copyMakeBorder(crop, 0, 25, 0, 0, cv2.BORDER_CONSTANT, value=0))
 
 
+def test_a_border_with_a_mark_stays_however_small_the_mark_is(crop):
+    framed = cv2.copyMakeBorder(crop, *[40] * 4, cv2.BORDER_CONSTANT, value=0)
+    assert find_frame(framed) == Frame(40, 40, 40, 40)
+    framed[5:9, 5:9] = 255
+    assert not find_frame(framed)
+
+
 def test_sixteen_bits_colour_and_jpeg_are_no_hindrance(crop):
     framed = cv2.copyMakeBorder(crop, *[8] * 4, cv2.BORDER_CONSTANT, value=128)
     assert find_frame(framed.astype(np.uint16) * 257) == Frame(8, 8, 8, 8)

@@ -99,7 +99,7 @@ def test_jpeg_ls_without_an_end_is_refused_at_once(name):
     codec = CODECS[name]
     start = time.process_time()
     with pytest.raises(ImageError, match="damaged"):
-        opened(codec.film(codec.coded[:-2]))
+        opened(codec.film(codec.coded[: len(codec.coded) // 2]))
     assert time.process_time() - start < 1
 
 

@@ -9,7 +9,9 @@ import pytest
 from knee_attention.data_prep.film_to_knees import Cutter
 from knee_attention.datasets.dataset import load_dataset
 from knee_attention.errors import ImageError, InputError
+from knee_attention.films import polarity
 from knee_attention.films.legs import split_knees
+from knee_attention.films.localiser import SCALES
 from knee_attention.films.polarity import bone_bright, is_negative, is_negative_knee, negative
 from knee_attention.films.preparation import Preparation
 from knee_attention.films.radiograph import prepare_knee
@@ -62,6 +64,23 @@ def knees_on_disk(root: Path, turned: set[str]) -> Path:
             image = prepare_knee(knee, (64, 64), equalization="none")
             cv2.imwrite(os.fspath(path), negative(image) if name in turned else image)
     return root
+
+
+@pytest.mark.parametrize(("large", "small", "negative_"), [
+    ((0.9, 0.2), (0.1, 0.95), False), ((0.2, 0.9), (0.95, 0.1), True),
+    ((0.2, 0.3), (0.8, 0.4), False), ((0.3, 0.2), (0.4, 0.8), True),
+])  # fmt: skip
+def test_the_first_scale_that_sees_a_joint_decides(monkeypatch, large, small, negative_):
+    """The sides of a ramp are as bright as its middle. The scores are those of the image and of its
+    negative, at the larger and at the smaller scale."""
+    scores = dict(zip(SCALES, (large, small), strict=True))
+
+    class StandIn:
+        def surest(self, film, reach):
+            return scores[reach][int(film[0, 0] > film[0, -1])]
+
+    monkeypatch.setattr(polarity, "shipped_localiser", StandIn)
+    assert is_negative(np.tile(np.arange(100, dtype=np.uint8), (100, 1))) is negative_
 
 
 def test_a_folder_with_negatives_reads_as_its_mended_copy(tmp_path):

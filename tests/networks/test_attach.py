@@ -22,6 +22,12 @@ def network(name="MobileNetV2"):
     return getattr(keras.applications, name)(input_shape=SIZE, include_top=False, weights=None)
 
 
+@pytest.fixture(scope="module")
+def mobile_net():
+    """A network that no test changes."""
+    return network()
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_of_keras_gets_masks_and_is_saved_and_loaded_by_keras(name, tmp_path):
     shallow, deep = NETWORKS[name]
@@ -42,9 +48,9 @@ def test_a_network_of_keras_gets_masks_and_is_saved_and_loaded_by_keras(name, tm
     ("fusion", "branches", "outputs"),
     [("single", 1, {"att0"}), ("multi_loss", 2, {"att0", "att1"}), ("early_fusion", 2, {"kl"})],
 )
-def test_each_fusion_has_its_outputs(fusion, branches, outputs):
+def test_each_fusion_has_its_outputs(mobile_net, fusion, branches, outputs):
     taps = dict(list(zip(("att0", "att1"), NETWORKS["MobileNetV2"], strict=True))[:branches])
-    model = attach_attention(network(), taps, fusion)
+    model = attach_attention(mobile_net, taps, fusion)
     assert set(model.output) == outputs
     assert all(probabilities.shape == (None, 5) for probabilities in model.output.values())
 
@@ -85,8 +91,8 @@ def test_without_a_mask_a_branch_is_the_mean_of_its_features():
         ({"att0": "out_relu"}, {"attention": "global"}, "expected an attention of local, shared"),
     ],
 )
-def test_what_cannot_be_attached_is_named(taps, options, reason):
-    given = network()
+def test_what_cannot_be_attached_is_named(mobile_net, taps, options, reason):
+    given = mobile_net
     twice = keras.layers.Activation("relu", name="twice")
     flat = keras.layers.GlobalAveragePooling2D(name="flat")(twice(twice(given.output)))
     given = keras.Model(given.input, flat)

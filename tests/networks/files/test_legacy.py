@@ -48,9 +48,8 @@ def test_vgg16_predicts_the_same_from_weights_and_from_the_whole_model(tmp_path)
 
 def test_vgg16_early_fusion_predicts_the_same_and_is_recognised(tmp_path):
     old = trained(original(vgg16((64, 64), 3), [VGG["att0"], VGG["att1"]], "early_fusion"))
-    for whole in (False, True):
-        imported = import_legacy(saved(old, tmp_path, whole), "vgg16", ("att0", "att1"))
-        assert_same_predictions(old, imported.model, ["kl"])
+    imported = import_legacy(saved(old, tmp_path, whole=False), "vgg16", ("att0", "att1"))
+    assert_same_predictions(old, imported.model, ["kl"])
 
 
 @pytest.mark.parametrize(("backbone", "core", "channels"), [
@@ -144,7 +143,7 @@ def test_nothing_in_a_file_is_executed(tmp_path):
 
 def test_weights_alone_give_the_paper_s_image_size(tmp_path):
     for backbone, branches in (("vgg16", ("att0", "att1")), ("antony_clsf", ("att2",)),
-                               ("antony_extended", ("att1", "att2")), ("resnet50", ("att0",))):
+                               ("antony_extended", ("att1", "att2"))):
         ours = build_model(backbone, branches, "multi_loss" if branches[1:] else "single")
         ours.save(tmp_path / "weights.h5")
         with h5py.File(tmp_path / "weights.h5", "a") as file:
@@ -170,7 +169,8 @@ def test_weights_alone_give_the_paper_s_image_size(tmp_path):
 def test_another_architecture_is_refused_with_what_does_not_fit(
     tmp_path, antony_single, backbone, branches, said
 ):
-    for whole in (False, True):
+    # Large networks are slow to build, and both kinds of file are compared alike.
+    for whole in (False, True) if backbone.startswith("antony") else (False,):
         path = saved(antony_single, tmp_path, whole)
         with pytest.raises(InputError, match=said):
             import_legacy(path, backbone, branches)
