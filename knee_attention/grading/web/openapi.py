@@ -8,21 +8,27 @@ from knee_attention.kl import GRADES
 
 BINARY = {"type": "string", "format": "binary"}
 PNG = {"type": "string", "contentEncoding": "base64", "contentMediaType": "image/png"}
-FOUR_NUMBERS = {"type": ["array", "null"], "items": {"type": "integer"}}
+NUMBERS = {"type": ["array", "null"], "items": {"type": "integer"}}
 NUMBER, SHARE = {"type": "number"}, {"type": "number", "minimum": 0, "maximum": 1}
+MAYBE_GRADE = {"type": ["integer", "null"], "minimum": 0, "maximum": 4}
 BOOLEAN, TEXT = {"type": "boolean"}, {"type": "string"}
 
 ROW = {
     "file": TEXT,
     "side": {"enum": ["R", "L", None]},
     "grade": {"type": "integer", "minimum": 0, "maximum": 4},
+    "lowest": {**MAYBE_GRADE, "description": "lowest grade of the prediction set"},
+    "highest": {**MAYBE_GRADE, "description": "highest grade of the prediction set"},
+    "coverage": {"type": ["number", "null"], "description": "coverage of the prediction set"},
+    "between": {**NUMBERS, "description": "two grades, if grade and oa_probability disagree"},
+    "look_again": {**BOOLEAN, "description": "a set of three grades or more, or unlike"},
     "expected_grade": {"type": "number", "minimum": 0, "maximum": 4},
     "oa_probability": SHARE,
     "chosen": {**TEXT, "description": "the output that gives the grade"},
     "turned": {**BOOLEAN, "description": "a photographic negative, which was inverted"},
-    "box": {**FOUR_NUMBERS, "description": "the crop: left, top, width, height in pixels"},
+    "box": {**NUMBERS, "description": "the crop: left, top, width, height in pixels"},
     "pixel_aspect": {**NUMBER, "description": "height over width of the file's pixels"},
-    "trimmed": {**FOUR_NUMBERS, "description": "border cropped off: left, top, right, bottom"},
+    "trimmed": {**NUMBERS, "description": "border cropped off: left, top, right, bottom"},
     "likeness": {"type": ["number", "null"]},
     "unlike": {**BOOLEAN, "description": "unlike the training knees"},
     "synthetic_model": {**BOOLEAN, "description": "the model was trained on phantoms only"},
@@ -31,7 +37,7 @@ ROW = {
 
 VIEW = {
     "picture": PNG,
-    "box_in_picture": FOUR_NUMBERS,
+    "box_in_picture": NUMBERS,
     "masks": {"type": "object", "additionalProperties": PNG},
     "attention": {
         "type": "object",
