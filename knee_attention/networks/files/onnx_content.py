@@ -94,21 +94,21 @@ def read_onnx(content: bytes, path: Path) -> OnnxContent:
                 automatic = automatic or value == b"auto_pad"
             if INSIDE[message].get(field) == "tensor":
                 finite = finite and _is_finite(value)
-        declared = _declarations(memoryview(content))
+        others = sorted(operators - OPERATORS)
+        if others:
+            raise InputError(f"{path}: its graph has the operator {others[0][:80]!r}, which no "
+                             "exported model has; export the model again")
+        if automatic:
+            raise InputError(f"{path}: written by an older version, without the padding in "
+                             "numbers that OpenCV needs; export the model again")
+        if not finite:
+            raise InputError(f"{path}: its weights are not all finite numbers of float16 or "
+                             "float32")
+        return _declarations(memoryview(content))
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: not a readable ONNX file") from None
-    others = sorted(operators - OPERATORS)
-    if others:
-        raise InputError(f"{path}: its graph has the operator {others[0][:80]!r}, which no "
-                         "exported model has; export the model again")
-    if automatic:
-        raise InputError(f"{path}: written by an older version, without the padding in numbers "
-                         "that OpenCV needs; export the model again")
-    if not finite:
-        raise InputError(f"{path}: its weights are not all finite numbers of float16 or float32")
-    return declared
 
 
 def _declarations(content: memoryview) -> OnnxContent:
