@@ -15,9 +15,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from knee_attention.commands.arguments import add_crop, add_polarity, as_path, model_named
+from knee_attention.commands.arguments import add_crop, add_polarity, as_path
 from knee_attention.errors import ImageError, InputError
 from knee_attention.files import RUN_MODEL, keep_inputs
+from knee_attention.networks.files.shipped import model_path
 
 TITLES = {
     "kappa_quadratic": "quadratic kappa",
@@ -30,14 +31,14 @@ TITLES = {
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `calibrate`."""
-    parser.add_argument("model", metavar="MODEL", type=model_named,
+    parser.add_argument("model", metavar="MODEL", type=as_path,
                         help="an .h5, .keras or .onnx file, the folder of a run, or the name of a "
                         "model that ships with the package")
     parser.add_argument("--data", required=True, type=as_path, metavar="DIR",
                         help="the folder with the films, DIR/0 to DIR/4")
     parser.add_argument("--output", type=as_path, metavar="NEW",
-                        help="write the calibrated model into this file, with the suffix of MODEL "
-                        "(default: only measure)")
+                        help="write the calibrated model into this file, with the suffix of MODEL; "
+                        "a model that ships can be .onnx or .h5 (default: only measure)")
     add_polarity(parser)
     add_crop(parser)
 
@@ -50,7 +51,9 @@ def run(options: argparse.Namespace) -> None:
     from knee_attention.grading.grader import load_grader
     from knee_attention.startup import start_for
 
-    path = options.model / RUN_MODEL if options.model.is_dir() else options.model
+    # The name of a shipped model means the file of the suffix of NEW.
+    path = model_path(options.model, options.output.suffix.lower() if options.output else ".onnx")
+    path = path / RUN_MODEL if path.is_dir() else path
     films = local_calibration.graded_films(options.data)
     if options.output:
         keep_inputs([path, *(film for film, _ in films)], [options.output])
