@@ -29,8 +29,11 @@ DATA_TYPE, FLOAT_DATA, INT32_DATA, RAW_DATA = 2, 4, 5, 9
 FLOAT, INT64, FLOAT16 = 1, 7, 10
 """Data types that `export_onnx` writes."""
 
-OPERATOR, ATTRIBUTE_NAME = 4, 1
-"""Fields of a NodeProto and of an AttributeProto: the operator, and the attribute's name."""
+OPERATOR, ATTRIBUTE = 4, 5
+"""Fields of a NodeProto: its operator and its attributes."""
+
+ATTRIBUTE_NAME, TEXT, INTEGERS = 1, 4, 8
+"""Fields of an AttributeProto: its name, and those that can contain its value."""
 
 OPERATORS = frozenset({
     "Add", "BatchNormalization", "Cast", "Concat", "Conv", "Div", "Flatten", "Gemm", "Identity",
@@ -78,11 +81,11 @@ def read_onnx(content: bytes, path: Path) -> OnnxContent:
         path: the file, for messages.
 
     Raises:
-        InputError: weights in another file, an operator or an `auto_pad` that `export_onnx` never
-            writes, weights that are not finite, a node that uses what no earlier node computes, or
-            a file that cannot be parsed.
+        InputError: weights in another file, an operator that `export_onnx` never writes, a padding
+            that OpenCV computes wrongly, weights that are not finite, a node that uses what no
+            earlier node computes, or a file that cannot be parsed.
     """
-    finite, automatic, operators = True, False, set()
+    finite, uneven, operators = True, False, set()
     try:
         for message, field, value in _all_fields(memoryview(content)):
             if message == "tensor" and field in (EXTERNAL_DATA, DATA_LOCATION):
@@ -90,15 +93,15 @@ def read_onnx(content: bytes, path: Path) -> OnnxContent:
                                  "export the model to a single file")
             if (message, field) == ("node", OPERATOR):
                 operators.add(bytes(value).decode(errors="replace"))
-            if (message, field) == ("attribute", ATTRIBUTE_NAME):
-                automatic = automatic or value == b"auto_pad"
+            if INSIDE[message].get(field) == "node":
+                uneven = uneven or _may_pad_unevenly(value)
             if INSIDE[message].get(field) == "tensor":
                 finite = finite and _is_finite(value)
         others = sorted(operators - OPERATORS)
         if others:
             raise InputError(f"{path}: its graph has the operator {others[0][:80]!r}, which no "
                              "exported model has; export the model again")
-        if automatic:
+        if uneven:
             raise InputError(f"{path}: written by an older version, without the padding in "
                              "numbers that OpenCV needs; export the model again")
         if not finite:
@@ -109,6 +112,22 @@ def read_onnx(content: bytes, path: Path) -> OnnxContent:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: not a readable ONNX file") from None
+
+
+def _may_pad_unevenly(node: memoryview) -> bool:
+    """Whether a node leaves a padding to OpenCV that may differ between two sides.
+
+    Files of older versions have an `auto_pad`, and all their strides of 1 have odd kernels. OpenCV
+    5.0 computes an uneven padding wrongly.
+    """
+    attributes = {}
+    for number, value in _fields(node):
+        if number == ATTRIBUTE:
+            found = list(_fields(value))
+            name = bytes(dict(found)[ATTRIBUTE_NAME])
+            attributes[name] = [held for field, held in found if field in (TEXT, INTEGERS)]
+    padding = [bytes(text) for text in attributes.get(b"auto_pad", ())]
+    return padding not in ([], [b"VALID"]) and attributes.get(b"strides") != [1, 1]
 
 
 def _declarations(content: memoryview) -> OnnxContent:

@@ -35,15 +35,18 @@ def export_onnx(model, path: str | os.PathLike, description: Mapping) -> None:
         description: written to the file's metadata; as `model_files.read_description` returns it.
 
     Raises:
-        InputError: the package onnx is not installed, or the file cannot be written.
+        InputError: the package onnx is not installed, the model has a layer that the paper's
+            networks lack, or the file cannot be written.
     """
     onnx = onnx_package()
+    for layer in model.layers:
+        if type(layer).__name__ not in _WRITERS:
+            raise InputError(f"{model.name}: its layer {layer.name!r} cannot be exported to ONNX; "
+                             "only the paper's networks can")
     graph = _Graph()
     graph.add("Transpose", ["knee"], graph.name_of(model.input), perm=[0, 3, 1, 2])
     for layer in model.layers:
-        kind = type(layer).__name__
-        if kind != "InputLayer":
-            _WRITERS[kind](graph, layer)
+        _WRITERS[type(layer).__name__](graph, layer)
     outputs = []
     for name, tensor in model.output.items():
         graph.add("Identity", [graph.name_of(tensor)], name)
@@ -231,6 +234,18 @@ def _attention_pooling(graph, layer) -> None:
     graph.add("Div", [weighted, area], graph.name_of(layer.output))
 
 
+def _global_pooling(graph, layer) -> None:
+    _, height, width, _ = layer.input.shape
+    axes = graph.constant(np.array([2, 3], np.int64))
+    total = graph.add("ReduceSum", [graph.name_of(layer.input), axes], keepdims=0)
+    share = graph.constant(np.float32([[1 / (height * width)]]))
+    graph.add("Mul", [total, share], graph.name_of(layer.output))
+
+
+def _input(graph, layer) -> None:
+    """The model's input, which the first node reads."""
+
+
 _WRITERS = {
     "Activation": _activation,
     "Add": _several("Sum"),
@@ -241,6 +256,8 @@ _WRITERS = {
     "Dense": _dense,
     "Dropout": _nothing,
     "Flatten": _flatten,
+    "GlobalAveragePooling2D": _global_pooling,
+    "InputLayer": _input,
     "LocallyConnected2D": _locally_connected,
     "MaxPooling2D": _max_pooling,
     "Rescaling": _rescaling,

@@ -61,6 +61,46 @@ def test_opencv_and_onnxruntime_compute_what_keras_does(tmp_path, backbone, fusi
     assert network.description == description(model)
 
 
+def older(path):
+    """Rewrite a file as earlier versions wrote it: automatic paddings, and no kernel shapes."""
+    model = onnx.load(path)
+    for node in model.graph.node:
+        if node.op_type in ("Conv", "MaxPool"):
+            padding = "SAME_UPPER" if node.op_type == "Conv" else "VALID"
+            dropped = ("pads", "kernel_shape") if node.op_type == "Conv" else ("pads",)
+            kept = [attribute for attribute in node.attribute if attribute.name not in dropped]
+            del node.attribute[:]
+            node.attribute.extend([*kept, onnx.helper.make_attribute("auto_pad", padding)])
+    onnx.save(model, path)
+
+
+def test_files_of_older_versions_are_read_if_their_padding_is_even(tmp_path):
+    """All convolutions of VGG-16 have a stride of 1; the first of Antony's networks has 2."""
+    for backbone, size in (("vgg16", (64, 64)), ("antony_clsf", (96, 96))):
+        model = build_model(backbone, ("att0",), "single", size)
+        path = tmp_path / f"{backbone}.onnx"
+        export_onnx(model, path, description(model))
+        knees = np.random.default_rng(1).integers(0, 256, (1, *size, 1)).astype(np.float32)
+        values = OnnxNetwork(path)(knees)
+        older(path)
+        if backbone == "vgg16":
+            np.testing.assert_allclose(OnnxNetwork(path)(knees)["att0"], values["att0"], atol=1e-6)
+        else:
+            with pytest.raises(InputError, match="an older version"):
+                OnnxNetwork(path)
+
+
+def test_pooling_without_attention_is_exported_and_other_networks_are_refused(tmp_path):
+    model = build_model("antony_clsf", ("att0",), "single", (96, 96), attention="none")
+    export_onnx(model, tmp_path / "model.onnx", description(model))
+    knees = np.random.default_rng(1).integers(0, 256, (2, 96, 96, 1)).astype(np.float32)
+    values = OnnxNetwork(tmp_path / "model.onnx")(knees)["att0"]
+    np.testing.assert_allclose(values, model.predict(knees, verbose=0)["att0"], atol=1e-5)
+    other = build_model("jetley", (), "plain", (64, 64))
+    with pytest.raises(InputError, match="only the paper's networks"):
+        export_onnx(other, tmp_path / "other.onnx", {})
+
+
 def test_weights_that_float16_holds_are_stored_in_it_and_change_nothing(tmp_path):
     model = build_model("antony_clsf", ("att0",), "single", (96, 96))
     model.set_weights([array.astype(np.float16) for array in model.get_weights()])
