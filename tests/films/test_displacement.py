@@ -92,5 +92,5 @@ def test_a_film_among_square_crops_is_refused(crop):
 
 @pytest.mark.parametrize("options", [{}, {"data": "knees", "crop": "half"}])
 def test_an_experiment_displaces_square_crops_of_real_joints_only(options):
-    with pytest.raises(InputError, match="expected square crops of joints in data to displace"):
+    with pytest.raises(InputError, match="expected square crops of joints to displace"):
         Experiment(displace=True, **options)
