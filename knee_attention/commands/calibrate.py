@@ -52,7 +52,8 @@ def run(options: argparse.Namespace) -> None:
     from knee_attention.startup import start_for
 
     # The name of a shipped model means the file of the suffix of NEW.
-    path = model_path(options.model, options.output.suffix.lower() if options.output else ".onnx")
+    as_keras = options.output and options.output.suffix.lower() == ".h5"
+    path = model_path(options.model, ".h5" if as_keras else ".onnx")
     path = path / RUN_MODEL if path.is_dir() else path
     films = local_calibration.graded_films(options.data)
     if options.output:
