@@ -119,15 +119,6 @@ class GradedKnee:
             branch: at_image_size(mask, self.image.shape) for branch, mask in self.low_masks.items()
         }
 
-    @property
-    def mask(self) -> np.ndarray | None:
-        """The mask of the chosen branch, or of the first one if branches are fused.
-
-        None for a baseline, which has no attention.
-        """
-        branches = [self.chosen, *self.low_masks]
-        return next((self.masks[branch] for branch in branches if branch in self.low_masks), None)
-
     def as_on_film(self, picture: np.ndarray) -> np.ndarray:
         """The knee's `image` or a mask, flipped back to the film's left and right if mirrored."""
         return np.ascontiguousarray(picture[:, ::-1]) if self.mirrored else picture

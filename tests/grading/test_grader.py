@@ -79,7 +79,7 @@ def test_a_film_is_graded_as_the_model_says_of_its_prepared_halves(model, files,
         assert knee.ensemble.sum() == pytest.approx(1)
         assert (knee.ensemble >= between[0] * 0.9).all()
         assert set(knee.masks) == {"att1", "att2"} and knee.masks["att1"].shape == SIZE
-        assert 0 < knee.mask.min() and knee.mask.max() < 1
+        assert all(0 < mask.min() and mask.max() < 1 for mask in knee.masks.values())
 
 
 def test_bits_format_and_photometric_interpretation_do_not_change_a_grade(grader, film, tmp_path):
