@@ -8,8 +8,16 @@ import pytest
 
 from knee_attention.commands.grade import _table
 from knee_attention.grading.graded_knee import GradedKnee
-from knee_attention.grading.rows import TITLES, columns, knee_row, sureness, table_line
+from knee_attention.grading.rows import (
+    columns,
+    csv_row,
+    knee_row,
+    sureness,
+    table_line,
+    table_titles,
+)
 
+WIDTH = 20
 SURE = {"att0": np.array([0.6, 0.3, 0.1, 0, 0])}
 KNEE = GradedKnee("R", np.zeros((4, 4), np.uint8), SURE, "att0", {})
 
@@ -24,11 +32,11 @@ def row(**changes):
     ({}, ["-"]),
 ])  # fmt: skip
 def test_the_line_of_a_knee_shows_its_likeness(known, shown):
-    words = table_line(row(**known)).split()
+    words = table_line(row(**known), WIDTH).split()
     assert words[words.index("R") + 9 :] == shown
-    assert TITLES.split()[-1] == "likeness"
-    end = len(TITLES)
-    assert table_line(row(**known))[:end].endswith(shown[0])
+    assert table_titles(WIDTH).split()[-1] == "likeness"
+    end = len(table_titles(WIDTH))
+    assert table_line(row(**known), WIDTH)[:end].endswith(shown[0])
 
 
 @pytest.mark.parametrize(("lowest", "highest", "shown", "again"), [
@@ -37,8 +45,8 @@ def test_the_line_of_a_knee_shows_its_likeness(known, shown):
 def test_a_set_of_three_grades_asks_for_a_second_look(lowest, highest, shown, again):
     known = row(grade_set=(lowest, highest), coverage=0.9)
     assert (known["lowest"], known["highest"], known["coverage"]) == (lowest, highest, 0.9)
-    assert shown in table_line(known)
-    assert known["look_again"] == again == table_line(known).endswith("look again")
+    assert shown in table_line(known, WIDTH)
+    assert known["look_again"] == again == table_line(known, WIDTH).endswith("look again")
 
 
 @pytest.mark.parametrize(("probabilities", "decided", "between"), [
@@ -53,7 +61,7 @@ def test_a_grade_that_the_probability_of_osteoarthritis_denies_is_between_two(
     assert known.between == between
     said = between and f"between {between[0]} and {between[1]}"
     assert known.words == f"KL {known.grade}" + (f", {said}" if said else "")
-    assert (said or "-") in table_line(knee_row("film.png", known, False))
+    assert (said or "-") in table_line(knee_row("film.png", known, False), WIDTH)
 
 
 def test_the_least_certain_knees_come_first():
@@ -66,7 +74,7 @@ def test_the_table_and_json_hold_it_too(tmp_path):
     unlike = row(likeness=-0.01, unlike=True)
     assert unlike["likeness"] == -0.01 and unlike["unlike"] is True
     with _table(tmp_path / "grades.csv", columns(["att0"])) as write:
-        write(unlike)
+        write(csv_row(unlike))
     with (tmp_path / "grades.csv").open() as file:
         [kept] = csv.DictReader(file)
     assert (kept["likeness"], kept["unlike"]) == ("-0.01", "True")
