@@ -106,8 +106,8 @@ function kneeSection(row) {
   if (row.coverage) {
     const { lowest, highest } = row;
     part(".set").hidden = false;
-    part(".set dt").textContent = `Set that holds ${percent(row.coverage)} of such knees`;
-    part(".set dd").textContent = lowest === highest ? `KL ${lowest}` : `KL ${lowest} to ${highest}`;
+    part(".set dt").textContent = `Prediction set, ${percent(row.coverage)}`;
+    part(".set dd").textContent = lowest === highest ? `KL ${lowest}` : `KL ${lowest}–${highest}`;
   }
   part(".osteoarthritis").textContent = percent(row.oa_probability);
   part(".expected").textContent = row.expected_grade.toFixed(2);
