@@ -21,7 +21,7 @@ def audit_figure(results: dict, mean_masks: dict[str, np.ndarray], path: Path) -
         path: the PNG file.
     """
     branches, knees = results["branches"], results["knees"]
-    figure = Figure(figsize=(14.5, 3.6 * len(branches) + 0.6), layout="constrained")
+    figure = Figure(figsize=(12.5, 3.2 * len(branches) + 0.6), layout="constrained")
     entitle(figure, audit_heading(results))
     rows = figure.subplots(len(branches), 4, squeeze=False, width_ratios=(1, 1.6, 1.5, 1.4))
     for row, (branch, found) in zip(rows, branches.items(), strict=True):
@@ -63,12 +63,11 @@ def _points(axes: Axes, rows: dict, measure: str, label: str, series: int) -> No
     values, reach = _values_and_reach([row[measure] for row in rows.values()])
     axes.errorbar(values, places, xerr=reach, fmt=MARKERS[series], color=COLOURS[series],
                   markersize=4.5, capsize=2, linewidth=1.2, label=label, clip_on=False)  # fmt: skip
-    for value, place in zip(values, places, strict=True):
-        above = (0, 4) if series == 0 else (0, -10)
-        axes.annotate(f"{value:.2f}", (value, place), above, textcoords="offset points",
-                      fontsize=7, ha="center", color=COLOURS[series])  # fmt: skip
+    for value, right, place in zip(values, values + reach[1], places, strict=True):
+        axes.annotate(f"{value:.2f}", (right, place), (4, -2.5), textcoords="offset points",
+                      fontsize=7, color=COLOURS[series])  # fmt: skip
     axes.set_yticks(np.arange(len(rows)), rows, fontsize=8)
-    axes.set(xlim=(0, 1), ylim=(len(rows) - 0.3, -0.6))
+    axes.set(xlim=(0, 1.02), ylim=(len(rows) - 0.3, -0.6))
     axes.legend(**LEGEND, bbox_to_anchor=(0.4, -0.08))
     _plain(axes)
 
