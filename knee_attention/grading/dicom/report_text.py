@@ -7,6 +7,7 @@ from pydicom import Dataset
 
 from knee_attention.errors import InputError
 from knee_attention.films.dicom.header import read_dataset
+from knee_attention.grading.dicom.codes import HIGHEST, LOWEST
 
 ABOUT = {"PatientName": "patient", "PatientID": "patient ID", "StudyDate": "study date",
          "SeriesDescription": "series", "SoftwareVersions": "software"}  # fmt: skip
@@ -46,8 +47,8 @@ def _value(item: Dataset) -> str:
     kind = item.get("ValueType")
     if kind == "NUM":
         [measured] = item.MeasuredValueSequence
-        text = str(measured.NumericValue)
-        return f"{float(text):.3f}" if "." in text else text
+        is_grade = item.ConceptNameCodeSequence[0].CodeValue in (LOWEST.value, HIGHEST.value)
+        return f"{float(measured.NumericValue):.{0 if is_grade else 3}f}"
     if kind in ("IMAGE", "COMPOSITE"):
         [reference] = item.ReferencedSOPSequence
         return reference.ReferencedSOPInstanceUID

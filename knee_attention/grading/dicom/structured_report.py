@@ -155,8 +155,7 @@ def _measurements(knee: GradedKnee) -> list[Measurement]:
 
 
 def _measurement(name: Code, value: float, output: Code) -> Measurement:
-    shown = value if isinstance(value, int) else round(float(value), 3)
-    return Measurement(name, shown, codes.UCUM.NoUnits, method=output)
+    return Measurement(name, round(float(value), 3), codes.UCUM.NoUnits, method=output)
 
 
 def _evaluations(knee: GradedKnee, algorithm: Algorithm) -> list[QualitativeEvaluation]:
