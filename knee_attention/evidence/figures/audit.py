@@ -21,13 +21,13 @@ def audit_figure(results: dict, mean_masks: dict[str, np.ndarray], path: Path) -
         path: the PNG file.
     """
     branches, knees = results["branches"], results["knees"]
-    figure = Figure(figsize=(12.5, 3.2 * len(branches) + 0.6), layout="constrained")
+    figure = Figure(figsize=(12.5, 2.9 * len(branches) + 0.5), layout="constrained")
     entitle(figure, audit_heading(results))
     rows = figure.subplots(len(branches), 4, squeeze=False, width_ratios=(1, 1.6, 1.5, 1.4))
     for row, (branch, found) in zip(rows, branches.items(), strict=True):
         row[0].set_title(f"{branch}: mean mask", fontsize=9)
         row[1].set_title(f"where it looks ({knees['where']} knees)", fontsize=9)
-        row[2].set_title(f"correlation with the trained mask, weights shuffled\n"
+        row[2].set_title(f"correlation after shuffling weights\n"
                          f"({knees['shuffled']} knees, {results['shufflings']} shufflings)",
                          fontsize=9)  # fmt: skip
         row[3].set_title(f"whether it matters ({knees['matters']} knees)", fontsize=9)
