@@ -26,7 +26,7 @@ def trained(phantom_runs, tmp_path_factory):
     return Path(shutil.copytree(phantom_runs / "two", tmp_path_factory.mktemp("runs") / "two"))
 
 
-def write_mask(path, rows=slice(40, 56), size=(96, 96)):
+def write_mask(path, rows=slice(40, 56), size=(112, 96)):
     mask = np.zeros(size, np.uint8)
     mask[rows] = 255
     path.parent.mkdir(exist_ok=True)
@@ -101,7 +101,7 @@ def test_masks_that_do_not_fit_are_named_and_the_rest_counts(
     main([*command, "--masks", str(masks)])
     printed = capsys.readouterr().out
     assert "attention on 1 train knees" in printed
-    for said in ("train10R.png: the mask has 90x96 pixels, its knee 96x96",
+    for said in ("train10R.png: the mask has 90x96 pixels, its knee 96x112",
                  "nobodyR.png: no measured knee has the name of this mask",
                  "train20R.png: the mask marks no pixel",
                  "train30R.png: not an image"):  # fmt: skip
