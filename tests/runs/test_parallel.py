@@ -44,9 +44,8 @@ def ended_well(*command):
     return ended.stdout
 
 
-@pytest.mark.parametrize("batch_norm", [
-    "precise", pytest.param("moving", marks=pytest.mark.slow),
-])  # fmt: skip
+@pytest.mark.slow
+@pytest.mark.parametrize("batch_norm", ["precise", "moving"])
 def test_ten_steps_by_two_devices_are_those_of_one(tmp_path, batch_norm):
     """The last batch of each epoch is smaller. The training with precise statistics is resumed."""
     found = json.loads(ended_well(SHARED, tmp_path, batch_norm).splitlines()[-1])
