@@ -8,6 +8,20 @@ from knee_attention.limits import CROPS, DECISIONS, POLARITIES
 from knee_attention.networks.files.shipped import model_path
 
 
+def add_model_and_data(parser: argparse.ArgumentParser) -> None:
+    """Add `MODEL`, `--data` and `--split`, for commands that measure a model."""
+    from knee_attention.datasets.layout import SPLITS
+
+    parser.add_argument("model", metavar="MODEL", type=model_named,
+                        help="model.h5, model.keras, the folder of a finished run, or the name "
+                        "of the model that ships with the package")
+    parser.add_argument("--data", type=named, metavar="DIR|FILE.h5",
+                        help="folder train|validation|test/<grade>/<image>, or .h5 of "
+                        "make_dataset.py (default: the phantoms of the model's training)")
+    parser.add_argument("--split", choices=SPLITS, default="test",
+                        help="the split to measure on (default: test)")
+
+
 def add_polarity(parser: argparse.ArgumentParser) -> None:
     """Add `--polarity`, for commands that read films."""
     parser.add_argument("--polarity", choices=POLARITIES, default="auto",

@@ -3,10 +3,10 @@
 Each measure has a 95% interval by bootstrap over persons, and each branch is measured by itself.
 
 Where it looks needs known joints: those of phantoms, of displaced joints (a model that was trained
-with --displace), or masks of experts (--masks). The highest
-point counts as on the joint if it lies on it or within half a cell of the mask's grid. For
-comparison the same is measured for the mean mask, a uniform mask, a horizontal band (the middle
-quarter of the rows), and Grad-CAM and HiResCAM of the same features for the predicted grade.
+with --displace), or masks of experts (--masks). The highest point counts as on the joint if it lies
+on it or within half a cell of the mask's grid. For comparison the same is measured for the mean
+mask, a uniform mask, a horizontal band (the middle quarter of the rows), and Grad-CAM and HiResCAM
+of the same features for the predicted grade.
 
 Whether it depends on the image: the correlation of each mask with the mean mask and with the mask
 of another person's knee, and what is left of the masks when the weights are shuffled, from the top
@@ -23,10 +23,9 @@ import sys
 from contextlib import redirect_stdout
 
 from knee_attention.commands.arguments import (
+    add_model_and_data,
     add_polarity,
     as_path,
-    model_named,
-    named,
     positive_number,
     seed_number,
 )
@@ -41,14 +40,7 @@ KNEES = 800
 
 def add_options(parser) -> None:
     """Add the options of `audit`."""
-    parser.add_argument("model", metavar="MODEL", type=model_named,
-                        help="model.h5, model.keras, the folder of a finished run, or the name "
-                        "of the model that ships with the package")
-    parser.add_argument("--data", type=named, metavar="DIR|FILE.h5",
-                        help="folder train|validation|test/<grade>/<image>, or .h5 of "
-                        "make_dataset.py (default: the phantoms of the model's training)")
-    parser.add_argument("--split", choices=SPLITS, default="test",
-                        help="the split to audit on (default: test)")
+    add_model_and_data(parser)
     parser.add_argument("--limit", type=positive_number, metavar="N",
                         help="at most N knees, with the same proportions of grades; those with a "
                         f"mask in --masks are all used (default: {KNEES}, phantoms as in the "

@@ -22,14 +22,13 @@ from functools import partial
 from pathlib import Path
 
 from knee_attention.commands.arguments import (
+    add_model_and_data,
     add_polarity,
     as_path,
     model_named,
-    named,
     positive_number,
     seed_number,
 )
-from knee_attention.datasets.layout import SPLITS
 from knee_attention.errors import InputError
 from knee_attention.files import make_folder, write_json
 from knee_attention.runs.run_folder import RunFolder
@@ -37,14 +36,7 @@ from knee_attention.runs.run_folder import RunFolder
 
 def add_options(parser) -> None:
     """Add the options of `evaluate`."""
-    parser.add_argument("model", metavar="MODEL", type=model_named,
-                        help="model.h5, model.keras, the folder of a finished run, or the name "
-                        "of the model that ships with the package")
-    parser.add_argument("--data", type=named, metavar="DIR|FILE.h5",
-                        help="folder train|validation|test/<grade>/<image>, or .h5 of "
-                        "make_dataset.py (default: the phantoms of the model's training)")
-    parser.add_argument("--split", choices=SPLITS, default="test",
-                        help="the split to measure on (default: test)")
+    add_model_and_data(parser)
     parser.add_argument("--limit", type=positive_number, metavar="N",
                         help="at most N knees, with the same proportions of grades")
     add_polarity(parser)

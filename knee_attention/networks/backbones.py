@@ -64,22 +64,10 @@ def _antony_extended(images, pool: int = 3):
     return antony_extended(images, pool)
 
 
-def _vgg16_plain(images):
-    from knee_attention.networks.related import vgg16_plain
+def _related(images, network: str):
+    from knee_attention.networks import related
 
-    return vgg16_plain(images)
-
-
-def _jetley(images):
-    from knee_attention.networks.related import jetley
-
-    return jetley(images)
-
-
-def _tiulpin(images):
-    from knee_attention.networks.related import tiulpin
-
-    return tiulpin(images)
+    return getattr(related, network)(images)
 
 
 _VGG16_PHANTOMS = {
@@ -148,7 +136,7 @@ BACKBONES = {
         fusion="joint",
     ),
     "vgg16_plain": Backbone(
-        build=_vgg16_plain,
+        build=partial(_related, network="vgg16_plain"),
         taps={},
         smallest=64,
         known_by="global_pool",
@@ -158,7 +146,7 @@ BACKBONES = {
         fusion="plain",
     ),
     "jetley": Backbone(
-        build=_jetley,
+        build=partial(_related, network="jetley"),
         taps={},
         smallest=64,
         known_by="global_features",
@@ -168,7 +156,7 @@ BACKBONES = {
         fusion="plain",
     ),
     "tiulpin": Backbone(
-        build=_tiulpin,
+        build=partial(_related, network="tiulpin"),
         taps={},
         smallest=300,
         known_by="patch_conv1",

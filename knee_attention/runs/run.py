@@ -31,7 +31,7 @@ from knee_attention.runs.training import compile_model, train
 def run(experiment: Experiment, output: Path, run_options: RunOptions = DEFAULT_OPTIONS) -> dict:
     """Train, evaluate and save one experiment. A killed run is resumed.
 
-    A run that was begun with fewer epochs, also a finished one, goes on; see `goes_on`.
+    A run that started with fewer epochs goes on, also if it is finished; see `goes_on`.
 
     Args:
         experiment: the experiment.

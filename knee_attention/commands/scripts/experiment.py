@@ -67,7 +67,7 @@ def with_options(experiment: Experiment, options: dict) -> Experiment:
 
 
 def check_images(experiment: Experiment, options: dict, folders: Iterable[Path]) -> None:
-    """Refuse images that would be stretched unasked, unless a run was begun with them.
+    """Refuse images that would be stretched unasked, unless a run has started with them.
 
     Args:
         experiment: the experiment, or any of a sweep.
