@@ -11,8 +11,7 @@ from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
-from dicom_files import write_dicom
-from jpeg_data import END_OF_IMAGE, jpeg_12_bit, jpeg_lossless
+from dicom_files import END_OF_IMAGE, jpeg_12_bit, jpeg_lossless, write_dicom
 from PIL import Image
 from pydicom import dcmread
 from pydicom.dataset import Dataset

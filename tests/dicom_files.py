@@ -1,5 +1,6 @@
-"""DICOM files for tests, written with pydicom."""
+"""DICOM files for tests, and JPEG data of kinds that the installed libraries do not encode."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -65,3 +66,60 @@ def lookup_table(entries: np.ndarray, bits: int) -> Dataset:
     item.LUTData = entries.tolist()
     item["LUTDescriptor"].VR = item["LUTData"].VR = "US"
     return item
+
+
+END_OF_IMAGE = b"\xff\xd9"
+"""The end marker of JPEG, JPEG-LS and JPEG 2000."""
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    """A segment of JPEG data."""
+    return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
+
+
+def jpeg_12_bit(coded: bytes) -> bytes:
+    """12-bit JPEG data from 8-bit grey data: quantisation steps are 16 times as large (B.2.4.1)."""
+    table = coded.index(b"\xff\xdb")
+    steps = 16 * np.frombuffer(coded[table + 5 : table + 69], np.uint8).astype(int)
+    before, header = coded[:table], coded.index(b"\xff\xc0")
+    tables = segment(0xDB, b"\x10" + steps.astype(">u2").tobytes())
+    return before + tables + b"\xff\xc1\0\x0b\x0c" + coded[header + 5 :]
+
+
+def jpeg_lossless(image: np.ndarray, bits: int, predictor: int, rows_together: int = 0) -> bytes:
+    """Lossless JPEG data (ISO 10918-1 H.1), with a 5-bit code for every category.
+
+    Args:
+        image: `(height, width)`.
+        bits: bits per pixel.
+        predictor: 1 to 7 (table H.1).
+        rows_together: rows between two restart markers; 0 for no markers.
+    """
+    height, width = image.shape
+    values = image.astype(int)
+    scan, rows_together = b"", rows_together or height
+    for count, first in enumerate(range(0, height, rows_together)):
+        part = values[first : first + rows_together]
+        left, above = np.roll(part, 1, axis=1), np.roll(part, 1, axis=0)
+        corner = np.roll(above, 1, axis=1)
+        predicted = (left, above, corner, left + above - corner, left + (above - corner) // 2,
+                     above + (left - corner) // 2, (left + above) // 2)[predictor - 1]  # fmt: skip
+        predicted[0], predicted[1:, 0] = left[0], above[1:, 0]
+        predicted[0, 0] = 1 << (bits - 1)
+        digits = "".join(map(_code, ((part - predicted + 32767) % 65536 - 32767).ravel()))
+        digits += "1" * (-len(digits) % 8)
+        coded = int(digits, 2).to_bytes(len(digits) // 8, "big").replace(b"\xff", b"\xff\0")
+        scan += (bytes([0xFF, 0xD0 + (count - 1) % 8]) if count else b"") + coded
+    return (
+        b"\xff\xd8" + segment(0xC3, struct.pack(">BHH", bits, height, width) + b"\1\1\x11\0")
+        + segment(0xC4, b"\0" + bytes([0, 0, 0, 0, 17] + 11 * [0]) + bytes(range(17)))
+        + segment(0xDD, struct.pack(">H", rows_together * width if rows_together < height else 0))
+        + segment(0xDA, b"\1\1\0" + bytes([predictor, 0, 0])) + scan + END_OF_IMAGE
+    )  # fmt: skip
+
+
+def _code(difference: int) -> str:
+    """The bits of a difference: its category's code, then its value (ISO 10918-1 F.1.2.1.1)."""
+    category = abs(int(difference)).bit_length()
+    low = int(difference) if difference > 0 else int(difference) + (1 << category) - 1
+    return f"{category:05b}" + (f"{low:0{category}b}" if 0 < category < 16 else "")

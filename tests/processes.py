@@ -1,6 +1,8 @@
-"""Processes for tests of signals."""
+"""Processes for tests: their signals, and the server as a user starts it."""
 
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,3 +23,18 @@ def heeding_signals() -> Iterator[None]:
     finally:
         for number in ignored:
             signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def serving(*arguments):
+    """Start a server process; yields the process and its address."""
+    command = [sys.executable, "-m", "knee_attention", "serve", *map(str, arguments)]
+    with heeding_signals():
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+        )
+    try:
+        yield process, process.stdout.readline().partition(" ")[0].removeprefix("http://")
+    finally:
+        process.kill()
+        process.communicate()

@@ -1,5 +1,7 @@
-"""setup.py packs the whole package, and a source distribution builds."""
+"""The names and the version of the package, and what setup.py packs."""
 
+import ast
+import inspect
 import shutil
 import subprocess
 import sys
@@ -11,6 +13,8 @@ import pytest
 import knee_attention
 
 pytest.importorskip("setuptools")
+
+
 ROOT = Path(__file__).parents[1]
 SCRIPTS_AND_TESTS = ("data_prep", "experiments", "tests")
 FILES = ("LICENSE", "README.md", "REPRODUCTION.md", "requirements.txt", "setup.py",
@@ -70,3 +74,47 @@ def test_the_public_names_are_typed_as_py_typed_promises():
     command += [part for module in modules for part in ("-m", module)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout
+
+
+def python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+def test_importing_the_package_does_not_import_keras():
+    ended = python("import sys, knee_attention; sys.exit('keras' in sys.modules)")
+    assert ended.returncode == 0
+
+
+def test_saved_models_load_with_keras_after_one_import(tmp_path):
+    import keras
+
+    from knee_attention.networks.model import build_model
+
+    model = build_model("antony_clsf", ("att1",), "single", (96, 96))
+    paths = [str(tmp_path / f"model{suffix}") for suffix in (".h5", ".keras")]
+    for path in paths:
+        model.save(path)
+    keras.backend.clear_session()
+    ended = python("import keras, knee_attention\n"
+                   f"[keras.saving.load_model(path, compile=False) for path in {paths}]")
+    assert ended.returncode == 0, ended.stderr[-500:]
+
+
+def test_public_names_exist():
+    for name in knee_attention.__all__:
+        assert getattr(knee_attention, name).__doc__
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = knee_attention.nothing
+
+
+def test_the_command_prints_the_version():
+    command = [sys.executable, "-m", "knee_attention", "--version"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert shown.strip() == knee_attention.__version__
+
+
+def test_type_checkers_see_the_same_names():
+    tree = ast.parse(inspect.getsource(knee_attention))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    seen = {alias.asname: statement.module for statement in block.body for alias in statement.names}
+    assert seen == knee_attention._HOMES

@@ -1,13 +1,31 @@
+"""Metrics of a split, its results, and their lines beside the paper's."""
+
 import numpy as np
 import pytest
 
+from knee_attention.evidence.evaluation import (
+    better_branch,
+    metrics_with_intervals,
+    one_of_each_grade,
+    split_results,
+)
+from knee_attention.evidence.intervals import bootstrap_intervals
 from knee_attention.evidence.metrics import (
     SCALARS,
     cross_entropy,
     expected_calibration_error,
     grade_metrics,
 )
+from knee_attention.evidence.paper import PAPER_TABLE_1
+from knee_attention.evidence.predictions import Predictions
 from knee_attention.evidence.probabilities import ensemble
+from knee_attention.evidence.result_lines import (
+    RESULT_COLUMNS,
+    difference_table,
+    metrics_table,
+    results_table,
+    with_interval,
+)
 
 GRADES = np.array([0, 0, 1, 2, 3, 4, 4, 2])
 PREDICTED = np.array([0, 1, 1, 2, 2, 4, 2, 2])
@@ -123,3 +141,95 @@ def test_ensemble_averages_before_the_softmax():
         return np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True)
 
     np.testing.assert_allclose(ensemble(list(softmax(logits))), softmax(logits.mean(axis=0)))
+
+
+THREE_GRADES = np.array([3, 0, 3])
+GOOD = np.eye(5)[THREE_GRADES] * 0.8 + 0.04
+POOR = np.full((3, 5), 0.2)
+SUBJECTS = ["1", "1", "2"]
+
+
+def predictions(**probabilities):
+    return Predictions(["a", "b", "c"], SUBJECTS, THREE_GRADES, probabilities)
+
+
+def test_the_better_branch_has_the_lower_cross_entropy():
+    assert better_branch(predictions(att0=POOR, att1=GOOD)) == "att1"
+
+
+def test_several_branches_have_an_ensemble_and_one_has_none():
+    assert list(split_results(predictions(att0=POOR, att1=GOOD))) == ["att0", "att1", "ensemble"]
+    assert list(split_results(predictions(kl=GOOD))) == ["kl"]
+
+
+def test_every_output_has_its_intervals_over_persons():
+    results = split_results(predictions(att0=POOR, att1=GOOD))
+    assert results["att0"]["intervals"] == bootstrap_intervals(THREE_GRADES, POOR, SUBJECTS)
+    assert results["ensemble"]["intervals"]["accuracy"] == [1.0, 1.0]
+
+
+def test_one_of_each_grade():
+    assert one_of_each_grade(THREE_GRADES).tolist() == [1, 0]
+
+
+def results(synthetic=False):
+    import numpy as np
+
+    metrics = grade_metrics(np.zeros(4, int), np.eye(5)[[0, 0, 1, 0]] * 0.5 + 0.1)
+    return {
+        "name": "vgg16_multiloss", "backbone": "vgg16", "variant": "multiloss",
+        "synthetic": synthetic, "split": "test", "knees": 4, "chosen": "att0",
+        "test": {"att0": metrics, "att1": {**metrics, "kappa": None}, "ensemble": metrics},
+    }  # fmt: skip
+
+
+def test_the_paper_s_number_stands_beside_ours():
+    table = results_table(results())
+    line = next(line for line in table.splitlines() if line.startswith("att0*"))
+    assert line.split()[1] == "0.750" and line.split()[-1] == "0.643"
+    assert "att1" in table and "0.632" in table
+
+
+def test_synthetic_results_say_so():
+    assert "synthetic" in results_table(results(synthetic=True))
+    assert "synthetic" not in results_table(results())
+
+
+def test_table_1_is_complete():
+    assert len(PAPER_TABLE_1) == 4
+    assert all(
+        list(cells) == ["att0", "att1", "att2", "early_fusion", "multiloss"]
+        for cells in PAPER_TABLE_1.values()
+    )
+
+
+def test_a_number_stands_with_its_interval():
+    assert with_interval(0.6434, [0.61, 0.6699]) == "0.643 [0.610, 0.670]"
+    assert with_interval(0.02, [-0.1, 0.14], "+") == "+0.020 [-0.100, +0.140]"
+    assert with_interval(0.5, None) == "0.500"
+    assert with_interval(None, None) == "undefined"
+
+
+def test_columns_stand_below_their_titles():
+    metrics = metrics_with_intervals(np.arange(5), np.eye(5), list("abcde"))
+    lines = metrics_table({"att0": metrics, "a longer name": metrics}).splitlines()
+    start = lines[0].index("accuracy")
+    assert [line[start : start + 20] for line in lines[1:]] == ["1.000 [1.000, 1.000]"] * 2
+
+
+def test_an_undefined_difference_says_so():
+    value = {"difference": 0.1, "interval": [0.0, 0.2]}
+    pair = {"metrics": {"accuracy": value, "kappa": None, "kappa_quadratic": value}}
+    assert difference_table({"a - b": pair}).splitlines()[1] == (
+        "a - b       +0.100 [+0.000, +0.200]  undefined  +0.100 [+0.000, +0.200]"
+    )
+
+
+def test_every_number_of_a_run_stands_below_its_title():
+    metrics = metrics_with_intervals(np.arange(5), np.eye(5)[[0, 1, 2, 3, 0]], list("abcde"))
+    results = {"name": "vgg16_att0", "backbone": "vgg16", "variant": "att0", "split": "test",
+               "knees": 5, "synthetic": True, "chosen": "att0", "test": {"att0": metrics}}
+    _, titles, row, *_ = results_table(results).splitlines()
+    assert titles.split() == ["output", *RESULT_COLUMNS.values(), "paper"]
+    shown = [f"{metrics[name]:.3f}" for name in RESULT_COLUMNS]
+    assert row.split() == ["att0*", *shown, "0.622"]

@@ -1,17 +1,28 @@
+"""Predictions, regressed grades, and refusal of NaN and infinity."""
+
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from knee_attention import kl
 from knee_attention.errors import InputError
+from knee_attention.evidence.evaluation import better_branch, split_results
+from knee_attention.evidence.intervals import bootstrap_intervals, paired_differences
+from knee_attention.evidence.metrics import cross_entropy, expected_calibration_error, grade_metrics
 from knee_attention.evidence.predictions import (
     Predictions,
     common_to_all,
     read_predictions,
     write_predictions,
 )
-from knee_attention.evidence.probabilities import ensemble
+from knee_attention.evidence.probabilities import (
+    as_probabilities,
+    best_temperature,
+    ensemble,
+    tempered,
+)
 
 GOOD = np.array([[0.5, 0.2, 0.1, 0.1, 0.1], [0.1, 0.1, 0.2, 0.2, 0.4], [0.2] * 5])
 POOR = GOOD[:, ::-1]
@@ -141,3 +152,103 @@ def test_of_several_tables_the_knees_remain_that_all_have():
         assert table.files == ["4/1R.png"] and table.grades.tolist() == [4]
     with pytest.raises(InputError, match="no knee in common"):
         common_to_all([first, third, KNEES.take(np.array([2]))])
+
+
+def test_the_most_probable_grade_is_the_rounded_one_and_the_mean_the_value():
+    values = np.array([[-0.7], [0.0], [0.6], [2.3], [3.9], [4.0], [7.0]])
+    found = as_probabilities(values)
+    assert found.argmax(axis=1).tolist() == [0, 0, 1, 2, 4, 4, 4]
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    np.testing.assert_allclose(found @ np.array(kl.GRADES), np.clip(values[:, 0], 0, 4))
+
+
+def test_probabilities_stay_as_they_are():
+    values = np.random.default_rng(0).dirichlet(np.ones(5), 3)
+    np.testing.assert_array_equal(as_probabilities(values), values)
+
+
+def test_a_regression_is_in_no_ensemble_and_never_chosen():
+    sure, flat = np.eye(5)[[0, 1]], np.full((2, 5), 0.2)
+    both = Predictions(["a", "b"], ["a", "b"], np.array([0, 1]), {"kl": flat, "regression": sure})
+    assert list(both.with_ensemble()) == ["kl", "regression"]
+    assert better_branch(both) == "kl"
+
+
+def test_what_measures_probabilities_is_undefined_for_a_regression():
+    grades, subjects = np.array([0, 1, 2, 4]), ["a", "a", "b", "b"]
+    values = {"kl": np.full((4, 5), 0.2), "regression": np.eye(5)[grades]}
+    results = split_results(Predictions([*"abcd"], subjects, grades, values))
+    for name in ("cross_entropy", "oa_auc", "expected_calibration_error"):
+        assert results["regression"][name] is results["regression"]["intervals"][name] is None
+        assert results["kl"][name] is not None
+    assert results["regression"]["accuracy"] == 1
+
+
+GRADES = np.array([0, 1, 2, 4])
+SUBJECTS = ["a", "a", "b", "c"]
+NOT_FINITE = "not a finite number"
+
+
+def uniform(value=0.2):
+    """Probabilities of four knees; the last knee has `value` for KL 0."""
+    values = np.full((4, 5), 0.2)
+    values[3, 0] = value
+    return values
+
+
+def predictions(values):
+    return Predictions([*"wxyz"], SUBJECTS, GRADES, {"att0": values})
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    "use",
+    [
+        as_probabilities,
+        lambda values: as_probabilities(values[:, :1]),
+        lambda values: tempered(values, 2.0),
+        lambda values: ensemble([uniform(), values]),
+        lambda values: cross_entropy(GRADES, values),
+        lambda values: expected_calibration_error(GRADES, values),
+        lambda values: grade_metrics(GRADES, values),
+        lambda values: bootstrap_intervals(GRADES, values, SUBJECTS, 10),
+        lambda values: bootstrap_intervals(GRADES, np.stack([uniform(), values]), SUBJECTS, 10),
+        lambda values: best_temperature(GRADES, values),
+        lambda values: better_branch(predictions(values)),
+        lambda values: split_results(predictions(values)),
+        lambda values: predictions(values).with_ensemble(),
+        lambda values: paired_differences(
+            predictions(uniform()), "att0", predictions(values), "att0", 10
+        ),
+    ],
+)
+def test_what_is_computed_of_it_is_refused(use, value):
+    with np.errstate(all="ignore"), pytest.raises(InputError, match=NOT_FINITE):
+        use(uniform(value))
+
+
+@pytest.mark.parametrize("temperature", [0, -1, np.nan, np.inf, 1e-308])
+def test_a_temperature_that_gives_no_probabilities_is_refused(temperature):
+    with np.errstate(all="ignore"), pytest.raises(InputError, match="temperature"):
+        tempered(np.eye(5), temperature)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (np.zeros((2, 5)), "sum to one"),
+        (np.array([[1.5, -0.5, 0, 0, 0]]), "sum to one"),
+        (np.array([[2.0, 0.1, 0.1, 3.0, 0.2]]), "sum to one"),
+        (np.full((2, 4), 0.25), "five probabilities or one grade"),
+        (np.full((2, 5, 1), 0.2), "five probabilities or one grade"),
+        (np.zeros(5), "five probabilities or one grade"),
+    ],
+)
+def test_what_is_neither_probabilities_nor_a_grade_is_refused(values, said):
+    with pytest.raises(InputError, match=said):
+        as_probabilities(values)
+
+
+def test_probabilities_of_float16_pass():
+    values = np.random.default_rng(0).dirichlet(np.ones(5), 50).astype(np.float16)
+    np.testing.assert_array_equal(as_probabilities(values), values)

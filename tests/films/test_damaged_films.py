@@ -22,7 +22,7 @@ from coded_films import (  # noqa: E402
     encoded,
 )
 from damage_table import TABLE, table  # noqa: E402
-from jpeg_data import END_OF_IMAGE, jpeg_lossless  # noqa: E402
+from dicom_files import END_OF_IMAGE, jpeg_lossless  # noqa: E402
 from pydicom.uid import JPEGLosslessSV1  # noqa: E402
 
 from knee_attention.errors import ImageError  # noqa: E402

@@ -1,4 +1,4 @@
-"""Splitting in the gap, on phantoms and, if available, on real films."""
+"""Splitting a film into knees, and the names and sides of the knees."""
 
 import tarfile
 
@@ -6,9 +6,17 @@ import cv2
 import numpy as np
 import pytest
 
-from knee_attention.films.image_files import read_image
+from knee_attention.data_prep.pairing import read_knee
+from knee_attention.errors import ImageError
+from knee_attention.films import network_input
+from knee_attention.films.cutting import Cutting
+from knee_attention.films.image_files import read_image, write_image
+from knee_attention.films.joint_crops import JointCrop
+from knee_attention.films.joints import Joint
 from knee_attention.films.legs import find_gap, split_knees
-from knee_attention.films.network_input import knees_of
+from knee_attention.films.names import id_and_side, knee_name, side_of, subject_of
+from knee_attention.films.network_input import knees_of, prepared_knees
+from knee_attention.films.preparation import Preparation
 from knee_attention.phantoms.film import phantom_film
 
 # Read off the films, in parts of their width and height: the skin of the right and the left leg at
@@ -144,3 +152,80 @@ def test_both_knees_keep_half_the_width_of_a_film_cut_off_its_middle():
     np.testing.assert_array_equal(knees["R"][:, 85 - column :], film[:, :column])
     assert (knees["R"][:, : 85 - column] == film.min()).all()
     np.testing.assert_array_equal(knees["L"], film[:, column : column + 85])
+
+
+FILM = np.random.default_rng(0).integers(0, 256, (200, 240), np.uint8)
+BOX = (20, 40, 80, 80)
+
+
+@pytest.fixture
+def found(monkeypatch):
+    """A function that makes `prepared_knees` find joints with the given sides."""
+
+    def find(*sides):
+        crops = [JointCrop(side, FILM[:80, :80], Joint(BOX, 0.9, side=side), BOX) for side in sides]
+        monkeypatch.setattr(network_input, "joint_crops", lambda *_: crops)
+
+    return find
+
+
+def sides(known):
+    knees = prepared_knees(FILM, "auto", known, Preparation(crop="square"), (64, 64))
+    return [knee.side for knee in knees]
+
+
+@pytest.mark.parametrize("by_place", ["R", "L", None])
+@pytest.mark.parametrize("known", ["R", "L", None])
+def test_one_joint_has_the_side_that_is_known_and_none_by_its_place(found, known, by_place):
+    found(by_place)
+    assert sides(known) == [known]
+
+
+@pytest.mark.parametrize("known", ["R", "L", None])
+def test_two_joints_have_the_sides_of_their_places(found, known):
+    found("R", "L")
+    assert sides(known) == ["R", "L"]
+
+
+def test_the_known_side_decides_which_knee_is_mirrored(found):
+    mirrored = Preparation(Cutting("auto", (64, 64), flip_left=True, crop="square"))
+    found("L")
+    [right] = prepared_knees(FILM, "auto", "R", mirrored, (64, 64))
+    found("R")
+    [left] = prepared_knees(FILM, "auto", "L", mirrored, (64, 64))
+    assert (right.mirrored, left.mirrored) == (False, True)
+    np.testing.assert_array_equal(left.image, right.image[:, ::-1])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("9001695_R.png", ("9001695", "R")),
+        ("3/9001695-L.webp", ("9001695", "L")),
+        ("0/9001695L.png", ("9001695", "L")),
+        ("PAT00_film_L.png", ("PAT00_film", "L")),
+        ("KNEE-A_R.png", ("KNEE-A", "R")),
+        ("9001695_20040101-2_R.png", ("9001695_20040101-2", "R")),
+        ("ä_L", ("ä", "L")),
+        ("FINAL.png", ("FINAL", None)),
+        ("case-12.png", ("case-12", None)),
+        ("LATERAL_9.png", ("LATERAL_9", None)),
+        ("_R.png", ("_R", None)),
+        ("R.png", ("R", None)),
+        ("9001695_l.png", ("9001695_l", None)),
+    ],
+)
+def test_the_grammar(name, expected, tmp_path):
+    film, side = expected
+    assert id_and_side(name) == expected
+    assert side_of(name) == side and subject_of(name) == film
+    path = tmp_path / f"{name.split('/')[-1].split('.')[0]}.png"
+    write_image(path, np.eye(20, dtype=np.uint8))
+    if side is not None:
+        assert id_and_side(f"{knee_name(film, side)}.png") == expected
+    if side is None:
+        with pytest.raises(ImageError, match="does not end in _R or _L"):
+            read_knee(path)
+    else:
+        [row] = read_knee(path)
+        assert (row["id"], row["side"]) == expected

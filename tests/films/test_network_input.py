@@ -1,13 +1,17 @@
-"""The network input for each knee on an image, and its recorded place on the film."""
+"""How films become network input: preparation, crops, and likeness to the training knees."""
 
 import numpy as np
 import pytest
 
+from knee_attention.errors import InputError
 from knee_attention.films import network_input
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.joint_crops import JointCrop
+from knee_attention.films.likeness import likeness, typical_knee
 from knee_attention.films.network_input import PICTURE_HEIGHT, prepared_knees
-from knee_attention.films.preparation import Preparation
+from knee_attention.films.preparation import Preparation, refuse_differences
+from knee_attention.films.radiograph import prepare_knee
+from knee_attention.phantoms.film import phantom_film
 
 SIZE = (32, 24)
 CROPS = Preparation(crop="square")
@@ -101,3 +105,120 @@ def test_a_knee_of_the_training_s_very_size_is_not_mirrored_again(film):
     [larger] = prepared_knees(np.tile(film, (2, 1)), "single", "L", halves, SIZE)
     assert (same.mirrored, larger.mirrored) == (False, True)
     assert same.place is None and same.side == "L"
+
+
+HALF_SIZE = (64, 48)
+PAD = Cutting("middle", (80, 56), "pad", "none", flip_left=True)
+KNEE = np.random.default_rng(0).integers(0, 255, (80, 56), dtype=np.uint8)
+
+
+def test_a_preparation_is_read_as_it_was_described():
+    for preparation in (Preparation(), Preparation(PAD, "pad", "clahe"), Preparation(Cutting()),
+                        Preparation(crop="square"), Preparation(Cutting(crop="antony")),
+                        Preparation(crop="square", displaced=True)):
+        assert Preparation.recorded(preparation.described(), "a model") == preparation
+    assert Preparation.recorded({"name": "old"}, "a model") == Preparation()
+
+
+def test_half_a_film_is_cut_whatever_its_size_and_a_knee_of_the_set_s_size_is_not():
+    preparation = Preparation(PAD)
+    knee = preparation.knee(KNEE, HALF_SIZE)
+    np.testing.assert_array_equal(knee, prepare_knee(KNEE, HALF_SIZE))
+    np.testing.assert_array_equal(preparation.single(KNEE, "L", HALF_SIZE), knee)
+    mirrored = preparation.half(KNEE, "L", HALF_SIZE)
+    np.testing.assert_array_equal(mirrored, prepare_knee(KNEE[:, ::-1], HALF_SIZE))
+    larger = np.pad(KNEE, 8)
+    np.testing.assert_array_equal(
+        preparation.single(larger, "L", HALF_SIZE), preparation.half(larger, "L", HALF_SIZE)
+    )
+    with pytest.raises(ValueError, match="the side of this knee is unknown"):
+        preparation.half(KNEE, None, HALF_SIZE)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "differences"),
+    [
+        (Preparation(), Preparation(PAD), []),
+        (Preparation(Cutting()), Preparation(Cutting()), []),
+        (Preparation(Cutting()), Preparation(Cutting(size=(640, 448))), []),
+        (Preparation(Cutting(fit="pad")), Preparation(Cutting(size=(64, 64), fit="pad")),
+         ["size (320, 224), not (64, 64)"]),
+        (Preparation(Cutting()), Preparation(Cutting(fit="pad")), ["fit stretch, not pad"]),
+        (Preparation(Cutting(flip_left=True)), Preparation(Cutting("middle")),
+         ["split auto, not middle", "flip_left True, not False"]),
+        (Preparation(), Preparation(equalization="none"), ["equalization hist, not none"]),
+        (Preparation(Cutting()), Preparation(Cutting(crop="square")), ["crop half, not square"]),
+        (Preparation(Cutting()), Preparation(crop="square"), ["crop half, not square"]),
+        (Preparation(), Preparation(crop="square"), []),
+        (Preparation(), Preparation(crop="square", displaced=True),
+         ["displaced False, not True"]),
+    ],
+)
+def test_known_preparations_that_disagree_are_refused(first, second, differences):
+    assert first.differences(second) == differences
+    named = [("a", first), ("unknown", Preparation(equalization=first.equalization)), ("b", second)]
+    if not differences:
+        refuse_differences(named)
+    else:
+        with pytest.raises(InputError, match="prepared differently from those of") as said:
+            refuse_differences(named)
+        assert all(difference in str(said.value) for difference in differences)
+
+
+def test_an_unknown_way_is_refused():
+    for unknown in ({"fit": "crop"}, {"equalization": "gamma"}):
+        with pytest.raises(InputError, match="expected a fit of stretch, pad"):
+            Preparation(**unknown)
+
+
+def test_what_knees_show_is_known_by_the_cutting_else_by_what_is_said():
+    assert not Preparation().shows_joints and Preparation().known_crop is None
+    assert Preparation(crop="square").shows_joints and not Preparation(crop="half").shows_joints
+    assert Preparation(Cutting(crop="antony")).known_crop == "antony"
+    assert Preparation().with_crop("auto") == Preparation()
+    assert Preparation().with_crop("square") == Preparation(crop="square")
+    assert Preparation(Cutting()).with_crop("half").known_crop == "half"
+    for known in (Preparation(Cutting()), Preparation(crop="half")):
+        with pytest.raises(InputError, match="cannot be square crops of joints"):
+            known.with_crop("square")
+    with pytest.raises(InputError, match="expected a crop of half, square, antony"):
+        Preparation(crop="round")
+
+
+PAPER_SIZE = (112, 112)
+
+
+def joints(seeds):
+    """Square crops of the joints of phantom films."""
+    crops = []
+    for seed in seeds:
+        film = phantom_film((seed % 5, 2 * seed % 5), seed)
+        for x, y, width, height in film.boxes.values():
+            crops.append(prepare_knee(film.image[y : y + height, x : x + width], PAPER_SIZE))
+    return np.stack(crops)
+
+
+@pytest.fixture(scope="module")
+def typical():
+    return typical_knee(joints(range(12)))
+
+
+def test_other_knees_are_alike_and_other_images_are_not(typical):
+    knees = joints(range(20, 26))
+    alike = min(likeness(knee, typical) for knee in knees)
+    noise = np.random.default_rng(0).integers(0, 256, (10, *PAPER_SIZE)).astype(np.uint8)
+    turned = np.ascontiguousarray(knees.transpose(0, 2, 1))
+    for others in (~knees, turned, noise):
+        assert max(likeness(image, typical) for image in others) < alike
+
+
+def test_a_typical_knee_has_no_side(typical):
+    np.testing.assert_array_equal(typical, typical[:, ::-1])
+    knee = joints([30])[0]
+    assert likeness(knee, typical) == pytest.approx(likeness(knee[:, ::-1], typical), abs=1e-3)
+
+
+def test_itself_is_1_its_negative_minus_1_and_a_blank_image_0(typical):
+    assert likeness(typical, typical) == pytest.approx(1)
+    assert likeness(255 - typical, typical) == pytest.approx(-1)
+    assert likeness(np.full(PAPER_SIZE, 90, np.uint8), typical) == 0

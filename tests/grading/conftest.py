@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def archive():
-    from stand_in_archive import StandIn
+    from study_films import StandIn
 
     stand_in = StandIn()
     stand_in.start()

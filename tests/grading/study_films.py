@@ -1,5 +1,4 @@
-"""Helpers for tests of reports and of the node: DICOM films, a trivial network, a sender of films,
-a free port, the length of a queue, and waiting."""
+"""Helpers for tests of reports and of the node: DICOM films, a trivial network, an archive."""
 
 import socket
 import time
@@ -8,8 +7,13 @@ from pathlib import Path
 import numpy as np
 from dicom_files import write_dicom
 from pydicom import dcmread
-from pydicom.uid import generate_uid
-from pynetdicom import AE
+from pydicom.uid import (
+    Comprehensive3DSRStorage,
+    ParametricMapStorage,
+    SecondaryCaptureImageStorage,
+    generate_uid,
+)
+from pynetdicom import AE, evt
 
 from knee_attention.grading.dicom.algorithm import Algorithm
 from knee_attention.grading.grader import Grader
@@ -96,3 +100,48 @@ def until(holds, seconds=60):
     while not holds():
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.05)
+
+
+KINDS = (Comprehensive3DSRStorage, SecondaryCaptureImageStorage, ParametricMapStorage)
+
+
+class StandIn:
+    """An archive that stores all objects and answers with given statuses.
+
+    Attributes:
+        breaks_off_at: a SOPInstanceUID at which it closes the connection, as after a crash.
+    """
+
+    def __init__(self, status=0, kinds=KINDS):
+        self.received, self.status, self.port = [], status, free_port()
+        self.breaks_off_at = None
+        self._entity = AE(ae_title="ARCHIVE")
+        for kind in kinds:
+            self._entity.add_supported_context(kind)
+
+    def start(self):
+        handlers = [(evt.EVT_C_STORE, self._receive)]
+        self._server = self._entity.start_server(
+            ("127.0.0.1", self.port), block=False, evt_handlers=handlers
+        )
+
+    def stop(self):
+        self._server.shutdown()
+
+    def _receive(self, event):
+        if event.request.AffectedSOPInstanceUID == self.breaks_off_at:
+            event.assoc.abort()
+        elif self.status == 0:
+            dataset = event.dataset
+            dataset.file_meta = event.file_meta
+            self.received.append(dataset)
+        return self.status
+
+    def films(self):
+        """SOPInstanceUIDs of the films to which the received objects refer."""
+        return sorted(
+            (one.SourceImageSequence[0] if one.Modality == "OT" else
+             one.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
+             .ReferencedSOPSequence[0]).ReferencedSOPInstanceUID
+            for one in self.received
+        )  # fmt: skip

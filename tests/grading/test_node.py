@@ -21,9 +21,9 @@ from pydicom.uid import (  # noqa: E402
     RLELossless,
 )
 from pynetdicom import AE  # noqa: E402
-from stand_in_archive import KINDS  # noqa: E402
 from study_films import (  # noqa: E402
     ALGORITHM,
+    KINDS,
     BrightKnee,
     bright_knee_grader,
     send,

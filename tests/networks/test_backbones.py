@@ -1,13 +1,17 @@
-"""The entries of `BACKBONES`, which need no Keras."""
+"""Backbones: their entries, the original's layers, and attention on other networks."""
 
 import subprocess
 import sys
 
 import keras
+import numpy as np
 import pytest
 
+from knee_attention.networks.antony import antony_classification, antony_extended
+from knee_attention.networks.attach import attach_attention
 from knee_attention.networks.backbones import BACKBONES
 from knee_attention.networks.fusions import fusion_of, outputs_of, variant_of
+from knee_attention.networks.masks import masks_among, with_masks
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +78,130 @@ def test_a_fusion_is_told_by_the_outputs_it_makes(fusion, branches, outputs, var
 def test_one_branch_that_is_fused_is_no_network_of_this_project():
     with pytest.raises(KeyError):
         fusion_of({"kl", "conv1"}, ("att0",))
+
+
+# Output shapes of Tables 3 and 4 of the paper, for images of 200x300.
+TABLE_3 = {
+    "conv1": (100, 150, 32), "pool1": (49, 74, 32),
+    "conv2": (49, 74, 64), "pool2": (24, 36, 64),
+    "conv3": (24, 36, 96), "pool3": (11, 17, 96),
+    "conv4": (11, 17, 128), "pool4": (5, 8, 128),
+}  # fmt: skip
+TABLE_4 = {
+    "conv1": (100, 150, 32), "pool1": (49, 74, 32),
+    "conv2_1": (49, 74, 64), "conv2_2": (49, 74, 64), "pool2": (24, 36, 64),
+    "conv3_1": (24, 36, 96), "conv3_2": (24, 36, 96), "pool3": (11, 17, 96),
+    "conv4_1": (11, 17, 128), "conv4_2": (11, 17, 128), "pool4": (5, 8, 128),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("build", "table"), [(antony_classification, TABLE_3), (antony_extended, TABLE_4)]
+)
+def test_shapes_are_the_printed_ones(build, table):
+    images = keras.Input((200, 300, 1))
+    network = keras.Model(images, build(images))
+    shapes = {layer.name: tuple(layer.output.shape[1:]) for layer in network.layers[1:]}
+    assert shapes == table
+
+
+NETWORKS = {
+    "MobileNetV2": ("block_6_expand_relu", "block_13_expand_relu"),
+    "DenseNet121": ("pool2_relu", "pool3_relu"),
+    "EfficientNetV2B0": ("block4a_expand_activation", "block6a_expand_activation"),
+    "ConvNeXtTiny": (
+        "convnext_tiny_stage_1_block_2_identity", "convnext_tiny_stage_2_block_8_identity",
+    ),
+}  # fmt: skip
+SIZE = (64, 96, 3)
+
+
+def network(name="MobileNetV2"):
+    return getattr(keras.applications, name)(input_shape=SIZE, include_top=False, weights=None)
+
+
+@pytest.fixture(scope="module")
+def mobile_net():
+    """A network that no test changes."""
+    return network()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_of_keras_gets_masks_and_is_saved_and_loaded_by_keras(name, tmp_path):
+    shallow, deep = NETWORKS[name]
+    model = attach_attention(network(name), {"att0": shallow, "att1": deep}, classes=3)
+    images = np.random.default_rng(0).uniform(0, 255, (2, *SIZE)).astype("float32")
+    values = {key: np.asarray(value) for key, value in with_masks(model)(images).items()}
+    assert values["att0"].shape == values["att1"].shape == (2, 3)
+    np.testing.assert_allclose(values["att0"].sum(axis=1), 1, atol=1e-5)
+    masks = masks_among(values)
+    for branch, layer in (("att0", shallow), ("att1", deep)):
+        assert masks[branch].shape == (2, *model.get_layer(layer).output.shape[1:3])
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(np.asarray(loaded(images)["att1"]), values["att1"], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("fusion", "branches", "outputs"),
+    [("single", 1, {"att0"}), ("multi_loss", 2, {"att0", "att1"}), ("early_fusion", 2, {"kl"})],
+)
+def test_each_fusion_has_its_outputs(mobile_net, fusion, branches, outputs):
+    taps = dict(list(zip(("att0", "att1"), NETWORKS["MobileNetV2"], strict=True))[:branches])
+    model = attach_attention(mobile_net, taps, fusion)
+    assert set(model.output) == outputs
+    assert all(probabilities.shape == (None, 5) for probabilities in model.output.values())
+
+
+@pytest.mark.parametrize(("attention", "mask_weights"), [
+    ("local", 4 * 6 * (16 + 1)), ("shared", 16 + 1), ("none", None),
+])  # fmt: skip
+def test_each_kind_of_mask_has_its_weights(attention, mask_weights):
+    features = keras.Input((4, 6, 8))
+    given = keras.Model(features, keras.layers.Activation("relu", name="tap")(features))
+    model = attach_attention(given, {"att0": "tap"}, "single", attention)
+    counted = {layer.name: layer.count_params() for layer in model.layers}
+    assert counted.get("att0_mask") == mask_weights
+    convolutions = 0 if attention == "none" else (8 + 1) * 64 + (64 + 1) * 16
+    assert model.count_params() == 4 * 8 + convolutions + (mask_weights or 0) + (8 + 1) * 5
+
+
+def test_without_a_mask_a_branch_is_the_mean_of_its_features():
+    features = keras.Input((4, 6, 8))
+    given = keras.Model(features, keras.layers.Activation("linear", name="tap")(features))
+    model = attach_attention(given, {"att0": "tap"}, "single", "none")
+    values = np.random.default_rng(0).normal(size=(3, 4, 6, 8)).astype("float32")
+    kernel, bias = model.get_layer("att0").get_weights()
+    logits = values.mean(axis=(1, 2)) / np.sqrt(1 + 1e-3) @ kernel + bias
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(np.asarray(model(values)["att0"]), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("taps", "options", "reason"),
+    [
+        ({"att0": "block_6_expand_rel"}, {}, "no layer 'block_6_expand_rel'; did you mean block_6"),
+        ({"att0": "flat"}, {}, r"expected a layer with an output .* Received: 'flat'"),
+        ({"att0": "twice"}, {}, "uses its layer 'twice' more than once"),
+        ({"att0": "out_relu", "att1": "out_relu"}, {"fusion": "multi_loss"}, "a different layer"),
+        ({}, {}, "expected one branch for 'single'"),
+        ({"att0": "out_relu"}, {"fusion": "dense"}, "expected a fusion of single, early_fusion"),
+        ({"att0": "out_relu"}, {"attention": "global"}, "expected an attention of local, shared"),
+    ],
+)
+def test_what_cannot_be_attached_is_named(mobile_net, taps, options, reason):
+    given = mobile_net
+    twice = keras.layers.Activation("relu", name="twice")
+    flat = keras.layers.GlobalAveragePooling2D(name="flat")(twice(twice(given.output)))
+    given = keras.Model(given.input, flat)
+    with pytest.raises(ValueError, match=reason):
+        attach_attention(given, taps, **{"fusion": "single", **options})
+
+
+def test_a_sequential_network_is_taken_once_its_input_is_known():
+    layers = [keras.layers.Conv2D(8, 3, name="convolution"), keras.layers.ReLU(name="tap")]
+    model = attach_attention(keras.Sequential([keras.Input(SIZE), *layers]), {"att0": "tap"},
+                             "single")  # fmt: skip
+    assert model.output["att0"].shape == (None, 5)
+    with pytest.raises(ValueError, match="expected a functional model"):
+        attach_attention(keras.Sequential(layers), {"att0": "tap"}, "single")

@@ -1,12 +1,17 @@
-"""The files of a run's folder, with unusual names and after failures."""
+"""The files of a run's folder, with unusual names, after failures, and after a killed run."""
 
 import csv
 import dataclasses
+import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
+import pandas as pd
 import pytest
+from small_experiment import SMALL, results_of, run
 
 from knee_attention.commands.scripts.experiment import main
 from knee_attention.datasets.dataset import load_dataset
@@ -20,6 +25,7 @@ from knee_attention.runs.output_folder import goes_on, refuse_collision
 from knee_attention.runs.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("eager", "blank_figures")
+
 
 QUICK = Experiment(
     backbone="antony_clsf", image_size=(96, 96), epochs=1, batch_size=10, precision="float32"
@@ -204,3 +210,42 @@ def test_another_experiment_is_told_by_its_changes_and_sent_to_a_free_folder(tmp
         f"{run.folder}: contains another experiment (data None -> knees, image size 96 96 -> "
         f"112 96, epochs 1 -> 9, 1 more); give --output {run.folder}-3, or --overwrite"
     )
+
+
+COMMAND = """
+import sys
+from quick_trainings import run_eagerly
+from small_experiment import SMALL, run
+
+with run_eagerly():
+    run(SMALL, *sys.argv[1:])
+"""
+
+
+def test_a_killed_run_continues_and_ends_as_an_unbroken_one(tmp_path):
+    folder = tmp_path / "killed"
+    options = ("--limit", "10", "--augment", "strong")
+    command = [sys.executable, "-c", COMMAND, "--output", folder, "--epochs", "40", *options]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
+    deadline = time.monotonic() + 120
+    while not (folder / "history.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = len(pd.read_csv(folder / "history.csv"))
+    assert 0 < done < 40 and not (folder / "results.json").exists()
+    # The killed run gets the number of epochs that the whole run has.
+    described = json.loads((folder / "experiment.json").read_text())
+    epochs = done + 1
+    described["epochs"] = epochs
+    (folder / "experiment.json").write_text(json.dumps(described))
+    for run_folder in (folder, tmp_path / "whole"):
+        run(SMALL, "--output", run_folder, "--epochs", epochs, *options)
+    history = pd.read_csv(folder / "history.csv")
+    assert history["epoch"].tolist() == list(range(1, epochs + 1))
+    whole = pd.read_csv(tmp_path / "whole" / "history.csv")
+    pd.testing.assert_frame_equal(history.drop(columns="seconds"), whole.drop(columns="seconds"))
+    assert results_of(folder) == results_of(tmp_path / "whole")
+    times = json.loads((folder / "environment.json").read_text())
+    assert times["wall_seconds"] > times["training_seconds"]

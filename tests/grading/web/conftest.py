@@ -5,7 +5,7 @@ from http.client import HTTPConnection
 
 import cv2
 import pytest
-from servers import serving
+from processes import serving
 
 from knee_attention.phantoms.film import phantom_film
 

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 import pytest
 from dicom_files import write_dicom
+from processes import serving
 from pydicom import dcmread
-from servers import serving
 
 from knee_attention import __version__
 from knee_attention.commands.cli import main

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 
 import pytest
-from servers import serving
+from processes import serving
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")

@@ -1,20 +1,25 @@
-"""Many clients at once, with valid and invalid films, and with malformed requests."""
+"""A running server: many clients at once, malformed requests, and the model that it loaded."""
 
+import io
 import json
 import random
 import socket
 import threading
 import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import cv2
 import numpy as np
 import pytest
 from dicom_files import write_dicom
-from servers import serving
+from processes import serving
+from pydicom import dcmread
 
+from knee_attention.commands.cli import main
 from knee_attention.errors import ImageError
 from knee_attention.films.inputs import FileInMemory
 from knee_attention.grading.grader import load_grader
@@ -176,3 +181,31 @@ def test_200_broken_requests_break_nothing(model, film):
     assert statuses >= {b"400", b"422"} and not [s for s in statuses if s.startswith(b"5")]
     assert not any(b"Traceback" in answer or b'File "' in answer for answer in answers)
     assert not [line for line in lines if "Traceback" in line or "Error" in line]
+
+
+def test_no_address_is_printed_without_a_model(capsys, tmp_path):
+    (tmp_path / "model.onnx").write_bytes(b"no model")
+    for name in ("model.onnx", "none.onnx", "none.h5"):
+        with pytest.raises(SystemExit):
+            main(["serve", str(tmp_path / name), "--port", "0", "--host", "0.0.0.0"])
+        said = capsys.readouterr()
+        assert said.out == "" and "warning" not in said.err
+
+
+def test_reports_name_the_model_that_was_loaded(model, film, tmp_path, capsys):
+    """Also after another file has replaced it."""
+    pytest.importorskip("highdicom")
+    pixels = cv2.imread(str(film), cv2.IMREAD_GRAYSCALE)
+    path = write_dicom(tmp_path / "film.dcm", pixels.astype(np.uint16) * 16,
+                       StudyInstanceUID="1.2.3", SeriesInstanceUID="1.2.4")  # fmt: skip
+    main(["grade", str(path), "--model", str(model), "--dicom", str(tmp_path / "out")])
+    copy = tmp_path / "model.onnx"
+    copy.write_bytes(model.read_bytes())
+    with serving(copy, "--port", 0) as (_, address):
+        (tmp_path / "other.onnx").write_bytes(b"another model")
+        (tmp_path / "other.onnx").replace(copy)
+        request = Request(f"http://{address}/grade?as=dicom", path.read_bytes())
+        content = urlopen(request, timeout=60).read()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        report = dcmread(io.BytesIO(archive.read("report_sr.dcm")))
+    assert report.SOPInstanceUID == dcmread(tmp_path / "out" / "film_sr.dcm").SOPInstanceUID

@@ -1,9 +1,15 @@
+"""Weights to start from, float16 files, and files replaced while they are read."""
+
+import hashlib
+import os
+
 import cv2
 import keras
 import numpy as np
 import pytest
 
 from knee_attention.errors import InputError
+from knee_attention.networks.files.float16 import write_half_size
 from knee_attention.networks.files.initial_weights import (
     IMAGENET_PIXELS,
     input_channels,
@@ -12,7 +18,8 @@ from knee_attention.networks.files.initial_weights import (
     resize_mask_weights,
     set_weights_by_layer,
 )
-from knee_attention.networks.files.model_files import save_model
+from knee_attention.networks.files.loaded_file import LoadedFile
+from knee_attention.networks.files.model_files import load_model, read_description, save_model
 from knee_attention.networks.masks import masks_among, with_masks
 from knee_attention.networks.model import build_model
 
@@ -133,3 +140,56 @@ def test_a_network_of_three_channels_goes_on_with_the_pixels_it_learnt_from(noto
         pixels = model.get_layer("pixels")
         assert pixels.scale == pytest.approx(0.25)
         assert pixels.offset == pytest.approx([-2.5, -5.0, -7.5])
+
+
+@pytest.fixture
+def saved(tmp_path):
+    model = build_model("antony_clsf", ("att1", "att2"), "multi_loss", (96, 96))
+    save_model(model, tmp_path / "model.h5", {"name": "whole", "chosen": "att1"})
+    return model, tmp_path / "model.h5"
+
+
+def test_it_is_half_as_large_says_the_same_of_itself_and_grades_nearly_the_same(saved, tmp_path):
+    model, path = saved
+    half = tmp_path / "half.h5"
+    write_half_size(path, half)
+    assert half.stat().st_size < 0.62 * path.stat().st_size
+    assert read_description(half) == read_description(path)
+    knees = np.random.default_rng(0).integers(0, 256, (4, 96, 96, 1))
+    loaded = load_model(half)
+    assert all(variable.dtype == "float32" for variable in loaded.trainable_variables)
+    for output, values in model.predict(knees, verbose=0).items():
+        np.testing.assert_allclose(loaded.predict(knees, verbose=0)[output], values, atol=5e-3)
+
+
+def test_what_float16_cannot_hold_is_refused(saved, tmp_path):
+    model, path = saved
+    model.get_layer("att1_norm").moving_variance.assign(np.full(96, 1e6, np.float32))
+    save_model(model, path, {})
+    with pytest.raises(InputError, match="moving_variance"):
+        write_half_size(path, tmp_path / "half.h5")
+    assert not (tmp_path / "half.h5").exists()
+
+
+def replace(path):
+    path.with_name("new").write_bytes(b"another")
+    path.with_name("new").replace(path)
+
+
+@pytest.mark.parametrize("change", [replace, os.unlink, lambda path: path.write_bytes(b"longer")])
+def test_a_file_that_was_replaced_has_no_digest(tmp_path, change):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"model")
+    file = LoadedFile(path)
+    change(path)
+    with pytest.raises(InputError, match="model.onnx: replaced since the model was read"):
+        file.digest()
+
+
+def test_a_digest_that_is_known_stays(tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"model")
+    file = LoadedFile(path)
+    assert file.digest() == hashlib.sha256(b"model").hexdigest()
+    replace(path)
+    assert file.digest() == hashlib.sha256(b"model").hexdigest()

@@ -1,15 +1,18 @@
-"""Training scenes of the localiser and their target maps."""
+"""Training scenes of the localiser: their target maps, metal, variation and distractors."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from knee_attention.films.joints import box_of_square, jaccard
+from knee_attention.films.joints import box_around, box_of_square, jaccard
+from knee_attention.phantoms.film import phantom_film
 from knee_attention.runs.localiser import scenes
-from knee_attention.runs.localiser.distractors import draw_distractor
+from knee_attention.runs.localiser.distractors import DISTRACTORS, draw_distractor
 from knee_attention.runs.localiser.films import KnownFilm, LearningFilms, phantom_films
+from knee_attention.runs.localiser.metal import paint_implant, paint_marker
 from knee_attention.runs.localiser.scenes import KINDS, scene_of, transplanted
+from knee_attention.runs.localiser.variation import varied
 from knee_attention.runs.localiser.views import LocaliserViews, targets_of, view_of
 
 
@@ -126,3 +129,61 @@ def test_batches_follow_from_seed_and_number(films):
         np.testing.assert_array_equal(targets, targets_again)
     assert whole[0][0].shape == (3, 256, 256, 2) and whole[0][1].shape == (3, 32, 32, 8)
     assert sum(KINDS.values()) == pytest.approx(1)
+
+
+def test_variation_follows_from_the_seed_and_changes_much():
+    film = phantom_film((0, 3), seed=1, height=200).image
+    first, again, other = (varied(film, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert first.shape == film.shape and first.dtype == np.uint8
+    assert (first != other).mean() > 0.5
+    np.testing.assert_array_equal(film, phantom_film((0, 3), seed=1, height=200).image)
+
+
+@pytest.mark.parametrize("shape", [(24, 200), (256, 40)])
+def test_narrow_parts_are_varied_too(shape):
+    film = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    for seed in range(20):
+        assert varied(film, np.random.default_rng(seed)).shape == shape
+
+
+@pytest.mark.parametrize("kind", DISTRACTORS)
+def test_strangers_are_images(kind):
+    drawn = [draw_distractor(kind, (200, 160), np.random.default_rng(seed)) for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert (drawn[0] != drawn[2]).any()
+    assert drawn[0].shape == (200, 160) and np.ptp(drawn[0]) > 200
+
+
+@pytest.fixture(scope="module")
+def phantom_and_boxes():
+    phantom = phantom_film((1, 1), seed=9031)
+    return phantom.image, {side: box_around(box) for side, box in phantom.boxes.items()}
+
+
+def test_an_implant_lies_over_its_joint_and_is_brighter_than_bone(phantom_and_boxes):
+    image, boxes = phantom_and_boxes
+    for seed in range(20):
+        painted, (left, top, width, height) = paint_implant(
+            image, boxes["R"], np.random.default_rng(seed)
+        )
+        assert painted.dtype == np.uint8 and painted.shape == image.shape
+        changed = np.argwhere(np.abs(painted.astype(int) - image) > 30)
+        assert len(changed)
+        rows, columns = changed[:, 0], changed[:, 1]
+        assert left - 3 <= columns.min() and columns.max() <= left + width + 3
+        assert top - 3 <= rows.min() and rows.max() <= top + height + 3
+        assert jaccard((left, top, width, height), boxes["R"]) > 0.02
+        assert jaccard((left, top, width, height), boxes["L"]) == 0
+
+
+def test_markers_leave_the_joints_alone(phantom_and_boxes):
+    image, boxes = phantom_and_boxes
+    changed = 0
+    for seed in range(20):
+        painted = paint_marker(image, list(boxes.values()), np.random.default_rng(seed))
+        changed += (painted != image).any()
+        for x, y, width, height in boxes.values():
+            inside = slice(int(y) + 4, int(y + height) - 4), slice(int(x) + 4, int(x + width) - 4)
+            np.testing.assert_array_equal(painted[inside], image[inside])
+    assert changed > 15

@@ -1,30 +1,37 @@
-"""Grading prepares a film exactly like the training knees, for all cutting options."""
+"""Training knees from films: crops of joints, and equal knees when grading."""
 
+import cv2
 import numpy as np
 import pytest
-from films_on_disk import write_films
+from films_on_disk import account_of, read_rows, write_films
 
 from knee_attention import load_grader
 from knee_attention.commands.cli import main as knee_attention
 from knee_attention.commands.scripts.experiment import main
 from knee_attention.datasets.dataset import load_dataset
 from knee_attention.films.cutting import Cutting, write_cutting
+from knee_attention.films.image_files import read_image
+from knee_attention.films.joint_crops import THRESHOLD
 from knee_attention.films.names import id_and_side
 from knee_attention.films.preparation import Preparation
+from knee_attention.films.radiograph import cut_out, prepare_knee
 from knee_attention.grading.grader import Grader
 from knee_attention.networks.files.model_files import save_model
 from knee_attention.networks.model import build_model
 from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.phantoms.film import phantom_film
 from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.localiser.distractors import draw_distractor
 
-pytestmark = pytest.mark.usefixtures("eager", "blank_figures")
+trains = pytest.mark.usefixtures("eager", "blank_figures")
+
 
 SIZE = (96, 96)
 SMALL = Experiment("antony_clsf", ("att1",), "single")
 QUICK = "--image-size 96 96 --batch-size 16 --epochs 1 --precision float32".split()
 
 
+@trains
 @pytest.mark.parametrize(
     ("options", "cutting", "name"),
     [
@@ -64,6 +71,7 @@ class Uniform:
         return {"att1": np.full((len(images), 5), 0.2)}
 
 
+@trains
 def test_a_phantom_film_is_graded_on_the_pixels_of_the_phantom_data_set(monkeypatch):
     films = {}
 
@@ -81,6 +89,7 @@ def test_a_phantom_film_is_graded_on_the_pixels_of_the_phantom_data_set(monkeypa
             np.testing.assert_array_equal(knee.image, learnt)
 
 
+@trains
 def test_models_and_sets_of_other_knees_are_not_measured_together(knee_folder, tmp_path, capsys):
     model = build_model("antony_clsf", ("att1",), "single", SIZE)
     cuttings = {"stretched": Cutting(), "padded": Cutting(fit="pad")}
@@ -98,3 +107,77 @@ def test_models_and_sets_of_other_knees_are_not_measured_together(knee_folder, t
     knee_attention(["evaluate", str(padded), "--data", str(data)])
     write_cutting(knee_folder, None)  # knees without a record cannot be compared
     knee_attention(["evaluate", str(stretched), "--data", str(data)])
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("crops") / "films"
+    write_films(folder, 2, height=400)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("options", "size", "aspect"),
+    [([], (224, 224), "square"), (["--aspect", "antony"], (200, 300), "antony"),
+     (["--size", "96", "80"], (96, 80), "square")],
+)  # fmt: skip
+def test_crops_are_what_the_table_says(films, tmp_path, run, options, size, aspect):
+    out, sheet = tmp_path / "knees", tmp_path / "sheet.png"
+    asked = ("--crop", "joint", "--contact-sheet", sheet, *options)
+    code, printed = run("split_knees", films, out, *asked)
+    assert code == 0 and account_of(printed) == (2, 2, 0)
+    assert Cutting.read(out) == Cutting(size=size, crop=aspect)
+    rows = read_rows(out / "knees.csv")
+    assert [(row["id"], row["side"]) for row in rows] == [
+        ("S000", "R"), ("S000", "L"), ("S001", "R"), ("S001", "L")
+    ]  # fmt: skip
+    for row in rows:
+        box = tuple(int(row[name]) for name in ("x", "y", "width", "height"))
+        crop = cut_out(read_image(films / f"{row['id']}.png"), box)
+        np.testing.assert_array_equal(read_image(out / row["file"]), prepare_knee(crop, size))
+        assert 0.5 <= float(row["score"]) <= 1
+    assert sheet.exists()
+
+
+def test_a_film_whose_joints_are_not_found_is_left_out_with_the_reason(films, tmp_path, run):
+    folder = tmp_path / "films"
+    folder.mkdir()
+    film = phantom_film((1, 3), 9021, height=400).image
+    rng = np.random.default_rng(6)
+    images = {
+        "good": film, "negative": ~film, "one_leg": film[:, : film.shape[1] // 2],
+        "turned": np.rot90(film), "chest": draw_distractor("chest", (300, 280), rng),
+        "hand": draw_distractor("hand", (300, 280), rng), "blank": np.full_like(film, 9),
+    }  # fmt: skip
+    for name, image in images.items():
+        cv2.imwrite(str(folder / f"{name}.png"), image)
+    code, printed = run("split_knees", folder, tmp_path / "knees", "--crop", "joint")
+    assert code == 0 and account_of(printed) == (7, 2, 5)
+    assert "photographic negatives inverted: 1" in printed
+    rows = read_rows(tmp_path / "knees" / "excluded.csv")
+    reasons = {row["source"].rpartition("/")[2]: row["reason"] for row in rows}
+    assert "expected two knee joints, found one (score" in reasons["one_leg.png"]
+    assert "the film seems to be rotated by 90 degrees anticlockwise" in reasons["turned.png"]
+    for name in ("chest.png", "hand.png"):
+        assert reasons[name].startswith("no knee joint found (score 0.")
+        assert f"the threshold is {THRESHOLD:.2f}" in reasons[name]
+    assert reasons["blank.png"] == "the image is blank"
+    assert "      3  no knee joint found" in printed
+    boxes = {row["id"]: row["x"] for row in read_rows(tmp_path / "knees" / "knees.csv")}
+    assert boxes["good"] == boxes["negative"]
+
+
+def test_crops_and_halves_do_not_mix(films, tmp_path, run, monkeypatch):
+    out = tmp_path / "knees"
+    assert run("split_knees", films, out)[0] == 0
+    code, printed = run("split_knees", films, out, "--crop", "joint")
+    assert code == 2 and "made with other options (crop, localiser, size" in printed
+    code, printed = run("split_knees", films, tmp_path / "other", "--aspect", "square")
+    assert code == 2 and "--aspect needs --crop joint" in printed
+    joint = ("--crop", "joint")
+    code, printed = run("split_knees", films, tmp_path / "other", *joint, "--split", "middle")
+    assert code == 2 and "--split cannot be combined with --crop joint" in printed
+    run("split_knees", films, tmp_path / "crops", *joint)
+    monkeypatch.setattr("knee_attention.films.localiser.fingerprint", lambda: "another")
+    code, printed = run("split_knees", films, tmp_path / "crops", *joint)
+    assert code == 2 and "was made with other options (localiser" in printed

@@ -1,13 +1,18 @@
-"""A report refers to a film by exactly its UIDs, also if they have leading zeros."""
+"""A report refers to exactly its film: leading zeros in UIDs, and pixels that are not square."""
 
+import json
+
+import numpy as np
 import pytest
 
 highdicom = pytest.importorskip("highdicom")
 pytest.importorskip("pynetdicom")
+
 from pydicom import config, dcmread  # noqa: E402
 from pydicom.uid import UID  # noqa: E402
 from study_films import ALGORITHM, bright_knee_grader, study_film  # noqa: E402
 
+from knee_attention.commands.cli import main  # noqa: E402
 from knee_attention.errors import ImageError  # noqa: E402
 from knee_attention.films.dicom.header import read_header  # noqa: E402
 from knee_attention.films.inputs import FileInMemory  # noqa: E402
@@ -71,3 +76,26 @@ def test_what_is_no_identifier_is_refused(tmp_path, identifier):
 
 def test_digits_of_other_scripts_make_no_identifier():
     assert is_identifier("1.02") and not is_identifier("1.\u0662")
+
+
+def test_the_row_the_command_and_the_report_say_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("knee_attention.grading.grader.load_grader",
+                        lambda *_: bright_knee_grader())  # fmt: skip
+    (tmp_path / "model.onnx").write_bytes(b"model")
+    film = study_film(tmp_path / "film.dcm", PixelAspectRatio=[4, 5])
+    main(["grade", str(film), "--model", str(tmp_path / "model.onnx"), "--json"])
+    shown = capsys.readouterr()
+    assert {json.loads(line)["pixel_aspect"] for line in shown.out.splitlines()} == {0.8}
+    assert "film.dcm: the pixels are not square (height 0.8 of the width)" in shown.err
+    report = reports_of(film, bright_knee_grader().grade(film), ALGORITHM).report
+    assert "NOTSQUARE" in str(report)
+
+
+def test_a_joint_s_region_is_in_the_pixels_of_the_file(tmp_path):
+    film = study_film(tmp_path / "film.dcm", PixelAspectRatio=[1, 2])
+    joints = {"R": (40, 30, 80, 70)}
+    made = reports_of(film, bright_knee_grader().grade(film), ALGORITHM, joints)
+    write_report(tmp_path / "sr.dcm", made.report)
+    report = highdicom.sr.srread(tmp_path / "sr.dcm")
+    [right] = report.content.get_planar_roi_measurement_groups()
+    np.testing.assert_allclose(right.roi.value[:3], [(20, 30), (40, 30), (40, 70)])

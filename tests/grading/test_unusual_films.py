@@ -1,4 +1,4 @@
-"""A uniform border around an image changes neither its grade nor its training knees."""
+"""Films with a uniform border, halves that give their side, and negatives that are refused."""
 
 import csv
 import json
@@ -6,11 +6,16 @@ import json
 import cv2
 import numpy as np
 import pytest
+from dicom_files import write_dicom
 from uniform_network import SIZE, SQUARE, Uniform
 
 from knee_attention.data_prep.film_to_knees import Cutter
 from knee_attention.datasets.dataset import load_dataset
+from knee_attention.errors import ImageError
+from knee_attention.films import network_input
 from knee_attention.films.cutting import Cutting
+from knee_attention.films.joint_crops import JointCrop
+from knee_attention.films.joints import Joint
 from knee_attention.films.preparation import Preparation
 from knee_attention.grading.grader import Grader
 from knee_attention.grading.rows import columns, csv_row, knee_row
@@ -97,3 +102,58 @@ def test_a_command_says_what_it_took_off(film, tmp_path, capsys, monkeypatch):
     assert "film.png: cropped off a uniform border" in capsys.readouterr().err
     with (tmp_path / "table.csv").open(newline="") as file:
         assert [row["trimmed"] for row in csv.DictReader(file)] == ["14 9 14 9"] * 2
+
+
+FILM = np.random.default_rng(0).integers(0, 256, (200, 240), np.uint8)
+
+
+@pytest.fixture
+def a_single_joint_with_a_side_by_its_place(monkeypatch):
+    box = (130, 60, 80, 80)
+    crop = JointCrop("L", FILM[60:140, 130:210], Joint(box, 0.9, "L"), box)
+    monkeypatch.setattr(network_input, "joint_crops", lambda *_: [crop])
+
+
+@pytest.mark.usefixtures("a_single_joint_with_a_side_by_its_place")
+@pytest.mark.parametrize(("name", "side"), [("9001695_R.png", "R"), ("9001695_L.png", "L"),
+                                            ("film.png", None)])
+def test_by_its_name(tmp_path, name, side):
+    cv2.imwrite(str(tmp_path / name), FILM)
+    [knee] = Grader(Uniform(SQUARE)).grade(tmp_path / name)
+    assert knee.side == side
+
+
+@pytest.mark.usefixtures("a_single_joint_with_a_side_by_its_place")
+@pytest.mark.parametrize("keyword", ["ImageLaterality", "Laterality"])
+def test_by_its_header(tmp_path, keyword):
+    pytest.importorskip("pydicom")
+    film = FILM.astype(np.uint16) * 16
+    write_dicom(tmp_path / "film_L.dcm", film, **{keyword: "R"})
+    [knee] = Grader(Uniform(SQUARE)).grade(tmp_path / "film_L.dcm")
+    assert knee.side == "R"
+
+
+INVERTED = "(it is a photographic negative and was inverted first)"
+
+
+@pytest.fixture(scope="module")
+def knee():
+    """Half of a film, which does not show both knees."""
+    film = phantom_film((1, 3), 5, 256).image
+    return film[:, : film.shape[1] // 2]
+
+
+@pytest.mark.parametrize(("polarity", "inverted"), [("auto", True), ("as-is", False)])
+def test_a_refused_negative_is_said_to_be_inverted(knee, tmp_path, polarity, inverted):
+    grader = Grader(Uniform(Preparation()), polarity)
+    cv2.imwrite(str(tmp_path / "film.png"), ~knee)
+    for image in (~knee, tmp_path / "film.png"):
+        with pytest.raises(ImageError) as refused:
+            grader.grade(image, view="bilateral")
+        assert refused.value.reason.endswith(INVERTED) == inverted
+
+
+def test_a_refused_positive_is_not(knee):
+    with pytest.raises(ImageError) as refused:
+        Grader(Uniform(Preparation())).grade(knee, view="bilateral")
+    assert "inverted" not in refused.value.reason
