@@ -113,9 +113,14 @@ def _split(options: argparse.Namespace) -> None:
     if options.contact_sheet and options.contact_sheet.suffix.lower() not in (".png", ".jpg"):
         raise InputError(f"{options.contact_sheet}: a contact sheet must be a .png or .jpg file")
 
-    from knee_attention.data_prep.contact_sheets import contact_sheets, page_files
     from knee_attention.data_prep.file_summary import refuse_other_images, visible_files
-    from knee_attention.data_prep.film_to_knees import BOX_COLUMNS, KNEE_COLUMNS, Cutter
+    from knee_attention.data_prep.film_to_knees import (
+        BOX_COLUMNS,
+        KNEE_COLUMNS,
+        Cutter,
+        contact_sheets,
+        page_files,
+    )
     from knee_attention.data_prep.journal import JOURNAL, Journal
     from knee_attention.data_prep.pairing import subjects_of_films
     from knee_attention.data_prep.table_files import rows_kept, write_excluded

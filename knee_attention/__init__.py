@@ -17,8 +17,8 @@ if TYPE_CHECKING:  # type checkers do not run `__getattr__`
     from knee_attention.networks.attach import attach_attention as attach_attention
     from knee_attention.networks.attention import attention_branch as attention_branch
     from knee_attention.networks.attention import grade_head as grade_head
+    from knee_attention.networks.attention import with_masks as with_masks
     from knee_attention.networks.files.model_files import load_model as load_model
-    from knee_attention.networks.masks import with_masks as with_masks
     from knee_attention.networks.model import build_model as build_model
     from knee_attention.phantoms.film import phantom_film as phantom_film
     from knee_attention.runs.experiment import Experiment as Experiment
@@ -37,7 +37,7 @@ _HOMES = {
     "phantom_film": "knee_attention.phantoms.film",
     "prepare_knee": "knee_attention.films.radiograph",
     "split_knees": "knee_attention.films.legs",
-    "with_masks": "knee_attention.networks.masks",
+    "with_masks": "knee_attention.networks.attention",
 }
 __all__ = list(_HOMES)
 

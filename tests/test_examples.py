@@ -83,11 +83,11 @@ EXAMPLES = {
     "load_dataset": "knee_attention.datasets.dataset",
     "load_grader": "knee_attention.grading.grader",
     "LocallyConnected2D": "knee_attention.networks.layers",
-    "moved": "knee_attention.evidence.cut_points",
+    "moved": "knee_attention.evidence.calibration",
     "nonconformity": "knee_attention.evidence.prediction_sets",
     "prepared_knees": "knee_attention.films.network_input",
     "split_knees": "knee_attention.films.legs",
-    "with_masks": "knee_attention.networks.masks",
+    "with_masks": "knee_attention.networks.attention",
 }
 
 

@@ -105,13 +105,13 @@ def test_tensorflow_is_never_imported_at_module_level():
 
 
 REPORTING = {path.name for path in (PACKAGE / "grading" / "dicom").glob("*.py")}
-READING = {path.name for path in (PACKAGE / "films" / "dicom").glob("*.py")} | {"orientation.py"}
+READING = {path.name for path in (PACKAGE / "films" / "dicom").glob("*.py")}
 
 
 @pytest.mark.parametrize(
     ("package", "allowed"),
     [
-        ("matplotlib", {"curves.py", "panels.py", "heat_maps.py", "audit.py"}),
+        ("matplotlib", {"curves.py", "panels.py", "heat_maps.py"}),
         ("pydicom", {*READING, *REPORTING, "node.py", "archive.py"}),
         ("highdicom", REPORTING),
         ("pynetdicom", {"node.py", "archive.py", "connection.py"}),

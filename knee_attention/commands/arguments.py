@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from knee_attention.limits import CROPS, DECISIONS, POLARITIES
-from knee_attention.networks.files.shipped import model_path
+from knee_attention.networks.files.location import model_path
 
 
 def add_model_and_data(parser: argparse.ArgumentParser) -> None:

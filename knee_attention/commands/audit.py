@@ -71,7 +71,7 @@ def run(options) -> None:
     from knee_attention.startup import start_keras
 
     start_keras()
-    from knee_attention.evidence.figures.audit import audit_figure
+    from knee_attention.evidence.figures.panels import audit_figure
     from knee_attention.evidence.result_lines import audit_heading, audit_text
     from knee_attention.runs.finished.auditing import audit
 
@@ -97,8 +97,11 @@ def run(options) -> None:
 
 def _opened(options) -> tuple:
     """The model, its knees, those with known joints or None, and what they are, for the results."""
-    from knee_attention.runs.finished.evaluation_data import knee_source, refuse_other_preparations
-    from knee_attention.runs.finished.saved_model import open_with_network
+    from knee_attention.runs.finished.saved_model import (
+        knee_source,
+        open_with_network,
+        refuse_other_preparations,
+    )
 
     saved, network = open_with_network(options.model)
     refuse_other_preparations([saved], options.data)

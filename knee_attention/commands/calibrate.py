@@ -18,7 +18,7 @@ from pathlib import Path
 from knee_attention.commands.arguments import add_crop, add_polarity, as_path
 from knee_attention.errors import ImageError, InputError
 from knee_attention.files import RUN_MODEL, keep_inputs
-from knee_attention.networks.files.shipped import model_path
+from knee_attention.networks.files.location import model_path
 
 TITLES = {
     "kappa_quadratic": "quadratic kappa",

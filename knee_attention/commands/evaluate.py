@@ -69,8 +69,11 @@ def run(options) -> None:
 
     start_keras()
     from knee_attention.runs.finished import comparison
-    from knee_attention.runs.finished.evaluation_data import knee_source, refuse_other_preparations
-    from knee_attention.runs.finished.saved_model import open_saved
+    from knee_attention.runs.finished.saved_model import (
+        knee_source,
+        open_saved,
+        refuse_other_preparations,
+    )
 
     saved = [open_saved(path) for path in (options.model, *options.others)]
     refuse_other_preparations(saved, options.data)

@@ -38,7 +38,7 @@ from knee_attention.files import (
     written_whole,
 )
 from knee_attention.limits import VIEWS
-from knee_attention.networks.files.shipped import DEFAULT
+from knee_attention.networks.files.location import DEFAULT
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -25,7 +25,7 @@ from knee_attention.commands.arguments import (
     positive_number,
 )
 from knee_attention.errors import InputError, how_to_install, missing_raises
-from knee_attention.networks.files.shipped import DEFAULT
+from knee_attention.networks.files.location import DEFAULT
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

@@ -14,7 +14,7 @@ from knee_attention.commands.arguments import (
     named,
     positive_number,
 )
-from knee_attention.networks.files.shipped import DEFAULT
+from knee_attention.networks.files.location import DEFAULT
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

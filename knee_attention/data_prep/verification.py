@@ -13,7 +13,7 @@ from knee_attention.datasets.layout import (
     split_folder,
     unread_images,
 )
-from knee_attention.datasets.manifest import Manifest
+from knee_attention.datasets.persons import Manifest
 from knee_attention.errors import ImageError, InputError
 from knee_attention.files import open_hdf5
 from knee_attention.films.image_files import read_image

@@ -15,7 +15,7 @@ from knee_attention.datasets.layout import (
     split_folder,
     unread_images,
 )
-from knee_attention.datasets.manifest import Manifest
+from knee_attention.datasets.persons import Manifest
 from knee_attention.errors import ImageError, InputError
 from knee_attention.films.borders import without_frame
 from knee_attention.films.cutting import Cutting

@@ -1,7 +1,8 @@
 """Calibrate a model on graded local films, and measure by cross-validation what that gains.
 
 The fit changes three things: the cut points and the temperature of every output
-(`evidence.cut_points`), and the thresholds of the prediction sets. The weights stay as they are.
+(`calibration.fit_cut_points`), and the thresholds of the prediction sets. The weights stay as they
+are.
 """
 
 from collections.abc import Sequence
@@ -9,8 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from knee_attention.evidence.calibration import COVERAGE, Calibration
-from knee_attention.evidence.cut_points import fit_cut_points, moved
+from knee_attention.evidence.calibration import COVERAGE, Calibration, fit_cut_points, moved
 from knee_attention.evidence.decision import Rule, of_others
 from knee_attention.evidence.intervals import paired_differences
 from knee_attention.evidence.metrics import cross_entropy, grade_metrics

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knee_attention.films.grey import to_grey
+from knee_attention.films.radiograph import to_grey
 
 SAME = 8 / 255
 """Grey values that differ by at most this part of the image's range count as equal. JPEG adds noise

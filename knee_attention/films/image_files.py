@@ -12,7 +12,6 @@ import numpy as np
 from knee_attention.errors import ImageError
 from knee_attention.files import written_whole
 from knee_attention.films import jpeg, tiff
-from knee_attention.films.grey import to_grey
 from knee_attention.films.image_headers import (
     is_known,
     is_truncated,
@@ -20,6 +19,7 @@ from knee_attention.films.image_headers import (
     white_is_zero,
 )
 from knee_attention.films.pixel_aspect import aspect_of_file, square_pixels
+from knee_attention.films.radiograph import to_grey
 
 ANY_DEPTH_AND_COLOUR = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
 """Keep bit depth and colour as stored; OpenCV applies the Exif orientation."""

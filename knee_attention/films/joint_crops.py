@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from knee_attention.films.grey import to_grey
 from knee_attention.films.joints import (
     LINE_BELOW_MIDDLE,
     SEEN,
@@ -18,7 +17,7 @@ from knee_attention.films.joints import (
 )
 from knee_attention.films.localiser import Localiser, shipped_localiser
 from knee_attention.films.polarity import bone_bright
-from knee_attention.films.radiograph import cut_out
+from knee_attention.films.radiograph import cut_out, to_grey
 
 THRESHOLD = 0.65
 """A joint with a lower score counts as not found.

@@ -6,11 +6,10 @@ import cv2
 import numpy as np
 
 from knee_attention.films.borders import Frame, without_frame
-from knee_attention.films.grey import to_grey
 from knee_attention.films.joint_crops import joint_crops
 from knee_attention.films.legs import split_knees
 from knee_attention.films.preparation import Preparation
-from knee_attention.films.radiograph import to_uint8
+from knee_attention.films.radiograph import to_grey, to_uint8
 from knee_attention.limits import SMALLEST_SIDE, VIEWS
 
 PICTURE_HEIGHT = 960

@@ -10,9 +10,8 @@ import numpy as np
 
 from knee_attention.errors import ImageError
 from knee_attention.films.borders import without_frame
-from knee_attention.films.grey import to_grey
 from knee_attention.films.localiser import SCALES, shipped_localiser
-from knee_attention.films.radiograph import resize_knee, to_uint8
+from knee_attention.films.radiograph import resize_knee, to_grey, to_uint8
 from knee_attention.limits import POLARITIES, SMALLEST_SIDE
 
 THUMBNAIL = (128, 128)

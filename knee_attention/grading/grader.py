@@ -18,7 +18,7 @@ from knee_attention.films.network_input import PreparedKnee, prepared_knees
 from knee_attention.films.polarity import bone_bright, refused
 from knee_attention.films.preparation import Preparation
 from knee_attention.grading.graded_knee import GradedKnee
-from knee_attention.networks.files.shipped import model_path
+from knee_attention.networks.files.location import model_path
 
 RESEARCH_ONLY = "Research use only, not a medical device."
 BATCH = 32

@@ -6,13 +6,13 @@ import keras
 import numpy as np
 
 from knee_attention import device
-from knee_attention.networks.files.loaded_file import LoadedFile
+from knee_attention.networks.attention import MASK_SUFFIX, with_masks
+from knee_attention.networks.files.location import LoadedFile
 from knee_attention.networks.files.model_files import (
     existing_model_file,
     load_model,
     read_description,
 )
-from knee_attention.networks.masks import MASK_SUFFIX, with_masks
 
 FEW = 8
 """Up to this many knees a call, compiling the graph takes longer than it saves."""

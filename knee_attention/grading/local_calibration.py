@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from knee_attention.datasets.known_persons import places_of_known
-from knee_attention.datasets.manifest import Manifest
+from knee_attention.datasets.persons import Manifest, places_of_known
 from knee_attention.errors import ImageError, InputError
 from knee_attention.evidence.calibration import Calibration
 from knee_attention.evidence.confidence import rounded
@@ -21,7 +20,7 @@ from knee_attention.films.inputs import files_to_open
 from knee_attention.grading.graded_knee import GradedKnee
 from knee_attention.grading.grader import Grader
 from knee_attention.kl import GRADES
-from knee_attention.networks.files.new_description import copy_with_description
+from knee_attention.networks.files.copies import copy_with_description
 
 LEAST_FILMS = 25
 """Fewer films say too little about five numbers."""

@@ -52,7 +52,7 @@ def _concatenated(vectors: dict, classes: int = len(GRADES)) -> dict:
 
 
 def _dense(features) -> dict:
-    from knee_attention.networks.baselines import dense_classifier
+    from knee_attention.networks.antony import dense_classifier
 
     return {FUSED_OUTPUT: dense_classifier(features, FUSED_OUTPUT)}
 
@@ -64,7 +64,7 @@ def _plain(features) -> dict:
 
 
 def _joint(features) -> dict:
-    from knee_attention.networks.baselines import joint_heads
+    from knee_attention.networks.antony import joint_heads
 
     grades, grade = joint_heads(features, FUSED_OUTPUT, REGRESSION)
     return {FUSED_OUTPUT: grades, REGRESSION: grade}

@@ -13,8 +13,8 @@ from keras import ops
 
 from knee_attention import device
 from knee_attention.errors import InputError
+from knee_attention.networks.attention import MASK_SUFFIX, masks_among
 from knee_attention.networks.layers import AttentionPooling2D
-from knee_attention.networks.masks import MASK_SUFFIX, masks_among
 
 Features = Mapping[str, np.ndarray]
 """The features of a batch at the taps, `{branch: (batch, height, width, channels)}`."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from knee_attention.phantoms import anatomy, marks, outlines
+from knee_attention.phantoms import anatomy, outlines, painting
 from knee_attention.phantoms.anatomy import FILM_HEIGHT, SIDES
 from knee_attention.phantoms.painting import (
     chord,
@@ -76,11 +76,11 @@ def phantom_film(grades: tuple[int, int], seed: int, height: int = 512) -> Phant
     texture = _trabeculae(grid, spacing, rng)
     for knee, pose in zip(knees, poses, strict=True):
         _add_leg(attenuation, knee, pose, texture, spacing)
-    marks.add_calibration_bar(attenuation, poses, spacing, rng)
-    marks.add_markers(attenuation, spacing, rng)
-    marks.add_collimation(attenuation, spacing, rng)
+    painting.add_calibration_bar(attenuation, poses, spacing, rng)
+    painting.add_markers(attenuation, spacing, rng)
+    painting.add_collimation(attenuation, spacing, rng)
     image = _expose(attenuation, spacing, rng)
-    marks.black_out_name(image, spacing, rng)
+    painting.black_out_name(image, spacing, rng)
 
     if height != rows:
         image = cv2.resize(image, (round(height * aspect), height), interpolation=cv2.INTER_AREA)

@@ -15,7 +15,7 @@ from knee_attention.evidence.localisation import localisation, widened
 from knee_attention.evidence.predictions import Predictions, own_subjects
 from knee_attention.evidence.probabilities import as_probabilities, ensemble
 from knee_attention.kl import GRADES, REGRESSION
-from knee_attention.networks.masks import masks_among, with_masks
+from knee_attention.networks.attention import masks_among, with_masks
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,12 @@ from knee_attention.networks.files import initial_weights
 from knee_attention.networks.model import build_model
 from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.runs.environment import environment
-from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.experiment import DEFAULT_OPTIONS, Experiment, RunOptions
 from knee_attention.runs.finishing import draw_augmentation, finish
 from knee_attention.runs.known_data import records_of, refuse_other_data
-from knee_attention.runs.output_folder import goes_on, refuse_overlap
 from knee_attention.runs.parallel import find_devices, refuse_uneven, shared_by
+from knee_attention.runs.refusals import goes_on, refuse_overlap
 from knee_attention.runs.run_folder import RunFolder
-from knee_attention.runs.run_options import DEFAULT_OPTIONS, RunOptions
 from knee_attention.runs.training import compile_model, train
 
 

@@ -19,7 +19,7 @@ from knee_attention.datasets.fingerprint import (
     write_records,
 )
 from knee_attention.datasets.layout import SPLITS, graded_files
-from knee_attention.datasets.manifest import Manifest
+from knee_attention.datasets.persons import Manifest
 from knee_attention.errors import InputError
 
 

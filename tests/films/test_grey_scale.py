@@ -18,9 +18,9 @@ from pydicom.uid import (  # noqa: E402
 )
 
 from knee_attention.errors import ImageError, UnreadableError  # noqa: E402
+from knee_attention.films.dicom.decoding import undecodable  # noqa: E402
 from knee_attention.films.dicom.header import read_header  # noqa: E402
 from knee_attention.films.dicom.pixels import read_film  # noqa: E402
-from knee_attention.films.dicom.transfer_syntaxes import undecodable  # noqa: E402
 from knee_attention.films.inputs import open_image  # noqa: E402
 
 STORED = np.random.default_rng(0).integers(0, 4096, (40, 56)).astype(np.uint16)

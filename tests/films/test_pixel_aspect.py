@@ -16,9 +16,9 @@ image_library = pytest.importorskip("PIL.Image")
 pytest.importorskip("pydicom")
 from dicom_files import write_dicom  # noqa: E402
 
+from knee_attention.films.dicom.geometry import stored_box  # noqa: E402
 from knee_attention.films.dicom.header import read_dataset  # noqa: E402
 from knee_attention.films.dicom.pixels import read_film  # noqa: E402
-from knee_attention.films.orientation import stored_box  # noqa: E402
 
 HEIGHT, WIDTH = 60, 80
 SQUARE = np.zeros((HEIGHT, WIDTH), np.uint8)

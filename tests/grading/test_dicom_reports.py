@@ -19,11 +19,14 @@ from uniform_network import SQUARE, Uniform  # noqa: E402
 from knee_attention.commands import grade as command  # noqa: E402
 from knee_attention.commands.cli import main  # noqa: E402
 from knee_attention.errors import InputError  # noqa: E402
+from knee_attention.films.dicom.geometry import (  # noqa: E402
+    pixel_aspect_of,  # noqa: E402
+    stored_box,
+    upright,
+)
 from knee_attention.films.dicom.header import read_dataset  # noqa: E402
 from knee_attention.films.dicom.pixels import read_film  # noqa: E402
-from knee_attention.films.dicom.spacing import pixel_aspect_of  # noqa: E402
 from knee_attention.films.inputs import files_to_open  # noqa: E402
-from knee_attention.films.orientation import stored_box, upright  # noqa: E402
 from knee_attention.films.pixel_aspect import square_pixels  # noqa: E402
 from knee_attention.films.preparation import Preparation  # noqa: E402
 from knee_attention.grading.dicom.algorithm import Algorithm  # noqa: E402
@@ -33,7 +36,7 @@ from knee_attention.grading.dicom.reports import (  # noqa: E402
     write_report,
 )
 from knee_attention.grading.grader import Grader  # noqa: E402
-from knee_attention.networks.files.loaded_file import LoadedFile  # noqa: E402
+from knee_attention.networks.files.location import LoadedFile  # noqa: E402
 from knee_attention.phantoms.film import phantom_film  # noqa: E402
 
 FILED_BY = (

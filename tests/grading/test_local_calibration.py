@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 
 from knee_attention.commands.cli import main
-from knee_attention.datasets.known_persons import person_digests
+from knee_attention.datasets.persons import person_digests
 from knee_attention.errors import ImageError
-from knee_attention.evidence.calibration import Calibration
-from knee_attention.evidence.cut_points import fit_cut_points, moved
+from knee_attention.evidence.calibration import Calibration, fit_cut_points, moved
 from knee_attention.films.image_files import write_image
 from knee_attention.grading.graded_knee import GradedKnee
 from knee_attention.grading.grader import Grader, load_grader
+from knee_attention.networks.files.copies import copy_with_description
 from knee_attention.networks.files.model_files import read_description, save_model
-from knee_attention.networks.files.new_description import copy_with_description
 from knee_attention.networks.model import build_model
 
 FILMS = 60

@@ -16,8 +16,8 @@ from knee_attention.commands.cli import main  # noqa: E402
 from knee_attention.errors import ImageError  # noqa: E402
 from knee_attention.films.dicom.header import read_header  # noqa: E402
 from knee_attention.films.inputs import FileInMemory  # noqa: E402
-from knee_attention.grading.dicom.identifiers import is_identifier  # noqa: E402
 from knee_attention.grading.dicom.reports import reports_of, write_report  # noqa: E402
+from knee_attention.grading.dicom.source import is_identifier  # noqa: E402
 
 KEYWORDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 
+from knee_attention.networks.attention import masks_among, with_masks
 from knee_attention.networks.backbones import BACKBONES
-from knee_attention.networks.masks import masks_among, with_masks
 from knee_attention.networks.model import IMAGENET_MEAN, build_model
 
 SINGLES = {branch: ((branch,), "single") for branch in ("att0", "att1", "att2")}

@@ -10,10 +10,9 @@ from knee_attention.commands.scripts.sweeps import run_cells, take_queue_options
 from knee_attention.datasets.fingerprint import dataset_records, write_records
 from knee_attention.errors import InputError
 from knee_attention.files import write_json
-from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.experiment import DEFAULT_OPTIONS, Experiment
 from knee_attention.runs.known_data import refuse_other_data, remark_on_data, trained_on
 from knee_attention.runs.run_folder import RunFolder
-from knee_attention.runs.run_options import DEFAULT_OPTIONS
 from knee_attention.runs.sweeps.cells import finished_of, run_in_turn
 
 QUICK = Experiment(backbone="antony_clsf", image_size=(96, 96), precision="float32")

@@ -12,10 +12,9 @@ from tiny_training import fit, stuck_model, tiny_batches, tiny_model
 
 from knee_attention.errors import InputError
 from knee_attention.runs import progress
-from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.experiment import Experiment, RunOptions
 from knee_attention.runs.progress import Progress, duration
 from knee_attention.runs.run_folder import RunFolder
-from knee_attention.runs.run_options import RunOptions
 from knee_attention.runs.training import train
 
 pytestmark = pytest.mark.usefixtures("eager")

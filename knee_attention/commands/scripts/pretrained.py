@@ -6,7 +6,7 @@ from pathlib import Path
 from knee_attention.commands.arguments import as_path, named
 from knee_attention.errors import InputError
 from knee_attention.limits import CROPS
-from knee_attention.networks.files.shipped import DEFAULT, FOLDER
+from knee_attention.networks.files.location import DEFAULT, FOLDER
 from knee_attention.startup import command_line, start_keras
 
 

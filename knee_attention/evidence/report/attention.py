@@ -2,10 +2,10 @@
 
 from itertools import combinations
 
+from knee_attention.evidence.finished_run import ReportedRun
 from knee_attention.evidence.paper import VARIANT_TITLES
 from knee_attention.evidence.report.markup import Markup, element, join, row, table
 from knee_attention.evidence.report.numbers import why_other_knees
-from knee_attention.evidence.report.report_run import ReportedRun
 
 NOTE = (
     "Means over the knees; in small print: the score of a uniform mask. Share on the joint: share "

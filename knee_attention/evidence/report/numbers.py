@@ -1,11 +1,11 @@
 """The report's tables: the results of every run, and differences between runs."""
 
 from knee_attention.errors import InputError
+from knee_attention.evidence.finished_run import ReportedRun
 from knee_attention.evidence.intervals import paired_differences
 from knee_attention.evidence.paper import TABLES_SOURCE, paper_accuracies
 from knee_attention.evidence.predictions import ENSEMBLE
 from knee_attention.evidence.report.markup import Markup, element, interval_mark, join, row, table
-from knee_attention.evidence.report.report_run import ReportedRun
 
 COLUMNS = {
     "accuracy": "accuracy",

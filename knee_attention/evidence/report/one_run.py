@@ -1,8 +1,8 @@
 """The report's section on one run: figures, metrics per grade, worst mistakes."""
 
+from knee_attention.evidence.finished_run import Mistake, ReportedRun
 from knee_attention.evidence.report.markup import Markup, element, join, picture, row, table
 from knee_attention.evidence.report.numbers import number
-from knee_attention.evidence.report.report_run import Mistake, ReportedRun
 
 FIGURES = {
     "learning_curves": "Loss and accuracy over the epochs",

@@ -6,10 +6,12 @@ data with more than 8 bits, so these are checked separately.
 """
 
 import struct
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from knee_attention.errors import ImageError, UnreadableError, how_to_install
 from knee_attention.films.jpeg import check_whole, decode
 from knee_attention.films.jpeg_segments import frame_header
 from knee_attention.films.unpacked_size import packbits_size
@@ -98,3 +100,53 @@ def _check_run_lengths(frame: bytes, pixels: int) -> None:
     for start, end in zip(starts, starts[1:], strict=False):
         if packbits_size(frame[start:end]) not in (pixels, pixels + pixels % 2):
             raise ValueError("a run-length encoded segment has another size than the image")
+
+
+UNNAMED = {
+    "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
+    "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
+    "1.2.840.10008.1.2.4.112": "JPEG XL",
+}
+"""Names of transfer syntaxes in PS3.6 A.1 that pydicom lacks."""
+
+
+def check_transfer_syntax(path: Path, dataset: "Dataset") -> None:
+    """Refuse a file whose pixels none of this package's optional dependencies can decode.
+
+    Args:
+        path: the file, as the user named it.
+        dataset: the file's elements.
+
+    Raises:
+        UnreadableError: its transfer syntax is missing or unsupported; the message names it.
+    """
+    from pydicom.pixels import get_decoder
+
+    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    if not syntax:
+        raise UnreadableError(path, "its header names no transfer syntax; export the film again")
+    try:
+        get_decoder(syntax)
+    except NotImplementedError:
+        name, written = UNNAMED.get(syntax, syntax.name), ascii(str(syntax))[1:-1]
+        label = written if name == syntax else f"{name} ({written})"
+        advice = "export the film uncompressed or in JPEG 2000"
+        raise UnreadableError(path, f"unsupported transfer syntax {label}; {advice}") from None
+
+
+def undecodable(path: Path, dataset: "Dataset", error: Exception) -> ImageError:
+    """The error for pixels that pydicom did not decode: a missing decoder, or a damaged file.
+
+    Args:
+        path: the file, as the user named it.
+        dataset: the file's elements.
+        error: what pydicom raised.
+    """
+    from pydicom.uid import JPEG2000TransferSyntaxes
+
+    if "missing dependencies" not in str(error):
+        return UnreadableError(path, "a damaged or truncated DICOM file")
+    syntax = dataset.file_meta.TransferSyntaxUID
+    extra = "dicom" if syntax in JPEG2000TransferSyntaxes else "dicom-jpeg"
+    reason = f"{syntax.name} needs a decoder: {how_to_install(extra)}"
+    return ImageError(path, reason, passing=True)

@@ -1,14 +1,94 @@
-"""Conversion of a DICOM film's stored values to the values for display."""
+"""Grey scale of DICOM films: from stored values to those for display, by all kinds of tables."""
 
 from collections.abc import MutableSequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from knee_attention.films.dicom.lookup_tables import LookupTable, lookup_table
-
 if TYPE_CHECKING:
     from pydicom import Dataset
+
+
+@dataclass(frozen=True)
+class LookupTable:
+    """A table that maps pixel values (PS3.3 C.11.1.1.1, C.11.2.1.1).
+
+    Attributes:
+        first: the value of the first entry. Lower values get the first entry, values beyond the
+            table the last one.
+        entries: `(count,)` uint16.
+        bits: number of bits of an entry.
+    """
+
+    first: int
+    entries: np.ndarray
+    bits: int
+
+    @property
+    def highest(self) -> int:
+        """The highest value that an entry can have."""
+        return 2**self.bits - 1
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """Look up an array of values; the result has the same shape and is uint16."""
+        whole = values if np.issubdtype(values.dtype, np.integer) else np.rint(values)
+        places = np.clip(whole.astype(np.int64) - self.first, 0, len(self.entries) - 1)
+        return self.entries[places]
+
+
+def lookup_table(dataset: "Dataset", keyword: str, signed: bool) -> LookupTable | None:
+    """The first table of a sequence that is not blank; None without one.
+
+    Args:
+        dataset: the film's file.
+        keyword: `"ModalityLUTSequence"` or `"VOILUTSequence"`.
+        signed: whether the table's input values can be negative.
+
+    Raises:
+        ValueError: the table contradicts its own descriptor.
+    """
+    items = dataset.get(keyword) or ()
+    item = next((item for item in items if _is_filled(item)), None)
+    if item is None:
+        return None
+    little = getattr(dataset.file_meta, "TransferSyntaxUID", None)
+    order = ">" if little is not None and not little.is_little_endian else "<"
+    count, first, bits = (int(value) for value in _numbers(item.LUTDescriptor, order))
+    count = count & 0xFFFF or 2**16
+    if not 1 <= bits <= 16:
+        raise ValueError(f"expected 1 to 16 bits per table entry. Received: {bits}")
+    if signed and first > 0x7FFF:
+        first -= 0x10000
+    entries = _entries(item.LUTData, count, bits, order)
+    # Some files state 8 bits for 12-bit entries.
+    return LookupTable(first, entries, max(bits, int(entries.max()).bit_length()))
+
+
+def _is_filled(item) -> bool:
+    values = (item.get("LUTDescriptor"), item.get("LUTData"))
+    return all(value is not None and np.size(value) and value != b"" for value in values)
+
+
+def _numbers(value, order: str) -> np.ndarray:
+    """The 16-bit words of an element, for any VR."""
+    if isinstance(value, bytes):
+        return np.frombuffer(value[: len(value) // 2 * 2], order + "u2")
+    return np.atleast_1d(np.asarray(value, np.int64))
+
+
+def _entries(value, count: int, bits: int, order: str) -> np.ndarray:
+    """The table's entries: one per word, or two 8-bit entries per word, the lower byte first. The
+    length shows which form it is (PS3.3 C.11.1.1.1)."""
+    words = _numbers(value, order) & 0xFFFF
+    if len(words) >= count:
+        return words[:count].astype(np.uint16)
+    if bits <= 8 and len(words) == (count + 1) // 2:
+        return words.astype("<u2").view(np.uint8)[:count].astype(np.uint16)
+    if isinstance(value, bytes) and bits <= 8 and len(value) == count:
+        return np.frombuffer(value, np.uint8).astype(np.uint16)
+    raise ValueError(f"expected a table of {count} entries. Received: {len(words)} words")
+
 
 VOI_FUNCTIONS = frozenset({"LINEAR", "LINEAR_EXACT", "SIGMOID"})
 """The functions of PS3.3 C.11.2.1.3. The default is LINEAR."""

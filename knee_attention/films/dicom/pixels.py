@@ -6,15 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from knee_attention.errors import ImageError, UnreadableError
-from knee_attention.films.dicom.decoding import decoded
+from knee_attention.films.dicom.decoding import check_transfer_syntax, decoded, undecodable
+from knee_attention.films.dicom.geometry import pixel_aspect_of, upright
 from knee_attention.films.dicom.grey_scale import displayed
 from knee_attention.films.dicom.header import frames_of, read_dataset
-from knee_attention.films.dicom.spacing import pixel_aspect_of
 from knee_attention.films.dicom.stored_bits import stored_values, take_words, words_of
-from knee_attention.films.dicom.transfer_syntaxes import check_transfer_syntax, undecodable
 from knee_attention.films.image_files import check_pixels
 from knee_attention.films.image_headers import pixels_declared
-from knee_attention.films.orientation import upright
 from knee_attention.films.pixel_aspect import square_pixels
 
 PIXEL_DATA = re.compile(rb"\xe0\x7f\x10\0(?:O[BW]\0\0)?\xff{4}")

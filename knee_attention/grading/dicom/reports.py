@@ -11,10 +11,8 @@ from knee_attention.files import written_whole
 from knee_attention.films.inputs import FileInMemory
 from knee_attention.films.network_input import Place
 from knee_attention.grading.dicom.algorithm import Algorithm
-from knee_attention.grading.dicom.identifiers import restore
-from knee_attention.grading.dicom.parametric_map import parametric_map
-from knee_attention.grading.dicom.secondary_capture import secondary_capture
-from knee_attention.grading.dicom.source import source_of
+from knee_attention.grading.dicom.images import parametric_map, secondary_capture
+from knee_attention.grading.dicom.source import restore, source_of
 from knee_attention.grading.dicom.structured_report import Corners, structured_report
 from knee_attention.grading.graded_knee import GradedKnee
 

@@ -23,8 +23,8 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
+from knee_attention.films.dicom.geometry import stored_box
 from knee_attention.films.inputs import PRODUCT
-from knee_attention.films.orientation import stored_box
 from knee_attention.grading.dicom import codes as ours
 from knee_attention.grading.dicom.algorithm import Algorithm
 from knee_attention.grading.graded_knee import GradedKnee

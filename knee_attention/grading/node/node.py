@@ -21,8 +21,8 @@ from knee_attention.errors import ImageError, InputError, UnreadableError
 from knee_attention.films.dicom.header import Header, read_header
 from knee_attention.films.inputs import PRODUCT, FileInMemory
 from knee_attention.grading.dicom.algorithm import Algorithm
-from knee_attention.grading.dicom.identifiers import is_identifier
 from knee_attention.grading.dicom.reports import file_content, reports_of
+from knee_attention.grading.dicom.source import is_identifier
 from knee_attention.grading.grader import Grader
 from knee_attention.grading.node.archive import Archive, Sender
 from knee_attention.grading.node.connection import bound_connection

@@ -21,7 +21,7 @@ from knee_attention.grading.grader import RESEARCH_ONLY, Grader
 from knee_attention.grading.rows import film_picture, knee_row
 from knee_attention.kl import REGRESSION
 from knee_attention.networks.backbones import BACKBONES
-from knee_attention.networks.files.shipped import FOLDER
+from knee_attention.networks.files.location import FOLDER
 
 
 def about_model(grader: Grader) -> dict:

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from knee_attention.errors import ImageError
-from knee_attention.grading.web.same_origin import Guard
+from knee_attention.grading.web.protection import Guard
 from knee_attention.grading.web.uploads import MOST_BYTES, Uploads, film_of
 
 if TYPE_CHECKING:

@@ -41,7 +41,7 @@ def serve(
         import uvicorn
 
         from knee_attention.grading.web.app import application
-        from knee_attention.grading.web.connection import CONNECTIONS, Connection
+        from knee_attention.grading.web.protection import CONNECTIONS, Connection
         from knee_attention.grading.web.uploads import MOST_BYTES
     with _listening(host, port) as listening:
         grader = load()

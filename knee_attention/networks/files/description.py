@@ -128,7 +128,7 @@ def _is_local_calibration(value: object) -> bool:
 
 
 def _are_digests(value: object) -> bool:
-    """A text of `datasets.known_persons`."""
+    """A text of `datasets.persons`."""
     try:
         return len(base64.b64decode(value, validate=True)) % DIGEST_BYTES == 0
     except (TypeError, ValueError):

@@ -9,8 +9,8 @@ import numpy as np
 
 from knee_attention.errors import InputError
 from knee_attention.networks.backbones import BACKBONES, imagenet_source
-from knee_attention.networks.files.graphs import attention_branches
 from knee_attention.networks.files.model_files import layer_weights, load_model, read_description
+from knee_attention.networks.files.stored_content import attention_branches
 from knee_attention.networks.layers import LocallyConnected2D
 from knee_attention.networks.model import IMAGENET_MEAN
 

@@ -15,9 +15,9 @@ import h5py
 import numpy as np
 
 from knee_attention.errors import InputError
+from knee_attention.networks.files.location import existing_model_file
 from knee_attention.networks.files.model_files import layer_weights, read_description
-from knee_attention.networks.files.shipped import existing_model_file
-from knee_attention.networks.files.stored_weights import backend_of
+from knee_attention.networks.files.stored_content import backend_of
 
 BACKENDS = ("tensorflow", "theano", "cntk")
 """The backends of Keras 2."""

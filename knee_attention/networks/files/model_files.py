@@ -19,12 +19,12 @@ import numpy as np
 from knee_attention.errors import InputError
 from knee_attention.files import open_hdf5, written_whole
 from knee_attention.networks.files.description import check_description
-from knee_attention.networks.files.graphs import graph_description
-from knee_attention.networks.files.shipped import existing_model_file
-from knee_attention.networks.files.stored_weights import (
+from knee_attention.networks.files.location import existing_model_file
+from knee_attention.networks.files.stored_content import (
     arrays_by_layer,
     arrays_in,
     backend_of,
+    graph_description,
     open_weights,
     refuse_larger,
     refuse_not_finite,

@@ -10,7 +10,7 @@ import numpy as np
 
 from knee_attention.errors import InputError
 from knee_attention.networks.files.description import check_description
-from knee_attention.networks.files.loaded_file import LoadedFile
+from knee_attention.networks.files.location import LoadedFile
 from knee_attention.networks.files.onnx_content import FLOAT, OnnxContent, read_onnx
 
 DESCRIPTION = "knee_attention"

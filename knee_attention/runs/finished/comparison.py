@@ -16,8 +16,7 @@ from knee_attention.evidence.probabilities import ensemble
 from knee_attention.kl import GRADES
 from knee_attention.limits import BALANCED, DECISIONS
 from knee_attention.networks.files.model_files import load_model
-from knee_attention.runs.finished.evaluation_data import KneeSource
-from knee_attention.runs.finished.saved_model import SavedModel
+from knee_attention.runs.finished.saved_model import KneeSource, SavedModel
 from knee_attention.runs.finishing import draw_masks
 from knee_attention.runs.measure import Measured, both_ways, measure
 

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from knee_attention.datasets.dataset import load_dataset
 from knee_attention.datasets.knees import Knees
-from knee_attention.datasets.known_persons import person_digests
+from knee_attention.datasets.persons import person_digests
 from knee_attention.errors import InputError
 from knee_attention.evidence.confidence import confidence
 from knee_attention.evidence.evaluation import split_results
@@ -25,7 +25,7 @@ from knee_attention.evidence.probabilities import (
 from knee_attention.files import written_whole
 from knee_attention.films.likeness import likeness, typical_knee
 from knee_attention.films.preparation import Preparation
-from knee_attention.networks.files.float16 import write_half_size
+from knee_attention.networks.files.copies import write_half_size
 from knee_attention.networks.files.model_files import load_model, read_description, save_model
 from knee_attention.networks.files.onnx_export import export_onnx, onnx_package
 from knee_attention.networks.files.onnx_network import OnnxNetwork
@@ -42,7 +42,7 @@ def make_pretrained(run: Path, name: str, about: str, folder: Path, crop: str = 
     Entries are added to the model's description. `temperatures`, `decision` and `prediction_sets`
     are calibrated on validation, see `evidence.calibration`. `typical_knee` contains the `grey`
     levels (16x16) of the mean training knee, and `least`, the likeness below which the grader
-    warns. `training_persons` are digests of the persons, see `datasets.known_persons`.
+    warns. `training_persons` are digests of the persons, see `datasets.persons`.
 
     Args:
         run: folder of a finished run, whose data set still exists.

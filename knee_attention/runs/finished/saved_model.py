@@ -1,15 +1,23 @@
 """A saved model for evaluation: a model file, or the folder of a finished run."""
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import keras
 
+from knee_attention.datasets.dataset import load_dataset, preparation_of
+from knee_attention.datasets.hdf5 import StoredImages
+from knee_attention.datasets.joint_masks import joint_masks
+from knee_attention.datasets.knees import Knees
 from knee_attention.errors import InputError
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.evidence.probabilities import classifying
+from knee_attention.films.image_files import read_image
+from knee_attention.films.preparation import Preparation, refuse_differences
 from knee_attention.networks.files.model_files import load_model, read_description
 from knee_attention.networks.fusions import variant_of
+from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.runs.run_folder import RunFolder
 
 
@@ -104,3 +112,122 @@ def open_with_network(given: str | Path) -> tuple[SavedModel, keras.Model]:
         raise InputError(f"{given}: expected a network with one grey or colour image as input. "
                          f"Received: {shape}")
     return SavedModel(given, given, {"image_size": shape[1:3]}), network
+
+
+@dataclass
+class KneeSource:
+    """A source of knees at any image size.
+
+    Attributes:
+        data: a data folder or HDF5 file; None for phantoms.
+        split: `train`, `validation` or `test`.
+        limit: maximum number of knees; None for all.
+        seed: seed of the phantoms and of the choice of a limit.
+        polarity: `auto` inverts photographic negatives; `as-is` changes no image.
+        crop: crop of the phantoms.
+        preparation: how the knees of `data` are prepared; None: as the data record.
+        masks: a folder of joint masks; knees without a mask are skipped.
+    """
+
+    data: str | None
+    split: str
+    limit: int | None
+    seed: int
+    polarity: str = "auto"
+    crop: str = "auto"
+    preparation: Preparation | None = None
+    masks: Path | None = None
+    _prepared: dict[tuple[int, int], Knees] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """Name of the data in messages."""
+        return self.data or "synthetic phantoms"
+
+    @property
+    def name(self) -> str:
+        """Name of the data without its path."""
+        return os.path.basename(os.path.abspath(self.title))
+
+    def knees(self, size: tuple[int, int]) -> Knees:
+        """The knees at a height and width in pixels."""
+        if size not in self._prepared:
+            asked = (size, self.limit, self.seed, (self.split,))
+            if self.data:
+                dataset = load_dataset(self.data, *asked, self.polarity, self.preparation)
+            else:
+                dataset = phantom_dataset(*asked, crop=self.crop)
+            for error in dataset.unreadable:
+                print(f"skipped {error}")
+            if dataset.manifest_remark:
+                print(dataset.manifest_remark)
+            knees = dataset.splits[self.split]
+            if self.masks:
+                knees = self._with_masks(knees)
+            if knees.turned:
+                print(f"inverted photographic negatives: {len(knees.turned)}")
+            self._prepared[size] = knees
+        return self._prepared[size]
+
+    def _with_masks(self, knees: Knees) -> Knees:
+        def image_shape(place: int) -> tuple[int, int]:
+            if isinstance(knees.images, StoredImages):
+                return knees.images.stored.shape[1:]
+            return read_image(Path(self.data) / knees.files[place]).shape
+
+        found = joint_masks(self.masks, knees.files, image_shape)
+        for error in found.left_out:
+            print(f"skipped {error}")
+        return replace(knees.take(found.positions), masks=found.joints)
+
+
+def knee_source(
+    saved: SavedModel, data, split, limit, seed, polarity="auto", masks=None
+) -> KneeSource:
+    """The knees for the evaluation of a model: `data` or, by default, the model's own phantoms.
+
+    Raises:
+        InputError: `data` is None and the model was not trained on phantoms, or `masks` without
+            `data` or for displaced joints.
+    """
+    seed = saved.experiment.get("seed", 0) if seed is None else seed
+    if data is None:
+        if not saved.description.get("synthetic"):
+            trained = saved.experiment.get("data")
+            origin = f"was trained on {trained}" if trained else "does not record its training data"
+            raise InputError(f"{saved.given}: the model {origin}; give the knees as --data")
+        limit = saved.experiment.get("limit") if limit is None else limit
+    if masks and data is None:
+        raise InputError("--masks need real knees; give them as --data")
+    trained = Preparation.recorded(saved.description, saved.given)
+    if masks and trained.displaced:
+        raise InputError(f"{saved.given}: the model was trained on displaced joints, whose places "
+                         "are known; leave out --masks")
+    preparation = preparation_like(data, trained) if data else None
+    crop = trained.known_crop or "auto"
+    return KneeSource(data, split, limit, seed, polarity, crop, preparation, masks)
+
+
+def preparation_like(data: str, trained: Preparation) -> Preparation:
+    """The preparation that data record; their knees are displaced if the training knees were.
+
+    Raises:
+        InputError: the data cannot be used, or are not square crops, which alone can be displaced.
+    """
+    recorded = preparation_of(data)
+    if trained.displaced:
+        return recorded.with_crop("square").with_displacement()
+    return recorded
+
+
+def refuse_other_preparations(saved: list[SavedModel], data: str | None) -> None:
+    """Refuse models whose training knees were prepared in another way than the data.
+
+    Raises:
+        InputError: two of them differ; the message names both.
+    """
+    prepared = [(model.given, Preparation.recorded(model.description, model.given))
+                for model in saved]  # fmt: skip
+    if data:
+        prepared.append((data, preparation_like(data, prepared[0][1])))
+    refuse_differences(prepared)

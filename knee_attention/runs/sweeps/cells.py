@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 from knee_attention.errors import InputError
 from knee_attention.files import make_folder
-from knee_attention.runs.experiment import NAMED_WEIGHTS, Experiment
+from knee_attention.runs.experiment import NAMED_WEIGHTS, Experiment, RunOptions
 from knee_attention.runs.run_folder import RunFolder
-from knee_attention.runs.run_options import RunOptions
 from knee_attention.runs.sweeps.queue import GRACE, Queue
 from knee_attention.runs.sweeps.status import Status
 

@@ -23,7 +23,7 @@ from knee_attention.commands.cli import main
 from knee_attention.films.image_files import PICTURE
 from knee_attention.grading.web.answers import card_of
 from knee_attention.grading.web.app import PAGE
-from knee_attention.networks.files.shipped import DEFAULT
+from knee_attention.networks.files.location import DEFAULT
 from knee_attention.phantoms.film import phantom_film
 
 

@@ -16,7 +16,7 @@ pytest.importorskip("uvicorn")
 import uvicorn  # noqa: E402
 
 from knee_attention.errors import ImageError  # noqa: E402
-from knee_attention.grading.web import connection, uploads  # noqa: E402
+from knee_attention.grading.web import protection, uploads  # noqa: E402
 from knee_attention.grading.web.app import application  # noqa: E402
 
 
@@ -46,7 +46,7 @@ def here(grader):
     listening = socket.create_server(("127.0.0.1", 0))
     app = application(grader, most_bytes=900_000)
     server = uvicorn.Server(uvicorn.Config(
-        app, http=connection.Connection, ws="none", lifespan="off", log_config=None
+        app, http=protection.Connection, ws="none", lifespan="off", log_config=None
     ))  # fmt: skip
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
@@ -91,7 +91,7 @@ def test_silent_connections_keep_nobody_out(model, sent):
 
 
 def test_silent_and_dripping_connections_are_ended(here, monkeypatch):
-    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.5)
+    monkeypatch.setattr(protection, "HEAD_SECONDS", 0.5)
     with connections(here, 1) as [silent]:
         assert silent.recv(1) == b""
     answered = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -112,7 +112,7 @@ def test_a_film_that_falls_silent_is_given_up(here, monkeypatch):
 
 
 def test_a_client_that_is_answered_early_may_send_the_rest(here, monkeypatch):
-    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(protection, "HEAD_SECONDS", 0.3)
     head = b"POST /grade HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5000000\r\n\r\n"
     with connections(here, 1, head) as [slow]:
         for _ in range(12):
@@ -124,7 +124,7 @@ def test_a_client_that_is_answered_early_may_send_the_rest(here, monkeypatch):
 
 def test_no_client_takes_all_connections(here, monkeypatch):
     """A client with too many connections in use gets 503; waiting ones are closed first."""
-    monkeypatch.setattr(connection, "CONNECTIONS_A_CLIENT", 2)
+    monkeypatch.setattr(protection, "CONNECTIONS_A_CLIENT", 2)
     head = (b"POST /grade HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n"
             b"Expect: 100-continue\r\n\r\n")  # fmt: skip
     with connections(here, 1, head) as [first], connections(here, 1) as [waiting]:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from knee_attention.datasets.known_persons import person_digests
+from knee_attention.datasets.persons import person_digests
 from knee_attention.errors import InputError
 from knee_attention.films.likeness import GRID, typical_knee
 from knee_attention.grading.grader import load_grader

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from knee_attention.errors import InputError
-from knee_attention.networks.masks import masks_among, with_masks
+from knee_attention.networks.attention import masks_among, with_masks
 from knee_attention.networks.model import IMAGENET_MEAN, build_model
 
 onnx = pytest.importorskip("onnx")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from knee_attention.errors import InputError
-from knee_attention.networks.files.float16 import write_half_size
+from knee_attention.networks.attention import masks_among, with_masks
+from knee_attention.networks.files.copies import write_half_size
 from knee_attention.networks.files.initial_weights import (
     IMAGENET_PIXELS,
     input_channels,
@@ -18,9 +19,8 @@ from knee_attention.networks.files.initial_weights import (
     resize_mask_weights,
     set_weights_by_layer,
 )
-from knee_attention.networks.files.loaded_file import LoadedFile
+from knee_attention.networks.files.location import LoadedFile
 from knee_attention.networks.files.model_files import load_model, read_description, save_model
-from knee_attention.networks.masks import masks_among, with_masks
 from knee_attention.networks.model import build_model
 
 

@@ -7,10 +7,10 @@ from blob_knees import blob_knee, write_knees
 from knee_attention.commands.cli import main
 from knee_attention.commands.scripts.pretrained import main as make_pretrained
 from knee_attention.datasets.dataset import load_dataset
-from knee_attention.datasets.known_persons import places_of_known
+from knee_attention.datasets.persons import places_of_known
 from knee_attention.evidence.probabilities import tempered
 from knee_attention.grading.grader import load_grader
-from knee_attention.networks.files import shipped
+from knee_attention.networks.files import location
 from knee_attention.networks.files.model_files import read_description
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.run import run
@@ -42,7 +42,7 @@ def small(tmp_path_factory):
 @pytest.fixture
 def shipped_small(small, monkeypatch):
     """The same run and folder; `small` is one of the models that ship."""
-    monkeypatch.setattr(shipped, "FOLDER", small[1])
+    monkeypatch.setattr(location, "FOLDER", small[1])
     return small
 
 

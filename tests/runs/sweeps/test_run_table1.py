@@ -14,9 +14,8 @@ from knee_attention.commands.scripts.tables import main
 from knee_attention.errors import InputError
 from knee_attention.files import write_json
 from knee_attention.networks.files.initial_weights import read_weights
-from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.experiment import DEFAULT_OPTIONS, Experiment
 from knee_attention.runs.run_folder import RunFolder
-from knee_attention.runs.run_options import DEFAULT_OPTIONS
 from knee_attention.runs.sweeps.cells import (
     finished_of,
     run_cell,

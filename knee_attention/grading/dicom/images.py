@@ -1,21 +1,24 @@
-"""The attention of a film's knees as a Parametric Map, over the pixels of the film."""
+"""A film's knees and their attention as DICOM images: a Secondary Capture, a Parametric Map."""
 
 import cv2
 import numpy as np
 from highdicom import VOILUTTransformation
 from highdicom.pm import ParametricMap, RealWorldValueMapping
+from highdicom.sc import SCImage
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 from pydicom.sr.codedict import codes
+from pydicom.uid import ExplicitVRLittleEndian
 
-from knee_attention.films.dicom.spacing import spacing_of
+from knee_attention.films.dicom.geometry import spacing_of, stored_array, stored_box, upright_size
 from knee_attention.films.inputs import PRODUCT
-from knee_attention.films.orientation import stored_array, stored_box, upright_size
 from knee_attention.grading.dicom import codes as ours
 from knee_attention.grading.dicom.algorithm import Algorithm
 from knee_attention.grading.graded_knee import GradedKnee
+from knee_attention.grading.grader import RESEARCH_ONLY
+from knee_attention.grading.rows import film_picture
 
-SERIES_NUMBER = 9903
+MAP_SERIES = 9903
 MOST = 2**16 - 1
 """The stored value of an attention of 1. The standard allows 16-bit integers and floats."""
 
@@ -59,7 +62,7 @@ def parametric_map(
         source_images=[film],
         pixel_array=pixels[np.newaxis],
         series_instance_uid=algorithm.uid("map series", source),
-        series_number=SERIES_NUMBER,
+        series_number=MAP_SERIES,
         sop_instance_uid=algorithm.uid("map", source),
         instance_number=1,
         manufacturer=PRODUCT,
@@ -118,3 +121,61 @@ def _draw(frame: np.ndarray, knee: GradedKnee, branch: str, source: Dataset) -> 
     part = frame[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
     inside = inside[: part.shape[0], : part.shape[1]]
     part[:] = np.round(MOST * np.clip(inside, 0, 1))
+
+
+PICTURE_SERIES = 9902
+FOOTER = 36
+"""Height of the notice at the bottom in pixels."""
+
+
+def secondary_capture(source: Dataset, knees: list[GradedKnee], algorithm: Algorithm) -> SCImage:
+    """The picture of `film_picture` above a research notice, 8-bit RGB, in the film's study.
+
+    Args:
+        source: the film's data set from `source_of`.
+        knees: the film's graded knees.
+        algorithm: the model that graded them.
+    """
+    picture = _with_footer(film_picture(knees, algorithm.synthetic))
+    image = SCImage.from_ref_dataset(
+        source,
+        cv2.cvtColor(picture, cv2.COLOR_BGR2RGB),
+        photometric_interpretation="RGB",
+        bits_allocated=8,
+        coordinate_system="PATIENT",
+        patient_orientation=("L", "F"),
+        series_instance_uid=algorithm.uid("picture series", source),
+        series_number=PICTURE_SERIES,
+        sop_instance_uid=algorithm.uid("picture", source),
+        instance_number=1,
+        manufacturer=PRODUCT,
+        manufacturer_model_name=PRODUCT,
+        software_versions=algorithm.version,
+        series_description="Kellgren-Lawrence grades, pictures, research use only",
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+    )
+    image.copy_patient_and_study_information(source)
+    # highdicom requires an orientation, but a picture of several panels has none.
+    image.PatientOrientation = None
+    sides = {knee.side for knee in knees}
+    image.Laterality = sides.pop() if len(sides) == 1 else None
+    # The picture adds no patient data, but shows what is burnt into the film, such as a name.
+    image.BurnedInAnnotation = "NO" if source.get("BurnedInAnnotation") == "NO" else "YES"
+    image.DerivationDescription = f"Attention over the knees, {algorithm.version}. {RESEARCH_ONLY}"
+    film = Dataset()
+    film.ReferencedSOPClassUID = source.SOPClassUID
+    film.ReferencedSOPInstanceUID = source.SOPInstanceUID
+    image.SourceImageSequence = [film]
+    return image
+
+
+def _with_footer(picture: np.ndarray) -> np.ndarray:
+    font, thickness = cv2.FONT_HERSHEY_SIMPLEX, 1
+    width = picture.shape[1]
+    (length, _), _ = cv2.getTextSize(RESEARCH_ONLY, font, 1, thickness)
+    scale = min(0.7, 0.95 * width / length)
+    picture = cv2.copyMakeBorder(picture, 0, FOOTER, 0, 0, cv2.BORDER_CONSTANT)
+    place = (8, picture.shape[0] - 12)
+    white = (255, 255, 255)
+    cv2.putText(picture, RESEARCH_ONLY, place, font, scale, white, thickness, cv2.LINE_AA)
+    return picture

@@ -1,4 +1,4 @@
-"""Copy a model file with another description; the weights stay as they are, byte for byte."""
+"""Copies of a model file: with float16 weights, or with another description."""
 
 import json
 import shutil
@@ -6,8 +6,11 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import h5py
+import numpy as np
+
 from knee_attention.errors import InputError
-from knee_attention.files import written_whole
+from knee_attention.files import open_hdf5, written_whole
 from knee_attention.networks.files.description import check_description
 from knee_attention.networks.files.onnx_network import DESCRIPTION
 
@@ -59,3 +62,31 @@ def _copy_onnx(source: Path, beside: Path, text: str) -> None:
 
 
 _COPIERS = {".keras": _copy_keras, ".onnx": _copy_onnx}
+
+
+def write_half_size(source: Path, path: Path) -> None:
+    """Copy an `.h5` model with its weights rounded to float16.
+
+    `load_model` reads them back into float32 variables. The file appears whole or not at all.
+
+    Args:
+        source: an `.h5` file of `save_model`.
+        path: the file to write.
+
+    Raises:
+        InputError: a weight is too large for float16.
+    """
+    with open_hdf5(source) as whole, written_whole(path) as beside, h5py.File(beside, "w") as half:
+        half.attrs.update(whole.attrs)
+
+        def copy(name: str, thing: h5py.Group | h5py.Dataset) -> None:
+            if isinstance(thing, h5py.Group):
+                half.require_group(name).attrs.update(thing.attrs)
+                return
+            with np.errstate(over="ignore"):  # the check below reports it
+                rounded = np.asarray(thing).astype(np.float16)
+            if not np.isfinite(rounded).all():
+                raise InputError(f"{source}: {name} has weights too large for float16")
+            half[name] = rounded
+
+        whole.visititems(copy)

@@ -1,7 +1,13 @@
-"""The person of each knee by a data set's manifest, also for files that were moved."""
+"""Persons of a data set: by its manifest, and by digests in a model file, without their names.
 
+A model file holds digests of the persons in place of names, so that a calibration can refuse the
+films that the model was trained on.
+"""
+
+import base64
+import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from knee_attention.datasets.layout import FOLDERS, MANIFEST, read_manifest
@@ -76,3 +82,38 @@ def _place(name: str) -> tuple[str, ...]:
     """The parts of a file's path, with the split's folder in the form used for writing."""
     folder, *rest = name.split("/")
     return FIRST_NAME.get(folder, folder), *rest
+
+
+BYTES = 4
+"""Length of a digest. With 3,000 persons in the model file, a calibration on 100 films of others
+mistakes one of them for a training person in 7 of 100,000 cases."""
+
+MOST_PERSONS = 8000
+"""A model file holds up to so many persons; an attribute of an HDF5 file has at most 64 kB."""
+
+
+def person_digests(subjects: Iterable[str]) -> str:
+    """Digests of persons as one text in base64, sorted; each person counts once.
+
+    The text is empty for more than `MOST_PERSONS`.
+    """
+    subjects = set(subjects)
+    if len(subjects) > MOST_PERSONS:
+        return ""
+    return base64.b64encode(b"".join(sorted(map(_digest, subjects)))).decode("ascii")
+
+
+def places_of_known(digests: str, subjects: Sequence[str]) -> list[int]:
+    """The positions of the subjects that are among the digested persons.
+
+    Args:
+        digests: the result of `person_digests`.
+        subjects: the person of each film, as the data set names persons.
+    """
+    content = base64.b64decode(digests)
+    known = {content[start : start + BYTES] for start in range(0, len(content), BYTES)}
+    return [place for place, subject in enumerate(subjects) if _digest(subject) in known]
+
+
+def _digest(subject: str) -> bytes:
+    return hashlib.sha256(subject.encode("utf-8", "surrogateescape")).digest()[:BYTES]
