@@ -11,7 +11,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import h5py
 import numpy as np
 import pytest
-from blob_knees import blob_knee, write_knees
+from stand_ins import blob_knee, write_knees
 
 from knee_attention.commands.cli import main
 from knee_attention.films.radiograph import resize_knee

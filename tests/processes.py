@@ -1,10 +1,13 @@
-"""Processes for tests: their signals, and the server as a user starts it."""
+"""Processes for tests: their signals, the server as a user starts it, and workers of the queue."""
 
 import signal
 import subprocess
 import sys
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
 
@@ -38,3 +41,41 @@ def serving(*arguments):
     finally:
         process.kill()
         process.communicate()
+
+
+WORKER = """
+import sys, time
+from pathlib import Path
+from knee_attention.runs.sweeps.queue import Queue
+
+storage, folder, cells, seconds, grace = sys.argv[1:]
+
+def do(cell):
+    Path(folder, f"{cell}.begun").touch()
+    time.sleep(float(seconds))
+    with open(Path(folder, "done.txt"), "a") as file:
+        file.write(cell + "\\n")
+    return 1.0
+
+Queue(storage, "table", {"size": 1}, cells.split(","), 1, int(grace)).work(do)
+"""
+
+
+def start_worker(
+    storage: str, folder: Path, cells: list[str], seconds: float, grace: int = 8,
+    working_directory: Path | None = None,
+) -> subprocess.Popen:  # fmt: skip
+    """A worker that needs `seconds` for a cell and counts as dead after `grace` silent seconds."""
+    command = [sys.executable, "-c", WORKER, storage, folder, ",".join(cells), seconds, grace]
+    return subprocess.Popen(list(map(str, command)), cwd=working_directory)
+
+
+def wait_for_a_cell(folder: Path) -> None:
+    """Wait until a worker has started a cell."""
+    while not list(folder.glob("*.begun")):
+        time.sleep(0.02)
+
+
+def done(folder: Path) -> Counter:
+    """`{cell: number of times that workers finished it}`."""
+    return Counter((folder / "done.txt").read_text().split())

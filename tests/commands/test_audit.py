@@ -1,7 +1,8 @@
-"""`knee-attention audit`."""
+"""Attention against expert masks: `knee-attention audit` and `evaluate --masks`."""
 
 import json
 import shutil
+from pathlib import Path
 
 import cv2
 import keras
@@ -9,13 +10,19 @@ import numpy as np
 import pytest
 
 from knee_attention.commands.cli import main
+from knee_attention.datasets.dataset import load_dataset
+from knee_attention.errors import InputError
+from knee_attention.evidence.localisation import localisation, widened
 from knee_attention.networks.attach import attach_attention
-from knee_attention.networks.files.model_files import save_model
+from knee_attention.networks.files.model_files import load_model, save_model
 from knee_attention.networks.model import build_model
 from knee_attention.phantoms.dataset import phantom_dataset
+from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.finished.auditing import audit
+from knee_attention.runs.measure import measure
+from knee_attention.runs.run import run
 
-pytestmark = pytest.mark.usefixtures("eager")
+pytestmark = pytest.mark.usefixtures("eager", "blank_figures")
 
 
 @pytest.fixture
@@ -121,3 +128,133 @@ def test_what_cannot_be_audited_is_a_sentence(phantom_runs, knee_folder, tmp_pat
         ((run, *data, *train, "--output", phantom_runs / "two"), "the folder of a run"),
     ):
         assert said in refused("audit", *arguments)
+
+
+@pytest.fixture(scope="module")
+def trained(phantom_runs, tmp_path_factory):
+    """A run of two branches on phantoms."""
+    return Path(shutil.copytree(phantom_runs / "two", tmp_path_factory.mktemp("runs") / "two"))
+
+
+def write_mask(path, rows=slice(40, 56), size=(112, 96)):
+    mask = np.zeros(size, np.uint8)
+    mask[rows] = 255
+    path.parent.mkdir(exist_ok=True)
+    cv2.imwrite(str(path), mask)
+    return mask > 127
+
+
+def scores(trained):
+    return json.loads((trained / "expert_masks.json").read_text())
+
+
+def test_every_branch_is_scored_on_the_knees_that_have_a_mask(
+    trained, knee_folder, tmp_path, capsys
+):
+    joints = [write_mask(tmp_path / "masks" / "train00R.png"),
+              write_mask(tmp_path / "masks" / "train31_L.png", slice(20, 50))]  # fmt: skip
+    main(["evaluate", str(trained), "--data", str(knee_folder), "--split", "train",
+          "--masks", str(tmp_path / "masks"), "--output", str(tmp_path / "out")])  # fmt: skip
+    printed = capsys.readouterr().out
+    assert "attention on 2 train knees" in printed and "half a cell" in printed
+    kept = scores(trained)
+    assert (kept["data"], kept["split"], kept["knees"]) == ("knees", "train", 2)
+    knees = load_dataset(knee_folder, (96, 96)).splits["train"]
+    places = [knees.files.index("train/0/train00R.png"), knees.files.index("train/3/train31L.png")]
+    masks = measure(load_model(trained / "model.h5"), knees.take(np.array(places))).masks
+    for branch in ("att1", "att2"):
+        assert kept["exact"][branch] == pytest.approx(localisation(masks[branch], joints))
+        wider = [widened(joint, masks[branch].shape[1:]) for joint in joints]
+        assert kept["widened"][branch] == pytest.approx(localisation(masks[branch], wider))
+        mean = np.repeat(masks[branch].mean(axis=0)[np.newaxis], 2, axis=0)
+        assert kept["averaged"][branch] == pytest.approx(localisation(mean, joints))
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["localisation"] == kept["exact"]
+    page = tmp_path / "report.html"
+    main(["report", str(trained), "-o", str(page)])
+    assert "joints drawn by experts" in page.read_text(encoding="utf-8")
+
+
+def test_a_run_that_may_only_be_read_is_measured_all_the_same(
+    trained, knee_folder, tmp_path, capsys, monkeypatch
+):
+    def refuse(path, content):
+        raise InputError(f"{path} cannot be written: Read-only file system")
+
+    write_mask(tmp_path / "masks" / "train00R.png")
+    monkeypatch.setattr("knee_attention.commands.evaluate.write_json", refuse)
+    main(["evaluate", str(trained), "--data", str(knee_folder), "--split", "train",
+          "--masks", str(tmp_path / "masks")])
+    shown = capsys.readouterr()
+    assert "attention on 1 train knees" in shown.out
+    assert "not kept with the run" in shown.err and "Read-only" in shown.err
+
+
+def test_half_a_cell_of_the_grid_is_added_on_every_side():
+    joint = np.zeros((32, 64), bool)
+    joint[16:18, 30:40] = True
+    wider = widened(joint, (8, 8))
+    assert wider.sum() == (2 + 2 * 2) * (10 + 2 * 4)
+    assert wider[14, 26] and wider[19, 43] and not wider[13, 30] and not wider[16, 25]
+
+
+def test_masks_that_do_not_fit_are_named_and_the_rest_counts(
+    trained, knee_folder, tmp_path, capsys
+):
+    masks = tmp_path / "masks"
+    write_mask(masks / "train00R.png")
+    write_mask(masks / "train10R.png", size=(96, 90))
+    write_mask(masks / "nobodyR.png")
+    write_mask(masks / "train20R.png", rows=slice(0))
+    (masks / "train30R.png").write_bytes(b"no image")
+    command = ["evaluate", str(trained), "--data", str(knee_folder), "--split", "train"]
+    main([*command, "--masks", str(masks)])
+    printed = capsys.readouterr().out
+    assert "attention on 1 train knees" in printed
+    for said in ("train10R.png: the mask has 90x96 pixels, its knee 96x112",
+                 "nobodyR.png: no measured knee has the name of this mask",
+                 "train20R.png: the mask marks no pixel",
+                 "train30R.png: not an image"):  # fmt: skip
+        assert said in printed
+
+
+def test_nothing_to_score_is_a_sentence(trained, knee_folder, tmp_path, refused):
+    write_mask(tmp_path / "masks" / "nobodyR.png")
+    (tmp_path / "empty").mkdir()
+    data = ("--data", knee_folder, "--split", "train")
+    for masks, said in ((tmp_path / "masks", "none of its 1 masks can be used"),
+                        (tmp_path / "empty", "none of its 0 masks"),
+                        (tmp_path / "nowhere", "no such folder of masks")):  # fmt: skip
+        assert said in refused("evaluate", trained, *data, "--masks", masks)
+    assert "--data" in refused("evaluate", trained, "--masks", tmp_path / "masks")
+
+
+def test_a_part_of_the_knees_is_measured_and_not_kept(trained, knee_folder, tmp_path, capsys):
+    command = ["evaluate", str(trained), "--data", str(knee_folder), "--split", "train"]
+    command += ["--masks", str(tmp_path / "masks")]
+    for name in ("train00R.png", "train10R.png", "train20R.png"):
+        write_mask(tmp_path / "masks" / name)
+    main(command)
+    kept = scores(trained)
+    main([*command, "--limit", "15"])
+    assert "kept" not in capsys.readouterr().out.split("attention on")[2]
+    assert scores(trained) == kept
+
+
+def test_data_in_the_working_directory_have_its_name(trained, knee_folder, tmp_path, monkeypatch):
+    write_mask(tmp_path / "masks" / "train00R.png")
+    monkeypatch.chdir(knee_folder)
+    main(["evaluate", str(trained), "--data", ".", "--split", "train", "--masks",
+          str(tmp_path / "masks")])  # fmt: skip
+    assert scores(trained)["data"] == "knees"
+
+
+def test_a_network_without_attention_has_nothing_to_measure(knee_folder, tmp_path, refused):
+    write_mask(tmp_path / "masks" / "train00R.png")
+    asked = Experiment("antony_clsf_baseline", (), "dense", image_size=(96, 96), epochs=1,
+                       batch_size=10, limit=10)  # fmt: skip
+    run(asked, tmp_path / "run")
+    said = refused("evaluate", tmp_path / "run", "--data", knee_folder, "--masks",
+                   tmp_path / "masks")  # fmt: skip
+    assert "a network without attention" in said
+    assert not (tmp_path / "run" / "expert_masks.json").exists()

@@ -8,7 +8,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from uniform_network import SIZE, SQUARE, Uniform
+from stand_ins import SIZE, SQUARE, Uniform
 
 import knee_attention
 from knee_attention.commands.cli import main

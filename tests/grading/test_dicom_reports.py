@@ -13,8 +13,8 @@ highdicom = pytest.importorskip("highdicom")
 pytest.importorskip("pynetdicom")
 from dicom_files import write_dicom  # noqa: E402
 from pydicom import dcmread  # noqa: E402
+from stand_ins import SQUARE, Uniform  # noqa: E402
 from study_films import ALGORITHM, bright_knee_grader, study_film  # noqa: E402
-from uniform_network import SQUARE, Uniform  # noqa: E402
 
 from knee_attention.commands import grade as command  # noqa: E402
 from knee_attention.commands.cli import main  # noqa: E402

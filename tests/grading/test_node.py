@@ -21,6 +21,7 @@ from pydicom.uid import (  # noqa: E402
     RLELossless,
 )
 from pynetdicom import AE  # noqa: E402
+from stand_ins import SQUARE, Uniform  # noqa: E402
 from study_films import (  # noqa: E402
     ALGORITHM,
     KINDS,
@@ -33,7 +34,6 @@ from study_films import (  # noqa: E402
     waiting,
 )
 from test_fuzz import mutations  # noqa: E402
-from uniform_network import SQUARE, Uniform  # noqa: E402
 
 from knee_attention.commands.cli import main  # noqa: E402
 from knee_attention.errors import InputError  # noqa: E402

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from uniform_network import Uniform
+from stand_ins import Uniform
 
 from knee_attention.commands.grade import _table
 from knee_attention.errors import ImageError, InputError

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from dicom_files import write_dicom
-from uniform_network import SIZE, SQUARE, Uniform
+from stand_ins import SIZE, SQUARE, Uniform
 
 from knee_attention.data_prep.film_to_knees import Cutter
 from knee_attention.datasets.dataset import load_dataset

@@ -15,7 +15,7 @@ os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
 
 import keras
 import numpy as np
-from small_experiment import TINY
+from small_trainings import TINY
 
 from knee_attention import device
 from knee_attention.datasets.batches import KneeBatches

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from small_experiment import SMALL, results_of, run
+from small_trainings import SMALL, results_of, run
 
 from knee_attention.datasets.batches import KneeBatches
 from knee_attention.networks.files.model_files import load_model, read_description

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from small_experiment import TINY
+from small_trainings import TINY
 
 from knee_attention import load_grader
 from knee_attention.commands import cli

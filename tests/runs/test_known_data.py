@@ -1,19 +1,28 @@
-"""A run is resumed, shown and compared only on the data with which it started."""
+"""The data of a run: how they are read and shown, and a run is resumed only on the same data."""
 
 import shutil
 from dataclasses import replace
 
+import cv2
+import pandas as pd
 import pytest
+from small_trainings import SMALL, results_of, run
 
 from knee_attention.commands.scripts.experiment import main
 from knee_attention.commands.scripts.sweeps import run_cells, take_queue_options
 from knee_attention.datasets.fingerprint import dataset_records, write_records
 from knee_attention.errors import InputError
-from knee_attention.files import write_json
+from knee_attention.files import read_json, write_json
+from knee_attention.films.cutting import Cutting, write_cutting
+from knee_attention.films.legs import split_knees
+from knee_attention.networks.files.model_files import load_model, read_description
+from knee_attention.phantoms.film import phantom_film
 from knee_attention.runs.experiment import DEFAULT_OPTIONS, Experiment
 from knee_attention.runs.known_data import refuse_other_data, remark_on_data, trained_on
 from knee_attention.runs.run_folder import RunFolder
 from knee_attention.runs.sweeps.cells import finished_of, run_in_turn
+
+trains = pytest.mark.usefixtures("eager", "blank_figures")
 
 QUICK = Experiment(backbone="antony_clsf", image_size=(96, 96), precision="float32")
 
@@ -175,3 +184,105 @@ def test_the_films_of_a_training_are_known_by_their_content(knee_folder, tmp_pat
     assert trained_on(run.folder, renamed) == trained
     (tmp_path / "data.csv").write_text("not,a,record")  # a table of somebody else
     assert trained_on(tmp_path, renamed) == []
+
+
+@pytest.fixture
+def begin(tmp_path, monkeypatch):
+    """Runs an experiment on a data folder until the training would start."""
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    def begin(data):
+        with pytest.raises(SystemExit) as ended:
+            run(SMALL, "--data", data, "--output", tmp_path / "run", "--epochs", 1)
+        assert ended.value.code == 130
+
+    monkeypatch.setattr("knee_attention.runs.run.train", interrupt)
+    return begin
+
+
+@trains
+def test_the_screen_says_what_runs_and_what_came_out(capsys, knee_folder, tmp_path):
+    run(SMALL, "--data", knee_folder, "--output", tmp_path / "run", "--epochs", 1)
+    said = capsys.readouterr().out
+    for part in ("antony_clsf_multiloss", "parameters", "train 20 (4 4 4 4 4)", "test 10",
+                 "float32", "CPU", str(tmp_path / "run")):  # fmt: skip
+        assert part in said.splitlines()[0]
+    assert "0.439" in said and "0.466" in said
+    assert "synthetic" not in said
+
+
+@trains
+def test_a_model_says_how_its_knees_were_cut_and_its_precision(knee_folder, tmp_path):
+    cutting = Cutting("middle", (96, 96), "pad", "none", flip_left=True)
+    write_cutting(knee_folder, cutting)
+    run(SMALL, "--data", knee_folder, "--output", tmp_path / "run", "--epochs", 1,
+        "--precision", "mixed_bfloat16")
+    for name in ("model.h5", "model.keras"):
+        said = read_description(tmp_path / "run" / name)
+        assert Cutting.recorded(said["cutting"], name) == cutting
+        assert said["precision"] == "mixed_bfloat16"
+    assert load_model(tmp_path / "run" / "model.h5").get_layer("conv2").compute_dtype == "bfloat16"
+
+
+@trains
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        Experiment(backbone="antony_extended", branches=("att2",), fusion="single"),
+        Experiment(backbone="antony_clsf", branches=("att1", "att2"), fusion="early_fusion"),
+    ],
+    ids=lambda experiment: experiment.name,
+)
+def test_single_branch_and_early_fusion_run_too(experiment, knee_folder, tmp_path):
+    shutil.rmtree(knee_folder / "test")
+    run(experiment, "--data", knee_folder, "--output", tmp_path / "run", "--epochs", 1)
+    results = results_of(tmp_path / "run")
+    assert results["split"] == "validation" and "test" not in results
+    assert results["chosen"] in ("att2", "kl") and "localisation" not in results
+
+
+@trains
+def test_negatives_are_listed_before_the_training(begin, tmp_path):
+    for split in ("train", "validation"):
+        for number in range(2):
+            film = phantom_film((number, number + 2), number, 256)
+            for side, knee in split_knees(film.image, "auto").items():
+                path = tmp_path / "mixed" / split / str(film.grades[side])
+                path.mkdir(parents=True, exist_ok=True)
+                negative = number == 1 and side == "L"
+                cv2.imwrite(str(path / f"{split}{number}{side}.png"), ~knee if negative else knee)
+    begin(tmp_path / "mixed")
+    turned = pd.read_csv(tmp_path / "run" / "turned.csv")["file"].tolist()
+    assert turned == ["train/3/train1L.png", "validation/3/validation1L.png"]
+
+
+@trains
+def test_unreadable_images_are_listed_before_the_training(begin, capsys, knee_folder, tmp_path):
+    (knee_folder / "train" / "1" / "broken.png").write_bytes(b"")
+    begin(knee_folder)
+    assert "skipped 1 unreadable image" in capsys.readouterr().out
+    listed = pd.read_csv(tmp_path / "run" / "unreadable.csv")
+    assert listed["reason"].tolist() == ["the file is empty"]
+
+
+@trains
+def test_the_path_of_the_data_is_recorded_without_detours(begin, knee_folder, tmp_path):
+    begin(knee_folder / ".." / knee_folder.name)
+    assert read_json(tmp_path / "run" / "experiment.json")["data"] == str(knee_folder)
+
+
+@trains
+def test_folders_that_are_no_split_are_named(begin, capsys, knee_folder):
+    for name in ("auto_test", ".cache"):
+        (knee_folder / name).mkdir()
+    begin(knee_folder)
+    assert "folders that are not read: auto_test\n" in capsys.readouterr().out
+
+
+@trains
+def test_a_class_missing_in_training_is_a_warning(begin, capsys, knee_folder):
+    shutil.rmtree(knee_folder / "train" / "4")
+    begin(knee_folder)
+    assert "the training split has no knee of grade 4" in capsys.readouterr().out

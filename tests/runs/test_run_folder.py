@@ -11,7 +11,7 @@ import time
 
 import pandas as pd
 import pytest
-from small_experiment import SMALL, results_of, run
+from small_trainings import SMALL, results_of, run
 
 from knee_attention.commands.scripts.experiment import main
 from knee_attention.datasets.dataset import load_dataset
@@ -214,7 +214,7 @@ def test_another_experiment_is_told_by_its_changes_and_sent_to_a_free_folder(tmp
 COMMAND = """
 import sys
 from quick_trainings import run_eagerly
-from small_experiment import SMALL, run
+from small_trainings import SMALL, run
 
 with run_eagerly():
     run(SMALL, *sys.argv[1:])

@@ -1,12 +1,16 @@
-"""A whole training and a resumed training, with TensorFlow's graphs as in a real run."""
+"""A whole training and a resumed one with TensorFlow's graphs, and precise batch statistics."""
 
 import csv
 
+import keras
 import numpy as np
 import pytest
-from tiny_training import fit, stuck_model, tiny_model
+from small_trainings import fit, stuck_model, tiny_model
 
 from knee_attention.datasets.batches import KneeBatches
+from knee_attention.datasets.knees import Knees
+from knee_attention.networks.model import build_model
+from knee_attention.runs.batch_statistics import MOST_KNEES, PreciseBatchNorm, estimate_statistics
 
 
 def interrupt_before_epoch(number):
@@ -73,3 +77,112 @@ def test_a_continued_training_equals_an_unbroken_one(
     assert without_seconds(continued) == without_seconds(unbroken)
     for ours, theirs in zip(again.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def normalisations(model):
+    return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+
+
+@pytest.fixture
+def two_normalisations():
+    """Two batch normalisations, with a convolution that halves the channels between them."""
+    inputs = keras.Input((3, 3, 4))
+    x = keras.layers.BatchNormalization(name="first")(inputs)
+    x = keras.layers.Conv2D(2, 1, name="between")(x)
+    x = keras.layers.BatchNormalization(name="second")(x)
+    return keras.Model(inputs, x)
+
+
+def test_statistics_are_those_of_all_images_seen_in_training_mode(two_normalisations):
+    model = two_normalisations
+    generator = np.random.default_rng(0)
+    batches = [generator.normal(3, 2, size=(6, 3, 3, 4)).astype("float32") for _ in range(4)]
+    model.get_layer("between").set_weights([generator.normal(size=(1, 1, 4, 2)), np.ones(2)])
+    trainable = [weight.numpy().copy() for weight in model.trainable_weights]
+    estimate_statistics(model, batches)
+
+    everything = np.concatenate(batches)
+    first, second = normalisations(model)
+    np.testing.assert_allclose(first.moving_mean, everything.mean((0, 1, 2)), rtol=1e-4)
+    np.testing.assert_allclose(first.moving_variance, everything.var((0, 1, 2)), rtol=1e-4)
+
+    kernel, bias = model.get_layer("between").get_weights()
+    between = []
+    for batch in batches:
+        variance = batch.var((0, 1, 2))
+        normalised = (batch - batch.mean((0, 1, 2))) / np.sqrt(variance + first.epsilon)
+        between.append(normalised @ kernel[0, 0] + bias)
+    between = np.concatenate(between)
+    np.testing.assert_allclose(second.moving_mean, between.mean((0, 1, 2)), atol=1e-4)
+    np.testing.assert_allclose(second.moving_variance, between.var((0, 1, 2)), rtol=1e-4)
+
+    for weight, before in zip(model.trainable_weights, trainable, strict=True):
+        np.testing.assert_array_equal(weight, before)
+    assert [layer.momentum for layer in normalisations(model)] == [0.99, 0.99]
+
+
+@pytest.mark.parametrize("spread", [0.0, 1e-3, 0.01])
+def test_a_small_variance_is_not_made_larger(two_normalisations, spread):
+    """The estimate does not add epsilon, as the layer does. A constant channel has the variance 0,
+    not a negative one from rounding.
+    """
+    generator = np.random.default_rng(0)
+    batches = [generator.normal(0, spread, size=(6, 3, 3, 4)).astype("float32") for _ in range(3)]
+    for mean in (0.0, 1.0, 1000.1):
+        estimate_statistics(two_normalisations, [batch + np.float32(mean) for batch in batches])
+        first = normalisations(two_normalisations)[0]
+        variance = keras.ops.convert_to_numpy(first.moving_variance)
+        assert (variance >= 0).all()
+        if mean == 0:
+            expected = np.concatenate(batches).var((0, 1, 2))
+            np.testing.assert_allclose(variance, expected, rtol=1e-3, atol=1e-9)
+
+
+def test_momenta_come_back_after_an_error(two_normalisations):
+    with pytest.raises(Exception, match="."):
+        estimate_statistics(two_normalisations, [np.zeros((1, 5, 5, 9))])
+    assert [layer.momentum for layer in normalisations(two_normalisations)] == [0.99, 0.99]
+
+
+def test_every_normalisation_of_resnet50_is_estimated():
+    model = build_model("resnet50", ("att0",), "single", (64, 64))
+    images = np.random.default_rng(0).integers(0, 255, (2, 64, 64, 1)).astype("uint8")
+    estimate_statistics(model, [images])
+    assert len(normalisations(model)) > 20
+    assert all(np.abs(layer.moving_mean).max() > 0 for layer in normalisations(model))
+
+
+def knees_like(images):
+    count = len(images)
+    return Knees(images, np.arange(count) % 5, [""] * count, [""] * count)
+
+
+def test_a_quarter_of_an_epoch_is_enough_and_large_sets_are_capped():
+    def steps(count, batch_size):
+        knees = knees_like(np.zeros((count, 1, 1), np.uint8))
+        return PreciseBatchNorm(KneeBatches(knees, ["att0"], batch_size)).steps
+
+    assert steps(400, 40) == 2
+    assert steps(400, 4) == 3
+    assert steps(5, 64) == 1
+    assert steps(100_000, 64) == MOST_KNEES / 64 == 32
+
+
+def test_fit_validates_with_the_estimated_statistics():
+    """With pixels near 200, moving statistics that start at 0 are far off after a short epoch."""
+    images = np.random.default_rng(0).normal(200, 5, (64, 4, 4)).astype(np.uint8)
+    training = KneeBatches(knees_like(images), ["att0"], 16, training=True)
+    inputs = keras.Input((4, 4, 1))
+    normalised = keras.layers.BatchNormalization()(inputs)
+    flat = keras.layers.Flatten()(normalised)
+    model = keras.Model(inputs, {"att0": keras.layers.Dense(5, "softmax", name="att0")(flat)})
+    seen = []
+
+    class WhatValidationSees(keras.callbacks.Callback):
+        def on_test_begin(self, logs=None):
+            seen.append(float(normalisations(model)[0].moving_mean[0]))
+
+    model.compile("sgd", {"att0": "sparse_categorical_crossentropy"})
+    callbacks = [PreciseBatchNorm(training), WhatValidationSees()]
+    model.fit(training, validation_data=training, callbacks=callbacks, verbose=0)
+    assert abs(seen[0] - images.mean()) < 1

@@ -8,7 +8,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from tiny_training import fit, stuck_model, tiny_batches, tiny_model
+from small_trainings import fit, stuck_model, tiny_batches, tiny_model
 
 from knee_attention.errors import InputError
 from knee_attention.runs import progress

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from blob_knees import blob_knee, write_knees
+from stand_ins import blob_knee, write_knees
 
 from knee_attention.commands.cli import main
 from knee_attention.commands.scripts.pretrained import main as make_pretrained

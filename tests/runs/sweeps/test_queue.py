@@ -5,7 +5,7 @@ from collections import Counter
 from contextlib import closing
 
 import pytest
-from queue_workers import done, start_worker, wait_for_a_cell
+from processes import done, start_worker, wait_for_a_cell
 
 from knee_attention.errors import InputError
 from knee_attention.runs.sweeps.queue import Queue
@@ -13,6 +13,8 @@ from knee_attention.runs.sweeps.storage import local_storage
 
 pytest.importorskip("optuna")
 CELLS = [f"cell{number}" for number in range(6)]
+
+
 def open_queue(folder, identity=None, cells=CELLS):
     return Queue(local_storage(folder), "table", identity or {"size": 1}, cells, 1, 2)
 

@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from queue_workers import done, start_worker, wait_for_a_cell
+from processes import done, start_worker, wait_for_a_cell
 
 from knee_attention.errors import InputError
 from knee_attention.runs.sweeps.queue import Queue

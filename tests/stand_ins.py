@@ -1,9 +1,11 @@
-"""Grey images in place of knees: a higher grade has a wider bright bar."""
+"""Stand-ins: grey images for knees, and a network with uniform probabilities."""
 
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+from knee_attention.films.preparation import Preparation
 
 
 def blob_knee(grade: int, generator: np.random.Generator, size=(112, 96)) -> np.ndarray:
@@ -25,3 +27,19 @@ def write_knees(root: Path) -> Path:
                 name = f"{split}{grade}{number // 2}{'RL'[number % 2]}.png"
                 cv2.imwrite(str(folder / name), blob_knee(grade, generator))
     return root
+
+
+SIZE = (96, 96)
+SQUARE = Preparation(crop="square")
+
+
+class Uniform:
+    """A network with equal probabilities of all grades, and attention to the upper left."""
+
+    def __init__(self, preparation):
+        self.description = {"outputs": ["att0"], "image_size": SIZE, **preparation.described()}
+
+    def __call__(self, images):
+        mask = np.zeros((len(images), 4, 4), np.float32)
+        mask[:, :2, :2] = 1
+        return {"att0": np.full((len(images), 5), 0.2), "att0_mask": mask}
