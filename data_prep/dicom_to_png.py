@@ -67,11 +67,10 @@ def _convert(options: argparse.Namespace) -> None:
         name_films,
         read_contents_table,
     )
-    from knee_attention.data_prep.file_summary import refuse_other_images, visible_files
     from knee_attention.data_prep.film_subjects import warning, with_subjects
     from knee_attention.data_prep.journal import JOURNAL, Journal
     from knee_attention.data_prep.table_files import rows_kept, write_excluded
-    from knee_attention.data_prep.workers import process_files
+    from knee_attention.data_prep.workers import process_files, refuse_other_images, visible_files
     from knee_attention.files import write_table
 
     patterns = {name: getattr(options, name) for name in ("series", "body_part", "view")}

@@ -113,7 +113,6 @@ def _split(options: argparse.Namespace) -> None:
     if options.contact_sheet and options.contact_sheet.suffix.lower() not in (".png", ".jpg"):
         raise InputError(f"{options.contact_sheet}: a contact sheet must be a .png or .jpg file")
 
-    from knee_attention.data_prep.file_summary import refuse_other_images, visible_files
     from knee_attention.data_prep.film_to_knees import (
         BOX_COLUMNS,
         KNEE_COLUMNS,
@@ -124,7 +123,7 @@ def _split(options: argparse.Namespace) -> None:
     from knee_attention.data_prep.journal import JOURNAL, Journal
     from knee_attention.data_prep.pairing import subjects_of_films
     from knee_attention.data_prep.table_files import rows_kept, write_excluded
-    from knee_attention.data_prep.workers import process_files
+    from knee_attention.data_prep.workers import process_files, refuse_other_images, visible_files
     from knee_attention.files import keep_inputs, write_table
     from knee_attention.films.cutting import CUTTING, Cutting, write_cutting
     from knee_attention.films.image_files import is_image_file

@@ -11,7 +11,7 @@ import numpy as np
 
 from knee_attention.errors import ImageError
 from knee_attention.files import written_whole
-from knee_attention.films import jpeg, tiff
+from knee_attention.films import compression, jpeg
 from knee_attention.films.image_headers import (
     is_known,
     is_truncated,
@@ -138,7 +138,7 @@ def _decoded_pages(path: Path, content: bytes | mmap.mmap) -> Sequence[np.ndarra
         if content[:2] == b"\xff\xd8":
             return [jpeg.decode(content)]
         if content[:2] in (b"II", b"MM"):
-            tiff.check_packed(content)
+            compression.check_packed(content)
         content_bytes = np.frombuffer(content, np.uint8)
         return cv2.imdecodemulti(content_bytes, ANY_DEPTH_AND_COLOUR, range=(0, 2))[1]
     except ValueError:

@@ -25,8 +25,8 @@ class GradedKnee:
         turned: whether the image was a photographic negative, which was inverted.
         place: where the joint was cropped from its film, for a model of crops; None for half a
             film, or for an image of one knee.
-        likeness: correlation with the mean training knee, see `films.likeness`; None if the model
-            file does not record that knee.
+        likeness: correlation with the mean training knee, see `network_input.likeness`; None if
+            the model file does not record that knee.
         unlike: whether `likeness` is below that of 95 of 100 validation knees.
         mirrored: whether the network saw the mirror image; the masks are mirrored then, too.
         pixel_aspect: height over width of the file's pixels. If it is not 1, the film was resampled

@@ -13,8 +13,7 @@ from knee_attention.evidence.calibration import Calibration
 from knee_attention.evidence.finite import refuse_not_finite
 from knee_attention.evidence.probabilities import as_probabilities
 from knee_attention.films.inputs import FileInMemory, OpenedFilm, files_to_open, open_film
-from knee_attention.films.likeness import likeness
-from knee_attention.films.network_input import PreparedKnee, prepared_knees
+from knee_attention.films.network_input import PreparedKnee, likeness, prepared_knees
 from knee_attention.films.polarity import bone_bright, refused
 from knee_attention.films.preparation import Preparation
 from knee_attention.grading.graded_knee import GradedKnee

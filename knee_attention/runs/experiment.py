@@ -63,7 +63,7 @@ class Experiment:
         precision: a Keras dtype policy, or `auto`.
         weights: initial weights: `scratch`, `imagenet`, or a file.
         batch_norm: `precise` (re-estimated before each validation) or `moving` (as in the paper).
-        augment: `flips` (as in the paper), `strong` or `wide` (see `datasets/augmentation.py`).
+        augment: `flips` (as in the paper), `strong` or `wide` (see `datasets/batches.py`).
         schedule: `plateau` (as in the paper), or `cosine`: half a cosine from the initial rate to
             zero over `epochs`.
         polarity: `auto` inverts photographic negatives; `as-is` changes no image.

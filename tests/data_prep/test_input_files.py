@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from films_on_disk import account_of, read_rows, write_films
 
-from knee_attention.data_prep.file_summary import visible_files
+from knee_attention.data_prep.workers import visible_files
 from knee_attention.errors import InputError
 from knee_attention.films.image_files import write_image
 from knee_attention.films.inputs import files_to_open

@@ -4,8 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from knee_attention.datasets.augmentation import Distortions
-from knee_attention.datasets.batches import KneeBatches
+from knee_attention.datasets.batches import Distortions, KneeBatches
 from knee_attention.datasets.knees import Knees
 from knee_attention.films.legs import split_knees
 from knee_attention.films.radiograph import prepare_knee, resize_knee

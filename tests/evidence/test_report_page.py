@@ -12,8 +12,8 @@ import pytest
 from knee_attention.evidence.evaluation import split_results
 from knee_attention.evidence.finished_run import ReportedRun, worst_mistakes
 from knee_attention.evidence.predictions import Predictions
-from knee_attention.evidence.report.one_run import FIGURES
 from knee_attention.evidence.report.page import POLICY, report_page
+from knee_attention.evidence.report.sections import FIGURES
 
 COUNT = 60
 GRADES = np.arange(COUNT) % 5

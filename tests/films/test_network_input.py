@@ -7,8 +7,12 @@ from knee_attention.errors import InputError
 from knee_attention.films import network_input
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.joint_crops import JointCrop
-from knee_attention.films.likeness import likeness, typical_knee
-from knee_attention.films.network_input import PICTURE_HEIGHT, prepared_knees
+from knee_attention.films.network_input import (
+    PICTURE_HEIGHT,
+    likeness,
+    prepared_knees,
+    typical_knee,
+)
 from knee_attention.films.preparation import Preparation, refuse_differences
 from knee_attention.films.radiograph import prepare_knee
 from knee_attention.phantoms.film import phantom_film

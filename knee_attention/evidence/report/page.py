@@ -6,10 +6,9 @@ from pathlib import Path
 
 from knee_attention.evidence.finished_run import ReportedRun
 from knee_attention.evidence.paper import CITATION
-from knee_attention.evidence.report.attention import attention_scores
 from knee_attention.evidence.report.markup import Markup, element, join, row, table
 from knee_attention.evidence.report.numbers import differences, results_table
-from knee_attention.evidence.report.one_run import one_run
+from knee_attention.evidence.report.sections import attention_scores, one_run
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """Content security policy: the browser loads nothing that is not in the page."""

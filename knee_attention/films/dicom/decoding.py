@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from knee_attention.errors import ImageError, UnreadableError, how_to_install
+from knee_attention.films.compression import packbits_size
 from knee_attention.films.jpeg import check_whole, decode
 from knee_attention.films.jpeg_segments import frame_header
-from knee_attention.films.unpacked_size import packbits_size
 
 if TYPE_CHECKING:
     from pydicom import Dataset

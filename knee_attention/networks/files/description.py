@@ -22,7 +22,7 @@ DIGEST_BYTES = 4
 """Length of the digest of a training person."""
 
 TYPICAL_SIDE = 16
-"""Rows and columns of `typical_knee`, the size to which `films.likeness` shrinks knees."""
+"""Rows and columns of `typical_knee`, the size to which `network_input.likeness` shrinks knees."""
 
 
 def check_description(description: Mapping, source: str | os.PathLike) -> None:

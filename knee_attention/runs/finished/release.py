@@ -23,7 +23,7 @@ from knee_attention.evidence.probabilities import (
     tempered,
 )
 from knee_attention.files import written_whole
-from knee_attention.films.likeness import likeness, typical_knee
+from knee_attention.films.network_input import likeness, typical_knee
 from knee_attention.films.preparation import Preparation
 from knee_attention.networks.files.copies import write_half_size
 from knee_attention.networks.files.model_files import load_model, read_description, save_model

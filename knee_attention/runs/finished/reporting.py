@@ -11,7 +11,7 @@ from knee_attention.errors import InputError
 from knee_attention.evidence.figures.pictures import beside_masks
 from knee_attention.evidence.finished_run import FinishedRun, ReportedRun, worst_mistakes
 from knee_attention.evidence.metrics import SCALARS
-from knee_attention.evidence.report.one_run import FIGURES
+from knee_attention.evidence.report.sections import FIGURES
 from knee_attention.networks.files.model_files import load_model, read_description
 from knee_attention.runs.finished.saved_model import KneeSource
 from knee_attention.runs.measure import measure

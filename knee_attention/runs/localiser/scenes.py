@@ -8,9 +8,13 @@ import numpy as np
 
 from knee_attention.films.joints import Box
 from knee_attention.limits import LOCALISER_SIDE
-from knee_attention.runs.localiser.distractors import DISTRACTORS, draw_distractor
+from knee_attention.runs.localiser.distractors import (
+    DISTRACTORS,
+    draw_distractor,
+    paint_implant,
+    paint_marker,
+)
 from knee_attention.runs.localiser.films import KnownFilm, LearningFilms
-from knee_attention.runs.localiser.metal import paint_implant, paint_marker
 from knee_attention.runs.localiser.windows import Scene, cut_window, window_of
 
 KINDS = {"film": 0.26, "near": 0.14, "crop": 0.15, "turned": 0.07, "negative": 0.04,

@@ -12,7 +12,7 @@ import pytest
 
 from knee_attention.datasets.persons import person_digests
 from knee_attention.errors import InputError
-from knee_attention.films.likeness import GRID, typical_knee
+from knee_attention.films.network_input import GRID, typical_knee
 from knee_attention.grading.grader import load_grader
 from knee_attention.networks.files import model_files
 from knee_attention.networks.files.description import TYPICAL_SIDE, check_description

@@ -10,9 +10,13 @@ from knee_attention.films.joints import box_around, box_of_square, jaccard
 from knee_attention.films.localiser import Localiser
 from knee_attention.phantoms.film import phantom_film
 from knee_attention.runs.localiser import scenes
-from knee_attention.runs.localiser.distractors import DISTRACTORS, draw_distractor
+from knee_attention.runs.localiser.distractors import (
+    DISTRACTORS,
+    draw_distractor,
+    paint_implant,
+    paint_marker,
+)
 from knee_attention.runs.localiser.films import KnownFilm, LearningFilms, phantom_films
-from knee_attention.runs.localiser.metal import paint_implant, paint_marker
 from knee_attention.runs.localiser.network import (
     TARGETS,
     build_antony_localiser,
