@@ -68,8 +68,8 @@ def _convert(options: argparse.Namespace) -> None:
         read_contents_table,
     )
     from knee_attention.data_prep.film_subjects import warning, with_subjects
+    from knee_attention.data_prep.grade_tables import rows_kept, write_excluded
     from knee_attention.data_prep.journal import JOURNAL, Journal
-    from knee_attention.data_prep.table_files import rows_kept, write_excluded
     from knee_attention.data_prep.workers import process_files, refuse_other_images, visible_files
     from knee_attention.files import write_table
 

@@ -73,12 +73,11 @@ def _make(options: argparse.Namespace) -> None:
     if options.h5 and options.h5.suffix.lower() not in (".h5", ".hdf5"):
         raise InputError(f"{options.h5}: the name of an HDF5 file must end in .h5 or .hdf5")
 
-    from knee_attention.data_prep.grade_tables import readings_of
+    from knee_attention.data_prep.grade_tables import read_table, readings_of, write_excluded
     from knee_attention.data_prep.grades import choose_grades
     from knee_attention.data_prep.hdf5_sets import write_hdf5
     from knee_attention.data_prep.journal import JOURNAL, Journal
     from knee_attention.data_prep.pairing import pair, read_knee, subjects_of_films
-    from knee_attention.data_prep.table_files import read_table, write_excluded
     from knee_attention.data_prep.training_sets import is_manifest, place, split_rows
     from knee_attention.data_prep.workers import process_files, visible_files
     from knee_attention.datasets.layout import MANIFEST

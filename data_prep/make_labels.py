@@ -35,10 +35,9 @@ def main(arguments: list[str] | None = None) -> None:
 def _make_labels(tables: list[Path], labels: Path, visit: str | None) -> None:
     from collections import Counter
 
-    from knee_attention.data_prep.grade_tables import readings_of
+    from knee_attention.data_prep.grade_tables import read_table, readings_of, write_excluded
     from knee_attention.data_prep.grades import LABEL_COLUMNS, choose_grades
     from knee_attention.data_prep.journal import JOURNAL
-    from knee_attention.data_prep.table_files import read_table, write_excluded
     from knee_attention.data_prep.workers import Account
     from knee_attention.files import keep_inputs, write_table
 

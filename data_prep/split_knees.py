@@ -120,9 +120,9 @@ def _split(options: argparse.Namespace) -> None:
         contact_sheets,
         page_files,
     )
+    from knee_attention.data_prep.grade_tables import rows_kept, write_excluded
     from knee_attention.data_prep.journal import JOURNAL, Journal
     from knee_attention.data_prep.pairing import subjects_of_films
-    from knee_attention.data_prep.table_files import rows_kept, write_excluded
     from knee_attention.data_prep.workers import process_files, refuse_other_images, visible_files
     from knee_attention.files import keep_inputs, write_table
     from knee_attention.films.cutting import CUTTING, Cutting, write_cutting

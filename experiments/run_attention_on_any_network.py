@@ -40,7 +40,7 @@ def _train(network, options: argparse.Namespace) -> None:
 
     from knee_attention import attach_attention
     from knee_attention.datasets.batches import KneeBatches
-    from knee_attention.evidence.evaluation import one_of_each_grade
+    from knee_attention.evidence.finished_run import one_of_each_grade
     from knee_attention.phantoms.dataset import phantom_dataset
     from knee_attention.runs.batch_statistics import PreciseBatchNorm
     from knee_attention.runs.finishing import draw_masks

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from knee_attention.commands.grade import _table
+from knee_attention.data_prep.grade_tables import rows_kept
 from knee_attention.data_prep.pairing import subjects_of_films
-from knee_attention.data_prep.table_files import rows_kept
 from knee_attention.datasets.layout import MANIFEST, read_manifest
 from knee_attention.errors import ImageError, InputError
 from knee_attention.evidence.predictions import Predictions, read_predictions, write_predictions

@@ -88,7 +88,7 @@ def run(options: argparse.Namespace) -> None:
 
     from knee_attention.films.image_files import write_picture
     from knee_attention.films.inputs import files_to_open
-    from knee_attention.grading.drawing import write_masks
+    from knee_attention.grading.graded_knee import write_masks
     from knee_attention.grading.grader import RESEARCH_ONLY, load_grader
     from knee_attention.grading.rows import (
         LONGEST_NAME,

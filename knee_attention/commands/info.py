@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> None:
 def _print_report(path: Path) -> None:
     not_installed = InputError(f"a DICOM report needs pydicom: {how_to_install('dicom')}")
     with missing_raises(not_installed, "pydicom"):
-        from knee_attention.grading.dicom.report_text import report_lines
+        from knee_attention.grading.dicom.codes import report_lines
     print(*report_lines(path), sep="\n")
 
 

@@ -12,8 +12,7 @@ from itertools import count
 from pathlib import Path
 
 from knee_attention.data_prep.film_subjects import oai_barcode
-from knee_attention.data_prep.grade_tables import film_id
-from knee_attention.data_prep.table_files import read_table
+from knee_attention.data_prep.grade_tables import film_id, read_table
 from knee_attention.errors import ImageError, InputError
 from knee_attention.films.dicom.header import Header, read_header
 from knee_attention.films.dicom.pixels import read_film

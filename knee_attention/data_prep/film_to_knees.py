@@ -22,8 +22,7 @@ from knee_attention.films.image_files import (
     write_picture,
 )
 from knee_attention.films.joint_crops import joint_crops
-from knee_attention.films.legs import split_knees
-from knee_attention.films.names import knee_name
+from knee_attention.films.legs import knee_name, split_knees
 from knee_attention.films.pixel_aspect import recorded_aspect
 from knee_attention.films.polarity import bone_bright, refused
 from knee_attention.limits import SMALLEST_SIDE

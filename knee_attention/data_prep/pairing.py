@@ -6,15 +6,15 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from knee_attention.data_prep.table_files import read_table
+from knee_attention.data_prep.grade_tables import read_table
 from knee_attention.errors import ImageError, InputError
 from knee_attention.films.file_kinds import why_unread
 from knee_attention.films.image_files import is_image_file, read_image
-from knee_attention.films.names import id_and_side
+from knee_attention.films.legs import id_and_side
 
 
 def read_knee(source: Path) -> list[dict]:
-    """Check a knee image and read id and side from its name (module `names`).
+    """Check a knee image and read id and side from its name (module `legs`).
 
     Returns:
         One row: id, side, pixels (their hash), height, width, bits.

@@ -15,7 +15,7 @@ from knee_attention.datasets.layout import (
 )
 from knee_attention.errors import InputError
 from knee_attention.files import remove_remains, write_table, written_whole
-from knee_attention.films.names import knee_name
+from knee_attention.films.legs import knee_name
 
 MANIFEST_COLUMNS = ["id", "subject", "side", "kl", "split", "file", "cohort", "visit", "source"]
 """Columns of manifest.csv; `file` is relative to the manifest's folder."""

@@ -18,7 +18,7 @@ from knee_attention.errors import InputError
 from knee_attention.files import open_hdf5
 from knee_attention.films.borders import find_frame, without_frame
 from knee_attention.films.cutting import Cutting
-from knee_attention.films.names import knee_name
+from knee_attention.films.legs import knee_name
 from knee_attention.films.polarity import is_negative_knee, negative
 from knee_attention.films.preparation import Preparation
 from knee_attention.kl import GRADES

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from knee_attention.datasets.layout import FOLDERS, MANIFEST, read_manifest
-from knee_attention.films.names import id_and_side, subject_of
+from knee_attention.films.legs import id_and_side, subject_of
 
 FIRST_NAME = {name: names[0] for names in FOLDERS.values() for name in names}
 """For each accepted folder name of a split, the name that is used for writing."""

@@ -14,7 +14,7 @@ from hashlib import sha256
 import cv2
 import numpy as np
 
-from knee_attention.films.names import id_and_side
+from knee_attention.films.legs import id_and_side
 from knee_attention.films.radiograph import resize_knee, to_uint8
 from knee_attention.limits import KNEE_SIZE
 

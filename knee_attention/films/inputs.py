@@ -17,7 +17,7 @@ from knee_attention.films.image_files import (
     read_pixel_aspect,
     read_radiograph,
 )
-from knee_attention.films.names import side_of
+from knee_attention.films.legs import side_of
 
 PRODUCT = "knee_attention"
 """Manufacturer and model name in every DICOM object that this package writes. It recognises its own

@@ -53,21 +53,21 @@ def _resnet50(images):
 
 
 def _antony_classification(images, pool: int = 3):
-    from knee_attention.networks.antony import antony_classification
+    from knee_attention.networks.comparators import antony_classification
 
     return antony_classification(images, pool)
 
 
 def _antony_extended(images, pool: int = 3):
-    from knee_attention.networks.antony import antony_extended
+    from knee_attention.networks.comparators import antony_extended
 
     return antony_extended(images, pool)
 
 
 def _related(images, network: str):
-    from knee_attention.networks import related
+    from knee_attention.networks import comparators
 
-    return getattr(related, network)(images)
+    return getattr(comparators, network)(images)
 
 
 _VGG16_PHANTOMS = {

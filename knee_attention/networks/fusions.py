@@ -52,7 +52,7 @@ def _concatenated(vectors: dict, classes: int = len(GRADES)) -> dict:
 
 
 def _dense(features) -> dict:
-    from knee_attention.networks.antony import dense_classifier
+    from knee_attention.networks.comparators import dense_classifier
 
     return {FUSED_OUTPUT: dense_classifier(features, FUSED_OUTPUT)}
 
@@ -64,7 +64,7 @@ def _plain(features) -> dict:
 
 
 def _joint(features) -> dict:
-    from knee_attention.networks.antony import joint_heads
+    from knee_attention.networks.comparators import joint_heads
 
     grades, grade = joint_heads(features, FUSED_OUTPUT, REGRESSION)
     return {FUSED_OUTPUT: grades, REGRESSION: grade}
@@ -80,7 +80,7 @@ FUSIONS = {
 }
 """`single`: one branch and its head. `early_fusion`: one head on the concatenated vectors (section
 3.2). `multi_loss`: a head and a loss per branch (section 3.3). `dense` and `joint`: the baselines
-of Table 2, without attention. `plain`: a head on the features of a network of `related`."""
+of Table 2, without attention. `plain`: a head on the features of a network of `comparators`."""
 
 
 def outputs_of(fusion: str, branches: Sequence[str]) -> tuple[str, ...]:

@@ -1,13 +1,20 @@
-"""Evaluate a trained model and write its models, predictions and figures to the run's folder."""
+"""Evaluate a trained model and write its models, predictions and figures to the run's folder.
 
+`environment` describes the hardware and software of the run.
+"""
+
+import subprocess
+import sys
+from importlib import metadata
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from knee_attention import __version__, device
 from knee_attention.datasets.batches import KneeBatches
 from knee_attention.datasets.knees import Dataset
-from knee_attention.evidence import evaluation
+from knee_attention.evidence import finished_run
 from knee_attention.evidence.figures import curves, panels
 from knee_attention.evidence.metrics import SCALARS, grade_metrics
 from knee_attention.films.preparation import Preparation
@@ -47,7 +54,7 @@ def finish(
     split, reported = "validation", validation
     if "test" in dataset.splits:
         split, reported = "test", measure(model, dataset.splits["test"], devices)
-    chosen = evaluation.better_branch(validation.predictions)
+    chosen = finished_run.better_branch(validation.predictions)
     results = {
         "name": experiment.name,
         "backbone": experiment.backbone,
@@ -55,7 +62,7 @@ def finish(
         "synthetic": dataset.synthetic,
         "parameters": model.count_params(),
         "epochs": len(history),
-        "validation": evaluation.split_results(validation.predictions),
+        "validation": finished_run.split_results(validation.predictions),
         **reported.results(split, chosen),
     }
     _save_models(experiment, model, dataset.preparation, results, run)
@@ -72,7 +79,7 @@ def draw_augmentation(
 ) -> None:
     """Plot a knee of each grade with its augmentation in eight epochs."""
     knees = training.knees
-    shown = evaluation.one_of_each_grade(knees.grades)
+    shown = finished_run.one_of_each_grade(knees.grades)
     views = []
     for epoch in range(SHOWN_EPOCHS):
         training.start(epoch)
@@ -118,7 +125,7 @@ def draw_masks(
 def _draw_split(measured: Measured, chosen: str, title: str, run: RunFolder, pdf: bool) -> None:
     """Plot the masks on a knee of each grade, the confusion matrix and the reliability diagram."""
     knees, probabilities = measured.knees, measured.predictions.of(chosen)
-    shown = evaluation.one_of_each_grade(knees.grades)
+    shown = finished_run.one_of_each_grade(knees.grades)
     draw_masks(measured, shown, chosen, f"{title} split", run.figure("masks"), pdf)
     title = f"{title}\n{chosen}, {len(knees)} knees"
     confusion = grade_metrics(knees.grades, probabilities)["confusion"]
@@ -155,3 +162,50 @@ def _save_models(
     }
     for path in (run.model, run.keras_model):
         save_model(model, path, description)
+
+
+PACKAGES = ("keras", "tensorflow", "jax", "numpy", "opencv-python",
+            "scikit-learn", "h5py", "pandas", "matplotlib")
+
+
+def environment(precision: str, history: list[dict], seconds: float, devices: int = 1) -> dict:
+    """The content of `environment.json`: versions, commit, device, precision, command, times.
+
+    Args:
+        precision: the Keras dtype policy of the model.
+        history: one dict per epoch, with its `seconds`.
+        seconds: wall time of the whole run.
+        devices: number of devices that shared the batches.
+    """
+    versions = {"python": sys.version.split()[0], "knee_attention": __version__}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "versions": versions,
+        "commit": _commit(),
+        "backend": keras.backend.backend(),
+        "device": device.describe_device(),
+        "devices": devices,
+        "precision": precision,
+        "command": sys.argv,
+        "training_seconds": round(sum(row["seconds"] for row in history), 1),
+        "wall_seconds": round(seconds, 1),
+    }
+
+
+def _commit() -> str | None:
+    """The git commit of the checkout; None without a checkout or without git."""
+    try:
+        asked = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return asked.stdout.strip()

@@ -17,9 +17,8 @@ from knee_attention.errors import InputError
 from knee_attention.networks.files import initial_weights
 from knee_attention.networks.model import build_model
 from knee_attention.phantoms.dataset import phantom_dataset
-from knee_attention.runs.environment import environment
 from knee_attention.runs.experiment import DEFAULT_OPTIONS, Experiment, RunOptions
-from knee_attention.runs.finishing import draw_augmentation, finish
+from knee_attention.runs.finishing import draw_augmentation, environment, finish
 from knee_attention.runs.known_data import records_of, refuse_other_data
 from knee_attention.runs.parallel import find_devices, refuse_uneven, shared_by
 from knee_attention.runs.refusals import goes_on, refuse_overlap

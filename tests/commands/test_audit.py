@@ -12,7 +12,7 @@ import pytest
 from knee_attention.commands.cli import main
 from knee_attention.datasets.dataset import load_dataset
 from knee_attention.errors import InputError
-from knee_attention.evidence.localisation import localisation, widened
+from knee_attention.evidence.audit import localisation, widened
 from knee_attention.networks.attach import attach_attention
 from knee_attention.networks.files.model_files import load_model, save_model
 from knee_attention.networks.model import build_model

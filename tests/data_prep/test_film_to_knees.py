@@ -12,7 +12,7 @@ from knee_attention.datasets.dataset import load_dataset
 from knee_attention.films.cutting import Cutting, write_cutting
 from knee_attention.films.image_files import read_image
 from knee_attention.films.joint_crops import THRESHOLD
-from knee_attention.films.names import id_and_side
+from knee_attention.films.legs import id_and_side
 from knee_attention.films.preparation import Preparation
 from knee_attention.films.radiograph import cut_out, prepare_knee
 from knee_attention.grading.grader import Grader
@@ -24,7 +24,6 @@ from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.localiser.distractors import draw_distractor
 
 trains = pytest.mark.usefixtures("eager", "blank_figures")
-
 
 SIZE = (96, 96)
 SMALL = Experiment("antony_clsf", ("att1",), "single")

@@ -4,9 +4,8 @@ import pandas as pd
 import pytest
 from films_on_disk import account_of, read_rows
 
-from knee_attention.data_prep.grade_tables import readings_of
+from knee_attention.data_prep.grade_tables import read_table, readings_of
 from knee_attention.data_prep.grades import choose_grades
-from knee_attention.data_prep.table_files import read_table
 
 OAI = """ID|SIDE|READPRJ|VERSION|V00BARCDBU|V00XRKL
 9000001|1: Right|42|0.6|016600000001|4

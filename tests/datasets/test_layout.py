@@ -9,7 +9,7 @@ import pytest
 from knee_attention.data_prep.training_sets import place
 from knee_attention.data_prep.verification import verify
 from knee_attention.datasets.dataset import load_dataset
-from knee_attention.datasets.joint_masks import joint_masks
+from knee_attention.datasets.knees import joint_masks
 from knee_attention.datasets.layout import SPLITS, graded_files, read_manifest
 from knee_attention.errors import InputError
 

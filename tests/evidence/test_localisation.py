@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from knee_attention.evidence import audit
+from knee_attention.evidence.audit import localisation
 from knee_attention.evidence.figures.pictures import OPACITY, overlay
-from knee_attention.evidence.localisation import localisation
 
 
 def test_localisation_is_one_for_a_uniform_mask_and_the_ratio_for_a_two_level_one():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from knee_attention.evidence.evaluation import (
+from knee_attention.evidence.finished_run import (
     better_branch,
     metrics_with_intervals,
     one_of_each_grade,

@@ -8,7 +8,7 @@ import pytest
 
 from knee_attention import kl
 from knee_attention.errors import InputError
-from knee_attention.evidence.evaluation import better_branch, split_results
+from knee_attention.evidence.finished_run import better_branch, split_results
 from knee_attention.evidence.intervals import bootstrap_intervals, paired_differences
 from knee_attention.evidence.metrics import cross_entropy, expected_calibration_error, grade_metrics
 from knee_attention.evidence.predictions import (

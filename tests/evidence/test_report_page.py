@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from knee_attention.evidence.evaluation import split_results
-from knee_attention.evidence.finished_run import ReportedRun, worst_mistakes
+from knee_attention.evidence.finished_run import ReportedRun, split_results, worst_mistakes
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.evidence.report.page import POLICY, report_page
 from knee_attention.evidence.report.sections import FIGURES

@@ -13,8 +13,14 @@ from knee_attention.films.cutting import Cutting
 from knee_attention.films.image_files import read_image, write_image
 from knee_attention.films.joint_crops import JointCrop
 from knee_attention.films.joints import Joint
-from knee_attention.films.legs import find_gap, split_knees
-from knee_attention.films.names import id_and_side, knee_name, side_of, subject_of
+from knee_attention.films.legs import (
+    find_gap,
+    id_and_side,
+    knee_name,
+    side_of,
+    split_knees,
+    subject_of,
+)
 from knee_attention.films.network_input import knees_of, prepared_knees
 from knee_attention.films.preparation import Preparation
 from knee_attention.phantoms.film import phantom_film

@@ -15,7 +15,7 @@ from knee_attention.films.inputs import FileInMemory
 from knee_attention.films.joint_crops import JointCrop
 from knee_attention.films.preparation import Preparation
 from knee_attention.films.radiograph import cut_out
-from knee_attention.grading.drawing import seen_around
+from knee_attention.grading.graded_knee import seen_around
 from knee_attention.grading.grader import Grader
 from knee_attention.grading.rows import film_picture
 from knee_attention.phantoms.film import phantom_film

@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import pytest
 
-from knee_attention.networks.antony import antony_classification, antony_extended
 from knee_attention.networks.attach import attach_attention
 from knee_attention.networks.attention import masks_among, with_masks
 from knee_attention.networks.backbones import BACKBONES
+from knee_attention.networks.comparators import antony_classification, antony_extended
 from knee_attention.networks.fusions import fusion_of, outputs_of, variant_of
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from knee_attention.errors import InputError
-from knee_attention.networks.antony import dense_classifier, joint_heads
+from knee_attention.networks.comparators import dense_classifier, joint_heads
 from knee_attention.networks.files.model_files import load_model, read_description, save_model
 from knee_attention.networks.model import build_model
 from knee_attention.runs.experiment import Experiment

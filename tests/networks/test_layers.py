@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from knee_attention.networks.antony import dense_classifier, joint_heads
 from knee_attention.networks.attention import attention_branch, concatenated_head, grade_head
+from knee_attention.networks.comparators import dense_classifier, joint_heads
 from knee_attention.networks.layers import AttentionPooling2D, LocallyConnected2D
 
 

@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from knee_attention.evidence.audit import localisation
 from knee_attention.evidence.figures.curves import COLOURS, MARKERS, drawable, entitle, save
 from knee_attention.evidence.figures.pictures import at_image_size, is_flat, overlay
-from knee_attention.evidence.localisation import localisation
 from knee_attention.evidence.result_lines import WHERE_COLUMNS, audit_heading
 from knee_attention.kl import GRADES
 

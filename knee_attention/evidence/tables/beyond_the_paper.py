@@ -6,8 +6,7 @@ import numpy as np
 
 from knee_attention.evidence.audit import MEAN, OWN, UNIFORM
 from knee_attention.evidence.decision import RULES, of_others
-from knee_attention.evidence.evaluation import metrics_with_intervals
-from knee_attention.evidence.finished_run import FinishedRun
+from knee_attention.evidence.finished_run import FinishedRun, metrics_with_intervals
 from knee_attention.evidence.intervals import paired_differences
 from knee_attention.evidence.metrics import grade_metrics
 from knee_attention.evidence.predictions import ENSEMBLE, Predictions, common_to_all

@@ -15,8 +15,7 @@ from knee_attention import __version__
 from knee_attention.evidence.figures.pictures import is_flat, mask_colours
 from knee_attention.films.image_files import encoded_picture
 from knee_attention.films.inputs import FileInMemory
-from knee_attention.grading.drawing import seen_around
-from knee_attention.grading.graded_knee import GradedKnee
+from knee_attention.grading.graded_knee import GradedKnee, seen_around
 from knee_attention.grading.grader import RESEARCH_ONLY, Grader
 from knee_attention.grading.rows import film_picture, knee_row
 from knee_attention.kl import REGRESSION

@@ -36,7 +36,6 @@ PAGE = {
     "/film.js": ("film.js", "text/javascript"),
     "/draw.js": ("draw.js", "text/javascript"),
     "/large.js": ("large.js", "text/javascript"),
-    "/table.js": ("table.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
     **{f"/examples/{name}": (name, "image/webp") for name in KNEES},
 }

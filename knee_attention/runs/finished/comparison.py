@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from knee_attention.evidence.calibration import COVERAGE, Calibration
-from knee_attention.evidence.evaluation import metrics_with_intervals, one_of_each_grade
-from knee_attention.evidence.finished_run import copies
+from knee_attention.evidence.finished_run import copies, metrics_with_intervals, one_of_each_grade
 from knee_attention.evidence.intervals import paired_differences
 from knee_attention.evidence.prediction_sets import set_figures
 from knee_attention.evidence.predictions import ENSEMBLE, Predictions

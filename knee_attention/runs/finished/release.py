@@ -12,7 +12,7 @@ from knee_attention.datasets.knees import Knees
 from knee_attention.datasets.persons import person_digests
 from knee_attention.errors import InputError
 from knee_attention.evidence.confidence import confidence
-from knee_attention.evidence.evaluation import split_results
+from knee_attention.evidence.finished_run import split_results
 from knee_attention.evidence.metrics import expected_calibration_error
 from knee_attention.evidence.model_card import model_card
 from knee_attention.evidence.predictions import Predictions

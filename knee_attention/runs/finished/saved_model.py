@@ -8,8 +8,7 @@ import keras
 
 from knee_attention.datasets.dataset import load_dataset, preparation_of
 from knee_attention.datasets.hdf5 import StoredImages
-from knee_attention.datasets.joint_masks import joint_masks
-from knee_attention.datasets.knees import Knees
+from knee_attention.datasets.knees import Knees, joint_masks
 from knee_attention.errors import InputError
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.evidence.probabilities import classifying

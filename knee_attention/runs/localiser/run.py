@@ -12,7 +12,7 @@ from knee_attention.datasets.fingerprint import file_records, write_records
 from knee_attention.files import files_below, written_whole
 from knee_attention.films.localiser import Localiser
 from knee_attention.networks.files.onnx_export import onnx_package
-from knee_attention.runs.environment import environment
+from knee_attention.runs.finishing import environment
 from knee_attention.runs.known_data import refuse_other_records
 from knee_attention.runs.localiser.films import (
     KnownFilm,

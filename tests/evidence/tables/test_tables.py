@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from knee_attention.evidence.evaluation import split_results
 from knee_attention.evidence.figures.heat_maps import heat_maps
-from knee_attention.evidence.finished_run import FinishedRun
+from knee_attention.evidence.finished_run import FinishedRun, split_results
 from knee_attention.evidence.intervals import bootstrap_intervals
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.evidence.probabilities import as_probabilities
