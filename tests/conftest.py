@@ -33,7 +33,7 @@ def real_data() -> Path:
 @pytest.fixture(scope="module")
 def eager():
     """Trainings of the module run without TensorFlow's graphs."""
-    from quick_trainings import run_eagerly
+    from small_trainings import run_eagerly
 
     with run_eagerly():
         yield
@@ -42,7 +42,7 @@ def eager():
 @pytest.fixture(scope="module")
 def blank_figures():
     """Trainings of the module write blank images in place of figures."""
-    from quick_trainings import leave_figures_blank
+    from small_trainings import leave_figures_blank
 
     with leave_figures_blank():
         yield
@@ -55,7 +55,7 @@ def phantom_runs(tmp_path_factory):
     They are `two` (two branches), `att1` and `att2` (each branch alone), and `other` (att1 on
     phantoms of another seed).
     """
-    from quick_trainings import leave_figures_blank, run_eagerly
+    from small_trainings import leave_figures_blank, run_eagerly
 
     from knee_attention.runs.experiment import Experiment
     from knee_attention.runs.run import run

@@ -6,9 +6,9 @@ import pytest
 
 pytest.importorskip("pydicom")
 from dicom_files import lookup_table, write_dicom  # noqa: E402
-from films_on_disk import account_of, read_rows  # noqa: E402
 from pydicom import dcmread  # noqa: E402
 from pydicom.uid import JPEG2000Lossless, RLELossless  # noqa: E402
+from stand_ins import account_of, read_rows  # noqa: E402
 
 from knee_attention.data_prep.dicom_trees import name_films  # noqa: E402
 from knee_attention.films.dicom import pixels  # noqa: E402

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("pydicom")
 
 from dicom_files import write_dicom  # noqa: E402
-from films_on_disk import account_of, read_rows, write_films  # noqa: E402
+from stand_ins import account_of, read_rows, write_films  # noqa: E402
 
 from knee_attention.films.image_files import read_image  # noqa: E402
 

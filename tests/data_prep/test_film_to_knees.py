@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from films_on_disk import account_of, read_rows, write_films
+from stand_ins import account_of, read_rows, write_films
 
 from knee_attention import load_grader
 from knee_attention.commands.cli import main as knee_attention

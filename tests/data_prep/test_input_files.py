@@ -5,7 +5,7 @@ import os
 import cv2
 import numpy as np
 import pytest
-from films_on_disk import account_of, read_rows, write_films
+from stand_ins import account_of, read_rows, write_films
 
 from knee_attention.data_prep.workers import visible_files
 from knee_attention.errors import InputError

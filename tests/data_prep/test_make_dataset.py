@@ -4,9 +4,9 @@ from collections import Counter
 
 import h5py
 import numpy as np
-from films_on_disk import account_of, read_rows, write_films
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stand_ins import account_of, read_rows, write_films
 
 from knee_attention.data_prep.splits import assign, split_shares
 from knee_attention.datasets.layout import SPLITS

@@ -2,7 +2,7 @@ from collections import Counter
 
 import pandas as pd
 import pytest
-from films_on_disk import account_of, read_rows
+from stand_ins import account_of, read_rows
 
 from knee_attention.data_prep.grade_tables import read_table, readings_of
 from knee_attention.data_prep.grades import choose_grades

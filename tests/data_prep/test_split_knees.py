@@ -4,7 +4,7 @@ from collections import Counter
 import cv2
 import numpy as np
 import pytest
-from films_on_disk import account_of, read_rows, write_films
+from stand_ins import account_of, read_rows, write_films
 
 from knee_attention.films.image_files import read_image
 from knee_attention.films.legs import split_knees

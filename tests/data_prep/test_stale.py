@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from conftest import ROOT
-from films_on_disk import account_of, read_rows, write_films
+from stand_ins import account_of, read_rows, write_films
 
 from knee_attention.data_prep.journal import JOURNAL, Journal
 from knee_attention.films.image_files import read_image, write_image

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from films_on_disk import read_rows, write_films
+from stand_ins import read_rows, write_films
 
 from knee_attention.data_prep.film_subjects import warning, with_subjects
 from knee_attention.data_prep.pairing import pair

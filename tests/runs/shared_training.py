@@ -1,6 +1,6 @@
 """Train on one device and on two virtual ones, and print the differences of the results.
 
-    python shared_training.py FOLDER precise|moving
+    PYTHONPATH=tests python tests/runs/shared_training.py FOLDER precise|moving
 
 This needs its own process, because the devices must exist before the backend starts.
 """

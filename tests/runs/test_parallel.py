@@ -38,7 +38,8 @@ main(EXPERIMENT, sys.argv[2:])
 
 def ended_well(*command):
     """The output of a Python process with this backend."""
-    environment = {**os.environ, "KERAS_BACKEND": keras.backend.backend()}
+    environment = {**os.environ, "KERAS_BACKEND": keras.backend.backend(),
+                   "PYTHONPATH": os.pathsep.join(sys.path)}  # fmt: skip
     command = [sys.executable, *map(str, command)]
     ended = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert ended.returncode == 0, ended.stderr[-2000:]

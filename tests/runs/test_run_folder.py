@@ -213,8 +213,7 @@ def test_another_experiment_is_told_by_its_changes_and_sent_to_a_free_folder(tmp
 
 COMMAND = """
 import sys
-from quick_trainings import run_eagerly
-from small_trainings import SMALL, run
+from small_trainings import SMALL, run, run_eagerly
 
 with run_eagerly():
     run(SMALL, *sys.argv[1:])

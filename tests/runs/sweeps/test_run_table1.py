@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from quick_trainings import leave_figures_blank, run_eagerly
+from small_trainings import leave_figures_blank, run_eagerly
 
 from knee_attention.commands.scripts import sweeps
 from knee_attention.commands.scripts.tables import main
