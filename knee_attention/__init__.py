@@ -14,11 +14,11 @@ if TYPE_CHECKING:  # type checkers do not run `__getattr__`
     from knee_attention.films.legs import split_knees as split_knees
     from knee_attention.films.radiograph import prepare_knee as prepare_knee
     from knee_attention.grading.grader import load_grader as load_grader
-    from knee_attention.networks.attach import attach_attention as attach_attention
     from knee_attention.networks.attention import attention_branch as attention_branch
     from knee_attention.networks.attention import grade_head as grade_head
     from knee_attention.networks.attention import with_masks as with_masks
     from knee_attention.networks.files.model_files import load_model as load_model
+    from knee_attention.networks.model import attach_attention as attach_attention
     from knee_attention.networks.model import build_model as build_model
     from knee_attention.phantoms.film import phantom_film as phantom_film
     from knee_attention.runs.experiment import Experiment as Experiment
@@ -28,7 +28,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Experiment": "knee_attention.runs.experiment",
     "InputError": "knee_attention.errors",
-    "attach_attention": "knee_attention.networks.attach",
+    "attach_attention": "knee_attention.networks.model",
     "attention_branch": "knee_attention.networks.attention",
     "build_model": "knee_attention.networks.model",
     "grade_head": "knee_attention.networks.attention",

@@ -74,7 +74,7 @@ def test_it_lists_the_layers_that_can_be_tapped(capsys):
 
 
 EXAMPLES = {
-    "attach_attention": "knee_attention.networks.attach",
+    "attach_attention": "knee_attention.networks.model",
     "attention_branch": "knee_attention.networks.attention",
     "bootstrap_intervals": "knee_attention.evidence.intervals",
     "build_model": "knee_attention.networks.model",

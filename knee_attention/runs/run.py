@@ -13,6 +13,7 @@ from knee_attention.datasets.dataset import load_dataset, preparation_of
 from knee_attention.datasets.fingerprint import ImageRecord, write_records
 from knee_attention.datasets.knees import Dataset
 from knee_attention.datasets.layout import other_folders
+from knee_attention.device import find_devices, refuse_uneven, shared_by
 from knee_attention.errors import InputError
 from knee_attention.networks.files import initial_weights
 from knee_attention.networks.model import build_model
@@ -20,7 +21,6 @@ from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.runs.experiment import DEFAULT_OPTIONS, Experiment, RunOptions
 from knee_attention.runs.finishing import draw_augmentation, environment, finish
 from knee_attention.runs.known_data import records_of, refuse_other_data
-from knee_attention.runs.parallel import find_devices, refuse_uneven, shared_by
 from knee_attention.runs.refusals import goes_on, refuse_overlap
 from knee_attention.runs.run_folder import RunFolder
 from knee_attention.runs.training import compile_model, train

@@ -13,9 +13,8 @@ from knee_attention.commands.cli import main
 from knee_attention.datasets.dataset import load_dataset
 from knee_attention.errors import InputError
 from knee_attention.evidence.audit import localisation, widened
-from knee_attention.networks.attach import attach_attention
 from knee_attention.networks.files.model_files import load_model, save_model
-from knee_attention.networks.model import build_model
+from knee_attention.networks.model import attach_attention, build_model
 from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.finished.auditing import audit

@@ -7,11 +7,11 @@ import keras
 import numpy as np
 import pytest
 
-from knee_attention.networks.attach import attach_attention
 from knee_attention.networks.attention import masks_among, with_masks
 from knee_attention.networks.backbones import BACKBONES
 from knee_attention.networks.comparators import antony_classification, antony_extended
 from knee_attention.networks.fusions import fusion_of, outputs_of, variant_of
+from knee_attention.networks.model import attach_attention
 
 
 @pytest.fixture(scope="module")

@@ -20,11 +20,11 @@ from small_trainings import TINY
 from knee_attention import device
 from knee_attention.datasets.batches import KneeBatches
 from knee_attention.datasets.knees import Knees
+from knee_attention.device import find_devices, shared_by
 from knee_attention.networks.backbones import BACKBONES
 from knee_attention.networks.model import build_model
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.measure import measure
-from knee_attention.runs.parallel import find_devices, shared_by
 from knee_attention.runs.run_folder import RunFolder
 from knee_attention.runs.training import compile_model, train
 

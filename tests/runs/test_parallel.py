@@ -15,9 +15,9 @@ from knee_attention.commands.scripts.experiment import main
 from knee_attention.commands.scripts.tables import main as tables
 from knee_attention.datasets.batches import KneeBatches
 from knee_attention.datasets.knees import Knees
+from knee_attention.device import find_devices, refuse_uneven
 from knee_attention.errors import InputError
 from knee_attention.runs.experiment import Experiment
-from knee_attention.runs.parallel import find_devices, refuse_uneven
 
 SHARED = Path(__file__).with_name("shared_training.py")
 LARGEST_DIFFERENCE = 3e-5

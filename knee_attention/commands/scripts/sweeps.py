@@ -118,7 +118,7 @@ def refuse_failed(failed: dict[str, str], cells: Cells, options: argparse.Namesp
 def _check_devices(cells: Cells, run_options: RunOptions) -> None:
     """Import Keras and check that the devices exist, before the first run."""
     start_keras()
-    from knee_attention.runs.parallel import find_devices, refuse_uneven
+    from knee_attention.device import find_devices, refuse_uneven
 
     devices = len(find_devices(run_options.devices))
     for experiment in cells.values():
