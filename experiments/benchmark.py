@@ -90,7 +90,7 @@ def measure_networks(options: argparse.Namespace) -> None:
 
 def measure_splitting(options: argparse.Namespace) -> None:
     """Print the speed of split_knees.py and its memory."""
-    from benchmark_split import splitting_speed
+    from benchmark_grade import splitting_speed
 
     speed = splitting_speed(options.films, options.workers)
     print(f"split_knees.py, {options.films} films of 2494x2048, 16 bits, {options.workers} "
