@@ -323,18 +323,23 @@ def test_info_prints_a_report_as_text(tmp_path, capsys, refused):
 PLACE = {"FrameOfReferenceUID": "1.2.9", "PixelSpacing": [0.2, 0.2], "SliceThickness": 1,
          "ImagePositionPatient": [0, 0, 0], "ImageOrientationPatient": [1, 0, 0, 0, 0, -1]}
 
+X_Y_PLANE = [1, 0, 0, 0, 1, 0]
+"""The plane in which OHIF assumes a film without a place, and over which it shows a map."""
+
 
 @pytest.mark.parametrize(
-    "elements",
-    [{}, PLACE, {"PatientOrientation": ["H", "L"]}, {"FrameOfReferenceUID": "1.2.03"},
-     {"PixelAspectRatio": [3, 2]}],
+    ("elements", "directions"),
+    [({}, X_Y_PLANE), (PLACE, PLACE["ImageOrientationPatient"]),
+     ({"PatientOrientation": ["H", "L"]}, [0, 0, 1, 1, 0, 0]),
+     ({"FrameOfReferenceUID": "1.2.03"}, X_Y_PLANE),
+     ({"PixelAspectRatio": [3, 2], "PatientOrientation": ["L", "F"]}, X_Y_PLANE)],
     ids=["plain", "placed", "turned", "frame of reference", "not square"],
 )  # fmt: skip
-def test_a_parametric_map_lies_over_the_film(tmp_path, elements):
+def test_a_parametric_map_lies_over_the_film(tmp_path, elements, directions):
     """`Uniform` attends to the upper left of each knee, and to nothing else."""
     grader = Grader(Uniform(SQUARE))
     image = phantom_film((0, 4), seed=9011).image.astype(np.uint16) * 16
-    turned = image.T[:, ::-1] if "PatientOrientation" in elements else image
+    turned = image.T[:, ::-1] if elements.get("PatientOrientation") == ["H", "L"] else image
     uids = {"StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.4"}
     film = write_dicom(tmp_path / "film.dcm", np.ascontiguousarray(turned), **uids, **elements)
     knees = grader.grade(film)
@@ -353,7 +358,10 @@ def test_a_parametric_map_lies_over_the_film(tmp_path, elements):
     for knee in knees:
         left, top, width, height = knee.place.box
         expected[top : top + height // 2, left : left + width // 2] = True
-    assert stored.max() == 65535 and ((shown > 32767) != expected).mean() < 0.01
+    assert stored.dtype == np.float32 and stored.max() == 1
+    assert ((shown > 0.5) != expected).mean() < 0.01
+    [plane] = made.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence
+    assert plane.ImageOrientationPatient == directions
     if shutil.which("dciodvfy"):
         said = subprocess.run(["dciodvfy", tmp_path / "pm.dcm"], capture_output=True, text=True)
         assert said.returncode == 0 and "Error" not in said.stdout + said.stderr

@@ -19,8 +19,6 @@ from knee_attention.grading.grader import RESEARCH_ONLY
 from knee_attention.grading.rows import film_picture
 
 MAP_SERIES = 9903
-MOST = 2**16 - 1
-"""The stored value of an attention of 1. The standard allows 16-bit integers and floats."""
 
 DIRECTIONS = {"L": (1, 0, 0), "R": (-1, 0, 0), "H": (0, 0, 1), "F": (0, 0, -1), "P": (0, 1, 0),
               "A": (0, -1, 0)}  # fmt: skip
@@ -36,7 +34,8 @@ def parametric_map(
     of reference of its own, and only its reference to the film says where it belongs.
 
     Each knee's mask lies where the knee is on the film, in the film's stored orientation; outside
-    of the knees the map is 0. Real world values are the attention, 0 to 1.
+    of the knees the map is 0. The stored values are the attention, 0 to 1, as float32: OHIF shows
+    stored values, whatever their mapping to real world values says.
 
     Args:
         source: the film's data set from `source_of`.
@@ -45,14 +44,14 @@ def parametric_map(
         algorithm: the model that graded them.
     """
     branches = list(knees[0].low_masks)
-    pixels = np.zeros((source.Rows, source.Columns, len(branches)), np.uint16)
+    pixels = np.zeros((source.Rows, source.Columns, len(branches)), np.float32)
     for knee in knees:
         for place, branch in enumerate(branches):
             _draw(pixels[..., place], knee, branch, source)
     mappings = [
         [RealWorldValueMapping(
             lut_label=branch[:16], lut_explanation=f"Attention of branch {branch}"[:64],
-            unit=codes.UCUM.NoUnits, value_range=(0, MOST), slope=1 / MOST, intercept=0,
+            unit=codes.UCUM.NoUnits, value_range=(0.0, 1.0), slope=1, intercept=0,
             quantity_definition=ours.ATTENTION,
         )]
         for branch in branches
@@ -71,7 +70,7 @@ def parametric_map(
         device_serial_number=algorithm.digest[:12],
         contains_recognizable_visual_features=False,
         real_world_value_mappings=mappings,
-        voi_lut_transformations=[VOILUTTransformation(window_center=MOST / 2, window_width=MOST)],
+        voi_lut_transformations=[VOILUTTransformation(0.5, 1, voi_lut_function="LINEAR_EXACT")],
         content_label="ATTENTION",
         content_description="Attention over the knees, research use only",
         series_description="Attention over the knees, research use only",
@@ -89,11 +88,24 @@ def _placed(source: Dataset, algorithm: Algorithm) -> Dataset:
     film.FrameOfReferenceUID = algorithm.uid("map frame of reference", source)
     film.PixelSpacing, film.SliceThickness = list(spacing_of(source) or (1, 1)), 1
     film.ImagePositionPatient = [0, 0, 0]
+    film.ImageOrientationPatient = _directions(source)
+    return film
+
+
+def _directions(source: Dataset) -> list[int]:
+    """The directions of the rows and columns of a film without a place.
+
+    OHIF assumes that such a film lies in the x-y plane, and shows no map in another plane over it.
+    So the usual film, upright with the patient's left on the right, gets this plane; only its rows
+    then have their true direction. A film stored otherwise keeps its true directions, because a
+    viewer could exchange left and right.
+    """
     stated = [str(part)[:1] for part in source.get("PatientOrientation") or ()]
     known = len(stated) == 2 and all(part in DIRECTIONS for part in stated)
-    along_row, along_column = stated if known else ("L", "F")
-    film.ImageOrientationPatient = [*DIRECTIONS[along_row], *DIRECTIONS[along_column]]
-    return film
+    if not known or stated == ["L", "F"]:
+        return [1, 0, 0, 0, 1, 0]
+    along_row, along_column = stated
+    return [*DIRECTIONS[along_row], *DIRECTIONS[along_column]]
 
 
 def _index_by_branch(made: ParametricMap) -> None:
@@ -120,7 +132,7 @@ def _draw(frame: np.ndarray, knee: GradedKnee, branch: str, source: Dataset) -> 
     inside = shown[max(-top, 0) :, max(-left, 0) :]
     part = frame[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
     inside = inside[: part.shape[0], : part.shape[1]]
-    part[:] = np.round(MOST * np.clip(inside, 0, 1))
+    part[:] = np.clip(inside, 0, 1)
 
 
 PICTURE_SERIES = 9902
