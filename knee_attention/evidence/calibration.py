@@ -26,7 +26,7 @@ import numpy as np
 
 from knee_attention.errors import InputError
 from knee_attention.evidence.decision import decide, frequency_divisors
-from knee_attention.evidence.metrics import refuse_not_finite
+from knee_attention.evidence.finite import refuse_not_finite
 from knee_attention.evidence.prediction_sets import STEPS, prediction_sets
 from knee_attention.evidence.probabilities import tempered
 from knee_attention.kl import GRADES

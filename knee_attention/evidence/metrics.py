@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn import metrics as sk
 
-from knee_attention.errors import InputError
+from knee_attention.evidence.finite import refuse_not_finite
 from knee_attention.kl import GRADES, OSTEOARTHRITIS
 
 LEAST_PROBABILITY = 1e-7
@@ -125,18 +125,3 @@ def _per_grade(grades, predicted) -> list[dict]:
 
 def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
-
-
-def refuse_not_finite(values: np.ndarray, what: str) -> None:
-    """Refuse arrays that contain NaN or infinity.
-
-    Args:
-        values: an array of any shape.
-        what: name of one value in the message, such as `"a probability"`.
-
-    Raises:
-        InputError: a value is not finite.
-    """
-    wrong = ~np.isfinite(values)
-    if wrong.any():
-        raise InputError(f"{what} is not a finite number ({np.asarray(values)[wrong][0]})")

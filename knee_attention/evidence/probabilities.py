@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from knee_attention.errors import InputError
-from knee_attention.evidence.metrics import refuse_not_finite
+from knee_attention.evidence.finite import refuse_not_finite
 from knee_attention.kl import GRADES, REGRESSION
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""Network input for each knee on an image, and the place on the film that it comes from."""
+"""Network input for each knee on an image, its place on the film, and its likeness to others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""The attention branch and the heads on it (Gorriz et al., MIDL 2019, section 3).
+"""The attention branch, the heads on it, and its masks (Gorriz et al., MIDL 2019, section 3).
 
 Layer names start with the branch: `att0_norm`, `att0_conv1`, `att0_conv2`, `att0_mask`,
 `att0_pool`. The head is `att0` itself.

@@ -21,7 +21,7 @@ from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.runs.experiment import DEFAULT_OPTIONS, Experiment, RunOptions
 from knee_attention.runs.finishing import draw_augmentation, environment, finish
 from knee_attention.runs.known_data import records_of, refuse_other_data
-from knee_attention.runs.refusals import goes_on, refuse_overlap
+from knee_attention.runs.output_folder import goes_on, refuse_overlap
 from knee_attention.runs.run_folder import RunFolder
 from knee_attention.runs.training import compile_model, train
 

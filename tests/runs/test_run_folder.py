@@ -21,7 +21,7 @@ from knee_attention.files import read_json, write_json
 from knee_attention.runs import folder_lock
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.folder_lock import locked
-from knee_attention.runs.refusals import goes_on, refuse_collision
+from knee_attention.runs.output_folder import goes_on, refuse_collision
 from knee_attention.runs.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("eager", "blank_figures")

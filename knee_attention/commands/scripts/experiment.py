@@ -15,7 +15,7 @@ from knee_attention.commands.arguments import (
 )
 from knee_attention.networks.fusions import described
 from knee_attention.runs.experiment import CHOICES, Experiment, RunOptions
-from knee_attention.runs.refusals import refuse_collision
+from knee_attention.runs.output_folder import refuse_collision
 from knee_attention.runs.run_folder import RunFolder
 from knee_attention.startup import command_line, start_keras
 
@@ -78,7 +78,7 @@ def check_images(experiment: Experiment, options: dict, folders: Iterable[Path])
     """
     unasked = experiment.data and not experiment.displace
     if unasked and not any(RunFolder(folder).begun for folder in folders):
-        from knee_attention.runs.refusals import refuse_stretching
+        from knee_attention.runs.stretching import refuse_stretching
 
         refuse_stretching(experiment, bool(options["image_size"] or experiment.fixed_size))
 

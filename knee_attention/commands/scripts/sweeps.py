@@ -13,7 +13,7 @@ from knee_attention.commands.arguments import named, positive_number
 from knee_attention.errors import InputError
 from knee_attention.files import make_folder
 from knee_attention.runs.experiment import DEFAULT_OPTIONS, RunOptions
-from knee_attention.runs.refusals import refuse_overlap
+from knee_attention.runs.output_folder import refuse_overlap
 from knee_attention.runs.run_folder import RunFolder
 from knee_attention.runs.sweeps.cells import (
     Cells,

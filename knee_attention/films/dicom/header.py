@@ -1,4 +1,4 @@
-"""Reading the header of a DICOM file, without its pixels."""
+"""Reading the header of a DICOM file without its pixels, and recognising the view."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The private codes of a report, for concepts that DICOM and SNOMED do not code.
+"""The private codes of a report, and a structured report as text.
 
 No standard scheme has a code for the Kellgren-Lawrence grade. The private scheme `99KNEEATT`
 (PS3.16 section 8: private designators begin with 99) has:

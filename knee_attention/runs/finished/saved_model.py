@@ -1,4 +1,4 @@
-"""A saved model for evaluation: a model file, or the folder of a finished run."""
+"""A saved model for evaluation, from a file or a run's folder, and the knees that it is given."""
 
 import os
 from dataclasses import dataclass, field, replace

@@ -37,8 +37,8 @@ from knee_attention.runs.localiser.results import (
 )
 from knee_attention.runs.localiser.setting import LocaliserRun
 from knee_attention.runs.localiser.views import LocaliserViews
+from knee_attention.runs.output_folder import refuse_overlap
 from knee_attention.runs.progress import Progress
-from knee_attention.runs.refusals import refuse_overlap
 from knee_attention.runs.run_folder import RunFolder
 
 PHANTOMS = {"validation": 20, "test": 200}

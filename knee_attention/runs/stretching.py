@@ -1,6 +1,5 @@
-"""Refusals before a run starts: folders that are in use, and images that it would stretch."""
+"""Notice data whose images an experiment would stretch or enlarge without being asked to."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -13,74 +12,6 @@ from knee_attention.films.borders import without_frame
 from knee_attention.films.image_files import read_image
 from knee_attention.networks.backbones import BACKBONES
 from knee_attention.runs.experiment import Experiment
-from knee_attention.runs.run_folder import RunFolder
-
-
-def refuse_overlap(
-    folder: Path, data: Iterable[str | None], overwrite: bool, weights: str | None = None
-) -> None:
-    """Refuse a folder that would mix a run's input with its output.
-
-    Args:
-        folder: the run's folder.
-        data: folders and files of the data; None for phantoms.
-        overwrite: whether the run's folder will be cleared.
-        weights: file or folder of the initial weights, if there is one.
-
-    Raises:
-        InputError: the folder is inside the data, or `overwrite` would delete the input.
-    """
-    place, data = folder.resolve(), list(filter(None, data))
-    for path in data:
-        if place.is_relative_to(Path(path).resolve()):
-            raise InputError(f"{folder}: is inside the data, {path}; choose another --output")
-    for path in filter(None, (*data, weights)):
-        there = overwrite and Path(path).exists()
-        if there and Path(path).resolve().is_relative_to(place):
-            raise InputError(f"{folder}: --overwrite would delete the input {path}; choose another "
-                             "--output")
-
-
-def refuse_collision(folder: Path, experiment: Experiment) -> None:
-    """Refuse a folder with another experiment, and suggest a free one.
-
-    Raises:
-        InputError: see `RunFolder.refuse_other` and `goes_on`.
-    """
-    run = RunFolder(folder)
-    if run.begun and not goes_on(run, experiment):
-        number = 2
-        while (free := folder.with_name(f"{folder.name}-{number}")).exists():
-            number += 1
-        run.refuse_other(experiment, f"give --output {free}, or --overwrite")
-
-
-def goes_on(run: RunFolder, experiment: Experiment) -> bool:
-    """Whether a folder contains the same experiment with fewer epochs, which can go on.
-
-    Raises:
-        InputError: it cannot go on: its learning rate depends on the number of epochs, it stopped
-            early, or its state is not saved.
-    """
-    if not run.begun or set(different := run.different_from(experiment)) != {"epochs"}:
-        return False
-    before, epochs = different["epochs"]
-    if before > epochs:
-        return False
-    if experiment.schedule == "cosine":
-        raise InputError(f"{run.folder}: its learning rate falls to zero over {before} epochs "
-                         f"(--schedule cosine), so {epochs} epochs are another training; choose "
-                         "another --output, or --overwrite")
-    if run.finished and not run.checkpoint.exists():
-        trained = run.read_results().get("epochs")
-        if trained != before:
-            raise InputError(f"{run.folder}: the training stopped after {trained} of {before} "
-                             "epochs, because the validation loss did not improve; more --epochs "
-                             "change nothing")
-        raise InputError(f"{run.folder}: finished after {before} epochs without a saved state (as "
-                         "in tables and earlier versions); choose another --output, or --overwrite")
-    return True
-
 
 SAMPLE = 20
 """Number of training images that are looked at."""
