@@ -34,8 +34,7 @@ PAGE = {
     "/style.css": ("style.css", "text/css"),
     "/page.js": ("page.js", "text/javascript"),
     "/film.js": ("film.js", "text/javascript"),
-    "/draw.js": ("draw.js", "text/javascript"),
-    "/large.js": ("large.js", "text/javascript"),
+    "/knee.js": ("knee.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
     **{f"/examples/{name}": (name, "image/webp") for name in KNEES},
 }

@@ -1,6 +1,5 @@
 // One graded film on the page: its knees, the attention over them, and the predicted grades.
-import { draw, pictures, sideOf } from "./draw.js";
-import { openLarge } from "./large.js";
+import { draw, openLarge, pictures, sideOf } from "./knee.js";
 
 const GRADES = ["none", "doubtful", "mild", "moderate", "severe"];
 

@@ -1,4 +1,4 @@
-"""Load a grader in a thread while other threads write to standard error; used by `test_threads`.
+"""Load a grader in a thread while other threads write to standard error; used by `test_interrupt`.
 
 It prints as JSON the process state before and after, and every standard error stream that a
 watching thread saw meanwhile.
