@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = {
     name: (ROOT / name).read_text(encoding="utf-8")
     for name in ("README.md", "REPRODUCTION.md", "data_prep/README.md", "experiments/README.md",
-                 "knee_attention/grading/README.md", "knee_attention/films/localiser.md")
+                 "knee_attention/grading/README.md", "knee_attention/films/localiser.md",
+                 "knee_attention/pretrained/kneekl-vgg16-multiloss.md")
 }  # fmt: skip
 README = DOCUMENTS["README.md"]
 TEXT = "\n".join(DOCUMENTS.values()).replace("\\\n", "")
