@@ -47,6 +47,8 @@ def main(
                         "set, and write it to DIR/focus.csv")
     options = parser.parse_args(arguments)
     with command_line("make_pretrained.py"):
+        if options.data and not options.published:
+            raise InputError("--data needs --from DIR; a model is made with the data of its run")
         if Path(options.name).name != options.name:
             raise InputError(f"--name {options.name}: expected a name without a folder")
         start_keras()

@@ -193,6 +193,12 @@ def test_the_checklists_are_answered_from_the_published_run(small, tmp_path, cap
     assert "small.onnx: no such file" in capsys.readouterr().err
 
 
+def test_the_data_of_a_run_are_not_given_again(tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        make_pretrained([str(tmp_path), "--about", "Bars", "--data", str(tmp_path)])
+    assert ended.value.code == 2 and "--data needs --from" in capsys.readouterr().err
+
+
 def test_subgroups_and_mistakes_are_counted():
     """Left knees are graded right, right knees one too high; person 2's images are negatives."""
     files = ["validation/0/1L.png", "validation/0/1R.png", "validation/2/2L.png",
