@@ -92,7 +92,7 @@ def remark_on_shape(
     height, width = np.median(sizes, axis=0).astype(int)
     learnt = CROPS_IN_WORDS[crop] if crop else f"images of {size[0]}x{size[1]} pixels"
     return (f"remark: {data}: its images are {height}x{width} pixels, but {model} learnt from "
-            f"{learnt}; they are stretched, and its grades of them may be wrong")
+            f"{learnt}; its grades of them may be wrong")
 
 
 def _are_square(sizes: np.ndarray) -> bool:

@@ -94,7 +94,7 @@ def test_squares_whose_crop_is_recorded_only_lack_a_size(said):
     ((160, 112), "square", (224, 224), "160x112 pixels, but model.h5 learnt from square crops"),
     ((160, 112), "half", (320, 224), ""),
     ((96, 96), "half", (320, 224), "96x96 pixels, but model.h5 learnt from halves of films"),
-    ((96, 96), None, (320, 224), "learnt from images of 320x224 pixels; they are stretched"),
+    ((96, 96), None, (320, 224), "learnt from images of 320x224 pixels; its grades"),
     ((96, 96), None, (96, 96), ""),
 ])  # fmt: skip
 def test_an_evaluation_remarks_on_images_of_another_shape(tmp_path, shape, crop, size, remark):

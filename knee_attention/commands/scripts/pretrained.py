@@ -44,7 +44,7 @@ def main(
                         help="what the knees show, if the run does not record it (default: auto)")
     parser.add_argument("--data", type=named, metavar="DIR|FILE.h5",
                         help="with --from: also measure the focus of the run's knees in this data "
-                        "set, and write it to DIR/focus.csv")
+                        "set, and write focus.csv beside the published tables")
     options = parser.parse_args(arguments)
     with command_line("make_pretrained.py"):
         if options.data and not options.published:
