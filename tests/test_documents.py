@@ -14,15 +14,18 @@ import pytest
 
 from knee_attention import __version__
 from knee_attention.commands.scripts import findings
+from knee_attention.evidence.model_card import OfficialTest
 from knee_attention.evidence.paper import BACKBONE_TITLES, PAPER_TABLE_1, VARIANT_TITLES
 from knee_attention.evidence.tables import weight_search
+from knee_attention.runs.finished.card_answers import answer_checklists
 from knee_attention.runs.finished.published_runs import read_runs
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = {
     name: (ROOT / name).read_text(encoding="utf-8")
     for name in ("README.md", "REPRODUCTION.md", "data_prep/README.md", "experiments/README.md",
-                 "knee_attention/grading/README.md", "knee_attention/films/localiser.md")
+                 "knee_attention/grading/README.md", "knee_attention/films/localiser.md",
+                 "knee_attention/pretrained/kneekl-vgg16-multiloss.md")
 }  # fmt: skip
 README = DOCUMENTS["README.md"]
 TEXT = "\n".join(DOCUMENTS.values()).replace("\\\n", "")
@@ -131,6 +134,49 @@ def test_each_set_s_readme_is_written_by_findings(folder, tmp_path):
     arguments = [study[name] for name in STUDY]
     findings.main(*arguments, ["--from", str(copy), "--readme"])
     assert (copy / "README.md").read_bytes() == (folder / "README.md").read_bytes()
+
+
+@of_published_runs
+def test_the_card_s_checklists_follow_from_the_published_runs(tmp_path):
+    script = runpy.run_path(str(ROOT / "experiments" / "make_pretrained.py"))
+    run = "vgg16_multiloss-224-seed2"
+    for suffix in (".h5", ".onnx"):
+        (tmp_path / f"{CARD.stem}{suffix}").symlink_to(CARD.with_suffix(suffix))
+    text = CARD.read_text(encoding="utf-8")
+    (tmp_path / CARD.name).write_text(text.partition("\n## Reporting")[0], encoding="utf-8")
+    made = answer_checklists(
+        tmp_path, CARD.stem, PUBLISHED, run, script["ANSWERS"].read_text(encoding="utf-8"),
+        OfficialTest(**script["OFFICIAL_TEST"][run]),
+    )  # fmt: skip
+    assert made == (tmp_path / CARD.name).read_text(encoding="utf-8") == text
+
+
+@of_published_runs
+@pytest.mark.parametrize(("checklist", "parts"), [
+    ("CLAIM 2024", dict.fromkeys(range(1, 45), "")),
+    ("TRIPOD+AI", dict.fromkeys(range(1, 28), "") | {
+        3: "abc", 5: "ab", 6: "abc", 8: "abc", 9: "abc", 12: "abcdefg", 18: "abcdef", 20: "abc",
+        23: "ab", 27: "abc",
+    }),
+])  # fmt: skip
+def test_each_item_of_a_checklist_has_one_answer(checklist, parts):
+    rows = rows_of(CARD.read_text(encoding="utf-8"), checklist)[2:]
+    items = [f"{item}{part}" for item, letters in parts.items() for part in letters or [""]]
+    assert [row[0] for row in rows] == items and all(answer for _, _, answer in rows)
+
+
+@of_published_runs
+@pytest.mark.parametrize("document", ["README.md", "REPRODUCTION.md"])
+def test_the_official_test_s_figures_follow_from_its_counts(document):
+    [counts] = runpy.run_path(str(ROOT / "experiments" / "make_pretrained.py"))[
+        "OFFICIAL_TEST"
+    ].values()
+    found = OfficialTest(**counts).metrics
+    words = " ".join((ROOT / document).read_text(encoding="utf-8").split())
+    knees = sum(map(sum, counts["confusion"]))
+    assert f"official test split ({knees:,} knees" in words
+    for name, title in (("accuracy", "accuracy"), ("kappa_quadratic", "quadratic kappa")):
+        assert f"{title} {found[name]:.3f}".replace(" 0.", " .") in words
 
 
 def rows_of(text, start):

@@ -29,8 +29,8 @@ def add_polarity(parser: argparse.ArgumentParser) -> None:
                         "is (default: auto)")
 
 
-def add_decision(parser: argparse.ArgumentParser) -> None:
-    """Add `--decide` and `--coverage`, for commands that grade films."""
+def add_grading(parser: argparse.ArgumentParser) -> None:
+    """Add `--decide`, `--coverage`, `--polarity` and `--crop`, for commands that grade films."""
     parser.add_argument("--decide", choices=DECISIONS,
                         help="how the grade follows from the probabilities: the most probable one; "
                         "balanced, which divides them by a power of the training frequencies and "
@@ -39,6 +39,24 @@ def add_decision(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--coverage", type=share, metavar="SHARE",
                         help="share of knees whose prediction set holds the true grade, from 0.01 "
                         "to 0.99 (default: 0.9, if the model file has prediction sets)")
+    add_polarity(parser)
+    add_crop(parser)
+
+
+def grader_of(options: argparse.Namespace):
+    """The grader of `options.model`, with the options of `add_grading`.
+
+    Raises:
+        InputError: as `grading.grader.load_grader`.
+    """
+    from knee_attention.startup import start_for
+
+    start_for(options.model)
+    from knee_attention.grading.grader import load_grader
+
+    return load_grader(
+        options.model, options.polarity, options.crop, options.decide, options.coverage
+    )
 
 
 def add_crop(parser: argparse.ArgumentParser) -> None:

@@ -18,7 +18,6 @@ The probabilities are those of the network, without the calibration in the model
 """
 
 import sys
-from functools import partial
 from pathlib import Path
 
 from knee_attention.commands.arguments import (
@@ -99,7 +98,7 @@ def run(options) -> None:
     else:
         print(_text(models, compared, source.title))
     if source.data:
-        for line in filter(None, map(partial(_remark_on_data, source=source), saved)):
+        for line in dict.fromkeys(line for model in saved for line in _remarks(model, source)):
             print(line)
         for model, label in zip(saved, labels, strict=True):
             if model.description.get("synthetic"):
@@ -115,12 +114,20 @@ def run(options) -> None:
         print("\n--output DIR writes all metrics and the predictions for each knee")
 
 
-def _remark_on_data(saved, source) -> str:
-    """A sentence on whether the data are those of the model's run; empty if it is unknown."""
+def _remarks(saved, source) -> list[str]:
+    """Remarks on data that are not those of the model's run, or have another shape."""
+    from knee_attention.films.preparation import Preparation
     from knee_attention.runs.known_data import remark_on_data
+    from knee_attention.runs.stretching import remark_on_shape
 
     run = RunFolder(saved.path.parent)
-    return remark_on_data(run, source.data, source.split, source.limit, source.seed)
+    crop = Preparation.recorded(saved.description, saved.given).known_crop
+    size = saved.description["image_size"]
+    remarks = [
+        remark_on_data(run, source.data, source.split, source.limit, source.seed),
+        remark_on_shape(source.data, source.split, saved.given, crop, size),
+    ]
+    return [remark for remark in remarks if remark]
 
 
 def _prepare_output(folder: Path) -> None:

@@ -20,11 +20,10 @@ from functools import partial
 from pathlib import Path
 
 from knee_attention.commands.arguments import (
-    add_crop,
-    add_decision,
+    add_grading,
     add_parametric_map,
-    add_polarity,
     as_path,
+    grader_of,
     grading_model,
     positive_number,
 )
@@ -66,12 +65,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--view", choices=VIEWS, default="auto",
                         help="what the images show: both knees (bilateral), one knee (single), or "
                         "a crop of the joint (default: auto, detected)")
-    add_decision(parser)
+    add_grading(parser)
     parser.add_argument("--sort", choices=("given", "uncertain"), default="given",
                         help="the order of the knees: as given, or those to look at again first, "
                         "and the least probable grades first (default: given)")
-    add_polarity(parser)
-    add_crop(parser)
     parser.add_argument("--batch-size", type=positive_number, default=32, metavar="N",
                         help="knees per batch (default: 32)")
 
@@ -89,7 +86,7 @@ def run(options: argparse.Namespace) -> None:
     from knee_attention.films.image_files import write_picture
     from knee_attention.films.inputs import files_to_open
     from knee_attention.grading.graded_knee import write_masks
-    from knee_attention.grading.grader import RESEARCH_ONLY, load_grader
+    from knee_attention.grading.grader import RESEARCH_ONLY
     from knee_attention.grading.rows import (
         LONGEST_NAME,
         SIDES,
@@ -101,7 +98,6 @@ def run(options: argparse.Namespace) -> None:
         table_line,
         table_titles,
     )
-    from knee_attention.startup import start_for
 
     files = files_to_open(options.images)
     stems = [path.name for path in output_files(files, Path(), "")]
@@ -112,10 +108,7 @@ def run(options: argparse.Namespace) -> None:
     refuse_other_images(pictures, "--overlay")
     if options.masks:
         refuse_other_images(options.masks.glob("*.png"), "--masks")
-    start_for(options.model)
-    grader = load_grader(
-        options.model, options.polarity, options.crop, options.decide, options.coverage
-    )
+    grader = grader_of(options)
     if options.branch not in (None, *grader.branches):
         known = ", ".join(grader.branches) or "none"
         raise InputError(f"{options.model}: no branch {options.branch!r}; its branches: {known}")

@@ -16,10 +16,10 @@ import warnings
 from pathlib import Path
 
 from knee_attention.commands.arguments import (
-    add_crop,
+    add_grading,
     add_parametric_map,
-    add_polarity,
     as_path,
+    grader_of,
     grading_model,
     named,
     positive_number,
@@ -50,8 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="the most films that may wait; further ones are refused (default: "
                         "1000)")
     add_parametric_map(parser)
-    add_polarity(parser)
-    add_crop(parser)
+    add_grading(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -63,15 +62,13 @@ def run(options: argparse.Namespace) -> None:
         from knee_attention.grading.node.archive import Archive
         from knee_attention.grading.node.node import Node
         from knee_attention.grading.node.spool import refuse_other_folder
-    from knee_attention.grading.grader import RESEARCH_ONLY, load_grader
+    from knee_attention.grading.grader import RESEARCH_ONLY
     from knee_attention.runs.folder_lock import locked
-    from knee_attention.startup import start_for
 
     warnings.simplefilter("ignore")  # warnings about headers would quote patient data
     _log_to_stderr()
     log = logging.getLogger(__name__)
-    start_for(options.model)
-    grader = load_grader(options.model, options.polarity, options.crop)
+    grader = grader_of(options)
     if options.parametric_map:
         grader.check_masks_fit_boxes()
     algorithm = Algorithm.of(grader)

@@ -5,11 +5,12 @@ machine can use it, unless `--host` gives another address.
 """
 
 import argparse
+from functools import partial
 
 from knee_attention.commands.arguments import (
-    add_crop,
-    add_polarity,
+    add_grading,
     count,
+    grader_of,
     grading_model,
     named,
     positive_number,
@@ -31,19 +32,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         "of a proxy; can be repeated")
     parser.add_argument("--most-mb", type=positive_number, default=64, metavar="N",
                         help="the largest film in MB; larger ones are refused (default: 64)")
-    add_polarity(parser)
-    add_crop(parser)
+    add_grading(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Serve until Ctrl-C."""
     from knee_attention.grading.web.server import serve
-    from knee_attention.startup import start_for
 
-    def load():
-        start_for(options.model)
-        from knee_attention.grading.grader import load_grader
-
-        return load_grader(options.model, options.polarity, options.crop)
-
-    serve(load, options.host, options.port, options.name, options.most_mb * 1_000_000)
+    most_bytes = options.most_mb * 1_000_000
+    serve(partial(grader_of, options), options.host, options.port, options.name, most_bytes)

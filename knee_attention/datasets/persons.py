@@ -110,9 +110,18 @@ def places_of_known(digests: str, subjects: Sequence[str]) -> list[int]:
         digests: the result of `person_digests`.
         subjects: the person of each film, as the data set names persons.
     """
-    content = base64.b64decode(digests)
-    known = {content[start : start + BYTES] for start in range(0, len(content), BYTES)}
+    known = _persons(digests)
     return [place for place, subject in enumerate(subjects) if _digest(subject) in known]
+
+
+def number_of_persons(digests: str) -> int:
+    """The number of persons in the result of `person_digests`."""
+    return len(_persons(digests))
+
+
+def _persons(digests: str) -> set[bytes]:
+    content = base64.b64decode(digests)
+    return {content[start : start + BYTES] for start in range(0, len(content), BYTES)}
 
 
 def _digest(subject: str) -> bytes:

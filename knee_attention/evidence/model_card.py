@@ -3,12 +3,18 @@
 Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
 
+import numpy as np
+
 from knee_attention.evidence.calibration import COVERAGE
+from knee_attention.evidence.metrics import grade_metrics
 from knee_attention.evidence.paper import CITATION
 from knee_attention.evidence.result_lines import with_interval
+from knee_attention.evidence.tables.common import markdown_rows
 from knee_attention.kl import GRADES
 
 COLUMNS = {
@@ -20,6 +26,44 @@ COLUMNS = {
     "mean_absolute_error": "error in grades",
     "oa_auc": "osteoarthritis AUC",
 }
+
+
+@dataclass(frozen=True)
+class OfficialTest:
+    """Results on a test split whose predictions are not published.
+
+    Attributes:
+        persons: number of persons.
+        confusion: knees by true grade (rows) and predicted grade.
+        oa_auc: ROC AUC of osteoarthritis (KL >= 2).
+        remark: how the split was scored.
+    """
+
+    persons: int
+    confusion: Sequence[Sequence[int]]
+    oa_auc: float
+    remark: str
+
+    @property
+    def metrics(self) -> dict:
+        """The metrics of `grade_metrics` that follow from the predicted grades."""
+        grades, predicted = (
+            np.repeat(places.ravel(), np.ravel(self.confusion))
+            for places in np.indices(np.shape(self.confusion))
+        )
+        return grade_metrics(grades, np.eye(len(GRADES))[predicted])
+
+    def text(self) -> str:
+        """The results in Markdown."""
+        found = self.metrics
+        return (
+            f"{np.sum(self.confusion):,} knees of {self.persons} persons. {self.remark} Accuracy "
+            f"{found['accuracy']:.3f}, balanced accuracy {found['balanced_accuracy']:.3f}; kappa "
+            f"{found['kappa']:.3f}, linear {found['kappa_linear']:.3f}, quadratic "
+            f"{found['kappa_quadratic']:.3f}; error {found['mean_absolute_error']:.3f} grades; "
+            f"osteoarthritis AUC {self.oa_auc:.3f}. No intervals: the predictions are not "
+            "published.\n\n" + confusion_table(self.confusion)
+        )
 
 
 def model_card(
@@ -103,8 +147,8 @@ def model_card(
         "",
         "## Not tested on",
         "",
-        "Knees from other sources; supine or lateral views; prostheses, fractures, implants, "
-        "children; other detectors."
+        "Whole films of hospitals with known grades; supine or lateral views; prostheses, "
+        "fractures, implants, children; other detectors."
         + (" Whole films are cropped to the joint by a localiser trained on clinical films of "
            "Bangladesh, on crops of joints from OAI, and on synthetic films "
            "(knee_attention/films/localiser.md)."
@@ -167,3 +211,35 @@ def _grade_row(grade: int, values: Mapping) -> str:
     shares = ["undefined" if values[name] is None else f"{values[name]:.2f}"
               for name in ("recall", "precision")]  # fmt: skip
     return f"| {grade} | {values['knees']} | {shares[0]} | {shares[1]} |"
+
+
+def with_answers(card: str, answers: str) -> str:
+    """A card with answers to checklists in place of earlier ones, and with a line of contents.
+
+    Args:
+        card: the card, with or without earlier answers.
+        answers: Markdown; its first line is its title.
+    """
+    title = answers.partition("\n")[0]
+    short = card.partition(f"\n{title}\n")[0].rstrip("\n")
+    start, *sections = re.split(r"^(?=## )", f"{short}\n\n{answers}", flags=re.MULTILINE)
+    start = start.partition("\nContents: ")[0].rstrip("\n")
+    titles = [section.partition("\n")[0].removeprefix("## ") for section in sections]
+    links = (f"[{title}](#{_anchor(title)})" for title in titles)
+    return f"{start}\n\nContents: {' · '.join(links)}\n\n{''.join(sections)}"
+
+
+def _anchor(title: str) -> str:
+    """The anchor that GitHub gives to a heading."""
+    return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+
+
+def confusion_table(confusion: Sequence[Sequence[int]]) -> str:
+    """A table of knees by true grade (rows) and predicted grade."""
+    rows = [[f"true {grade}", *map(str, row)] for grade, row in enumerate(confusion)]
+    return card_table(("", *(f"predicted {grade}" for grade in GRADES)), rows)
+
+
+def card_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table without a line break at its end."""
+    return markdown_rows(columns, rows).rstrip("\n")

@@ -1,4 +1,4 @@
-"""Notice data whose images an experiment would stretch or enlarge without being asked to."""
+"""Notice data whose images do not have the shape of an experiment's or a model's knees."""
 
 from pathlib import Path
 
@@ -10,11 +10,12 @@ from knee_attention.errors import ImageError, InputError
 from knee_attention.files import open_hdf5
 from knee_attention.films.borders import without_frame
 from knee_attention.films.image_files import read_image
+from knee_attention.films.preparation import CROPS_IN_WORDS
 from knee_attention.networks.backbones import BACKBONES
 from knee_attention.runs.experiment import Experiment
 
 SAMPLE = 20
-"""Number of training images that are looked at."""
+"""Number of images that are looked at."""
 
 NEARLY_SQUARE = 0.05
 """A square's height may differ from its width by this part of the width."""
@@ -38,11 +39,11 @@ def refuse_stretching(experiment: Experiment, size_given: bool) -> None:
             not have the network's shape and the size was not chosen; or the data cannot be used.
     """
     known = preparation_of(experiment.data).with_crop(experiment.crop).known_crop
-    sizes = _sample_of_sizes(Path(experiment.data))
+    sizes = _sample_of_sizes(Path(experiment.data), "train")
     if not len(sizes):
         return
     height, width = np.median(sizes, axis=0).astype(int)
-    square = np.median(abs(sizes[:, 0] / sizes[:, 1] - 1)) <= NEARLY_SQUARE
+    square = _are_square(sizes)
     asked = experiment.image_size
     small = height < asked[0] or width < asked[1]
     size_missing = not size_given and (small or (square and asked[0] != asked[1]))
@@ -67,16 +68,47 @@ def refuse_stretching(experiment: Experiment, size_given: bool) -> None:
                          f"{asked[1]} to enlarge them")
 
 
-def _sample_of_sizes(data: Path) -> np.ndarray:
-    """Heights and widths of some training images without their borders, `(n, 2)` int."""
+def remark_on_shape(
+    data: str, split: str, model: Path, crop: str | None, size: tuple[int, int]
+) -> str:
+    """A remark on images that do not have the shape of a model's training knees, or no text.
+
+    Args:
+        data: a data folder or HDF5 file. What it records of its crop was compared before.
+        split: the split of the images.
+        model: the model's name in the remark.
+        crop: what the model's training knees show, one of `CROPS`; None if unknown.
+        size: height and width of the network's image.
+
+    Raises:
+        InputError: the data cannot be used.
+    """
+    sizes = _sample_of_sizes(Path(data), split)
+    if not len(sizes) or preparation_of(data).known_crop:
+        return ""
+    square = _are_square(sizes)
+    if square == (crop == "square") or (crop is None and size[0] == size[1]):
+        return ""
+    height, width = np.median(sizes, axis=0).astype(int)
+    learnt = CROPS_IN_WORDS[crop] if crop else f"images of {size[0]}x{size[1]} pixels"
+    return (f"remark: {data}: its images are {height}x{width} pixels, but {model} learnt from "
+            f"{learnt}; its grades of them may be wrong")
+
+
+def _are_square(sizes: np.ndarray) -> bool:
+    return bool(np.median(abs(sizes[:, 0] / sizes[:, 1] - 1)) <= NEARLY_SQUARE)
+
+
+def _sample_of_sizes(data: Path, split: str) -> np.ndarray:
+    """Heights and widths of some images without their borders, `(n, 2)` int."""
     if is_hdf5(data):
         with open_hdf5(data) as file:
             return np.array([file["images"].shape[1:3]])
-    files = required_files(data, "train")
+    files = required_files(data, split)
     sizes = []
     for place in np.linspace(0, len(files) - 1, min(SAMPLE, len(files))).astype(int):
         try:
             sizes.append(without_frame(read_image(files[place].path))[0].shape[:2])
-        except ImageError:  # the training lists it
+        except ImageError:  # it is listed when the images are read
             continue
     return np.array(sizes)

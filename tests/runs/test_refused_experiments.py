@@ -2,17 +2,21 @@
 
 import dataclasses
 import re
+from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
+from knee_attention.commands import evaluate
 from knee_attention.commands.scripts import experiment, tables
 from knee_attention.errors import InputError
 from knee_attention.films.cutting import Cutting, write_cutting
 from knee_attention.networks.model import build_model
 from knee_attention.runs.experiment import CHOICES, Experiment
 from knee_attention.runs.run_folder import RunFolder
+from knee_attention.runs.stretching import remark_on_shape
 
 ANTONY = Experiment("antony_clsf", ("att1", "att2"), "multi_loss", (1.0, 0.8))
 PAIR = {"branches": ("att0", "att1"), "fusion": "multi_loss", "loss_weights": (1.0, 0.8)}
@@ -190,6 +194,39 @@ def test_squares_whose_crop_is_recorded_only_lack_a_size(said):
     cutting = Cutting(size=(224, 224), crop="square")
     assert "; give --image-size 224 224" in said((224, 224), cutting=cutting)
     assert said((224, 224), *SMALL_SIZE, cutting=cutting) == "training starts"
+
+
+@pytest.mark.parametrize(("shape", "crop", "size", "remark"), [
+    ((96, 96), "square", (224, 224), ""),
+    ((160, 112), "square", (224, 224), "160x112 pixels, but model.h5 learnt from square crops"),
+    ((160, 112), "half", (320, 224), ""),
+    ((96, 96), "half", (320, 224), "96x96 pixels, but model.h5 learnt from halves of films"),
+    ((96, 96), None, (320, 224), "learnt from images of 320x224 pixels; its grades"),
+    ((96, 96), None, (96, 96), ""),
+])  # fmt: skip
+def test_an_evaluation_remarks_on_images_of_another_shape(tmp_path, shape, crop, size, remark):
+    (tmp_path / "test" / "0").mkdir(parents=True)
+    image = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "test" / "0" / "1_R.png"), image)
+    found = remark_on_shape(str(tmp_path), "test", Path("model.h5"), crop, size)
+    assert remark in found and bool(remark) == bool(found)
+
+
+def test_evaluate_prints_the_remark(tmp_path):
+    (tmp_path / "test" / "0").mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "test" / "0" / "1_R.png"), np.eye(96, dtype=np.uint8) * 255)
+    saved = SimpleNamespace(path=tmp_path / "model.h5", given=Path("model.h5"),
+                            description={"image_size": [320, 224]})  # fmt: skip
+    source = SimpleNamespace(data=str(tmp_path), split="test", limit=None, seed=0)
+    [remark] = evaluate._remarks(saved, source)
+    assert remark.startswith(f"remark: {tmp_path}: its images are 96x96 pixels")
+
+
+def test_data_that_record_their_crop_need_no_remark(tmp_path):
+    (tmp_path / "test" / "0").mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "test" / "0" / "1_R.png"), np.eye(96, dtype=np.uint8) * 255)
+    write_cutting(tmp_path, Cutting(size=(96, 96), crop="half"))
+    assert not remark_on_shape(str(tmp_path), "test", Path("model.h5"), "half", (320, 224))
 
 
 def test_a_run_that_was_begun_resumes(said, tmp_path):

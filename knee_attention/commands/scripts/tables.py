@@ -78,17 +78,17 @@ def main(name: str, scripts: list[Path], arguments: list[str] | None = None) -> 
         if failed is None:
             return
         print((output / f"{name}.md").read_text(encoding="utf-8"))
-        print(f"{name}.csv, .md and .html: {output}")
+        print(f"all columns: {name}.csv and {name}.html in {output}")
         refuse_failed(failed, cells, asked)
 
 
 def _print_published(name: str, folder: Path, experiments: list[Experiment]) -> None:
     from knee_attention.runs.finished.published_runs import read_runs
 
-    table = published_table(name, read_runs(folder), experiments)
+    table = published_table(name, read_runs(folder), experiments, few=True)
     if table is None:
         raise InputError(f"{folder}: no published run of this table")
-    print(table, end="")
+    print(f"{table}\nall columns: README.md, which findings.py --from {folder} --readme writes")
 
 
 def refuse_beside_from(parser: argparse.ArgumentParser, options: dict) -> None:

@@ -13,6 +13,10 @@ from knee_attention.evidence.report import markup
 from knee_attention.evidence.report.page import page
 from knee_attention.evidence.result_lines import with_interval
 
+FEW = ("model", "network", "branch", "output", "accuracy, %", "trainings", "paper, %", "loss",
+       "quadratic", "quadratic kappa")  # fmt: skip
+"""The columns of a table that fit on a screen."""
+
 Finished = dict[tuple[str, str], list[FinishedRun]]
 """`{(backbone, variant): trainings}`."""
 
@@ -131,6 +135,11 @@ def without_empty_columns(rows: list[dict]) -> pd.DataFrame:
     """A table of text without its empty columns."""
     text = pd.DataFrame(rows)
     return text.drop(columns=[name for name in text if (text[name] == "").all()])
+
+
+def few_columns(text: pd.DataFrame) -> pd.DataFrame:
+    """The columns of a table of text that fit on a screen, in their order."""
+    return text[[name for name in text if name in FEW]]
 
 
 def as_markdown(heading: str, text: pd.DataFrame, notes: list[str]) -> str:

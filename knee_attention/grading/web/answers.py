@@ -24,7 +24,7 @@ from knee_attention.networks.files.location import FOLDER
 
 
 def about_model(grader: Grader) -> dict:
-    """The content of `GET /model`: the model's name, graph, results and answer forms."""
+    """The content of `GET /model`: the model's name, graph, rules, results and answer forms."""
     description = grader.description
     return {
         "name": description.get("name"),
@@ -32,6 +32,8 @@ def about_model(grader: Grader) -> dict:
         "outputs": grader.outputs,
         "meanings": {output: _meaning(output, grader) for output in (*grader.outputs, "ensemble")},
         "chosen": grader.chosen,
+        "decide": grader.decide,
+        "coverage": grader.coverage,
         "image_size": grader.image_size,
         "synthetic": bool(description.get("synthetic")),
         "results": description.get("results"),

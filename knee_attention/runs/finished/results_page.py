@@ -43,6 +43,8 @@ FILES = {
     "turned.csv": "Images that were photographic negatives; the trainings inverted them.",
     "trimmed.csv": "Images with a border of one grey level; the trainings cut it off.",
     "unreadable.csv": "Images that the trainings left out, and the reasons.",
+    "focus.csv": "How sharp the knees are: the standard deviation of the Laplacian of the "
+    "network's image, by make_pretrained.py for the card of the model that ships.",
     AUDIT: "By `knee-attention audit` of the model that ships: where its attention looks, whether "
     "it depends on the image, and whether it matters, with 95% intervals over persons.",
     "weight_search.csv": "By run_weight_search.py. One row a training: loss weights, seed, "

@@ -60,7 +60,7 @@ def rules_of(name: str):
 
 
 def write_table(name: str, cells: Cells, failed: dict[str, str], output: Path) -> None:
-    """Write `<name>.csv`, `.md` and `.html` of the finished runs.
+    """Write `<name>.csv`, `.md` and `.html` of the finished runs; `.md` has few columns.
 
     Args:
         name: the name of the table.
@@ -68,7 +68,7 @@ def write_table(name: str, cells: Cells, failed: dict[str, str], output: Path) -
         failed: `{cell: reason}`; finished runs that cannot be read are added.
         output: the folder.
     """
-    from knee_attention.evidence.tables.common import as_html, as_markdown
+    from knee_attention.evidence.tables.common import as_html, as_markdown, few_columns
     from knee_attention.files import written_whole
 
     rules = rules_of(name)
@@ -87,7 +87,7 @@ def write_table(name: str, cells: Cells, failed: dict[str, str], output: Path) -
     shown = rules.as_text(table)
     files = {
         "csv": table.to_csv(index=False),
-        "md": as_markdown(heading, shown, notes),
+        "md": as_markdown(heading, few_columns(shown), notes),
         "html": as_html(rules.TITLE, heading, shown, notes),
     }
     for suffix, text in files.items():
@@ -97,7 +97,7 @@ def write_table(name: str, cells: Cells, failed: dict[str, str], output: Path) -
 
 
 def published_table(
-    name: str, runs: "dict[str, FinishedRun]", experiments: list[Experiment]
+    name: str, runs: "dict[str, FinishedRun]", experiments: list[Experiment], few: bool = False
 ) -> str | None:
     """A table of published runs, in Markdown.
 
@@ -108,6 +108,7 @@ def published_table(
         name: the name of the table.
         runs: `{name: run}`, as `read_runs` returns them.
         experiments: the experiments of the table.
+        few: leave out the columns that do not fit on a screen.
 
     Returns:
         the table; None if there is no run of it.
@@ -115,7 +116,7 @@ def published_table(
     Raises:
         InputError: a run has other options than the rest, or another name than its experiment.
     """
-    from knee_attention.evidence.tables.common import as_markdown
+    from knee_attention.evidence.tables.common import as_markdown, few_columns
     from knee_attention.runs.finished.published_runs import refuse_different
 
     known = {experiment.name: experiment for experiment in experiments}
@@ -137,7 +138,8 @@ def published_table(
     if others:
         notes.append(f"other published runs: {', '.join(others)}")
     heading = _heading(rules.SOURCE, finished, next(iter(options.values()))["data"])
-    return as_markdown(heading, rules.as_text(rules.rows(finished)), notes)
+    text = rules.as_text(rules.rows(finished))
+    return as_markdown(heading, few_columns(text) if few else text, notes)
 
 
 def _held_options(run: str, held: dict, experiment: Experiment) -> dict:

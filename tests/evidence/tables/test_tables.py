@@ -111,6 +111,8 @@ def test_the_text_has_no_empty_columns_and_marks_the_variant():
     cells = [line for line in lines if line.startswith("|")]
     assert len(cells) == 4 and len({line.count("|") for line in cells}) == 1
     assert lines[0] == "heading" and lines[-1] == "- a note"
+    few = common.few_columns(text)
+    assert list(few) == ["model", "branch", "accuracy, %", "paper, %", "quadratic"]
     html = common.as_html("Table 1", "a < b", text, ["a note"])
     assert html.count("<tr>") == 3 and "a &lt; b" in html
 

@@ -192,6 +192,23 @@ def test_no_address_is_printed_without_a_model(capsys, tmp_path):
         assert said.out == "" and "warning" not in said.err
 
 
+@pytest.mark.parametrize("command", [["serve"], ["node", "--send-to", "ARCHIVE@localhost:104"]])
+def test_a_server_and_a_node_take_the_options_of_grade(command, model, tmp_path, capsys):
+    """This model has no prediction sets, so the grader refuses to give any."""
+    pytest.importorskip("highdicom")
+    pytest.importorskip("pynetdicom")
+    queue = ["--queue", str(tmp_path / "node")] if "node" in command else []
+    with pytest.raises(SystemExit) as ended:
+        main([*command, str(model), "--port", "11119", *queue, "--coverage", "0.8"])
+    assert ended.value.code == 2 and "has no prediction sets" in capsys.readouterr().err
+
+
+def test_a_server_grades_by_the_rule_that_is_asked_for(model):
+    with serving(model, "--port", 0, "--decide", "median") as (_, address):
+        served = json.load(urlopen(f"http://{address}/model", timeout=30))
+    assert served["decide"] == "median" and served["coverage"] is None
+
+
 def test_reports_name_the_model_that_was_loaded(model, film, tmp_path, capsys):
     """Also after another file has replaced it."""
     pytest.importorskip("highdicom")

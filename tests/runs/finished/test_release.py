@@ -1,5 +1,7 @@
 """From a run to a model of the package: float16, calibrated, with a name and a card."""
 
+import shutil
+
 import numpy as np
 import pytest
 from stand_ins import blob_knee, write_knees
@@ -7,12 +9,16 @@ from stand_ins import blob_knee, write_knees
 from knee_attention.commands.cli import main
 from knee_attention.commands.scripts.pretrained import main as make_pretrained
 from knee_attention.datasets.dataset import load_dataset
-from knee_attention.datasets.persons import places_of_known
+from knee_attention.datasets.persons import number_of_persons, places_of_known
+from knee_attention.evidence.model_card import OfficialTest, with_answers
+from knee_attention.evidence.predictions import Predictions
 from knee_attention.evidence.probabilities import tempered
 from knee_attention.grading.grader import load_grader
 from knee_attention.networks.files import location
 from knee_attention.networks.files.model_files import read_description
 from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.finished.card_answers import _result_fields
+from knee_attention.runs.finished.publishing import publish
 from knee_attention.runs.run import run
 from knee_attention.runs.run_folder import RunFolder
 
@@ -28,9 +34,10 @@ def knee(grade: int, seed: int) -> np.ndarray:
 def small(tmp_path_factory):
     """A run, and the folder of the model `small` made of it."""
     place, folder = tmp_path_factory.mktemp("run"), tmp_path_factory.mktemp("pretrained")
+    data = write_knees(tmp_path_factory.mktemp("data") / "knees")
+    shutil.rmtree(data / "test")  # so that the run reports validation
     experiment = Experiment(
-        "antony_clsf", ("att1", "att2"), "multi_loss", (1.0, 0.8),
-        data=str(write_knees(tmp_path_factory.mktemp("data") / "knees")),
+        "antony_clsf", ("att1", "att2"), "multi_loss", (1.0, 0.8), data=str(data),
         image_size=(96, 96), epochs=1, batch_size=10, precision="float32",
     )  # fmt: skip
     run(experiment, place)
@@ -102,6 +109,7 @@ def test_the_model_knows_the_persons_of_its_training(shipped_small):
     assert said["decision"]["grade_counts"] == known["train"].grade_counts()
     persons = [known["validation"].subjects[0], known["train"].subjects[0]]
     assert places_of_known(said["training_persons"], persons) == [1]
+    assert number_of_persons(said["training_persons"]) == len(set(known["train"].subjects))
 
 
 def test_a_model_appears_with_its_card_or_not_at_all(shipped_small, monkeypatch):
@@ -141,3 +149,83 @@ def test_a_model_has_a_name(tmp_path, capsys, name, said):
     with pytest.raises(SystemExit) as ended:
         make_pretrained([str(tmp_path), "--about", "", "--name", name])
     assert ended.value.code == 2 and said in capsys.readouterr().err
+
+
+def answer(place, folder, *options, template="## Answers\n\n{splits}\n\n{subgroups}\n"):
+    """Answer the checklists of `small` from its published run; returns the card."""
+    answers = folder.parent / "answers.md"
+    answers.write_text(template)
+    published = folder.parent / "published"
+    if not published.exists():
+        publish(place, published)
+    make_pretrained([place.name, "--name", "small", "--output", str(folder), "--from",
+                     str(published), *options], answers)  # fmt: skip
+    return (folder / "small.md").read_text()
+
+
+def test_the_checklists_are_answered_from_the_published_run(small, tmp_path, capsys):
+    place, made = small
+    folder = tmp_path / "pretrained"
+    shutil.copytree(made, folder)
+    data = RunFolder(place).read_experiment()["data"]
+    card = answer(place, folder, "--data", data)
+    knees = load_dataset(data, (96, 96)).splits
+    counts = " | ".join(map(str, knees["train"].grade_counts()))
+    assert f"| training | {len(knees['train'])} | " in card and f" | {counts} |" in card
+    assert "[Answers](#answers)" in card and card.startswith((made / "small.md").read_text()[:200])
+    assert "| focus, sharpest third | " in card and "| true grade 4 | 2 | " in card
+    assert answer(place, folder) == card  # again, with the focus of before
+    (tmp_path / "published" / "focus.csv").write_text("file,focus\nother.png,1\n")
+    for options, template, said in (
+        ([], "## Answers\n", "not the focus of these knees"),
+        (["--data", data], "## Answers\n{sums}\n", "unknown field 'sums'"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            answer(place, folder, *options, template=template)
+        assert ended.value.code == 2 and said in capsys.readouterr().err
+    (tmp_path / "published" / "focus.csv").unlink()
+    with pytest.raises(SystemExit):
+        answer(place.with_name("other"), folder)
+    assert "no published run other" in capsys.readouterr().err
+    (folder / "small.onnx").unlink()
+    with pytest.raises(SystemExit):
+        answer(place, folder)
+    assert "small.onnx: no such file" in capsys.readouterr().err
+
+
+def test_the_data_of_a_run_are_not_given_again(tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        make_pretrained([str(tmp_path), "--about", "Bars", "--data", str(tmp_path)])
+    assert ended.value.code == 2 and "--data needs --from" in capsys.readouterr().err
+
+
+def test_subgroups_and_mistakes_are_counted():
+    """Left knees are graded right, right knees one too high; person 2's images are negatives."""
+    files = ["validation/0/1L.png", "validation/0/1R.png", "validation/2/2L.png",
+             "validation/2/2R.png"]  # fmt: skip
+    chances = np.eye(5)[[0, 1, 2, 3]]
+    known = Predictions(files, ["1", "1", "2", "2"], np.array([0, 0, 2, 2]), {"chosen": chances})
+    found = _result_fields(known, set(files[2:]), np.array([1.0, 2.0, 3.0, 4.0]))
+    rows = {line.split(" | ")[0]: line for line in found["subgroups"].splitlines()}
+    assert rows["| left knees"].startswith("| left knees | 2 | 2 | 1.000 [1.000, 1.000] |")
+    assert rows["| right knees"].startswith("| right knees | 2 | 2 | 0.000 ")
+    assert rows["| negatives, inverted"] == "| negatives, inverted | 2 | 1 | 0.500 |  | 0.500 |"
+    assert " third | 2 | 1 | 0.500 |" in rows["| focus, least sharp third"]
+    assert "| true 2 | 0 | 0 | 1 | 1 | 0 |" in found["confusion"]
+    assert found["mistakes"] == "2 of 4 grades are wrong, by so many grades: 2 by 1."
+
+
+def test_the_figures_of_an_unpublished_test_follow_from_its_counts():
+    tested = OfficialTest(3, [[2, 1, 0, 0, 0], *([[0] * 5] * 3), [0, 0, 0, 1, 4]], 0.9, "Once.")
+    assert tested.metrics["accuracy"] == pytest.approx(6 / 8)
+    assert tested.metrics["balanced_accuracy"] == pytest.approx((2 / 3 + 4 / 5) / 2)
+    assert "8 knees of 3 persons. Once. Accuracy 0.750" in tested.text()
+
+
+def test_answers_replace_earlier_ones_and_stand_in_the_contents():
+    card = "# small\n\nIntroduction.\n\n## Use: 1 knee\n\nText.\n"
+    once = with_answers(card, "## Answers\n\nOld.\n")
+    assert with_answers(once, "## Answers\n\nOld.\n") == once
+    assert with_answers(once, "## Answers\n\nNew.\n") == once.replace("Old.", "New.")
+    assert once == ("# small\n\nIntroduction.\n\nContents: [Use: 1 knee](#use-1-knee) · "
+                    "[Answers](#answers)\n\n## Use: 1 knee\n\nText.\n\n## Answers\n\nOld.\n")
