@@ -1,4 +1,4 @@
-"""The figure of an audit of attention."""
+"""The figures of what is measured on a saved model: an audit of its attention, and robustness."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from knee_attention.evidence.figures.curves import COLOURS, MARKERS, entitle, save
 from knee_attention.evidence.result_lines import WHERE_COLUMNS, audit_heading
+from knee_attention.evidence.robustness import robustness_heading
 
 LEGEND = {"fontsize": 7.5, "frameon": False, "loc": "upper center", "ncols": 3}
 
@@ -43,6 +44,32 @@ def audit_figure(results: dict, mean_masks: dict[str, np.ndarray], path: Path) -
         else:
             _nothing(row[1], "joints are not known")
         _points(row[3], found["matters"], "accuracy", "accuracy", 0)
+    save(figure, path)
+
+
+def robustness_figure(results: dict, path: Path) -> None:
+    """Plot what each corruption changes of quadratic kappa, with its interval.
+
+    Args:
+        results: the content of `robustness.json`.
+        path: the PNG file.
+    """
+    rows = {name: found["kappa_quadratic"] for name, found in results["corruptions"].items()}
+    figure = Figure(figsize=(8, 0.34 * len(rows) + 1.2), layout="constrained")
+    entitle(figure, robustness_heading(results))
+    axes = figure.subplots()
+    values, reach = _values_and_reach([
+        {"value": row["difference"], "interval": row["interval"]} for row in rows.values()
+    ])  # fmt: skip
+    places = np.arange(len(rows))
+    axes.errorbar(values, places, xerr=reach, fmt=MARKERS[0], color=COLOURS[0], markersize=4.5,
+                  capsize=2, linewidth=1.2)  # fmt: skip
+    axes.axvline(0, color="0.6", linewidth=0.8)
+    axes.set_yticks(places, rows)
+    axes.set(ylim=(len(rows) - 0.5, -0.5),
+             xlabel=f"quadratic kappa, difference to clean knees "
+                    f"({results['clean']['kappa_quadratic']['value']:.3f})")  # fmt: skip
+    _plain(axes)
     save(figure, path)
 
 
