@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from knee_attention.evidence.finished_run import FinishedRun
 from knee_attention.evidence.intervals import bootstrap_intervals
 from knee_attention.evidence.predictions import Predictions
-from knee_attention.evidence.tables import common, table1
+from knee_attention.evidence.tables import bands, common, table1
 
 KNEES = 60
 
@@ -104,3 +106,61 @@ def test_the_text_has_no_empty_columns_and_marks_the_variant():
 
 def test_no_finished_run_is_an_empty_table():
     assert table1.as_text(table1.rows({})).empty
+
+
+def seeded(right, seed, **options):
+    """A training on a data set, with a seed and options; `right` of its grades are right."""
+    experiment = {"seed": seed, "data": "/data/set", "epochs": 30, **options}
+    one = replace(single(right), experiment=experiment)
+    one.results.update(name="vgg16_att0", synthetic=False, split="validation")
+    return one
+
+
+def test_a_band_is_the_prediction_interval_of_one_further_training():
+    runs = {"many": [seeded(right, seed) for seed, right in enumerate((30, 36, 42))],
+            "one": [seeded(48, 0)]}  # fmt: skip
+    found = bands.bands(runs, "accuracy")
+    many, one = found["many", "att0"], found["one", "att0"]
+    reach = 4.303 * 0.1 * np.sqrt(4 / 3)  # t of 2 degrees of freedom, from a printed table
+    assert (many.mean, many.spread, many.trainings) == (pytest.approx(0.6), pytest.approx(0.1), 3)
+    assert [many.low, many.high] == pytest.approx([0.6 - reach, 0.6 + reach], abs=1e-4)
+    reach = 4.303 * 0.1 * np.sqrt(2)  # the pooled spread, here that of `many`
+    assert [one.low, one.high] == pytest.approx([0.8 - reach, 0.8 + reach], abs=1e-4)
+    assert one.spread is None and not bands.bands({"one": runs["one"]}, "accuracy")
+
+
+def test_experiments_share_their_spread_by_degrees_of_freedom():
+    runs = {"three": [seeded(right, 0) for right in (30, 36, 42)],
+            "two": [seeded(right, 0) for right in (30, 30)], "one": [seeded(48, 0)]}  # fmt: skip
+    one = bands.bands(runs, "accuracy")["one", "att0"]
+    pooled = 0.1 * np.sqrt(2 / 3)
+    assert one.high == pytest.approx(0.8 + 3.182 * pooled * np.sqrt(2), abs=1e-4)
+    text = bands.band_text(runs)
+    assert f"{pooled:.3f} of accuracy with 3 degrees of freedom" in text
+    assert f"±{1.96 * np.sqrt(0.6 * 0.4 / KNEES):.3f}" in text  # the mean accuracy is 0.6
+
+
+def marked(*trainings):
+    """The row of these trainings beside a published band of 0.55 to 0.64."""
+    published = {"vgg16_att0": [seeded(right, seed) for seed, right in enumerate((35, 36, 36))]}
+    finished = {("vgg16", "att0"): list(trainings)}
+    table = bands.with_bands(table1.rows(finished), finished, published)
+    return table.iloc[0], table1.as_text(table)
+
+
+def test_a_rerun_outside_of_its_band_is_marked_with_its_seed():
+    row, text = marked(seeded(36, 3), seeded(20, 4))
+    assert row["band_low"] < 0.6 < row["band_high"] and row["outside"] == "4"
+    assert text["published band, %"][0].endswith(", OUTSIDE: seed 4")
+    row, text = marked(seeded(36, 3))
+    assert row["outside"] == "" and "OUTSIDE" not in text["published band, %"][0]
+
+
+def test_only_a_run_of_the_same_knees_and_options_has_a_band():
+    other_knees = replace(seeded(20, 3), predictions=single(
+        20, files=[f"x{knee}.png" for knee in range(KNEES)]).predictions)  # fmt: skip
+    for other in (other_knees, seeded(20, 3, epochs=1), seeded(20, 3, data="other")):
+        row, text = marked(other)
+        assert row["band_low"] is None and "published band, %" not in text
+    row, _ = marked(seeded(20, 3, data="/elsewhere/set"))  # the path of the data does not matter
+    assert row["outside"] == "3"
