@@ -39,13 +39,13 @@ RESOLUTION = 0.5
 """Rows and columns that are kept: ImageNet-C's severity 2 of its pixelation."""
 
 JPEG_QUALITY = 30
-"""A quality that nobody picks for radiographs. ImageNet-C's severity 1 is 25."""
+"""Slightly better than the 25 of ImageNet-C's severity 1."""
 
 WIDER, NARROWER = 1.15, 0.85
-"""Side of the crop as a multiple of the right side: 1.5 times the localiser's tolerance of 10%."""
+"""Side of the crop as a multiple of the right one. The augmentation `strong` varies it by 10%."""
 
 ANGLE = 10
-"""Degrees of rotation: the largest of the augmentations, to either side."""
+"""Degrees of rotation to either side: the largest of the augmentations."""
 
 
 def blur(knee: np.ndarray) -> np.ndarray:
@@ -115,7 +115,6 @@ class CorruptedPreparation(Preparation):
         corruption: a name in `CORRUPTIONS`; None changes nothing.
 
     Example:
-        >>> from dataclasses import asdict
         >>> darker = CorruptedPreparation(**vars(Preparation()), corruption="darker, gamma 1.6")
         >>> darker.equalization, darker.corruption
         ('hist', 'darker, gamma 1.6')
