@@ -116,13 +116,15 @@ def band_text(runs: Runs) -> str:
     accuracy = np.mean([value for outputs in accuracies.values() for each in outputs.values()
                         for value in each])  # fmt: skip
     error = 1.96 * sqrt(accuracy * (1 - accuracy) / len(known[0]))
-    return ("A further training of an experiment, on the same data and with the same options, "
-            "falls into its band with a probability of 95%: the prediction interval of Student's t "
-            "distribution over its trainings. One of twenty reruns lies outside by chance. A single "
-            f"training has the pooled spread of the others, {pooled:.3f} of accuracy with {freedom} degrees of freedom. The binomial "
-            f"error of an accuracy on {len(known[0])} knees, ±{error:.3f}, is no part of the band, "
-            "because a rerun is measured on the same knees. `run_table1.py` and `run_table2.py` "
-            "mark a run outside of its band.")
+    return (
+        "A further training of an experiment, on the same data and with the same options, falls "
+        "into its band with a probability of 95%: the prediction interval of Student's t "
+        "distribution over its trainings. One of twenty reruns lies outside by chance. A single "
+        f"training has the pooled spread of the others, {pooled:.3f} of accuracy with {freedom} "
+        f"degrees of freedom. The binomial error of an accuracy on {len(known[0])} knees, "
+        f"±{error:.3f}, is no part of the band, because a rerun is measured on the same knees. "
+        "`run_table1.py` and `run_table2.py` mark a run outside of its band."
+    )
 
 
 def with_bands(table: pd.DataFrame, finished: Finished, published: Runs) -> pd.DataFrame:
