@@ -50,7 +50,8 @@ FILES = {
     AUDIT: "By `knee-attention audit` of the model that ships: where its attention looks, whether "
     "it depends on the image, and whether it matters, with 95% intervals over persons.",
     ROBUSTNESS: "By `knee-attention robustness` of the model that ships: accuracy and quadratic "
-    "kappa of clean and corrupted knees, with 95% intervals over persons.",
+    "kappa of clean and corrupted knees, with 95% intervals over persons. The strengths and their "
+    "reasons are in `knee_attention/films/corruption.py`.",
     OTHER_HOSPITALS: "One row for each way to grade films of another hospital: what the model that "
     "ships reaches, beside the validation knees of this set.",
     "weight_search.csv": "By run_weight_search.py. One row a training: loss weights, seed, "
