@@ -54,6 +54,8 @@ PICTURES = {
     f"validation knees of grades 0 to 4. {KNEES}",
     "mistakes.jpg": f"The six worst mistakes of the shipped model on validation knees. {KNEES}",
     "audit.png": "Audit of the shipped model's attention, by `knee-attention audit`.",
+    "robustness.png": "What corruptions change of the shipped model's quadratic kappa, by "
+    "`knee-attention robustness`.",
     "weight_search.png": "Validation loss and accuracy for each pair of loss weights.",
 }
 """Captions of the pictures, which are in the folders of published runs."""

@@ -208,6 +208,35 @@ def test_each_number_with_an_interval_follows_from_the_published_runs(page, docu
 
 
 @of_published_runs
+def test_the_films_of_other_hospitals_are_those_of_the_set(page, text):
+    published = pd.read_csv(PUBLISHED / "other_hospitals.csv", dtype=str, keep_default_na=False)
+    assert rows_of(page, "Other hospitals")[2:] == published.to_numpy().tolist()
+    start = text[text.index("**Other hospitals.**") :]
+    shown = rows_of("\n## Table\n" + start, "Table")
+    known = published.set_index("films")[shown[0][1:]]
+    assert [row[1:] for row in shown[2:]] == [known.loc[row[0]].tolist() for row in shown[2:]]
+    before, after = (known_accuracy(published, films) for films in ("no local film", "50 local"))
+    assert f"raise accuracy from {before} to {after}" in " ".join(start.split())
+
+
+def known_accuracy(published, films):
+    """The accuracy of the one row whose name contains this text."""
+    [accuracy] = published[published["films"].str.contains(films)]["accuracy"]
+    return accuracy
+
+
+@of_published_runs
+def test_the_validation_knees_beside_other_hospitals_are_those_of_the_shipped_run():
+    published = pd.read_csv(PUBLISHED / "other_hospitals.csv").iloc[0]
+    runs = pd.read_csv(PUBLISHED / "metrics.csv")
+    [shipped] = runs[(runs["run"] == "vgg16_multiloss-224-seed2") & (runs["output"] == "att1")
+                     ].to_dict("records")  # fmt: skip
+    for column, metric in (("accuracy", "accuracy"), ("quadratic kappa", "kappa_quadratic"),
+                           ("OA AUC", "oa_auc")):  # fmt: skip
+        assert f"{shipped[metric]:.3f}" == f"{published[column]:.3f}"
+
+
+@of_published_runs
 def test_the_attention_scores_of_the_findings_are_those_of_the_set(page, text):
     rows = {row[0]: row[1:] for row in rows_of(page, "Attention on the joint space")}
     words = " ".join(text.split())

@@ -71,7 +71,7 @@ def run(options) -> None:
     from knee_attention.startup import start_keras
 
     start_keras()
-    from knee_attention.evidence.figures.panels import audit_figure
+    from knee_attention.evidence.figures.audit import audit_figure
     from knee_attention.evidence.result_lines import audit_heading, audit_text
     from knee_attention.runs.finished.auditing import audit
 

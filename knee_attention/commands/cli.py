@@ -15,6 +15,7 @@ COMMANDS = {
     "evaluate": "measure a saved model on a data set",
     "calibrate": "fit a model's calibration to graded films of your own",
     "audit": "measure where attention looks, whether it depends on the image and matters",
+    "robustness": "measure what a model loses when its knees are corrupted",
     "report": "write one HTML page about finished runs",
     "publish": "add finished runs to a set of published results, without weights",
     "export": "write a saved model as ONNX",

@@ -103,6 +103,12 @@ class FinishedRun:
         return "synthetic phantoms" if self.synthetic else Path(self.experiment["data"]).name
 
     @property
+    def recipe(self) -> dict:
+        """Its options without the seed and without the paths of its data and initial weights."""
+        weights = Path(str(self.experiment.get("weights"))).name
+        return {**self.experiment, "seed": None, "data": self.origin, "weights": weights}
+
+    @property
     def split(self) -> str:
         """The reported split."""
         return self.results["split"]

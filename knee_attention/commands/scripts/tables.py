@@ -3,6 +3,7 @@
 import argparse
 import runpy
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from knee_attention.commands.arguments import as_path, positive_number
 from knee_attention.commands.scripts.experiment import (
@@ -29,14 +30,24 @@ from knee_attention.runs.sweeps.tables import (
 )
 from knee_attention.startup import command_line
 
+if TYPE_CHECKING:  # imports pandas, which is slow
+    from knee_attention.evidence.finished_run import FinishedRun
 
-def main(name: str, scripts: list[Path], arguments: list[str] | None = None) -> None:
+
+def main(
+    name: str,
+    scripts: list[Path],
+    arguments: list[str] | None = None,
+    bands: Path | None = None,
+) -> None:
     """Run the experiments of a table, or print the table of published runs.
 
     Args:
         name: the name of the table: `table1`, `table2` or `related`.
         scripts: the scripts of the experiments, each with its `EXPERIMENT`.
         arguments: the command line without the program name; None: that of the process.
+        bands: a folder of published runs. Runs on its knees with its options are marked if their
+            accuracy lies outside of its bands.
     """
     experiments = [runpy.run_path(str(script))["EXPERIMENT"] for script in scripts]
     parser = _parser(name, experiments)
@@ -71,8 +82,11 @@ def main(name: str, scripts: list[Path], arguments: list[str] | None = None) -> 
             largest = max(cells.values(), key=_smallest_side)
             check_images(largest, options, (output / cell for cell in cells))
 
+        on_data = options["data"] and not asked.status
+        published_runs = _published_runs(bands) if on_data else None
+
         def write(failed: dict[str, str]) -> None:
-            write_table(name, cells, failed, output)
+            write_table(name, cells, failed, output, published_runs)
 
         failed = run_cells(cells, output, asked, identity, write, run_options)
         if failed is None:
@@ -80,6 +94,13 @@ def main(name: str, scripts: list[Path], arguments: list[str] | None = None) -> 
         print((output / f"{name}.md").read_text(encoding="utf-8"))
         print(f"all columns: {name}.csv and {name}.html in {output}")
         refuse_failed(failed, cells, asked)
+
+
+def _published_runs(folder: Path | None) -> "dict[str, list[FinishedRun]] | None":
+    """The published runs of a folder by experiment; None without the folder, as when installed."""
+    from knee_attention.runs.finished.published_runs import read_published
+
+    return read_published(folder) if folder and folder.is_dir() else None
 
 
 def _print_published(name: str, folder: Path, experiments: list[Experiment]) -> None:

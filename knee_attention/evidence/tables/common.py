@@ -117,17 +117,23 @@ def cell(row: pd.Series, name: str, digits: int = 3, factor: float = 1) -> str:
 
 
 def accuracy_cells(row: pd.Series) -> dict[str, str]:
-    """Cells: accuracy in % with interval, trainings, spread, the paper's accuracy, difference."""
+    """Cells: accuracy in % with interval, trainings, spread, the paper's accuracy, difference, and
+    the published band, if the table has bands."""
     accuracy = cell(row, "accuracy", 1, 100)
     if pd.notna(row["low"]):
         accuracy += f" [{cell(row, 'low', 1, 100)}, {cell(row, 'high', 1, 100)}]"
     difference = row["accuracy"] - row["paper"]
+    band = ""
+    if pd.notna(row.get("band_low")):
+        band = f"{cell(row, 'band_low', 1, 100)} to {cell(row, 'band_high', 1, 100)}"
+        band += f", OUTSIDE: seed {row['outside']}" if row["outside"] else ""
     return {
         "accuracy, %": accuracy,
         "trainings": f"{row['trainings']}" if row["trainings"] > 1 else "",
         "± trainings": cell(row, "spread", 1, 100),
         "paper, %": cell(row, "paper", 1, 100),
         "difference": "" if pd.isna(difference) else f"{100 * difference:+.1f}",
+        "published band, %": band,
     }
 
 

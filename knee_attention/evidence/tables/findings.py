@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from knee_attention.evidence.paper import BACKBONE_TITLES
-from knee_attention.evidence.tables import beyond_the_paper
+from knee_attention.evidence.tables import bands, beyond_the_paper
 from knee_attention.evidence.tables.beyond_the_paper import Runs
 from knee_attention.evidence.tables.common import markdown_rows
 
@@ -12,6 +12,8 @@ ATTENTION = ("branch", "on / off the joint space", "by the mean of its masks",
              "highest point on it", "half a cell wider: on / off", "highest point on it")
 AUDITED = ("run and branch", "highest point on the joint", "by the mean mask", "own - mean mask",
            "by a uniform mask", "accuracy", "with the mean mask", "own - mean mask")  # fmt: skip
+BANDS = ("experiment", "output", "trainings", "accuracy", "band of accuracy", "quadratic kappa",
+         "band of quadratic kappa")  # fmt: skip
 BEYOND = ("what", "accuracy", "balanced", "quadratic kappa", "recall of grades 0 to 4")
 AGAINST = ("difference of accuracy", "of quadratic kappa")
 
@@ -87,6 +89,13 @@ def findings(
          beyond_the_paper.rules(beyond_the_paper.together(trainings)))
         for title, trainings in repeated.items()
     ]  # fmt: skip
+    experiments = {
+        name: trainings for name, trainings in runs.items()
+        if trainings[0].experiment.get("name") == name.partition("-")[0]
+    }  # fmt: skip
+    if experiments:
+        found.append(("Bands for a rerun", bands.band_text(experiments), BANDS,
+                      bands.band_rows(experiments)))  # fmt: skip
     return [
         Finding(title, text, markdown_rows(heading, rows))
         for title, text, heading, rows in found

@@ -5,6 +5,7 @@ from pathlib import Path
 from knee_attention.evidence.finished_run import FinishedRun
 from knee_attention.evidence.metrics import grade_metrics
 from knee_attention.evidence.result_lines import audit_heading, audit_text
+from knee_attention.evidence.robustness import robustness_heading, robustness_text
 from knee_attention.evidence.tables.common import CHOSEN, by_chosen, markdown_rows, mean
 from knee_attention.evidence.tables.findings import Finding
 from knee_attention.files import read_json
@@ -17,12 +18,15 @@ from knee_attention.runs.finished.published_set import (
     KNEES,
     METRICS,
     RUNS,
+    PublishedSet,
 )
 from knee_attention.runs.sweeps.cells import without_seed
 from knee_attention.runs.sweeps.tables import published_table, rules_of
 from knee_attention.runs.sweeps.weight_search import published_search
 
 AUDIT = "audit.json"
+ROBUSTNESS = "robustness.json"
+OTHER_HOSPITALS = "other_hospitals.csv"
 
 FILES = {
     RUNS: "One row a run: name, options (experiment.json), parameters, reported split, chosen "
@@ -47,11 +51,22 @@ FILES = {
     "network's image, by make_pretrained.py for the card of the model that ships.",
     AUDIT: "By `knee-attention audit` of the model that ships: where its attention looks, whether "
     "it depends on the image, and whether it matters, with 95% intervals over persons.",
+    ROBUSTNESS: "By `knee-attention robustness` of the model that ships: accuracy and quadratic "
+    "kappa of clean and corrupted knees, with 95% intervals over persons. The strengths and their "
+    "reasons are in `knee_attention/films/corruption.py`.",
+    OTHER_HOSPITALS: "One row for each way to grade films of another hospital: what the model that "
+    "ships reaches, beside the validation knees of this set.",
     "weight_search.csv": "By run_weight_search.py. One row a training: loss weights, seed, "
     "validation losses and accuracies.",
 }
 """What each file holds."""
 
+OTHERS = (
+    "What the model that ships reaches on films of another hospital, beside the validation knees "
+    "of this set. The normal path finds the joint and cuts it out; whole images and centre squares "
+    "are graded as if they were crops. With local films, `knee-attention calibrate` is fitted to "
+    "graded films of one half and measured on the other: means over 20 splits."
+)
 COLUMNS = ("experiment", "seeds", "chosen output", "accuracy", "kappa", "quadratic kappa",
            "minutes")  # fmt: skip
 DERIVED = ("name", "backbone", "branches", "fusion", "seed")
@@ -105,7 +120,17 @@ def results_page(
     if search:
         sections += ["## Search for the loss weights", search]
     if (folder / AUDIT).is_file():
-        sections += ["## Audit of the attention", _audit(read_json(folder / AUDIT))]
+        results = read_json(folder / AUDIT)
+        sections += ["## Audit of the attention",
+                     _fenced(audit_heading(results), audit_text(results))]  # fmt: skip
+    if (folder / ROBUSTNESS).is_file():
+        results = read_json(folder / ROBUSTNESS)
+        sections += ["## Robustness",
+                     _fenced(robustness_heading(results), robustness_text(results))]  # fmt: skip
+    others = PublishedSet(folder).table(OTHER_HOSPITALS)
+    if others.rows:
+        sections += ["## Other hospitals", OTHERS,
+                     markdown_rows(others.columns, [[*row.values()] for row in others.rows])]
     shown = {name: text for name, text in pictures.items() if (folder / name).is_file()}
     if shown:
         sections.append("## Pictures")
@@ -113,8 +138,8 @@ def results_page(
     return "\n\n".join(section.rstrip("\n") for section in sections if section) + "\n"
 
 
-def _audit(results: dict) -> str:
-    return f"```\n{audit_heading(results)}\n\n{audit_text(results)}\n```"
+def _fenced(heading: str, text: str) -> str:
+    return f"```\n{heading}\n\n{text}\n```"
 
 
 def _files(folder: Path) -> str:

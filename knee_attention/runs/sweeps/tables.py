@@ -59,7 +59,13 @@ def rules_of(name: str):
     return {"table1": table1, "table2": table2, "related": related}[name]
 
 
-def write_table(name: str, cells: Cells, failed: dict[str, str], output: Path) -> None:
+def write_table(
+    name: str,
+    cells: Cells,
+    failed: dict[str, str],
+    output: Path,
+    published: "dict[str, list[FinishedRun]] | None" = None,
+) -> None:
     """Write `<name>.csv`, `.md` and `.html` of the finished runs; `.md` has few columns.
 
     Args:
@@ -67,7 +73,10 @@ def write_table(name: str, cells: Cells, failed: dict[str, str], output: Path) -
         cells: all runs of the table.
         failed: `{cell: reason}`; finished runs that cannot be read are added.
         output: the folder.
+        published: published runs by experiment. Runs on the same knees with the same options are
+            compared with the band of these.
     """
+    from knee_attention.evidence.tables.bands import with_bands
     from knee_attention.evidence.tables.common import as_html, as_markdown, few_columns
     from knee_attention.files import written_whole
 
@@ -77,6 +86,8 @@ def write_table(name: str, cells: Cells, failed: dict[str, str], output: Path) -
         key = (cells[cell].backbone, cells[cell].variant)
         finished.setdefault(key, []).append(training)
     table = rules.rows(finished)
+    if published and finished:
+        table = with_bands(table, finished, published)
     waiting = {experiment.name for cell, experiment in cells.items() if cell not in failed}
     heading = _heading(rules.SOURCE, finished, next(iter(cells.values())).data)
     notes = [

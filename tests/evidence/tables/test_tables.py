@@ -1,23 +1,15 @@
-"""Table 1, Table 2, related systems, and the weight search."""
+"""Table 1 with its bands, Table 2, and related systems."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from knee_attention.evidence.figures.heat_maps import heat_maps
 from knee_attention.evidence.finished_run import FinishedRun, split_results
 from knee_attention.evidence.intervals import bootstrap_intervals
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.evidence.probabilities import as_probabilities
-from knee_attention.evidence.tables import common, related, table1, table2
-from knee_attention.evidence.tables.weight_search import (
-    PAPER_CHOICE,
-    best_of,
-    grid_of,
-    measures,
-    paragraph,
-    sentence,
-    weight_table,
-)
+from knee_attention.evidence.tables import bands, common, related, table1, table2
 
 KNEES = 60
 
@@ -121,6 +113,64 @@ def test_no_finished_run_is_an_empty_table():
     assert table1.as_text(table1.rows({})).empty
 
 
+def seeded(right, seed, **options):
+    """A training on a data set, with a seed and options; `right` of its grades are right."""
+    experiment = {"seed": seed, "data": "/data/set", "epochs": 30, **options}
+    one = replace(single(right), experiment=experiment)
+    one.results.update(name="vgg16_att0", synthetic=False, split="validation")
+    return one
+
+
+def test_a_band_is_the_prediction_interval_of_one_further_training():
+    runs = {"many": [seeded(right, seed) for seed, right in enumerate((30, 36, 42))],
+            "one": [seeded(48, 0)]}  # fmt: skip
+    found = bands.bands(runs, "accuracy")
+    many, one = found["many", "att0"], found["one", "att0"]
+    reach = 4.303 * 0.1 * np.sqrt(4 / 3)  # t of 2 degrees of freedom, from a printed table
+    assert (many.mean, many.spread, many.trainings) == (pytest.approx(0.6), pytest.approx(0.1), 3)
+    assert [many.low, many.high] == pytest.approx([0.6 - reach, 0.6 + reach], abs=1e-4)
+    reach = 4.303 * 0.1 * np.sqrt(2)  # the pooled spread, here that of `many`
+    assert [one.low, one.high] == pytest.approx([0.8 - reach, 0.8 + reach], abs=1e-4)
+    assert one.spread is None and not bands.bands({"one": runs["one"]}, "accuracy")
+
+
+def test_experiments_share_their_spread_by_degrees_of_freedom():
+    runs = {"three": [seeded(right, 0) for right in (30, 36, 42)],
+            "two": [seeded(right, 0) for right in (30, 30)], "one": [seeded(48, 0)]}  # fmt: skip
+    one = bands.bands(runs, "accuracy")["one", "att0"]
+    pooled = 0.1 * np.sqrt(2 / 3)
+    assert one.high == pytest.approx(0.8 + 3.182 * pooled * np.sqrt(2), abs=1e-4)
+    text = bands.band_text(runs)
+    assert f"{pooled:.3f} of accuracy with 3 degrees of freedom" in text
+    assert f"±{1.96 * np.sqrt(0.6 * 0.4 / KNEES):.3f}" in text  # the mean accuracy is 0.6
+
+
+def marked(*trainings):
+    """The row of these trainings beside a published band of 0.55 to 0.64."""
+    published = {"vgg16_att0": [seeded(right, seed) for seed, right in enumerate((35, 36, 36))]}
+    finished = {("vgg16", "att0"): list(trainings)}
+    table = bands.with_bands(table1.rows(finished), finished, published)
+    return table.iloc[0], table1.as_text(table)
+
+
+def test_a_rerun_outside_of_its_band_is_marked_with_its_seed():
+    row, text = marked(seeded(36, 3), seeded(20, 4))
+    assert row["band_low"] < 0.6 < row["band_high"] and row["outside"] == "4"
+    assert text["published band, %"][0].endswith(", OUTSIDE: seed 4")
+    row, text = marked(seeded(36, 3))
+    assert row["outside"] == "" and "OUTSIDE" not in text["published band, %"][0]
+
+
+def test_only_a_run_of_the_same_knees_and_options_has_a_band():
+    other_knees = replace(seeded(20, 3), predictions=single(
+        20, files=[f"x{knee}.png" for knee in range(KNEES)]).predictions)  # fmt: skip
+    for other in (other_knees, seeded(20, 3, epochs=1), seeded(20, 3, data="other")):
+        row, text = marked(other)
+        assert row["band_low"] is None and "published band, %" not in text
+    row, _ = marked(seeded(20, 3, data="/elsewhere/set"))  # the path of the data does not matter
+    assert row["outside"] == "3"
+
+
 GRADES = np.arange(KNEES) % 5
 FILES = [f"{knee // 2}{'RL'[knee % 2]}.png" for knee in range(KNEES)]
 
@@ -188,64 +238,3 @@ def test_related_systems_are_compared_with_multi_loss(finished_trainings):
     assert text["pixels"].tolist() == ["112x112", "112x112", "300x300", "112x112", "112x112"]
     tiulpin, joint = related.claims(runs)
     assert "Tiulpin et al. 2018: +0.333" in tiulpin and "Antony joint" in joint
-
-
-NOBODY = Predictions([], [], np.zeros(0, int), {})
-
-
-def trained(weights, losses, accuracies, seed=0):
-    validation = {
-        branch: {"cross_entropy": loss, "accuracy": accuracy}
-        for branch, loss, accuracy in zip(("att0", "att1"), losses, accuracies, strict=True)
-    }
-    experiment = {"branches": ["att0", "att1"], "loss_weights": list(weights), "seed": seed}
-    return FinishedRun(experiment, {"validation": validation}, {}, NOBODY, None)
-
-
-@pytest.fixture
-def table():
-    return weight_table([
-        trained((1.0, 0.8), (1.0, 0.9), (0.50, 0.55)),
-        trained((1.0, 0.8), (1.2, 1.1), (0.40, 0.45), seed=1),
-        trained((0.5, 0.8), (0.9, 1.3), (0.58, 0.30)),
-        trained((0.5, 0.5), (1.5, 1.6), (0.20, 0.10)),
-    ])
-
-
-def test_a_row_has_the_weighted_sum_and_each_branch_s_own_measures(table):
-    row = table.set_index(["w0", "w1", "seed"]).loc[(1.0, 0.8, 0)]
-    assert row["weighted_loss"] == pytest.approx(1.0 + 0.8 * 0.9)
-    assert (row["att0_loss"], row["att1_accuracy"]) == (1.0, 0.55)
-    assert row["accuracy"] == 0.55  # of att1, whose loss is the lower one
-    assert len(table) == 4
-
-
-def test_the_best_cell_is_that_of_the_mean_over_seeds(table):
-    assert best_of(table, "att0_loss") == [(0.5, 0.8)]
-    assert best_of(table, "att1_loss") == [(1.0, 0.8)]
-    assert best_of(table, "accuracy") == [(0.5, 0.8)]
-    tied = table.assign(accuracy=0.4)
-    assert len(best_of(tied, "accuracy")) == len(table.groupby(["w0", "w1"]))
-    assert ", and at " in sentence(tied, "accuracy")
-    grid = grid_of(table, "att1_loss")
-    assert list(grid.index) == [0.8, 0.5] and list(grid.columns) == [0.5, 1.0]
-    assert grid.loc[0.8, 1.0] == pytest.approx(1.0) and np.isnan(grid.loc[0.5, 1.0])
-
-
-def test_the_paragraph_weighs_seeds_against_weights(table):
-    said = paragraph(table)
-    assert "best validation att0 loss is 0.900, at w0 0.5 and w1 0.8" in said
-    assert "the paper's 1.0 and 0.8 have 1.100, a difference of 0.200" in said
-    assert "over seeds" in said and "With one seed" not in said
-    assert "With one seed" in paragraph(table[table["seed"] == 0])
-
-
-def test_the_best_weights_are_given_with_all_their_digits(table):
-    close = table.assign(w0=table["w0"].replace({0.5: 0.1234561}))
-    assert "at w0 0.1234561 and w1 0.8" in sentence(close, "att0_loss")
-
-
-def test_heat_maps_of_an_unfinished_grid_are_drawn(table, tmp_path):
-    grids = {measure: grid_of(table, measure) for measure in measures(table)}
-    heat_maps(grids, PAPER_CHOICE, "a title", tmp_path / "search.png")
-    assert (tmp_path / "search.png").stat().st_size > 10_000

@@ -336,6 +336,20 @@ def test_a_graph_that_cannot_be_computed_says_so(tmp_path):
         OnnxNetwork(path)(np.zeros((1, 128, 128, 1), np.float32))
 
 
+def test_grades_of_another_number_than_declared_are_refused(tmp_path):
+    """A head of three grades where five are declared: only a run shows it."""
+    def grade_to_two(graph):
+        head = next(node for node in graph.node if node.op_type == "Gemm")
+        for stored in graph.initializer:
+            if stored.name in head.input[1:]:
+                fewer = onnx.numpy_helper.to_array(stored)[..., :3]
+                stored.CopyFrom(onnx.numpy_helper.from_array(fewer.copy(), stored.name))
+
+    other_graph(grade_to_two)(tmp_path / "model.onnx")
+    with pytest.raises(InputError, match="its graph does not match"):
+        OnnxNetwork(tmp_path / "model.onnx")(np.zeros((1, 96, 96, 1), np.float32))
+
+
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("place", ["the graph", "a function"])
 def test_operators_that_are_never_exported_are_refused_before_they_run(tmp_path, place):

@@ -12,10 +12,13 @@ from small_trainings import leave_figures_blank, run_eagerly
 from knee_attention.commands.scripts import sweeps
 from knee_attention.commands.scripts.tables import main
 from knee_attention.errors import InputError
+from knee_attention.evidence.finished_run import FinishedRun
+from knee_attention.evidence.predictions import Predictions, write_predictions
 from knee_attention.files import write_json
 from knee_attention.networks.files.initial_weights import read_weights
 from knee_attention.runs.experiment import DEFAULT_OPTIONS, Experiment
 from knee_attention.runs.run_folder import RunFolder
+from knee_attention.runs.sweeps import tables
 from knee_attention.runs.sweeps.cells import (
     finished_of,
     run_cell,
@@ -116,10 +119,29 @@ def test_runs_that_are_not_there_yet_are_named(tmp_path):
     assert "not run yet: vgg16_att0" in (tmp_path / "table1.md").read_text()
 
 
+def test_a_run_outside_of_the_published_band_is_marked_in_text_and_csv(tmp_path, monkeypatch):
+    def training(seed, right):
+        """A run that grades the first `right` of 20 knees right, and all others 0."""
+        files, grades = [f"{knee}R.png" for knee in range(20)], 1 + np.arange(20) % 4
+        predicted = np.where(np.arange(20) < right, grades, 0)
+        results = {"name": "vgg16_att0", "chosen": "att0", "synthetic": False, "parameters": 1,
+                   "split": "validation", "knees": 20,
+                   "validation": {"att0": {"cross_entropy": 1}}}  # fmt: skip
+        return FinishedRun({**Experiment().as_json(), "data": "set", "seed": seed}, results, {},
+                           Predictions(files, files, grades, {"att0": np.eye(5)[predicted]}), None)
+
+    published = {"vgg16_att0": [training(seed, right) for seed, right in enumerate((10, 11, 10))]}
+    experiment = Experiment(data="set")
+    for right, outside, mark in ((11, [""], "37.3 to 66.0 |"), (2, ["3"], "66.0, OUTSIDE: seed 3")):
+        monkeypatch.setattr(tables, "finished_of", lambda *_, r=right: {"run": training(3, r)})
+        write_table("table1", {"run": experiment}, {}, tmp_path, published)
+        table = pd.read_csv(tmp_path / "table1.csv", dtype=str, keep_default_na=False)
+        assert list(table["outside"]) == outside
+        assert mark in (tmp_path / "table1.md").read_text()
+
+
 @pytest.mark.parametrize("damaged", ["experiment.json", "results.json", "environment.json"])
 def test_a_damaged_run_is_named_and_does_not_stop_the_table(tmp_path, damaged):
-    from knee_attention.evidence.predictions import Predictions, write_predictions
-
     folder = tmp_path / "vgg16_att0"
     write_json(folder / "experiment.json", Experiment().as_json())
     write_json(folder / "results.json", {})

@@ -1,0 +1,133 @@
+"""Corruptions of a knee, to measure what a model loses by them.
+
+A corruption stands for a fault of the film (blur, noise, exposure, compression) or of the crop
+(width, angle). It is applied at the size of the network's input and before the histogram is
+equalised, because it happens before our software sees the film. Knees that were equalised when they
+were cut are corrupted afterwards.
+
+The method is that of Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common
+Corruptions and Perturbations", ICLR 2019 (ImageNet-C, five severities, 224x224 pixels).
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from zlib import crc32
+
+import cv2
+import numpy as np
+
+from knee_attention.films.legs import id_and_side
+from knee_attention.films.preparation import Preparation
+from knee_attention.films.radiograph import resize_knee, to_uint8
+
+BLUR = 2 / 224
+"""Standard deviation of the Gaussian blur as a part of the width: 2 of 224 pixels, ImageNet-C's
+severity 2."""
+
+FILM_NOISE, NOISE = 0.02, 0.08
+"""Standard deviations of Gaussian noise as parts of the grey range. The larger is ImageNet-C's
+severity 1. Of 300 training crops of the public set the median has 0.0046 and one in twenty more
+than 0.0074 (Immerkaer, "Fast Noise Variance Estimation", 1996), so the smaller is already four
+times the usual noise."""
+
+GAMMA = 1.6
+"""Exponent of the grey values, and its inverse: the largest difference of exposure and processing
+between hospitals in the augmentation `wide`."""
+
+RESOLUTION = 0.5
+"""Rows and columns that are kept: ImageNet-C's severity 2 of its pixelation."""
+
+JPEG_QUALITY = 30
+"""Slightly better than the 25 of ImageNet-C's severity 1."""
+
+WIDER, NARROWER = 1.15, 0.85
+"""Side of the crop as a multiple of the right one. The augmentation `strong` varies it by 10%."""
+
+ANGLE = 10
+"""Degrees of rotation to either side: the largest of the augmentations."""
+
+
+def blur(knee: np.ndarray) -> np.ndarray:
+    """A knee, `(height, width)` uint8, out of focus by `BLUR`."""
+    return cv2.GaussianBlur(knee, None, BLUR * knee.shape[1])
+
+
+def noise(knee: np.ndarray, seed: int, deviation: float) -> np.ndarray:
+    """A knee, `(height, width)` uint8, with Gaussian noise, a part of the grey range."""
+    grain = np.random.default_rng(seed).normal(0, 255 * deviation, knee.shape)
+    return np.rint(knee + grain).clip(0, 255).astype(np.uint8)
+
+
+def gamma(knee: np.ndarray, exponent: float) -> np.ndarray:
+    """A knee, `(height, width)` uint8, with its grey values in 0-1 raised to an exponent."""
+    table = np.rint(255 * np.linspace(0, 1, 256) ** exponent).astype(np.uint8)
+    return cv2.LUT(knee, table)
+
+
+def low_resolution(knee: np.ndarray) -> np.ndarray:
+    """A knee, `(height, width)` uint8, shrunk to `RESOLUTION` and enlarged again."""
+    small = cv2.resize(knee, None, fx=RESOLUTION, fy=RESOLUTION, interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, knee.shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def jpeg(knee: np.ndarray) -> np.ndarray:
+    """A knee, `(height, width)` uint8, after JPEG compression of `JPEG_QUALITY`."""
+    _, stored = cv2.imencode(".jpg", knee, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return cv2.imdecode(stored, cv2.IMREAD_GRAYSCALE)
+
+
+def moved(knee: np.ndarray, side: float = 1, angle: float = 0) -> np.ndarray:
+    """A knee as a crop of another side or angle shows it. Beyond its border it is reflected.
+
+    Args:
+        knee: `(height, width)` uint8.
+        side: side of the crop as a multiple of that of `knee`.
+        angle: degrees by which the knee is rotated, counter-clockwise.
+    """
+    height, width = knee.shape
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1 / side)
+    return cv2.warpAffine(knee, matrix, (width, height), flags=cv2.INTER_LINEAR,
+                          borderMode=cv2.BORDER_REFLECT_101)  # fmt: skip
+
+
+CORRUPTIONS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
+    "blur, 2 of 224 pixels": lambda knee, seed: blur(knee),
+    "noise, 2% of the grey range": lambda knee, seed: noise(knee, seed, FILM_NOISE),
+    "noise, 8% of the grey range": lambda knee, seed: noise(knee, seed, NOISE),
+    "darker, gamma 1.6": lambda knee, seed: gamma(knee, GAMMA),
+    "brighter, gamma 1/1.6": lambda knee, seed: gamma(knee, 1 / GAMMA),
+    "half the resolution": lambda knee, seed: low_resolution(knee),
+    "JPEG of quality 30": lambda knee, seed: jpeg(knee),
+    "crop 15% too wide": lambda knee, seed: moved(knee, side=WIDER),
+    "crop 15% too narrow": lambda knee, seed: moved(knee, side=NARROWER),
+    "rotated by 10 degrees to the left": lambda knee, seed: moved(knee, angle=ANGLE),
+    "rotated by 10 degrees to the right": lambda knee, seed: moved(knee, angle=-ANGLE),
+}
+"""Functions of a knee, `(height, width)` uint8, and a seed, by their names in the results."""
+
+
+@dataclass(frozen=True)
+class CorruptedPreparation(Preparation):
+    """A preparation that corrupts each knee before its histogram is equalised.
+
+    Attributes:
+        corruption: a name in `CORRUPTIONS`; None changes nothing.
+
+    Example:
+        >>> darker = CorruptedPreparation(**vars(Preparation()), corruption="darker, gamma 1.6")
+        >>> darker.equalization, darker.corruption
+        ('hist', 'darker, gamma 1.6')
+    """
+
+    corruption: str | None = None
+
+    def knee(
+        self, knee: np.ndarray, size: tuple[int, int], file: str | os.PathLike = ""
+    ) -> np.ndarray:
+        """As `Preparation.knee`. The id and the side in the file's name seed the noise."""
+        if self.corruption:
+            seed = crc32(os.fsencode("_".join(filter(None, id_and_side(file)))))
+            knee = resize_knee(to_uint8(knee), size, self.fit)
+            knee = CORRUPTIONS[self.corruption](knee, seed)
+        return super().knee(knee, size, file)
