@@ -1,5 +1,14 @@
 """Choices, sizes and limits that several subpackages share."""
 
+GRADES = range(5)
+"""The Kellgren-Lawrence scale (1957): 0 none, 1 doubtful, 2 mild, 3 moderate, 4 severe."""
+
+OSTEOARTHRITIS = 2
+"""The lowest grade that counts as radiographic osteoarthritis."""
+
+REGRESSION = "regression"
+"""Name of the regression output: a grade, not probabilities (joint baseline only)."""
+
 POLARITIES = ("auto", "as-is")
 """Photographic negatives are inverted (auto), or every image stays as it is."""
 

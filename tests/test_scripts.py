@@ -11,7 +11,7 @@ import pytest
 
 from knee_attention.commands.scripts.experiment import main
 from knee_attention.evidence.paper import PAPER_TABLE_1, PAPER_TABLE_2
-from knee_attention.kl import REGRESSION
+from knee_attention.limits import REGRESSION
 from knee_attention.networks.model import build_model
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.finished.published_runs import read_published

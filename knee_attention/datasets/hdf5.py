@@ -21,7 +21,7 @@ from knee_attention.films.cutting import Cutting
 from knee_attention.films.legs import knee_name
 from knee_attention.films.polarity import is_negative_knee, negative
 from knee_attention.films.preparation import Preparation
-from knee_attention.kl import GRADES
+from knee_attention.limits import GRADES
 
 FORMAT = "knee_attention dataset 1"
 """The value of the root attribute `format`."""

@@ -14,7 +14,7 @@ from knee_attention.films.file_kinds import why_unread
 from knee_attention.films.image_files import is_image_file, read_image
 from knee_attention.films.legs import id_and_side
 from knee_attention.films.preparation import Preparation
-from knee_attention.kl import GRADES
+from knee_attention.limits import GRADES
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from knee_attention.errors import ImageError, InputError
 from knee_attention.files import table_rows
-from knee_attention.kl import GRADES
+from knee_attention.limits import GRADES
 
 SPLITS = ("train", "validation", "test")
 

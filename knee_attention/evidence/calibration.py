@@ -29,8 +29,7 @@ from knee_attention.evidence.decision import decide, frequency_divisors
 from knee_attention.evidence.finite import refuse_not_finite
 from knee_attention.evidence.prediction_sets import STEPS, prediction_sets
 from knee_attention.evidence.probabilities import tempered
-from knee_attention.kl import GRADES
-from knee_attention.limits import PROBABLE
+from knee_attention.limits import GRADES, PROBABLE
 
 COVERAGE = 0.9
 """Coverage of the prediction sets unless another one is asked for."""

@@ -24,8 +24,7 @@ from knee_attention.evidence.prediction_sets import (
 )
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.evidence.probabilities import best_temperature, tempered
-from knee_attention.kl import GRADES
-from knee_attention.limits import DECISIONS, PROBABLE
+from knee_attention.limits import DECISIONS, GRADES, PROBABLE
 
 RULE_FIGURES = ("accuracy", "balanced_accuracy", "kappa_quadratic")
 """The metrics that are recorded for each rule."""

@@ -12,8 +12,7 @@ from functools import partial
 import numpy as np
 
 from knee_attention.errors import InputError
-from knee_attention.kl import GRADES
-from knee_attention.limits import BALANCED, DECISIONS, MEDIAN, PROBABLE
+from knee_attention.limits import BALANCED, DECISIONS, GRADES, MEDIAN, PROBABLE
 
 Rule = Callable[[np.ndarray], np.ndarray]
 """Function from probabilities `(n, 5)` to results `(n, ...)`, such as grades."""

@@ -14,7 +14,7 @@ from knee_attention.evidence.intervals import bootstrap_intervals
 from knee_attention.evidence.metrics import cross_entropy, grade_metrics, losses
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.evidence.probabilities import classifying
-from knee_attention.kl import REGRESSION
+from knee_attention.limits import REGRESSION
 
 OF_PROBABILITIES = ("cross_entropy", "oa_auc", "expected_calibration_error")
 """Metrics that a regression cannot have, because it has no probabilities."""

@@ -25,7 +25,7 @@ import numpy as np
 from knee_attention.evidence import metrics
 from knee_attention.evidence.metrics import SCALARS
 from knee_attention.evidence.predictions import Predictions, common_to_all
-from knee_attention.kl import GRADES, OSTEOARTHRITIS
+from knee_attention.limits import GRADES, OSTEOARTHRITIS
 
 LEVEL = 0.95
 

@@ -16,7 +16,7 @@ from knee_attention.evidence.intervals import paired_differences
 from knee_attention.evidence.metrics import cross_entropy, grade_metrics
 from knee_attention.evidence.prediction_sets import set_figures, thresholds
 from knee_attention.evidence.predictions import Predictions
-from knee_attention.kl import GRADES
+from knee_attention.limits import GRADES
 
 INNER_FOLDS = 5
 """Folds of the fits to which the thresholds of the sets belong."""

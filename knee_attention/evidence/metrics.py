@@ -4,7 +4,7 @@ import numpy as np
 from sklearn import metrics as sk
 
 from knee_attention.evidence.finite import refuse_not_finite
-from knee_attention.kl import GRADES, OSTEOARTHRITIS
+from knee_attention.limits import GRADES, OSTEOARTHRITIS
 
 LEAST_PROBABILITY = 1e-7
 """Lower bound of the probabilities in the cross-entropy, as in Keras."""

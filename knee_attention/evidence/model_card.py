@@ -15,7 +15,7 @@ from knee_attention.evidence.metrics import grade_metrics
 from knee_attention.evidence.paper import CITATION
 from knee_attention.evidence.result_lines import with_interval
 from knee_attention.evidence.tables.common import markdown_rows
-from knee_attention.kl import GRADES
+from knee_attention.limits import GRADES
 
 COLUMNS = {
     "accuracy": "accuracy",

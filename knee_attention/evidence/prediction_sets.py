@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from knee_attention.kl import GRADES
+from knee_attention.limits import GRADES
 
 STEPS = 100
 """Coverages are whole percents, from 1 to 99."""

@@ -12,7 +12,7 @@ from knee_attention.errors import InputError
 from knee_attention.evidence.finite import refuse_not_finite
 from knee_attention.evidence.probabilities import classifying, ensemble
 from knee_attention.files import escaped, unescaped, written_whole
-from knee_attention.kl import GRADES
+from knee_attention.limits import GRADES
 
 ENSEMBLE = "ensemble"
 NAMES = ("file", "subject")

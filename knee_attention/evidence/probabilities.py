@@ -10,7 +10,7 @@ import numpy as np
 
 from knee_attention.errors import InputError
 from knee_attention.evidence.finite import refuse_not_finite
-from knee_attention.kl import GRADES, REGRESSION
+from knee_attention.limits import GRADES, REGRESSION
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ from knee_attention.films.borders import Frame
 from knee_attention.films.image_files import write_picture
 from knee_attention.films.legs import knee_name
 from knee_attention.films.network_input import Place
-from knee_attention.kl import GRADES, OSTEOARTHRITIS
+from knee_attention.limits import GRADES, OSTEOARTHRITIS
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from knee_attention.evidence.probabilities import classifying
 from knee_attention.films.inputs import files_to_open
 from knee_attention.grading.graded_knee import GradedKnee
 from knee_attention.grading.grader import Grader
-from knee_attention.kl import GRADES
+from knee_attention.limits import GRADES
 from knee_attention.networks.files.copies import copy_with_description
 
 LEAST_FILMS = 25

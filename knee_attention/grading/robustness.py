@@ -11,7 +11,7 @@ from knee_attention.evidence.robustness import losses_by_corruption
 from knee_attention.films.corruption import CORRUPTIONS, CorruptedPreparation
 from knee_attention.films.preparation import refuse_differences
 from knee_attention.grading.grader import BATCH, Grader
-from knee_attention.kl import GRADES
+from knee_attention.limits import GRADES
 
 GRADED = "graded"
 

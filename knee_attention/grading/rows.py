@@ -5,7 +5,7 @@ import numpy as np
 from knee_attention.evidence.figures.pictures import captioned
 from knee_attention.evidence.prediction_sets import range_in_words
 from knee_attention.grading.graded_knee import GradedKnee, film_panel
-from knee_attention.kl import GRADES
+from knee_attention.limits import GRADES
 
 SIDES = {"R": "right knee", "L": "left knee", None: "knee"}
 """Names of the knees; None if the side is unknown."""

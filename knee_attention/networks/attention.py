@@ -10,8 +10,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from knee_attention.kl import GRADES
-from knee_attention.limits import ATTENTIONS
+from knee_attention.limits import ATTENTIONS, GRADES
 from knee_attention.networks.layers import AttentionPooling2D, LocallyConnected2D
 
 

@@ -7,8 +7,7 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 from knee_attention.errors import InputError
-from knee_attention.kl import GRADES, REGRESSION
-from knee_attention.limits import LARGEST_SIDE
+from knee_attention.limits import GRADES, LARGEST_SIDE, REGRESSION
 from knee_attention.networks.backbones import BACKBONES
 
 FUSED_OUTPUT = "kl"

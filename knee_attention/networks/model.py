@@ -11,8 +11,7 @@ from difflib import get_close_matches
 import keras
 from keras import layers
 
-from knee_attention.kl import GRADES
-from knee_attention.limits import KNEE_SIZE
+from knee_attention.limits import GRADES, KNEE_SIZE
 from knee_attention.networks.attention import attention_branch
 from knee_attention.networks.backbones import BACKBONES
 from knee_attention.networks.fusions import FUSIONS, check_architecture

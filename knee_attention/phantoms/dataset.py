@@ -12,7 +12,7 @@ from knee_attention.films.joints import box_around
 from knee_attention.films.legs import split_knees
 from knee_attention.films.preparation import Preparation
 from knee_attention.films.radiograph import cut_out, resize_knee
-from knee_attention.kl import GRADES
+from knee_attention.limits import GRADES
 from knee_attention.phantoms.anatomy import SIDES
 from knee_attention.phantoms.film import PhantomFilm, phantom_film
 

@@ -14,7 +14,7 @@ from knee_attention.evidence.finished_run import split_results
 from knee_attention.evidence.finite import refuse_not_finite
 from knee_attention.evidence.predictions import Predictions, own_subjects
 from knee_attention.evidence.probabilities import as_probabilities, ensemble
-from knee_attention.kl import GRADES, REGRESSION
+from knee_attention.limits import GRADES, REGRESSION
 from knee_attention.networks.attention import masks_among, with_masks
 
 

@@ -6,7 +6,7 @@ import keras
 
 from knee_attention.datasets.batches import KneeBatches
 from knee_attention.device import common_statistics
-from knee_attention.kl import GRADES, REGRESSION
+from knee_attention.limits import GRADES, REGRESSION
 from knee_attention.runs.batch_statistics import PreciseBatchNorm
 from knee_attention.runs.checkpoint import Checkpoint
 from knee_attention.runs.experiment import Experiment

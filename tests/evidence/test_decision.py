@@ -17,7 +17,7 @@ from knee_attention.evidence.prediction_sets import (
 )
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.evidence.probabilities import best_temperature, tempered
-from knee_attention.kl import GRADES
+from knee_attention.limits import GRADES
 
 WEIGHED, MEDIAN = list(RULES)[1:]
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from knee_attention.evidence.metrics import CALIBRATION_BINS, expected_calibration_error
 from knee_attention.files import written_whole
-from knee_attention.kl import GRADES
+from knee_attention.limits import GRADES
 
 # The colour-blind safe palette of Okabe and Ito, ordered so that neighbours also differ in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from knee_attention.evidence.audit import localisation
 from knee_attention.evidence.figures.curves import COLOURS, drawable, entitle, save
 from knee_attention.evidence.figures.pictures import at_image_size, is_flat, overlay
-from knee_attention.kl import GRADES
+from knee_attention.limits import GRADES
 
 HEAT = "inferno"
 PANEL = 1.75

@@ -13,7 +13,7 @@ from knee_attention.evidence.predictions import ENSEMBLE, Predictions, common_to
 from knee_attention.evidence.probabilities import classifying, ensemble
 from knee_attention.evidence.result_lines import with_interval
 from knee_attention.evidence.tables.common import CHOSEN, by_chosen
-from knee_attention.kl import GRADES
+from knee_attention.limits import GRADES
 
 Runs = dict[str, list[FinishedRun]]
 """`{experiment: trainings}`; the key is the name of the run without its seed."""

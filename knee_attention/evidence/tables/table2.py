@@ -17,7 +17,7 @@ from knee_attention.evidence.tables.common import (
     unlike,
     without_empty_columns,
 )
-from knee_attention.kl import GRADES, REGRESSION
+from knee_attention.limits import GRADES, REGRESSION
 
 TITLE = "Table 2 of the paper, with our results"
 SOURCE = PAPER_SOURCE.format("Table 2")

@@ -18,7 +18,7 @@ from knee_attention.films.inputs import FileInMemory
 from knee_attention.grading.graded_knee import GradedKnee, seen_around
 from knee_attention.grading.grader import RESEARCH_ONLY, Grader
 from knee_attention.grading.rows import film_picture, knee_row
-from knee_attention.kl import REGRESSION
+from knee_attention.limits import REGRESSION
 from knee_attention.networks.backbones import BACKBONES
 from knee_attention.networks.files.location import FOLDER
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from knee_attention import __version__
 from knee_attention.grading.grader import RESEARCH_ONLY
-from knee_attention.kl import GRADES
+from knee_attention.limits import GRADES
 
 BINARY = {"type": "string", "format": "binary"}
 PNG = {"type": "string", "contentEncoding": "base64", "contentMediaType": "image/png"}

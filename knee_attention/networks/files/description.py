@@ -5,8 +5,7 @@ import os
 from collections.abc import Callable, Mapping
 
 from knee_attention.errors import InputError
-from knee_attention.kl import GRADES
-from knee_attention.limits import ATTENTIONS, DECISIONS, LARGEST_SIDE
+from knee_attention.limits import ATTENTIONS, DECISIONS, GRADES, LARGEST_SIDE
 
 GRAPH = ("backbone", "branches", "fusion", "outputs", "image_size", "channels", "pixel_mean",
          "pixel_deviation", "precision")  # fmt: skip

@@ -21,8 +21,7 @@ import keras
 import numpy as np
 
 from knee_attention.errors import InputError
-from knee_attention.kl import GRADES
-from knee_attention.limits import KNEE_SIZE, LARGEST_SIDE
+from knee_attention.limits import GRADES, KNEE_SIZE, LARGEST_SIDE
 from knee_attention.networks.backbones import BACKBONES
 from knee_attention.networks.files.legacy_arrays import LegacyFile, read_legacy
 from knee_attention.networks.files.model_files import set_all_weights

@@ -24,7 +24,7 @@ from knee_attention.evidence.tables.common import CHOSEN, by_chosen
 from knee_attention.files import write_table, written_whole
 from knee_attention.films.legs import side_of
 from knee_attention.films.localiser import SHIPPED
-from knee_attention.kl import GRADES
+from knee_attention.limits import GRADES
 from knee_attention.networks.files.model_files import read_description
 from knee_attention.runs.finished.published_runs import by_experiment, read_runs
 from knee_attention.runs.finished.published_set import PublishedSet

@@ -12,8 +12,7 @@ from knee_attention.evidence.intervals import paired_differences
 from knee_attention.evidence.prediction_sets import set_figures
 from knee_attention.evidence.predictions import ENSEMBLE, Predictions
 from knee_attention.evidence.probabilities import ensemble
-from knee_attention.kl import GRADES
-from knee_attention.limits import BALANCED, DECISIONS
+from knee_attention.limits import BALANCED, DECISIONS, GRADES
 from knee_attention.networks.files.model_files import load_model
 from knee_attention.runs.finished.saved_model import KneeSource, SavedModel
 from knee_attention.runs.finishing import draw_masks

@@ -7,7 +7,7 @@ from dataclasses import fields
 from knee_attention.evidence.finished_run import FinishedRun
 from knee_attention.evidence.metrics import SCALARS
 from knee_attention.evidence.predictions import Predictions
-from knee_attention.kl import GRADES
+from knee_attention.limits import GRADES
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.finished.published_set import Row, Table, run_of, table_of
 

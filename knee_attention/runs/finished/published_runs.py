@@ -8,7 +8,7 @@ from knee_attention.errors import InputError
 from knee_attention.evidence.finished_run import FinishedRun
 from knee_attention.evidence.metrics import SCALARS
 from knee_attention.evidence.predictions import Predictions
-from knee_attention.kl import GRADES
+from knee_attention.limits import GRADES
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.finished.published_rows import (
     ATTENTION_COLUMNS,
