@@ -1,6 +1,9 @@
 """Quiet TensorFlow, and fixtures with small inputs."""
 
+import json
+import logging
 import os
+import shutil
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
@@ -175,3 +178,71 @@ def refused_import(monkeypatch):
         monkeypatch.setitem(sys.modules, package, None)
 
     return refuse
+
+
+@pytest.fixture
+def archive():
+    """A stand-in for an archive, which keeps what a DICOM node sends."""
+    from study_films import StandIn
+
+    stand_in = StandIn()
+    stand_in.start()
+    yield stand_in
+    stand_in.stop()
+
+
+@pytest.fixture
+def node(tmp_path, archive, caplog):
+    """Starts nodes, returns a node's port, and stops the nodes after the test."""
+    from study_films import ALGORITHM, bright_knee_grader, free_port
+
+    from knee_attention.grading.node.archive import Archive
+    from knee_attention.grading.node.node import Node
+
+    caplog.set_level(logging.INFO, "knee_attention")
+    started = []
+
+    def start(to=archive, grader=None, **options):
+        address = Archive("ARCHIVE", "127.0.0.1", to.port)
+        folder = tmp_path / "queue"
+        started.append(Node(grader or bright_knee_grader(), ALGORITHM, address, folder, **options))
+        port = free_port()
+        started[-1].start("127.0.0.1", port)
+        return port
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+@pytest.fixture(scope="session")
+def finished_runs(phantom_runs, tmp_path_factory):
+    """A folder of finished runs with the names that run_table1.py gives."""
+    folder = tmp_path_factory.mktemp("runs")
+    shutil.copytree(phantom_runs / "att1", folder / "antony_clsf_att1")
+    shutil.copytree(phantom_runs / "two", folder / "antony_clsf_multiloss")
+    for name, copy, change in (
+        ("antony_clsf_multiloss", "antony_clsf_multiloss-seed1", {"seed": 1}),
+        ("antony_clsf_att1", "antony_clsf_att1-strong", {"augment": "strong"}),
+    ):
+        # The tests need another seed and another option, but no other results.
+        shutil.copytree(folder / name, folder / copy)
+        path = folder / copy / "experiment.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def published_once(finished_runs, tmp_path_factory):
+    from knee_attention.runs.finished.publishing import publish
+
+    folder = tmp_path_factory.mktemp("published") / "results"
+    for run in sorted(finished_runs.iterdir()):
+        publish(run, folder)
+    return folder
+
+
+@pytest.fixture
+def published(published_once, tmp_path):
+    """A copy of the folder with all finished runs."""
+    return shutil.copytree(published_once, tmp_path / "results")

@@ -1,7 +1,15 @@
-"""A film with truncated or damaged data is refused if its codec can detect the damage."""
+"""A film with truncated or damaged data is refused if its codec can detect the damage.
+
+    PYTHONPATH=tests python tests/films/test_damaged_films.py
+
+writes the table of what happens to damaged files of every codec, damaged_films.md.
+"""
 
 import io
+import logging
 import time
+from collections import defaultdict
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,13 +23,14 @@ pytest.importorskip("jpeg_ls")
 
 import pydicom.pixels.decoders.pylibjpeg as plugin  # noqa: E402
 from coded_films import (  # noqa: E402
+    CUTS,
+    END_BEHIND,
     FILM,
     FILM_8,
     codecs,
     dicom_around,
     encoded,
 )
-from damage_table import TABLE, table  # noqa: E402
 from dicom_files import END_OF_IMAGE, jpeg_lossless  # noqa: E402
 from pydicom.uid import JPEGLosslessSV1  # noqa: E402
 
@@ -32,6 +41,51 @@ from knee_attention.films.jpeg_segments import SCAN, jpeg_segments  # noqa: E402
 
 CODECS = {codec.name: codec for codec in codecs()}
 OF_LIBJPEG = [name for name, codec in CODECS.items() if codec.decoder == "pylibjpeg-libjpeg"]
+
+
+TABLE = Path(__file__).with_name("damaged_films.md")
+KINDS = (*CUTS, END_BEHIND, "bit flipped", "60 bytes changed")
+
+HEAD = f"""# Supported formats and damaged files
+
+`PYTHONPATH=tests python tests/films/test_damaged_films.py` writes this table, and its tests check
+it. The encoded data are damaged. A DICOM file around them is intact, unless it is uncompressed or
+deflated. The end mark is that of the codec; sizes and checksums of PNG and WebP files are
+corrected. One bit is flipped in 8 files, and 60 bytes are changed in 2 files, in the middle of the
+data.
+
+- refused: every such file gives an error that names the file.
+- some refused: some damaged data are a valid image of the codec, so the damage cannot be detected.
+- read: the codec has neither checksums nor redundancy, so all such files are read.
+
+| format | decoder | whole | {" | ".join(KINDS)} |
+|---|---|---|{"---|" * len(KINDS)}
+"""
+
+
+def outcome(contents: list[bytes]) -> str:
+    """`refused`, `read` or `some refused` for a list of files; `-` for an empty list."""
+    refused = 0
+    for content in contents:
+        try:
+            open_image(FileInMemory("film", content))
+        except ImageError:
+            refused += 1
+    if not contents:
+        return "-"
+    return {0: "read", len(contents): "refused"}.get(refused, "some refused")
+
+
+def table() -> str:
+    """The text of the Markdown table."""
+    rows = []
+    for codec in codecs():
+        files = defaultdict(list)
+        for kind, content in codec.damaged():
+            files[kind].append(content)
+        found = [outcome([codec.film(codec.coded)]), *(outcome(files[kind]) for kind in KINDS)]
+        rows.append(f"| {codec.name} | {codec.decoder} | {' | '.join(found)} |\n")
+    return HEAD + "".join(rows)
 
 
 def opened(content: bytes) -> np.ndarray:
@@ -142,3 +196,8 @@ def test_nowhere_is_a_film_read_that_breaks_off():
     assert {row[0] for row in rows} == set(CODECS)
     for row in rows:
         assert row[2] == "read" and {*row[3:6]} == {"refused"} and row[6] in ("refused", "-")
+
+
+if __name__ == "__main__":
+    logging.disable()  # pydicom logs every damaged frame
+    TABLE.write_text(table(), encoding="utf-8")
