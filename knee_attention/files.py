@@ -244,6 +244,6 @@ def escaped(cell):
 
 
 def unescaped(cell):
-    """The original cell of one that `escaped` wrote."""
+    """The text of a cell before `escaped` changed it."""
     is_escaped = isinstance(cell, str) and cell.startswith("'") and FORMULA.match(cell)
     return cell[1:] if is_escaped else cell

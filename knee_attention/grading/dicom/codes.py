@@ -23,7 +23,7 @@ No standard scheme has a code for the Kellgren-Lawrence grade. The private schem
 | REVIEW, AGAIN | Review: Look again | the same |
 | LIKENESS, UNLIKE | Likeness to the training data: Unlike the knees it learnt from | the same |
 
-"Turned" means inverted. Reports in archives have this meaning, so the text stays.
+In NEGATIVE, "turned" means inverted. The text stays, because reports in archives contain it.
 """
 
 from collections.abc import Iterator
