@@ -11,9 +11,8 @@ from knee_attention.films.joints import CELL, UNIT_SIDE, Box
 from knee_attention.films.localiser import localiser_input
 from knee_attention.limits import LOCALISER_SIDE
 from knee_attention.runs.localiser.films import LearningFilms
-from knee_attention.runs.localiser.scenes import VARIED, scene_of
+from knee_attention.runs.localiser.scenes import VARIED, Scene, scene_of
 from knee_attention.runs.localiser.variation import varied
-from knee_attention.runs.localiser.windows import Scene
 
 AHEAD = 6
 """Number of batches that are prepared in advance."""
