@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "knee_attention"
-GROUND = {"errors", "files", "limits", "device", "kl", "startup"}
+GROUND = {"errors", "files", "limits", "device", "startup"}
 MAY_IMPORT = {
     "films": GROUND,
     "datasets": {*GROUND, "films"},
