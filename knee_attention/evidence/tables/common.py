@@ -14,7 +14,7 @@ from knee_attention.evidence.report.page import page
 from knee_attention.evidence.result_lines import with_interval
 
 FEW = ("model", "network", "branch", "output", "accuracy, %", "trainings", "paper, %", "loss",
-       "quadratic", "quadratic kappa")  # fmt: skip
+       "quadratic", "quadratic kappa", "published band, %")  # fmt: skip
 """The columns of a table that fit on a screen."""
 
 Finished = dict[tuple[str, str], list[FinishedRun]]
