@@ -14,6 +14,7 @@ TABLES = {
 BESIDE = {
     "vgg16_multiloss-224": "VGG-16 multi-loss at 224x224",
     "vgg16_multiloss-rate1e-4": "VGG-16 multi-loss at half the learning rate",
+    "vgg16_multiloss-imagenet": "VGG-16 multi-loss from ImageNet, 6 epochs",
     "antony_clsf_multiloss-flips": "Antony clsf. multi-loss with flips alone",
     "antony_clsf_multiloss-moving": "Antony clsf. multi-loss with moving batch statistics",
 }
