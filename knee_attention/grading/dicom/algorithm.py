@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pydicom import Dataset
 
 from knee_attention import __version__
+from knee_attention.films.inputs import PRODUCT
 from knee_attention.grading.grader import Grader
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "knee_attention/grading/dicom")
@@ -63,6 +64,15 @@ class Algorithm:
     def version(self) -> str:
         """The version of this package and the first digits of the model's digest."""
         return f"{self.release}, model {self.digest[:12]}"
+
+    @property
+    def equipment(self) -> dict[str, str]:
+        """The fields that name this software in each of its DICOM objects (PS3.3 C.7.5.1)."""
+        return {
+            "manufacturer": PRODUCT,
+            "manufacturer_model_name": PRODUCT,
+            "software_versions": self.version,
+        }
 
     def uid(self, kind: str, source: Dataset | None = None) -> str:
         """The UID of an object of this algorithm, such as its report of a film.

@@ -11,7 +11,6 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian
 
 from knee_attention.films.dicom.geometry import spacing_of, stored_array, stored_box, upright_size
-from knee_attention.films.inputs import PRODUCT
 from knee_attention.grading.dicom import codes as ours
 from knee_attention.grading.dicom.algorithm import Algorithm
 from knee_attention.grading.graded_knee import GradedKnee
@@ -64,9 +63,7 @@ def parametric_map(
         series_number=MAP_SERIES,
         sop_instance_uid=algorithm.uid("map", source),
         instance_number=1,
-        manufacturer=PRODUCT,
-        manufacturer_model_name=PRODUCT,
-        software_versions=algorithm.version,
+        **algorithm.equipment,
         device_serial_number=algorithm.digest[:12],
         contains_recognizable_visual_features=False,
         real_world_value_mappings=mappings,
@@ -75,8 +72,7 @@ def parametric_map(
         content_description="Attention over the knees, research use only",
         series_description="Attention over the knees, research use only",
     )
-    sides = {knee.side for knee in knees}
-    made.Laterality = sides.pop() if len(sides) == 1 else None
+    made.Laterality = _laterality(knees)
     _index_by_branch(made)
     return made
 
@@ -160,17 +156,14 @@ def secondary_capture(source: Dataset, knees: list[GradedKnee], algorithm: Algor
         series_number=PICTURE_SERIES,
         sop_instance_uid=algorithm.uid("picture", source),
         instance_number=1,
-        manufacturer=PRODUCT,
-        manufacturer_model_name=PRODUCT,
-        software_versions=algorithm.version,
+        **algorithm.equipment,
         series_description="Kellgren-Lawrence grades, pictures, research use only",
         transfer_syntax_uid=ExplicitVRLittleEndian,
     )
     image.copy_patient_and_study_information(source)
     # highdicom requires an orientation, but a picture of several panels has none.
     image.PatientOrientation = None
-    sides = {knee.side for knee in knees}
-    image.Laterality = sides.pop() if len(sides) == 1 else None
+    image.Laterality = _laterality(knees)
     # The picture adds no patient data, but shows what is burnt into the film, such as a name.
     image.BurnedInAnnotation = "NO" if source.get("BurnedInAnnotation") == "NO" else "YES"
     image.DerivationDescription = f"Attention over the knees, {algorithm.version}. {RESEARCH_ONLY}"
@@ -179,6 +172,12 @@ def secondary_capture(source: Dataset, knees: list[GradedKnee], algorithm: Algor
     film.ReferencedSOPInstanceUID = source.SOPInstanceUID
     image.SourceImageSequence = [film]
     return image
+
+
+def _laterality(knees: list[GradedKnee]) -> str | None:
+    """The side of the only knee of a film; None if both knees are there."""
+    sides = {knee.side for knee in knees}
+    return sides.pop() if len(sides) == 1 else None
 
 
 def _with_footer(picture: np.ndarray) -> np.ndarray:

@@ -83,9 +83,7 @@ def structured_report(
         series_number=SERIES_NUMBER,
         sop_instance_uid=algorithm.uid("report", source),
         instance_number=1,
-        manufacturer=PRODUCT,
-        manufacturer_model_name=PRODUCT,
-        software_versions=algorithm.version,
+        **algorithm.equipment,
         series_description="Kellgren-Lawrence grades, research use only",
         is_complete=True,
         coding_schemes=[
