@@ -71,9 +71,9 @@ def low_resolution(knee: np.ndarray) -> np.ndarray:
     return cv2.resize(small, knee.shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def jpeg(knee: np.ndarray) -> np.ndarray:
-    """A knee, `(height, width)` uint8, after JPEG compression of `JPEG_QUALITY`."""
-    _, stored = cv2.imencode(".jpg", knee, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+def jpeg(knee: np.ndarray, quality: int) -> np.ndarray:
+    """A knee, `(height, width)` uint8, after JPEG compression of a quality from 1 to 100."""
+    _, stored = cv2.imencode(".jpg", knee, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
     return cv2.imdecode(stored, cv2.IMREAD_GRAYSCALE)
 
 
@@ -98,7 +98,7 @@ CORRUPTIONS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
     "darker, gamma 1.6": lambda knee, seed: gamma(knee, GAMMA),
     "brighter, gamma 1/1.6": lambda knee, seed: gamma(knee, 1 / GAMMA),
     "half the resolution": lambda knee, seed: low_resolution(knee),
-    "JPEG of quality 30": lambda knee, seed: jpeg(knee),
+    "JPEG of quality 30": lambda knee, seed: jpeg(knee, JPEG_QUALITY),
     "crop 15% too wide": lambda knee, seed: moved(knee, side=WIDER),
     "crop 15% too narrow": lambda knee, seed: moved(knee, side=NARROWER),
     "rotated by 10 degrees to the left": lambda knee, seed: moved(knee, angle=ANGLE),

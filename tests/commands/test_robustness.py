@@ -74,7 +74,7 @@ def test_half_the_resolution_loses_single_pixels_and_keeps_areas():
 
 def test_jpeg_loses_fine_detail_that_a_better_quality_keeps():
     board = (124 + np.indices(SIZE).sum(axis=0) % 2 * 8).astype(np.uint8)
-    assert np.ptp(corruption.jpeg(board)) == 0
+    assert np.ptp(corruption.jpeg(board, 30)) == 0
     better = cv2.imdecode(cv2.imencode(".jpg", board, [cv2.IMWRITE_JPEG_QUALITY, 95])[1], 0)
     assert np.ptp(better) > 4
 

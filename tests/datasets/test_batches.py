@@ -116,7 +116,7 @@ def test_the_joint_stays_in_the_frame(monkeypatch):
 
 def test_draws_stay_within_their_limits_and_fill_them():
     drawn = Distortions.draw(2000, np.random.default_rng(1))
-    assert not drawn.blurs.any()
+    assert not drawn.blurs.any() and not drawn.noises.any() and (drawn.qualities == 100).all()
     for values, limit in (
         (drawn.angles, 10), (drawn.scales - 1, 0.1), (drawn.shifts, 0.06),
         (np.log(drawn.gammas), np.log(1.25)), (drawn.contrasts - 1, 0.15),
@@ -126,18 +126,23 @@ def test_draws_stay_within_their_limits_and_fill_them():
         assert values.min() < -0.98 * limit and values.max() > 0.98 * limit
 
 
-def test_wide_draws_are_wider_and_blur_half_of_the_knees():
+def test_wide_draws_are_wider_and_blur_noise_and_jpeg_reach_half_of_the_knees_each():
     drawn = Distortions.draw(2000, np.random.default_rng(1), "wide")
     assert drawn.scales.min() == pytest.approx(0.8, abs=0.01)
     assert drawn.scales.max() == pytest.approx(1.25, abs=0.01)
     assert np.abs(drawn.shifts).max() == pytest.approx(0.12, abs=0.001)
-    assert (drawn.blurs > 0).mean() == pytest.approx(0.5, abs=0.05)
-    assert drawn.blurs.max() == pytest.approx(0.012, abs=0.001)
+    reached = drawn.blurs > 0, drawn.noises > 0, drawn.qualities < 100
+    for one_kind in reached:
+        assert one_kind.mean() == pytest.approx(0.5, abs=0.05)
+    assert np.mean(reached[0] & reached[1] & reached[2]) == pytest.approx(0.125, abs=0.03)
+    assert drawn.blurs.max() == pytest.approx(0.015, abs=0.001)
+    assert drawn.noises.max() == pytest.approx(0.18, abs=0.002)
+    assert drawn.qualities.min() == 20
 
 
 def one(**given):
     nothing = {"angles": 0.0, "scales": 1.0, "shifts": (0.0, 0.0), "gammas": 1.0,
-               "contrasts": 1.0, "brightnesses": 0.0, "blurs": 0.0}  # fmt: skip
+               "contrasts": 1.0, "brightnesses": 0.0, "blurs": 0.0, "noises": 0.0, "qualities": 100, "seeds": 0}  # fmt: skip
     return Distortions(**{name: np.array([value]) for name, value in {**nothing, **given}.items()})
 
 
@@ -151,6 +156,13 @@ def test_each_distortion_does_what_it_says():
     assert one(gammas=2.0).apply(image, 0)[10, 8] == round(255 * (200 / 255) ** 2)
     blurred = one(blurs=0.05).apply(image, 0)
     assert 0 < blurred[10, 8] < 20 and blurred[10, 9] > 0 and blurred.sum() > 150
+    grey = np.full((50, 40), 100, np.uint8)
+    grain = one(noises=0.1, seeds=3).apply(grey, 0)
+    assert grain.std() == pytest.approx(25.5, rel=0.1) and grain.mean() == pytest.approx(100, abs=2)
+    assert np.array_equal(grain, one(noises=0.1, seeds=3).apply(grey, 0))
+    assert not np.array_equal(grain, one(noises=0.1, seeds=4).apply(grey, 0))
+    coarse = one(qualities=20).apply(grain, 0)
+    assert 0.2 < np.corrcoef(coarse.ravel(), grain.ravel())[0, 1] < 0.99
     turned = one(angles=90.0).apply(np.pad(np.full((3, 3), 99, np.uint8), ((2, 16), (9, 9))), 0)
     assert turned[9:12, 2:5].min() == 99 and turned.sum() == 9 * 99
     grown = one(scales=1.1).apply(np.pad(np.full((20, 20), 99, np.uint8), 10), 0)
