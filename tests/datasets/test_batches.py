@@ -142,7 +142,8 @@ def test_wide_draws_are_wider_and_blur_noise_and_jpeg_reach_half_of_the_knees_ea
 
 def one(**given):
     nothing = {"angles": 0.0, "scales": 1.0, "shifts": (0.0, 0.0), "gammas": 1.0,
-               "contrasts": 1.0, "brightnesses": 0.0, "blurs": 0.0, "noises": 0.0, "qualities": 100, "seeds": 0}  # fmt: skip
+               "contrasts": 1.0, "brightnesses": 0.0, "blurs": 0.0, "noises": 0.0,
+               "qualities": 100, "seeds": 0}  # fmt: skip
     return Distortions(**{name: np.array([value]) for name, value in {**nothing, **given}.items()})
 
 
