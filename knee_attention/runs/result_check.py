@@ -28,7 +28,7 @@ def refuse_mismatch(run: "FinishedRun", predictions_file: Path, results_file: Pa
         InputError: another number of knees, no such chosen output, or another accuracy.
         KeyError, TypeError, ValueError, AttributeError: the results lack entries.
     """
-    from knee_attention.evidence.metrics import grade_metrics
+    import numpy as np
 
     predictions, results = run.predictions, results_file.name
     if len(predictions) != run.results["knees"]:
@@ -37,7 +37,7 @@ def refuse_mismatch(run: "FinishedRun", predictions_file: Path, results_file: Pa
     predictions.of(run.chosen)
     tolerance = max(ACCURACY_TOLERANCE, 1.5 / len(predictions))
     for output, metrics in run.outputs.items():
-        accuracy = grade_metrics(predictions.grades, predictions.of(output))["accuracy"]
+        accuracy = np.mean(predictions.of(output).argmax(axis=1) == predictions.grades)
         if abs(accuracy - metrics["accuracy"]) > tolerance:
             raise InputError(f"{predictions_file}: the accuracy of {output} is {accuracy:.3f}, but "
                              f"{metrics['accuracy']:.3f} in {results}")

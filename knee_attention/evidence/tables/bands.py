@@ -24,6 +24,9 @@ from knee_attention.evidence.tables.common import Finished, same_knees
 LEVEL = 0.95
 METRICS = ("accuracy", "kappa_quadratic")
 
+Measured = Mapping[str, Mapping[str, list[dict]]]
+"""The metrics of `grade_metrics` of each training: `{experiment: {output: [metrics]}}`."""
+
 
 @dataclass(frozen=True)
 class Band:
@@ -43,16 +46,28 @@ class Band:
     high: float
 
 
-def bands(runs: Runs, metric: str) -> dict[tuple[str, str], Band]:
+def measured(runs: Runs) -> dict[str, dict[str, list[dict]]]:
+    """The metrics of each output in each training of `{experiment: trainings}`."""
+    return {
+        name: {
+            output: [grade_metrics(one.predictions.grades, one.predictions.of(output))
+                     for one in trainings]
+            for output in trainings[0].predictions.probabilities
+        }
+        for name, trainings in runs.items()
+    }  # fmt: skip
+
+
+def bands(known: Measured, metric: str) -> dict[tuple[str, str], Band]:
     """The bands of a metric: `{(experiment, output): band}`.
 
     Experiments with a single training have none if no experiment has several.
 
     Args:
-        runs: `{experiment: trainings}`.
+        known: the result of `measured`.
         metric: a name of `grade_metrics`.
     """
-    values = {name: _by_output(trainings, metric) for name, trainings in runs.items()}
+    values = _values(known, metric)
     pooled, freedom = _pooled(values)
     found = {}
     for name, outputs in values.items():
@@ -67,13 +82,12 @@ def bands(runs: Runs, metric: str) -> dict[tuple[str, str], Band]:
     return found
 
 
-def _by_output(trainings: list[FinishedRun], metric: str) -> dict[str, list[float]]:
-    """The metric of each output in each training."""
+def _values(known: Measured, metric: str) -> dict[str, dict[str, list[float]]]:
+    """One metric of each training: `{experiment: {output: [value]}}`."""
     return {
-        output: [grade_metrics(one.predictions.grades, one.predictions.of(output))[metric]
-                 for one in trainings]
-        for output in trainings[0].predictions.probabilities
-    }  # fmt: skip
+        name: {output: [one[metric] for one in trainings] for output, trainings in outputs.items()}
+        for name, outputs in known.items()
+    }
 
 
 def _pooled(values: Mapping[str, Mapping[str, list[float]]]) -> tuple[float, int]:
@@ -93,11 +107,11 @@ def _pooled(values: Mapping[str, Mapping[str, list[float]]]) -> tuple[float, int
     return sqrt(np.average(variances, weights=freedoms)), sum(freedoms)
 
 
-def band_rows(runs: Runs) -> list[list[str]]:
+def band_rows(known: Measured) -> list[list[str]]:
     """Rows `[experiment, output, trainings, accuracy ± spread, its band, quadratic kappa ± spread,
     its band]`.
     """
-    of_metrics = [bands(runs, metric) for metric in METRICS]
+    of_metrics = [bands(known, metric) for metric in METRICS]
     rows = []
     for name, output in of_metrics[0]:
         cells = []
@@ -108,20 +122,19 @@ def band_rows(runs: Runs) -> list[list[str]]:
     return rows
 
 
-def band_text(runs: Runs) -> str:
+def band_text(known: Measured) -> str:
     """An explanation of the bands, with the pooled spread and the sampling error of the knees."""
-    known = [run.predictions for trainings in runs.values() for run in trainings]
-    accuracies = {name: _by_output(trainings, "accuracy") for name, trainings in runs.items()}
-    pooled, freedom = _pooled(accuracies)
-    accuracy = np.mean([value for outputs in accuracies.values() for each in outputs.values()
-                        for value in each])  # fmt: skip
-    error = 1.96 * sqrt(accuracy * (1 - accuracy) / len(known[0]))
+    pooled, freedom = _pooled(_values(known, "accuracy"))
+    trainings = [one for outputs in known.values() for each in outputs.values() for one in each]
+    accuracy = np.mean([one["accuracy"] for one in trainings])
+    knees = int(np.sum(trainings[0]["confusion"]))
+    error = 1.96 * sqrt(accuracy * (1 - accuracy) / knees)
     return (
         "A further training of an experiment, on the same data and with the same options, falls "
         "into its band with a probability of 95%: the prediction interval of Student's t "
         "distribution over its trainings. One of twenty reruns lies outside by chance. A single "
         f"training has the pooled spread of the others, {pooled:.3f} of accuracy with {freedom} "
-        f"degrees of freedom. The binomial error of an accuracy on {len(known[0])} knees, "
+        f"degrees of freedom. The binomial error of an accuracy on {knees} knees, "
         f"±{error:.3f}, is no part of the band, because a rerun is measured on the same knees. "
         "`run_table1.py` and `run_table2.py` mark a run outside of its band."
     )
@@ -139,7 +152,7 @@ def with_bands(table: pd.DataFrame, finished: Finished, published: Runs) -> pd.D
         The table with `band_low`, `band_high` and `outside`, the seeds of the runs outside as text.
         A row without published runs on the same knees and with the same options has None.
     """
-    known = bands(published, "accuracy")
+    known = bands(measured(published), "accuracy")
     cells = []
     for row in table.to_dict("records"):
         trainings = finished[row["backbone"], row["variant"]]
@@ -148,7 +161,7 @@ def with_bands(table: pd.DataFrame, finished: Finished, published: Runs) -> pd.D
         if band is None or not _are_reruns(trainings, published[name]):
             cells.append((None, None, None))
             continue
-        reached = _by_output(trainings, "accuracy")[output]
+        reached = [one["accuracy"] for one in measured({name: trainings})[name][output]]
         outside = [run.experiment["seed"] for run, value in zip(trainings, reached, strict=True)
                    if not band.low <= value <= band.high]  # fmt: skip
         cells.append((band.low, band.high, ", ".join(map(str, outside))))

@@ -94,8 +94,9 @@ def findings(
         if trainings[0].experiment.get("name") == name.partition("-")[0]
     }  # fmt: skip
     if experiments:
-        found.append(("Bands for a rerun", bands.band_text(experiments), BANDS,
-                      bands.band_rows(experiments)))  # fmt: skip
+        measured = bands.measured(experiments)
+        found.append(("Bands for a rerun", bands.band_text(measured), BANDS,
+                      bands.band_rows(measured)))  # fmt: skip
     return [
         Finding(title, text, markdown_rows(heading, rows))
         for title, text, heading, rows in found
