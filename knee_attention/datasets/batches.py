@@ -113,12 +113,9 @@ class Limits:
         gamma: the largest exponent of the grey values; the smallest is its inverse.
         contrast: the largest part by which the contrast around the middle grey rises or falls.
         brightness: the largest number of grey values, of 255, that is added or subtracted.
-        blur: the largest standard deviation of a Gaussian blur as a part of the width. Half of the
-            knees are not blurred.
-        noise: the largest standard deviation of Gaussian noise as a part of the grey range. Half of
-            the knees get none.
-        jpeg: the lowest quality of a JPEG compression. Half of the knees are not compressed; 100
-            compresses none.
+        blur: the largest standard deviation of a Gaussian blur as a part of the width.
+        noise: the largest standard deviation of Gaussian noise as a part of the grey range.
+        jpeg: the lowest quality of a JPEG compression; 100 compresses no knee.
     """
 
     rotation: float
@@ -140,6 +137,11 @@ LIMITS = {
 hospital; `wide` those between hospitals: other framing, exposure, processing, sharpness, noise and
 compression. Its noise is strong because the knees were equalised before: 8% of a film's grey range
 is 18% of the equalised knee's (median of 60 training crops of the public set)."""
+
+
+CORRUPTED = 0.25
+"""Share of the knees that are blurred, of those that get noise, and of those that are compressed.
+They are drawn independently."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,9 @@ class Distortions:
         def within(limit: float, *shape: int) -> np.ndarray:
             return generator.uniform(-limit, limit, (count, *shape))
 
+        def for_some(limit: float) -> np.ndarray:
+            return generator.uniform(0, limit, count) * (generator.random(count) < CORRUPTED)
+
         return cls(
             angles=within(limits.rotation),
             scales=generator.uniform(*limits.zoom, count),
@@ -187,9 +192,9 @@ class Distortions:
             gammas=limits.gamma ** within(1),
             contrasts=1 + within(limits.contrast),
             brightnesses=within(limits.brightness),
-            blurs=np.maximum(within(limits.blur), 0),
-            noises=np.maximum(within(limits.noise), 0),
-            qualities=np.rint(100 - np.maximum(within(100 - limits.jpeg), 0)).astype(int),
+            blurs=for_some(limits.blur),
+            noises=for_some(limits.noise),
+            qualities=np.rint(100 - for_some(100 - limits.jpeg)).astype(int),
             seeds=generator.integers(2**32, size=count),
         )
 
