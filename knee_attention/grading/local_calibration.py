@@ -3,7 +3,7 @@
 A calibration starts from the original one of the model, also if the file already has a local one.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -54,20 +54,25 @@ def original(description: Mapping) -> dict:
 
 
 def grade_films(
-    grader: Grader, films: list[tuple[Path, int]]
+    grader: Grader,
+    films: list[tuple[Path, int]],
+    view: str = "auto",
+    opened: Callable[[Path], object] = Path,
 ) -> Iterator[tuple[Path, int, GradedKnee | ImageError]]:
     """Grade films with the original calibration of a model.
 
     Args:
         grader: the model's grader; its calibration is replaced by the original one.
         films: the result of `graded_films`.
+        view: one of `limits.VIEWS`.
+        opened: from the path of a film to an image that `Grader.grade` takes.
 
     Yields:
         for each film its path, its grade, and the `GradedKnee`, or an `ImageError` if it cannot be
         graded or shows two knees, whose folder names one grade only.
     """
     grader.calibration, grader.coverage = Calibration.recorded(original(grader.description)), None
-    graded = grader.grade_all([path for path, _ in films])
+    graded = grader.grade_all((opened(path) for path, _ in films), view)
     for (path, grade), (_, knees) in zip(films, graded, strict=True):
         if not isinstance(knees, ImageError) and len(knees) > 1:
             knees = ImageError(path, "shows two knees, but its folder names one grade")

@@ -4,15 +4,20 @@ import json
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
 from knee_attention.commands.cli import main
+from knee_attention.commands.scripts.other_hospitals import main as measure
 from knee_attention.datasets.persons import person_digests
 from knee_attention.errors import ImageError
 from knee_attention.evidence.calibration import Calibration, fit_cut_points, moved
+from knee_attention.evidence.metrics import grade_metrics
 from knee_attention.films.image_files import write_image
+from knee_attention.grading import local_calibration
 from knee_attention.grading.graded_knee import GradedKnee
 from knee_attention.grading.grader import Grader, load_grader
+from knee_attention.grading.other_hospitals import other_hospital
 from knee_attention.networks.files.copies import copy_with_description
 from knee_attention.networks.files.model_files import read_description, save_model
 from knee_attention.networks.model import build_model
@@ -48,14 +53,20 @@ def films(tmp_path, monkeypatch):
     """A folder of films that the model sees as `VALUES`, whatever their pixels."""
     folder = tmp_path / "clinic"
     for number, grade in enumerate(GRADES):
-        write_image(folder / f"{grade}" / f"person{number}.png", np.eye(20, dtype=np.uint8))
+        film = np.eye(20, 30, dtype=np.uint8)
+        film[10, 15] = number  # the centre, by which an image without a name is known
+        write_image(folder / f"{grade}" / f"person{number}.png", film)
 
-    def grade_all(grader, paths):
-        for path in paths:
-            place = int(path.stem.removeprefix("person").split("x")[0])
+    def grade_all(grader, images, view):
+        for path in images:
+            if isinstance(path, np.ndarray):
+                assert (view, path.shape) == ("crop", (20, 20))
+                place = int(path[10, 10])
+            else:
+                place = int(path.stem.removeprefix("person").split("x")[0])
             value = grader.calibration.probabilities("att1", VALUES[[place]])[0]
             knee = GradedKnee(None, np.zeros((4, 4), np.uint8), {"att1": value}, "att1", {})
-            bad = {1: ImageError(path, "too dark"), 2: [knee, knee]}
+            bad = {1: ImageError(path, "too dark"), 2: [knee, knee] if view == "auto" else [knee]}
             yield path, bad.get(place, [knee])
 
     monkeypatch.setattr(Grader, "grade_all", grade_all)
@@ -174,3 +185,28 @@ def test_every_kind_of_file_keeps_its_weights(model, tmp_path):
             np.testing.assert_array_equal(new.network(knee)[name], values)
         assert new.description["local_calibration"] == json.loads(json.dumps(local))
         assert isinstance(new.calibration, Calibration) and new.coverage == 0.9
+
+
+def test_a_hospital_is_measured_in_three_ways_and_with_local_films(model, films):
+    grader = load_grader(model)
+    listed = local_calibration.graded_films(films)
+    rows = {row["films"]: row for row in other_hospital(grader, "Clinic", films, listed)}
+    assert list(rows) == ["Clinic, normal path", "Clinic, whole images", "Clinic, centre squares",
+                          "half of clinic, no local film",
+                          "half of clinic, 25 local films"]  # fmt: skip
+    for row, bad in zip(rows.values(), ((1, 2), (1,), (1,)), strict=False):
+        kept = [place for place in range(FILMS) if place not in bad]
+        kappa = grade_metrics(GRADES[kept], VALUES[kept])["kappa_quadratic"]
+        assert row["graded"] == f"{len(kept)} of 60"
+        assert row["quadratic kappa"] == f"{kappa:.3f}"
+    before, after = (float(row["accuracy"]) for row in list(rows.values())[3:])
+    assert after > before + 0.02
+
+
+def test_the_columns_of_hospitals_are_written_as_a_table(model, films, tmp_path, capsys):
+    table = tmp_path / "table.csv"
+    measure(["--data", str(films), "--model", str(model), "--output", str(table)])
+    assert pd.read_csv(table)["films"][0] == "another hospital, normal path"
+    with pytest.raises(SystemExit, match="2"):
+        measure(["--data", str(films), "--model", str(model), "--output", "table.png"])
+    assert "table.png: the name of a table ends in .csv" in capsys.readouterr().err

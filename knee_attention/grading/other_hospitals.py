@@ -1,0 +1,139 @@
+"""What a model reaches on films of another hospital, and what graded films of it add."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from knee_attention.errors import ImageError
+from knee_attention.evidence.calibration import fit_cut_points, moved
+from knee_attention.evidence.metrics import grade_metrics
+from knee_attention.evidence.predictions import Predictions
+from knee_attention.films.inputs import open_film
+from knee_attention.grading.grader import Grader
+from knee_attention.grading.local_calibration import as_predictions, grade_films
+from knee_attention.limits import GRADES
+
+METRICS = {"accuracy": "accuracy", "quadratic kappa": "kappa_quadratic", "OA AUC": "oa_auc"}
+"""Columns of the table and their metrics in `grade_metrics`."""
+
+SPLITS = 20
+"""Random halves of the persons, whose figures are averaged."""
+
+LOCAL_FILMS = (25, 50, 100)
+"""Numbers of graded films of one half that a calibration is fitted to."""
+
+Row = dict[str, str]
+
+
+def other_hospital(
+    grader: Grader, title: str, folder: Path, films: list[tuple[Path, int]]
+) -> Iterator[Row]:
+    """The rows of the table "other hospitals" for films of one knee each.
+
+    Films are graded through the normal path, which finds the joint and cuts it out, and as if they
+    were crops: the whole image, and its largest centre square. Local calibrations are fitted to
+    films of one half of the persons and measured on the other half.
+
+    Args:
+        grader: the model's grader; its calibration is replaced by the original one.
+        title: the films' name in the table.
+        folder: the folder of the films.
+        films: the result of `graded_films`.
+
+    Yields:
+        rows with the columns films, graded, and those of `METRICS`.
+
+    Raises:
+        InputError: fewer than 25 films are graded, or all are of one grade or person.
+    """
+    normal = _graded(grader, folder, films, "normal path")
+    yield _row(grader, f"{title}, normal path", normal, len(films))
+    whole = _graded(grader, folder, films, "whole images", "crop")
+    yield _row(grader, f"{title}, whole images", whole, len(films))
+    readable = [(path, grade) for path, grade in films
+                if path.relative_to(folder).as_posix() in set(whole.files)]
+    squares = _graded(grader, folder, readable, "centre squares", "crop", centre_square)
+    yield _row(grader, f"{title}, centre squares", squares, len(films))
+    for count, values in local_figures(grader, normal).items():
+        number = f"{count} local films" if count else "no local film"
+        yield {"films": f"half of {title.lower()}, {number}", "graded": "", **_cells(values)}
+
+
+def own_validation(grader: Grader) -> list[Row]:
+    """The row of the model's own validation knees; none if its file has no figures of them."""
+    description = grader.description
+    found = description.get("results", {}).get("outputs", {}).get(grader.chosen)
+    if not found:
+        return []
+    results = description["results"]
+    of_rules = description.get("decision", {}).get("validation", {})
+    found = {**found, **of_rules.get(grader.decide, {})}
+    data = Path(description["experiment"]["data"]).name
+    return [{"films": f"{data} {results['split']}, crops of the set",
+             "graded": f"{results['knees']} of {results['knees']}",
+             **_cells({column: found[metric] for column, metric in METRICS.items()})}]
+
+
+def centre_square(path: Path) -> np.ndarray:
+    """The largest square in the middle of a film, `(side, side)`."""
+    film = open_film(path).pixels
+    side = min(film.shape[:2])
+    top, left = ((length - side) // 2 for length in film.shape[:2])
+    return film[top : top + side, left : left + side]
+
+
+def local_figures(grader: Grader, known: Predictions) -> dict[int, dict[str, float]]:
+    """Means over `SPLITS` of the metrics by number of local films; 0 is the original calibration.
+
+    A number of films that a half does not hold is left out.
+    """
+    from sklearn.model_selection import GroupShuffleSplit
+
+    halves = GroupShuffleSplit(SPLITS, test_size=0.5, random_state=0)
+    generator = np.random.default_rng(0)
+    values = known.probabilities[grader.chosen]
+    found: dict[int, list[dict]] = {0: [], **{count: [] for count in LOCAL_FILMS}}
+    for local, others in halves.split(values, known.grades, known.subjects):
+        local = generator.permutation(local)
+        found[0].append(_figures(grader, known.grades[others], values[others]))
+        for count in LOCAL_FILMS:
+            if count <= len(local):
+                fitted = fit_cut_points(known.grades[local[:count]], values[local[:count]])
+                shifted = moved(values[others], **fitted)
+                found[count].append(_figures(grader, known.grades[others], shifted))
+    return {
+        count: {column: float(np.mean([one[column] for one in each])) for column in METRICS}
+        for count, each in found.items() if len(each) == SPLITS
+    }  # fmt: skip
+
+
+def _graded(
+    grader: Grader, folder: Path, films: list[tuple[Path, int]], way: str, view: str = "auto",
+    opened=Path,
+) -> Predictions:  # fmt: skip
+    graded = []
+    with tqdm(total=len(films), desc=way, unit="film", disable=None) as bar:
+        for path, grade, knee in grade_films(grader, films, view, opened):
+            bar.update()
+            if not isinstance(knee, ImageError):
+                graded.append((path, grade, knee))
+    return as_predictions(folder, graded)
+
+
+def _row(grader: Grader, films: str, known: Predictions, count: int) -> Row:
+    found = _figures(grader, known.grades, known.probabilities[grader.chosen])
+    return {"films": films, "graded": f"{len(known)} of {count}", **_cells(found)}
+
+
+def _figures(grader: Grader, grades: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """The metrics of `METRICS`; accuracy and kappa are those of the model's decision rule."""
+    decided = np.eye(len(GRADES))[grader.calibration.grades(probabilities, grader.decide)]
+    of_rule, of_values = (grade_metrics(grades, values) for values in (decided, probabilities))
+    return {column: (of_values if metric == "oa_auc" else of_rule)[metric]
+            for column, metric in METRICS.items()}
+
+
+def _cells(values: dict[str, float]) -> Row:
+    return {column: f"{value:.3f}" for column, value in values.items()}
