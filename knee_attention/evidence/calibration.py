@@ -26,9 +26,8 @@ import numpy as np
 
 from knee_attention.errors import InputError
 from knee_attention.evidence.decision import decide, frequency_divisors
-from knee_attention.evidence.finite import refuse_not_finite
 from knee_attention.evidence.prediction_sets import STEPS, prediction_sets
-from knee_attention.evidence.probabilities import tempered
+from knee_attention.evidence.probabilities import refuse_not_finite, tempered
 from knee_attention.limits import GRADES, PROBABLE
 
 COVERAGE = 0.9
@@ -36,6 +35,9 @@ COVERAGE = 0.9
 
 NO_SETS = ("the model file has no prediction sets; knee-attention calibrate MODEL --data DIR "
            "--output NEW adds them from graded films")
+
+LEAST_TEMPERATURE, LARGEST_TEMPERATURE = 0.1, 10.0
+"""Search interval of `best_temperature`."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,25 @@ def _shifted(log_odds: np.ndarray, shifts: np.ndarray, temperature: float) -> np
     at_least[:, -1] = 0
     found = np.maximum(at_least[:, :-1] - at_least[:, 1:], LEAST_PROBABILITY)
     return found / found.sum(axis=1, keepdims=True)
+
+
+def best_temperature(grades: np.ndarray, probabilities: np.ndarray) -> float:
+    """The temperature with the lowest cross-entropy. Call it on the validation split.
+
+    Args:
+        grades: `(n,)` true grades 0-4.
+        probabilities: `(n, 5)`, rows summing to one.
+    """
+    from scipy.optimize import minimize_scalar
+
+    from knee_attention.evidence.metrics import cross_entropy
+
+    found = minimize_scalar(
+        lambda logarithm: cross_entropy(grades, tempered(probabilities, np.exp(logarithm))),
+        bounds=(np.log(LEAST_TEMPERATURE), np.log(LARGEST_TEMPERATURE)),
+        method="bounded",
+    )
+    return float(np.exp(found.x))
 
 
 def fit_cut_points(grades: np.ndarray, probabilities: np.ndarray) -> dict:

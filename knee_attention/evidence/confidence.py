@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from knee_attention.evidence.calibration import COVERAGE
+from knee_attention.evidence.calibration import COVERAGE, best_temperature
 from knee_attention.evidence.decision import (
     best_power,
     decide,
@@ -23,7 +23,7 @@ from knee_attention.evidence.prediction_sets import (
     thresholds,
 )
 from knee_attention.evidence.predictions import Predictions
-from knee_attention.evidence.probabilities import best_temperature, tempered
+from knee_attention.evidence.probabilities import tempered
 from knee_attention.limits import DECISIONS, GRADES, PROBABLE
 
 RULE_FIGURES = ("accuracy", "balanced_accuracy", "kappa_quadratic")

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn import metrics as sk
 
-from knee_attention.evidence.finite import refuse_not_finite
+from knee_attention.evidence.probabilities import refuse_not_finite
 from knee_attention.limits import GRADES, OSTEOARTHRITIS
 
 LEAST_PROBABILITY = 1e-7

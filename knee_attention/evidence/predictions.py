@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from knee_attention.errors import InputError
-from knee_attention.evidence.finite import refuse_not_finite
-from knee_attention.evidence.probabilities import classifying, ensemble
+from knee_attention.evidence.probabilities import classifying, ensemble, refuse_not_finite
 from knee_attention.files import escaped, unescaped, written_whole
 from knee_attention.limits import GRADES
 

@@ -9,16 +9,27 @@ from typing import TypeVar
 import numpy as np
 
 from knee_attention.errors import InputError
-from knee_attention.evidence.finite import refuse_not_finite
 from knee_attention.limits import GRADES, REGRESSION
 
 T = TypeVar("T")
 
-LEAST_TEMPERATURE, LARGEST_TEMPERATURE = 0.1, 10.0
-"""Search interval of `best_temperature`."""
-
 ROUNDING = 1e-2
 """Largest difference between a row's sum and one; float16 rounds each of the five values."""
+
+
+def refuse_not_finite(values: np.ndarray, what: str) -> None:
+    """Refuse arrays that contain NaN or infinity.
+
+    Args:
+        values: an array of any shape.
+        what: name of one value in the message, such as `"a probability"`.
+
+    Raises:
+        InputError: a value is not finite.
+    """
+    wrong = ~np.isfinite(values)
+    if wrong.any():
+        raise InputError(f"{what} is not a finite number ({np.asarray(values)[wrong][0]})")
 
 
 def classifying(outputs: Mapping[str, T]) -> dict[str, T]:
@@ -84,25 +95,6 @@ def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     scores = before_softmax(probabilities) / temperature
     refuse_not_finite(scores, f"a probability of temperature {temperature}")
     return softmax(scores)
-
-
-def best_temperature(grades: np.ndarray, probabilities: np.ndarray) -> float:
-    """The temperature with the lowest cross-entropy. Call it on the validation split.
-
-    Args:
-        grades: `(n,)` true grades 0-4.
-        probabilities: `(n, 5)`, rows summing to one.
-    """
-    from scipy.optimize import minimize_scalar
-
-    from knee_attention.evidence.metrics import cross_entropy
-
-    found = minimize_scalar(
-        lambda logarithm: cross_entropy(grades, tempered(probabilities, np.exp(logarithm))),
-        bounds=(np.log(LEAST_TEMPERATURE), np.log(LARGEST_TEMPERATURE)),
-        method="bounded",
-    )
-    return float(np.exp(found.x))
 
 
 def as_probabilities(values: np.ndarray) -> np.ndarray:

@@ -10,8 +10,7 @@ import numpy as np
 
 from knee_attention.errors import ImageError, InputError
 from knee_attention.evidence.calibration import Calibration
-from knee_attention.evidence.finite import refuse_not_finite
-from knee_attention.evidence.probabilities import as_probabilities
+from knee_attention.evidence.probabilities import as_probabilities, refuse_not_finite
 from knee_attention.films.inputs import FileInMemory, OpenedFilm, files_to_open, open_film
 from knee_attention.films.network_input import PreparedKnee, likeness, prepared_knees
 from knee_attention.films.polarity import bone_bright, refused

@@ -11,9 +11,8 @@ from knee_attention.datasets.batches import EVALUATION_BATCH, KneeBatches
 from knee_attention.datasets.knees import Knees
 from knee_attention.evidence.audit import localisation, widened
 from knee_attention.evidence.finished_run import split_results
-from knee_attention.evidence.finite import refuse_not_finite
 from knee_attention.evidence.predictions import Predictions, own_subjects
-from knee_attention.evidence.probabilities import as_probabilities, ensemble
+from knee_attention.evidence.probabilities import as_probabilities, ensemble, refuse_not_finite
 from knee_attention.limits import GRADES, REGRESSION
 from knee_attention.networks.attention import masks_among, with_masks
 

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score
 
 from knee_attention.errors import InputError
-from knee_attention.evidence.calibration import Calibration
+from knee_attention.evidence.calibration import Calibration, best_temperature
 from knee_attention.evidence.confidence import confidence
 from knee_attention.evidence.decision import RULES, decide, frequency_divisors, of_others
 from knee_attention.evidence.metrics import expected_calibration_error
@@ -16,7 +16,7 @@ from knee_attention.evidence.prediction_sets import (
     thresholds,
 )
 from knee_attention.evidence.predictions import Predictions
-from knee_attention.evidence.probabilities import best_temperature, tempered
+from knee_attention.evidence.probabilities import tempered
 from knee_attention.limits import GRADES
 
 WEIGHED, MEDIAN = list(RULES)[1:]

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from knee_attention.errors import InputError
+from knee_attention.evidence.calibration import best_temperature
 from knee_attention.evidence.finished_run import better_branch, split_results
 from knee_attention.evidence.intervals import bootstrap_intervals, paired_differences
 from knee_attention.evidence.metrics import cross_entropy, expected_calibration_error, grade_metrics
@@ -16,12 +17,7 @@ from knee_attention.evidence.predictions import (
     read_predictions,
     write_predictions,
 )
-from knee_attention.evidence.probabilities import (
-    as_probabilities,
-    best_temperature,
-    ensemble,
-    tempered,
-)
+from knee_attention.evidence.probabilities import as_probabilities, ensemble, tempered
 
 GOOD = np.array([[0.5, 0.2, 0.1, 0.1, 0.1], [0.1, 0.1, 0.2, 0.2, 0.4], [0.2] * 5])
 POOR = GOOD[:, ::-1]

@@ -1,6 +1,8 @@
 """`calibrate`: graded local films change a model's calibration, and nothing else of its file."""
 
 import json
+import runpy
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -8,7 +10,6 @@ import pandas as pd
 import pytest
 
 from knee_attention.commands.cli import main
-from knee_attention.commands.scripts.other_hospitals import main as measure
 from knee_attention.datasets.persons import person_digests
 from knee_attention.errors import ImageError
 from knee_attention.evidence.calibration import Calibration, fit_cut_points, moved
@@ -22,6 +23,7 @@ from knee_attention.networks.files.copies import copy_with_description
 from knee_attention.networks.files.model_files import read_description, save_model
 from knee_attention.networks.model import build_model
 
+SCRIPT = Path(__file__).parents[2] / "experiments" / "other_hospitals.py"
 FILMS = 60
 HARSH = [-1.5, -1.0, -1.0, -1.0]
 """Shifts of local readers, who grade higher than the model."""
@@ -205,6 +207,7 @@ def test_a_hospital_is_measured_in_three_ways_and_with_local_films(model, films)
 
 def test_the_columns_of_hospitals_are_written_as_a_table(model, films, tmp_path, capsys):
     table = tmp_path / "table.csv"
+    measure = runpy.run_path(str(SCRIPT))["main"]
     measure(["--data", str(films), "--model", str(model), "--output", str(table)])
     assert pd.read_csv(table)["films"][0] == "another hospital, normal path"
     with pytest.raises(SystemExit, match="2"):

@@ -11,17 +11,13 @@ from knee_attention.datasets.dataset import load_dataset
 from knee_attention.datasets.knees import Knees
 from knee_attention.datasets.persons import person_digests
 from knee_attention.errors import InputError
+from knee_attention.evidence.calibration import best_temperature
 from knee_attention.evidence.confidence import confidence
 from knee_attention.evidence.finished_run import split_results
 from knee_attention.evidence.metrics import expected_calibration_error
 from knee_attention.evidence.model_card import model_card
 from knee_attention.evidence.predictions import Predictions
-from knee_attention.evidence.probabilities import (
-    as_probabilities,
-    best_temperature,
-    classifying,
-    tempered,
-)
+from knee_attention.evidence.probabilities import as_probabilities, classifying, tempered
 from knee_attention.files import written_whole
 from knee_attention.films.network_input import likeness, typical_knee
 from knee_attention.films.preparation import Preparation

@@ -54,8 +54,8 @@ FILES = {
     ROBUSTNESS: "By `knee-attention robustness` of the model that ships: accuracy and quadratic "
     "kappa of clean and corrupted knees, with 95% intervals over persons. The strengths and their "
     "reasons are in `knee_attention/films/corruption.py`.",
-    OTHER_HOSPITALS: "One row for each way to grade films of another hospital: what the model that "
-    "ships reaches, beside the validation knees of this set.",
+    OTHER_HOSPITALS: "By experiments/other_hospitals.py. One row for each way to grade films of "
+    "another hospital: what the model that ships reaches, beside its validation knees.",
     "weight_search.csv": "By run_weight_search.py. One row a training: loss weights, seed, "
     "validation losses and accuracies.",
 }
