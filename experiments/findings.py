@@ -28,13 +28,14 @@ JOINED = {
 """Experiments that are also shown as an ensemble and with other rules."""
 
 KINDS = {"local": "local masks", "shared": "a shared mask", "none": "no masks"}
-DISPLACED = "antony_extended_multiloss-displaced"
+DISPLACED = {kind: f"antony_extended_multiloss-displaced_{kind}" for kind in KINDS}
+CROPS = {"local": "antony_extended_multiloss", "shared": "antony_extended_multiloss-shared",
+         "none": "antony_extended_multiloss-none"}  # fmt: skip
 COMPARED = {
-    f"displaced joints: {KINDS[first]} - {KINDS[second]}": (
-        f"{DISPLACED}_{first}", f"{DISPLACED}_{second}"
-    )
+    f"{knees}: {KINDS[first]} - {KINDS[second]}": (runs[first], runs[second])
+    for knees, runs in (("displaced joints", DISPLACED), ("crops", CROPS))
     for first, second in (("local", "none"), ("shared", "none"), ("shared", "local"))
-}  # fmt: skip
+}
 """Further pairs to compare: `{label: (first, second)}`."""
 
 ABOUT = {

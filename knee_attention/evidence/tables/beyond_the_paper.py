@@ -146,8 +146,9 @@ def audits(runs: Runs) -> list[list[str]]:
 
     Returns:
         rows `[run and branch, share of knees whose highest attention is on the joint, the same for
-        the mean mask, the difference, the same for a uniform mask, accuracy, accuracy with the mean
-        mask, the difference]`.
+        the mean mask, the difference, the same for a uniform mask, share of the attention on the
+        joint, the same for the mean and a uniform mask, accuracy, accuracy with the mean mask, the
+        difference]`.
     """
     return [
         [f"{name}, seed {run.experiment['seed']}: {branch}", *_audited(masks)]
@@ -166,6 +167,7 @@ def _audited(masks: dict[str, dict]) -> list[str]:
         return with_interval(*masks[MEAN][measure]["own_minus_this"].values(), "+")
 
     return [of(OWN, "highest"), of(MEAN, "highest"), less("highest"), of(UNIFORM, "highest"),
+            of(OWN, "energy"), of(MEAN, "energy"), of(UNIFORM, "energy"),
             of(OWN, "accuracy"), of(MEAN, "accuracy"), less("accuracy")]
 
 

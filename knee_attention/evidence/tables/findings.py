@@ -11,7 +11,8 @@ COMPARED = ("difference on the same knees", "accuracy", "quadratic kappa")
 ATTENTION = ("branch", "on / off the joint space", "by the mean of its masks",
              "highest point on it", "half a cell wider: on / off", "highest point on it")
 AUDITED = ("run and branch", "highest point on the joint", "by the mean mask", "own - mean mask",
-           "by a uniform mask", "accuracy", "with the mean mask", "own - mean mask")  # fmt: skip
+           "by a uniform mask", "share on the joint", "of the mean mask", "of a uniform mask",
+           "accuracy", "with the mean mask", "own - mean mask")  # fmt: skip
 BANDS = ("experiment", "output", "trainings", "accuracy", "band of accuracy", "quadratic kappa",
          "band of quadratic kappa")  # fmt: skip
 BEYOND = ("what", "accuracy", "balanced", "quadratic kappa", "recall of grades 0 to 4")
@@ -74,8 +75,8 @@ def findings(
          ATTENTION, beyond_the_paper.attention(runs)),
         ("Attention on displaced joints",
          "The share of knees whose highest attention is on the joint, or within half a cell of "
-         "the mask's grid. The mean mask is that of all audited knees. Differences have "
-         "95% intervals over persons.",
+         "the mask's grid; and the share of the attention that is on the joint. The mean mask is "
+         "that of all audited knees. Differences have 95% intervals over persons.",
          AUDITED, beyond_the_paper.audits(runs)),
         ("Ensembles",
          "An ensemble takes the mean over outputs before the softmax.",

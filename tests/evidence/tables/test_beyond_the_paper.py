@@ -120,20 +120,23 @@ def test_a_further_training_is_named_by_its_seed(count):
 
 
 def test_audited_masks_are_shown_with_what_each_knee_s_own_has_more():
-    def estimates(highest, accuracy, **more):
-        found = {"highest": {"value": highest}, "accuracy": {"value": accuracy}}
+    def estimates(highest, energy, accuracy, **more):
+        found = {"highest": {"value": highest}, "energy": {"value": energy},
+                 "accuracy": {"value": accuracy}}  # fmt: skip
         return {name: estimate | more for name, estimate in found.items()}
 
     less = {"own_minus_this": {"value": 0.25, "interval": [0.125, 0.5]}}
-    masks = {"own mask": estimates(0.75, 0.5), "mean mask": estimates(0.5, 0.25, **less),
-             "uniform mask": estimates(0.0625, 0.25)}  # fmt: skip
+    masks = {"own mask": estimates(0.75, 0.375, 0.5),
+             "mean mask": estimates(0.5, 0.125, 0.25, **less),
+             "uniform mask": estimates(0.0625, 0.04, 0.25)}  # fmt: skip
     no_mask = {"att1": {"no mask": {"accuracy": {"value": 0.5}}}}
     runs = {"shared": [replace(training(3), audit={"att1": masks})],
             "none": [replace(training(4), audit=no_mask)], "old": [training(5)]}  # fmt: skip
     difference = "+0.250 [+0.125, +0.500]"
     [row] = beyond_the_paper.audits(runs)
     assert row[:5] == ["shared, seed 3: att1", "0.750", "0.500", difference, "0.062"]
-    assert row[5:] == ["0.500", "0.250", difference]
+    assert row[5:8] == ["0.375", "0.125", "0.040"]
+    assert row[8:] == ["0.500", "0.250", difference]
 
 
 NOBODY = Predictions([], [], np.zeros(0, int), {})
