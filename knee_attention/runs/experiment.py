@@ -20,6 +20,7 @@ CHOICES = {
     "polarity": POLARITIES,
     "crop": ("auto", *CROPS),
     "attention": ATTENTIONS,
+    "targets": ("grades", "gaussian"),
 }
 """`{attribute of Experiment: its allowed values}`."""
 
@@ -73,6 +74,8 @@ class Experiment:
         displace: whether the square crops of `data` are shrunk and set at different places on
             drawn legs (see `films/displacement.py`).
         attention: how masks are computed; one of `limits.ATTENTIONS`.
+        targets: what the loss compares probabilities with: `grades`, the true grade alone (as in
+            the paper), or `gaussian`, see `runs.training.NeighbouringGrades`.
         limit: maximum number of knees per split; None for all.
         seed: seed of the initial weights, the order of the knees, augmentation, phantoms and the
             choice of a limit; 0 to 2^32 - 1.
@@ -100,6 +103,7 @@ class Experiment:
     crop: str = "auto"
     displace: bool = False
     attention: str = "local"
+    targets: str = "grades"
     limit: int | None = None
     seed: int = 0
 

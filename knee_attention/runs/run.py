@@ -82,8 +82,9 @@ def _run(
     model = _build(experiment, dataset.splits["train"].images, precision)
     jit_compile = device.choose_jit_compile(devices)
     compile_model(
-        model, experiment.output_weights, experiment.learning_rate, jit_compile, devices
-    )
+        model, experiment.output_weights, experiment.learning_rate, jit_compile, devices,
+        experiment.targets,
+    )  # fmt: skip
     _announce(experiment, model, dataset, precision, devices, place)
     if restart:  # only after everything that can fail
         place.clear()

@@ -5,12 +5,13 @@ import csv
 import keras
 import numpy as np
 import pytest
-from small_trainings import fit, stuck_model, tiny_model
+from small_trainings import fit, stuck_model, tiny_batches, tiny_model
 
 from knee_attention.datasets.batches import KneeBatches
 from knee_attention.datasets.knees import Knees
 from knee_attention.networks.model import build_model
 from knee_attention.runs.batch_statistics import MOST_KNEES, PreciseBatchNorm, estimate_statistics
+from knee_attention.runs.training import compile_model
 
 
 def interrupt_before_epoch(number):
@@ -59,6 +60,25 @@ def test_the_learning_rate_falls_after_two_bad_epochs_and_training_ends_after_th
 def test_adam_has_the_paper_s_betas():
     optimizer = tiny_model().optimizer
     assert (optimizer.beta_1, optimizer.beta_2) == (0.9, 0.999)
+
+
+def test_gaussian_targets_have_the_true_grade_and_its_neighbours():
+    model, batches = tiny_model(outputs=["kl"]), tiny_batches(["kl"])
+    compile_model(model, {"kl": 1.0}, 1e-3, jit_compile=False, targets="gaussian")
+    images, grades = batches.knees.images[..., np.newaxis] / 255, batches.knees.grades
+    logs = model.evaluate(images, {"kl": grades}, return_dict=True, verbose=0)
+    probabilities = model.predict(images, verbose=0)["kl"]
+    two_off, one_off = np.exp(-8), np.exp(-2)  # of the density at the true grade
+    targets = np.array([
+        [1, one_off, two_off, 0, 0], [one_off, 1, one_off, two_off, 0],
+        [two_off, one_off, 1, one_off, two_off], [0, two_off, one_off, 1, one_off],
+        [0, 0, two_off, one_off, 1],
+    ])[grades]  # fmt: skip
+    targets /= targets.sum(axis=1, keepdims=True)
+    expected = -(targets * np.log(probabilities)).sum(axis=1).mean()
+    assert logs["loss"] == pytest.approx(expected, rel=1e-3)
+    of_grades = -np.log(probabilities[np.arange(len(grades)), grades]).mean()
+    assert logs["mean_loss"] == pytest.approx(of_grades, rel=1e-4)
 
 
 @pytest.mark.parametrize(("augment", "schedule", "dropout"), [

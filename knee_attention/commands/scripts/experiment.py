@@ -145,6 +145,9 @@ def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | No
     add("--attention", "how masks are computed. local: weights for every position, as in the "
         "paper; shared: one 1x1 convolution; none: plain global average pooling", paper.attention,
         choices=CHOICES["attention"])
+    add("--targets", "what the loss compares with. grades: the true grade, as in the paper; "
+        "gaussian: also its neighbours, so that a near miss costs less", paper.targets,
+        choices=CHOICES["targets"])
     add("--limit", "at most N knees per split, with the same proportions of grades, for tests",
         metavar="N", type=positive_number)
     add("--seed", "seed of initial weights, order, augmentation, phantoms and --limit",
