@@ -15,6 +15,7 @@ BESIDE = {
     "vgg16_multiloss-224": "VGG-16 multi-loss at 224x224",
     "vgg16_multiloss-rate1e-4": "VGG-16 multi-loss at half the learning rate",
     "vgg16_multiloss-imagenet": "VGG-16 multi-loss from ImageNet, 6 epochs",
+    "antony_extended_multiloss-gaussian": "Antony extended multi-loss with Gaussian targets",
     "antony_clsf_multiloss-flips": "Antony clsf. multi-loss with flips alone",
     "antony_clsf_multiloss-moving": "Antony clsf. multi-loss with moving batch statistics",
 }
@@ -35,7 +36,14 @@ COMPARED = {
     f"{knees}: {KINDS[first]} - {KINDS[second]}": (runs[first], runs[second])
     for knees, runs in (("displaced joints", DISPLACED), ("crops", CROPS))
     for first, second in (("local", "none"), ("shared", "none"), ("shared", "local"))
-}
+} | {
+    "VGG-16 multi-loss from ImageNet: augmentation wide - strong": (
+        "vgg16_multiloss-imagenet_wide", "vgg16_multiloss-imagenet"
+    ),
+    "VGG-16 multi-loss at 224x224: three more epochs with wide - without": (
+        "vgg16_multiloss-224_wide", "vgg16_multiloss-224"
+    ),
+}  # fmt: skip
 """Further pairs to compare: `{label: (first, second)}`."""
 
 ABOUT = {
@@ -52,8 +60,8 @@ PICTURES = {
     "learning_curves.png": "Learning curves of the multi-loss networks, seed 0.",
     "masks.jpg": "Attention masks of VGG-16 multi-loss at 224x224 on validation knees of grades 0 "
     f"to 4. {KNEES}",
-    "masks_early_fusion.jpg": "Attention masks of VGG-16 early fusion at 112x112, seed 0, on "
-    f"validation knees of grades 0 to 4. {KNEES}",
+    "masks_displaced.jpg": "Attention masks of att1 of Antony's extended network where joints lie "
+    f"at different places: validation knees of grades 0 to 4, set into drawn legs. {KNEES}",
     "mistakes.jpg": f"The six worst mistakes of the shipped model on validation knees. {KNEES}",
     "audit.png": "Audit of the shipped model's attention, by `knee-attention audit`.",
     "robustness.png": "What corruptions change of the shipped model's quadratic kappa, by "
