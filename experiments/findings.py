@@ -60,7 +60,7 @@ PICTURES = {
     "learning_curves.png": "Learning curves of the multi-loss networks, seed 0.",
     "masks.jpg": "Attention masks of VGG-16 multi-loss at 224x224 on validation knees of grades 0 "
     f"to 4. {KNEES}",
-    "masks_displaced.jpg": "Attention masks of att1 of Antony's extended network where joints lie "
+    "masks_displaced.jpg": "Attention masks of Antony's extended network, seed 1, where joints lie "
     f"at different places: validation knees of grades 0 to 4, set into drawn legs. {KNEES}",
     "mistakes.jpg": f"The six worst mistakes of the shipped model on validation knees. {KNEES}",
     "audit.png": "Audit of the shipped model's attention, by `knee-attention audit`.",

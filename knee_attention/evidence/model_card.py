@@ -15,6 +15,7 @@ from knee_attention.evidence.metrics import grade_metrics
 from knee_attention.evidence.paper import CITATION
 from knee_attention.evidence.result_lines import with_interval
 from knee_attention.evidence.tables.common import markdown_rows
+from knee_attention.files import RUN_MODEL
 from knee_attention.limits import GRADES
 
 COLUMNS = {
@@ -106,7 +107,8 @@ def model_card(
         "",
         "## Training",
         "",
-        f"{about.rstrip('.')}. Trained on its training split, {_origin(experiment)}: batches of "
+        f"{about.rstrip('.')}. Trained on its training split, "
+        f"{origin_of_weights(experiment['weights'])}: batches of "
         f"{experiment['batch_size']}, at most {experiment['epochs']} epochs, Adam with learning "
         f"rate {experiment['learning_rate']:g} ({experiment['schedule']}), augmentation "
         f"{experiment['augment']}, loss weights {_numbers(experiment['loss_weights'])}, seed "
@@ -192,10 +194,12 @@ def _figure(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.3f}"
 
 
-def _origin(experiment: Mapping) -> str:
-    if experiment["weights"] in ("scratch", "imagenet"):
-        return f"initial weights {experiment['weights']}"
-    return f"initial weights of {PurePath(experiment['weights']).parent.name}"
+def origin_of_weights(weights: str) -> str:
+    """In words, where a training's initial weights come from: a run by its name, or a file."""
+    if weights in ("scratch", "imagenet"):
+        return f"initial weights {weights}"
+    path = PurePath(weights)
+    return f"initial weights of {path.parent.name if path.name == RUN_MODEL else path.name}"
 
 
 def _numbers(values) -> str:

@@ -10,7 +10,7 @@ from knee_attention.commands.cli import main
 from knee_attention.commands.scripts.pretrained import main as make_pretrained
 from knee_attention.datasets.dataset import load_dataset
 from knee_attention.datasets.persons import number_of_persons, places_of_known
-from knee_attention.evidence.model_card import OfficialTest, with_answers
+from knee_attention.evidence.model_card import OfficialTest, origin_of_weights, with_answers
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.evidence.probabilities import tempered
 from knee_attention.grading.grader import load_grader
@@ -100,6 +100,14 @@ def test_the_card_says_what_was_measured(shipped_small):
     sets, decision = said["prediction_sets"], said["decision"]
     assert f"hold it for {sets['validation']['coverage']:.1%}" in card
     assert f"balanced {decision['validation']['balanced']['accuracy']:.3f} / " in card
+
+
+@pytest.mark.parametrize(("weights", "said"), [
+    ("scratch", "initial weights scratch"), ("runs/first/model.h5", "initial weights of first"),
+    ("data/vgg16.h5", "initial weights of vgg16.h5"),
+])  # fmt: skip
+def test_initial_weights_are_named_by_their_run_or_their_file(weights, said):
+    assert origin_of_weights(weights) == said
 
 
 def test_the_model_knows_the_persons_of_its_training(shipped_small):
