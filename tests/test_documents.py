@@ -265,7 +265,6 @@ def test_how_often_masks_find_displaced_joints_follows_from_the_audits(text, kin
 @of_published_runs
 def test_the_search_table_and_its_numbers_follow_from_the_published_runs(text):
     table = weight_search.weight_table(read_runs(SEARCH).values())
-    pd.testing.assert_frame_equal(table, pd.read_csv(SEARCH / "weight_search.csv"))
     spread = re.search(r"deviation is (0\.\d+) over seeds and (0\.\d+) over cells",
                        weight_search.sentence(table, "att2_loss"))  # fmt: skip
     words = " ".join(text.split())

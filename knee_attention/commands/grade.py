@@ -14,7 +14,7 @@ grades or more.
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,6 @@ from knee_attention.commands.arguments import (
     grading_model,
     positive_number,
 )
-from knee_attention.commands.outputs import output_files, refuse_other_images, report_files
 from knee_attention.errors import ImageError, InputError, how_to_install, missing_raises
 from knee_attention.files import (
     TableWriter,
@@ -227,3 +226,49 @@ def _report_writer(grader, options: argparse.Namespace):
     if options.parametric_map:
         grader.check_masks_fit_boxes()
     return ReportFiles(Algorithm.of(grader, options.view), options.parametric_map)
+
+
+def output_files(files: list[Path], folder: Path, suffix: str) -> list[Path]:
+    """An output file for every file, of the same name; a number tells equal names apart."""
+    from knee_attention.films.file_kinds import DICOM_SUFFIXES
+    from knee_attention.films.image_files import IMAGE_SUFFIXES
+
+    taken = {}
+    for file in files:
+        # The name of a DICOM file is often its UID, whose last number is not a suffix.
+        is_suffix = file.suffix.lower() in IMAGE_SUFFIXES | DICOM_SUFFIXES
+        stem = file.stem if is_suffix else file.name
+        name, times = stem, 1
+        while name in taken:
+            times += 1
+            name = f"{stem}-{times}"
+        taken[name] = folder / f"{name}{suffix}"
+    return list(taken.values())
+
+
+def refuse_other_images(pictures: Iterable[Path], option: str) -> None:
+    """Refuse to overwrite images that are not pictures of an earlier grading, such as films."""
+    from knee_attention.films.image_files import is_picture
+
+    for path in pictures:
+        if path.exists() and not is_picture(path):
+            raise InputError(f"{path}: exists and is not a picture of an earlier grading; choose "
+                             f"another {option}")
+
+
+def report_files(
+    files: list[Path], folder: Path, with_map: bool = False
+) -> list[tuple[Path, ...]]:
+    """The files of each film's DICOM objects.
+
+    Raises:
+        InputError: no image is a DICOM file.
+    """
+    from knee_attention.films.inputs import REPORT_SUFFIXES, is_dicom
+
+    if all(file.is_file() and not is_dicom(file) for file in files):
+        raise InputError(f"{files[0]}: not a DICOM file, so it names no patient and study for a "
+                         "report; leave out --dicom, or give DICOM files")
+    suffixes = REPORT_SUFFIXES if with_map else REPORT_SUFFIXES[:2]
+    return list(zip(*(output_files(files, folder, suffix) for suffix in suffixes),
+                    strict=True))
