@@ -40,7 +40,7 @@ COMPARED = {
     "VGG-16 multi-loss from ImageNet: augmentation wide - strong": (
         "vgg16_multiloss-imagenet_wide", "vgg16_multiloss-imagenet"
     ),
-    "VGG-16 multi-loss at 224x224: three more epochs with wide - without": (
+    "VGG-16 multi-loss at 224x224: three more epochs with wide (of seed 2) - three seeds": (
         "vgg16_multiloss-224_wide", "vgg16_multiloss-224"
     ),
 }  # fmt: skip

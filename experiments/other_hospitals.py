@@ -45,11 +45,15 @@ def main(arguments: list[str] | None = None) -> None:
 
         from knee_attention.files import write_table
         from knee_attention.grading.grader import load_grader
-        from knee_attention.grading.local_calibration import graded_films
+        from knee_attention.grading.local_calibration import (
+            graded_films,
+            refuse_training_persons,
+        )
         from knee_attention.grading.other_hospitals import other_hospital, own_validation
 
         films = graded_films(options.data)
         grader = load_grader(path)
+        refuse_training_persons(grader.description, options.data, films)
         rows = [*own_validation(grader),
                 *other_hospital(grader, options.title, options.data, films)]
         print(pd.DataFrame(rows).to_string(index=False))

@@ -12,11 +12,10 @@ kappa. A second calibration starts from the original one again.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from knee_attention.commands.arguments import add_crop, add_polarity, as_path
-from knee_attention.errors import ImageError, InputError
+from knee_attention.errors import InputError
 from knee_attention.files import RUN_MODEL, keep_inputs
 from knee_attention.networks.files.location import model_path
 
@@ -45,8 +44,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Grade the films, fit, print what is gained, and write the model."""
-    from tqdm import tqdm
-
     from knee_attention.grading import local_calibration
     from knee_attention.grading.grader import load_grader
     from knee_attention.startup import start_for
@@ -65,14 +62,8 @@ def run(options: argparse.Namespace) -> None:
     start_for(path)
     grader = load_grader(path, options.polarity, options.crop)
     local_calibration.refuse_training_persons(grader.description, options.data, films)
-    graded = []
-    with tqdm(total=len(films), desc="grading", disable=None) as progress:
-        for film, grade, knee in local_calibration.grade_films(grader, films):
-            progress.update()
-            if isinstance(knee, ImageError):
-                progress.write(f"not graded: {knee}", file=sys.stderr)
-            else:
-                graded.append((film, grade, knee))
+    found = local_calibration.grade_films(grader, films)
+    graded = list(local_calibration.graded_of(found, len(films), "grading"))
     known = local_calibration.as_predictions(options.data, graded)
     from knee_attention.evidence.local_fit import fit_local
 

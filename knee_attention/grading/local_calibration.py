@@ -3,7 +3,8 @@
 A calibration starts from the original one of the model, also if the file already has a local one.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -77,6 +78,27 @@ def grade_films(
         if not isinstance(knees, ImageError) and len(knees) > 1:
             knees = ImageError(path, "shows two knees, but its folder names one grade")
         yield path, grade, knees if isinstance(knees, ImageError) else knees[0]
+
+
+def graded_of(
+    films: Iterable[tuple[Path, int, GradedKnee | ImageError]], count: int, title: str
+) -> Iterator[tuple[Path, int, GradedKnee]]:
+    """The films that are graded, with a progress bar; each other one is named on standard error.
+
+    Args:
+        films: the result of `grade_films`.
+        count: their number.
+        title: a title of the progress bar.
+    """
+    from tqdm import tqdm
+
+    with tqdm(total=count, desc=title, unit="film", disable=None) as progress:
+        for path, grade, knee in films:
+            progress.update()
+            if isinstance(knee, ImageError):
+                progress.write(f"not graded: {knee}", file=sys.stderr)
+            else:
+                yield path, grade, knee
 
 
 def as_predictions(

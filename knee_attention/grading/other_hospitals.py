@@ -4,15 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from knee_attention.errors import ImageError
 from knee_attention.evidence.calibration import fit_cut_points, moved
 from knee_attention.evidence.metrics import grade_metrics
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.films.inputs import open_film
 from knee_attention.grading.grader import Grader
-from knee_attention.grading.local_calibration import as_predictions, grade_films
+from knee_attention.grading.local_calibration import as_predictions, grade_films, graded_of
 from knee_attention.limits import GRADES
 
 METRICS = {"accuracy": "accuracy", "quadratic kappa": "kappa_quadratic", "OA AUC": "oa_auc"}
@@ -52,13 +50,14 @@ def other_hospital(
     yield _row(grader, f"{title}, normal path", normal, len(films))
     whole = _graded(grader, folder, films, "whole images", "crop")
     yield _row(grader, f"{title}, whole images", whole, len(films))
+    files = set(whole.files)
     readable = [(path, grade) for path, grade in films
-                if path.relative_to(folder).as_posix() in set(whole.files)]
+                if path.relative_to(folder).as_posix() in files]
     squares = _graded(grader, folder, readable, "centre squares", "crop", centre_square)
     yield _row(grader, f"{title}, centre squares", squares, len(films))
     for count, values in local_figures(grader, normal).items():
         number = f"{count} local films" if count else "no local film"
-        yield {"films": f"half of {title.lower()}, {number}", "graded": "", **_cells(values)}
+        yield {"films": f"half of {title.lower()}, {number}", "graded": "", **cells(values)}
 
 
 def own_validation(grader: Grader) -> list[Row]:
@@ -73,7 +72,7 @@ def own_validation(grader: Grader) -> list[Row]:
     data = Path(description["experiment"]["data"]).name
     return [{"films": f"{data} {results['split']}, crops of the set",
              "graded": f"{results['knees']} of {results['knees']}",
-             **_cells({column: found[metric] for column, metric in METRICS.items()})}]
+             **cells({column: found[metric] for column, metric in METRICS.items()})}]
 
 
 def centre_square(path: Path) -> np.ndarray:
@@ -113,27 +112,24 @@ def _graded(
     grader: Grader, folder: Path, films: list[tuple[Path, int]], way: str, view: str = "auto",
     opened=Path,
 ) -> Predictions:  # fmt: skip
-    graded = []
-    with tqdm(total=len(films), desc=way, unit="film", disable=None) as bar:
-        for path, grade, knee in grade_films(grader, films, view, opened):
-            bar.update()
-            if not isinstance(knee, ImageError):
-                graded.append((path, grade, knee))
+    graded = list(graded_of(grade_films(grader, films, view, opened), len(films), way))
     return as_predictions(folder, graded)
 
 
 def _row(grader: Grader, films: str, known: Predictions, count: int) -> Row:
     found = _figures(grader, known.grades, known.probabilities[grader.chosen])
-    return {"films": films, "graded": f"{len(known)} of {count}", **_cells(found)}
+    return {"films": films, "graded": f"{len(known)} of {count}", **cells(found)}
 
 
 def _figures(grader: Grader, grades: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """The metrics of `METRICS`; accuracy and kappa are those of the model's decision rule."""
+    """The metrics of `METRICS`, NaN if undefined; the decision rule gives accuracy and kappa."""
     decided = np.eye(len(GRADES))[grader.calibration.grades(probabilities, grader.decide)]
     of_rule, of_values = (grade_metrics(grades, values) for values in (decided, probabilities))
-    return {column: (of_values if metric == "oa_auc" else of_rule)[metric]
-            for column, metric in METRICS.items()}
+    found = {column: (of_values if metric == "oa_auc" else of_rule)[metric]
+             for column, metric in METRICS.items()}
+    return {column: np.nan if value is None else value for column, value in found.items()}
 
 
-def _cells(values: dict[str, float]) -> Row:
-    return {column: f"{value:.3f}" for column, value in values.items()}
+def cells(values: dict[str, float]) -> Row:
+    """The cells of figures; those that are undefined (NaN) are blank."""
+    return {column: "" if np.isnan(value) else f"{value:.3f}" for column, value in values.items()}

@@ -14,8 +14,9 @@ from knee_attention.datasets.persons import person_digests
 from knee_attention.errors import ImageError
 from knee_attention.evidence.calibration import Calibration, fit_cut_points, moved
 from knee_attention.evidence.metrics import grade_metrics
+from knee_attention.evidence.predictions import Predictions
 from knee_attention.films.image_files import write_image
-from knee_attention.grading import local_calibration
+from knee_attention.grading import local_calibration, other_hospitals
 from knee_attention.grading.graded_knee import GradedKnee
 from knee_attention.grading.grader import Grader, load_grader
 from knee_attention.grading.other_hospitals import other_hospital
@@ -210,6 +211,25 @@ def test_the_columns_of_hospitals_are_written_as_a_table(model, films, tmp_path,
     measure = runpy.run_path(str(SCRIPT))["main"]
     measure(["--data", str(films), "--model", str(model), "--output", str(table)])
     assert pd.read_csv(table)["films"][0] == "another hospital, normal path"
+    assert "person1.png: too dark" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         measure(["--data", str(films), "--model", str(model), "--output", "table.png"])
     assert "table.png: the name of a table ends in .csv" in capsys.readouterr().err
+
+
+def test_a_figure_that_is_undefined_is_left_blank(model):
+    generator = np.random.default_rng(0)
+    values, grades = generator.dirichlet(np.ones(5), FILMS), generator.integers(2, size=FILMS)
+    persons = [f"{film}" for film in range(FILMS)]
+    known = Predictions(persons, persons, grades, {"att1": values})
+    figures = other_hospitals.local_figures(load_grader(model), known)[0]
+    assert np.isnan(figures["OA AUC"]) and 0 <= figures["accuracy"] <= 1
+    assert other_hospitals.cells(figures)["OA AUC"] == ""
+
+
+def test_films_of_the_training_s_persons_measure_no_hospital(model, films, capsys):
+    source = next(films.rglob("person5.png"))
+    source.rename(source.with_name("9000296R.png"))
+    with pytest.raises(SystemExit, match="2"):
+        runpy.run_path(str(SCRIPT))["main"](["--data", str(films), "--model", str(model)])
+    assert "the model was trained on person 9000296" in capsys.readouterr().err
