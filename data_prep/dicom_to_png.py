@@ -7,7 +7,8 @@ FILMS gets <id>.png, images.csv (id, subject, date, barcode, spacing in mm, size
 excluded.csv with a reason for every other file. Ids are as in the labels: <subject>_<barcode> for
 OAI, and <MOSTID>_V<visit> for MOST if its original folders are kept. A warning counts the films
 whose PatientID and folder name different persons.
-The same command resumes a killed run. Compressed files need pip install -e ".[dicom]".
+The same command resumes a killed run. DICOM files need pip install -e ".[dicom]"; JPEG Lossless,
+JPEG-LS and 12-bit JPEG need ".[dicom-jpeg]".
 """
 
 import argparse

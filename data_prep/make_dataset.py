@@ -16,6 +16,7 @@ from pathlib import Path
 
 from knee_attention.commands.arguments import as_path, positive_number, seed_number
 from knee_attention.errors import InputError
+from knee_attention.limits import TEST_SHARE, VALIDATION_SHARE
 from knee_attention.startup import command_line
 
 
@@ -40,10 +41,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("labels", type=as_path, nargs="?", help="table that make_labels.py wrote")
     parser.add_argument("dataset", type=as_path, nargs="?", help="output folder")
     parser.add_argument("--h5", type=as_path, metavar="FILE", help="also write one HDF5 file")
-    parser.add_argument("--test", type=float, help="share of the test set (default: 0.3)")
     parser.add_argument(
-        "--validation", type=float, default=0.1,
-        help="share of the remaining knees for validation (default: 0.1)",
+        "--test", type=float, help=f"share of the test set (default: {TEST_SHARE})"
+    )
+    parser.add_argument(
+        "--validation", type=float, default=VALIDATION_SHARE,
+        help=f"share of the remaining knees for validation (default: {VALIDATION_SHARE})",
     )  # fmt: skip
     parser.add_argument(
         "--seed", type=seed_number, default=0, help="seed of the split (default: 0)"
@@ -67,23 +70,23 @@ def _parser() -> argparse.ArgumentParser:
 def _make(options: argparse.Namespace) -> None:
     if options.test is not None and options.folds > 1:
         raise InputError("--test cannot be combined with --folds: each fold is a test set once")
-    options.test = 0.3 if options.test is None else options.test
+    options.test = TEST_SHARE if options.test is None else options.test
     if not (0 < options.test < 1 and 0 < options.validation < 1):
         raise InputError("--test and --validation must be between 0 and 1")
     if options.h5 and options.h5.suffix.lower() not in (".h5", ".hdf5"):
         raise InputError(f"{options.h5}: the name of an HDF5 file must end in .h5 or .hdf5")
 
-    from knee_attention.data_prep.grade_tables import read_table, readings_of, write_excluded
+    from knee_attention.data_prep.grade_tables import read_table, readings_of
     from knee_attention.data_prep.grades import choose_grades
     from knee_attention.data_prep.hdf5_sets import write_hdf5
     from knee_attention.data_prep.journal import JOURNAL, Journal
-    from knee_attention.data_prep.pairing import pair, read_knee, subjects_of_films
+    from knee_attention.data_prep.pairing import read_knee
     from knee_attention.data_prep.training_sets import is_manifest, place, split_rows
     from knee_attention.data_prep.workers import process_files, visible_files
     from knee_attention.datasets.layout import MANIFEST
     from knee_attention.evidence.figures.curves import grade_distribution
     from knee_attention.files import keep_inputs
-    from knee_attention.films.cutting import CUTTING, Cutting, write_cutting
+    from knee_attention.films.cutting import CUTTING, write_cutting
 
     places = _places(options)
     written = [folder / name for folder, _ in places for name in (MANIFEST, "grades.png")]
@@ -92,45 +95,19 @@ def _make(options: argparse.Namespace) -> None:
     grades = choose_grades(readings_of(read_table(options.labels)))
     own_files = {"knees.csv", "excluded.csv", CUTTING}
     files = visible_files(options.knees, options.dataset, is_manifest)
-    cuttings = {Cutting.read(path.parent) for path in files if path.name == CUTTING}
-    if len(cuttings) > 1:
-        raise InputError(f"{options.knees} holds knees that were cut in {len(cuttings)} ways (see "
-                         f"each {CUTTING}); make a set of each")
-    cutting = next(iter(cuttings), None)
+    cutting = _cutting_of(options.knees, files)
     sources = [path for path in files if path.name not in own_files]
     choices = {name: getattr(options, name) for name in ("test", "validation", "seed", "by_knee")}
     choices["folds"] = options.folds
     journal = Journal(options.dataset / JOURNAL, choices)
 
-    def forget() -> None:
-        """Remove the journal if no set was made, so that other options can be tried."""
-        if not any((folder / MANIFEST).exists() for folder, _ in places):
-            journal.path.unlink()
-
     account = process_files(sources, read_knee, journal, options.workers, "knees")
-    subjects = subjects_of_films(path for path in files if path.name == "knees.csv")
-    knees, unpaired, unused = pair(account.rows, grades.labels, subjects)
-    account.written, account.earlier = len(knees), 0  # existing knees are reported below
-    account.excluded += unpaired
-    print(account)
-    unused += grades.excluded
-    print(f"labels    {len(knees) + len(unused):>7}, of which {len(unused)} are not used")
-    write_excluded(options.dataset / "excluded.csv", account.excluded + unused)
-    if not knees:
-        forget()
-        raise InputError(f"no knee of {options.knees} has a label in {options.labels}")
-    films = {row["id"] for row in knees}
-    unknown = {row["id"] for row in knees if not row["subject"]}
-    if unknown:
-        print(f"WARNING: {len(unknown)} of {len(films)} films have no subject, so each counts as "
-              "a person of its own; add a column subject to the labels if a person has several "
-              "films")
-    knees = [{**row, "subject": row["subject"] or row["id"]} for row in knees]
-
     try:
+        knees = _labelled_knees(options, files, account, grades)
         sets = split_rows(knees, **choices)
     except InputError:
-        forget()
+        if not any((folder / MANIFEST).exists() for folder, _ in places):
+            journal.path.unlink()  # no set was made, so other options can be tried
         raise
     for (folder, h5), rows in zip(places, sets, strict=True):
         placed, removed = place(folder, rows, options.knees, options.copy)
@@ -142,6 +119,51 @@ def _make(options: argparse.Namespace) -> None:
         if h5:
             new = write_hdf5(h5, rows, folder, cutting)
             print(f"{h5}:", "written" if new else "existed already")
+
+
+def _cutting_of(knees: Path, files: list[Path]):
+    """The `Cutting` that the folders of knees record; None without a record.
+
+    A folder without a record has that of the folder around it.
+    """
+    from knee_attention.films.cutting import CUTTING, Cutting
+    from knee_attention.films.image_files import is_image_file
+    from knee_attention.films.legs import side_of
+
+    recorded = {path.parent: Cutting.read(path.parent) for path in files if path.name == CUTTING}
+    ways = len(set(recorded.values()))
+    if ways > 1:
+        raise InputError(f"{knees} holds knees that were cut in {ways} ways (see each {CUTTING}); "
+                         "make a set of each")
+    for path in files if recorded else ():
+        if is_image_file(path) and side_of(path) and recorded.keys().isdisjoint(path.parents):
+            raise InputError(f"{path.parent} holds knees and no {CUTTING}, unlike "
+                             f"{next(iter(recorded))}; make a set of each, or copy {CUTTING} there "
+                             "if the knees were cut in the same way")
+    return next(iter(recorded.values()), None)
+
+
+def _labelled_knees(options: argparse.Namespace, files: list[Path], account, grades) -> list[dict]:
+    """The knees with a label. Print the summary, and write excluded.csv."""
+    from knee_attention.data_prep.grade_tables import write_excluded
+    from knee_attention.data_prep.pairing import pair, subjects_of_films
+
+    subjects = subjects_of_films(path for path in files if path.name == "knees.csv")
+    knees, unpaired, unused = pair(account.rows, grades.labels, subjects)
+    account.written, account.earlier = len(knees), 0  # existing knees are reported later
+    account.excluded += unpaired
+    print(account)
+    unused += grades.excluded
+    print(f"labels    {len(knees) + len(unused):>7}, of which {len(unused)} are not used")
+    write_excluded(options.dataset / "excluded.csv", account.excluded + unused)
+    if not knees:
+        raise InputError(f"no knee of {options.knees} has a label in {options.labels}")
+    films = {row["id"] for row in knees}
+    unknown = {row["id"] for row in knees if not row["subject"]}
+    if unknown:
+        print(f"WARNING: {len(unknown)} of {len(films)} films have no subject; each of them counts "
+              "as one person. Add a column subject to the labels if a person has several films")
+    return [{**row, "subject": row["subject"] or row["id"]} for row in knees]
 
 
 def _places(options: argparse.Namespace) -> list[tuple[Path, Path | None]]:

@@ -25,8 +25,8 @@ def main(arguments: list[str] | None = None) -> None:
         "tables", type=as_path, nargs="+", help="tables of one or several cohorts"
     )
     parser.add_argument("labels", type=as_path, help="output file, e.g. labels.csv")
-    parser.add_argument("--visit", metavar="V00", help="use only this visit; the films must then "
-                        "be of it too (default: all)")
+    parser.add_argument("--visit", metavar="V00", help="use only readings of this visit, and give "
+                        "only its films to the later steps (default: all visits)")
     options = parser.parse_args(arguments)
     with command_line("make_labels.py"):
         _make_labels(options.tables, options.labels, options.visit)
@@ -57,11 +57,11 @@ def _make_labels(tables: list[Path], labels: Path, visit: str | None) -> None:
         raise InputError(f"no reading has the visit {visit}; the tables have "
                          f"{', '.join(sorted(visits - {''})) or 'no visits'}")
     grades = choose_grades(readings, visit)
-    if not grades.labels:
-        raise InputError(f"none of the {len(readings)} readings is a grade from 0 to 4")
-
-    write_table(labels, LABEL_COLUMNS, grades.labels)
     write_excluded(excluded, grades.excluded)
+    if not grades.labels:
+        raise InputError(f"none of the {len(readings)} readings can be used; the reasons are in "
+                         f"{excluded}")
+    write_table(labels, LABEL_COLUMNS, grades.labels)
     print("readings and knees")
     print(Account(len(readings), grades.labels, len(grades.labels), excluded=grades.excluded))
     print(f"knees on which the reading projects disagree: {grades.disagreements}")

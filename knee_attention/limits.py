@@ -26,6 +26,9 @@ CROPS = ("half", "square", "antony")
 """What is cut out of a film for each knee: half of the film (the paper's way), a square around the
 joint (as in the public set), or the crop that Antony's networks take."""
 
+TEST_SHARE, VALIDATION_SHARE = 0.3, 0.1
+"""The share of the test set, and the validation set's share of the remaining knees (section 4)."""
+
 FITS = ("stretch", "pad")
 """How a knee is resized: stretched (the paper's way), or in proportion and padded with black."""
 

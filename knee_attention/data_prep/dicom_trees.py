@@ -28,9 +28,9 @@ IMAGE_COLUMNS = [
 pixel_aspect is height over width of the DICOM file's pixels; it is blank for square pixels. The
 PNG's pixels are always square."""
 
-SERIES = r"bilateral.*\bpa\b.*fixed.*flexion.*knee"
+SERIES = r"bilateral.*(?<![a-z])pa(?![a-z]).*fixed.*flexion.*knee"
 BODY_PART = r"knee"
-VIEW = r"\bpa\b"
+VIEW = r"(?<![a-z])pa(?![a-z])"
 
 
 @dataclass(frozen=True)

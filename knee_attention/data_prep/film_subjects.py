@@ -32,7 +32,7 @@ class MostFolder:
     person: str
     numbers: tuple[str, ...]
 
-    def calls(self, patient: str) -> bool:
+    def matches(self, patient: str) -> bool:
         """Whether a PatientID fits this person: it is blank, the MOSTID, the letters, both, or a
         number of the examination."""
         letters = self.person.removeprefix(f"{self.subject}_")
@@ -106,7 +106,7 @@ def with_subjects(films: Iterable[dict]) -> tuple[list[dict], list[Disagreement]
         if folder:
             persons[folder.subject].add(folder.person)
             if patient:
-                claims[folder.subject].add(folder.person if folder.calls(patient) else patient)
+                claims[folder.subject].add(folder.person if folder.matches(patient) else patient)
     settled, disagreements = [], []
     for film in films:
         folder, patient = folders[film["source"]], film["patient"]
@@ -114,7 +114,7 @@ def with_subjects(films: Iterable[dict]) -> tuple[list[dict], list[Disagreement]
             most_id = folder.subject
             subject = _subject_of_most(patient, folder, persons[most_id], claims[most_id])
             place = f"folder {folder.person}"
-            agree = folder.calls(patient) and subject == folder.subject
+            agree = folder.matches(patient) and subject == folder.subject
             by_header = subject not in (folder.subject, folder.person)
         else:
             named = film["listed"] or oai_subject(Path(film["source"]))
@@ -154,7 +154,7 @@ def _subject_of_most(patient: str, folder: MostFolder, persons: set[str], claims
         persons: the names of all persons' folders with its MOSTID.
         claims: the persons that the PatientIDs of the films in these folders name.
     """
-    if folder.calls(patient):
+    if folder.matches(patient):
         alone = len(persons) == 1 or patient.upper() == folder.subject
         return folder.subject if alone else folder.person
     other = re.fullmatch(rf"({MOST_ID})(_[A-Z]+)?", patient)

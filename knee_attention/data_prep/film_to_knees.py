@@ -83,35 +83,36 @@ class Cutter:
             raise ImageError(source, f"too small for a film: {width}x{height} pixels")
         if film.min() == film.max():
             raise ImageError(source, "the image is blank")
-        part_of = self._halves if self.cutting.crop == "half" else self._crops
-        parts, found = part_of(source, film, frame)
-        knees = {side: self.cutting.knee(part, side) for side, part in parts.items()}
-        if not any(knee.any() for knee in knees.values()):
-            raise ImageError(source, "the image is blank")
-        return [
-            {**self._write(source.stem, side, knee), **found.get(side, {})}
-            for side, knee in knees.items()
-        ]
-
-    def _halves(self, source: Path, film: np.ndarray, frame: Frame) -> tuple[dict, dict]:
         try:
-            return split_knees(film, self.cutting.split), {}
-        except ValueError:
-            raise ImageError(source, "the film shows a single knee or none") from None
-
-    def _crops(self, source: Path, film: np.ndarray, frame: Frame) -> tuple[dict, dict]:
-        """The crops by side, and the `BOX_COLUMNS` of each."""
-        try:
-            crops = joint_crops(film, "bilateral", self.cutting.crop)
+            knees = [
+                (side, self.cutting.knee(part, side), columns)
+                for side, part, columns in self._parts(film, frame)
+            ]
         except ValueError as error:
             raise ImageError(source, str(error)) from None
-        found = {
-            crop.side: dict(zip(
-                BOX_COLUMNS, (f"{crop.joint.score:.3f}", *frame.moved(crop.box)), strict=True
-            ))
-            for crop in crops
-        }
-        return {crop.side: crop.image for crop in crops}, found
+        if not any(knee.any() for _, knee, _ in knees):
+            raise ImageError(source, "the image is blank")
+        return [
+            {**self._write(source.stem, side, knee), **columns} for side, knee, columns in knees
+        ]
+
+    def _parts(self, film: np.ndarray, frame: Frame) -> list[tuple[str, np.ndarray, dict]]:
+        """The side and the image of each knee, and the `BOX_COLUMNS` of a crop.
+
+        Raises:
+            ValueError: the film does not show two knees.
+        """
+        if self.cutting.crop == "half":
+            try:
+                halves = split_knees(film, self.cutting.split)
+            except ValueError:
+                raise ValueError("the film shows a single knee or none") from None
+            return [(side, half, {}) for side, half in halves.items()]
+        parts = []
+        for crop in joint_crops(film, "bilateral", self.cutting.crop):
+            values = f"{crop.joint.score:.3f}", *frame.moved(crop.box)
+            parts.append((crop.side, crop.image, dict(zip(BOX_COLUMNS, values, strict=True))))
+        return parts
 
     def _write(self, film: str, side: str, knee: np.ndarray) -> dict:
         name = f"{knee_name(film, side)}.png"

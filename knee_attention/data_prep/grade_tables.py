@@ -22,7 +22,8 @@ def read_table(path: Path) -> list[dict[str, str]]:
         One dict per row; at least one.
 
     Raises:
-        InputError: the file is missing, is not a table, or has no rows.
+        InputError: the file is missing, is not a table, has no rows, or has two columns whose
+            names differ only in capitals or spaces.
     """
     import pandas
 
@@ -32,7 +33,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
         else:
             encoding = _encoding(path)
             with path.open(encoding=encoding) as file:
-                header = file.readline()
+                header = next(filter(str.strip, file), "")
             table = pandas.read_csv(
                 path,
                 sep=max("|\t,;", key=header.count),
@@ -48,6 +49,10 @@ def read_table(path: Path) -> list[dict[str, str]]:
     if table.empty:
         raise InputError(f"{path}: the table has no rows")
     table.columns = [str(name).strip().upper() for name in table.columns]
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        raise InputError(f"{path}: two columns are called {twice[0]}, apart from capitals and "
+                         "spaces; rename one of them")
     return table.fillna("").map(lambda cell: unescaped(cell.strip())).to_dict("records")
 
 

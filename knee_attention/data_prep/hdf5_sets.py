@@ -125,12 +125,14 @@ class _ErrorKeepingFile(io.FileIO):
 
 
 def _fingerprint(path: Path) -> str | None:
+    """The fingerprint of an existing training set; None if the file does not exist."""
     import h5py
 
     if not path.exists():
         return None
     if h5py.is_hdf5(path):
         with open_hdf5(path) as file:
-            if file.attrs.get("format") == FORMAT:
+            if file.attrs.get("format") == FORMAT and "fingerprint" in file.attrs:
                 return file.attrs["fingerprint"]
-    raise InputError(f"{path}: the file exists and is not a training set; choose another name")
+    raise InputError(f"{path}: the file exists and is not a training set that make_dataset.py "
+                     "wrote; choose another name")

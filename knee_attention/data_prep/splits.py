@@ -5,12 +5,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from knee_attention.limits import TEST_SHARE, VALIDATION_SHARE
+
 LARGEST_EXCHANGE = 150
 """With more kinds of subject than this, only single moves are tried: they suffice, and exchanges
 would take long."""
 
 
-def split_shares(test: float = 0.3, validation: float = 0.1) -> dict[str, float]:
+def split_shares(
+    test: float = TEST_SHARE, validation: float = VALIDATION_SHARE
+) -> dict[str, float]:
     """The share of each split; `validation` is a share of what the test set leaves (section 4).
 
     Returns:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from knee_attention.data_prep.splits import assign, split_shares
 from knee_attention.datasets.layout import (
+    FOLDERS,
     MANIFEST,
     SPLITS,
     graded_files,
-    place_of,
     read_manifest,
 )
 from knee_attention.errors import InputError
@@ -33,12 +33,7 @@ def is_manifest(file: Path) -> bool:
 
 
 def split_rows(
-    knees: Sequence[dict],
-    test: float = 0.3,
-    validation: float = 0.1,
-    seed: int = 0,
-    by_knee: bool = False,
-    folds: int = 1,
+    knees: Sequence[dict], test: float, validation: float, seed: int, by_knee: bool, folds: int
 ) -> list[list[dict]]:
     """Give every knee a split.
 
@@ -88,7 +83,7 @@ def split_rows(
 
 def _with_file(row: dict, split: str) -> dict:
     name = knee_name(row["id"], row["side"]) + Path(row["source"]).suffix.lower()
-    return {**row, "split": split, "file": place_of(split, row["kl"], name)}
+    return {**row, "split": split, "file": f"{FOLDERS[split][0]}/{row['kl']}/{name}"}
 
 
 def place(folder: Path, rows: Sequence[dict], origin: Path, copy: bool) -> tuple[int, int]:

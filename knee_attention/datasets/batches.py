@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from knee_attention.datasets.knees import Knees
-from knee_attention.films.corruption import jpeg, noise
+from knee_attention.films.corruption import jpeg, noise, transform
 
 EVALUATION_BATCH = 32
 """Knees per batch in evaluation. It is chosen for speed and independent of the training's."""
@@ -30,7 +30,8 @@ class KneeBatches(keras.utils.PyDataset):
         batch_size: number of knees per batch; the last batch may be smaller.
         training: shuffle, and flip half of the knees left to right.
         seed: seed of the order, the flips and the distortions.
-        augment: `"flips"`, or `"strong"` to also distort each knee by `Distortions`.
+        augment: `"flips"`, or a name in `LIMITS` (`"strong"`, `"wide"`) to also distort each knee
+            by `Distortions`.
         devices: number of devices that share each batch.
 
     Yields:
@@ -84,10 +85,10 @@ class KneeBatches(keras.utils.PyDataset):
         return *self._batch(positions), np.full(len(positions), 1 / times, np.float32)
 
     def _batch(self, positions: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        grades = self.knees.grades[positions]
-        return self.seen(positions)[..., np.newaxis], dict.fromkeys(self.outputs, grades)
+        images, grades = self.augmented_images(positions), self.knees.grades[positions]
+        return images[..., np.newaxis], dict.fromkeys(self.outputs, grades)
 
-    def seen(self, positions: np.ndarray) -> np.ndarray:
+    def augmented_images(self, positions: np.ndarray) -> np.ndarray:
         """The knees at these positions of the split, flipped and distorted for the epoch.
 
         Returns:
@@ -221,12 +222,9 @@ class Distortions:
             image: `(height, width)` uint8: a knee, or its mask.
             position: the knee's index in its split.
         """
-        height, width = image.shape
-        centre = ((width - 1) / 2, (height - 1) / 2)
-        matrix = cv2.getRotationMatrix2D(centre, self.angles[position], self.scales[position])
-        matrix[:, 2] += self.shifts[position] * (width, height)
-        reflected = {"flags": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_REFLECT_101}
-        return cv2.warpAffine(image, matrix, (width, height), **reflected)
+        return transform(
+            image, self.scales[position], self.angles[position], self.shifts[position]
+        )
 
     def _grey_table(self, position: int) -> np.ndarray:
         grey = 255 * np.linspace(0, 1, 256) ** self.gammas[position]

@@ -1,8 +1,9 @@
 """Reading a data set from an HDF5 file; images are read on demand.
 
 Its datasets are `images` (n, height, width) uint8, `grades` (n,) int8, and the UTF-8 strings `ids`,
-`sides` ("R", "L"), `subjects` and `splits`, each (n,). The optional attribute `cutting` holds the
-fields of the `Cutting` as JSON.
+`sides` ("R", "L"), `subjects` and `splits`, each (n,). The attribute `format` is `FORMAT`. The
+optional attribute `cutting` holds the fields of the `Cutting` as JSON. `make_dataset.py` replaces
+only files with the attribute `fingerprint`, which it writes: a hash of the knees and their options.
 """
 
 import json
@@ -100,6 +101,9 @@ class StoredImages:
         preparation: how a knee is prepared.
         polarity: `"auto"` inverts photographic negatives, `"as-is"` keeps every image as it is.
 
+    Raises:
+        InputError: the first knee cannot be prepared; indexing raises it for any other knee.
+
     Attributes:
         negative: for each row of the file, whether it belongs to the split and is inverted.
         framed: for each row of the file, whether it belongs to the split and has a border of one
@@ -129,6 +133,7 @@ class StoredImages:
             self.negative[row] = polarity == "auto" and is_negative_knee(knee)
 
         in_threads(look, len(self.rows), "looking for negatives and frames")
+        self._prepared(self.rows[0])  # unsuitable knees are refused before training begins
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -145,7 +150,11 @@ class StoredImages:
     def _prepared(self, row: int) -> np.ndarray:
         knee, _ = without_frame(stored_knee(self.stored, row))
         knee = negative(knee) if self.negative[row] else knee
-        return self.preparation.knee(knee, self.size, self.names[row])
+        try:
+            return self.preparation.knee(knee, self.size, self.names[row])
+        except ValueError as error:
+            file, name = self.stored.file.filename, self.names[row]
+            raise InputError(f"{file}: {name} cannot be prepared: {error}") from None
 
 
 def stored_knee(images: h5py.Dataset, row: int) -> np.ndarray:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -15,6 +16,8 @@ from knee_attention.films.image_files import is_image_file, read_image
 from knee_attention.films.legs import id_and_side
 from knee_attention.films.preparation import Preparation
 from knee_attention.limits import GRADES
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,8 @@ class Knees:
         grades: `(n,)` int64 Kellgren-Lawrence grades.
         files: the name of each knee's file, relative to the data set.
         subjects: the person of each knee.
-        masks: a `(height, width)` bool joint mask per knee, if known: that of a phantom or of a
-            displaced joint has the images' size, an expert's the size of its file.
+        masks: a `(height, width)` bool joint mask per knee, if known. Masks of phantoms and
+            displaced joints have the images' size; masks drawn by experts have their file's size.
         turned: those of `files` that are photographic negatives; `images` holds them inverted.
         trimmed: those of `files` that had a border of one grey; it is cut off in `images`.
     """
@@ -47,14 +50,15 @@ class Knees:
     def take(self, positions: np.ndarray) -> "Knees":
         """The knees at these positions, in the same order."""
         files = [self.files[position] for position in positions]
+        turned, trimmed = set(self.turned), set(self.trimmed)
         return Knees(
             images=self.images[positions],
             grades=self.grades[positions],
             files=files,
             subjects=[self.subjects[position] for position in positions],
             masks=None if self.masks is None else [self.masks[p] for p in positions],
-            turned=[file for file in files if file in set(self.turned)],
-            trimmed=[file for file in files if file in set(self.trimmed)],
+            turned=[file for file in files if file in turned],
+            trimmed=[file for file in files if file in trimmed],
         )
 
     def grade_counts(self) -> list[int]:
@@ -102,11 +106,10 @@ def stratified_subset(grades: np.ndarray, limit: int | None, seed: int) -> np.nd
     return np.sort(by_grade[steps.astype(int)])
 
 
-def in_threads(work: Callable[[int], None], count: int, title: str) -> None:
-    """Call `work(0)` to `work(count - 1)` in threads, with a progress bar."""
+def in_threads(work: Callable[[int], T], count: int, title: str) -> list[T]:
+    """The results of `work(0)` to `work(count - 1)`, called in threads with a progress bar."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in tqdm(pool.map(work, range(count)), total=count, desc=title, disable=None):
-            pass
+        return list(tqdm(pool.map(work, range(count)), total=count, desc=title, disable=None))
 
 
 JOINT_ABOVE = 127

@@ -38,11 +38,6 @@ class GradedFile:
     grade: int
 
 
-def place_of(split: str, grade: int, name: str) -> str:
-    """The path of a knee's file, relative to the data set."""
-    return f"{FOLDERS[split][0]}/{grade}/{name}"
-
-
 def graded_files(root: Path, split: str) -> list[GradedFile]:
     """List the images of one split, sorted by grade and name, without hidden files.
 

@@ -12,7 +12,8 @@ to frames."""
 
 EDGE = 0.5
 """A border ends in an edge: at least this part of the pixels differs between its last row or column
-and the next one. Air beside a leg does not: only a few of its pixels become skin at first.
+and the next one. Air beside a leg does not end in such an edge: only a few pixels of the next
+column show skin.
 
 Borders come in pairs, at the top and bottom or at both sides. A single one can be the shadow of a
 collimator. None of the 6,604 crops of the public set has a pair of borders; 24 have dark columns of
@@ -93,10 +94,11 @@ def without_frame(image: np.ndarray) -> tuple[np.ndarray, Frame]:
 
 
 def _pair(lines: np.ndarray, same: float) -> tuple[int, int]:
-    """The number of border lines at the start and at the end; zeros unless both ends have one."""
+    """The number of border lines at the start and at the end; zeros unless both ends have one and
+    lines remain between them."""
     first = _border(lines, same)
     last = _border(lines[::-1], same) if first else 0
-    return (first, last) if last else (0, 0)
+    return (first, last) if last and first + last < len(lines) else (0, 0)
 
 
 def _border(lines: np.ndarray, same: float) -> int:

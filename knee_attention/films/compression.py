@@ -1,8 +1,8 @@
 """Checks that compressed data are complete: strips and tiles of a TIFF file, LZW and PackBits data.
 
-As OpenCV calls it, libtiff leaves the parts of an 8-bit image black that it cannot decompress. It
-never checks that the compressed data end where the image does. The unpacked size of LZW and
-PackBits data is computed without decompressing them.
+OpenCV's libtiff leaves damaged parts of an 8-bit image black and reports no error. It does not
+check that the compressed data fill the image exactly. The unpacked size of LZW and PackBits data is
+computed without decompressing them.
 """
 
 import mmap
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from knee_attention.films.image_headers import DAMAGED, TiffField, tiff_directories
+from knee_attention.films.image_headers import DAMAGED, PORTION, TiffField, tiff_directories
 from knee_attention.films.jpeg import check_whole
 
 WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
@@ -59,12 +59,15 @@ def check_packed(content: bytes | mmap.mmap) -> None:
         rows = numbers(TILE_LENGTH)[0] if tiled else min(numbers(STRIP_LENGTH, length)[0], length)
         sizes = _unpacked_sizes(compression, parts, rows * row)
         last = {rows * row} if tiled else {rows * row, ((length - 1) % rows + 1) * row}
+        strips = -(-length // rows)
+        right = all(
+            size in (last if (place + 1) % strips == 0 else {rows * row})
+            for place, size in enumerate(sizes)
+        )
     except (*DAMAGED, LookupError, ZeroDivisionError):
         raise ValueError("the TIFF directory is incomplete") from None
-    strips = -(-length // rows)
-    for place, size in enumerate(sizes):
-        if size not in (last if (place + 1) % strips == 0 else {rows * row}):
-            raise ValueError("a strip or tile has the wrong size")
+    if not right:
+        raise ValueError("a strip or tile has the wrong size")
 
 
 def _unpacked_sizes(compression: int, parts: list[bytes], most: int) -> Sequence[int | None]:
@@ -80,14 +83,16 @@ def _unpacked_sizes(compression: int, parts: list[bytes], most: int) -> Sequence
 
 
 def _inflated_size(packed: bytes, most: int) -> int | None:
-    """The size in bytes of deflated data; None if they are damaged or their checksum (RFC 1950 2.2)
-    is wrong."""
-    unpacking = zlib.decompressobj()
-    try:
-        size = len(unpacking.decompress(packed, most + 1))
-    except zlib.error:
-        return None
-    return size if unpacking.eof else None
+    """The size in bytes of deflated data; None if it is more than `most`, or if the data are
+    damaged or their checksum (RFC 1950 2.2) is wrong. They are inflated in small portions."""
+    unpacking, size = zlib.decompressobj(), 0
+    while packed and size <= most:
+        try:
+            size += len(unpacking.decompress(packed, PORTION))
+        except zlib.error:
+            return None
+        packed = unpacking.unconsumed_tail
+    return size if unpacking.eof and size <= most else None
 
 
 def _numbers(content, field: TiffField) -> Sequence[int]:

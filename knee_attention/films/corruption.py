@@ -10,7 +10,7 @@ Corruptions and Perturbations", ICLR 2019 (ImageNet-C, five severities, 224x224 
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -77,16 +77,20 @@ def jpeg(knee: np.ndarray, quality: int) -> np.ndarray:
     return cv2.imdecode(stored, cv2.IMREAD_GRAYSCALE)
 
 
-def moved(knee: np.ndarray, side: float = 1, angle: float = 0) -> np.ndarray:
-    """A knee as a crop of another side or angle shows it. Beyond its border it is reflected.
+def transform(
+    knee: np.ndarray, scale: float = 1, angle: float = 0, shift: Sequence[float] = (0, 0)
+) -> np.ndarray:
+    """A knee scaled and rotated around its middle, then shifted. Beyond its border it is reflected.
 
     Args:
         knee: `(height, width)` uint8.
-        side: side of the crop as a multiple of that of `knee`.
-        angle: degrees by which the knee is rotated, counter-clockwise.
+        scale: factor of size.
+        angle: degrees, counter-clockwise.
+        shift: parts of the width (to the right) and of the height (downwards).
     """
     height, width = knee.shape
-    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1 / side)
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, scale)
+    matrix[:, 2] += np.multiply(shift, (width, height))
     return cv2.warpAffine(knee, matrix, (width, height), flags=cv2.INTER_LINEAR,
                           borderMode=cv2.BORDER_REFLECT_101)  # fmt: skip
 
@@ -99,10 +103,10 @@ CORRUPTIONS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
     "brighter, gamma 1/1.6": lambda knee, seed: gamma(knee, 1 / GAMMA),
     "half the resolution": lambda knee, seed: low_resolution(knee),
     "JPEG of quality 30": lambda knee, seed: jpeg(knee, JPEG_QUALITY),
-    "crop 15% too wide": lambda knee, seed: moved(knee, side=WIDER),
-    "crop 15% too narrow": lambda knee, seed: moved(knee, side=NARROWER),
-    "rotated by 10 degrees to the left": lambda knee, seed: moved(knee, angle=ANGLE),
-    "rotated by 10 degrees to the right": lambda knee, seed: moved(knee, angle=-ANGLE),
+    "crop 15% too wide": lambda knee, seed: transform(knee, 1 / WIDER),
+    "crop 15% too narrow": lambda knee, seed: transform(knee, 1 / NARROWER),
+    "rotated by 10 degrees to the left": lambda knee, seed: transform(knee, angle=ANGLE),
+    "rotated by 10 degrees to the right": lambda knee, seed: transform(knee, angle=-ANGLE),
 }
 """Functions of a knee, `(height, width)` uint8, and a seed, by their names in the results."""
 

@@ -52,12 +52,12 @@ def is_known(content: bytes | mmap.mmap) -> bool:
 
 
 def is_truncated(content: mmap.mmap) -> bool:
-    """Whether a PNG file is truncated; False for other formats."""
-    return content[:4] == b"\x89PNG" and _png_is_truncated(content)
+    """Whether a PNG file ends before its IEND chunk does; False for other formats.
 
-
-def _png_is_truncated(content: mmap.mmap) -> bool:
-    """Whether the file ends before its IEND chunk does; bytes behind that do not matter."""
+    Bytes behind that chunk do not matter.
+    """
+    if content[:4] != b"\x89PNG":
+        return False
     place, kind = 8, b""
     while kind != b"IEND":
         if place + 12 > len(content):

@@ -63,12 +63,6 @@ class OpenedFilm:
     pixel_aspect: float = 1.0
 
 
-def open_image(image: str | os.PathLike | FileInMemory) -> tuple[np.ndarray, str | None]:
-    """The pixels and the side of a film, as `open_film` reads them."""
-    film = open_film(image)
-    return film.pixels, film.side
-
-
 def open_film(image: str | os.PathLike | FileInMemory) -> OpenedFilm:
     """Read an image file or a DICOM radiograph; the format is recognised by content.
 

@@ -41,7 +41,8 @@ SECOND = 0.75
 knees none has less than 0.80; an oblique lateral view beside a frontal knee has 0.71."""
 
 LIKELY = 0.3
-"""From this joint score on, a joint below its threshold is also checked for an implant."""
+"""If no joint reaches its threshold, joints with at least this score are still checked for
+implants."""
 
 SAME_CROP = 0.65
 """An image is a crop already if its Jaccard index with the joint's square crop is higher than this.

@@ -101,7 +101,7 @@ def joints_on(maps: np.ndarray) -> list[Joint]:
     highest = cv2.dilate(score, np.ones((3, 3), np.uint8))
     peaks = np.argwhere((score >= CANDIDATE) & (score == highest))
     found = [_joint_at(row, column, maps, score, implant) for row, column in peaks]
-    return different(found)
+    return without_duplicates(found)
 
 
 def _joint_at(row: int, column: int, maps, score, implant) -> Joint:
@@ -124,7 +124,7 @@ def _highest_within(cells: np.ndarray, box: Box) -> float:
     return float(cells[rows, columns].max(initial=0))
 
 
-def different(joints: Sequence[Joint]) -> list[Joint]:
+def without_duplicates(joints: Sequence[Joint]) -> list[Joint]:
     """Remove duplicates: of boxes that show the same joint, keep the one with the highest score."""
     kept: list[Joint] = []
     for joint in sorted(joints, key=lambda joint: -joint.score):

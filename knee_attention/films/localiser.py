@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from knee_attention.errors import InputError
-from knee_attention.films.joints import Joint, different, jaccard, joints_on, resized
+from knee_attention.films.joints import Joint, jaccard, joints_on, resized, without_duplicates
 from knee_attention.films.radiograph import cut_out, equalize, resize_knee, to_uint8
 from knee_attention.limits import LOCALISER_SIDE
 
@@ -102,12 +102,13 @@ class Localiser:
             ValueError: not an image, or too small for a knee.
         """
         grey = to_uint8(film)
-        joints = [self._refined(grey, joint) for joint in self._coarse_joints(grey)]
-        return different(
+        detected = [joint for reach in SCALES for joint in self._detect(grey, reach)]
+        joints = [self._refined(grey, joint) for joint in without_duplicates(detected)]
+        return without_duplicates(
             [replace(joint, box=resized(joint.box, BOX_SCALE)) for joint in joints]
         )
 
-    def surest(self, film: np.ndarray, reach: float) -> float:
+    def highest_score(self, film: np.ndarray, reach: float) -> float:
         """The highest joint score on a film at one scale; 0 if there is no joint.
 
         Args:
@@ -115,9 +116,6 @@ class Localiser:
             reach: one of `SCALES`.
         """
         return max((joint.score for joint in self._detect(to_uint8(film), reach)), default=0.0)
-
-    def _coarse_joints(self, grey: np.ndarray) -> list[Joint]:
-        return different([joint for reach in SCALES for joint in self._detect(grey, reach)])
 
     def _detect(self, grey: np.ndarray, reach: float = 1.0) -> list[Joint]:
         """The joints that one run of the network finds on an image."""

@@ -46,8 +46,9 @@ def is_negative(image: np.ndarray) -> bool:
     """Whether an image is a negative; it may show a whole film or a single knee.
 
     `rank_difference` decides if it is at least `CLEAR`. Otherwise the localiser decides: its score
-    is higher if bone is bright. The first of its scales at which it sees a joint counts. Blank and
-    too small images count as not negative.
+    is higher if bone is bright. The first of its scales at which it sees a joint counts. If it sees
+    none, or if the image is too narrow for it, `rank_difference` decides. Blank and too small
+    images count as not negative.
 
     Args:
         image: as for `rank_difference`.
@@ -59,11 +60,12 @@ def is_negative(image: np.ndarray) -> bool:
     grey = to_grey(np.asarray(image))
     if min(grey.shape) < SMALLEST_SIDE or grey.min() == grey.max():
         return False
-    if abs(difference) < CLEAR:
-        scale = min(1.0, THUMBNAIL_SIDE / max(grey.shape))
-        small = to_uint8(_shrunk(grey, tuple(round(side * scale) for side in grey.shape)))
+    scale = min(1.0, THUMBNAIL_SIDE / max(grey.shape))
+    shape = tuple(round(side * scale) for side in grey.shape)
+    if abs(difference) < CLEAR and min(shape) >= SMALLEST_SIDE:
+        small, localiser = to_uint8(_shrunk(grey, shape)), shipped_localiser()
         for reach in SCALES:
-            as_it_is, inverted = (shipped_localiser().surest(one, reach) for one in (small, ~small))
+            as_it_is, inverted = (localiser.highest_score(one, reach) for one in (small, ~small))
             if max(as_it_is, inverted) >= SEEN_JOINT:
                 return inverted > as_it_is
     return difference < 0

@@ -9,10 +9,12 @@ import numpy as np
 
 from knee_attention.limits import KNEE_SIZE, SMALLEST_SIDE
 
-FEW, WORTH, SAMPLED_ROWS = 1e-4, 2 / 3, 512
-"""Outliers: the darkest and brightest `FEW` of an image's pixels do not count for its range if all
-others lie within `WORTH` of it. At least `SAMPLED_ROWS` rows are examined, not all, to save time.
-"""
+OUTLIER_SHARE, USED_RANGE = 1e-4, 2 / 3
+"""Outliers are the darkest and the brightest 0.01% of the pixels. They are ignored if all other
+pixels span less than 2/3 of the range."""
+
+SAMPLED_ROWS = 512
+"""The search for outliers skips rows and columns to save time, but examines at least this many."""
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
@@ -41,7 +43,7 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
         grey = grey.astype(np.uint8)
     if np.issubdtype(grey.dtype, np.floating) and not np.isfinite(grey).all():
         raise ValueError("expected finite grey values. Received: NaN or infinity")
-    grey, lowest, highest = _without_strays(grey)
+    grey, lowest, highest = _clip_outliers(grey)
     if lowest == highest:
         return np.zeros(grey.shape, np.uint8)
     if grey.dtype == np.uint8 and lowest == 0 and highest == 255:
@@ -52,7 +54,7 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
     return np.floor((values - float(lowest)) * 255 / span + 0.5).astype(np.uint8)
 
 
-def _without_strays(grey: np.ndarray) -> tuple[np.ndarray, float, float]:
+def _clip_outliers(grey: np.ndarray) -> tuple[np.ndarray, float, float]:
     """An image without outliers, its darkest and its brightest value.
 
     In images of more than 8 bits a few pixels may lie far from all others, such as a burnt-in
@@ -63,8 +65,9 @@ def _without_strays(grey: np.ndarray) -> tuple[np.ndarray, float, float]:
     if grey.dtype == np.uint8:
         return grey, lowest, highest
     step = max(1, min(grey.shape) // SAMPLED_ROWS)
-    low, high = np.quantile(grey[::step, ::step], (FEW, 1 - FEW), method="nearest")
-    if 0 < float(high) - float(low) < WORTH * (float(highest) - float(lowest)):
+    shares = OUTLIER_SHARE, 1 - OUTLIER_SHARE
+    low, high = np.quantile(grey[::step, ::step], shares, method="nearest")
+    if 0 < float(high) - float(low) < USED_RANGE * (float(highest) - float(lowest)):
         return np.clip(grey, low, high), low, high
     return grey, lowest, highest
 

@@ -83,7 +83,7 @@ def draw_augmentation(
     views = []
     for epoch in range(SHOWN_EPOCHS):
         training.start(epoch)
-        views.append(training.seen(shown))
+        views.append(training.augmented_images(shown))
     title = f"{experiment.name}, {experiment.origin}, training split"
     panels.augmentation_panels(
         knees.images[shown],
@@ -198,10 +198,13 @@ def environment(precision: str, history: list[dict], seconds: float, devices: in
 
 def _commit() -> str | None:
     """The git commit of the checkout; None without a checkout or without git."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():  # git would look for a repository further up
+        return None
     try:
         asked = subprocess.run(
             ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
+            cwd=root,
             capture_output=True,
             text=True,
             check=True,

@@ -8,9 +8,11 @@ from stand_ins import account_of, read_rows, write_films
 from knee_attention import load_grader
 from knee_attention.commands.cli import main as knee_attention
 from knee_attention.commands.scripts.experiment import main
+from knee_attention.data_prep.film_to_knees import Cutter
 from knee_attention.datasets.dataset import load_dataset
+from knee_attention.errors import ImageError
 from knee_attention.films.cutting import Cutting, write_cutting
-from knee_attention.films.image_files import read_image
+from knee_attention.films.image_files import read_image, write_image
 from knee_attention.films.joint_crops import THRESHOLD
 from knee_attention.films.legs import id_and_side
 from knee_attention.films.preparation import Preparation
@@ -164,6 +166,14 @@ def test_a_film_whose_joints_are_not_found_is_left_out_with_the_reason(films, tm
     assert "      3  no knee joint found" in printed
     boxes = {row["id"]: row["x"] for row in read_rows(tmp_path / "knees" / "knees.csv")}
     assert boxes["good"] == boxes["negative"]
+
+
+def test_a_film_whose_crops_are_too_small_is_left_out(tmp_path):
+    film = phantom_film((1, 3), 9021, height=400).image
+    write_image(tmp_path / "film.png", cv2.resize(film, (49, 40), interpolation=cv2.INTER_AREA))
+    cutter = Cutter(tmp_path, Cutting(size=(224, 224), crop="square"))
+    with pytest.raises(ImageError, match="film.png: expected at least 16 pixels a side"):
+        cutter(tmp_path / "film.png")
 
 
 def test_crops_and_halves_do_not_mix(films, tmp_path, run, monkeypatch):

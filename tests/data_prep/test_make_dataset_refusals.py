@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+from knee_attention.datasets.hdf5 import FORMAT
 from knee_attention.films.cutting import CUTTING, Cutting, write_cutting
 from knee_attention.films.image_files import read_image, write_image
 
@@ -76,6 +77,21 @@ def test_knees_that_were_cut_in_two_ways_are_no_set(prepared, tmp_path, run):
     assert Cutting.read(tmp_path / "set") == Cutting(size=(40, 28))
 
 
+def test_knees_without_a_record_do_not_get_that_of_others(prepared, tmp_path, run):
+    for name in ("a", "b"):
+        (tmp_path / "knees" / name).mkdir(parents=True)
+    for path in (prepared / "knees").glob("*.png"):
+        shutil.copy(path, tmp_path / "knees" / ("a" if path.stem.endswith("R") else "b"))
+    write_cutting(tmp_path / "knees" / "a", Cutting(size=(40, 28)))
+    made = (tmp_path / "knees", prepared / "labels.csv", tmp_path / "set")
+    code, printed = run("make_dataset", *made)
+    assert code == 2
+    assert f"{tmp_path / 'knees' / 'b'} holds knees and no {CUTTING}" in printed.splitlines()[-1]
+    (tmp_path / "knees" / "a" / CUTTING).rename(tmp_path / "knees" / CUTTING)
+    assert run("make_dataset", *made)[0] == 0
+    assert Cutting.read(tmp_path / "set") == Cutting(size=(40, 28))
+
+
 def test_a_manifest_of_the_user_s_own_hides_no_knees(prepared, tmp_path, run):
     shutil.copytree(prepared / "knees", tmp_path / "knees" / "site")
     (tmp_path / "knees" / "site" / "manifest.csv").write_text("name,size\n")
@@ -99,6 +115,11 @@ def test_knees_behind_links_are_placed_as_files(prepared, tmp_path, run):
 def test_options_that_no_set_can_be_made_with_do_not_bind_the_folder(prepared, tmp_path, run):
     (tmp_path / "two.csv").write_text("id,side,kl\nS000,R,1\nS001,R,1\n")
     few = (prepared / "knees", tmp_path / "two.csv", tmp_path / "set")
+    text = (prepared / "labels.csv").read_text()
+    (tmp_path / "torn.csv").write_text(text.replace("S000,P00,L", "S000,P01,L"))
+    torn = (prepared / "knees", tmp_path / "torn.csv", tmp_path / "set")
+    code, printed = run("make_dataset", *torn, "--seed", 3)
+    assert code == 2 and "film S000 has subject P00 in the labels" in printed.splitlines()[-1]
     (tmp_path / "other.csv").write_text("id,side,kl\nX,R,1\n")
     strange = (prepared / "knees", tmp_path / "other.csv", tmp_path / "set")
     code, printed = run("make_dataset", *strange, "--test", 0.2)
@@ -117,12 +138,15 @@ def test_neither_labels_nor_foreign_files_are_written_over(prepared, tmp_path, r
     content = (prepared / "labels.csv").read_bytes()
     with h5py.File(tmp_path / "model.h5", "w") as file:
         file["weights"] = [1.0]
+    with h5py.File(tmp_path / "own.h5", "w") as file:
+        file.attrs["format"] = FORMAT
     model = (tmp_path / "model.h5").read_bytes()
     for labels, h5, sentence in (
         (tmp_path / "labels.h5", tmp_path / "labels.h5", "would be overwritten"),
         (tmp_path / "set" / "manifest.csv", tmp_path / "set.h5", "would be overwritten"),
         (tmp_path / "labels.csv", tmp_path / "labels.csv", "must end in .h5 or .hdf5"),
         (tmp_path / "labels.csv", tmp_path / "model.h5", "is not a training set"),
+        (tmp_path / "labels.csv", tmp_path / "own.h5", "is not a training set"),
     ):
         labels.write_bytes(content)
         code, printed = run("make_dataset", prepared / "knees", labels, tmp_path / "set",

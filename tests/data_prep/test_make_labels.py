@@ -6,6 +6,7 @@ from stand_ins import account_of, read_rows
 
 from knee_attention.data_prep.grade_tables import read_table, readings_of
 from knee_attention.data_prep.grades import choose_grades
+from knee_attention.errors import InputError
 
 OAI = """ID|SIDE|READPRJ|VERSION|V00BARCDBU|V00XRKL
 9000001|1: Right|42|0.6|016600000001|4
@@ -187,6 +188,28 @@ def test_bad_tables_are_one_sentence(tmp_path, run, content, sentence):
     assert code == 2 and sentence in printed and printed.count("\n") == 1
     code, printed = run("make_labels", tmp_path / "missing.csv", tmp_path / "labels.csv")
     assert code == 2 and "cannot be read" in printed and printed.count("\n") == 1
+
+
+def test_readings_of_which_none_can_be_used_are_listed_with_their_reasons(tmp_path, run):
+    (tmp_path / "table.csv").write_text("id,side,kl\nA,Rechts,2\nB,Links,3\n")
+    code, printed = run("make_labels", tmp_path / "table.csv", tmp_path / "labels.csv")
+    excluded = tmp_path / "excluded.csv"
+    assert code == 2
+    assert f"none of the 2 readings can be used; the reasons are in {excluded}" in printed
+    assert [row["reason"] for row in read_rows(excluded)] == ["no side"] * 2
+    assert not (tmp_path / "labels.csv").exists()
+
+
+@pytest.mark.parametrize("blank", ["\n", "  \n\n"])
+def test_blank_lines_before_the_header_are_skipped(tmp_path, blank):
+    (tmp_path / "t.txt").write_text(blank + "id;side;kl\nA, B;R;3\n")
+    assert read_table(tmp_path / "t.txt") == [{"ID": "A, B", "SIDE": "R", "KL": "3"}]
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    (tmp_path / "t.csv").write_text("id,side,kl,KL\nA,R,3,4\n")
+    with pytest.raises(InputError, match="t.csv: two columns are called KL"):
+        read_table(tmp_path / "t.csv")
 
 
 def test_a_table_whose_output_was_forgotten_stays_as_it_is(tmp_path, run):

@@ -75,7 +75,7 @@ def test_a_batch_is_what_is_seen_of_its_knees(knees):
     batches.start(3)
     images, grades = batches[1]
     positions = batches.order[4:8]
-    np.testing.assert_array_equal(images[..., 0], batches.seen(positions))
+    np.testing.assert_array_equal(images[..., 0], batches.augmented_images(positions))
     np.testing.assert_array_equal(grades["att0"], knees.grades[positions])
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from knee_attention.data_prep.verification import verify
 from knee_attention.datasets.dataset import load_dataset
-from knee_attention.datasets.hdf5 import FORMAT
+from knee_attention.datasets.hdf5 import FORMAT, read_contents
 from knee_attention.errors import InputError
 from knee_attention.films.legs import split_knees
 from knee_attention.films.preparation import Preparation
@@ -136,3 +136,17 @@ def test_what_lies_in_other_files_is_not_read(knee_folder, tmp_path, elsewhere):
     for read in (lambda: load_dataset(path, SIZE), lambda: verify(path)):
         with pytest.raises(InputError, match="images lies in another file"):
             read()
+
+
+def test_knees_that_cannot_be_displaced_are_refused_when_they_are_loaded(knee_folder, tmp_path):
+    path = tmp_path / "knees.h5"
+    write_hdf5(path, load_dataset(knee_folder, SIZE), knee_folder)
+    crops = Preparation(crop="square", displaced=True)
+    with h5py.File(path, "a") as file:
+        images = np.pad(file["images"][:], ((0, 0), (0, 40), (0, 0)), mode="reflect")
+        del file["images"]
+        file["images"] = images
+    name = read_contents(path).names[0]
+    reason = f"knees.h5: {name} cannot be prepared: not a square crop"
+    with pytest.raises(InputError, match=reason):
+        load_dataset(path, SIZE, preparation=crops)

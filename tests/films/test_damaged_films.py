@@ -36,7 +36,7 @@ from pydicom.uid import JPEGLosslessSV1  # noqa: E402
 
 from knee_attention.errors import ImageError  # noqa: E402
 from knee_attention.films import jpeg  # noqa: E402
-from knee_attention.films.inputs import FileInMemory, open_image  # noqa: E402
+from knee_attention.films.inputs import FileInMemory, open_film  # noqa: E402
 from knee_attention.films.jpeg_segments import SCAN, jpeg_segments  # noqa: E402
 
 CODECS = {codec.name: codec for codec in codecs()}
@@ -68,7 +68,7 @@ def outcome(contents: list[bytes]) -> str:
     refused = 0
     for content in contents:
         try:
-            open_image(FileInMemory("film", content))
+            open_film(FileInMemory("film", content))
         except ImageError:
             refused += 1
     if not contents:
@@ -89,7 +89,7 @@ def table() -> str:
 
 
 def opened(content: bytes) -> np.ndarray:
-    return open_image(FileInMemory("film", content))[0]
+    return open_film(FileInMemory("film", content)).pixels
 
 
 @pytest.mark.parametrize("name", CODECS)

@@ -29,7 +29,7 @@ from knee_attention.data_prep.dicom_trees import Filter  # noqa: E402
 from knee_attention.errors import ImageError  # noqa: E402
 from knee_attention.films.dicom.header import read_header  # noqa: E402
 from knee_attention.films.dicom.pixels import read_film  # noqa: E402
-from knee_attention.films.inputs import open_image  # noqa: E402
+from knee_attention.films.inputs import open_film  # noqa: E402
 
 STORED = np.random.default_rng(0).integers(100, 4000, (40, 56)).astype(np.uint16)
 
@@ -145,8 +145,8 @@ def test_a_film_without_its_decoder_names_the_extra_that_brings_it(tmp_path, syn
     dataset.save_as(path)
     decoders = ["pylibjpeg", "jpeg_ls", "gdcm"] + ["PIL"] * (extra == "dicom")
     code = ("import sys; sys.modules.update(dict.fromkeys(sys.argv[2:]))\n"
-            "from knee_attention.films.inputs import open_image\n"
-            "open_image(sys.argv[1])")
+            "from knee_attention.films.inputs import open_film\n"
+            "open_film(sys.argv[1])")
     command = [sys.executable, "-c", code, path, *decoders]
     said = subprocess.run(command, capture_output=True, text=True).stderr
     assert f'{syntax.name} needs a decoder: pip install -e ".[{extra}]" in the clone' in said
@@ -228,8 +228,8 @@ def test_reading_in_threads_leaves_the_warning_filters_alone(tmp_path):
     ({}, "exam_L.dcm", "L"),
 ])  # fmt: skip
 def test_the_header_says_the_side_before_the_name_does(tmp_path, elements, name, side):
-    pixels, found = open_image(write_dicom(tmp_path / name, STORED, **elements))
-    assert pixels.shape == STORED.shape and found == side
+    film = open_film(write_dicom(tmp_path / name, STORED, **elements))
+    assert film.pixels.shape == STORED.shape and film.side == side
 
 
 PIXELS = np.zeros((20, 30), np.uint16)
@@ -244,6 +244,7 @@ LATERAL = [
     {"ViewCodeSequence": [view_code("R-10236", "", "SRT")]},
     {"ViewCodeSequence": [view_code("7", "medio-lateral", "99HOSPITAL")]},
     {"ViewCodeSequence": [view_code("7", "Patella skyline", "99HOSPITAL")]},
+    {"ViewCodeSequence": [view_code("7", "KNEE_LAT", "99HOSPITAL")]},
 ]  # fmt: skip
 
 FRONTAL = [
@@ -268,6 +269,22 @@ def test_what_is_no_view_from_the_front_is_left_out(tmp_path, elements, series):
     assert Filter().objection(header).startswith("another view: ")
     # An explicit view pattern keeps the film.
     assert Filter(view="").objection(header) is None
+
+
+@pytest.mark.parametrize(("elements", "reason"), [
+    ({"SeriesDescription": "KNEE_LAT"}, "another view: KNEE_LAT"),
+    ({"SeriesDescription": "LATERAL_KNEE"}, "another view: LATERAL_KNEE"),
+    ({"SeriesDescription": "KNEE_BILATERAL"}, None),
+    ({"ViewPosition": "AP_WB"}, None), ({"ViewPosition": "WB_PA"}, None),
+    ({"ViewPosition": "SPA"}, "another view: SPA"),
+])  # fmt: skip
+def test_the_node_knows_words_joined_by_underscores(tmp_path, elements, reason):
+    pytest.importorskip("pynetdicom")
+    pytest.importorskip("highdicom")
+    from knee_attention.grading.node.node import objection
+
+    film = write_dicom(tmp_path / "001", PIXELS, BodyPartExamined="KNEE", **elements)
+    assert objection(read_header(film)) == reason
 
 
 @pytest.mark.parametrize("elements", FRONTAL)

@@ -19,7 +19,7 @@ from knee_attention.films.inputs import (  # noqa: E402
     FileInMemory,
     files_to_open,
     is_dicom,
-    open_image,
+    open_film,
 )
 
 FILM = (np.arange(60 * 80).reshape(60, 80) * 7 % 4096).astype(np.uint16)
@@ -49,19 +49,19 @@ def headless(path, kind):
 @pytest.mark.parametrize("kind", ["header", "compressed", "deflated", "implicit", "explicit"])
 @pytest.mark.parametrize("suffix", ["", ".dcm", ".1"])
 def test_a_dicom_file_without_preamble_is_read_by_name_and_in_folders(tmp_path, kind, suffix):
-    expected, _ = open_image(write_dicom(tmp_path / "whole.dcm", FILM))
+    expected = open_film(write_dicom(tmp_path / "whole.dcm", FILM)).pixels
     path = headless(tmp_path / "films" / f"film{suffix}", kind)
     assert is_dicom(path) and image_kind(path) == "DICOM"
     assert files_to_open([tmp_path / "films"]) == [path]
     for source in (path, FileInMemory(path.name, path.read_bytes())):
-        np.testing.assert_array_equal(open_image(source)[0], expected)
+        np.testing.assert_array_equal(open_film(source).pixels, expected)
 
 
 def test_a_deflated_file_without_preamble_may_not_unpack_to_more_than_a_film(tmp_path, monkeypatch):
     monkeypatch.setattr("knee_attention.films.dicom.header.MOST_BYTES", 1000)
     path = headless(tmp_path / "film", "deflated")
     with pytest.raises(ImageError, match="it inflates to more than"):
-        open_image(path)
+        open_film(path)
 
 
 def test_a_file_without_transfer_syntax_and_with_compressed_pixels_is_refused(tmp_path):
@@ -69,7 +69,7 @@ def test_a_file_without_transfer_syntax_and_with_compressed_pixels_is_refused(tm
     del dataset.file_meta
     dcmwrite(tmp_path / "film", dataset, implicit_vr=False, little_endian=True)
     with pytest.raises(ImageError, match="names no transfer syntax"):
-        open_image(tmp_path / "film")
+        open_film(tmp_path / "film")
 
 
 def element(tag, value, kind=b""):
@@ -142,10 +142,10 @@ def test_what_looks_like_an_image_is_opened_or_named(folder):
     files = files_to_open([folder])
     assert [path.name[0] for path in files] == list("abcdefghijklmt")
     for path in files[:9]:
-        assert open_image(path)[0].shape == (64, 64)
+        assert open_film(path).pixels.shape == (64, 64)
     for path in files[9:]:
         with pytest.raises(ImageError):
-            open_image(path)
+            open_film(path)
 
 
 def test_a_folder_without_images_is_refused(tmp_path):

@@ -21,7 +21,7 @@ from knee_attention.errors import ImageError, UnreadableError  # noqa: E402
 from knee_attention.films.dicom.decoding import undecodable  # noqa: E402
 from knee_attention.films.dicom.header import read_header  # noqa: E402
 from knee_attention.films.dicom.pixels import read_film  # noqa: E402
-from knee_attention.films.inputs import open_image  # noqa: E402
+from knee_attention.films.inputs import open_film  # noqa: E402
 
 STORED = np.random.default_rng(0).integers(0, 4096, (40, 56)).astype(np.uint16)
 CURVE = (255 * (np.arange(4096) / 4095) ** 0.5).astype(np.uint16)
@@ -209,7 +209,7 @@ def test_an_unsupported_transfer_syntax_is_named(tmp_path, syntax, said):
     name = syntax.encode().ljust(len(HTJ2KLossless), b"\0")
     (tmp_path / "001").write_bytes(content.replace(HTJ2KLossless.encode(), name))
     with pytest.raises(UnreadableError, match=f"001: unsupported transfer syntax {said}; export"):
-        open_image(tmp_path / "001")
+        open_film(tmp_path / "001")
 
 
 def test_no_transfer_syntax_is_said(tmp_path):
@@ -218,7 +218,7 @@ def test_no_transfer_syntax_is_said(tmp_path):
     place = content.index(b"1.2.840.10008.1.2.1\0")
     path.write_bytes(content[:place] + bytes(20) + content[place + 20 :])
     with pytest.raises(UnreadableError, match="names no transfer syntax"):
-        open_image(path)
+        open_film(path)
 
 
 @pytest.mark.parametrize("lost", [[SEQUENCE_END], [ITEM_END], [ITEM_END, SEQUENCE_END]])
@@ -234,7 +234,7 @@ def test_a_sequence_without_its_end_is_said(tmp_path, lost):
         content = content.replace(delimiter, b"")
     path.write_bytes(content)
     with pytest.raises(UnreadableError, match="a sequence is truncated or lacks") as raised:
-        open_image(path)
+        open_film(path)
     assert not raised.value.passing
 
 
@@ -246,7 +246,7 @@ def test_compressed_pixels_without_their_end_are_said(tmp_path, cut):
     length = len(content) - len(SEQUENCE_END) if cut == "delimiter" else len(content) // 2
     path.write_bytes(content[:length])
     with pytest.raises(UnreadableError, match="001: the sequence delimiter behind its pixels"):
-        open_image(path)
+        open_film(path)
 
 
 @pytest.mark.parametrize(

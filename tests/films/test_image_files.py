@@ -2,15 +2,18 @@
 
 import os
 import struct
+import tracemalloc
+import zlib
 
 import cv2
 import numpy as np
 import pytest
 
 from knee_attention.errors import ImageError
+from knee_attention.films.compression import check_packed
 from knee_attention.films.image_files import MOST_PIXELS, read_image
 from knee_attention.films.image_headers import pixels_declared
-from knee_attention.films.inputs import FileInMemory, open_image
+from knee_attention.films.inputs import FileInMemory, open_film
 from knee_attention.films.radiograph import to_uint8
 
 STAIRS = np.add.outer(np.arange(40) * 2, np.arange(60) * 2).astype(np.uint8)
@@ -100,7 +103,7 @@ def test_values_that_are_no_numbers_are_refused(tmp_path, value):
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path, name):
     os.mkfifo(tmp_path / name)
     with pytest.raises(ImageError, match="not a regular file"):
-        open_image(tmp_path / name)
+        open_film(tmp_path / name)
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
@@ -218,9 +221,9 @@ def test_what_says_too_many_pixels_is_refused_whatever_it_holds(tmp_path):
         path = tmp_path / f"film.{suffix}"
         path.write_bytes(header)
         with pytest.raises(ImageError, match="pixels, more than the 100 million that are"):
-            open_image(path)
+            open_film(path)
         with pytest.raises(ImageError, match=f"film.{suffix}: 100 million pixels"):
-            open_image(FileInMemory(path.name, header))
+            open_film(FileInMemory(path.name, header))
 
 
 def test_a_format_that_does_not_say_its_size_here_is_not_decoded(tmp_path):
@@ -250,5 +253,38 @@ def test_a_file_in_memory_is_read_as_one_on_a_disk(tmp_path, suffix):
     cv2.imwrite(str(path), MARKED)
     content = path.read_bytes()
     np.testing.assert_array_equal(
-        open_image(FileInMemory("elsewhere", content))[0], open_image(path)[0]
+        open_film(FileInMemory("elsewhere", content)).pixels, open_film(path).pixels
     )
+
+
+def tiled_tiff(packed: bytes, tile_width: int, tile_length: int | None) -> bytes:
+    """A deflated TIFF file of 64x64 pixels with one tile; None leaves the tag TileLength out."""
+    tags = [(256, 64), (257, 64), (258, 8), (259, 8), (262, 1), (277, 1), (322, tile_width),
+            (323, tile_length), (324, 8), (325, len(packed))]  # fmt: skip
+    tags = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags if value is not None]
+    head = b"II" + struct.pack("<HI", 42, 8 + len(packed)) + packed
+    return head + struct.pack("<H", len(tags)) + b"".join(tags) + bytes(4)
+
+
+def test_a_tiled_tiff_is_read():
+    content = tiled_tiff(zlib.compress(bytes(64 * 64)), 64, 64)
+    assert not read_image("film.tif", content).any()
+
+
+@pytest.mark.parametrize("length", [0, None])
+def test_a_tiff_without_a_tile_length_is_damaged(length):
+    content = tiled_tiff(zlib.compress(bytes(64 * 64)), 64, length)
+    with pytest.raises(ImageError, match="film.tif: its compressed data are damaged"):
+        read_image("film.tif", content)
+
+
+def test_a_large_tile_is_measured_in_little_memory():
+    content = tiled_tiff(zlib.compress(bytes(2**26)), 2**14, 2**14)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="wrong size"):
+            check_packed(content)
+        assert tracemalloc.get_traced_memory()[1] < 2**25
+    finally:
+        tracemalloc.stop()
+    check_packed(tiled_tiff(zlib.compress(bytes(2**26)), 2**13, 2**13))

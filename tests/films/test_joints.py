@@ -12,9 +12,9 @@ from knee_attention.films.joints import (
     Joint,
     box_around,
     box_of_square,
-    different,
     jaccard,
     joints_on,
+    without_duplicates,
 )
 from knee_attention.films.localiser import SHIPPED, Localiser, localiser_input, shipped_localiser
 from knee_attention.films.polarity import bone_bright
@@ -67,7 +67,7 @@ def test_empty_maps_have_no_joint():
 def test_of_two_boxes_of_one_joint_the_surer_stays():
     sure, other = Joint((10, 10, 50, 50), 0.9), Joint((14, 12, 48, 48), 0.95)
     beside = Joint((80, 10, 50, 50), 0.6)
-    assert different([sure, other, beside]) == [other, beside]
+    assert without_duplicates([sure, other, beside]) == [other, beside]
 
 
 def test_boxes_follow_from_the_joint_line_and_from_the_square():

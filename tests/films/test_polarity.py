@@ -76,7 +76,7 @@ def test_the_first_scale_that_sees_a_joint_decides(monkeypatch, large, small, ne
     scores = dict(zip(SCALES, (large, small), strict=True))
 
     class StandIn:
-        def surest(self, film, reach):
+        def highest_score(self, film, reach):
             return scores[reach][int(film[0, 0] > film[0, -1])]
 
     monkeypatch.setattr(polarity, "shipped_localiser", StandIn)
@@ -146,3 +146,11 @@ def test_exactly_the_known_negatives_of_the_public_validation_split(real_data):
                 found.append(member.name)
     assert count == 826
     assert sorted(found) == sorted(name for name in known if name.startswith("validation"))
+
+
+@pytest.mark.parametrize("shape", [(40, 1500), (1500, 40), (16, 20000)])
+def test_an_image_too_narrow_for_the_localiser_is_judged_by_its_ranks(shape):
+    noise = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    difference = polarity.rank_difference(noise)
+    assert abs(difference) < polarity.CLEAR
+    assert is_negative(noise) == (difference < 0)

@@ -169,3 +169,11 @@ def test_films_and_blank_images_have_no_frame():
     assert not find_frame(phantom_film((0, 3), seed=9022).image)
     assert not find_frame(np.full((50, 40), 7, np.uint8))
     assert not find_frame(np.zeros((2, 2), np.uint8))
+
+
+def test_borders_that_fill_the_image_are_no_frame():
+    """Both borders of two flat halves would end at the same edge."""
+    halves = np.vstack([np.zeros((50, 100), np.uint8), np.full((50, 100), 255, np.uint8)])
+    for image in (halves, halves.T):
+        inside, frame = without_frame(image)
+        assert frame == Frame() and inside.shape == (100, 100)

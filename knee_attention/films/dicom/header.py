@@ -203,7 +203,8 @@ OTHER_VIEW_CODES = frozenset({
 antero-posterior and postero-anterior views, and obliques of these, are not in the list."""
 
 OTHER_VIEW = re.compile(
-    r"\blat|mediolat|tangential|\baxial|skyline|sunrise|merchant|sagittal", re.IGNORECASE
+    r"(?<![a-z])lat|mediolat|tangential|(?<![a-z])axial|skyline|sunrise|merchant|sagittal",
+    re.IGNORECASE,
 )
 """Words in CodeMeaning, for codes of any scheme."""
 

@@ -18,11 +18,12 @@ OVERLAYS = range(0x6000, 0x6020, 2)
 """The groups of overlays (PS3.3 C.9.2)."""
 
 NOISE = 1 / 8
-"""Neighbouring pixels of an image differ by less than this part of the range of values, or of the
-jumps in the other interpretation. Neighbours in noise differ by a third."""
+"""A reading of the bits is an image if the median jump between neighbouring pixels is at most this
+part of the value range, or of the other reading's jump. In noise the jump is about a third of the
+range."""
 
 UNUSED = 3
-"""No film leaves this number of its highest bits unused."""
+"""A film leaves fewer than this many of its highest bits unused."""
 
 MOST_BITS = 32
 """The largest number of bits in a word. Films have at most 16."""

@@ -12,7 +12,7 @@ from knee_attention.datasets.knees import in_threads
 from knee_attention.datasets.layout import required_files
 from knee_attention.errors import InputError
 from knee_attention.films.borders import without_frame
-from knee_attention.films.inputs import files_to_open, open_image
+from knee_attention.films.inputs import files_to_open, open_film
 from knee_attention.films.joints import SQUARE_SIDE, Box, box_around, box_of_square, resized
 from knee_attention.films.polarity import is_negative_knee, negative
 from knee_attention.films.radiograph import cut_out, resize_knee, to_uint8
@@ -96,17 +96,14 @@ def phantom_films(count: int, split: str, seed: int) -> list[KnownFilm]:
     """
     generator = np.random.default_rng((seed, PHANTOM_SPLITS[split], 16))
     grades, seeds = generator.integers(0, 5, (count, 2)), generator.integers(2**31, size=count)
-    films = [None] * count
 
-    def draw(place: int) -> None:
+    def draw(place: int) -> KnownFilm:
         right, left = grades[place].tolist()
         phantom = phantom_film((right, left), int(seeds[place]))
         boxes = [box_around(region) for region in phantom.boxes.values()]
-        films[place] = KnownFilm.of(phantom.image, f"phantom{place:04d}", boxes,
-                                    list(phantom.boxes))
+        return KnownFilm.of(phantom.image, f"phantom{place:04d}", boxes, list(phantom.boxes))
 
-    in_threads(draw, count, f"drawing phantom films, {split}")
-    return films
+    return in_threads(draw, count, f"drawing phantom films, {split}")
 
 
 def real_films(
@@ -129,12 +126,9 @@ def real_films(
         InputError: an error of `read_joint_boxes`, an unreadable film, or too few persons.
     """
     rows = read_joint_boxes(table, data, kind)
-    images = [None] * len(rows)
-
-    def read(place: int) -> None:
-        images[place] = _read_film(rows[place], data)
-
-    in_threads(read, len(rows), f"reading films of {data.name}")
+    images = in_threads(
+        lambda place: _read_film(rows[place], data), len(rows), f"reading films of {data.name}"
+    )
     split_of = {row.split for row in rows}
     if split_of == {None}:
         splits = _split_by_person([person_of(row.path.stem) for row in rows], table, seed)
@@ -151,14 +145,18 @@ def real_films(
 
 
 def _read_film(row: BoxedImage, data: Path) -> KnownFilm:
-    image, _ = open_image(row.path)
+    image = open_film(row.path).pixels
     boxes = row.in_pixels(image.shape)
     square = tuple(map(round, resized(boxes[0], SQUARE_SIDE)))
-    image = _bone_bright(image, cut_out(image, square))
-    scale = min(1.0, LONGEST_SIDE / max(image.shape))
-    small = resize_knee(to_uint8(image), tuple(round(side * scale) for side in image.shape))
+    small, scale = _at_stored_size(_bone_bright(image, cut_out(image, square)))
     scaled = [tuple(value * scale for value in box) for box in boxes]
     return KnownFilm.of(small, str(row.path.relative_to(data)), scaled, row.sides)
+
+
+def _at_stored_size(image: np.ndarray) -> tuple[np.ndarray, float]:
+    """The image as uint8 with sides up to `LONGEST_SIDE`, and its scale."""
+    scale = min(1.0, LONGEST_SIDE / max(image.shape))
+    return resize_knee(to_uint8(image), tuple(round(side * scale) for side in image.shape)), scale
 
 
 def _bone_bright(image: np.ndarray, crop: np.ndarray) -> np.ndarray:
@@ -189,25 +187,23 @@ def square_crops(data: Path, split: str) -> list[KnownFilm]:
         InputError: no such split, or an unreadable image.
     """
     files = required_files(data, split)
-    crops = [None] * len(files)
 
-    def read(place: int) -> None:
-        crop, _ = without_frame(open_image(files[place].path)[0])
+    def read(place: int) -> KnownFilm:
+        crop, _ = without_frame(open_film(files[place].path).pixels)
         image = to_uint8(_bone_bright(crop, crop))
         height, width = image.shape
         square = (0.0, (height - width) / 2, float(width), float(width))
-        crops[place] = KnownFilm.of(image, files[place].name, [box_of_square(square)])
+        return KnownFilm.of(image, files[place].name, [box_of_square(square)])
 
-    in_threads(read, len(files), f"reading crops, {split}")
-    return crops
+    return in_threads(read, len(files), f"reading crops, {split}")
 
 
-def images_below(folder: Path, but: Path | None = None) -> dict[str, list[np.ndarray]]:
+def images_below(folder: Path, excluded: Path | None = None) -> dict[str, list[np.ndarray]]:
     """Read the images of a folder and split them by the hash of their name.
 
     Args:
         folder: images, at any depth.
-        but: a folder whose images are skipped.
+        excluded: a folder whose images are skipped.
 
     Returns:
         `{"train": images, "validation": images}`; images are `(height, width)` uint8 and are not
@@ -219,15 +215,12 @@ def images_below(folder: Path, but: Path | None = None) -> dict[str, list[np.nda
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     files = [path for path in files_to_open([folder])
-             if but is None or not path.resolve().is_relative_to(but.resolve())]
-    images = [None] * len(files)
+             if excluded is None or not path.resolve().is_relative_to(excluded.resolve())]
 
-    def read(place: int) -> None:
-        image, _ = open_image(files[place])
-        scale = min(1.0, LONGEST_SIDE / max(image.shape))
-        images[place] = resize_knee(to_uint8(image), tuple(round(s * scale) for s in image.shape))
+    def read(place: int) -> np.ndarray:
+        return _at_stored_size(open_film(files[place]).pixels)[0]
 
-    in_threads(read, len(files), f"reading {folder.name}")
+    images = in_threads(read, len(files), f"reading {folder.name}")
     found = {"train": [], "validation": []}
     for path, image in zip(files, images, strict=True):
         found["validation" if is_kept(path) else "train"].append(image)
@@ -237,5 +230,3 @@ def images_below(folder: Path, but: Path | None = None) -> dict[str, list[np.nda
 def is_kept(path: Path) -> bool:
     """Whether an image without a knee is held out for validation."""
     return int(hashlib.sha256(path.name.encode()).hexdigest(), 16) % KEPT_PART == 0
-
-
