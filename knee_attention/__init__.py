@@ -1,7 +1,7 @@
 """Kellgren-Lawrence grades from knee radiographs with trainable attention branches.
 
 Importing the package is instant: a name that needs Keras imports it at its first use.
-After `import keras`, importing the package also registers its two layers with Keras, so that
+After `import keras`, importing the package also registers its layers with Keras, so that
 `keras.saving.load_model` loads saved models.
 """
 

@@ -30,6 +30,7 @@ from knee_attention.commands.arguments import (
 )
 from knee_attention.errors import InputError
 from knee_attention.files import make_folder, write_json
+from knee_attention.networks.files.description import masked_branches
 from knee_attention.runs.run_folder import RunFolder
 
 
@@ -77,7 +78,7 @@ def run(options) -> None:
     saved = [open_saved(path) for path in (options.model, *options.others)]
     refuse_other_preparations(saved, options.data)
     for model in saved:
-        if options.masks and not model.description["branches"]:
+        if options.masks and not masked_branches(model.description):
             raise InputError(f"{model.given}: a network without attention; leave out --masks")
     labels = _labels(saved)
     source = knee_source(
@@ -133,7 +134,7 @@ def _remarks(saved, source) -> list[str]:
 def _prepare_output(folder: Path) -> None:
     """Create the folder of the results before the work; refuse the folder of a run."""
     make_folder(folder)
-    if RunFolder(folder).begun:
+    if RunFolder(folder).exists:
         raise InputError(f"{folder}: the folder of a run; choose another --output")
 
 

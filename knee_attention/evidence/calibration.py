@@ -7,7 +7,7 @@ The entries of a description:
   `balanced`, and the `validation` figures of each rule.
 - `prediction_sets`: the `thresholds` of the chosen output, the numbers of `knees` and `subjects`
   that they come from, and the `validation` figures.
-- `local_calibration`: see `moved` and `fit_cut_points`. Its sets replace those above.
+- `local_calibration`: see `shift_cut_points` and `fit_cut_points`. Its sets replace those above.
 
 Cut points are those of local readers, who draw the border between two grades at different places;
 another hospital's films also move the network's values. Both shift the log-odds of "at least grade
@@ -88,7 +88,7 @@ class Calibration:
         if output in self.temperatures:
             values = tempered(values, self.temperatures[output])
         if output in self.cut_points:
-            values = moved(values, **self.cut_points[output])
+            values = shift_cut_points(values, **self.cut_points[output])
         return values
 
     def checked_rule(self, rule: str | None) -> str:
@@ -138,17 +138,17 @@ LEAST_PROBABILITY = 1e-7
 """Probabilities below are raised to it, so that their log-odds are finite."""
 
 LARGEST_LOGARITHM = 2.0
-"""Largest logarithm of the temperature, and of one over it."""
+"""Largest absolute logarithm of the temperature."""
 
 SHIFT_DEVIATION, SPREAD_DEVIATION, TEMPERATURE_DEVIATION = 1.0, 1.0, 0.5
 """Standard deviations of the priors: of the mean shift, of the shifts around their mean, and of the
 logarithm of the temperature."""
 
 
-def moved(
+def shift_cut_points(
     probabilities: np.ndarray, shifts: Sequence[float], temperature: float
 ) -> np.ndarray:
-    """Probabilities whose cut points are shifted.
+    """Probabilities after a shift of the cut points.
 
     Args:
         probabilities: `(n, 5)`, rows summing to one.
@@ -163,7 +163,7 @@ def moved(
 
     Example:
 
-    >>> moved(np.array([[0.1, 0.2, 0.4, 0.2, 0.1]]), [1, 1, 1, 1], 1).round(2).tolist()
+    >>> shift_cut_points(np.array([[0.1, 0.2, 0.4, 0.2, 0.1]]), [1, 1, 1, 1], 1).round(2).tolist()
     [[0.23, 0.31, 0.33, 0.1, 0.04]]
     """
     refuse_not_finite(probabilities, "a probability")
@@ -215,7 +215,7 @@ def fit_cut_points(grades: np.ndarray, probabilities: np.ndarray) -> dict:
         probabilities: `(n, 5)` of the model for the same films.
 
     Returns:
-        the arguments `shifts` and `temperature` of `moved`, rounded to four digits.
+        the arguments `shifts` and `temperature` of `shift_cut_points`, rounded to four digits.
     """
     from scipy.optimize import minimize
 

@@ -10,8 +10,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from knee_attention.evidence.calibration import COVERAGE, Calibration, fit_cut_points, moved
-from knee_attention.evidence.decision import Rule, of_others
+from knee_attention.evidence.calibration import (
+    COVERAGE,
+    Calibration,
+    fit_cut_points,
+    shift_cut_points,
+)
+from knee_attention.evidence.decision import Rule, cross_validated
 from knee_attention.evidence.intervals import paired_differences
 from knee_attention.evidence.metrics import cross_entropy, grade_metrics
 from knee_attention.evidence.prediction_sets import set_figures, thresholds
@@ -19,7 +24,7 @@ from knee_attention.evidence.predictions import Predictions
 from knee_attention.limits import GRADES
 
 INNER_FOLDS = 5
-"""Folds of the fits to which the thresholds of the sets belong."""
+"""Folds of the cross-validation in `_thresholds`."""
 
 OF_GRADES = ("kappa_quadratic", "accuracy")
 OF_PROBABILITIES = "cross_entropy"
@@ -86,7 +91,7 @@ def fit_local(known: Predictions, chosen: str, calibration: Calibration, rule: s
 
         return apply
 
-    found = of_others(learn, known.grades, values, subjects)
+    found = cross_validated(learn, known.grades, values, subjects)
     shifted, decided, sets = np.split(found, [len(GRADES), len(GRADES) + 1], axis=1)
     now = _Graded(shifted, decided[:, 0].astype(int), sets.astype(int))
     decided = calibration.grades(values, rule)
@@ -133,11 +138,11 @@ def _gains(known: Predictions, then: _Graded, now: _Graded) -> dict:
 def _thresholds(
     grades: np.ndarray, probabilities: np.ndarray, subjects: Sequence[str]
 ) -> list[float | None]:
-    """Thresholds by films that served for no fit of the cut points that moved them."""
+    """Thresholds from cross-validated probabilities: each film's cut points fit other persons."""
 
     def learn(grades: np.ndarray, probabilities: np.ndarray, persons: np.ndarray) -> Rule:
         fitted = fit_cut_points(grades, probabilities)
-        return lambda others: moved(others, **fitted)
+        return lambda others: shift_cut_points(others, **fitted)
 
-    shifted = of_others(learn, grades, probabilities, subjects, INNER_FOLDS)
+    shifted = cross_validated(learn, grades, probabilities, subjects, INNER_FOLDS)
     return thresholds(grades, shifted, subjects)

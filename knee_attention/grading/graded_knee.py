@@ -102,7 +102,10 @@ class GradedKnee:
 
     @property
     def look_again(self) -> bool:
-        """Whether to look again: a set of three grades or more, or `unlike`."""
+        """Whether a reader should look again.
+
+        The prediction set has three grades or more, or the knee is `unlike`.
+        """
         lowest, highest = self.grade_set or (self.grade, self.grade)
         return self.unlike or highest - lowest + 1 >= WIDE
 

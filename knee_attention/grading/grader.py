@@ -16,6 +16,7 @@ from knee_attention.films.network_input import PreparedKnee, likeness, prepared_
 from knee_attention.films.polarity import bone_bright, refused
 from knee_attention.films.preparation import Preparation
 from knee_attention.grading.graded_knee import GradedKnee
+from knee_attention.networks.files.description import masked_branches
 from knee_attention.networks.files.location import model_path
 
 RESEARCH_ONLY = "Research use only, not a medical device."
@@ -110,7 +111,7 @@ class Grader:
         """
         cutting = self.preparation.cutting
         stretched = self.preparation.fit == "stretch" and (not cutting or cutting.fit == "stretch")
-        if not self.branches:
+        if not masked_branches(self.description):
             raise InputError(f"{self.network.path}: the model has no attention to map")
         if not (self.preparation.shows_joints and stretched):
             raise InputError(f"{self.network.path}: the place of its attention on a film is not "
@@ -153,7 +154,12 @@ class Grader:
 
         Yields:
             `(image, list of GradedKnee)`, or `(image, ImageError)` if it cannot be graded.
+
+        Raises:
+            InputError: a batch size below 1, or a folder without images.
         """
+        if batch_size < 1:
+            raise InputError(f"expected a batch size of at least 1. Received: {batch_size}")
         if isinstance(images, (str, os.PathLike)):
             images = files_to_open([images])
         waiting, count = [], 0

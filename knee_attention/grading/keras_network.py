@@ -42,10 +42,14 @@ class KerasNetwork:
         self._network.jit_compile = device.choose_jit_compile()
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """The probabilities `(n, 5)` of every output and masks `(n, h, w)` of every branch.
+        """Run the network.
 
         Args:
             images: `(n, height, width, 1)` float32, 0-255.
+
+        Returns:
+            `{name: array}`: probabilities `(n, 5)` of every output, or grades `(n, 1)` of
+            `regression`; and the mask `(n, mask height, mask width)` of every branch that has one.
         """
         if len(images) <= FEW:
             values = self._network(images, training=False)

@@ -24,7 +24,10 @@ from knee_attention.limits import GRADES
 from knee_attention.networks.files.copies import copy_with_description
 
 LEAST_FILMS = 25
-"""Fewer films say too little about five numbers."""
+"""Fewer films cannot determine the five fitted numbers: four shifts and a temperature."""
+
+LEAST_PERSONS = 3
+"""The cross-validation within a cross-validation needs at least as many."""
 
 LOCAL = "local_calibration"
 """The entry of a description that a calibration adds."""
@@ -83,7 +86,7 @@ def grade_films(
 def graded_of(
     films: Iterable[tuple[Path, int, GradedKnee | ImageError]], count: int, title: str
 ) -> Iterator[tuple[Path, int, GradedKnee]]:
-    """The films that are graded, with a progress bar; each other one is named on standard error.
+    """Yield the graded films, with a progress bar; report the others on standard error.
 
     Args:
         films: the result of `grade_films`.
@@ -104,10 +107,10 @@ def graded_of(
 def as_predictions(
     folder: Path, graded: list[tuple[Path, int, GradedKnee]]
 ) -> Predictions:
-    """The graded films as a table; persons follow from manifest.csv, or else from file names.
+    """The graded films as a table; persons are identified by manifest.csv, else by file names.
 
     Raises:
-        InputError: fewer than 25 films, a single grade, or a single person.
+        InputError: fewer than 25 films, a single grade, or fewer than three persons.
     """
     files = [path.relative_to(folder).as_posix() for path, _, _ in graded]
     subjects = _subjects(folder, [path for path, _, _ in graded])
@@ -118,9 +121,10 @@ def as_predictions(
     if len(set(grades.tolist())) < 2:
         raise InputError(f"{folder}: all films have the grade {grades[0]}; a calibration needs "
                          "films of several grades, best of all five")
-    if len(set(subjects)) < 2:
-        raise InputError(f"{folder}: all films are of one person ({subjects[0]}), by manifest.csv "
-                         "or by the file names")
+    if len(set(subjects)) < LEAST_PERSONS:
+        raise InputError(f"{folder}: the films are of {' and '.join(sorted(set(subjects)))} alone, "
+                         "by manifest.csv or by the file names; a calibration needs films of "
+                         f"{LEAST_PERSONS} persons at least")
     outputs = classifying(graded[0][2].branches)
     values = {name: np.stack([knee.branches[name] for _, _, knee in graded]) for name in outputs}
     return Predictions(files, subjects, grades, values)

@@ -1,11 +1,11 @@
-"""What a model reaches on films of another hospital, and what graded films of it add."""
+"""Measure a model on films of another hospital, without and with local calibration."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from knee_attention.evidence.calibration import fit_cut_points, moved
+from knee_attention.evidence.calibration import fit_cut_points, shift_cut_points
 from knee_attention.evidence.metrics import grade_metrics
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.films.inputs import open_film
@@ -63,16 +63,17 @@ def other_hospital(
 def own_validation(grader: Grader) -> list[Row]:
     """The row of the model's own validation knees; none if its file has no figures of them."""
     description = grader.description
-    found = description.get("results", {}).get("outputs", {}).get(grader.chosen)
+    results = description.get("results") or {}
+    found = results.get("outputs", {}).get(grader.chosen)
     if not found:
         return []
-    results = description["results"]
-    of_rules = description.get("decision", {}).get("validation", {})
-    found = {**found, **of_rules.get(grader.decide, {})}
-    data = Path(description["experiment"]["data"]).name
-    return [{"films": f"{data} {results['split']}, crops of the set",
+    of_rules = (description.get("decision") or {}).get("validation") or {}
+    found = {**found, **(of_rules.get(grader.decide) or {})}
+    data = (description.get("experiment") or {}).get("data")
+    name = Path(data).name if data else "own"
+    return [{"films": f"{name} {results['split']}, crops of the set",
              "graded": f"{results['knees']} of {results['knees']}",
-             **cells({column: found[metric] for column, metric in METRICS.items()})}]
+             **cells({column: found.get(metric) for column, metric in METRICS.items()})}]
 
 
 def centre_square(path: Path) -> np.ndarray:
@@ -100,7 +101,7 @@ def local_figures(grader: Grader, known: Predictions) -> dict[int, dict[str, flo
         for count in LOCAL_FILMS:
             if count <= len(local):
                 fitted = fit_cut_points(known.grades[local[:count]], values[local[:count]])
-                shifted = moved(values[others], **fitted)
+                shifted = shift_cut_points(values[others], **fitted)
                 found[count].append(_figures(grader, known.grades[others], shifted))
     return {
         count: {column: float(np.mean([one[column] for one in each])) for column in METRICS}
@@ -130,6 +131,7 @@ def _figures(grader: Grader, grades: np.ndarray, probabilities: np.ndarray) -> d
     return {column: np.nan if value is None else value for column, value in found.items()}
 
 
-def cells(values: dict[str, float]) -> Row:
-    """The cells of figures; those that are undefined (NaN) are blank."""
-    return {column: "" if np.isnan(value) else f"{value:.3f}" for column, value in values.items()}
+def cells(values: Mapping[str, float | None]) -> Row:
+    """The cells of figures; those that are undefined (NaN or None) are blank."""
+    return {column: "" if value is None or np.isnan(value) else f"{value:.3f}"
+            for column, value in values.items()}

@@ -111,7 +111,7 @@ def table_line(row: dict, width: int) -> str:
 
 
 def sureness(row: dict) -> tuple[bool, float]:
-    """A key that sorts the rows of `knee_row`, knees to look at again first, then by certainty."""
+    """A sort key of `knee_row`: knees to look at again first, then the least probable grades."""
     return not row["look_again"], max(row[f"{row['chosen']}_p{grade}"] for grade in GRADES)
 
 

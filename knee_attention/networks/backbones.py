@@ -40,34 +40,19 @@ class Backbone:
     image_size: tuple[int, int] | None = None
 
 
-def _vgg16(images):
+def _application(images, network: str):
+    """The last output of a network of `keras.applications`."""
     import keras
 
-    return keras.applications.VGG16(include_top=False, weights=None, input_tensor=images).output
+    build = getattr(keras.applications, network)
+    return build(include_top=False, weights=None, input_tensor=images).output
 
 
-def _resnet50(images):
-    import keras
-
-    return keras.applications.ResNet50(include_top=False, weights=None, input_tensor=images).output
-
-
-def _antony_classification(images, pool: int = 3):
-    from knee_attention.networks.comparators import antony_classification
-
-    return antony_classification(images, pool)
-
-
-def _antony_extended(images, pool: int = 3):
-    from knee_attention.networks.comparators import antony_extended
-
-    return antony_extended(images, pool)
-
-
-def _related(images, network: str):
+def _comparator(images, network: str, **options):
+    """The last output of a network of `comparators`."""
     from knee_attention.networks import comparators
 
-    return getattr(comparators, network)(images)
+    return getattr(comparators, network)(images, **options)
 
 
 _VGG16_PHANTOMS = {
@@ -80,7 +65,7 @@ _BASELINE_PHANTOMS = {**_ANTONY_PHANTOMS, "image_size": (96, 144), "crop": "anto
 
 BACKBONES = {
     "vgg16": Backbone(
-        build=_vgg16,
+        build=partial(_application, network="VGG16"),
         taps={"att0": "block3_pool", "att1": "block4_pool", "att2": "block5_pool"},
         smallest=64,
         known_by="block1_conv1",
@@ -89,7 +74,7 @@ BACKBONES = {
         imagenet="VGG16",
     ),
     "resnet50": Backbone(
-        build=_resnet50,
+        build=partial(_application, network="ResNet50"),
         taps={
             "att0": "conv3_block4_out", "att1": "conv4_block6_out", "att2": "conv5_block3_out"
         },
@@ -102,7 +87,7 @@ BACKBONES = {
         imagenet="ResNet50",
     ),
     "antony_clsf": Backbone(
-        build=_antony_classification,
+        build=partial(_comparator, network="antony_classification"),
         taps={"att0": "pool2", "att1": "pool3", "att2": "pool4"},
         smallest=96,
         known_by="conv2",
@@ -110,7 +95,7 @@ BACKBONES = {
         phantom_setting=_ANTONY_PHANTOMS,
     ),
     "antony_extended": Backbone(
-        build=_antony_extended,
+        build=partial(_comparator, network="antony_extended"),
         taps={"att0": "pool2", "att1": "pool3", "att2": "pool4"},
         smallest=96,
         known_by="conv2_1",
@@ -118,7 +103,7 @@ BACKBONES = {
         phantom_setting=_ANTONY_PHANTOMS,
     ),
     "antony_clsf_baseline": Backbone(
-        build=partial(_antony_classification, pool=2),
+        build=partial(_comparator, network="antony_classification", pool=2),
         taps={},
         smallest=96,
         known_by="conv2",
@@ -127,7 +112,7 @@ BACKBONES = {
         fusion="dense",
     ),
     "antony_joint_baseline": Backbone(
-        build=partial(_antony_extended, pool=2),
+        build=partial(_comparator, network="antony_extended", pool=2),
         taps={},
         smallest=96,
         known_by="conv2_1",
@@ -136,7 +121,7 @@ BACKBONES = {
         fusion="joint",
     ),
     "vgg16_plain": Backbone(
-        build=partial(_related, network="vgg16_plain"),
+        build=partial(_comparator, network="vgg16_plain"),
         taps={},
         smallest=64,
         known_by="global_pool",
@@ -146,7 +131,7 @@ BACKBONES = {
         fusion="plain",
     ),
     "jetley": Backbone(
-        build=partial(_related, network="jetley"),
+        build=partial(_comparator, network="jetley"),
         taps={},
         smallest=64,
         known_by="global_features",
@@ -156,7 +141,7 @@ BACKBONES = {
         fusion="plain",
     ),
     "tiulpin": Backbone(
-        build=partial(_related, network="tiulpin"),
+        build=partial(_comparator, network="tiulpin"),
         taps={},
         smallest=300,
         known_by="patch_conv1",

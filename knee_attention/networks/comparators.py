@@ -107,9 +107,6 @@ def _hidden(features, units: int):
 JETLEY_BLOCKS = ("block3", "block4", "block5")
 """Blocks of VGG-16 whose local features Jetley's network attends to."""
 
-TIULPIN_SIZE = (300, 300)
-"""Height and width of the crops in pixels that Tiulpin's patches are cut from."""
-
 _PATCH_ROWS = (100, 72)
 _PATCH_COLUMNS = {"left": (0, 172), "right": (172, 0)}
 
@@ -157,7 +154,7 @@ def tiulpin(images):
     same convolutions; the second is mirrored.
 
     Args:
-        images: crops of `TIULPIN_SIZE` pixels.
+        images: crops of 300x300 pixels.
 
     Returns:
         `(batch, 512)`, after dropout.

@@ -83,11 +83,14 @@ def _output_of(model: keras.Model, layer: str):
         near = get_close_matches(layer, known, n=3)
         hint = f"; did you mean {', '.join(near)}?" if near else ""
         raise ValueError(f"{model.name} has no layer {layer!r}{hint}")
-    [entry] = [entry for entry in model.get_config()["layers"] if entry["config"]["name"] == layer]
-    if len(entry.get("inbound_nodes", ())) > 1:
+    tapped = model.get_layer(layer)
+    graph = getattr(model, "_functional", model)  # that of a sequential model
+    calls = [node for nodes in graph._nodes_by_depth.values() for node in nodes
+             if node.operation is tapped]  # fmt: skip
+    if len(calls) > 1:
         raise ValueError(f"{model.name} uses its layer {layer!r} more than once, so that its "
                          "output is not one tensor")
-    features = model.get_layer(layer).output
+    features = tapped.output
     if not isinstance(features, keras.KerasTensor) or len(features.shape) != 4:
         shape = getattr(features, "shape", "several tensors")
         raise ValueError(f"expected a layer with an output (batch, height, width, channels). "
@@ -162,23 +165,6 @@ def build_model(
             return keras.Model(knees, FUSIONS[fusion].build(features), name=name)
         taps = {branch: chosen.taps[branch] for branch in branches}
         return attach_attention(keras.Model(knees, features), taps, fusion, attention, name=name)
-
-
-def tapped_features(backbone: str, images, branches: tuple[str, ...]) -> dict:
-    """The feature volumes that the attention branches of a backbone take.
-
-    Args:
-        backbone: a key of `BACKBONES`.
-        images: `(batch, height, width, channels)` tensor of normalised images.
-        branches: keys of the backbone's taps.
-
-    Returns:
-        `{branch: (batch, height, width, channels) tensor}`.
-    """
-    chosen = BACKBONES[backbone]
-    # The caller's model keeps only the layers before its taps.
-    network = keras.Model(images, chosen.build(images))
-    return {branch: network.get_layer(chosen.taps[branch]).output for branch in branches}
 
 
 @contextmanager

@@ -136,7 +136,7 @@ def _for_prediction(inputs, outputs) -> keras.Model:
 
 
 def _gradient(score, features: list[np.ndarray]) -> list[np.ndarray]:
-    """The gradient of a score of the features, by the means of the Keras backend."""
+    """The gradient of a score with respect to the features."""
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
@@ -162,7 +162,9 @@ def layers_downwards(network: keras.Model) -> list:
 
 
 def shuffle_weights(layers: list, generator: np.random.Generator) -> None:
-    """Shuffle the values of each weight tensor. So its distribution stays, what it learnt does not.
+    """Shuffle the values of each weight tensor.
+
+    The distribution of its values stays the same; what it learned is lost.
 
     Reference: Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018.
     """

@@ -15,7 +15,8 @@ from knee_attention.datasets.dataset import load_dataset
 from knee_attention.datasets.fingerprint import dataset_records, write_records
 from knee_attention.evidence.predictions import read_predictions
 from knee_attention.evidence.probabilities import ensemble
-from knee_attention.networks.files.model_files import load_model
+from knee_attention.networks.files.model_files import load_model, save_model
+from knee_attention.networks.model import build_model
 from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.finished.published_runs import read_runs
@@ -165,6 +166,13 @@ def test_what_cannot_be_measured_gets_one_sentence(runs, knee_folder, tmp_path, 
     assert "nothing.h5" in refused("evaluate", tmp_path / "nothing.h5")
     assert "a folder without a run" in refused("evaluate", tmp_path)
     assert "the folder of a run" in refused("evaluate", runs / "att1", "--output", runs / "two")
+
+
+def test_masks_of_experts_are_refused_for_branches_without_a_mask(knee_folder, tmp_path, refused):
+    model = build_model("antony_clsf", ("att1",), "single", (96, 96), attention="none")
+    save_model(model, tmp_path / "model.h5", {})
+    said = refused("evaluate", tmp_path / "model.h5", "--data", knee_folder, "--masks", tmp_path)
+    assert "model.h5: a network without attention; leave out --masks" in said
 
 
 def test_with_flips_a_knee_and_its_mirror_image_count_alike(runs, tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from pydicom.uid import (
 )
 from pynetdicom import AE, evt
 
+from knee_attention.films.network_input import Place
 from knee_attention.grading.dicom.algorithm import Algorithm
+from knee_attention.grading.graded_knee import GradedKnee
 from knee_attention.grading.grader import Grader
 from knee_attention.phantoms.film import phantom_film
 
@@ -60,6 +63,16 @@ class BrightKnee:
 def bright_knee_grader() -> Grader:
     """A grader with that network."""
     return Grader(BrightKnee())
+
+
+def knees_at(film: Path, boxes: dict[str, tuple[int, int, int, int]]) -> list[GradedKnee]:
+    """The graded knees of a film, cut out at these boxes (left, top, width, height) by side."""
+    shown = np.zeros((256, 256), np.uint8)
+    return [
+        replace(knee, place=Place(boxes[knee.side], shown, 1, shown.shape, True))
+        for knee in bright_knee_grader().grade(film)
+        if knee.side in boxes
+    ]
 
 
 def send(port: int, *films: Path) -> list[int | None]:

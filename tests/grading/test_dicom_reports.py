@@ -12,9 +12,9 @@ import pytest
 highdicom = pytest.importorskip("highdicom")
 pytest.importorskip("pynetdicom")
 from dicom_files import write_dicom  # noqa: E402
-from pydicom import dcmread  # noqa: E402
+from pydicom import Dataset, dcmread  # noqa: E402
 from stand_ins import SQUARE, Uniform  # noqa: E402
-from study_films import ALGORITHM, bright_knee_grader, study_film  # noqa: E402
+from study_films import ALGORITHM, bright_knee_grader, knees_at, study_film  # noqa: E402
 
 from knee_attention.commands import grade as command  # noqa: E402
 from knee_attention.commands.cli import main  # noqa: E402
@@ -45,9 +45,10 @@ FILED_BY = (
 )  # fmt: skip
 
 
-def written(film, folder, algorithm=ALGORITHM, joints=None):
-    """A film's report and picture, read from disk."""
-    reports = reports_of(film, bright_knee_grader().grade(film), algorithm, joints)
+def written(film, folder, algorithm=ALGORITHM, boxes=None):
+    """A film's report and picture, read from disk; with boxes, of the knees that they cut out."""
+    knees = knees_at(film, boxes) if boxes else bright_knee_grader().grade(film)
+    reports = reports_of(film, knees, algorithm)
     write_report(folder / "sr.dcm", reports.report)
     write_report(folder / "sc.dcm", reports.picture)
     return highdicom.sr.srread(folder / "sr.dcm"), dcmread(folder / "sc.dcm")
@@ -159,8 +160,8 @@ def test_dciodvfy_finds_no_error(tmp_path, elements, place):
     if not shutil.which("dciodvfy"):
         pytest.skip("dciodvfy (Debian dicom3tools) is not installed")
     film = study_film(tmp_path / "film.dcm", **elements)
-    joints = {"R": (20, 30, 60, 70), "L": (90, 30, 130, 70)} if place == "joints known" else None
-    written(film, tmp_path, joints=joints)
+    boxes = {"R": (20, 30, 40, 40), "L": (90, 30, 40, 40)} if place == "joints known" else None
+    written(film, tmp_path, boxes=boxes)
     for name in ("sr.dcm", "sc.dcm"):
         said = subprocess.run(["dciodvfy", tmp_path / name], capture_output=True, text=True)
         assert said.returncode == 0 and "Error" not in said.stdout + said.stderr
@@ -202,12 +203,12 @@ def test_the_joint_s_region_is_in_the_film_s_own_pixels(tmp_path):
 
 def test_a_known_joint_makes_a_planar_region(tmp_path):
     film = study_film(tmp_path / "film.dcm")
-    report, _ = written(film, tmp_path, joints={"L": (90, 30, 130, 70)})
+    report, _ = written(film, tmp_path, boxes={"L": (90, 30, 40, 40)})
     [left] = report.content.get_planar_roi_measurement_groups()
     assert knee_row(left)["side"] == "L"
     np.testing.assert_array_equal(left.roi.value[:3], [(90, 30), (130, 30), (130, 70)])
-    [right] = groups(report)
-    assert knee_row(right)["side"] == "R"
+    report, _ = written(film, tmp_path)
+    assert not report.content.get_planar_roi_measurement_groups() and len(groups(report)) == 2
 
 
 def test_identifiers_follow_from_film_model_and_settings(tmp_path):
@@ -320,6 +321,21 @@ def test_info_prints_a_report_as_text(tmp_path, capsys, refused):
     assert said.endswith("sc.dcm: not a structured report, but Secondary Capture Image Storage")
 
 
+def test_info_prints_a_report_of_other_software(tmp_path, capsys):
+    """It has an item by reference, and a measurement without a value (PS3.3 C.17.3)."""
+    written(study_film(tmp_path / "film.dcm", 3), tmp_path)
+    report = dcmread(tmp_path / "sr.dcm")
+    reference, measurement = Dataset(), Dataset()
+    reference.RelationshipType = measurement.RelationshipType = "CONTAINS"
+    reference.ReferencedContentItemIdentifier = [1, 1]
+    measurement.ValueType, measurement.MeasuredValueSequence = "NUM", []
+    measurement.ConceptNameCodeSequence = [highdicom.sr.CodedConcept("1", "99OTHER", "Length")]
+    report.ContentSequence.extend([reference, measurement])
+    report.save_as(tmp_path / "sr.dcm")
+    main(["info", str(tmp_path / "sr.dcm")])
+    assert capsys.readouterr().out.splitlines()[-2:] == ["  ", "  Length"]
+
+
 PLACE = {"FrameOfReferenceUID": "1.2.9", "PixelSpacing": [0.2, 0.2], "SliceThickness": 1,
          "ImagePositionPatient": [0, 0, 0], "ImageOrientationPatient": [1, 0, 0, 0, 0, -1]}
 
@@ -373,8 +389,12 @@ def test_a_map_needs_a_model_of_joint_crops(bright_knee_model, tmp_path, refused
     assert "--parametric-map needs --dicom" in refused(*command)
     said = refused(*command, "--dicom", tmp_path / "out")
     assert "model.onnx: the model has no attention to map" in said
-    for preparation, reason in ((SQUARE, None), (Preparation(), "grades no crops of joints")):
+    for preparation, attention, reason in (
+        (SQUARE, "local", None), (SQUARE, "none", "no attention to map"),
+        (Preparation(), "local", "grades no crops of joints"),
+    ):  # fmt: skip
         network = Uniform(preparation)
-        network.path, network.description["branches"] = "model.onnx", ["att0"]
+        network.path = "model.onnx"
+        network.description |= {"branches": ["att0"], "attention": attention}
         with pytest.raises(InputError, match=reason) if reason else nullcontext():
             Grader(network).check_masks_fit_boxes()

@@ -179,6 +179,8 @@ def test_batches_keep_their_order_around_what_is_bad(grader, film, tmp_path):
         for knees, expected in zip(good, single, strict=True):
             np.testing.assert_allclose(probabilities(knees), probabilities(expected), atol=1e-6)
     assert "missing.png" in str(graded[1][1])
+    with pytest.raises(InputError, match="a batch size of at least 1. Received: 0"):
+        next(grader.grade_all(images, batch_size=0))
 
 
 def test_a_film_in_colour_shows_both_its_knees(grader, film):

@@ -12,7 +12,7 @@ import pytest
 from knee_attention.commands.cli import main
 from knee_attention.datasets.persons import person_digests
 from knee_attention.errors import ImageError
-from knee_attention.evidence.calibration import Calibration, fit_cut_points, moved
+from knee_attention.evidence.calibration import Calibration, fit_cut_points, shift_cut_points
 from knee_attention.evidence.metrics import grade_metrics
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.films.image_files import write_image
@@ -35,7 +35,7 @@ def seen(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     generator = np.random.default_rng(seed)
     near = np.exp(-np.square(np.subtract.outer(generator.uniform(-0.5, 4.5, count), range(5))))
     values = near / near.sum(axis=1, keepdims=True)
-    by_readers = moved(values, HARSH, 1)
+    by_readers = shift_cut_points(values, HARSH, 1)
     return values, np.array([generator.choice(5, p=row) for row in by_readers])
 
 
@@ -95,7 +95,7 @@ def test_the_shifts_of_the_readers_are_found_and_few_films_shift_less():
 
 
 def test_shifts_that_cross_leave_probabilities():
-    found = moved(np.full((1, 5), 0.2), [9, -9, 9, -9], 0.5)
+    found = shift_cut_points(np.full((1, 5), 0.2), [9, -9, 9, -9], 0.5)
     assert (found > 0).all() and found.sum() == pytest.approx(1)
 
 
@@ -140,6 +140,16 @@ def test_too_few_films_or_grades_are_refused(model, films, refused, change, mess
     for film in list(films.rglob("*.png")):
         change(film, int(film.stem.removeprefix("person")))
     assert message in refused("calibrate", model, "--data", films)
+
+
+def test_films_of_two_persons_are_refused(model, films, refused):
+    for bad in (1, 2):
+        next(films.rglob(f"person{bad}.png")).unlink()
+    rows = [f"{film.relative_to(films)},{'AB'[place % 2]}\n"
+            for place, film in enumerate(films.rglob("*.png"))]  # fmt: skip
+    (films / "manifest.csv").write_text("file,subject\n" + "".join(rows))
+    said = refused("calibrate", model, "--data", films)
+    assert "the films are of A and B alone" in said and "3 persons at least" in said
 
 
 def test_films_that_the_model_knows_and_odd_places_are_refused(model, films, refused):
@@ -215,6 +225,22 @@ def test_the_columns_of_hospitals_are_written_as_a_table(model, films, tmp_path,
     with pytest.raises(SystemExit, match="2"):
         measure(["--data", str(films), "--model", str(model), "--output", "table.png"])
     assert "table.png: the name of a table ends in .csv" in capsys.readouterr().err
+
+
+def test_the_own_validation_is_one_row_or_none(model):
+    grader, known = load_grader(model), {"accuracy": 0.5, "kappa_quadratic": 0.6, "oa_auc": None}
+    assert other_hospitals.own_validation(grader) == []
+    results = {"split": "validation", "knees": 9, "outputs": {"att1": known}}
+    rules = {"validation": {grader.decide: {"accuracy": 0.7}}}
+    for experiment, decision, name, accuracy in (
+        ({"data": "sets/clinic"}, rules, "clinic", "0.700"), ({"data": None}, None, "own", "0.500"),
+        (None, None, "own", "0.500"),
+    ):  # fmt: skip
+        grader.description |= {"results": results, "decision": decision, "experiment": experiment}
+        assert other_hospitals.own_validation(grader) == [
+            {"films": f"{name} validation, crops of the set", "graded": "9 of 9",
+             "accuracy": accuracy, "quadratic kappa": "0.600", "OA AUC": ""}
+        ]  # fmt: skip
 
 
 def test_a_figure_that_is_undefined_is_left_blank(model):

@@ -26,7 +26,7 @@ pytest.importorskip("pynetdicom")
 
 from pydicom import config, dcmread  # noqa: E402
 from pydicom.uid import UID  # noqa: E402
-from study_films import ALGORITHM, bright_knee_grader, study_film  # noqa: E402
+from study_films import ALGORITHM, bright_knee_grader, knees_at, study_film  # noqa: E402
 
 from knee_attention.commands.cli import main  # noqa: E402
 from knee_attention.films.dicom.header import read_header  # noqa: E402
@@ -246,8 +246,7 @@ def test_the_row_the_command_and_the_report_say_it(tmp_path, monkeypatch, capsys
 
 def test_a_joint_s_region_is_in_the_pixels_of_the_file(tmp_path):
     film = study_film(tmp_path / "film.dcm", PixelAspectRatio=[1, 2])
-    joints = {"R": (40, 30, 80, 70)}
-    made = reports_of(film, bright_knee_grader().grade(film), ALGORITHM, joints)
+    made = reports_of(film, knees_at(film, {"R": (40, 30, 40, 40)}), ALGORITHM)
     write_report(tmp_path / "sr.dcm", made.report)
     report = highdicom.sr.srread(tmp_path / "sr.dcm")
     [right] = report.content.get_planar_roi_measurement_groups()

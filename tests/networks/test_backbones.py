@@ -198,6 +198,30 @@ def test_what_cannot_be_attached_is_named(mobile_net, taps, options, reason):
         attach_attention(given, taps, **{"fusion": "single", **options})
 
 
+class Narrow(keras.Model):
+    """A functional model with a constructor of its own, and a layer without a configuration."""
+
+    class Negated(keras.layers.Layer):
+        def __init__(self, factor):
+            super().__init__(name="tap")
+            self.factor = factor
+
+        def call(self, features):
+            return self.factor * features
+
+    def __init__(self, width):
+        images = keras.Input(SIZE)
+        features = self.Negated(-1)(keras.layers.Conv2D(width, 3, name="convolution")(images))
+        super().__init__(images, features)
+
+
+def test_a_network_that_cannot_be_configured_is_taken_and_other_models_may_share_its_layers():
+    given = Narrow(4)
+    given.get_layer("tap")(given.output)  # a call outside the model
+    model = attach_attention(given, {"att0": "tap"}, "single")
+    assert model.output["att0"].shape == (None, 5)
+
+
 def test_a_sequential_network_is_taken_once_its_input_is_known():
     layers = [keras.layers.Conv2D(8, 3, name="convolution"), keras.layers.ReLU(name="tap")]
     model = attach_attention(keras.Sequential([keras.Input(SIZE), *layers]), {"att0": "tap"},

@@ -16,22 +16,20 @@ NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "knee_attention/grading/dicom")
 class Algorithm:
     """A model, its settings and the version of this package.
 
-    With the film, they determine the content of a report. Only for a single knee whose header names
-    no side, the name of its file counts as well.
+    With the film, they determine the content of a report. The file name matters only for a single
+    knee whose header names no side.
 
     Attributes:
         model: the model's name.
         digest: SHA-256 of the model file.
         settings: how films are read, such as `"polarity auto"`.
         synthetic: whether the model was trained on phantoms.
-        release: the version of this package.
     """
 
     model: str
     digest: str
     settings: tuple[str, ...]
     synthetic: bool = False
-    release: str = __version__
 
     @classmethod
     def of(cls, grader: Grader, view: str = "auto") -> "Algorithm":
@@ -63,7 +61,7 @@ class Algorithm:
     @property
     def version(self) -> str:
         """The version of this package and the first digits of the model's digest."""
-        return f"{self.release}, model {self.digest[:12]}"
+        return f"{__version__}, model {self.digest[:12]}"
 
     @property
     def equipment(self) -> dict[str, str]:
@@ -86,5 +84,5 @@ class Algorithm:
             source: the film's data set; None for the device itself.
         """
         film = source.SOPInstanceUID if source else ""
-        parts = [self.release, self.digest, *self.settings, film, kind]
+        parts = [__version__, self.digest, *self.settings, film, kind]
         return f"2.25.{uuid.uuid5(NAMESPACE, '/'.join(parts)).int}"

@@ -113,7 +113,7 @@ def report_lines(path: Path) -> list[str]:
 def _lines(item: Dataset, depth: int) -> Iterator[str]:
     children = item.get("ContentSequence", [])
     name, value = _meaning(item, "ConceptNameCodeSequence"), _value(item)
-    if item.ValueType == "NUM" and children:  # the method, such as the output of the network
+    if item.get("ValueType") == "NUM" and children:  # the method, such as the output of the network
         name, children = f"{name} ({', '.join(map(_value, children))})", []
     yield "  " * depth + (f"{name}: {value}" if value else name)
     for child in children:
@@ -124,8 +124,10 @@ def _value(item: Dataset) -> str:
     """The value of a content item; empty for a container or an item by reference."""
     kind = item.get("ValueType")
     if kind == "NUM":
+        if not item.get("MeasuredValueSequence"):
+            return ""
         [measured] = item.MeasuredValueSequence
-        is_grade = item.ConceptNameCodeSequence[0].CodeValue in (LOWEST.value, HIGHEST.value)
+        is_grade = item.ConceptNameCodeSequence[0].get("CodeValue") in (LOWEST.value, HIGHEST.value)
         return f"{float(measured.NumericValue):.{0 if is_grade else 3}f}"
     if kind in ("IMAGE", "COMPOSITE"):
         [reference] = item.ReferencedSOPSequence

@@ -9,11 +9,10 @@ from pydicom import Dataset
 from knee_attention.errors import ImageError
 from knee_attention.files import written_whole
 from knee_attention.films.inputs import FileInMemory
-from knee_attention.films.network_input import Place
 from knee_attention.grading.dicom.algorithm import Algorithm
 from knee_attention.grading.dicom.images import parametric_map, secondary_capture
 from knee_attention.grading.dicom.source import restore, source_of
-from knee_attention.grading.dicom.structured_report import Corners, structured_report
+from knee_attention.grading.dicom.structured_report import structured_report
 from knee_attention.grading.graded_knee import GradedKnee
 
 
@@ -41,7 +40,6 @@ def reports_of(
     film: Path | FileInMemory,
     knees: list[GradedKnee],
     algorithm: Algorithm,
-    joints: dict[str | None, Corners] | None = None,
     with_map: bool = False,
 ) -> Reports:
     """The report of a graded film, in the film's study.
@@ -50,8 +48,6 @@ def reports_of(
         film: the DICOM file, on disk or in memory.
         knees: the film's graded knees.
         algorithm: the model that graded them.
-        joints: `{side: (left, top, right, bottom)}` of the joints on the upright film in pixels
-            (default: the crops, for a model of crops).
         with_map: also make a Parametric Map, for a model that `Grader.check_masks_fit_boxes`
             accepts.
 
@@ -59,12 +55,10 @@ def reports_of(
         ImageError: the film is not a readable DICOM file, lacks a UID that the report refers to, or
             its header is too damaged to copy into a report.
     """
-    if joints is None:
-        joints = {knee.side: _corners(knee.place) for knee in knees if knee.place}
     try:
         source, stand_ins = source_of(film)
         made = Reports(
-            structured_report(source, knees, algorithm, joints),
+            structured_report(source, knees, algorithm),
             secondary_capture(source, knees, algorithm),
             parametric_map(source, knees, algorithm) if with_map else None,
         )
@@ -76,13 +70,6 @@ def reports_of(
     except Exception:  # highdicom and pydicom raise many kinds of error for a damaged header
         raise ImageError(film, "its DICOM header is damaged and cannot be copied into a report"
                          ) from None
-
-
-def _corners(place: Place) -> Corners:
-    """The part of the crop that lies on the film."""
-    left, top, width, height = place.box
-    down, across = place.size
-    return max(left, 0), max(top, 0), min(left + width, across), min(top + height, down)
 
 
 def file_content(report: Dataset) -> bytes:

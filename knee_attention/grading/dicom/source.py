@@ -1,4 +1,4 @@
-"""References of a report to its film: patient, study, and UIDs whose components have leading zeros.
+"""Copy patient, study and UIDs of a film into its report, including UIDs with leading zeros.
 
 PS3.5 9.1 forbids leading zeros, but archives hold many such UIDs, and the libraries refuse to write
 them. A report must name its film by exactly the UID that the archive has.

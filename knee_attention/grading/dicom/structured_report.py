@@ -25,6 +25,7 @@ from pydicom.sr.coding import Code
 
 from knee_attention.films.dicom.geometry import stored_box
 from knee_attention.films.inputs import PRODUCT
+from knee_attention.films.network_input import Place
 from knee_attention.grading.dicom import codes as ours
 from knee_attention.grading.dicom.algorithm import Algorithm
 from knee_attention.grading.graded_knee import GradedKnee
@@ -33,14 +34,10 @@ from knee_attention.grading.rows import SIDES
 
 SERIES_NUMBER = 9901
 LATERALITY = {"R": codes.SCT.Right, "L": codes.SCT.Left, None: None}
-Corners = tuple[float, float, float, float]
 
 
 def structured_report(
-    source: Dataset,
-    knees: list[GradedKnee],
-    algorithm: Algorithm,
-    joints: dict[str | None, Corners] | None = None,
+    source: Dataset, knees: list[GradedKnee], algorithm: Algorithm
 ) -> Comprehensive3DSR:
     """A Comprehensive 3D SR in the film's study.
 
@@ -55,12 +52,8 @@ def structured_report(
         source: the film's data set from `source_of`.
         knees: the film's graded knees.
         algorithm: the model that graded them.
-        joints: `{side: (left, top, right, bottom)}` of the joints on the upright film in pixels.
     """
-    groups = [
-        _grade_first(_knee_group(source, knee, algorithm, (joints or {}).get(knee.side)))
-        for knee in knees
-    ]
+    groups = [_grade_first(_knee_group(source, knee, algorithm)) for knee in knees]
     device = DeviceObserverIdentifyingAttributes(
         uid=algorithm.uid("device"),
         name=PRODUCT,
@@ -95,7 +88,7 @@ def structured_report(
 
 
 def _knee_group(
-    source: Dataset, knee: GradedKnee, algorithm: Algorithm, joint: Corners | None
+    source: Dataset, knee: GradedKnee, algorithm: Algorithm
 ) -> MeasurementsAndQualitativeEvaluations | PlanarROIMeasurementsAndQualitativeEvaluations:
     side = SIDES[knee.side]
     film = (source.SOPClassUID, source.SOPInstanceUID)
@@ -111,13 +104,20 @@ def _knee_group(
         "measurements": _measurements(knee),
         "qualitative_evaluations": _evaluations(knee, algorithm),
     }
-    if joint is None:
+    if knee.place is None:
         images = [SourceImageForMeasurementGroup(*film)]
         return MeasurementsAndQualitativeEvaluations(**content, source_images=images)
-    left, top, right, bottom = stored_box(joint, source)
+    left, top, right, bottom = stored_box(_corners(knee.place), source)
     corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
     region = ImageRegion("POLYLINE", np.array(corners), SourceImageForRegion(*film))
     return PlanarROIMeasurementsAndQualitativeEvaluations(**content, referenced_region=region)
+
+
+def _corners(place: Place) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the part of the crop that lies on the upright film."""
+    left, top, width, height = place.box
+    down, across = place.size
+    return max(left, 0), max(top, 0), min(left + width, across), min(top + height, down)
 
 
 def _grade_first(group):
@@ -137,15 +137,10 @@ def _measurements(knee: GradedKnee) -> list[Measurement]:
         for name, value in zip(ours.PROBABILITIES, values, strict=True)
     ]
     chosen = ours.output(knee.chosen)
-    lowest, highest = knee.grade_set or (None, None)
-    known = {ours.LOWEST: lowest, ours.HIGHEST: highest, ours.COVERAGE: knee.coverage}
-    sets = [
-        _measurement(name, value, chosen)
-        for name, value in known.items()
-        if knee.grade_set
-    ]
+    names = (ours.LOWEST, ours.HIGHEST, ours.COVERAGE)
+    known = zip(names, (*knee.grade_set, knee.coverage), strict=True) if knee.grade_set else ()
     return [
-        *sets,
+        *(_measurement(name, value, chosen) for name, value in known),
         _measurement(ours.MEAN_GRADE, knee.expected_grade, chosen),
         _measurement(ours.OSTEOARTHRITIS, knee.oa_probability, chosen),
         *probabilities,

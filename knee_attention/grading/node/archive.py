@@ -93,7 +93,8 @@ class Sender:
         pause, logged = 0, set()
         while True:
             came.clear()
-            if ended.is_set():  # after `clear`: an end between check and clear would be lost
+            # The end is checked after `clear`, which would erase an end that is set in between.
+            if ended.is_set():
                 return
             before = self._taken
             try:

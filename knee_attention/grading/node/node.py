@@ -38,8 +38,8 @@ RADIOGRAPHS = {
 """Storage classes of single-frame radiographs. A scanned film is a Secondary Capture."""
 
 KNEE = r"knee|knie|genou|rodilla|ginocchio|joelho"
-FRONTAL = r"\b(ap|pa)\b"
-NOT_FRONTAL = r"\blat|skyline|sunrise|merchant|patell|axial"
+FRONTAL = r"(?<![a-z])(ap|pa)(?![a-z])"
+NOT_FRONTAL = r"(?<![a-z])lat|skyline|sunrise|merchant|patell|axial"
 
 ASSOCIATIONS = 10
 """How many senders are served at once; further ones are rejected and can try again."""
@@ -180,7 +180,8 @@ class Node:
     def _grade_until_ended(self) -> None:
         while True:
             self._film_came.clear()
-            if self._ended.is_set():  # after `clear`: an end between check and clear would be lost
+            # The end is checked after `clear`, which would erase an end that is set in between.
+            if self._ended.is_set():
                 return
             waiting = self.films.waiting()
             if not waiting:

@@ -7,7 +7,7 @@ from knee_attention.errors import InputError
 from knee_attention.files import make_folder, remove_remains, written_whole
 
 QUEUES = {"films": 1, "reports": 3}
-"""The folders of a node's queue, and the most files that each film has there."""
+"""The folders of a node's queue, and how many files a film has in each at most."""
 
 REFUSED = "refused"
 """The folder of films that cannot be graded now, and of reports that the archive refuses."""

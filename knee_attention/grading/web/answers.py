@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Callable
-from functools import lru_cache
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
@@ -118,22 +117,15 @@ def _picture(film: FileInMemory, grader: Grader) -> Response:
 
 def _reports(film: FileInMemory, grader: Grader) -> Response:
     """The report and the picture that `grade --dicom` writes, in a ZIP archive."""
+    from knee_attention.grading.dicom.algorithm import Algorithm
     from knee_attention.grading.dicom.reports import file_content, reports_of
 
-    made = reports_of(film, grader.grade(film), _algorithm(grader))
+    made = reports_of(film, grader.grade(film), Algorithm.of(grader))
     content = BytesIO()
     with ZipFile(content, "w", ZIP_DEFLATED) as archive:
         archive.writestr("report_sr.dcm", file_content(made.report))
         archive.writestr("picture_sc.dcm", file_content(made.picture))
     return Response(content.getvalue(), media_type="application/zip")
-
-
-@lru_cache(maxsize=1)
-def _algorithm(grader: Grader):
-    """The grader's identity, cached because it needs the hash of the model file."""
-    from knee_attention.grading.dicom.algorithm import Algorithm
-
-    return Algorithm.of(grader)
 
 
 def _row(film: FileInMemory, knee: GradedKnee, grader: Grader) -> dict:

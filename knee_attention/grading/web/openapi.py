@@ -1,4 +1,4 @@
-"""The content of `GET /openapi.json`: the REST API in the words of OpenAPI 3.1."""
+"""The content of `GET /openapi.json`: the REST API, described in OpenAPI 3.1."""
 
 from collections.abc import Iterable
 

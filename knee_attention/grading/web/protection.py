@@ -1,4 +1,6 @@
-"""Protection of the server: against other web pages, silent clients, and one that takes all."""
+"""Protection of the server: against other web pages, silent clients, and a client that takes all
+connections.
+"""
 
 import asyncio
 from collections.abc import Iterable

@@ -74,7 +74,7 @@ def _listening(host: str, port: int) -> socket.socket:
         return socket.create_server(
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
         )
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, TypeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"port {port} of {host} cannot be opened: {reason}") from None
 

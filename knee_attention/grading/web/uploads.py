@@ -100,7 +100,8 @@ def film_of(request: Request, content: bytes) -> tuple[str | None, bytes]:
         The file's name in the form, None without a form; and the film.
 
     Raises:
-        HTTPException: 400, the form is broken (RFC 7578), or holds no file or several.
+        HTTPException: 400, the form is broken (RFC 7578), holds no file or several, or a file name
+            that cannot be decoded.
     """
     if _kind(request) != FORM:
         return None, content
@@ -113,7 +114,10 @@ def film_of(request: Request, content: bytes) -> tuple[str | None, bytes]:
         raise HTTPException(400, "the form ends before its last boundary")
     for part in parts:
         head, _, body = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
-        name = _header(head.decode("utf-8", "replace")).get_filename()
+        try:
+            name = _header(head.decode("utf-8", "replace")).get_filename()
+        except UnicodeError:  # an encoded name, filename*=
+            raise HTTPException(400, "the form's file name cannot be read") from None
         if name is not None:
             found.append((name, body))
     if len(found) != 1:

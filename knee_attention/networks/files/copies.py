@@ -11,8 +11,7 @@ import numpy as np
 
 from knee_attention.errors import InputError
 from knee_attention.files import open_hdf5, written_whole
-from knee_attention.networks.files.description import check_description
-from knee_attention.networks.files.onnx_network import DESCRIPTION
+from knee_attention.networks.files.description import DESCRIPTION, check_description
 
 
 def copy_with_description(source: Path, path: Path, description: Mapping) -> None:
@@ -24,21 +23,16 @@ def copy_with_description(source: Path, path: Path, description: Mapping) -> Non
         description: the new description, as the file's own is read.
 
     Raises:
-        InputError: another suffix, an invalid description, a file that cannot be written, or an
-            ONNX file without the package onnx.
+        InputError: an invalid description, a file that cannot be written, or an ONNX file without
+            the package onnx.
     """
-    suffix = source.suffix.lower()
-    if path.suffix.lower() != suffix:
-        raise InputError(f"{path}: expected a name that ends in {suffix}, as {source.name} does")
     check_description(description, path)
     text = json.dumps(description)
     with written_whole(path) as beside:
-        _COPIERS.get(suffix, _copy_hdf5)(source, beside, text)
+        _COPIERS.get(source.suffix.lower(), _copy_hdf5)(source, beside, text)
 
 
 def _copy_hdf5(source: Path, beside: Path, text: str) -> None:
-    import h5py
-
     shutil.copyfile(source, beside)
     with h5py.File(beside, "a") as file:
         file.attrs[DESCRIPTION] = text

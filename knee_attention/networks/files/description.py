@@ -7,6 +7,10 @@ from collections.abc import Callable, Mapping
 from knee_attention.errors import InputError
 from knee_attention.limits import ATTENTIONS, DECISIONS, GRADES, LARGEST_SIDE
 
+DESCRIPTION = "knee_attention"
+"""Key of the description: an attribute of an .h5 file, an entry of the metadata of an .onnx file,
+or a member of a .keras archive (with the suffix .json)."""
+
 GRAPH = ("backbone", "branches", "fusion", "outputs", "image_size", "channels", "pixel_mean",
          "pixel_deviation", "precision")  # fmt: skip
 """Required entries of a description. The others may be missing or None."""
@@ -51,6 +55,13 @@ def check_description(description: Mapping, source: str | os.PathLike) -> None:
         if name not in outputs:
             raise InputError(f"{source}: a damaged model file (expected one of the outputs "
                              f"{', '.join(outputs)}. Received: {name!r:.60})")
+
+
+def masked_branches(description: Mapping) -> list[str]:
+    """The branches of a description that have a mask: none of them if `attention` is "none"."""
+    if description.get("attention") == "none":
+        return []
+    return list(description.get("branches") or [])
 
 
 def _number(least: float = -LARGEST, most: float = LARGEST) -> Callable[[object], bool]:
@@ -127,7 +138,7 @@ def _is_local_calibration(value: object) -> bool:
 
 
 def _are_digests(value: object) -> bool:
-    """A text of `datasets.persons`."""
+    """Digests of persons as `datasets.persons` writes them: base64 of 4 bytes each."""
     try:
         return len(base64.b64decode(value, validate=True)) % DIGEST_BYTES == 0
     except (TypeError, ValueError):

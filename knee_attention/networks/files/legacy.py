@@ -26,12 +26,7 @@ from knee_attention.networks.backbones import BACKBONES
 from knee_attention.networks.files.legacy_arrays import LegacyFile, read_legacy
 from knee_attention.networks.files.model_files import set_all_weights
 from knee_attention.networks.fusions import FUSED_OUTPUT
-from knee_attention.networks.model import (
-    PIXEL_DEVIATION,
-    PIXEL_MEAN,
-    build_model,
-    tapped_features,
-)
+from knee_attention.networks.model import PIXEL_DEVIATION, PIXEL_MEAN, build_model
 
 OTHER_POOLS = ("the original code built antony_clsf with 2x2 pools, this project uses the 3x3 "
                "pools of the paper's Table 3")
@@ -86,14 +81,8 @@ def import_legacy(
     branches = tuple(sorted(branches))
 
     def build(size):
-        if max(size) > LARGEST_SIDE:
-            raise InputError(f"images of {size[0]}x{size[1]} pixels are too large; at most "
-                             f"{LARGEST_SIDE} pixels a side")
-        try:
-            return build_model(backbone, branches, _fusion(file, branches), size, _channels(file),
-                               pixel_mean, pixel_deviation)
-        except ValueError as error:
-            raise InputError(str(error)) from None
+        return build_model(backbone, branches, _fusion(file, branches), size, _channels(file),
+                           pixel_mean, pixel_deviation)
 
     known_size = image_size or file.image_size
     model = build(known_size or KNEE_SIZE)
@@ -142,7 +131,10 @@ def _branches_in_file_order(file: LegacyFile, branches: tuple[str, ...]) -> tupl
 def _roundest_size(file: LegacyFile, backbone: str, branches: tuple[str, ...]) -> tuple | None:
     """The image size that fits the file's masks and whose sides have the most factors of two."""
     images = keras.Input((None, None, 1))
-    taps = keras.Model(images, tapped_features(backbone, images, branches))
+    chosen = BACKBONES[backbone]
+    network = keras.Model(images, chosen.build(images))
+    features = {branch: network.get_layer(chosen.taps[branch]).output for branch in branches}
+    taps = keras.Model(images, features)  # without the layers behind the deepest tap
 
     def mask_sides(side):
         shapes = taps.compute_output_shape((None, side, side, 1))

@@ -18,7 +18,7 @@ import numpy as np
 
 from knee_attention.errors import InputError
 from knee_attention.files import open_hdf5, written_whole
-from knee_attention.networks.files.description import check_description
+from knee_attention.networks.files.description import DESCRIPTION, check_description
 from knee_attention.networks.files.location import existing_model_file
 from knee_attention.networks.files.stored_content import (
     arrays_by_layer,
@@ -30,10 +30,6 @@ from knee_attention.networks.files.stored_content import (
     refuse_not_finite,
 )
 from knee_attention.networks.model import build_model
-
-DESCRIPTION = "knee_attention"
-"""Key of the description: an attribute of an .h5 file, an entry of the metadata of an .onnx file,
-or a member of a .keras archive (with the suffix .json)."""
 
 LARGEST_TEXT = 2**24
 """Largest configuration or description in a .keras archive, in bytes. Typical ones have 1% of it.
@@ -179,7 +175,8 @@ def read_description(path: str | os.PathLike) -> dict:
 
     Returns:
         the entries about the graph (`backbone`, `branches`, `fusion`, `outputs`, `image_size`,
-        `channels`, `pixel_mean`, `pixel_deviation`, `precision`) and those that `save_model` added.
+        `channels`, `pixel_mean`, `pixel_deviation`, `precision`, `attention`) and those that
+        `save_model` added.
 
     Raises:
         InputError: no such file, a damaged file, or not a model of this project.

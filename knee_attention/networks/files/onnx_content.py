@@ -92,7 +92,7 @@ def read_onnx(content: bytes, path: Path) -> OnnxContent:
                 raise InputError(f"{path}: its weights are in another file, which is not read; "
                                  "export the model to a single file")
             if (message, field) == ("node", OPERATOR):
-                operators.add(bytes(value).decode(errors="replace"))
+                operators.add(value.tobytes().decode(errors="replace"))
             if INSIDE[message].get(field) == "node":
                 uneven = uneven or _may_pad_unevenly(value)
             if INSIDE[message].get(field) == "tensor":
@@ -108,7 +108,7 @@ def read_onnx(content: bytes, path: Path) -> OnnxContent:
             raise InputError(f"{path}: its weights are not all finite numbers of float16 or "
                              "float32")
         return _declarations(memoryview(content))
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: not a readable ONNX file") from None
@@ -124,9 +124,9 @@ def _may_pad_unevenly(node: memoryview) -> bool:
     for number, value in _fields(node):
         if number == ATTRIBUTE:
             found = list(_fields(value))
-            name = bytes(dict(found)[ATTRIBUTE_NAME])
+            name = dict(found)[ATTRIBUTE_NAME].tobytes()
             attributes[name] = [held for field, held in found if field in (TEXT, INTEGERS)]
-    padding = [bytes(text) for text in attributes.get(b"auto_pad", ())]
+    padding = [text.tobytes() for text in attributes.get(b"auto_pad", ())]
     return padding not in ([], [b"VALID"]) and attributes.get(b"strides") != [1, 1]
 
 
@@ -134,7 +134,7 @@ def _declarations(content: memoryview) -> OnnxContent:
     model = list(_fields(content))
     graph = [field for number, value in model if number == GRAPH for field in _fields(value)]
     entries = [dict(_fields(value)) for number, value in model if number == METADATA]
-    metadata = {bytes(entry[1]).decode(): bytes(entry[2]).decode() for entry in entries}
+    metadata = {entry[1].tobytes().decode(): entry[2].tobytes().decode() for entry in entries}
     inputs, outputs = (
         dict(_declared_value(value) for number, value in graph if number == wanted)
         for wanted in (INPUT, OUTPUT)
@@ -154,7 +154,7 @@ def _declarations(content: memoryview) -> OnnxContent:
 
 
 def _names(message: memoryview, field: int) -> set[bytes]:
-    return {bytes(value) for number, value in _fields(message) if number == field}
+    return {value.tobytes() for number, value in _fields(message) if number == field}
 
 
 def _declared_value(content: memoryview) -> tuple[str, tuple[int, list[int | None]]]:
@@ -162,7 +162,7 @@ def _declared_value(content: memoryview) -> tuple[str, tuple[int, list[int | Non
     value = dict(_fields(content))
     tensor = dict(_fields(dict(_fields(value[2]))[1]))
     sides = [dict(_fields(side)).get(1) for _, side in _fields(tensor[2])]
-    return bytes(value[1]).decode(), (tensor[1], sides)
+    return value[1].tobytes().decode(), (tensor[1], sides)
 
 
 def _all_fields(
@@ -216,7 +216,7 @@ def _is_finite(tensor: memoryview) -> bool:
         if field == DATA_TYPE:
             kind = value
         elif field in (FLOAT_DATA, INT32_DATA, RAW_DATA):
-            stored.setdefault(field, []).append(bytes(value))
+            stored.setdefault(field, []).append(value.tobytes())
     if kind == FLOAT:
         numbers = np.frombuffer(b"".join(sum(stored.values(), [])), "<f4")
     elif kind == FLOAT16 and INT32_DATA not in stored:

@@ -9,12 +9,13 @@ import cv2
 import numpy as np
 
 from knee_attention.errors import InputError
-from knee_attention.networks.files.description import check_description
+from knee_attention.networks.files.description import (
+    DESCRIPTION,
+    check_description,
+    masked_branches,
+)
 from knee_attention.networks.files.location import LoadedFile
 from knee_attention.networks.files.onnx_content import FLOAT, OnnxContent, read_onnx
-
-DESCRIPTION = "knee_attention"
-"""Key of the description in a file's metadata."""
 
 
 class OnnxNetwork:
@@ -62,8 +63,8 @@ class OnnxNetwork:
             images: `(n, height, width, 1)` float32, 0-255.
 
         Returns:
-            `{name: array}`: probabilities `(n, 5)` of every output and the mask
-            `(n, mask height, mask width)` of every branch.
+            `{name: array}`: probabilities `(n, 5)` of every output, or grades `(n, 1)` of
+            `regression`; and the mask `(n, mask height, mask width)` of every branch that has one.
 
         Raises:
             InputError: OpenCV cannot run the graph, or the graph does not match its description.
@@ -99,7 +100,7 @@ def _is_as_described(declared: OnnxContent, description: dict) -> bool:
         if kind == FLOAT and None not in shape[1:]
     }
     wanted = dict.fromkeys(description["outputs"], 2)
-    wanted |= {f"{branch}_mask": 3 for branch in description["branches"]}
+    wanted |= {f"{branch}_mask": 3 for branch in masked_branches(description)}
     knee = (FLOAT, [None, *description["image_size"], 1])
     return declared.inputs == {"knee": knee} and ranks == wanted
 

@@ -198,6 +198,7 @@ def test_a_film_in_a_form_is_graded_as_the_film_itself(ask, film):
         (form_of(*[('name="film"; filename="a.png"', b"x")] * 2), "one file. Received: 2 files"),
         (form_of(('name="film"; filename="a.png"', b"x"), end=b""), "ends before its last"),
         (b"", "ends before its last"),
+        (form_of(("name=\"film\"; filename*=idna''%ff", b"x")), "file name cannot be read"),
     ],
 )
 def test_a_broken_form_is_a_sentence(ask, sent, reason):
@@ -323,9 +324,10 @@ def test_a_port_in_use_is_one_sentence(refused, model):
             "serve", model, "--port", port
         )
     assert "port 70000 of" in refused("serve", model, "--port", 70000)
-    assert "of nowhere.invalid cannot be opened" in refused(
-        "serve", model, "--port", 0, "--host", "nowhere.invalid"
-    )
+    for host in ("nowhere.invalid", "ü..b"):
+        assert f"of {host} cannot be opened" in refused(
+            "serve", model, "--port", 0, "--host", host
+        )
 
 
 def test_a_model_that_is_none_is_one_sentence(refused, tmp_path):

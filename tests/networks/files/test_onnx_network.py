@@ -6,6 +6,7 @@ import pytest
 
 from knee_attention.errors import InputError
 from knee_attention.networks.attention import masks_among, with_masks
+from knee_attention.networks.files.stored_content import attention_branches
 from knee_attention.networks.model import IMAGENET_MEAN, build_model
 
 onnx = pytest.importorskip("onnx")
@@ -18,10 +19,12 @@ pytestmark = pytest.mark.usefixtures("eager")
 
 def description(model):
     """A description as `read_description` returns it, with made-up pixel entries."""
-    masks = [layer.name for layer in model.layers if layer.name.endswith("_mask")]
+    names = [layer.name for layer in model.layers]
+    branches = attention_branches(names)
+    has_masks = all(f"{branch}_mask" in names for branch in branches)
     return {
         "backbone": "antony_clsf", "fusion": "multi_loss", "precision": "float32",
-        "branches": [name.removesuffix("_mask") for name in masks],
+        "branches": branches, "attention": "local" if has_masks else "none",
         "outputs": list(model.output), "image_size": list(model.input.shape[1:3]),
         "channels": 1, "pixel_mean": [0.0], "pixel_deviation": 1.0,
     }  # fmt: skip
@@ -178,8 +181,15 @@ def test_what_lies_in_other_files_is_not_read(tmp_path, monkeypatch, place):
         OnnxNetwork(path)
 
 
-@pytest.mark.parametrize("before", [b"\xa3\x06\xa4\x06", b"\x88\x80\x80\x80\x70\x08"],
-                         ids=["a group", "a key of 35 bits"])
+HUGE = b"\x80" * 9 + b"\x01"
+"""2 ** 63 as a varint."""
+
+
+@pytest.mark.parametrize("before", [
+    b"\xa3\x06\xa4\x06", b"\x88\x80\x80\x80\x70\x08", b"\x72\x0b\x08" + HUGE,
+    b"\x3a\x0d\x0a\x0b\x20" + HUGE, b"\x3a\x0d\x2a\x0b\x48" + HUGE,
+], ids=["a group", "a key of 35 bits", "a number as key of the metadata", "a number as operator",
+        "a number as weights"])  # fmt: skip
 def test_what_cannot_be_followed_is_not_read(tmp_path, before):
     """OpenCV may read groups, so a group could hide weights in another file."""
     path = tmp_path / "model.onnx"
