@@ -48,7 +48,7 @@ def splitting_speed(films: int, workers: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         source, knees = Path(folder, "films"), Path(folder, "knees")
         source.mkdir()
-        for index in range(6):
+        for index in range(min(6, films)):
             cv2.imwrite(str(source / f"{index:04d}.png"), _large_film(index))
         for index in range(6, films):
             (source / f"{index:04d}.png").hardlink_to(source / f"{index % 6:04d}.png")
@@ -67,7 +67,7 @@ def splitting_speed(films: int, workers: int) -> dict[str, float]:
         "opencv_ms": 1000 * opencv,
         "film_ms": 1000 * film,
         "speed_up": opencv / film,
-        "memory_mb": [float(np.mean(part)) for part in np.array_split(memory, 5)],
+        "memory_mb": [float(np.mean(part)) for part in np.array_split(memory, 5) if len(part)],
     }
 
 
@@ -86,9 +86,10 @@ def memory_while_running(process: psutil.Popen) -> list[float]:
 
 def _opencv_alone(source: Path, knees: list[np.ndarray], films: int = 60) -> float:
     """Seconds to decode a film and encode two knees with OpenCV on one core."""
+    files = sorted(map(str, source.iterdir()))[:6]
     start = time.perf_counter()
     for index in range(films):
-        cv2.imread(str(source / f"{index % 6:04d}.png"), cv2.IMREAD_UNCHANGED)
+        cv2.imread(files[index % len(files)], cv2.IMREAD_UNCHANGED)
         for knee in knees:
             cv2.imencode(".png", knee)
     return (time.perf_counter() - start) / films
@@ -124,8 +125,8 @@ def main() -> None:
         ours, alone = _rates(model, folder / "vgg16.h5", knees[: options.knees])
         print(f"{options.knees} knees from files: {ours:.1f} per second; model.predict on arrays: "
               f"{alone:.1f} per second; ratio {ours / alone:.2f}", flush=True)
+        (folder / "many").mkdir()
         for number in range(options.files):
-            (folder / "many").mkdir(exist_ok=True)
             (folder / "many" / f"{number:05d}.png").hardlink_to(knees[number])
         for suffix in (".onnx", ".h5"):
             began = time.perf_counter()

@@ -2,7 +2,7 @@
 
     python experiments/library.py
 
-Each function stands alone; copy what you need. Real films and data sets take the same way:
+Each function stands alone; copy what you need. The same calls work on real films and data sets:
 `grader.grade("film.dcm")`, and `load_dataset("DIR", size)` in place of `phantom_dataset(size)`.
 """
 

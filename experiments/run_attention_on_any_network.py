@@ -13,6 +13,7 @@ from pathlib import Path
 
 from knee_attention.commands.arguments import as_path, positive_number
 from knee_attention.errors import InputError
+from knee_attention.files import make_folder
 from knee_attention.limits import ATTENTIONS
 from knee_attention.startup import command_line, start_keras
 
@@ -32,6 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
             print(*(f"{layer.name}  {layer.output.shape[1:]}" for layer in network.layers
                     if len(getattr(layer.output, "shape", ())) == 4), sep="\n")  # fmt: skip
             return
+        make_folder(options.output)
         _train(network, options)
 
 
@@ -72,7 +74,6 @@ def _train(network, options: argparse.Namespace) -> None:
         shuffle=False,
         verbose=1 if sys.stdout.isatty() else 2,
     )
-    options.output.mkdir(parents=True, exist_ok=True)
     model.save(options.output / "model.keras")
     measured = measure(model, knees["test"])
     scores = measured.localisation()
@@ -92,7 +93,7 @@ def _train(network, options: argparse.Namespace) -> None:
 
 def _where(score: dict | None) -> str:
     return "" if score is None else (
-        f", attention {score['inside_over_outside']:.2f} times more on the joint than off it"
+        f", attention {score['inside_over_outside']:.2f} times as high on the joint as off it"
     )
 
 

@@ -161,8 +161,8 @@ def open_hdf5(
 def files_below(folder: Path, output: Path | None = None) -> list[Path]:
     """All files below a folder except hidden ones, sorted.
 
-    Linked folders are followed, but each folder is listed once. The parents of `folder` and
-    `output` are left out.
+    Linked folders are followed, but each folder is listed once. Left out are `output`, and links to
+    parents of `folder`.
 
     Raises:
         InputError: a folder cannot be read.

@@ -23,11 +23,14 @@ from knee_attention.errors import InputError, how_to_install
 LEFT_OUT = frozenset({"tensorflow", "keras", "sklearn", "h5py", "pandas", "matplotlib"})
 """Packages that the README's light install leaves out."""
 
+BACKENDS = ("tensorflow", "jax")
+"""The backends of Keras on which the package is tested."""
+
 LONGEST_WAIT = 2.0
 """Seconds after Ctrl-C or SIGTERM until a command that can be resumed ends within a native call."""
 
-CONTINUES = ": the same command continues"
-"""What a command that can be resumed says when it is interrupted."""
+RESUMES = "; run the same command to resume"
+"""Advice after the interruption of a command that can be resumed."""
 
 
 def start_keras() -> None:
@@ -37,20 +40,23 @@ def start_keras() -> None:
     quiets two loggers.
 
     Raises:
-        InputError: the variable KERAS_BACKEND names a backend that is not installed.
+        InputError: the variable KERAS_BACKEND names none of the `BACKENDS`, or one that is not
+            installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     asked = os.environ.get("KERAS_BACKEND")
+    if asked and asked not in BACKENDS:
+        raise InputError(f"KERAS_BACKEND is {asked!r}; set {' or '.join(BACKENDS)}")
     try:
         with _interrupts_held_back(), _native_stderr_held_back():
             from knee_attention import device
 
             device.gpus()
     except (ImportError, ValueError) as error:
-        if not asked:
+        if not asked or getattr(error, "name", None) == "keras":
             raise
         raise InputError(f"KERAS_BACKEND is {asked!r}, which cannot be used ({error}); install it, "
-                         "or set tensorflow or jax") from None
+                         f"or set {' or '.join(BACKENDS)}") from None
     # TensorFlow warns about retracing when a process uses several models; each is traced once here.
     # Keras warns through absl, at every save, that .h5 is a legacy format; we use it on purpose.
     for name in ("tensorflow", "absl"):
@@ -133,7 +139,7 @@ def _native_calls_ended(program: str) -> Iterator[None]:
         while number := arrived.recv(1):
             if number[0] in before and not handled.wait(LONGEST_WAIT):
                 words = "interrupted" if number[0] == signal.SIGINT else "terminated"
-                os.write(2, f"{program}: {words}{CONTINUES}\n".encode())
+                os.write(2, f"{program}: {words}{RESUMES}\n".encode())
                 os._exit(128 + number[0])
 
     for number, handler in before.items():
@@ -206,7 +212,7 @@ def command_line(program: str, resumable: bool = False) -> Iterator[None]:
 
     Args:
         program: the command's name in the sentence.
-        resumable: whether the same command continues after a kill. It then ends within seconds of
+        resumable: whether the same command resumes after a kill. It then ends within seconds of
             Ctrl-C.
 
     `InputError`, `OSError` and a missing package of `LEFT_OUT` give 2, Ctrl-C gives 130, SIGTERM
@@ -216,7 +222,7 @@ def command_line(program: str, resumable: bool = False) -> Iterator[None]:
     ignore_dicom_warnings()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file name may not be valid text
-    continues = CONTINUES if resumable else ""
+    advice = RESUMES if resumable else ""
     try:
         with (_termination_raised(),
               _native_calls_ended(program) if resumable else nullcontext()):
@@ -239,8 +245,8 @@ def command_line(program: str, resumable: bool = False) -> Iterator[None]:
         print(f"{program}: {place}{error.strerror or error}", file=sys.stderr)
         raise SystemExit(2) from None
     except Terminated:
-        print(f"{program}: terminated{continues}", file=sys.stderr)
+        print(f"{program}: terminated{advice}", file=sys.stderr)
         raise SystemExit(143) from None
     except KeyboardInterrupt:
-        print(f"{program}: interrupted{continues}", file=sys.stderr)
+        print(f"{program}: interrupted{advice}", file=sys.stderr)
         raise SystemExit(130) from None

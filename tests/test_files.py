@@ -89,11 +89,11 @@ def test_an_input_is_known_by_every_name(tmp_path):
     keep_inputs([tmp_path / "film.png", tmp_path / "none.png"], [tmp_path / "none.png"])
 
 
-@pytest.mark.parametrize("backend", ["torch", "nonsense"])
+@pytest.mark.parametrize("backend", ["jax", "numpy", "nonsense"])
 def test_a_backend_that_is_not_there_is_one_sentence(tmp_path, backend):
     pytest.importorskip("tensorflow")
-    if backend == "torch":  # Python finds this file before an installed package
-        (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(name='torch')")
+    if backend == "jax":  # Python finds this file before an installed package
+        (tmp_path / "jax.py").write_text("raise ModuleNotFoundError(name='jax')")
     command = [sys.executable, "-m", "knee_attention", "grade", "film.png", "--model", "model.h5"]
     paths = [str(tmp_path), str(Path(__file__).parents[1])]
     environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": os.pathsep.join(paths)}

@@ -99,7 +99,7 @@ def test_a_training_ends_within_seconds_and_says_how_it_continues(number, work):
     finally:
         training.kill()
     word = "interrupted" if number == signal.SIGINT else "terminated"
-    assert said == f"training: {word}: the same command continues\n"
+    assert said == f"training: {word}; run the same command to resume\n"
     assert training.returncode == 128 + number
 
 

@@ -21,7 +21,7 @@ from knee_attention.limits import REGRESSION
 from knee_attention.networks.files.model_files import load_model, read_description
 from knee_attention.networks.model import build_model
 from knee_attention.runs.experiment import Experiment
-from knee_attention.runs.finished.published_runs import read_published
+from knee_attention.runs.finished.published_runs import by_experiment, read_runs
 
 FOLDER = Path(__file__).parents[1] / "experiments"
 NAMES = [f"{backbone}_{variant}" for backbone, row in PAPER_TABLE_1.items() for variant in row]
@@ -42,7 +42,7 @@ def script(name):
 @pytest.fixture(scope="module")
 def published():
     """`{experiment: {accuracies in %, trainings, image size, minutes, device}}` of kneeKL224."""
-    runs = read_published(FOLDER / "results" / "kneekl224")
+    runs = by_experiment(read_runs(FOLDER / "results" / "kneekl224"))
     return {name: numbers(trainings) for name, trainings in runs.items()}
 
 
@@ -267,7 +267,7 @@ EXAMPLES = {
     "load_dataset": "knee_attention.datasets.dataset",
     "load_grader": "knee_attention.grading.grader",
     "LocallyConnected2D": "knee_attention.networks.layers",
-    "moved": "knee_attention.evidence.calibration",
+    "shift_cut_points": "knee_attention.evidence.calibration",
     "nonconformity": "knee_attention.evidence.prediction_sets",
     "prepared_knees": "knee_attention.films.network_input",
     "split_knees": "knee_attention.films.legs",

@@ -8,16 +8,22 @@ from knee_attention.limits import CROPS, DECISIONS, POLARITIES
 from knee_attention.networks.files.location import model_path
 
 
-def add_model_and_data(parser: argparse.ArgumentParser) -> None:
-    """Add `MODEL`, `--data` and `--split`, for commands that measure a model."""
+def add_model_and_data(parser: argparse.ArgumentParser, needs_data: bool = False) -> None:
+    """Add `MODEL`, `--data` and `--split`, for commands that measure a model.
+
+    Args:
+        parser: the parser to add them to.
+        needs_data: require `--data`, because phantoms do not serve the command.
+    """
     from knee_attention.datasets.layout import SPLITS
 
     parser.add_argument("model", metavar="MODEL", type=model_named,
                         help="model.h5, model.keras, the folder of a finished run, or the name "
                         "of the model that ships with the package")
-    parser.add_argument("--data", type=named, metavar="DIR|FILE.h5",
+    default = "" if needs_data else " (default: the phantoms of the model's training)"
+    parser.add_argument("--data", type=named, metavar="DIR|FILE.h5", required=needs_data,
                         help="folder train|validation|test/<grade>/<image>, or .h5 of "
-                        "make_dataset.py (default: the phantoms of the model's training)")
+                        f"make_dataset.py{default}")
     parser.add_argument("--split", choices=SPLITS, default="test",
                         help="the split to measure on (default: test)")
 
@@ -119,7 +125,8 @@ def share(text: str) -> float:
     """An argparse type: a share from 0.01 to 0.99 with two decimals."""
     number = float(text)
     if not 0 < number < 1 or number != round(number, 2):
-        raise argparse.ArgumentTypeError(f"expected a share from 0.01 to 0.99, not {text}")
+        raise argparse.ArgumentTypeError(f"expected a share from 0.01 to 0.99 with two "
+                                         f"decimals, not {text}")
     return number
 
 

@@ -2,11 +2,11 @@
 
 Each measure has a 95% interval by bootstrap over persons, and each branch is measured by itself.
 
-Where it looks needs known joints: those of phantoms, of displaced joints (a model that was trained
-with --displace), or masks of experts (--masks). The highest point counts as on the joint if it lies
-on it or within half a cell of the mask's grid. For comparison the same is measured for the mean
-mask, a uniform mask, a horizontal band (the middle quarter of the rows), and Grad-CAM and HiResCAM
-of the same features for the predicted grade.
+To measure where attention looks, joints must be known: phantoms, displaced joints (of a model that
+was trained with --displace), or masks of experts (--masks). The highest point counts as on the
+joint if it lies on it or within half a cell of the mask's grid. For comparison the same is measured
+for the mean mask, a uniform mask, a horizontal band (the middle quarter of the rows), and Grad-CAM
+and HiResCAM of the same features for the predicted grade.
 
 Whether it depends on the image: the correlation of each mask with the mean mask and with the mask
 of another person's knee, and what is left of the masks when the weights are shuffled, from the top
@@ -64,7 +64,7 @@ def run(options) -> None:
         raise InputError(f"{options.model}: no such model file or run")
     if options.output:
         make_folder(options.output)
-        if RunFolder(options.output).begun:
+        if RunFolder(options.output).exists:
             raise InputError(f"{options.output}: the folder of a run; choose another --output")
     if options.masks_split and not options.masks:
         raise InputError("--masks-split says where the knees of --masks are; give --masks too")
@@ -83,14 +83,18 @@ def run(options) -> None:
         print(json.dumps(results, indent=2))
     else:
         print(audit_heading(results), audit_text(results), sep="\n\n")
-    written = [options.output / "audit.json"] if options.output else []
-    if options.model.is_dir():
-        written.append(RunFolder(options.model).audit_file)
-    for path in written:
-        write_json(path, results)
+    written = []
     if options.output:
-        written.append(options.output / "audit.png")
-        audit_figure(results, found.mean_masks, written[-1])
+        written = [options.output / "audit.json", options.output / "audit.png"]
+        write_json(written[0], results)
+        audit_figure(results, found.mean_masks, written[1])
+    if options.model.is_dir():
+        path = RunFolder(options.model).audit_file
+        try:
+            write_json(path, results)
+            written.append(path)
+        except InputError as error:  # a run's folder may be read-only
+            print(f"not kept with the run: {error}", file=sys.stderr)
     if written and not options.json:
         print(f"\nwritten: {', '.join(map(str, written))}")
 

@@ -2,10 +2,11 @@
 
 DIR has the folders 0 to 4, named after the grades by your readers, with a film of one knee in each
 file. The films are graded as `grade` does; those that cannot be graded are listed and left out. At
-least 25 graded films of several grades are needed. Fitted are the cut points between the grades,
-the temperature, and the prediction sets; the weights stay as they are. The gain is that of
-cross-validation over persons: by DIR/manifest.csv (columns file and subject), or else by the ids in
-the file names. The guarantee of the prediction sets then holds for films like these.
+least 25 graded films of several grades are needed. The command fits the cut points between
+the grades, the temperature and the prediction sets; the weights do not change. It measures the gain
+by cross-validation over persons. DIR/manifest.csv (columns file and subject) names the persons;
+without it, the ids in the file names do. The films must be of three persons or more. The guarantee
+of the prediction sets then holds for films like these.
 
 --output writes the calibrated model, if it is better: a lower cross-entropy and no lower quadratic
 kappa. A second calibration starts from the original one again.

@@ -210,9 +210,7 @@ def _heading(grader, model: Path) -> str:
 @contextmanager
 def _table(path: Path, columns: list[str]) -> Iterator[Callable[[dict], object]]:
     """Open a CSV file for rows; it appears when the block ends."""
-    with ExitStack() as stack:
-        beside = stack.enter_context(written_whole(path))
-        file = stack.enter_context(open_table(beside))
+    with written_whole(path) as beside, open_table(beside) as file:
         writer = TableWriter(file, columns)
         writer.writeheader()
         yield writer.writerow

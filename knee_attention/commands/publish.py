@@ -2,7 +2,7 @@
 
 DIR holds CSV files with the options, environments, histories, metrics and predictions of all
 published runs; experiments/findings.py writes a README about them. A run is published completely or
-not at all. Of paths only the last part is published; probabilities are rounded to four digits.
+not at all. Only the last part of each path is published; probabilities are rounded to four digits.
 `run_table1.py --from DIR` computes the tables from DIR alone.
 """
 
@@ -12,7 +12,7 @@ from knee_attention.commands.arguments import as_path
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `publish`."""
+    """Add the options of `publish`."""
     parser.add_argument("runs", nargs="+", metavar="RUN", type=as_path,
                         help="folder of a finished run")
     parser.add_argument("--to", required=True, metavar="DIR", type=as_path,

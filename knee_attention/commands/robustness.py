@@ -32,7 +32,7 @@ from knee_attention.files import make_folder, write_json
 
 def add_options(parser) -> None:
     """Add the options of `robustness`."""
-    add_model_and_data(parser)
+    add_model_and_data(parser, needs_data=True)
     parser.add_argument("--limit", type=positive_number, metavar="N",
                         help="at most N knees, with the same proportions of grades (default: all)")
     parser.add_argument("--seed", type=seed_number, default=0, metavar="N",
@@ -50,8 +50,6 @@ def run(options) -> None:
 
     if not options.model.exists():
         raise InputError(f"{options.model}: no such model file or run")
-    if not options.data:
-        raise InputError("robustness is measured on real knees; give them as --data")
     if options.output:
         make_folder(options.output)
     start_for(options.model)

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.metrics import average_precision_score
 
 from knee_attention.evidence.figures.pictures import at_image_size
-from knee_attention.evidence.intervals import central, draws
+from knee_attention.evidence.intervals import RESAMPLES, central, draws
 from knee_attention.evidence.metrics import losses
 
 
@@ -100,9 +100,6 @@ NO_MASK = "no mask"
 BAND_ROWS = (3 / 8, 5 / 8)
 """Rows of the horizontal band, as parts of the height: its middle quarter."""
 
-RESAMPLES = 1000
-
-
 def where(
     masks: Iterable[np.ndarray], joints: Sequence[np.ndarray], grid: tuple[int, int]
 ) -> dict[str, np.ndarray]:
@@ -151,8 +148,8 @@ def replacements(masks: np.ndarray, subjects: Sequence[str]) -> dict[str, np.nda
         subjects: the person of each knee.
 
     Returns:
-        `{name: (n, h, w)}`: the mean of all masks, the mask of a knee of another person (if there
-        are two persons), a uniform mask, and 1 - mask.
+        `{name: (n, h, w)}`: the mean of all masks, the mask of a knee of another person (unless
+        one person has more than half of the knees), a uniform mask, and 1 - mask.
     """
     found = {MEAN: np.broadcast_to(masks.mean(axis=0), masks.shape)}
     others = of_other_persons(subjects)
@@ -225,7 +222,7 @@ def estimate(values: np.ndarray, subjects: Sequence[str]) -> dict:
 
 
 def estimates(rows: Mapping[str, Mapping[str, np.ndarray]], subjects: Sequence[str]) -> dict:
-    """The measures of each row, and what the own mask has more of them.
+    """Estimates of each row, and their differences from the knees' own masks.
 
     Args:
         rows: `{row: {measure: (n,)}}`.

@@ -11,9 +11,9 @@ import numpy as np
 from knee_attention.evidence.calibration import COVERAGE, best_temperature
 from knee_attention.evidence.decision import (
     best_power,
+    cross_validated,
     decide,
     frequency_divisors,
-    of_others,
 )
 from knee_attention.evidence.metrics import grade_metrics
 from knee_attention.evidence.prediction_sets import (
@@ -63,7 +63,7 @@ def confidence(
 
         return apply
 
-    found = of_others(learn, known.grades, values, subjects)
+    found = cross_validated(learn, known.grades, values, subjects)
     decided = dict(zip(DECISIONS, found[:, : len(DECISIONS)].T.astype(int), strict=True))
     sets, highest = found[:, len(DECISIONS) : -1].astype(int), found[:, -1]
     shown = decided[PROBABLE]

@@ -103,20 +103,20 @@ def _balanced(grades: np.ndarray, probabilities: np.ndarray, subjects: np.ndarra
 
 RULES: dict[str, Learn] = {
     "the most probable grade (the paper's)": _always(PROBABLE),
-    "weighed by the grades' frequency": _balanced,
+    "divided by a power of the grade's frequency": _balanced,
     "the median grade": _always(MEDIAN),
 }
-"""The rules for `of_others`. The frequencies are those of the knees that a rule is fitted to."""
+"""The rules for `cross_validated`, with the frequencies of the knees that a rule is fitted to."""
 
 
-def of_others(
+def cross_validated(
     learn: Learn,
     grades: np.ndarray,
     probabilities: np.ndarray,
     subjects: Sequence[str],
     folds: int = FOLDS,
 ) -> np.ndarray:
-    """The results of a function that is fitted to other persons, in folds over persons.
+    """Cross-validated results: each person's by a fit to the other persons.
 
     Args:
         learn: fits to the grades, probabilities and subjects of the other persons.

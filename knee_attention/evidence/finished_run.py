@@ -3,10 +3,8 @@
 Tables and the report read the plain data.
 """
 
-from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -62,9 +60,6 @@ def metrics_with_intervals(
 def one_of_each_grade(grades: np.ndarray) -> np.ndarray:
     """Position of the first knee of each grade that occurs, in the order of the grades."""
     return np.unique(grades, return_index=True)[1]
-
-
-Name = TypeVar("Name", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -138,29 +133,6 @@ def estimates_by_mask(audit: dict) -> dict[str, dict[str, dict]]:
         for part in ("where", "matters"):
             for mask, measures in parts[part].items():
                 found.setdefault(branch, {}).setdefault(mask, {}).update(measures)
-    return found
-
-
-class _Comparable(Protocol):
-    def is_copy_of(self, other) -> bool: ...
-
-
-def copies(runs: Mapping[Name, _Comparable]) -> dict[Name, Name]:
-    """The runs, or measured models, that are copies of another one.
-
-    Args:
-        runs: `{name: run}`.
-
-    Returns:
-        `{copy: original}`; the original is the first run with the same content.
-    """
-    originals, found = [], {}
-    for name, run in runs.items():
-        original = next((known for known in originals if run.is_copy_of(runs[known])), None)
-        if original is None:
-            originals.append(name)
-        else:
-            found[name] = original
     return found
 
 

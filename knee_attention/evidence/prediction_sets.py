@@ -104,7 +104,7 @@ def range_in_words(lowest: int, highest: int) -> str:
 
 
 def set_figures(grades: np.ndarray, shown: np.ndarray, sets: np.ndarray) -> dict:
-    """What the sets of knees with known grades are worth.
+    """Coverage and size of prediction sets, on knees with known grades.
 
     Args:
         grades: `(n,)` true grades.

@@ -204,6 +204,8 @@ def read_table_of_predictions(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:  # errors of pandas are ValueErrors
         raise InputError(f"{path}: not a table of predictions ({error})") from None
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes surplus cells as row names
+        raise InputError(f"{path}: its rows have more cells than the header")
     return table.assign(**{name: table[name].map(unescaped) for name in NAMES if name in table})
 
 
@@ -241,5 +243,6 @@ def _refuse(wrong: np.ndarray, path: Path, column: str, values, expected: str) -
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         more = f" (and {wrong.sum() - 1} more lines)" if wrong.sum() > 1 else ""
+        received = "nothing" if values[row] == "" else values[row]
         raise InputError(f"{path}, line {row + 2}, {column}: expected {expected}. "
-                         f"Received: {values[row] or 'nothing'}{more}")
+                         f"Received: {received}{more}")

@@ -136,8 +136,7 @@ def audit_text(results: dict) -> str:
         title = branch if output == branch else f"{branch}, with the grades of {output}"
         lines = [title, "=" * len(title)]
         if not found["image"]:
-            lines += [f"{branch} has no mask; left to measure are its grades and where Grad-CAM "
-                      "points"]  # fmt: skip
+            lines += [f"{branch} has no mask; only its grades and Grad-CAM are measured"]
         if found["where"]:
             lines += ["", f"Where it looks ({_knees_of_where(results)})",
                       _estimates_table(found["where"], WHERE_COLUMNS, "highest")]  # fmt: skip
@@ -221,6 +220,6 @@ def results_table(results: dict) -> str:
     lines.append(f"* chosen by validation loss; paper: {TABLES_SOURCE}")
     for branch, values in results.get("localisation", {}).items():
         ratio = values["inside_over_outside"]
-        lines.append(f"attention of {branch}: {ratio:.2f} times more inside the joint than outside "
+        lines.append(f"attention of {branch}: {ratio:.2f} times as high on the joint as off it "
                      "(a uniform mask: 1.00)")
     return "\n".join(lines)

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from knee_attention.evidence.finished_run import metrics_with_intervals
 from knee_attention.evidence.intervals import paired_differences
+from knee_attention.evidence.metrics import grade_metrics
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.evidence.result_lines import aligned, with_interval
 
@@ -43,7 +44,7 @@ def losses_by_corruption(
 
 
 def _losses(clean: Predictions, corrupted: Predictions, output: str) -> dict:
-    found = metrics_with_intervals(corrupted.grades, corrupted.of(output), corrupted.subjects)
+    found = grade_metrics(corrupted.grades, corrupted.of(output))
     differences = paired_differences(corrupted, output, clean, output)["metrics"]
     nothing = {"difference": None, "interval": None}
     return {name: {"value": found[name], **(differences[name] or nothing)} for name in METRICS}

@@ -78,7 +78,7 @@ def trained_on(folder: Path, films: Iterable[Path]) -> list[Path]:
         films: image files.
     """
     run = RunFolder(folder)
-    if not (run.begun and run.data_file.exists()):
+    if not (run.exists and run.data_file.exists()):
         return []
     trained = {record.digest for record in read_records(run.data_file) if record.split == "train"}
     films = list(films)

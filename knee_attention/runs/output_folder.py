@@ -37,24 +37,24 @@ def refuse_collision(folder: Path, experiment: Experiment) -> None:
     """Refuse a folder with another experiment, and suggest a free one.
 
     Raises:
-        InputError: see `RunFolder.refuse_other` and `goes_on`.
+        InputError: see `RunFolder.refuse_other` and `can_continue`.
     """
     run = RunFolder(folder)
-    if run.begun and not goes_on(run, experiment):
+    if run.exists and not can_continue(run, experiment):
         number = 2
         while (free := folder.with_name(f"{folder.name}-{number}")).exists():
             number += 1
         run.refuse_other(experiment, f"give --output {free}, or --overwrite")
 
 
-def goes_on(run: RunFolder, experiment: Experiment) -> bool:
+def can_continue(run: RunFolder, experiment: Experiment) -> bool:
     """Whether a folder contains the same experiment with fewer epochs, which can go on.
 
     Raises:
         InputError: it cannot go on: its learning rate depends on the number of epochs, it stopped
             early, or its state is not saved.
     """
-    if not run.begun or set(different := run.different_from(experiment)) != {"epochs"}:
+    if not run.exists or set(different := run.different_from(experiment)) != {"epochs"}:
         return False
     before, epochs = different["epochs"]
     if before > epochs:

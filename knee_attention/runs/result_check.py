@@ -9,8 +9,9 @@ if TYPE_CHECKING:  # pandas, which command lines do not wait for
     from knee_attention.evidence.finished_run import FinishedRun
 
 ACCURACY_TOLERANCE = 0.002
-"""Largest difference between the accuracies of the run and of its rounded predictions. Rounding can
-change which of two equally probable grades is predicted."""
+"""Largest difference between the accuracies of the run and of its rounded predictions; for few
+knees, that of one and a half knees. Rounding can change which of two equally probable grades is
+predicted."""
 
 
 MOST_CHANGES = 3

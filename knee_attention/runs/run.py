@@ -21,7 +21,7 @@ from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.runs.experiment import DEFAULT_OPTIONS, Experiment, RunOptions
 from knee_attention.runs.finishing import draw_augmentation, environment, finish
 from knee_attention.runs.known_data import records_of, refuse_other_data
-from knee_attention.runs.output_folder import goes_on, refuse_overlap
+from knee_attention.runs.output_folder import can_continue, refuse_overlap
 from knee_attention.runs.run_folder import RunFolder
 from knee_attention.runs.training import compile_model, train
 
@@ -29,7 +29,8 @@ from knee_attention.runs.training import compile_model, train
 def run(experiment: Experiment, output: Path, run_options: RunOptions = DEFAULT_OPTIONS) -> dict:
     """Train, evaluate and save one experiment. A killed run is resumed.
 
-    A run that started with fewer epochs goes on, also if it is finished; see `goes_on`.
+    A run with fewer epochs is continued to the new number, even if it is finished; see
+    `can_continue`.
 
     Args:
         experiment: the experiment.
@@ -47,8 +48,8 @@ def run(experiment: Experiment, output: Path, run_options: RunOptions = DEFAULT_
     devices = find_devices(run_options.devices)
     refuse_uneven(experiment.batch_size, len(devices))
     with place.locked():
-        restart = run_options.overwrite and place.begun
-        longer = not restart and goes_on(place, experiment)
+        restart = run_options.overwrite and place.exists
+        longer = not restart and can_continue(place, experiment)
         results = None if restart or longer else place.results_of(experiment)
         if not restart:
             refuse_other_data(place, experiment)

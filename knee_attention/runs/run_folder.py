@@ -70,7 +70,7 @@ class RunFolder:
         return self.folder / "figures" / f"{name}.png"
 
     @property
-    def begun(self) -> bool:
+    def exists(self) -> bool:
         """Whether the folder contains a run."""
         return self.experiment_file.exists()
 
@@ -147,7 +147,7 @@ class RunFolder:
         Raises:
             InputError: the folder contains other files or another experiment.
         """
-        if not self.begun:
+        if not self.exists:
             if any(path.name != LOCK_NAME for path in self.folder.iterdir()):
                 raise InputError(f"{self.folder}: contains other files and no run; choose another "
                                  "--output")
@@ -200,7 +200,7 @@ class RunFolder:
             if self.folder.exists():
                 raise InputError(f"{self.folder}: expected a run's folder, not a file")
             raise InputError(f"{self.folder}: no such folder")
-        if not self.begun:
+        if not self.exists:
             raise InputError(f"{self.folder}: a folder without a run (it has no "
                              f"{self.experiment_file.name})")
         return read_json(self.experiment_file)
@@ -227,15 +227,15 @@ class RunFolder:
         from knee_attention.evidence.finished_run import FinishedRun, estimates_by_mask
         from knee_attention.evidence.predictions import read_predictions
 
-        found = FinishedRun(
-            experiment=self.read_experiment(),
-            results=self.read_results(),
-            environment=_if_there(self.environment_file) or {},
-            predictions=read_predictions(self.predictions_file),
-            expert_masks=_if_there(self.expert_masks_file),
-            audit=estimates_by_mask(_if_there(self.audit_file) or {}),
-        )
         try:
+            found = FinishedRun(
+                experiment=self.read_experiment(),
+                results=self.read_results(),
+                environment=_if_there(self.environment_file) or {},
+                predictions=read_predictions(self.predictions_file),
+                expert_masks=_if_there(self.expert_masks_file),
+                audit=estimates_by_mask(_if_there(self.audit_file) or {}),
+            )
             refuse_mismatch(found, self.predictions_file, self.results_file)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             if isinstance(error, InputError):

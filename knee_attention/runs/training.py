@@ -236,5 +236,7 @@ class ShownProgress(keras.callbacks.Callback):
 
     def _accuracies(self, logs: dict, prefix: str) -> str:
         """`0.512`, or `att0 0.512 att1 0.498` if there are several outputs."""
-        shown = [f"{output} {logs[f'{prefix}{output}_accuracy']:.3f}" for output in self.outputs]
-        return " ".join(shown) if len(shown) > 1 else shown[0].rpartition(" ")[2]
+        shown = {output: f"{logs[f'{prefix}{output}_accuracy']:.3f}" for output in self.outputs}
+        if len(shown) == 1:
+            return shown[self.outputs[0]]
+        return " ".join(f"{output} {accuracy}" for output, accuracy in shown.items())

@@ -189,6 +189,20 @@ def test_a_run_that_may_only_be_read_is_measured_all_the_same(
     assert "not kept with the run" in shown.err and "Read-only" in shown.err
 
 
+def test_the_audit_of_a_run_that_may_only_be_read_writes_its_output(
+    phantom_runs, tmp_path, capsys, monkeypatch
+):
+    def refuse_run(path, content):
+        if path.parent == phantom_runs / "att1":
+            raise InputError(f"{path} cannot be written: Read-only file system")
+        path.write_text(json.dumps(content))
+
+    monkeypatch.setattr("knee_attention.commands.audit.write_json", refuse_run)
+    main(["audit", str(phantom_runs / "att1"), "--limit", "4", "--output", str(tmp_path / "out")])
+    assert "not kept with the run" in capsys.readouterr().err
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"audit.json", "audit.png"}
+
+
 def test_half_a_cell_of_the_grid_is_added_on_every_side():
     joint = np.zeros((32, 64), bool)
     joint[16:18, 30:40] = True

@@ -19,7 +19,7 @@ from knee_attention.errors import InputError
 from knee_attention.evidence.paper import PAPER_TABLE_1
 from knee_attention.evidence.predictions import read_predictions
 from knee_attention.runs.experiment import Experiment
-from knee_attention.runs.finished.published_runs import read_published, read_runs
+from knee_attention.runs.finished.published_runs import by_experiment, read_runs
 from knee_attention.runs.finished.published_set import PublishedSet
 from knee_attention.runs.run import run
 from knee_attention.runs.run_folder import RunFolder
@@ -126,19 +126,19 @@ def test_a_run_that_started_from_another_names_it(finished_runs, tmp_path):
 
 
 def test_published_trainings_are_read_by_the_name_without_their_seed(published, tmp_path):
-    found = read_published(published)
+    found = by_experiment(read_runs(published))
     assert {name: len(runs) for name, runs in found.items()}["antony_clsf_multiloss"] == 2
     with pytest.raises(InputError, match="no published run"):
-        read_published(tmp_path)
+        by_experiment(read_runs(tmp_path))
     with pytest.raises(InputError, match="no such folder"):
-        read_published(tmp_path / "nowhere")
+        by_experiment(read_runs(tmp_path / "nowhere"))
 
 
 def test_trainings_of_one_name_differ_in_nothing_but_their_seed(published):
     edit_table(published / "runs.csv", "weights", "elsewhere/other.h5", row=-1)
     with pytest.raises(InputError, match=r"seed1: cannot be shown .* its weights is 'other.h5' and "
                                          "not 'scratch'"):
-        read_published(published)
+        by_experiment(read_runs(published))
 
 
 def test_findings_of_published_runs_are_printed_drawn_and_written(published, tmp_path, capsys):

@@ -185,6 +185,8 @@ def test_what_is_no_finished_run_is_not_published(finished_runs, tmp_path, refus
     ("results.json", '{"split": ', "results.json: a damaged file"),
     ("results.json", "{}", "a damaged run"),
     ("experiment.json", "{}", "its experiment.json has no name"),
+    ("audit.json", '{"branches": {"att1": {}}}', "a damaged run"),
+    ("audit.json", '{"branches": []}', "a damaged run"),
 ])  # fmt: skip
 def test_a_damaged_run_is_not_published(finished_runs, tmp_path, refused, name, content, said):
     damaged = shutil.copytree(finished_runs / "antony_clsf_att1", tmp_path / "damaged")

@@ -13,8 +13,11 @@ import pandas as pd
 import pytest
 
 from knee_attention.commands.cli import main
+from knee_attention.datasets.dataset import load_dataset
 from knee_attention.evidence.figures.pictures import HEIGHT, SCALE
+from knee_attention.films.preparation import Preparation
 from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.measure import measure
 from knee_attention.runs.run import run
 
 SMALL = Experiment("antony_clsf", ("att1",), "single", image_size=(96, 96), epochs=1,
@@ -177,6 +180,29 @@ def test_the_pictures_are_of_the_worst_mistakes_while_the_data_are_there(knee_fo
     assert html.count('<th scope="row">test/') == min(8, len(of_truth))
     assert html.count("missing or damaged") == 2
     assert len(pictures(path)) == 2
+
+
+def test_the_mistakes_of_displaced_joints_are_drawn_displaced(tmp_path, monkeypatch):
+    for split in ("train", "validation", "test"):
+        for grade in range(5):
+            folder = tmp_path / "knees" / split / str(grade)
+            folder.mkdir(parents=True)
+            crop = np.random.default_rng(grade).integers(0, 255, (64, 64), np.uint8)
+            cv2.imwrite(str(folder / f"{split}{grade}R.png"), crop)
+    run(replace(SMALL, data=str(tmp_path / "knees"), crop="square", displace=True),
+        tmp_path / "run")
+    drawn = []
+
+    def keep(model, knees):
+        drawn.append(knees.images)
+        return measure(model, knees)
+
+    monkeypatch.setattr("knee_attention.runs.finished.reporting.measure", keep)
+    report(tmp_path / "run", "-o", tmp_path / "page.html", "--mistakes", 1)
+    preparation = Preparation(crop="square").with_displacement()
+    known = load_dataset(str(tmp_path / "knees"), (96, 96), preparation=preparation)
+    [image] = drawn[0]
+    assert any((image == knee).all() for knee in known.splits["test"].images)
 
 
 def test_runs_of_one_name_are_told_apart_by_their_folders(runs, tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from knee_attention.commands.cli import main
+from knee_attention.evidence.figures.audit import robustness_figure
 from knee_attention.films import corruption
 from knee_attention.films.corruption import CORRUPTIONS, CorruptedPreparation
 from knee_attention.films.preparation import Preparation
@@ -175,6 +176,9 @@ def test_the_command_prints_a_table_or_json_and_an_onnx_file_gives_the_same(
     assert cv2.imread(str(tmp_path / "out" / "robustness.png")) is not None
     main(["robustness", str(exported), *options, "--json"])
     assert json.loads(capsys.readouterr().out) == written
+    written["clean"]["kappa_quadratic"] = {"value": None, "interval": None}
+    robustness_figure(written, tmp_path / "undefined.png")
+    assert cv2.imread(str(tmp_path / "undefined.png")) is not None
 
 
 def test_what_cannot_be_measured_is_a_sentence(small_model, knee_folder, tmp_path, refused):
@@ -183,7 +187,6 @@ def test_what_cannot_be_measured_is_a_sentence(small_model, knee_folder, tmp_pat
     for arguments, said in (
         ((tmp_path / "nothing.h5", *data), "no such model file"),
         ((tmp_path / "damaged.onnx", *data), "damaged.onnx"),
-        ((small_model,), "give them as --data"),
         ((small_model, "--data", tmp_path / "none"), "no such folder or file"),
         ((small_model, *data, "--split", "train", "--output", small_model), "model.h5"),
     ):

@@ -7,7 +7,7 @@ from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score
 from knee_attention.errors import InputError
 from knee_attention.evidence.calibration import Calibration, best_temperature
 from knee_attention.evidence.confidence import confidence
-from knee_attention.evidence.decision import RULES, decide, frequency_divisors, of_others
+from knee_attention.evidence.decision import RULES, cross_validated, decide, frequency_divisors
 from knee_attention.evidence.metrics import expected_calibration_error
 from knee_attention.evidence.prediction_sets import (
     nonconformity,
@@ -35,7 +35,7 @@ def shy_of_grade_1():
 
 def test_the_paper_s_rule_is_the_most_probable_grade(shy_of_grade_1):
     grades, values, subjects = shy_of_grade_1
-    said = of_others(next(iter(RULES.values())), grades, values, subjects)
+    said = cross_validated(next(iter(RULES.values())), grades, values, subjects)
     np.testing.assert_array_equal(said, values.argmax(axis=1))
 
 
@@ -47,7 +47,7 @@ def test_a_rule_brings_what_it_is_made_for_to_persons_it_has_not_seen(
     shy_of_grade_1, rule, measure
 ):
     grades, values, subjects = shy_of_grade_1
-    said = of_others(RULES[rule], grades, values, subjects)
+    said = cross_validated(RULES[rule], grades, values, subjects)
     assert measure(grades, said) > measure(grades, values.argmax(axis=1))
     assert (said[grades == 1] == 1).mean() > (values.argmax(axis=1)[grades == 1] == 1).mean()
 
@@ -57,12 +57,12 @@ def test_nobody_s_own_grade_is_learnt_from(shy_of_grade_1, rule):
     """The true grades of the last persons do not affect their own predictions."""
     grades, values, subjects = shy_of_grade_1
     order = np.argsort(np.array(subjects, int), kind="stable")
-    first = of_others(RULES[rule], grades[order], values[order], subjects)
+    first = cross_validated(RULES[rule], grades[order], values[order], subjects)
     for person in ("0", "77"):
         own = np.array(subjects) == person
         other = np.where(own, (grades + 2) % 5, grades)
         np.testing.assert_array_equal(
-            of_others(RULES[rule], other, values, subjects)[own], first[own]
+            cross_validated(RULES[rule], other, values, subjects)[own], first[own]
         )
 
 

@@ -103,6 +103,8 @@ def put(column, value, row=1):
         (put("att1_p2", "nan"), "line 3, att1_p2: expected a number"),
         (put("att1_p2", "inf"), "line 3, att1_p2: expected a number"),
         (put("att0_p0", 0.4), "line 3, att0_p0 to att0_p4: expected .* summing to 1. .* 1.3"),
+        (lambda table: table.assign(**{f"att0_p{grade}": 0 for grade in range(5)}),
+         "line 2, att0_p0 to att0_p4: expected .* summing to 1. Received: 0.0"),
         (put("att0_p0", -0.1), "line 3, att0_p0: expected a probability from 0 to 1"),
     ],
 )
@@ -131,6 +133,13 @@ def test_what_is_no_table_is_refused(tmp_path):
             read_predictions(path)
     with pytest.raises(InputError, match=str(tmp_path)):
         read_predictions(tmp_path)
+
+
+def test_rows_with_more_cells_than_the_header_are_refused(path):
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([header, *(f"{row}," for row in rows)]))
+    with pytest.raises(InputError, match="more cells than the header"):
+        read_predictions(path)
 
 
 def test_a_regression_is_no_part_of_what_several_outputs_say_together():

@@ -213,6 +213,9 @@ def test_a_branch_is_compared_with_the_same_trained_alone():
     assert ["vgg16_multiloss ", "att1 ", "0.600 ", "0.300 ", "3.00 uniform 1.00 ",
             "40.0% uniform 10.0% ", "50.0% uniform 10.0% "] in page.rows  # fmt: skip
     assert "real: not measured, because the position of the joint is unknown." in page.text
+    without_masks = made_run("plain", data=None)
+    without_masks.experiment["attention"] = "none"
+    assert "not measured" not in page_of(without_masks).text
     elsewhere = with_results(alone, backbone="resnet50")
     assert "The paper's figure 3" not in page_of(both, elsewhere).text
 

@@ -21,7 +21,7 @@ from knee_attention.files import read_json, write_json
 from knee_attention.runs import folder_lock
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.folder_lock import locked
-from knee_attention.runs.output_folder import goes_on, refuse_collision
+from knee_attention.runs.output_folder import can_continue, refuse_collision
 from knee_attention.runs.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("eager", "blank_figures")
@@ -191,11 +191,11 @@ def test_a_finished_run_that_cannot_go_on_says_why(tmp_path, settings, trained, 
     experiment = dataclasses.replace(QUICK, epochs=4, **settings)
     run.begin(experiment, [])
     write_json(run.results_file, {"epochs": trained})
-    assert not goes_on(run, experiment)
-    assert not goes_on(run, dataclasses.replace(experiment, epochs=3))
-    assert not goes_on(run, dataclasses.replace(experiment, epochs=5, seed=1))
+    assert not can_continue(run, experiment)
+    assert not can_continue(run, dataclasses.replace(experiment, epochs=3))
+    assert not can_continue(run, dataclasses.replace(experiment, epochs=5, seed=1))
     with pytest.raises(InputError, match=reason):
-        goes_on(run, dataclasses.replace(experiment, epochs=5))
+        can_continue(run, dataclasses.replace(experiment, epochs=5))
 
 
 def test_another_experiment_is_told_by_its_changes_and_sent_to_a_free_folder(tmp_path):

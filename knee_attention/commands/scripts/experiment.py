@@ -9,6 +9,7 @@ from pathlib import Path
 from knee_attention.commands.arguments import (
     absolute_path,
     as_path,
+    named,
     positive_number,
     rate,
     seed_number,
@@ -76,8 +77,8 @@ def check_images(experiment: Experiment, options: dict, folders: Iterable[Path])
     Raises:
         InputError: see `refuse_stretching`.
     """
-    unasked = experiment.data and not experiment.displace
-    if unasked and not any(RunFolder(folder).begun for folder in folders):
+    may_stretch = experiment.data and not experiment.displace
+    if may_stretch and not any(RunFolder(folder).exists for folder in folders):
         from knee_attention.runs.stretching import refuse_stretching
 
         refuse_stretching(experiment, bool(options["image_size"] or experiment.fixed_size))
@@ -121,11 +122,11 @@ def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | No
         choices=CHOICES["precision"])
     if phantom:
         add("--weights", "scratch, imagenet, or an .h5/.keras file of the same backbone",
-            paper.weights, metavar="scratch|imagenet|FILE")
+            paper.weights, metavar="scratch|imagenet|FILE", type=named)
     else:
         add("--weights", "scratch, imagenet, an .h5/.keras file, or the output folder of another "
             "sweep: each run starts from the model of the run with the same name there",
-            paper.weights, metavar="scratch|imagenet|FILE|DIR")
+            paper.weights, metavar="scratch|imagenet|FILE|DIR", type=named)
     add("--batch-norm", "precise: re-estimate the statistics before each validation; moving: use "
         "Keras' moving averages, as the paper does", paper.batch_norm,
         choices=CHOICES["batch_norm"])

@@ -41,7 +41,8 @@ def main(
     parser.add_argument("--output", type=as_path, default=FOLDER, metavar="DIR",
                         help="the folder to write to (default: that in the package)")
     parser.add_argument("--crop", choices=("auto", *CROPS), default="auto",
-                        help="what the knees show, if the run does not record it (default: auto)")
+                        help="with --about: what the knees show, if the run does not record it "
+                        "(default: auto)")
     parser.add_argument("--data", type=named, metavar="DIR|FILE.h5",
                         help="with --from: also measure the focus of the run's knees in this data "
                         "set, and write focus.csv beside the published tables")
@@ -49,6 +50,8 @@ def main(
     with command_line("make_pretrained.py"):
         if options.data and not options.published:
             raise InputError("--data needs --from DIR; a model is made with the data of its run")
+        if options.published and options.crop != "auto":
+            raise InputError("--crop needs --about TEXT; with --from no model is made")
         if Path(options.name).name != options.name:
             raise InputError(f"--name {options.name}: expected a name without a folder")
         start_keras()

@@ -156,7 +156,7 @@ def _refuse_others(cells: Cells, output: Path) -> None:
     """Refuse run folders of other experiments: a queue does not record --seed and --precision."""
     for cell, experiment in cells.items():
         run = RunFolder(output / cell)
-        if run.begun:
+        if run.exists:
             run.refuse_other(on_its_own_data(experiment, run))
 
 

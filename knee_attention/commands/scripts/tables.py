@@ -98,9 +98,9 @@ def main(
 
 def _published_runs(folder: Path | None) -> "dict[str, list[FinishedRun]] | None":
     """The published runs of a folder by experiment; None without the folder, as when installed."""
-    from knee_attention.runs.finished.published_runs import read_published
+    from knee_attention.runs.finished.published_runs import by_experiment, read_runs
 
-    return read_published(folder) if folder and folder.is_dir() else None
+    return by_experiment(read_runs(folder)) if folder and folder.is_dir() else None
 
 
 def _print_published(name: str, folder: Path, experiments: list[Experiment]) -> None:

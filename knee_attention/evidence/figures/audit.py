@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from knee_attention.evidence.figures.curves import COLOURS, MARKERS, entitle, save
-from knee_attention.evidence.result_lines import WHERE_COLUMNS, audit_heading
+from knee_attention.evidence.result_lines import WHERE_COLUMNS, audit_heading, with_interval
 from knee_attention.evidence.robustness import robustness_heading
 
 LEGEND = {"fontsize": 7.5, "frameon": False, "loc": "upper center", "ncols": 3}
@@ -67,8 +67,8 @@ def robustness_figure(results: dict, path: Path) -> None:
     axes.axvline(0, color="0.6", linewidth=0.8)
     axes.set_yticks(places, rows)
     axes.set(ylim=(len(rows) - 0.5, -0.5),
-             xlabel=f"quadratic kappa, difference to clean knees "
-                    f"({results['clean']['kappa_quadratic']['value']:.3f})")  # fmt: skip
+             xlabel="quadratic kappa, difference to clean knees "
+                    f"({with_interval(results['clean']['kappa_quadratic']['value'], None)})")
     _plain(axes)
     save(figure, path)
 

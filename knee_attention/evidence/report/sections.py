@@ -64,7 +64,8 @@ def mistakes(run: ReportedRun) -> Markup:
                  "transparent (lowest) to yellow (highest).")
     parts = [element("p", text)]
     if pictured:
-        parts.append(element("div", *map(pictured_mistake, pictured), class_="mistakes"))
+        figures = [pictured_mistake(mistake, bool(run.branches)) for mistake in pictured]
+        parts.append(element("div", *figures, class_="mistakes"))
     if others:
         rows = [
             row(
@@ -85,10 +86,12 @@ def mistakes(run: ReportedRun) -> Markup:
     return join(parts)
 
 
-def pictured_mistake(mistake: Mistake) -> Markup:
+def pictured_mistake(mistake: Mistake, has_masks: bool) -> Markup:
     """The picture of a mistake, with a caption of its grades, probabilities and file."""
     true, predicted = mistake.grade, mistake.predicted
-    text = f"knee of KL {true}, graded {predicted}, and the model's attention"
+    text = f"knee of KL {true}, graded {predicted}"
+    if has_masks:
+        text += ", and the model's attention"
     return element(
         "figure",
         picture(mistake.picture, text),
@@ -135,8 +138,8 @@ def attention_scores(runs: list[ReportedRun]) -> Markup:
         parts.append(element("p", f"Joints drawn by experts ({counts}).", class_="note"))
     missing = [
         run.label for run in runs
-        if run.experiment["branches"] and not run.results.get("localisation")
-        and not run.expert_masks
+        if run.experiment["branches"] and run.experiment.get("attention") != "none"
+        and not run.results.get("localisation") and not run.expert_masks
     ]  # fmt: skip
     if missing:
         parts.append(

@@ -17,11 +17,11 @@ import pandas as pd
 from scipy.stats import t as student
 
 from knee_attention.evidence.finished_run import FinishedRun
+from knee_attention.evidence.intervals import LEVEL
 from knee_attention.evidence.metrics import grade_metrics
 from knee_attention.evidence.tables.beyond_the_paper import Runs
 from knee_attention.evidence.tables.common import Finished, same_knees
 
-LEVEL = 0.95
 METRICS = ("accuracy", "kappa_quadratic")
 
 Measured = Mapping[str, Mapping[str, list[dict]]]

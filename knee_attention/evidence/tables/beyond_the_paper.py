@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from knee_attention.evidence.audit import MEAN, OWN, UNIFORM
-from knee_attention.evidence.decision import RULES, of_others
+from knee_attention.evidence.decision import RULES, cross_validated
 from knee_attention.evidence.finished_run import FinishedRun, metrics_with_intervals
 from knee_attention.evidence.intervals import paired_differences
 from knee_attention.evidence.metrics import grade_metrics
@@ -126,11 +126,11 @@ def attention(runs: Runs) -> list[list[str]]:
     for name, known in asked:
         for branch, exact in known["exact"].items():
             wide = known["widened"][branch]
-            averaged = known.get("averaged", {}).get(branch)  # not in runs of earlier versions
+            averaged = known["averaged"][branch]
             found.append([
                 f"{name}: {branch}",
                 f"{exact['inside_over_outside']:.2f}",
-                f"{averaged['inside_over_outside']:.2f}" if averaged else "",
+                f"{averaged['inside_over_outside']:.2f}",
                 f"{exact['pointing_game']:.1%}",
                 f"{wide['inside_over_outside']:.2f}",
                 f"{wide['pointing_game']:.1%} (uniform {wide['pointing_game_uniform']:.1%})",
@@ -180,7 +180,7 @@ def rules(known: Predictions) -> list[list[str]]:
     """
     found, first = [], None
     for title, learn in RULES.items():
-        said = of_others(learn, known.grades, known.of(ENSEMBLE), known.subjects)
+        said = cross_validated(learn, known.grades, known.of(ENSEMBLE), known.subjects)
         sure = replace(known, probabilities={ENSEMBLE: np.eye(len(GRADES))[said]})
         against = _differences([sure], [first], ENSEMBLE) if first else ["", ""]
         first = first or sure

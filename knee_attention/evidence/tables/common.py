@@ -150,8 +150,8 @@ def few_columns(text: pd.DataFrame) -> pd.DataFrame:
 
 def as_markdown(heading: str, text: pd.DataFrame, notes: list[str]) -> str:
     """A Markdown page: a heading, a table and a list of notes."""
-    table = markdown_rows(list(text.columns), text.to_numpy().tolist())
-    return f"{heading}\n\n{table}\n" + "".join(f"- {note}\n" for note in notes)
+    table = "" if text.empty else f"{markdown_rows(list(text.columns), text.to_numpy().tolist())}\n"
+    return f"{heading}\n\n{table}" + "".join(f"- {note}\n" for note in notes)
 
 
 def markdown_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

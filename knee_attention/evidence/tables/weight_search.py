@@ -80,8 +80,9 @@ def sentence(table: pd.DataFrame, measure: str) -> str:
         text += (f"; the paper's 1.0 and 0.8 have {paper:.3f}, a difference of "
                  f"{abs(paper - best):.3f}")
     if len(spreads):
-        text += (f". The standard deviation is {spreads.mean():.3f} over seeds and "
-                 f"{means.std():.3f} over cells")
+        text += f". The standard deviation is {spreads.mean():.3f} over seeds"
+        if len(means) > 1:
+            text += f" and {means.std():.3f} over cells"
     return f"{text}."
 
 

@@ -22,7 +22,7 @@ STAGES = 5
 
 @dataclass(frozen=True)
 class Pass:
-    """What a network makes of some knees.
+    """The features, probabilities and masks that a network computes for some knees.
 
     Attributes:
         network: the network.

@@ -18,8 +18,8 @@ from knee_attention.runs.finished.attention_passes import (
 )
 
 SHUFFLED_KNEES, SHUFFLINGS = 84, 3
-"""Largest number of knees for networks with shuffled weights, and how many such networks share
-them. Five passes of 84 knees cost half of those of 800 knees."""
+"""Largest number of knees that are run with shuffled weights, and the number of shufflings among
+which they are divided. Five passes over 84 knees cost half as much as one over 800."""
 
 
 @dataclass(frozen=True)

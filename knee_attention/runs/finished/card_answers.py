@@ -26,9 +26,8 @@ from knee_attention.films.legs import side_of
 from knee_attention.films.localiser import SHIPPED
 from knee_attention.limits import GRADES
 from knee_attention.networks.files.model_files import read_description
-from knee_attention.runs.finished.published_runs import by_experiment, read_runs
+from knee_attention.runs.finished.published_runs import read_runs
 from knee_attention.runs.finished.published_set import PublishedSet
-from knee_attention.runs.sweeps.cells import without_seed
 
 FOCUS = "focus.csv"
 
@@ -97,7 +96,6 @@ def answer_checklists(
     unreadable = len(tables.table("unreadable.csv").rows)
     fields = {
         "run": run,
-        "trainings": len(by_experiment(runs)[without_seed(run)]),
         "files": card_table(("file", "MB", "SHA-256"), [*map(_file, (model, graph, SHIPPED))]),
         "left_out": f"{unreadable} that could not be read" if unreadable else "none",
         "inverted_training": sum(file.startswith("train/") for file in inverted),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from knee_attention.evidence.calibration import COVERAGE, Calibration
-from knee_attention.evidence.finished_run import copies, metrics_with_intervals, one_of_each_grade
+from knee_attention.evidence.finished_run import metrics_with_intervals, one_of_each_grade
 from knee_attention.evidence.intervals import paired_differences
 from knee_attention.evidence.prediction_sets import set_figures
 from knee_attention.evidence.predictions import ENSEMBLE, Predictions
@@ -86,7 +86,7 @@ def measure_saved(
 
 
 def calibrated_figures(calibration: Calibration, known: Predictions, chosen: str) -> dict:
-    """What the decision rules and the prediction sets of a model file reach on some knees.
+    """Metrics of a model file's decision rules and prediction sets on some knees.
 
     Args:
         calibration: of the model file.
@@ -152,6 +152,20 @@ def joined(models: list[MeasuredModel]) -> Predictions:
     return Predictions(knees.files, knees.subjects, knees.grades, {ENSEMBLE: ensemble(own)})
 
 
+def _copies(models: list[MeasuredModel]) -> dict[int, int]:
+    """The positions of copies, and of the first model with the same content: `{copy: first}`."""
+    found: dict[int, int] = {}
+    for place, model in enumerate(models):
+        same = (
+            known for known in range(place)
+            if known not in found and model.is_copy_of(models[known])
+        )  # fmt: skip
+        first = next(same, None)
+        if first is not None:
+            found[place] = first
+    return found
+
+
 def compare(models: list[MeasuredModel]) -> dict:
     """Compare several models on the same knees. Copies of a model count once in the ensemble.
 
@@ -160,7 +174,7 @@ def compare(models: list[MeasuredModel]) -> dict:
         `paired_differences` with the labels `first` and `second`, for the first model minus each
         other one and for the ensemble minus the first; `copies`: `{label of a copy: label}`.
     """
-    copied = copies(dict(enumerate(models)))
+    copied = _copies(models)
     together = joined([model for place, model in enumerate(models) if place not in copied])
     first = models[0]
     pairs = [

@@ -39,7 +39,8 @@ ATTENTION_COLUMNS = ("run", "joint", "branch", "data", "split", "knees")
 """Columns of attention.csv that are no scores."""
 
 OWN_MINUS = "own_minus_this"
-"""Entry of an audit's estimate, and column of audits.csv: what each knee's own mask has more."""
+"""Entry of an audit's estimate, and column of audits.csv: the value with each
+knee's own mask minus the value with this mask."""
 
 PROBABILITY = "{:.4f}"
 """Format of a published probability."""

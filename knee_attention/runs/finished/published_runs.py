@@ -78,11 +78,6 @@ def read_runs(folder: Path) -> dict[str, FinishedRun]:
     return found
 
 
-def read_published(folder: Path) -> dict[str, list[FinishedRun]]:
-    """The published runs of a folder by experiment; see `read_runs` and `by_experiment`."""
-    return by_experiment(read_runs(folder))
-
-
 def by_experiment(runs: dict[str, FinishedRun]) -> dict[str, list[FinishedRun]]:
     """Runs by experiment; `<experiment>-seed<N>` is a further training of `<experiment>`.
 
@@ -93,18 +88,8 @@ def by_experiment(runs: dict[str, FinishedRun]) -> dict[str, list[FinishedRun]]:
     for run, training in runs.items():
         found.setdefault(without_seed(run), {})[run] = training
     for trainings in found.values():
-        refuse_different({
-            run: with_weights_named(training.experiment) | {"seed": None}
-            for run, training in trainings.items()
-        })  # fmt: skip
+        refuse_different({run: training.recipe for run, training in trainings.items()})
     return {name: list(trainings.values()) for name, trainings in found.items()}
-
-
-def with_weights_named(experiment: dict) -> dict:
-    """The content of an experiment.json with the file name of the initial weights alone, because
-    each training may start from another model.
-    """
-    return experiment | {"weights": Path(str(experiment.get("weights"))).name}
 
 
 def refuse_different(options: dict[str, dict]) -> None:

@@ -38,7 +38,7 @@ from knee_attention.runs.sweeps.cells import without_seed
 def publish(run: Path, to: Path, overwrite: bool = False) -> bool:
     """Add a finished run to the tables of a folder, or change nothing.
 
-    Of each path, the tables hold the last part. Probabilities are rounded to four digits.
+    Only the last part of each path is published. Probabilities are rounded to four digits.
 
     Args:
         run: the folder of a finished run; its name becomes the name of the published run.
@@ -58,7 +58,7 @@ def publish(run: Path, to: Path, overwrite: bool = False) -> bool:
                if not path.is_file()]  # fmt: skip
     if missing:
         raise InputError(f"{run}: a damaged run, it has no {missing[0]}")
-    if RunFolder(to).begun:
+    if RunFolder(to).exists:
         raise InputError(f"{to}: the folder of a run; choose another --to")
     name, local = source.folder.resolve().name, _without_paths(found)
     row = run_row(name, local)
@@ -199,5 +199,5 @@ def _local(value):
     if given and option.startswith("--"):
         return f"{option}={_local(argument)}"
     path = Path(value.replace("\\", "/"))
-    is_of_run = path.name == RUN_MODEL and RunFolder(path.parent).begun
+    is_of_run = path.name == RUN_MODEL and RunFolder(path.parent).exists
     return f"{path.parent.name}/{path.name}" if is_of_run else path.name

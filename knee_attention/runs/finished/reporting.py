@@ -13,7 +13,7 @@ from knee_attention.evidence.finished_run import FinishedRun, ReportedRun, worst
 from knee_attention.evidence.metrics import SCALARS
 from knee_attention.evidence.report.sections import FIGURES
 from knee_attention.networks.files.model_files import load_model, read_description
-from knee_attention.runs.finished.saved_model import KneeSource
+from knee_attention.runs.finished.saved_model import knee_source, open_saved
 from knee_attention.runs.measure import measure
 from knee_attention.runs.run_folder import RunFolder
 
@@ -97,23 +97,22 @@ def with_mistakes(runs: list[ReportedRun], count: int) -> list[ReportedRun]:
         runs: as `read_runs` returns them.
         count: maximum number of mistakes per run.
     """
-    sources = {}
     reported = []
     for run in runs:
-        setting = run.experiment
-        asked = (setting["data"], run.split, setting["limit"], setting["seed"],
-                 setting.get("polarity", "auto"), setting.get("crop", "auto"))
-        source = sources.setdefault(asked, KneeSource(*asked))
         worst = worst_mistakes(run.predictions, run.chosen, count)
         run = dataclasses.replace(run, mistakes=worst)
-        reported.append(_drawn(run, source) if worst else run)
+        reported.append(_drawn(run) if worst else run)
     return reported
 
 
-def _drawn(run: ReportedRun, source: KneeSource) -> ReportedRun:
+def _drawn(run: ReportedRun) -> ReportedRun:
+    setting = run.experiment
     try:
-        knees = source.knees(tuple(run.experiment["image_size"]))
-        model = load_model(RunFolder(run.folder).model)
+        saved = open_saved(run.folder)
+        source = knee_source(saved, setting["data"], run.split, setting["limit"], setting["seed"],
+                             setting.get("polarity", "auto"))
+        knees = source.knees(saved.image_size)
+        model = load_model(saved.path)
     except InputError as error:
         return dataclasses.replace(run, unshown=str(error))
     places = {knee: place for place, knee in enumerate(zip(knees.files, knees.grades, strict=True))}

@@ -38,8 +38,8 @@ FILES = {
     "`widened` are the joint spaces as drawn and half a cell wider; `averaged` compares the mean "
     "attention mask of all knees; `phantom` and `displaced` are joints whose place is known.",
     AUDITS: "One row for each run, branch, mask and measure of `knee-attention audit`: the mean "
-    "over knees, and in `own_minus_this` what each knee's own mask has more, with 95% intervals "
-    "over persons in `_low` and `_high`.",
+    "over knees, with 95% intervals over persons in `_low` and `_high`. `own_minus_this` is the "
+    "value with each knee's own mask minus the value with this mask.",
     HISTORIES: "One row an epoch: seconds, losses, accuracies, learning rate.",
     KNEES: "One row a knee: file, subject, true grade, split.",
     "predictions": "One file for all runs with the same `name` in runs.csv, one row a knee: file, "

@@ -119,14 +119,15 @@ def read_joint_boxes(table: Path, films: Path, kind: str = "square") -> list[Box
                          f"Received: {kind!r}")
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
+            reader = csv.reader(file)
+            rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except OSError as error:
         raise InputError(f"{table}: {error.strerror or 'cannot be read'}") from None
     except (csv.Error, UnicodeDecodeError):
         raise InputError(f"{table}: not a CSV file") from None
-    header = [name.strip().lower() for name in rows[0]] if rows else []
+    header = [name.strip().lower() for name in rows[0][1]] if rows else []
     if set(OUR_COLUMNS) <= set(header):
-        named = [dict(zip(header, row, strict=False)) for row in rows[1:]]
+        named = [(line, dict(zip(header, row, strict=False))) for line, row in rows[1:]]
         found = _ours(table, films, named, kind)
     else:
         found = _public(table, films, rows)
@@ -145,10 +146,12 @@ def person_of(name: str) -> str:
     return known[1] if known else name
 
 
-def _ours(table: Path, films: Path, rows: list[dict], kind: str) -> list[BoxedImage]:
+def _ours(
+    table: Path, films: Path, rows: list[tuple[int, dict]], kind: str
+) -> list[BoxedImage]:
     found: dict[Path, BoxedImage] = {}
-    for number, row in enumerate(rows, start=2):
-        place = f"{table}, line {number}"
+    for line, row in rows:
+        place = f"{table}, line {line}"
         name, side, split, remark = (
             str(row.get(column) or "").strip() for column in ("file", "side", "split", "remark")
         )
@@ -173,16 +176,16 @@ def _ours(table: Path, films: Path, rows: list[dict], kind: str) -> list[BoxedIm
     return list(found.values())
 
 
-def _public(table: Path, films: Path, rows: list[list[str]]) -> list[BoxedImage]:
+def _public(table: Path, films: Path, rows: list[tuple[int, list[str]]]) -> list[BoxedImage]:
     there = {path.stem: path for path in sorted(films.rglob("*")) if path.is_file()}
     found: dict[Path, BoxedImage] = {}
     read = 0
-    for number, row in enumerate(rows, start=1):
+    for line, row in rows:
         at = next((k for k, cell in enumerate(row) if cell.strip().endswith(".h5")), None)
         if at is None:
             continue
         read += 1
-        place = f"{table}, line {number}"
+        place = f"{table}, line {line}"
         stem = Path(row[at].strip()).stem
         path = there.get(stem) or there.get(person_of(stem))
         if path is None:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from itertools import chain, count
 from pathlib import Path
 
 import keras
@@ -42,13 +43,16 @@ from knee_attention.runs.progress import Progress
 from knee_attention.runs.run_folder import RunFolder
 
 PHANTOMS = {"validation": 20, "test": 200}
+SUMMARIES = ("crops", "distractors", "implants")
+"""Entries of the results that are not sets of films with known joints."""
+
 VALIDATION_BATCHES = 8
 WORTH_COMPILING = 500
 """Number of steps from which XLA is also used on a CPU. It makes a step of this small network up to
 twice as fast, but compilation takes 20 s."""
 
-VALIDATION_SEED = 2**31
-"""Seed of the validation batches, larger than the seeds of trainings."""
+VALIDATION_SEED = 2**32
+"""Seed of the validation batches, larger than any seed of a training."""
 
 
 def run_localiser(settings: LocaliserRun, output: Path, overwrite: bool = False) -> dict:
@@ -69,7 +73,7 @@ def run_localiser(settings: LocaliserRun, output: Path, overwrite: bool = False)
     place = RunFolder(output)
     refuse_overlap(output, settings.reads, overwrite)
     with place.locked():
-        restart = overwrite and place.begun
+        restart = overwrite and place.exists
         records = file_records(_images_of(settings))
         if not restart:
             refuse_other_records(place, records, settings.origin)
@@ -126,8 +130,11 @@ def _films(
 
     The films of a set are its test split or, without one, its validation split.
     """
-    measured = {}
     splits = ("train", "validation")
+    counts = {"train": settings.films, **PHANTOMS}
+    phantoms = {split: phantom_films(number, split, settings.seed)
+                for split, number in counts.items()}  # fmt: skip
+    measured = {"phantoms": phantoms["test"]}
     real = {split: [] for split in splits}
     for data, boxes in zip(map(Path, settings.data), map(Path, settings.boxes), strict=True):
         found = real_films(data, boxes, settings.seed, settings.box_kind)
@@ -141,10 +148,6 @@ def _films(
         others = images_below(Path(settings.distractors), implants)
     crops = {split: square_crops(Path(settings.crops), split) if settings.crops else []
              for split in splits}  # fmt: skip
-    counts = {"train": settings.films, **PHANTOMS}
-    phantoms = {split: phantom_films(count, split, settings.seed)
-                for split, count in counts.items()}  # fmt: skip
-    measured = {"phantoms": phantoms["test"], **measured}
     learning, validation = (
         LearningFilms(phantoms[split], real[split], crops[split], others[split], metal[split])
         for split in splits
@@ -154,7 +157,8 @@ def _films(
 
 def _new_name(name: str, taken: dict) -> str:
     """The name of a set of films, with a number if the name is taken."""
-    return name if name not in taken else f"{name}-{len(taken) + 1}"
+    numbered = chain([name], (f"{name}-{number}" for number in count(2)))
+    return next(new for new in numbered if new not in (*taken, *SUMMARIES))
 
 
 def _measured(

@@ -118,5 +118,3 @@ def targets_of(
     if implant_somewhere:
         targets[..., 1] = targets[..., 6] = 0
     return targets
-
-

@@ -65,6 +65,7 @@ class Queue:
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._optuna, self._storage = optuna, storage
+        self._states = optuna.trial.TrialState
         self._heartbeat, self._grace = heartbeat, timedelta(seconds=grace)
         self.cells = list(cells)
         self._database = connected(storage, heartbeat, grace, self._put_back)
@@ -126,28 +127,26 @@ class Queue:
 
     def _work_once(self, do: Callable[[str], float]) -> bool:
         """Run a cell or wait for other workers; returns whether cells are left."""
-        states = self._optuna.trial.TrialState
         self._optuna.storages.fail_stale_trials(self._study)
-        self._give_up_stillborn()
-        if self._trials(states.WAITING):
+        self._requeue_silent()
+        if self._trials(self._states.WAITING):
             self._take(do)
-        elif self._trials(states.RUNNING):
+        elif self._trials(self._states.RUNNING):
             time.sleep(min(self._heartbeat, 5))
         else:
             return False
         return True
 
-    def _give_up_stillborn(self) -> None:
+    def _requeue_silent(self) -> None:
         """Enqueue again the cells of workers that died before their first heartbeat.
 
         Optuna only finds dead workers that have recorded a heartbeat.
         """
-        states = self._optuna.trial.TrialState
-        for trial in self._trials(states.RUNNING):
+        for trial in self._trials(self._states.RUNNING):
             silent = WORKER not in trial.user_attrs
             if silent and datetime.now() - trial.datetime_start > self._grace:
                 with suppress(ValueError, self._optuna.exceptions.UpdateFinishedTrialError):
-                    self._study.tell(trial.number, state=states.FAIL)
+                    self._study.tell(trial.number, state=self._states.FAIL)
                     self._put_back(self._study, trial)
 
     @staticmethod
@@ -163,29 +162,27 @@ class Queue:
             # Optuna warns that ask() records no heartbeats; _heartbeats() does.
             warnings.simplefilter("ignore")
             trial = self._study.ask()
-        states = self._optuna.trial.TrialState
         cell = trial.user_attrs.get(CELL)
         # Another worker took the last cell since the check, or two commands enqueued the cell.
         if cell is None or self._is_taken(cell, trial.number):
-            self._end(trial, states.PRUNED)
+            self._end(trial, self._states.PRUNED)
         elif cell not in self.cells:  # a cell of another command on the same queue
             trial.set_user_attr(PUT_BACK, True)
             self._enqueue(cell)
-            self._end(trial, states.PRUNED)
+            self._end(trial, self._states.PRUNED)
         else:
             self._do(trial, cell, do)
 
     def _do(self, trial, cell: str, do: Callable[[str], float]) -> None:
-        states = self._optuna.trial.TrialState
         try:
             with self._heartbeats(trial.number):
                 trial.set_user_attr(WORKER, f"{socket.gethostname()} {os.getpid()}")
                 loss = do(cell)
         except Exception as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            self._end(trial, states.FAIL, reason=reason)
+            self._end(trial, self._states.FAIL, reason=reason)
         except BaseException:
-            self._end(trial, states.FAIL)
+            self._end(trial, self._states.FAIL)
             raise
         else:
             self._end(trial, values=loss)
@@ -231,11 +228,12 @@ class Queue:
 
         A waiting trial counts too. Otherwise two workers could run both trials at the same time.
         """
-        states = self._optuna.trial.TrialState
         return any(
             other.user_attrs[CELL] == cell and other.number < number
             and PUT_BACK not in other.user_attrs
-            for other in self._trials(states.WAITING, states.RUNNING, states.COMPLETE)
+            for other in self._trials(
+                self._states.WAITING, self._states.RUNNING, self._states.COMPLETE
+            )
         )
 
     def retry_failed(self) -> list[str]:

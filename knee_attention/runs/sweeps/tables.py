@@ -12,14 +12,14 @@ if TYPE_CHECKING:  # imports pandas, which is slow
     from knee_attention.evidence.finished_run import FinishedRun
 
 SHARED_OPTIONS = ("data", "image_size", "epochs", "batch_size", "learning_rate", "patience",
-                  "weights", "batch_norm", "augment", "schedule", "polarity", "crop", "displace",
-                  "limit")  # fmt: skip
+                  "weights", "batch_norm", "augment", "schedule", "targets", "attention",
+                  "polarity", "crop", "displace", "limit")  # fmt: skip
 """Options that are the same for all runs of one table."""
 
 
 def shared_options(experiment: Experiment, own: set[str]) -> dict:
-    """The shared options of a table as JSON values. The data are given by name, because their path
-    may differ between machines.
+    """The shared options of a table as JSON values. `data` is the name of the data, because paths
+    differ between machines.
 
     Args:
         experiment: any run of the table.
@@ -89,7 +89,7 @@ def write_table(
     if published and finished:
         table = with_bands(table, finished, published)
     waiting = {experiment.name for cell, experiment in cells.items() if cell not in failed}
-    heading = _heading(rules.SOURCE, finished, next(iter(cells.values())).data)
+    heading = _heading(rules.SOURCE, finished)
     notes = [
         *rules.claims(finished),
         *(f"failed: {cell}: {reason}" for cell, reason in failed.items()),
@@ -138,8 +138,11 @@ def published_table(
             others.append(run)
             continue
         finished.setdefault((experiment.backbone, experiment.variant), []).append(training)
-        held = _held_options(run, training.experiment, experiment)
-        own = own_options(experiments, held["data"] is None)
+        if training.experiment["name"] != experiment.name:
+            raise InputError(f"{run}: holds a run of {training.experiment['name']}, not of "
+                             f"{experiment.name}")
+        own = own_options(experiments, training.synthetic)
+        held = training.recipe
         options[run] = {name: held[name] for name in SHARED_OPTIONS if name not in own}
     if not finished:
         return None
@@ -148,28 +151,17 @@ def published_table(
     notes = [*rules.claims(finished), *_missing(known, finished)]
     if others:
         notes.append(f"other published runs: {', '.join(others)}")
-    heading = _heading(rules.SOURCE, finished, next(iter(options.values()))["data"])
+    heading = _heading(rules.SOURCE, finished)
     text = rules.as_text(rules.rows(finished))
     return as_markdown(heading, few_columns(text) if few else text, notes)
 
 
-def _held_options(run: str, held: dict, experiment: Experiment) -> dict:
-    """The options of a run, if it is a run of this experiment."""
-    from knee_attention.runs.finished.published_runs import with_weights_named
-
-    held = with_weights_named(held)
-    if held["name"] != experiment.name:
-        raise InputError(f"{run}: holds a run of {held['name']}, not of {experiment.name}")
-    return held
-
-
-def _heading(source: str, finished: dict, data: str | None) -> str:
+def _heading(source: str, finished: dict) -> str:
     if not finished:
         return "No run is finished yet."
-    results = next(iter(finished.values()))[0].results
-    origin = "synthetic phantoms" if data is None else Path(data).name
-    return (f"{results['knees']} {results['split']} knees ({origin}). In brackets: 95% intervals "
-            "over persons; those of differences also cover the variation over trainings. "
+    first = next(iter(finished.values()))[0]
+    return (f"{first.results['knees']} {first.split} knees ({first.origin}). In brackets: 95% "
+            "intervals over persons; those of differences also cover the variation over trainings. "
             f"{source}")
 
 

@@ -205,6 +205,9 @@ def test_the_data_of_a_run_are_not_given_again(tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         make_pretrained([str(tmp_path), "--about", "Bars", "--data", str(tmp_path)])
     assert ended.value.code == 2 and "--data needs --from" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        make_pretrained([str(tmp_path), "--from", str(tmp_path), "--crop", "square"])
+    assert ended.value.code == 2 and "--crop needs --about" in capsys.readouterr().err
 
 
 def test_subgroups_and_mistakes_are_counted():

@@ -86,6 +86,7 @@ def test_the_public_table_has_parts_of_the_film_and_the_left_knee_first(read, fi
         ("nowhere.jpg,R,1,1,9,9\n", "line 2: no film 'nowhere.jpg'"),
         ("9000099.jpg,X,1,1,9,9\n", "line 2: expected R, L or nothing as side"),
         ("9000099.jpg,R,1,1,9,9\n9000099.jpg,R,2,2,8,8\n", "line 3: a second box for side R"),
+        ("\n\n9000099.jpg,X,1,1,9,9\n", "line 4: expected R, L or nothing as side"),
         ("9000099.jpg,R,1,1,1,9\n", "a box without area"),
         ("9000099.jpg,R,9,9,1,1\n", "a box without area"),
         ("9000099.jpg,R,190,1,230,9\n", "its centre outside 9000099.jpg, which has 200x100 pix"),

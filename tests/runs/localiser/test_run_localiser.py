@@ -19,7 +19,7 @@ from knee_attention.runs.localiser import run as localiser
 from knee_attention.runs.localiser.distractors import draw_distractor
 from knee_attention.runs.localiser.films import is_kept, phantom_films, real_films
 from knee_attention.runs.localiser.results import localised, summary
-from knee_attention.runs.localiser.run import run_localiser
+from knee_attention.runs.localiser.run import _new_name, run_localiser
 from knee_attention.runs.localiser.setting import LocaliserRun
 from knee_attention.runs.run_folder import RunFolder
 
@@ -185,6 +185,12 @@ def test_a_command_trains_on_all_kinds_of_images(real_folder, other_images, tmp_
     assert results["held_out"]["implants"]["images"] == kept["metal"] and all(kept.values())
     for name in results["held_out"]:
         assert f"\n{name}: " in said
+
+
+@pytest.mark.parametrize("name", ["phantoms", "crops", "implants"])
+def test_a_folder_of_films_takes_no_name_of_the_results(name):
+    assert _new_name(name, {"phantoms": []}) == f"{name}-2"
+    assert _new_name("films", {"phantoms": []}) == "films"
 
 
 def test_a_training_does_not_continue_on_other_films(real_folder, tmp_path, monkeypatch):

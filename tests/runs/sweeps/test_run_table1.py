@@ -26,7 +26,7 @@ from knee_attention.runs.sweeps.cells import (
     with_initial_weights,
     without_seed,
 )
-from knee_attention.runs.sweeps.tables import write_table
+from knee_attention.runs.sweeps.tables import shared_options, write_table
 
 SPEC = importlib.util.spec_from_file_location(
     "run_table1", Path(__file__).parents[3] / "experiments" / "run_table1.py"
@@ -282,6 +282,20 @@ def test_what_fails_is_one_line_and_the_rest_is_run(monkeypatch, tmp_path, capsy
     assert failed == {"cell0": "no room", "cell1": "KeyError"} and known[-1] == failed
     assert [len(so_far) for so_far in known] == [1, 2, 2]
     assert "[3/3] cell2" in capsys.readouterr().out
+
+
+def test_a_cell_that_succeeds_is_not_reported_as_failed(monkeypatch, tmp_path):
+    unreadable = [{}, {"cell1": "the data have changed"}]
+    monkeypatch.setattr("knee_attention.runs.sweeps.cells.run_cell", lambda *_: None)
+    cells = {f"cell{seed}": Experiment(seed=seed) for seed in range(2)}
+    failed = run_in_turn(cells, tmp_path, DEFAULT_OPTIONS,
+                         lambda failed: failed.update(unreadable.pop()))  # fmt: skip
+    assert failed == {}
+
+
+@pytest.mark.parametrize("option", [{"targets": "gaussian"}, {"attention": "shared"}])
+def test_the_runs_of_a_table_share_their_targets_and_their_masks(option):
+    assert shared_options(Experiment(), set()) != shared_options(Experiment(**option), set())
 
 
 def test_a_folder_that_holds_another_experiment_is_not_taken_for_the_cell(monkeypatch, tmp_path):
