@@ -140,16 +140,9 @@ def run(options: argparse.Namespace) -> None:
                 progress.write(f"not graded: {knees}", file=sys.stderr)
                 write({"file": str(file), "error": knees.reason})
                 continue
-            if any(knee.turned for knee in knees):
-                inverted += 1
-                progress.write(f"{file}: a photographic negative, inverted", file=sys.stderr)
-            if knees[0].frame:
-                progress.write(f"{file}: cropped off a uniform border (pixels at the left, top, "
-                               f"right and bottom: {knees[0].frame.pixels})", file=sys.stderr)
-            aspect = knees[0].pixel_aspect
-            if aspect != 1:
-                progress.write(f"{file}: the pixels are not square (height {aspect:.3g} of the "
-                               "width); resampled", file=sys.stderr)
+            inverted += any(knee.turned for knee in knees)
+            for remark in _remarks(knees):
+                progress.write(f"{file}: {remark}", file=sys.stderr)
             for knee in knees:
                 row = knee_row(str(file), knee, synthetic)
                 if options.sort == "given":
@@ -193,6 +186,18 @@ def run(options: argparse.Namespace) -> None:
         raise InputError("no file could be graded")
     if unreported == len(files) - failed:
         raise InputError("no film could be reported")
+
+
+def _remarks(knees: list) -> Iterator[str]:
+    """What was done to a film before its knees were graded."""
+    if any(knee.turned for knee in knees):
+        yield "a photographic negative, inverted"
+    if knees[0].frame:
+        yield ("cropped off a uniform border (pixels at the left, top, right and bottom: "
+               f"{knees[0].frame.pixels})")
+    aspect = knees[0].pixel_aspect
+    if aspect != 1:
+        yield f"the pixels are not square (height {aspect:.3g} of the width); resampled"
 
 
 def _write_nothing(row: dict) -> None:

@@ -98,8 +98,8 @@ def cut_out(
         film: `(height, width)` array.
         box: left, top, width and height in pixels; it may extend beyond the film.
         beyond: how pixels beyond the film are filled: `"edge"` with the film's nearest pixels,
-            `"dark"` with its darkest grey. On 174 close views from another country the shipped
-            model reaches a quadratic kappa of 0.54 with the first and 0.50 with the second.
+            `"dark"` with its darkest grey. On 174 close views from another country an earlier
+            model reached a quadratic kappa of 0.54 with the first and 0.50 with the second.
 
     Returns:
         `(box[3], box[2])`, of the film's dtype.
