@@ -120,15 +120,17 @@ def model_card(
         "results on a test set will be slightly worse. In brackets: 95% intervals by bootstrap "
         "over persons.",
         "",
-        "| | " + " | ".join(COLUMNS.values()) + " |",
-        "|---" * (len(COLUMNS) + 1) + "|",
-        *(_row(output, metrics, results["chosen"]) for output, metrics in outputs.items()),
+        card_table(
+            ("", *COLUMNS.values()),
+            [_cells(output, metrics, results["chosen"]) for output, metrics in outputs.items()],
+        ),
         "",
         f"By grade, for {results['chosen']}, which grades:",
         "",
-        "| true grade | knees | recall | precision |",
-        "|---|---|---|---|",
-        *(_grade_row(grade, chosen["per_grade"][grade]) for grade in GRADES),
+        card_table(
+            ("true grade", "knees", "recall", "precision"),
+            [_grade_cells(grade, chosen["per_grade"][grade]) for grade in GRADES],
+        ),
         "",
         "## Confidence",
         "",
@@ -206,15 +208,16 @@ def _numbers(values) -> str:
     return " and ".join(f"{value:g}" for value in values)
 
 
-def _row(output: str, metrics: Mapping, chosen: str) -> str:
-    cells = [with_interval(metrics[name], metrics["intervals"].get(name)) for name in COLUMNS]
-    return f"| {output}{' (grades)' if output == chosen else ''} | " + " | ".join(cells) + " |"
+def _cells(output: str, metrics: Mapping, chosen: str) -> list[str]:
+    name = f"{output} (grades)" if output == chosen else output
+    return [name, *(with_interval(metrics[metric], metrics["intervals"].get(metric))
+                    for metric in COLUMNS)]
 
 
-def _grade_row(grade: int, values: Mapping) -> str:
-    shares = ["undefined" if values[name] is None else f"{values[name]:.2f}"
-              for name in ("recall", "precision")]  # fmt: skip
-    return f"| {grade} | {values['knees']} | {shares[0]} | {shares[1]} |"
+def _grade_cells(grade: int, values: Mapping) -> list[str]:
+    shares = (values["recall"], values["precision"])
+    return [str(grade), str(values["knees"]),
+            *("undefined" if share is None else f"{share:.2f}" for share in shares)]
 
 
 def with_answers(card: str, answers: str) -> str:

@@ -100,7 +100,7 @@ def test_plain_average_pooling_and_a_network_of_ones_own_are_audited(
     main(["audit", str(tmp_path / "own.keras"), "--data", str(knee_folder), "--split", "train",
           "--limit", "4", "--masks", str(masks), "--output", str(tmp_path / "out")])  # fmt: skip
     printed = capsys.readouterr().out
-    assert "own on 4 train knees" in printed and "att0 has no mask; left to measure" in printed
+    assert "own on 4 train knees" in printed and "att0 has no mask; only its grades" in printed
     assert "Grad-CAM" in printed and "own mask" not in printed
 
 

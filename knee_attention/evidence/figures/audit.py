@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from knee_attention.evidence.figures.curves import COLOURS, MARKERS, entitle, save
+from knee_attention.evidence.figures.curves import COLOURS, MARKERS, entitle, plain, save
 from knee_attention.evidence.result_lines import WHERE_COLUMNS, audit_heading, with_interval
 from knee_attention.evidence.robustness import robustness_heading
 
@@ -69,7 +69,8 @@ def robustness_figure(results: dict, path: Path) -> None:
     axes.set(ylim=(len(rows) - 0.5, -0.5),
              xlabel="quadratic kappa, difference to clean knees "
                     f"({with_interval(results['clean']['kappa_quadratic']['value'], None)})")
-    _plain(axes)
+    axes.tick_params(labelsize=8)
+    plain(axes)
     save(figure, path)
 
 
@@ -96,7 +97,8 @@ def _points(axes: Axes, rows: dict, measure: str, label: str, series: int) -> No
     axes.set_yticks(np.arange(len(rows)), rows, fontsize=8)
     axes.set(xlim=(0, 1.02), ylim=(len(rows) - 0.3, -0.6))
     axes.legend(**LEGEND, bbox_to_anchor=(0.4, -0.08))
-    _plain(axes)
+    axes.tick_params(labelsize=8)
+    plain(axes)
 
 
 def _shuffled(axes: Axes, image: dict) -> None:
@@ -115,7 +117,8 @@ def _shuffled(axes: Axes, image: dict) -> None:
     axes.set_xticks(places, names, rotation=18, ha="right", fontsize=7.5)
     axes.set_xlabel("backbone shuffled down to", fontsize=8)
     axes.legend(**LEGEND, bbox_to_anchor=(0.5, -0.3))
-    _plain(axes)
+    axes.tick_params(labelsize=8)
+    plain(axes)
 
 
 def _values_and_reach(found: list[dict]) -> tuple[np.ndarray, np.ndarray]:
@@ -123,10 +126,3 @@ def _values_and_reach(found: list[dict]) -> tuple[np.ndarray, np.ndarray]:
     values = np.array([one["value"] for one in found], float)
     bounds = [one["interval"] or (one["value"], one["value"]) for one in found]
     return values, np.abs(np.array(bounds, float).T - values)
-
-
-def _plain(axes: Axes) -> None:
-    axes.tick_params(labelsize=8)
-    axes.grid(color="0.92")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)

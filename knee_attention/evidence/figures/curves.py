@@ -50,7 +50,7 @@ def learning_curves(
                      label=f"epoch {best}: lowest validation loss")
         axes.set(xlabel="epoch", ylabel=quantity, xlim=(epochs[0] - 0.5, epochs[-1] + 0.5))
         axes.xaxis.get_major_locator().set_params(integer=True)
-        _plain(axes)
+        plain(axes)
     panels[1].set_ylim(0, 1)
     lines = panels[1].get_legend_handles_labels()
     figure.legend(*lines, fontsize="small", frameon=False, loc="outside lower center",
@@ -78,7 +78,7 @@ def several_learning_curves(histories: dict[str, list[dict]], path: Path) -> Non
                     values = [row[f"{prefix}{output}_{quantity}"] for row in history]
                     axes.plot(epochs, values, style, color=colour, linewidth=1.4,
                               label=f"{output} {name}")
-            _plain(axes)
+            plain(axes)
         column[1].legend(fontsize=7, frameon=False)
         column[1].set_xlabel("epoch")
     panels[0, 0].set_ylabel("loss")
@@ -151,7 +151,7 @@ def reliability_diagram(
     below.set(xlabel="highest probability of a knee", ylabel="knees", ylim=(0, 1.3 * max(counts)))
     below.yaxis.get_major_locator().set_params(integer=True, nbins=3)
     for axes in (above, below):
-        _plain(axes)
+        plain(axes)
     figure.legend(fontsize="small", frameon=False, loc="outside lower center", ncols=2)
     save(figure, path, pdf)
 
@@ -178,7 +178,8 @@ def grade_distribution(counts: dict[str, list[int]], path: Path) -> None:
     save(figure, path)
 
 
-def _plain(axes: Axes) -> None:
+def plain(axes: Axes) -> None:
+    """Draw a light grid behind the data, without a frame at the top and at the right."""
     axes.grid(color="0.92")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

@@ -85,11 +85,10 @@ def _differences(first: list[Predictions], second: list[Predictions], output: st
 def together(trainings: list[FinishedRun]) -> Predictions:
     """The ensemble of all classifying outputs of all trainings: the mean before the softmax."""
     known = common_to_all([run.predictions for run in trainings])
-    knees = known[0]
     members = [
         values for one in known for values in classifying(one.probabilities).values()
     ]
-    return Predictions(knees.files, knees.subjects, knees.grades, {ENSEMBLE: ensemble(members)})
+    return replace(known[0], probabilities={ENSEMBLE: ensemble(members)})
 
 
 def beyond(title: str, trainings: list[FinishedRun]) -> list[list[str]]:

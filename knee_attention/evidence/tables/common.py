@@ -1,6 +1,7 @@
 """What the tables of experiments share."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -107,8 +108,7 @@ def unlike(finished: Finished) -> list[str]:
 def by_chosen(training: FinishedRun) -> Predictions:
     """The predictions of the chosen output, under the name `chosen`."""
     known = training.predictions
-    values = {CHOSEN: known.of(training.chosen)}
-    return Predictions(known.files, known.subjects, known.grades, values)
+    return replace(known, probabilities={CHOSEN: known.of(training.chosen)})
 
 
 def cell(row: pd.Series, name: str, digits: int = 3, factor: float = 1) -> str:

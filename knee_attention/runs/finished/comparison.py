@@ -147,9 +147,8 @@ def joined(models: list[MeasuredModel]) -> Predictions:
 
     The branches of a model are averaged first, so every model has the same weight.
     """
-    knees = models[0].predictions
     own = [model.predictions.together() for model in models]
-    return Predictions(knees.files, knees.subjects, knees.grades, {ENSEMBLE: ensemble(own)})
+    return replace(models[0].predictions, probabilities={ENSEMBLE: ensemble(own)})
 
 
 def _copies(models: list[MeasuredModel]) -> dict[int, int]:
