@@ -43,6 +43,9 @@ COMPARED = {
     "VGG-16 multi-loss at 224x224: three more epochs with wide (of seed 2) - three seeds": (
         "vgg16_multiloss-224_wide", "vgg16_multiloss-224"
     ),
+    "VGG-16 multi-loss at 224x224: nine epochs with wide (of seed 2), averaged - three seeds": (
+        "vgg16_multiloss-224_mean", "vgg16_multiloss-224"
+    ),
 }  # fmt: skip
 """Further pairs to compare: `{label: (first, second)}`."""
 

@@ -111,7 +111,7 @@ def test_the_citation_names_this_version():
 PUBLISHED = ROOT / "experiments" / "results" / "kneekl224"
 SEARCH = PUBLISHED.with_name("kneekl224-weight-search")
 STUDY = ("TABLES", "BESIDE", "JOINED", "COMPARED", "PICTURES", "ABOUT")
-SHIPPED_RUN = "vgg16_multiloss-224_wide"
+SHIPPED_RUN = "vgg16_multiloss-224_mean"
 CARD = ROOT / "knee_attention" / "pretrained" / "kneekl-vgg16-multiloss.md"
 of_published_runs = pytest.mark.skipif(not PUBLISHED.is_dir(), reason="not in this distribution")
 
