@@ -90,7 +90,8 @@ def phantom_film(grades: tuple[int, int], seed: int, height: int = 512) -> Phant
         masks[side] = np.zeros(image.shape, bool)
         window, paint = filled(image.shape, pose.to_film(outlines.joint_region(knee)), spacing)
         masks[side][window] = paint > 127
-        boxes[side] = cv2.boundingRect(masks[side].astype(np.uint8))
+        x, y, across, down = cv2.boundingRect(masks[side].astype(np.uint8))
+        boxes[side] = (x, y, across, down)
     return PhantomFilm(image, known, boxes, masks, spacing)
 
 

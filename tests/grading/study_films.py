@@ -66,12 +66,12 @@ def bright_knee_grader() -> Grader:
 
 
 def knees_at(film: Path, boxes: dict[str, tuple[int, int, int, int]]) -> list[GradedKnee]:
-    """The graded knees of a film, cut out at these boxes (left, top, width, height) by side."""
+    """The graded knees of a film; a side with a box (left, top, width, height) is cut out there."""
     shown = np.zeros((256, 256), np.uint8)
     return [
         replace(knee, place=Place(boxes[knee.side], shown, 1, shown.shape, True))
+        if knee.side in boxes else knee
         for knee in bright_knee_grader().grade(film)
-        if knee.side in boxes
     ]
 
 
