@@ -146,7 +146,7 @@ def test_the_card_s_checklists_follow_from_the_published_runs(tmp_path):
     (tmp_path / CARD.name).write_text(text.partition("\n## Reporting")[0], encoding="utf-8")
     made = answer_checklists(
         tmp_path, CARD.stem, PUBLISHED, SHIPPED_RUN, script["ANSWERS"].read_text(encoding="utf-8"),
-        None,  # the official test split was scored by the model's predecessor alone
+        None,  # the official test split was scored by an earlier model alone
     )  # fmt: skip
     assert made == (tmp_path / CARD.name).read_text(encoding="utf-8") == text
 
