@@ -161,8 +161,8 @@ def open_hdf5(
 def files_below(folder: Path, output: Path | None = None) -> list[Path]:
     """All files below a folder except hidden ones, sorted.
 
-    Linked folders are followed, but each folder is listed once. Left out are `output`, and links to
-    parents of `folder`.
+    Linked folders are followed, but each folder is listed once. `output` and links to parents of
+    `folder` are left out.
 
     Raises:
         InputError: a folder cannot be read.

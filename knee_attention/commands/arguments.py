@@ -13,7 +13,7 @@ def add_model_and_data(parser: argparse.ArgumentParser, needs_data: bool = False
 
     Args:
         parser: the parser to add them to.
-        needs_data: require `--data`, because phantoms do not serve the command.
+        needs_data: require `--data`, for a command that cannot measure on phantoms.
     """
     from knee_attention.datasets.layout import SPLITS
 
@@ -125,8 +125,8 @@ def share(text: str) -> float:
     """An argparse type: a share from 0.01 to 0.99 with two decimals."""
     number = float(text)
     if not 0 < number < 1 or number != round(number, 2):
-        raise argparse.ArgumentTypeError(f"expected a share from 0.01 to 0.99 with two "
-                                         f"decimals, not {text}")
+        raise argparse.ArgumentTypeError("expected a share from 0.01 to 0.99 with two decimals, "
+                                         f"not {text}")
     return number
 
 

@@ -85,7 +85,7 @@ def run(options) -> None:
         print(audit_heading(results), audit_text(results), sep="\n\n")
     written = []
     if options.output:
-        written = [options.output / "audit.json", options.output / "audit.png"]
+        written = [RunFolder(options.output).audit_file, options.output / "audit.png"]
         write_json(written[0], results)
         audit_figure(results, found.mean_masks, written[1])
     if options.model.is_dir():

@@ -27,7 +27,7 @@ LEAST_FILMS = 25
 """Fewer films cannot determine the five fitted numbers: four shifts and a temperature."""
 
 LEAST_PERSONS = 3
-"""The cross-validation within a cross-validation needs at least as many."""
+"""A calibration is cross-validated over persons, and cross-validates its thresholds within that."""
 
 LOCAL = "local_calibration"
 """The entry of a description that a calibration adds."""

@@ -153,7 +153,9 @@ def test_a_baseline_is_reported_without_attention(tmp_path):
     assert "the attention of" not in page and "not measured" not in page
 
 
-def test_the_pictures_are_of_the_worst_mistakes_while_the_data_are_there(knee_folder, tmp_path):
+def test_the_pictures_are_of_the_worst_mistakes_while_the_data_are_there(
+    knee_folder, tmp_path, monkeypatch
+):
     run(replace(SMALL, data=str(knee_folder)), tmp_path / "run")
     path = tmp_path / "report.html"
     report(tmp_path / "run", "-o", path, "--mistakes", 1)
@@ -167,6 +169,13 @@ def test_the_pictures_are_of_the_worst_mistakes_while_the_data_are_there(knee_fo
                 if row["grade"] != row["prediction"]]  # fmt: skip
     assert worst[f"att1_p{worst['grade']}"] == min(of_truth)
     assert len(pictures(path)) == 4 + 1
+
+    reads = []
+    monkeypatch.setattr("knee_attention.runs.finished.saved_model.load_dataset",
+                        lambda *asked: reads.append(asked) or load_dataset(*asked))
+    shutil.copytree(tmp_path / "run", tmp_path / "again")
+    report(tmp_path / "run", tmp_path / "again", "-o", path, "--mistakes", 1)
+    assert len(reads) == 1
 
     report(tmp_path / "run", "-o", path, "--mistakes", 0)
     assert len(pictures(path)) == 4

@@ -69,8 +69,7 @@ def robustness_figure(results: dict, path: Path) -> None:
     axes.set(ylim=(len(rows) - 0.5, -0.5),
              xlabel="quadratic kappa, difference to clean knees "
                     f"({with_interval(results['clean']['kappa_quadratic']['value'], None)})")
-    axes.tick_params(labelsize=8)
-    plain(axes)
+    plain(axes, labelsize=8)
     save(figure, path)
 
 
@@ -97,8 +96,7 @@ def _points(axes: Axes, rows: dict, measure: str, label: str, series: int) -> No
     axes.set_yticks(np.arange(len(rows)), rows, fontsize=8)
     axes.set(xlim=(0, 1.02), ylim=(len(rows) - 0.3, -0.6))
     axes.legend(**LEGEND, bbox_to_anchor=(0.4, -0.08))
-    axes.tick_params(labelsize=8)
-    plain(axes)
+    plain(axes, labelsize=8)
 
 
 def _shuffled(axes: Axes, image: dict) -> None:
@@ -117,8 +115,7 @@ def _shuffled(axes: Axes, image: dict) -> None:
     axes.set_xticks(places, names, rotation=18, ha="right", fontsize=7.5)
     axes.set_xlabel("backbone shuffled down to", fontsize=8)
     axes.legend(**LEGEND, bbox_to_anchor=(0.5, -0.3))
-    axes.tick_params(labelsize=8)
-    plain(axes)
+    plain(axes, labelsize=8)
 
 
 def _values_and_reach(found: list[dict]) -> tuple[np.ndarray, np.ndarray]:

@@ -178,8 +178,10 @@ def grade_distribution(counts: dict[str, list[int]], path: Path) -> None:
     save(figure, path)
 
 
-def plain(axes: Axes) -> None:
+def plain(axes: Axes, labelsize: float | None = None) -> None:
     """Draw a light grid behind the data, without a frame at the top and at the right."""
+    if labelsize:
+        axes.tick_params(labelsize=labelsize)
     axes.grid(color="0.92")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

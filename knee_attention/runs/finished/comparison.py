@@ -155,13 +155,10 @@ def _copies(models: list[MeasuredModel]) -> dict[int, int]:
     """The positions of copies, and of the first model with the same content: `{copy: first}`."""
     found: dict[int, int] = {}
     for place, model in enumerate(models):
-        same = (
-            known for known in range(place)
-            if known not in found and model.is_copy_of(models[known])
-        )  # fmt: skip
-        first = next(same, None)
-        if first is not None:
-            found[place] = first
+        for known in range(place):
+            if known not in found and model.is_copy_of(models[known]):
+                found[place] = known
+                break
     return found
 
 

@@ -13,7 +13,7 @@ from knee_attention.evidence.finished_run import FinishedRun, ReportedRun, worst
 from knee_attention.evidence.metrics import SCALARS
 from knee_attention.evidence.report.sections import FIGURES
 from knee_attention.networks.files.model_files import load_model, read_description
-from knee_attention.runs.finished.saved_model import knee_source, open_saved
+from knee_attention.runs.finished.saved_model import KneeSource, knee_source, open_saved
 from knee_attention.runs.measure import measure
 from knee_attention.runs.run_folder import RunFolder
 
@@ -97,20 +97,22 @@ def with_mistakes(runs: list[ReportedRun], count: int) -> list[ReportedRun]:
         runs: as `read_runs` returns them.
         count: maximum number of mistakes per run.
     """
+    sources: dict[KneeSource, KneeSource] = {}  # runs on the same knees share what was read
     reported = []
     for run in runs:
         worst = worst_mistakes(run.predictions, run.chosen, count)
         run = dataclasses.replace(run, mistakes=worst)
-        reported.append(_drawn(run) if worst else run)
+        reported.append(_drawn(run, sources) if worst else run)
     return reported
 
 
-def _drawn(run: ReportedRun) -> ReportedRun:
+def _drawn(run: ReportedRun, sources: dict[KneeSource, KneeSource]) -> ReportedRun:
     setting = run.experiment
     try:
         saved = open_saved(run.folder)
         source = knee_source(saved, setting["data"], run.split, setting["limit"], setting["seed"],
                              setting.get("polarity", "auto"))
+        source = sources.setdefault(source, source)
         knees = source.knees(saved.image_size)
         model = load_model(saved.path)
     except InputError as error:

@@ -113,7 +113,7 @@ def open_with_network(given: str | Path) -> tuple[SavedModel, keras.Model]:
     return SavedModel(given, given, {"image_size": shape[1:3]}), network
 
 
-@dataclass
+@dataclass(frozen=True)
 class KneeSource:
     """A source of knees at any image size.
 
@@ -136,7 +136,7 @@ class KneeSource:
     crop: str = "auto"
     preparation: Preparation | None = None
     masks: Path | None = None
-    _prepared: dict[tuple[int, int], Knees] = field(default_factory=dict)
+    _prepared: dict[tuple[int, int], Knees] = field(default_factory=dict, compare=False)
 
     @property
     def title(self) -> str:

@@ -132,7 +132,7 @@ def run_in_turn(
     for number, (cell, experiment) in enumerate(cells.items()):
         minutes = (time.monotonic() - began) / 60
         print(f"\n[{number + 1}/{len(cells)}] {cell}, {minutes:.0f} min so far")
-        failed.pop(cell, None)  # `after` may have added it: an earlier run of it cannot be read
+        failed.pop(cell, None)  # `after` adds cells with an unreadable earlier run
         try:
             run_cell(experiment, output / cell, run_options)
         except Exception as error:  # such as a full disk: other cells may still succeed
