@@ -59,8 +59,7 @@ def _make_labels(tables: list[Path], labels: Path, visit: str | None) -> None:
     grades = choose_grades(readings, visit)
     write_excluded(excluded, grades.excluded)
     if not grades.labels:
-        raise InputError(f"none of the {len(readings)} readings can be used; the reasons are in "
-                         f"{excluded}")
+        raise InputError(f"none of the readings can be used; the reasons are in {excluded}")
     write_table(labels, LABEL_COLUMNS, grades.labels)
     print("readings and knees")
     print(Account(len(readings), grades.labels, len(grades.labels), excluded=grades.excluded))
