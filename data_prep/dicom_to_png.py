@@ -39,14 +39,6 @@ def _parser() -> argparse.ArgumentParser:
         help="SeriesDescription to keep (default: bilateral PA fixed flexion knee, or blank)",
     )
     parser.add_argument(
-        "--body-part", metavar="REGEX", help="BodyPartExamined to keep (default: knee, or blank)"
-    )
-    parser.add_argument(
-        "--view",
-        metavar="REGEX",
-        help="ViewPosition to keep (default: PA or blank, without lateral and axial views)",
-    )
-    parser.add_argument(
         "--bits", type=int, choices=(8, 16), default=16, help="bits per pixel (default: 16)"
     )
     parser.add_argument(
@@ -68,14 +60,13 @@ def _convert(options: argparse.Namespace) -> None:
         name_films,
         read_contents_table,
     )
-    from knee_attention.data_prep.film_subjects import warning, with_subjects
+    from knee_attention.data_prep.film_subjects import with_subjects
     from knee_attention.data_prep.grade_tables import rows_kept, write_excluded
     from knee_attention.data_prep.journal import JOURNAL, Journal
     from knee_attention.data_prep.workers import process_files, refuse_other_images, visible_files
     from knee_attention.files import write_table
 
-    patterns = {name: getattr(options, name) for name in ("series", "body_part", "view")}
-    wanted = Filter(**patterns)
+    wanted = Filter(options.series)
     files = visible_files(options.tree, options.films)
     contents, unreadable = read_contents_table(files)
     sources = [path for path in files if path.name.lower() != "contents.csv"]
@@ -83,33 +74,37 @@ def _convert(options: argparse.Namespace) -> None:
     surveyor = Surveyor(contents, wanted)
     listings = {str(path): ", ".join(surveyor.listing(path).values()) for path in sources}
     refuse_other_images(options.films)
-    journal = Journal(options.films / ".headers.jsonl", patterns, listings)
+    choices = {"series": options.series, "body_part": None, "view": None}
+    journal = Journal(options.films / ".headers.jsonl", choices, listings)
     survey = process_files(sources, surveyor, journal, options.workers, "headers")
-    films, disagreements = with_subjects(survey.rows)
+    films, disagreeing = with_subjects(survey.rows)
     films, copies = name_films(films)
 
     ids = {film["source"]: film["id"] for film in films}
     converter = Converter(options.films, ids, options.bits)
     journal = Journal(options.films / JOURNAL, {"bits": options.bits}, ids)
     paths = [Path(film["source"]) for film in films]
-    account = process_files(paths, converter, journal, options.workers, "films")
-    account.found = len(sources) + len(unreadable)
-    account.excluded += unreadable + survey.excluded + copies
+    summary = process_files(paths, converter, journal, options.workers, "films")
+    summary.found = len(sources) + len(unreadable)
+    summary.excluded += unreadable + survey.excluded + copies
 
     surveyed = {film["source"]: film for film in films}
-    rows = [{**surveyed[row["source"]], **row} for row in account.rows]
-    if account.written:
-        account.removed, account.elsewhere = journal.remove_stale(options.tree, account.rows)
+    rows = [{**surveyed[row["source"]], **row} for row in summary.rows]
+    if summary.written:
+        summary.removed, summary.elsewhere = journal.remove_stale(options.tree, summary.rows)
     table = options.films / "images.csv"
     write_table(table, IMAGE_COLUMNS, rows + rows_kept(table, rows))
-    write_excluded(options.films / "excluded.csv", account.excluded)
-    print(account)
-    if disagreements:
-        print(warning(disagreements, len(survey.rows)))
+    write_excluded(options.films / "excluded.csv", summary.excluded)
+    print(summary)
+    if disagreeing:
+        first = disagreeing[0]
+        print(f"WARNING: PatientID and folder or contents.csv name different persons for "
+              f"{len(disagreeing)} of {len(survey.rows)} films (the first: {first['source']}, "
+              f"PatientID {first['patient'] or 'blank'}, assigned to {first['subject']})")
     without_spacing = sum(row["row_spacing_mm"] == "" for row in rows)
     if without_spacing:
         print(f"films without pixel spacing: {without_spacing}")
-    if account.written == 0:
+    if summary.written == 0:
         raise InputError(f"{options.tree}: no radiograph could be converted; the reasons are in "
                          f"{options.films / 'excluded.csv'}")
 

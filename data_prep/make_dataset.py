@@ -81,7 +81,7 @@ def _make(options: argparse.Namespace) -> None:
     from knee_attention.data_prep.hdf5_sets import write_hdf5
     from knee_attention.data_prep.journal import JOURNAL, Journal
     from knee_attention.data_prep.pairing import read_knee
-    from knee_attention.data_prep.training_sets import is_manifest, place, split_rows
+    from knee_attention.data_prep.training_sets import is_manifest, split_rows, write_knees
     from knee_attention.data_prep.workers import process_files, visible_files
     from knee_attention.datasets.layout import MANIFEST
     from knee_attention.evidence.figures.curves import grade_distribution
@@ -101,16 +101,16 @@ def _make(options: argparse.Namespace) -> None:
     choices["folds"] = options.folds
     journal = Journal(options.dataset / JOURNAL, choices)
 
-    account = process_files(sources, read_knee, journal, options.workers, "knees")
+    summary = process_files(sources, read_knee, journal, options.workers, "knees")
     try:
-        knees = _labelled_knees(options, files, account, grades)
+        knees = _labelled_knees(options, files, summary, grades)
         sets = split_rows(knees, **choices)
     except InputError:
         if not any((folder / MANIFEST).exists() for folder, _ in places):
             journal.path.unlink()  # no set was made, so other options can be tried
         raise
     for (folder, h5), rows in zip(places, sets, strict=True):
-        placed, removed = place(folder, rows, options.knees, options.copy)
+        placed, removed = write_knees(folder, rows, options.knees, options.copy)
         write_cutting(folder, cutting)
         counts = _show_counts(rows, str(folder))
         cleared = f", {removed} from an earlier run removed" if removed else ""
@@ -143,19 +143,19 @@ def _cutting_of(knees: Path, files: list[Path]):
     return next(iter(recorded.values()), None)
 
 
-def _labelled_knees(options: argparse.Namespace, files: list[Path], account, grades) -> list[dict]:
+def _labelled_knees(options: argparse.Namespace, files: list[Path], summary, grades) -> list[dict]:
     """The knees with a label. Print the summary, and write excluded.csv."""
     from knee_attention.data_prep.grade_tables import write_excluded
     from knee_attention.data_prep.pairing import pair, subjects_of_films
 
     subjects = subjects_of_films(path for path in files if path.name == "knees.csv")
-    knees, unpaired, unused = pair(account.rows, grades.labels, subjects)
-    account.written, account.earlier = len(knees), 0  # existing knees are reported later
-    account.excluded += unpaired
-    print(account)
+    knees, unpaired, unused = pair(summary.rows, grades.labels, subjects)
+    summary.written, summary.earlier = len(knees), 0  # existing knees are reported later
+    summary.excluded += unpaired
+    print(summary)
     unused += grades.excluded
     print(f"labels    {len(knees) + len(unused):>7}, of which {len(unused)} are not used")
-    write_excluded(options.dataset / "excluded.csv", account.excluded + unused)
+    write_excluded(options.dataset / "excluded.csv", summary.excluded + unused)
     if not knees:
         raise InputError(f"no knee of {options.knees} has a label in {options.labels}")
     films = {row["id"] for row in knees}

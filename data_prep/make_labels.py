@@ -38,7 +38,7 @@ def _make_labels(tables: list[Path], labels: Path, visit: str | None) -> None:
     from knee_attention.data_prep.grade_tables import read_table, readings_of, write_excluded
     from knee_attention.data_prep.grades import LABEL_COLUMNS, choose_grades
     from knee_attention.data_prep.journal import JOURNAL
-    from knee_attention.data_prep.workers import Account
+    from knee_attention.data_prep.workers import Summary
     from knee_attention.files import keep_inputs, write_table
 
     if labels.suffix.lower() != ".csv":
@@ -62,7 +62,7 @@ def _make_labels(tables: list[Path], labels: Path, visit: str | None) -> None:
         raise InputError(f"none of the readings can be used; the reasons are in {excluded}")
     write_table(labels, LABEL_COLUMNS, grades.labels)
     print("readings and knees")
-    print(Account(len(readings), grades.labels, len(grades.labels), excluded=grades.excluded))
+    print(Summary(len(readings), grades.labels, len(grades.labels), excluded=grades.excluded))
     print(f"knees on which the reading projects disagree: {grades.disagreements}")
     counts = Counter(label["kl"] for label in grades.labels)
     print("knees per grade:", "  ".join(f"{kl}: {counts[kl]}" for kl in range(5)))

@@ -8,9 +8,9 @@ with a reason for every other file. The same command resumes a killed run.
 
     python data_prep/split_knees.py FILMS KNEES --crop joint --contact-sheet cuts.png
 
-writes crops of the joints instead: squares like those of the public set, or --aspect antony. Films
-on which the joints of both knees are not found are excluded. knees.csv also lists each joint's
-score and its box on the film.
+writes crops of the joints instead: squares like those of the public set, or --aspect antony. A film
+is excluded, with its score, unless both joints are found and no implant covers them. knees.csv also
+lists each joint's score and its box on the film.
 """
 
 import argparse
@@ -149,25 +149,25 @@ def _split(options: argparse.Namespace) -> None:
     write_cutting(options.knees, cutting)
     cutter = Cutter(options.knees, cutting, options.polarity)
     distinct = [source for source in sources if source not in ambiguous]
-    account = process_files(distinct, cutter, journal, options.workers, "films")
-    account.found = len(sources)
-    account.excluded += [(str(path), "another film has the same id") for path in sorted(ambiguous)]
+    summary = process_files(distinct, cutter, journal, options.workers, "films")
+    summary.found = len(sources)
+    summary.excluded += [(str(path), "another film has the same id") for path in sorted(ambiguous)]
 
     subjects = subjects_of_films(path for path in files if path.name == "images.csv")
-    rows = [{**row, "subject": subjects.get(row["id"], "")} for row in account.rows]
+    rows = [{**row, "subject": subjects.get(row["id"], "")} for row in summary.rows]
     columns = KNEE_COLUMNS if crop == "half" else [*KNEE_COLUMNS, *BOX_COLUMNS]
-    if account.written:
-        account.removed, account.elsewhere = journal.remove_stale(options.films, account.rows)
+    if summary.written:
+        summary.removed, summary.elsewhere = journal.remove_stale(options.films, summary.rows)
     table = options.knees / "knees.csv"
     write_table(table, columns, rows + rows_kept(table, rows))
-    write_excluded(options.knees / "excluded.csv", account.excluded)
-    print(account)
-    if account.written == 0:
+    write_excluded(options.knees / "excluded.csv", summary.excluded)
+    print(summary)
+    if summary.written == 0:
         raise InputError(f"{options.films}: no film could be cut into two knees; give single knees "
                          "directly to make_dataset.py")
-    turned = {row["id"] for row in rows if row.get("turned")}
-    if turned:
-        print(f"photographic negatives inverted: {len(turned)}, marked in the column 'turned'")
+    inverted = {row["id"] for row in rows if row.get("turned")}
+    if inverted:
+        print(f"photographic negatives inverted: {len(inverted)}, marked in the column 'turned'")
     print(f"{len(rows)} knees: {options.knees}")
     if options.contact_sheet:
         files = [options.knees / row["file"] for row in rows]

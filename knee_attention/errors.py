@@ -14,15 +14,14 @@ class ImageError(InputError):
     Args:
         path: the file, as the user would name it.
         reason: what is wrong, without the file's name.
-        passing: whether the same file may work later, because the cause lies outside of it: a
-            missing decoder, a disk that does not answer.
+        temporary: whether the cause may go away: a missing decoder, a disk that does not answer.
     """
 
-    def __init__(self, path, reason: str, passing: bool = False):
+    def __init__(self, path, reason: str, temporary: bool = False):
         super().__init__(f"{path}: {reason}")
         self.path = str(path)
         self.reason = reason
-        self.passing = passing
+        self.temporary = temporary
 
 
 class UnreadableError(ImageError):
@@ -30,6 +29,11 @@ class UnreadableError(ImageError):
 
     Any other `ImageError` is about what the image shows.
     """
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's text that is not blank; without one, its class's name."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def how_to_install(extra: str = "") -> str:

@@ -59,15 +59,6 @@ def view_code(value: str, meaning: str = "a view", scheme: str = "SCT") -> Datas
     return item
 
 
-def lookup_table(entries: np.ndarray, bits: int) -> Dataset:
-    """An item of a VOI LUT sequence that starts at 0."""
-    item = Dataset()
-    item.LUTDescriptor = [len(entries), 0, bits]
-    item.LUTData = entries.tolist()
-    item["LUTDescriptor"].VR = item["LUTData"].VR = "US"
-    return item
-
-
 END_OF_IMAGE = b"\xff\xd9"
 """The end marker of JPEG, JPEG-LS and JPEG 2000."""
 

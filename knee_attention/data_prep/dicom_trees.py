@@ -7,7 +7,7 @@ OAI's tree has a contents.csv that names its series; MOST's has folders for visi
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
@@ -35,26 +35,24 @@ VIEW = r"(?<![a-z])pa(?![a-z])"
 
 @dataclass(frozen=True)
 class Filter:
-    """Selects films by regular expressions, which may match anywhere and ignore case.
+    """Selects the films of a series, without lateral and axial views.
 
-    None stands for the default pattern, which ignores blank elements. By default a series must be
-    OAI's bilateral PA fixed flexion view. Without a series, the body part must be the knee and the
-    view PA. The default view also excludes lateral and axial views, whichever element states them.
+    Args:
+        series: a regular expression for SeriesDescription, which may match anywhere and ignores
+            case. By default the series must be OAI's bilateral PA fixed flexion view; without a
+            series, the body part must be the knee or blank, and the view PA or blank.
 
     Raises:
-        InputError: a pattern is not a regular expression.
+        InputError: `series` is not a regular expression.
     """
 
     series: str | None = None
-    body_part: str | None = None
-    view: str | None = None
 
     def __post_init__(self):
-        for name, pattern in asdict(self).items():
-            try:
-                re.compile(pattern or "")
-            except re.error as error:
-                raise InputError(f"--{name.replace('_', '-')} {pattern!r}: {error}") from None
+        try:
+            re.compile(self.series or "")
+        except re.error as error:
+            raise InputError(f"--series {self.series!r}: {error}") from None
 
     def objection_to_series(self, series: str) -> str | None:
         """The reason to exclude a series; None to keep it.
@@ -73,17 +71,15 @@ class Filter:
         objection = self.objection_to_series(header.series)
         if objection:
             return objection
-        if header.other_view and self.view is None:
+        if header.other_view:
             return f"another view: {header.other_view}"
-        unnamed = not header.series and self.series is None
-        for name, pattern, default, value in (
-            ("body part", self.body_part, BODY_PART, header.body_part),
-            ("view", self.view, VIEW, header.view),
-        ):
-            if pattern is None and unnamed and value:
-                pattern = default
-            if pattern is not None and not re.search(pattern, value, re.IGNORECASE):
-                return f"another {name}: {value or 'none given'}"
+        if header.series or self.series is not None:
+            return None
+        for name, pattern, value in (
+            ("body part", BODY_PART, header.body_part), ("view", VIEW, header.view),
+        ):  # fmt: skip
+            if value and not re.search(pattern, value, re.IGNORECASE):
+                return f"another {name}: {value}"
         return None
 
 

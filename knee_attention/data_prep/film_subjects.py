@@ -7,7 +7,7 @@ have 8 digits and begin with 0. MOST's are `<MOSTID>_<letters>/V<visit>/<number>
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -39,25 +39,6 @@ class MostFolder:
         return patient.upper() in ("", self.subject, letters, self.person, *self.numbers)
 
 
-@dataclass(frozen=True)
-class Disagreement:
-    """A film whose header names another person than its folder or contents.csv.
-
-    Attributes:
-        source: the film.
-        patient: its PatientID.
-        place: the folder or table that names another person, and that person.
-        subject: the subject that was chosen.
-        by_header: whether the subject was chosen by PatientID.
-    """
-
-    source: str
-    patient: str
-    place: str
-    subject: str
-    by_header: bool
-
-
 def most_folder(source: Path) -> MostFolder | None:
     """The MOST folders of a film; None if its folders are not named like MOST's."""
     folders = source.parts[:-1]
@@ -81,7 +62,7 @@ def oai_subject(source: Path) -> str:
     return parts[0] if oai else ""
 
 
-def with_subjects(films: Iterable[dict]) -> tuple[list[dict], list[Disagreement]]:
+def with_subjects(films: Iterable[dict]) -> tuple[list[dict], list[dict]]:
     """Give every film its subject, and MOST films their visit.
 
     A MOST film gets its folder's MOSTID, because MOST's grades are listed by MOSTID and a header
@@ -96,7 +77,8 @@ def with_subjects(films: Iterable[dict]) -> tuple[list[dict], list[Disagreement]
             contents.csv). Rows of an earlier version have `subject` instead.
 
     Returns:
-        The rows with `subject` and `visit`, and the films whose header and place disagree.
+        The rows with `subject` and `visit`, and those of them whose PatientID differs from the
+        person of the folder or of contents.csv.
     """
     films = [{"patient": film.get("subject", ""), "listed": "", **film} for film in films]
     folders = {film["source"]: most_folder(Path(film["source"])) for film in films}
@@ -107,42 +89,22 @@ def with_subjects(films: Iterable[dict]) -> tuple[list[dict], list[Disagreement]
             persons[folder.subject].add(folder.person)
             if patient:
                 claims[folder.subject].add(folder.person if folder.matches(patient) else patient)
-    settled, disagreements = [], []
+    settled, disagreeing = [], []
     for film in films:
         folder, patient = folders[film["source"]], film["patient"]
         if folder:
             most_id = folder.subject
             subject = _subject_of_most(patient, folder, persons[most_id], claims[most_id])
-            place = f"folder {folder.person}"
             agree = folder.matches(patient) and subject == folder.subject
-            by_header = subject not in (folder.subject, folder.person)
         else:
             named = film["listed"] or oai_subject(Path(film["source"]))
             subject = film["listed"] or patient or named
-            place = f"{'contents.csv' if film['listed'] else 'folder'} {named}"
             agree = patient in ("", named) or not named
-            by_header = subject == patient
+        row = {**film, "subject": subject, "visit": folder.visit if folder else ""}
+        settled.append(row)
         if not agree:
-            found = Disagreement(film["source"], patient, place, subject, by_header)
-            disagreements.append(found)
-        settled.append({**film, "subject": subject, "visit": folder.visit if folder else ""})
-    return settled, disagreements
-
-
-def warning(disagreements: Sequence[Disagreement], films: int) -> str:
-    """The warning about films whose header and place name different persons.
-
-    Args:
-        disagreements: at least one.
-        films: the number of all films.
-    """
-    first = disagreements[0]
-    by_header = sum(found.by_header for found in disagreements)
-    return (f"WARNING: PatientID and folder or contents.csv name different persons for "
-            f"{len(disagreements)} of {films} films (the first: PatientID "
-            f"{first.patient or 'blank'}, {first.place}, assigned to {first.subject}: "
-            f"{first.source}); {by_header} films are assigned by PatientID, "
-            f"{len(disagreements) - by_header} by folder or contents.csv")
+            disagreeing.append(row)
+    return settled, disagreeing
 
 
 def _subject_of_most(patient: str, folder: MostFolder, persons: set[str], claims: set[str]) -> str:

@@ -8,16 +8,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from knee_attention.errors import ImageError
 from knee_attention.files import keep_inputs
 from knee_attention.films.borders import Frame, without_frame
 from knee_attention.films.cutting import Cutting
-from knee_attention.films.file_kinds import why_unread
 from knee_attention.films.image_files import (
-    is_image_file,
     read_image,
-    read_pixel_aspect,
     read_radiograph,
+    refuse_other_file,
     write_image,
     write_picture,
 )
@@ -63,38 +60,39 @@ class Cutter:
             ImageError: the file cannot be read, or does not show two knees.
             InputError: the knees cannot be written.
         """
-        if not is_image_file(source):
-            reason = why_unread(source) or f"not an image file ({source.suffix or 'no suffix'})"
-            raise ImageError(source, reason)
-        film, turned = bone_bright(read_radiograph(source), self.polarity)
-        aspect = recorded_aspect(read_pixel_aspect(source))
+        refuse_other_file(source)
+        film, aspect = read_radiograph(source)
+        film, inverted = bone_bright(film, self.polarity)
         try:
             within, frame = without_frame(film)
-            rows = self._cut(source, within, frame)
-        except ImageError as error:
-            raise refused(source, error, turned) from None
-        changes = {"turned": "yes" if turned else "", "pixel_aspect": aspect,
+            knees = self._cut(within, frame)
+        except ValueError as error:
+            raise refused(source, error, inverted) from None
+        changes = {"turned": "yes" if inverted else "", "pixel_aspect": recorded_aspect(aspect),
                    "trimmed": " ".join(map(str, frame.pixels)) if frame else ""}
-        return [{**row, **changes} for row in rows]
+        return [
+            {**self._write(source.stem, side, knee), **columns, **changes}
+            for side, knee, columns in knees
+        ]
 
-    def _cut(self, source: Path, film: np.ndarray, frame: Frame) -> list[dict]:
+    def _cut(self, film: np.ndarray, frame: Frame) -> list[tuple[str, np.ndarray, dict]]:
+        """The side, the prepared image and the `BOX_COLUMNS` of each knee.
+
+        Raises:
+            ValueError: the film does not show two knees.
+        """
         height, width = film.shape
         if height < SMALLEST_SIDE or width < 2 * SMALLEST_SIDE:
-            raise ImageError(source, f"too small for a film: {width}x{height} pixels")
+            raise ValueError(f"too small for a film: {width}x{height} pixels")
         if film.min() == film.max():
-            raise ImageError(source, "the image is blank")
-        try:
-            knees = [
-                (side, self.cutting.knee(part, side), columns)
-                for side, part, columns in self._parts(film, frame)
-            ]
-        except ValueError as error:
-            raise ImageError(source, str(error)) from None
-        if not any(knee.any() for _, knee, _ in knees):
-            raise ImageError(source, "the image is blank")
-        return [
-            {**self._write(source.stem, side, knee), **columns} for side, knee, columns in knees
+            raise ValueError("the image is blank")
+        knees = [
+            (side, self.cutting.knee(part, side), columns)
+            for side, part, columns in self._parts(film, frame)
         ]
+        if not any(knee.any() for _, knee, _ in knees):
+            raise ValueError("the image is blank")
+        return knees
 
     def _parts(self, film: np.ndarray, frame: Frame) -> list[tuple[str, np.ndarray, dict]]:
         """The side and the image of each knee, and the `BOX_COLUMNS` of a crop.

@@ -104,7 +104,7 @@ class Reading:
     """One reading of one knee in a table.
 
     Attributes:
-        place: the line of the table.
+        line: the line of the table, `line <number>`.
         id: the film's id.
         subject: the person; blank if unknown.
         cohort: `OAI`, `MOST`, or as in a plain table.
@@ -116,7 +116,7 @@ class Reading:
         visits: all visits of the subject that a plain table lists, separated by semicolons.
     """
 
-    place: str
+    line: str
     id: str
     subject: str
     cohort: str
@@ -167,7 +167,7 @@ def _oai_readings(table: list[dict]) -> list[Reading]:
             film = film_id(subject, barcode) if barcode.isdigit() else f"{subject}_{visit}"
             readings.append(
                 Reading(
-                    place=f"line {line}",
+                    line=f"line {line}",
                     id=film if subject else "",
                     subject=subject,
                     cohort="OAI",
@@ -188,7 +188,7 @@ def _most_readings(table: list[dict]) -> list[Reading]:
         raise InputError("the MOST table has no columns of grades such as V0XRKL and V0XLKL")
     return [
         Reading(
-            place=f"line {line}",
+            line=f"line {line}",
             id=f"{row['MOSTID']}_{match[1]}" if row["MOSTID"] else "",
             subject=row["MOSTID"],
             cohort="MOST",
@@ -204,7 +204,7 @@ def _most_readings(table: list[dict]) -> list[Reading]:
 def _plain_readings(table: list[dict]) -> list[Reading]:
     return [
         Reading(
-            place=f"line {line}",
+            line=f"line {line}",
             id=row["ID"],
             subject=row.get("SUBJECT", ""),
             cohort=row.get("COHORT", ""),

@@ -96,7 +96,7 @@ def _unusable(reading: Reading) -> str | None:
 def _choose(candidates: list[Reading], grades: Grades) -> None:
     def preference(reading: Reading) -> tuple:
         project = PROJECTS.index(reading.project) if reading.project else 0
-        return project, _descending(reading.version), _grade(reading.grade), reading.place
+        return project, _descending(reading.version), _grade(reading.grade), reading.line
 
     first, *others = sorted(candidates, key=preference)
     kl = _grade(first.grade)
@@ -131,6 +131,6 @@ def _descending(version: str) -> float:
 
 
 def _name(reading: Reading) -> str:
-    words = (reading.place + ":", reading.id, reading.side, reading.visit)
+    words = (reading.line + ":", reading.id, reading.side, reading.visit)
     project = f"project {reading.project}" if reading.project else ""
     return " ".join(filter(None, (*words, project)))

@@ -14,12 +14,7 @@ from knee_attention.errors import InputError
 from knee_attention.files import KEPT_OF_NAME, open_hdf5, remove_remains, written_whole
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.image_files import read_image
-from knee_attention.films.polarity import bone_bright, negative
 from knee_attention.films.radiograph import to_uint8
-
-ROUNDING = "negatives are inverted, then rounded"
-"""How knees of more than 8 bits are converted. It is part of the fingerprint, so that files with
-another conversion are rewritten."""
 
 
 def write_hdf5(
@@ -29,7 +24,7 @@ def write_hdf5(
 
     Args:
         path: the file.
-        rows: the rows of the set's manifest, with pixels, height, width and bits of each knee.
+        rows: the rows of the set's manifest, with pixels, height and width of each knee.
         folder: the training set's folder.
         cutting: how the knees were cut; None if unknown.
 
@@ -49,8 +44,6 @@ def write_hdf5(
         sizes = ", ".join(f"{height}x{width}" for height, width in shapes[:4])
         raise InputError(f"{path}: expected knees of one size. Received: {sizes}")
     identity = [[row["file"], row["subject"], row["pixels"]] for row in rows]
-    if any(row.get("bits", 8) > 8 for row in rows):  # rows of an earlier version have no bits
-        identity.append(ROUNDING)
     if cutting:
         identity.append(cutting.described())
     fingerprint = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
@@ -70,7 +63,8 @@ def write_hdf5(
             images = file.create_dataset("images", shape, np.uint8, chunks=(1, *shapes[0]))
             for index, row in enumerate(tqdm(rows, desc=path.name)):
                 raw.raise_failure()
-                images[index] = _as_stored(read_image(folder / row["file"]))
+                image = read_image(folder / row["file"])
+                images[index] = image if image.dtype == np.uint8 else to_uint8(image)
             file["grades"] = np.array([row["kl"] for row in rows], np.int8)
             for name in TEXTS:
                 values = [str(row[name.removesuffix("s")]) for row in rows]
@@ -80,18 +74,6 @@ def write_hdf5(
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
     return True
-
-
-def _as_stored(image: np.ndarray) -> np.ndarray:
-    """Convert a knee to 8 bits, so that reading it gives the same pixels as from a folder.
-
-    Halves are rounded up, which would round the positive of a negative down. So a negative is
-    inverted, converted, and stored as a negative again.
-    """
-    if image.dtype == np.uint8:
-        return image
-    upright, turned = bone_bright(image, shows="knee")
-    return negative(to_uint8(upright)) if turned else to_uint8(upright)
 
 
 class _ErrorKeepingFile(io.FileIO):

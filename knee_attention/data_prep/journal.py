@@ -1,4 +1,4 @@
-"""The journal of a step: the outcome of every source, so that a killed run can be resumed."""
+"""The journal of a step, from which a killed run resumes."""
 
 import json
 import os

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from knee_attention.data_prep.grade_tables import read_table
 from knee_attention.errors import ImageError, InputError
-from knee_attention.films.file_kinds import why_unread
-from knee_attention.films.image_files import is_image_file, read_image
+from knee_attention.films.image_files import read_image, refuse_other_file
 from knee_attention.films.legs import id_and_side
 
 
@@ -17,21 +16,19 @@ def read_knee(source: Path) -> list[dict]:
     """Check a knee image and read id and side from its name (module `legs`).
 
     Returns:
-        One row: id, side, pixels (their hash), height, width, bits.
+        One row: id, side, pixels (their hash), height, width.
 
     Raises:
         ImageError: the file cannot be read, or its name does not end in a side.
     """
-    if not is_image_file(source):
-        reason = why_unread(source) or f"not an image file ({source.suffix or 'no suffix'})"
-        raise ImageError(source, reason)
+    refuse_other_file(source)
     film, side = id_and_side(source)
     if side is None:
         raise ImageError(source, "the name does not end in _R or _L")
     image = read_image(source)
-    row = {"id": film, "side": side, "pixels": pixel_hash(image)}
-    shape = {"height": image.shape[0], "width": image.shape[1], "bits": 8 * image.itemsize}
-    return [{**row, **shape}]
+    height, width = image.shape
+    return [{"id": film, "side": side, "pixels": pixel_hash(image), "height": height,
+             "width": width}]  # fmt: skip
 
 
 def pixel_hash(image) -> str:

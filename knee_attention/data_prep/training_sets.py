@@ -86,7 +86,7 @@ def _with_file(row: dict, split: str) -> dict:
     return {**row, "split": split, "file": f"{FOLDERS[split][0]}/{row['kl']}/{name}"}
 
 
-def place(folder: Path, rows: Sequence[dict], origin: Path, copy: bool) -> tuple[int, int]:
+def write_knees(folder: Path, rows: Sequence[dict], origin: Path, copy: bool) -> tuple[int, int]:
     """Link or copy the knees to the files in their rows, and write manifest.csv.
 
     Hard links are used if possible. The manifest is written before the knees, so that it lists the

@@ -38,7 +38,8 @@ def verify(path: Path, workers: int = 1) -> tuple[list[dict], list[str]]:
     else:
         rows, faults = _read_hdf5(path), []
     if not rows:
-        raise InputError(f"{path} is not a training set: no images in train, validation or test")
+        reason = faults[0] if faults else "it holds no knees"
+        raise InputError(f"{path} is not a training set: {reason}")
     splits_of, files_of = defaultdict(set), defaultdict(list)
     for row in rows:
         splits_of[row["subject"]].add(row["split"])

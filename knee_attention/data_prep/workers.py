@@ -24,7 +24,7 @@ from knee_attention.startup import ignore_dicom_warnings
 
 
 @dataclass
-class Account:
+class Summary:
     """The summary of a step; every source found is either written or excluded.
 
     Attributes:
@@ -103,15 +103,10 @@ Work = Callable[[Path], list[dict]]
 """A function that processes a source file. It returns one row per file written, with its name in
 "file", and raises ImageError for a source that cannot be used."""
 
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
-"""Environment variables that make glibc keep freed memory for the next film. Without them, 2,900
-page faults per film of 2494x2048 pixels take a tenth of a worker's time. Other C libraries ignore
-these variables."""
-
 
 def process_files(
     sources: Iterable[Path], work: Work, journal: Journal, workers: int = 1, title: str = ""
-) -> Account:
+) -> Summary:
     """Process every source that no earlier run finished.
 
     Args:
@@ -131,33 +126,33 @@ def process_files(
 
     sources = list(sources)
     remove_remains(journal.path.parent.glob(".*"))
-    account = Account(found=len(sources))
+    summary = Summary(found=len(sources))
     outcomes = {source: journal.finished(source) for source in sources}
     known = [outcome for outcome in outcomes.values() if outcome]
-    account.earlier = sum(outcome["reason"] is None for outcome in known)
+    summary.earlier = sum(outcome["reason"] is None for outcome in known)
     to_do = [source for source in sources if outcomes[source] is None]
     attempts = in_parallel(partial(_attempt, work), to_do, workers)
     with tqdm(total=len(sources), initial=len(sources) - len(to_do), desc=title) as progress:
         for source, outcome in attempts:
-            if not outcome.pop("passing"):  # the next run retries after a passing error
+            if not outcome.pop("passing"):  # the next run retries after a temporary error
                 journal.add(source, outcome)
             outcomes[source] = outcome
             progress.update()
     journal.close()
     for source, outcome in outcomes.items():
         if outcome["reason"] is None:
-            account.written += 1
-            account.rows += [{**row, "source": str(source)} for row in outcome["rows"]]
+            summary.written += 1
+            summary.rows += [{**row, "source": str(source)} for row in outcome["rows"]]
         else:
-            account.excluded.append((str(source), outcome["reason"]))
-    return account
+            summary.excluded.append((str(source), outcome["reason"]))
+    return summary
 
 
 def _attempt(work: Work, source: Path) -> dict:
     try:
         return {"rows": work(source), "reason": None, "passing": False}
     except ImageError as error:
-        return {"rows": [], "reason": error.reason, "passing": error.passing}
+        return {"rows": [], "reason": error.reason, "passing": error.temporary}
 
 
 def in_parallel(function: Callable, items: list, workers: int) -> Iterator[tuple]:
@@ -166,8 +161,6 @@ def in_parallel(function: Callable, items: list, workers: int) -> Iterator[tuple
         for item in items:
             yield item, function(item)
         return
-    for name, value in KEEP_MEMORY.items():
-        os.environ.setdefault(name, value)
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
         workers, mp_context=context, initializer=_begin_worker, initargs=(function,)

@@ -1,12 +1,14 @@
 """Loading a data set from a folder or an HDF5 file."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from knee_attention.datasets.hdf5 import StoredImages, read_contents
+from knee_attention.datasets.hdf5 import read_contents, stored_knee
 from knee_attention.datasets.knees import Dataset, Knees, in_threads, stratified_subset
 from knee_attention.datasets.layout import (
     SPLITS,
@@ -17,12 +19,15 @@ from knee_attention.datasets.layout import (
 )
 from knee_attention.datasets.persons import Manifest
 from knee_attention.errors import ImageError, InputError
+from knee_attention.files import open_hdf5
 from knee_attention.films.borders import without_frame
 from knee_attention.films.cutting import Cutting
 from knee_attention.films.displacement import Displacement
 from knee_attention.films.image_files import read_image
 from knee_attention.films.polarity import bone_bright, refused
 from knee_attention.films.preparation import Preparation
+
+T = TypeVar("T")
 
 HDF5_SUFFIXES = (".h5", ".hdf5")
 
@@ -99,16 +104,38 @@ def may_be_missing(split: str, wanted: Sequence[str]) -> bool:
     return split == "test" and len(wanted) > 1
 
 
-def _load_folder(root: Path, size, limit, seed, wanted, polarity, preparation) -> Dataset:
-    splits, unreadable = {}, []
-    manifest = Manifest.read(root)
+def files_by_split(
+    root: Path, limit: int | None, seed: int, wanted: Sequence[str]
+) -> dict[str, list[GradedFile]]:
+    """The images of a data folder that are read, by split.
+
+    Args:
+        root: the data folder.
+        limit: as for `load_dataset`.
+        seed: as for `load_dataset`.
+        wanted: as for `load_dataset`.
+
+    Raises:
+        InputError: a split is missing or empty, or has another layout.
+    """
+    found = {}
     for split in wanted:
         if may_be_missing(split, wanted) and split_folder(root, split) is None:
             continue
-        found = required_files(root, split)
-        chosen = stratified_subset(np.array([file.grade for file in found]), limit, seed)
-        asked = [found[position] for position in chosen]
-        images, turned, trimmed, failed = _read_knees(asked, size, preparation, polarity)
+        files = required_files(root, split)
+        chosen = stratified_subset(np.array([file.grade for file in files]), limit, seed)
+        found[split] = [files[position] for position in chosen]
+    return found
+
+
+def _load_folder(root: Path, size, limit, seed, wanted, polarity, preparation) -> Dataset:
+    splits, unreadable = {}, []
+    manifest = Manifest.read(root)
+    for split, asked in files_by_split(root, limit, seed, wanted).items():
+        paths = [file.path for file in asked]
+        images, inverted, trimmed, failed = _read_knees(
+            read_image, paths, paths, size, preparation, polarity, f"reading {split}"
+        )
         if len(failed) == len(asked):
             raise InputError(f"{split_folder(root, split)}: none of its {len(asked)} images can "
                              f"be read (the first error: {failed[0].reason})")
@@ -121,7 +148,7 @@ def _load_folder(root: Path, size, limit, seed, wanted, polarity, preparation) -
             files=names,
             subjects=[manifest.subject_of(name) for name in names],
             masks=_known_joints(names, size, preparation),
-            turned=[names[position] for position in np.flatnonzero(turned)],
+            inverted=[names[position] for position in np.flatnonzero(inverted)],
             trimmed=[names[position] for position in np.flatnonzero(trimmed)],
         )
     names = [name for knees in splits.values() for name in knees.files]
@@ -134,33 +161,43 @@ def _load_folder(root: Path, size, limit, seed, wanted, polarity, preparation) -
 
 
 def _read_knees(
-    files: Sequence[GradedFile], size: tuple[int, int], preparation: Preparation, polarity: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[int, ImageError]]:
+    read: Callable[[T], np.ndarray], sources: Sequence[T], names: Sequence[str | os.PathLike],
+    size: tuple[int, int], preparation: Preparation, polarity: str, title: str,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[int, ImageError]]:  # fmt: skip
     """Read and prepare knees in threads.
+
+    Args:
+        read: returns the image of a source, or raises ImageError.
+        sources: what `read` takes for each knee.
+        names: the name of each knee, for its preparation and for errors.
+        size: height and width of the prepared knees in pixels.
+        preparation: how the knees are prepared.
+        polarity: as for `load_dataset`.
+        title: the progress bar's text.
 
     Returns:
         The images `(n, height, width)` uint8; which of them were inverted and which had a frame,
-        both `(n,)` bool; and the errors by position in `files`. n does not count failed files.
+        both `(n,)` bool; and the errors by position in `sources`. n does not count failed knees.
     """
-    images = np.empty((len(files), *size), np.uint8)
-    turned, trimmed = np.zeros((2, len(files)), bool)
+    images = np.empty((len(sources), *size), np.uint8)
+    inverted, trimmed = np.zeros((2, len(sources)), bool)
     failed = {}
 
-    def read(position: int) -> None:
-        path = files[position].path
+    def prepare(position: int) -> None:
+        name = names[position]
         try:
-            image, turned[position] = bone_bright(read_image(path), polarity, "knee")
+            image, inverted[position] = bone_bright(read(sources[position]), polarity, "knee")
             within, frame = without_frame(image)
             trimmed[position] = bool(frame)
-            images[position] = preparation.knee(within, size, path)
+            images[position] = preparation.knee(within, size, name)
         except ValueError as error:
-            failed[position] = refused(path, error, turned[position])
+            failed[position] = refused(name, error, inverted[position])
 
-    in_threads(read, len(files), f"reading {files[0].split}")
+    in_threads(prepare, len(sources), title)
     if failed:
         images = np.delete(images, list(failed), axis=0)
-        turned, trimmed = (np.delete(which, list(failed)) for which in (turned, trimmed))
-    return images, turned, trimmed, dict(sorted(failed.items()))
+        inverted, trimmed = (np.delete(which, list(failed)) for which in (inverted, trimmed))
+    return images, inverted, trimmed, dict(sorted(failed.items()))
 
 
 def _known_joints(
@@ -181,15 +218,21 @@ def _load_hdf5(path: Path, size, limit, seed, wanted, polarity, preparation) -> 
                 continue
             raise InputError(f"{path}: it holds no knees of the {split} split")
         rows = rows[stratified_subset(contents.grades[rows], limit, seed)]
-        files = [contents.names[row] for row in rows]
-        images = StoredImages(path, rows, files, size, preparation, polarity)
+        names = [contents.names[row] for row in rows]
+        with open_hdf5(path) as file:
+            images, inverted, trimmed, failed = _read_knees(
+                partial(stored_knee, file["images"]), rows, names, size, preparation, polarity,
+                f"reading {split}",
+            )  # fmt: skip
+        for position, error in failed.items():
+            raise InputError(f"{path}: {names[position]} cannot be prepared: {error.reason}")
         splits[split] = Knees(
             images=images,
             grades=contents.grades[rows],
-            files=files,
+            files=names,
             subjects=contents.subjects[rows].tolist(),
-            masks=_known_joints(files, size, preparation),
-            turned=[files[place] for place in np.flatnonzero(images.negative[rows])],
-            trimmed=[files[place] for place in np.flatnonzero(images.framed[rows])],
+            masks=_known_joints(names, size, preparation),
+            inverted=[names[position] for position in np.flatnonzero(inverted)],
+            trimmed=[names[position] for position in np.flatnonzero(trimmed)],
         )
     return Dataset(splits, preparation=preparation)

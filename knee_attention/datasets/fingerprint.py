@@ -8,17 +8,16 @@ from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import h5py
 import numpy as np
 
-from knee_attention.datasets.dataset import is_hdf5, may_be_missing
+from knee_attention.datasets.dataset import files_by_split, is_hdf5
 from knee_attention.datasets.hdf5 import read_contents, stored_knee
 from knee_attention.datasets.knees import stratified_subset
-from knee_attention.datasets.layout import SPLITS, required_files, split_folder
+from knee_attention.datasets.layout import SPLITS
 from knee_attention.errors import InputError
 from knee_attention.files import open_hdf5, unescaped, write_table
 
@@ -27,9 +26,6 @@ DIGEST_LENGTH = 16
 
 PORTION = 256
 """Number of images that a thread reads per task."""
-
-MOST_DIGESTS = 2**17
-"""Number of digests kept in memory, so that several experiments read each image only once."""
 
 
 class ImageRecord(NamedTuple):
@@ -156,35 +152,21 @@ def _kind_of_difference(
 
 
 def _folder_records(root: Path, limit, seed, wanted) -> tuple[ImageRecord, ...]:
-    images = []
-    for split in wanted:
-        if may_be_missing(split, wanted) and split_folder(root, split) is None:
-            continue
-        found = required_files(root, split)
-        chosen = stratified_subset(np.array([file.grade for file in found]), limit, seed)
-        asked = [found[position] for position in chosen]
-        images += [(split, file.path.name, str(file.grade), file.path) for file in asked]
-    return file_records(images)
+    return file_records(
+        (split, file.path.name, str(file.grade), file.path)
+        for split, files in files_by_split(root, limit, seed, wanted).items()
+        for file in files
+    )
 
 
 def _file_digest(path: Path) -> str:
     try:
-        status = path.stat()
-        regular = stat.S_ISREG(status.st_mode)  # reading a pipe would block
-        return _digest_of_file(str(path), *_stamp(status)) if regular else ""
+        if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would block
+            return ""
+        with path.open("rb", buffering=0) as file:
+            return _digest(file.read())
     except OSError:
         return ""
-
-
-def _stamp(status: os.stat_result) -> tuple[int, ...]:
-    """Values of a file's status of which at least one changes when the content does."""
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-@lru_cache(MOST_DIGESTS)
-def _digest_of_file(path: str, *stamp: int) -> str:
-    with open(path, "rb", buffering=0) as file:
-        return _digest(file.read())
 
 
 def _digest(content) -> str:
@@ -197,24 +179,19 @@ def _hdf5_records(path: Path, limit, seed, wanted) -> tuple[ImageRecord, ...]:
     for split in wanted:
         places = np.flatnonzero(contents.splits == split)
         rows += places[stratified_subset(contents.grades[places], limit, seed)].tolist()
-    digests = _stored_digests(str(path), tuple(rows), *_stamp(path.stat()))
-    return tuple(
-        ImageRecord(
-            str(contents.splits[row]), contents.names[row], str(contents.grades[row]), digest
-        )
-        for row, digest in zip(rows, digests, strict=True)
-    )
-
-
-@lru_cache(2)
-def _stored_digests(path: str, rows: tuple[int, ...], *stamp: int) -> list[str]:
     with open_hdf5(path) as file:
         images = file["images"]
         as_stored = (
             images.chunks == (1, *images.shape[1:])
             and images.id.get_create_plist().get_nfilters() == 0
         )
-        return [_digest(_stored_pixels(images, row, as_stored)) for row in rows]
+        return tuple(
+            ImageRecord(
+                str(contents.splits[row]), contents.names[row], str(contents.grades[row]),
+                _digest(_stored_pixels(images, row, as_stored)),
+            )
+            for row in rows
+        )  # fmt: skip
 
 
 def _stored_pixels(images: h5py.Dataset, row: int, as_stored: bool) -> bytes:

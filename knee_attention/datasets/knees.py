@@ -25,14 +25,13 @@ class Knees:
     """The knees of one split.
 
     Attributes:
-        images: `(n, height, width)` uint8, prepared: an array, or an object that is indexed by an
-            array of positions and reads from disk.
+        images: `(n, height, width)` uint8, prepared.
         grades: `(n,)` int64 Kellgren-Lawrence grades.
         files: the name of each knee's file, relative to the data set.
         subjects: the person of each knee.
         masks: a `(height, width)` bool joint mask per knee, if known. Masks of phantoms and
             displaced joints have the images' size; masks drawn by experts have their file's size.
-        turned: those of `files` that are photographic negatives; `images` holds them inverted.
+        inverted: those of `files` that are photographic negatives; `images` holds them inverted.
         trimmed: those of `files` that had a border of one grey; it is cut off in `images`.
     """
 
@@ -41,7 +40,7 @@ class Knees:
     files: list[str]
     subjects: list[str]
     masks: Sequence[np.ndarray] | None = None
-    turned: list[str] = field(default_factory=list)
+    inverted: list[str] = field(default_factory=list)
     trimmed: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -50,14 +49,14 @@ class Knees:
     def take(self, positions: np.ndarray) -> "Knees":
         """The knees at these positions, in the same order."""
         files = [self.files[position] for position in positions]
-        turned, trimmed = set(self.turned), set(self.trimmed)
+        inverted, trimmed = set(self.inverted), set(self.trimmed)
         return Knees(
             images=self.images[positions],
             grades=self.grades[positions],
             files=files,
             subjects=[self.subjects[position] for position in positions],
             masks=None if self.masks is None else [self.masks[p] for p in positions],
-            turned=[file for file in files if file in turned],
+            inverted=[file for file in files if file in inverted],
             trimmed=[file for file in files if file in trimmed],
         )
 
@@ -86,9 +85,9 @@ class Dataset:
     manifest_remark: str = ""
 
     @property
-    def turned(self) -> list[str]:
+    def inverted(self) -> list[str]:
         """The photographic negatives of all splits."""
-        return [file for knees in self.splits.values() for file in knees.turned]
+        return [file for knees in self.splits.values() for file in knees.inverted]
 
     @property
     def trimmed(self) -> list[str]:

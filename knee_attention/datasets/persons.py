@@ -103,7 +103,7 @@ def person_digests(subjects: Iterable[str]) -> str:
     return base64.b64encode(b"".join(sorted(map(_digest, subjects)))).decode("ascii")
 
 
-def places_of_known(digests: str, subjects: Sequence[str]) -> list[int]:
+def known_positions(digests: str, subjects: Sequence[str]) -> list[int]:
     """The positions of the subjects that are among the digested persons.
 
     Args:

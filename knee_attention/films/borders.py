@@ -15,9 +15,7 @@ EDGE = 0.5
 and the next one. Air beside a leg does not end in such an edge: only a few pixels of the next
 column show skin.
 
-Borders come in pairs, at the top and bottom or at both sides. A single one can be the shadow of a
-collimator. None of the 6,604 crops of the public set has a pair of borders; 24 have dark columns of
-one grey at one side."""
+Borders come in pairs, at the top and bottom or at both sides."""
 
 THIN = 1 / 16
 """A top and bottom border of at most this part of the height may belong to a frame on all four

@@ -1,8 +1,6 @@
 """The image format of a file, recognised by its first bytes or its suffix before it is read."""
 
 import re
-import struct
-from collections.abc import Iterator
 from pathlib import Path
 
 START = 2**10
@@ -38,17 +36,11 @@ BMP_HEADERS = frozenset({12, 40, 52, 56, 64, 108, 124})
 PORTABLE_MAP = re.compile(rb"P[1-7]\s+[\d#W]")
 """The start of a PBM, PGM, PPM or PAM file."""
 
-IDENTIFIERS = frozenset({0x00020002, 0x00020003, 0x00020010, 0x00080016, 0x00080018})
-"""DICOM elements with SOP class, SOP instance or transfer syntax. Every file has one of them."""
-
-UID = re.compile(rb"[0-2](\.\d+)+[\0 ]*")
-"""A DICOM identifier (PS3.5 9.1)."""
-
-LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR",
-                  b"UT", b"UV"})  # fmt: skip
-SHORT = frozenset({b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO",
-                   b"LT", b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"})
-"""DICOM value representations whose length field has four bytes (`LONG`) or two (PS3.5 7.1.2)."""
+UID_ELEMENT = re.compile(
+    rb"(?:\x02\0[\x02\x03\x10]\0|\x08\0[\x16\x18]\0)(?:UI..|..\0\0)[0-2](?:\.\d+)+", re.DOTALL
+)
+"""A DICOM element with SOP class, SOP instance or transfer syntax, with explicit or implicit VR
+(PS3.5 7.1). Every file has one of them."""
 
 
 def begins_as_dicom(start: bytes) -> bool:
@@ -60,43 +52,8 @@ def begins_as_dicom(start: bytes) -> bool:
     Args:
         start: the file's first `START` bytes.
     """
-    return start[128:132] == b"DICM" or _is_data_set(start)
-
-
-def _is_data_set(start: bytes) -> bool:
-    """Whether bytes begin with elements of group 0002 or 0008, in rising order, up to a UID that
-    identifies the object. No other format does."""
-    group = start[:2]
-    encodings = {b"\x02\0": (True,), b"\x08\0": (True, False)}.get(group, ())
-    for explicit in encodings:
-        before = -1
-        for tag, kind, value in _elements(start, explicit):
-            if tag <= before or tag >> 16 not in (0x0002, 0x0008):
-                break
-            if tag in IDENTIFIERS:
-                return kind in (b"UI", None) and bool(UID.fullmatch(value))
-            before = tag
-    return False
-
-
-def _elements(start: bytes, explicit: bool) -> Iterator[tuple[int, bytes | None, bytes]]:
-    """Yield tag, value representation (None if implicit) and value of each element in `start`."""
-    place = 0
-    try:
-        while True:
-            group, element = struct.unpack_from("<HH", start, place)
-            kind, form, header = None, "<I", 4
-            if explicit:
-                kind = start[place + 4 : place + 6]
-                if kind not in LONG | SHORT:
-                    return
-                form, header = ("<I", 8) if kind in LONG else ("<H", 6)
-            (length,) = struct.unpack_from(form, start, place + header)
-            place += header + struct.calcsize(form)
-            yield group << 16 | element, kind, start[place : place + length]
-            place += length
-    except struct.error:  # `start` ends here
-        return
+    headless = start[:2] in (b"\x02\0", b"\x08\0") and UID_ELEMENT.search(start)
+    return start[128:132] == b"DICM" or bool(headless)
 
 
 def image_kind(path: Path) -> str | None:

@@ -12,6 +12,7 @@ import numpy as np
 from knee_attention.errors import ImageError
 from knee_attention.files import written_whole
 from knee_attention.films import compression, jpeg
+from knee_attention.films.file_kinds import why_unread
 from knee_attention.films.image_headers import (
     is_known,
     is_truncated,
@@ -58,12 +59,29 @@ def is_picture(path: Path) -> bool:
         return False
 
 
-def read_radiograph(path: str | os.PathLike, content: bytes | None = None) -> np.ndarray:
+def refuse_other_file(path: Path) -> None:
+    """Refuse a file whose name is not that of an image to read.
+
+    Raises:
+        ImageError: its suffix is missing or is another one, or the file is hidden.
+    """
+    if not is_image_file(path):
+        reason = why_unread(path) or f"not an image file ({path.suffix or 'no suffix'})"
+        raise ImageError(path, reason)
+
+
+def read_radiograph(
+    path: str | os.PathLike, content: bytes | None = None
+) -> tuple[np.ndarray, float]:
     """Read an image file as `read_image` does, but refuse pictures that this package drew.
 
     Args:
         path: as for `read_image`.
         content: as for `read_image`.
+
+    Returns:
+        The result of `read_image`; and height over width of the file's pixels, before they are
+        resampled to squares. The ratio is 1.0 if the file states no plausible one.
 
     Raises:
         ImageError: `write_picture` wrote the file, or `read_image` refuses it.
@@ -71,7 +89,7 @@ def read_radiograph(path: str | os.PathLike, content: bytes | None = None) -> np
     path = Path(path)
     if is_picture(path) if content is None else PICTURE in content[:128]:
         raise ImageError(path, "a picture that knee_attention drew, not a radiograph")
-    return read_image(path, content)
+    return _read(path, content)
 
 
 def read_image(path: str | os.PathLike, content: bytes | None = None) -> np.ndarray:
@@ -90,7 +108,11 @@ def read_image(path: str | os.PathLike, content: bytes | None = None) -> np.ndar
         ImageError: the file is missing, empty, truncated, too large, not an image, or has several
             pages.
     """
-    path = Path(path)
+    return _read(Path(path), content)[0]
+
+
+def _read(path: Path, content: bytes | None) -> tuple[np.ndarray, float]:
+    """The results of `read_radiograph`."""
     content = _mapped(path) if content is None else content
     if not content:
         raise ImageError(path, "the file is empty")
@@ -113,23 +135,7 @@ def read_image(path: str | os.PathLike, content: bytes | None = None) -> np.ndar
         raise ImageError(path, "it holds NaN or infinity")
     # OpenCV inverts WhiteIsZero itself, but only up to 8 bits.
     grey = _inverted(grey) if grey.dtype != np.uint8 and white_is_zero(content) else grey
-    return square_pixels(grey, aspect)
-
-
-def read_pixel_aspect(path: str | os.PathLike, content: bytes | None = None) -> float:
-    """Height over width of a file's stored pixels, before `read_image` makes them square.
-
-    Args:
-        path: as for `read_image`.
-        content: as for `read_image`.
-
-    Returns:
-        The ratio; 1.0 for square pixels, and if the file states no plausible ratio.
-
-    Raises:
-        ImageError: the file is missing or empty.
-    """
-    return aspect_of_file(_mapped(Path(path)) if content is None else content)
+    return square_pixels(grey, aspect), aspect
 
 
 def _decoded_pages(path: Path, content: bytes | mmap.mmap) -> Sequence[np.ndarray]:
@@ -154,7 +160,7 @@ def _mapped(path: Path) -> mmap.mmap:
         with path.open("rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
-        raise ImageError(path, error.strerror or "cannot be opened", passing=True) from None
+        raise ImageError(path, error.strerror or "cannot be opened", temporary=True) from None
     except ValueError:  # an empty file cannot be mapped
         raise ImageError(path, "the file is empty") from None
 
@@ -168,7 +174,7 @@ def check_regular(path: Path) -> None:
     try:
         regular = path.is_file() or not path.exists()
     except OSError as error:  # the name is too long, or its folder may not be read
-        raise ImageError(path, error.strerror or "cannot be opened", passing=True) from None
+        raise ImageError(path, error.strerror or "cannot be opened", temporary=True) from None
     if not regular:
         raise ImageError(path, "not a regular file")
 

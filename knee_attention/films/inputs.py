@@ -14,7 +14,6 @@ from knee_attention.films.image_files import (
     check_regular,
     is_image_file,
     is_picture,
-    read_pixel_aspect,
     read_radiograph,
 )
 from knee_attention.films.legs import side_of
@@ -74,7 +73,7 @@ def open_film(image: str | os.PathLike | FileInMemory) -> OpenedFilm:
     if not in_memory:
         check_regular(path)
     if not (begins_as_dicom(content[:START]) if in_memory else is_dicom(path)):
-        pixels, aspect = read_radiograph(path, content), read_pixel_aspect(path, content)
+        pixels, aspect = read_radiograph(path, content)
         return OpenedFilm(pixels, side_of(path), aspect)
     reason = f"a DICOM file needs pydicom: {how_to_install('dicom')}"
     with missing_raises(ImageError(path, reason), "pydicom"):

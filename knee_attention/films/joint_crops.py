@@ -28,10 +28,7 @@ reach it. Of 51 images without a gradable knee one does: a thigh with the knee a
 
 CROP_THRESHOLD, CROP_FILLED = 0.5, 0.8
 """The score threshold is `CROP_THRESHOLD` if the image is itself a crop: its Jaccard index with the
-joint's square crop is above `CROP_FILLED`.
-
-Of 826 crops one, of severe osteoarthritis, has a score of only 0.55, at an index of 0.94. Images
-without a knee reach at most 0.45 at an index above 0.65."""
+joint's square crop is above `CROP_FILLED`."""
 
 IMPLANT = 0.65
 """From this implant score on, a prosthesis or other metal counts as covering the joint."""
@@ -175,6 +172,8 @@ def joints_to_grade(
     if len(joints) > 2:
         raise ValueError(f"expected at most two knee joints, found {len(joints)}")
     if len(joints) == 1:
+        if view == "bilateral" and len(found) > 1:
+            raise ValueError("the border of the film cuts off one of the knee joints")
         if view == "bilateral":
             raise ValueError("expected two knee joints, found one (score of the second: "
                              f"{_rounded_down(next_best)}, the threshold is {THRESHOLD:.2f})")

@@ -16,9 +16,8 @@ from knee_attention.films.image_headers import (
 from knee_attention.films.jpeg_segments import SCAN, jpeg_segments
 
 LARGEST_ASPECT = 2.5
-"""The largest plausible ratio of a pixel's sides. Scanners and fax reach 2.1 (204 by 98 dots an
-inch). 2.54 arises if a file gives one density per inch and the other per centimetre. Larger ratios
-are mistakes of the software that wrote the file."""
+"""The largest plausible ratio of a pixel's sides. Scanners and fax reach 2.1; larger ratios are
+mistakes of the writer."""
 
 SQUARE = 0.01
 """Ratios this close to 1 are rounding errors: 72 dots an inch are 2834 or 2835 a metre."""

@@ -144,7 +144,7 @@ def refused(path: str | os.PathLike, error: Exception, inverted: bool) -> ImageE
     reason = error.reason if known else str(error)
     if inverted:
         reason += " (it is a photographic negative and was inverted first)"
-    return ImageError(path, reason, known and error.passing)
+    return ImageError(path, reason, known and error.temporary)
 
 
 def negative(image: np.ndarray) -> np.ndarray:

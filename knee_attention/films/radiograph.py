@@ -48,19 +48,14 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
         return np.zeros(grey.shape, np.uint8)
     if grey.dtype == np.uint8 and lowest == 0 and highest == 255:
         return grey
-    if grey.dtype in (np.uint8, np.uint16):
-        return _look_up(_stretch_table(int(lowest), int(highest)), grey)
-    values, span = grey.astype(np.float64), float(highest) - float(lowest)
-    return np.floor((values - float(lowest)) * 255 / span + 0.5).astype(np.uint8)
+    if grey.dtype in (np.uint8, np.uint16):  # faster
+        values = np.arange(int(highest) + 1).clip(lowest)
+        return _look_up(_stretched(values, lowest, highest), grey)
+    return _stretched(grey, lowest, highest)
 
 
 def _clip_outliers(grey: np.ndarray) -> tuple[np.ndarray, float, float]:
-    """An image without outliers, its darkest and its brightest value.
-
-    In images of more than 8 bits a few pixels may lie far from all others, such as a burnt-in
-    marker, and would leave few grey values for the bone. They are clipped to the range of the
-    others. Images without outliers are not changed.
-    """
+    """An image of more than 8 bits without outliers, its darkest and its brightest value."""
     lowest, highest = grey.min(), grey.max()
     if grey.dtype == np.uint8:
         return grey, lowest, highest
@@ -72,11 +67,10 @@ def _clip_outliers(grey: np.ndarray) -> tuple[np.ndarray, float, float]:
     return grey, lowest, highest
 
 
-def _stretch_table(lowest: int, highest: int) -> np.ndarray:
-    """A table from stored values up to `highest` to grey values 0-255, rounded half up."""
-    span = highest - lowest
-    offsets = np.maximum(np.arange(highest + 1, dtype=np.int32) - lowest, 0)
-    return ((offsets * 510 + span) // (2 * span)).astype(np.uint8)
+def _stretched(values: np.ndarray, lowest: float, highest: float) -> np.ndarray:
+    """Values between `lowest` and `highest` as uint8 grey values 0-255, rounded half up."""
+    span = float(highest) - float(lowest)
+    return np.floor((values.astype(np.float64) - float(lowest)) * 255 / span + 0.5).astype(np.uint8)
 
 
 def _look_up(table: np.ndarray, grey: np.ndarray) -> np.ndarray:
@@ -98,8 +92,7 @@ def cut_out(
         film: `(height, width)` array.
         box: left, top, width and height in pixels; it may extend beyond the film.
         beyond: how pixels beyond the film are filled: `"edge"` with the film's nearest pixels,
-            `"dark"` with its darkest grey. On 174 close views from another country an earlier
-            model reached a quadratic kappa of 0.54 with the first and 0.50 with the second.
+            `"dark"` with its darkest grey.
 
     Returns:
         `(box[3], box[2])`, of the film's dtype.

@@ -1,9 +1,9 @@
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from stand_ins import load_script
 
 from knee_attention.films.image_files import write_image
 
@@ -16,9 +16,7 @@ def run(capsys) -> Callable[..., tuple[int, str]]:
     output."""
 
     def run(script: str, *arguments: object) -> tuple[int, str]:
-        spec = importlib.util.spec_from_file_location(script, ROOT / "data_prep" / f"{script}.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        module = load_script(ROOT / "data_prep" / f"{script}.py")
         workers = [] if script == "make_labels" else ["--workers", "1"]
         try:
             module.main([*map(str, arguments), *workers])

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from stand_ins import account_of, read_rows, write_films
+from stand_ins import SIZE, Uniform, account_of, read_rows, write_films
 
 from knee_attention import load_grader
 from knee_attention.commands.cli import main as knee_attention
@@ -27,7 +27,6 @@ from knee_attention.runs.localiser.distractors import draw_distractor
 
 trains = pytest.mark.usefixtures("eager", "blank_figures")
 
-SIZE = (96, 96)
 SMALL = Experiment("antony_clsf", ("att1",), "single")
 QUICK = "--image-size 96 96 --batch-size 16 --epochs 1 --precision float32".split()
 
@@ -60,16 +59,6 @@ def test_graded_and_learnt_pixels_are_the_same(tmp_path, run, options, cutting, 
         for knee in grader.grade(film):
             np.testing.assert_array_equal(knee.image, learnt.pop((film.stem, knee.side)))
     assert not learnt
-
-
-class Uniform:
-    """A network that gives every grade the same probability."""
-
-    def __init__(self, preparation):
-        self.description = {"outputs": ["att1"], "image_size": SIZE, **preparation.described()}
-
-    def __call__(self, images):
-        return {"att1": np.full((len(images), 5), 0.2)}
 
 
 @trains

@@ -19,6 +19,7 @@ def test_bad_usage_is_one_sentence(prepared, tmp_path, run):
     knees, labels = prepared / "knees", prepared / "labels.csv"
     (tmp_path / "two.csv").write_text("id,side,kl\nS000,R,1\nS001,R,1\n")
     (tmp_path / "other.csv").write_text("id,side,kl\nX,R,1\n")
+    (tmp_path / "ungraded" / "train" / "S000").mkdir(parents=True)
     for arguments, sentence in (
         ((knees, labels, tmp_path / "a", "--test", 1.5), "between 0 and 1"),
         ((knees, labels, tmp_path / "a", "--seed", -1), "from 0 to 2^32 - 1"),
@@ -28,6 +29,7 @@ def test_bad_usage_is_one_sentence(prepared, tmp_path, run):
         ((knees, tmp_path / "other.csv", tmp_path / "c"), "has a label"),
         (("--verify", tmp_path / "nowhere"), "does not exist"),
         (("--verify", knees), "is not a training set"),
+        (("--verify", tmp_path / "ungraded"), "ungraded/train/S000: expected only grade folders"),
     ):
         code, printed = run("make_dataset", *arguments)
         assert code == 2 and sentence in printed.splitlines()[-1]

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from stand_ins import read_rows, write_films
+from stand_ins import read_rows
 
-from knee_attention.data_prep.film_subjects import warning, with_subjects
+from knee_attention.data_prep.film_subjects import with_subjects
 from knee_attention.data_prep.pairing import pair
 from knee_attention.errors import InputError
 from knee_attention.films.image_files import write_image
@@ -106,17 +106,6 @@ def test_verify_looks_into_val_as_the_loader_does(tmp_path, run):
     assert counts["validation"] == "2"
 
 
-def test_films_of_a_tree_keep_their_subjects(tmp_path, run):
-    table = write_films(tmp_path / "films", 12)
-    lines = ["id,subject", *(f"S{index:03d},P{index // 2}" for index in range(12))]
-    (tmp_path / "films" / "images.csv").write_text("\n".join(lines))
-    run("split_knees", tmp_path / "films", tmp_path / "knees")
-    code, printed = run("make_dataset", tmp_path / "knees", table, tmp_path / "set")
-    assert code == 0, printed
-    for row in read_rows(tmp_path / "set" / "manifest.csv"):
-        assert row["subject"] == f"P{int(row['id'][1:]) // 2}"
-
-
 def test_the_tables_of_folders_in_the_folder_hold_too(dated, run):
     site = dated / "knees" / "site"
     site.mkdir()
@@ -131,11 +120,11 @@ def test_the_tables_of_folders_in_the_folder_hold_too(dated, run):
 
 
 def settled(*films, listed=""):
-    """The subjects and visits of films `(folders, PatientID)`, and the disagreements."""
+    """The subjects and visits of films `(folders, PatientID)`, and the rows that disagree."""
     rows = [{"source": f"/archive/{folders}/1", "patient": patient, "listed": listed}
             for folders, patient in films]  # fmt: skip
-    found, disagreements = with_subjects(rows)
-    return [(film["subject"], film["visit"]) for film in found], disagreements
+    found, disagreeing = with_subjects(rows)
+    return [(film["subject"], film["visit"]) for film in found], disagreeing
 
 
 @pytest.mark.parametrize("most_id", ["M2320", "MB00001", "MI50003"])
@@ -147,42 +136,36 @@ def test_folders_of_most_give_subject_and_visit(most_id, patient):
 
 def test_two_persons_below_one_folder_are_two_subjects():
     films = [("M2320_HNSH/V0/a", "P1"), ("M2320_HNSH/V0/b", "P2"), ("M2320_HNSH/V3/c", "P1")]
-    subjects, disagreements = settled(*films)
+    subjects, disagreeing = settled(*films)
     assert subjects == [("P1", "V0"), ("P2", "V0"), ("P1", "V3")]
-    assert [found.patient for found in disagreements] == ["P1", "P2", "P1"]
-    assert warning(disagreements, 3) == (
-        "WARNING: PatientID and folder or contents.csv name different persons for 3 of 3 "
-        "films (the first: PatientID P1, folder M2320_HNSH, assigned to P1: "
-        "/archive/M2320_HNSH/V0/a/1); 3 films are assigned by PatientID, "
-        "0 by folder or contents.csv"
-    )
+    assert [row["patient"] for row in disagreeing] == ["P1", "P2", "P1"]
 
 
 def test_a_stranger_below_a_person_s_folder_is_a_subject_of_its_own():
     films = [("M2320_HNSH/V0/a", "HNSH"), ("M2320_HNSH/V0/b", "P2"), ("M2320_HNSH/V3/c", "")]
     subjects, [found] = settled(*films)
     assert subjects == [("M2320", "V0"), ("P2", "V0"), ("M2320", "V3")]
-    assert (found.patient, found.place, found.by_header) == ("P2", "folder M2320_HNSH", True)
+    assert (found["patient"], found["subject"]) == ("P2", "P2")
 
 
 def test_a_pseudonym_is_the_folder_s_person_and_said():
     """Grades are listed by MOSTID, and a pseudonym does not contradict it."""
-    subjects, disagreements = settled(("M2320_HNSH/V0/a", "anon7"), ("M2320_HNSH/V3/b", "anon7"))
+    subjects, disagreeing = settled(("M2320_HNSH/V0/a", "anon7"), ("M2320_HNSH/V3/b", "anon7"))
     assert subjects == [("M2320", "V0"), ("M2320", "V3")]
-    assert [found.by_header for found in disagreements] == [False, False]
+    assert len(disagreeing) == 2
 
 
 @pytest.mark.parametrize("patient", ["M2321", "M2321_ABCD", "MB00002"])
 def test_another_most_id_in_the_header_wins(patient):
     subjects, [found] = settled(("M2320_HNSH/V0/a", patient))
-    assert subjects == [(patient.split("_")[0], "V0")] and found.by_header
+    assert subjects == [(patient.split("_")[0], "V0")] and found["patient"] == patient
 
 
 def test_two_folders_of_one_most_id_are_two_persons():
     films = [("M2320_HNSH/V0/a", "HNSH"), ("M2320_ABCD/V0/b", "ABCD"), ("M2320_ABCD/V3/c", "")]
-    subjects, disagreements = settled(*films)
+    subjects, disagreeing = settled(*films)
     assert subjects == [("M2320_HNSH", "V0"), ("M2320_ABCD", "V0"), ("M2320_ABCD", "V3")]
-    assert len(disagreements) == 3 and "PatientID blank" in warning(disagreements[2:], 3)
+    assert len(disagreeing) == 3
 
 
 @pytest.mark.parametrize("folders", [
@@ -193,29 +176,29 @@ def test_other_folders_are_none_of_most(folders):
 
 
 @pytest.mark.parametrize(
-    ("patient", "listed", "subject", "place"),
+    ("patient", "listed", "subject", "disagrees"),
     [
-        ("9000001", "", "9000001", None),
-        ("", "", "9000001", None),
-        ("9000002", "", "9000002", "folder 9000001"),
-        ("9000002", "9000003", "9000003", "contents.csv 9000003"),
-        ("9000003", "9000003", "9000003", None),
-        ("", "9000003", "9000003", None),
+        ("9000001", "", "9000001", False),
+        ("", "", "9000001", False),
+        ("9000002", "", "9000002", True),
+        ("9000002", "9000003", "9000003", True),
+        ("9000003", "9000003", "9000003", False),
+        ("", "9000003", "9000003", False),
     ],
 )
-def test_oai_is_known_by_its_table_its_header_and_its_folders(patient, listed, subject, place):
+def test_oai_is_known_by_its_table_its_header_and_its_folders(patient, listed, subject, disagrees):
     folders = "00m/0.C.2/9000001/20040101/01234567"
-    subjects, disagreements = settled((folders, patient), listed=listed)
+    subjects, disagreeing = settled((folders, patient), listed=listed)
     assert subjects == [(subject, "")]
-    assert [found.place for found in disagreements] == ([place] if place else [])
+    assert bool(disagreeing) == disagrees
 
 
 def test_rows_of_an_earlier_version_keep_their_subject():
     rows = [{"source": "/archive/MB00001_HNSH/V1/a/1", "subject": "MB00001"},
             {"source": "/archive/a/1", "subject": "P1"}]  # fmt: skip
-    found, disagreements = with_subjects(rows)
+    found, disagreeing = with_subjects(rows)
     assert [(film["subject"], film["visit"]) for film in found] == [("MB00001", "V1"), ("P1", "")]
-    assert not disagreements
+    assert not disagreeing
 
 
 def label(film, subject, side="R"):

@@ -151,11 +151,11 @@ def test_a_part_of_the_knees_keeps_what_belongs_to_each():
     generator = np.random.default_rng(0)
     knees = Knees(
         generator.integers(0, 256, (4, 3, 2)), np.array([0, 3, 1, 3]), list("abcd"), list("wxyz"),
-        masks=list(np.eye(4, dtype=bool)), turned=["a", "d"],
+        masks=list(np.eye(4, dtype=bool)), inverted=["a", "d"],
     )  # fmt: skip
     part = knees.take(np.array([3, 1]))
     np.testing.assert_array_equal(part.images, knees.images[[3, 1]])
-    assert (part.files, part.subjects, part.turned) == (["d", "b"], ["z", "x"], ["d"])
+    assert (part.files, part.subjects, part.inverted) == (["d", "b"], ["z", "x"], ["d"])
     np.testing.assert_array_equal(part.masks, np.eye(4, dtype=bool)[[3, 1]])
     assert part.grades.tolist() == [3, 3] and part.grade_counts() == [0, 0, 0, 2, 0]
 

@@ -110,7 +110,7 @@ def stored(tmp_path):
         image = np.full((40, 40), number, np.uint8)
         cv2.imwrite(str(tmp_path / name), image)
         rows.append({"file": name, "id": str(number), "side": "R", "subject": str(number), "kl": 1,
-                     "split": split, "height": 40, "width": 40, "pixels": str(number), "bits": 8})
+                     "split": split, "height": 40, "width": 40, "pixels": str(number)})
     write_hdf5(tmp_path / "knees.h5", rows, tmp_path)
     return tmp_path / "knees.h5"
 

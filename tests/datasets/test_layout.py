@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from knee_attention.data_prep.training_sets import place
+from knee_attention.data_prep.training_sets import write_knees
 from knee_attention.data_prep.verification import verify
 from knee_attention.datasets.dataset import load_dataset
 from knee_attention.datasets.knees import joint_masks
@@ -57,7 +57,7 @@ def test_what_the_loader_refuses_the_verifier_tells(knee_folder):
 def test_no_set_is_placed_where_the_loader_would_refuse_it(knee_folder, folder):
     (knee_folder / folder).mkdir()
     for read in (lambda: load_dataset(knee_folder, SIZE),
-                 lambda: place(knee_folder, [], knee_folder, copy=False)):  # fmt: skip
+                 lambda: write_knees(knee_folder, [], knee_folder, copy=False)):  # fmt: skip
         with pytest.raises(InputError, match="grade folder"):
             read()
     assert any("grade folder" in fault for fault in verify(knee_folder)[1])

@@ -112,14 +112,6 @@ def test_the_joints_of_a_phantom_film_are_found(seed):
         assert jaccard(crop.joint.box, box_around(phantom.boxes[crop.side])) > 0.75
 
 
-def test_one_leg_has_one_joint():
-    phantom = phantom_film((0, 3), seed=9004)
-    half = phantom.image[:, : phantom.image.shape[1] // 2]
-    [crop] = joint_crops(half)
-    assert crop.side is None
-    assert jaccard(crop.joint.box, box_around(phantom.boxes["R"])) > 0.75
-
-
 @pytest.mark.parametrize("kind", DISTRACTORS)
 def test_what_is_no_knee_has_no_joint(kind):
     rng = np.random.default_rng(77)

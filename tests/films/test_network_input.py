@@ -55,11 +55,22 @@ def test_two_joints_of_a_film_have_the_sides_they_lie_on(film, found):
         assert [knee.place.box for knee in knees] == list(TWO.values())
 
 
-@pytest.mark.parametrize("said", [None, "R", "L"])
-def test_a_joint_of_unknown_side_has_the_side_that_was_said(film, found, said):
-    found({None: TWO["R"]})
-    [knee] = prepared_knees(film, "auto", said, CROPS, SIZE)
-    assert knee.side == said
+@pytest.mark.parametrize("by_place", ["R", "L", None])
+@pytest.mark.parametrize("known", ["R", "L", None])
+def test_one_joint_has_the_side_that_is_known_and_none_by_its_place(film, found, known, by_place):
+    found({by_place: TWO["R"]})
+    [knee] = prepared_knees(film, "auto", known, CROPS, SIZE)
+    assert knee.side == known
+
+
+def test_the_known_side_decides_which_knee_is_mirrored(film, found):
+    mirrored = Preparation(Cutting("auto", SIZE, flip_left=True, crop="square"))
+    found({"L": TWO["R"]})
+    [right] = prepared_knees(film, "auto", "R", mirrored, SIZE)
+    found({"R": TWO["R"]})
+    [left] = prepared_knees(film, "auto", "L", mirrored, SIZE)
+    assert (right.mirrored, left.mirrored) == (False, True)
+    np.testing.assert_array_equal(left.image, right.image[:, ::-1])
 
 
 @pytest.mark.parametrize("height", [100, PICTURE_HEIGHT, 2 * PICTURE_HEIGHT])

@@ -89,10 +89,10 @@ def test_a_folder_with_negatives_reads_as_its_mended_copy(tmp_path):
     mended = load_dataset(knees_on_disk(tmp_path / "mended", set()), (32, 32))
     for split in ("train", "validation"):
         assert np.array_equal(mixed.splits[split].images, mended.splits[split].images)
-        assert mended.splits[split].turned == []
-    assert {file for knees in mixed.splits.values() for file in knees.turned} == turned
+        assert mended.splits[split].inverted == []
+    assert {file for knees in mixed.splits.values() for file in knees.inverted} == turned
     as_is = load_dataset(tmp_path / "mixed", (32, 32), polarity="as-is")
-    assert as_is.splits["train"].turned == []
+    assert as_is.splits["train"].inverted == []
     assert not np.array_equal(as_is.splits["train"].images, mended.splits["train"].images)
 
 

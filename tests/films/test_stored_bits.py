@@ -91,9 +91,10 @@ def test_values_that_lie_as_high_as_the_header_says(tmp_path, syntax, high, belo
     np.testing.assert_array_equal(read_film(path), FILM)
 
 
-@pytest.mark.parametrize("syntax", LOSSLESS)
+@pytest.mark.parametrize(
+    ("syntax", "precision"), [(NATIVE, 16), (RLE, 16), (JLS, 16), (J2K, 12), (J2K, 16)]
+)
 @pytest.mark.parametrize("high", [0, 7, 10, 12, 15, 16, 40])
-@pytest.mark.parametrize("precision", [12, 16])
 def test_values_that_do_not_lie_where_the_header_says(tmp_path, syntax, high, precision):
     path = film_of(tmp_path / "001", FILM, syntax, precision, BitsStored=12, HighBit=high)
     np.testing.assert_array_equal(read_film(path), FILM)

@@ -149,4 +149,4 @@ def undecodable(path: Path, dataset: "Dataset", error: Exception) -> ImageError:
     syntax = dataset.file_meta.TransferSyntaxUID
     extra = "dicom" if syntax in JPEG2000TransferSyntaxes else "dicom-jpeg"
     reason = f"{syntax.name} needs a decoder: {how_to_install(extra)}"
-    return ImageError(path, reason, passing=True)
+    return ImageError(path, reason, temporary=True)

@@ -41,7 +41,7 @@ class Header:
         spacing: mm per pixel between rows and between columns: ImagerPixelSpacing (PS3.3
             C.8.11.7.1.1), at the detector, else PixelSpacing; None without both.
         pixel_aspect: height over width of the stored pixels; 1.0 for square pixels.
-        other_view: the element that states a lateral or axial view, as `views.other_view` returns
+        other_view: the element that states a lateral or axial view, as `other_view` returns
             it; blank if none does.
     """
 
@@ -149,7 +149,7 @@ def read_dataset(
             reason = "a sequence is truncated or lacks its delimiter; export the film again"
             raise UnreadableError(path, reason) from None
         reason = f"cannot be read: {error.strerror or error}"
-        raise ImageError(path, reason, passing=True) from None
+        raise ImageError(path, reason, temporary=True) from None
     except Exception:  # damaged files make the parser raise any exception
         raise UnreadableError(path, "a damaged or truncated DICOM file") from None
 
