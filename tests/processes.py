@@ -1,5 +1,6 @@
-"""Processes for tests: their signals, the server as a user starts it, and workers of the queue."""
+"""Processes for tests: their signals, the server and its client, and workers of the queue."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
@@ -43,10 +45,34 @@ def serving(*arguments):
         process.communicate()
 
 
+def asked(address: str | tuple[str, int], method: str, path: str, body=None, **headers):
+    """A server's answer to a request.
+
+    Args:
+        address: host and port, as `host:port` or as a pair.
+        method, path, body: the request.
+        headers: with `_` in place of `-`.
+
+    Returns:
+        The status, the content, read as JSON if it is JSON, and the headers.
+    """
+    place = (address,) if isinstance(address, str) else address
+    connection = HTTPConnection(*place, timeout=60)
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    try:
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        content, named = answer.read(), dict(answer.getheaders())
+        is_json = named.get("content-type") == "application/json"
+        return answer.status, json.loads(content) if is_json else content, named
+    finally:
+        connection.close()
+
+
 WORKER = """
 import sys, time
 from pathlib import Path
-from knee_attention.runs.sweeps.queue import Queue
+from knee_attention.runs.sweeps import queue
 
 storage, folder, cells, seconds, grace = sys.argv[1:]
 
@@ -57,7 +83,8 @@ def do(cell):
         file.write(cell + "\\n")
     return 1.0
 
-Queue(storage, "table", {"size": 1}, cells.split(","), 1, int(grace)).work(do)
+queue.HEARTBEAT, queue.GRACE = 1, int(grace)
+queue.Queue(storage, "table", {"size": 1}, cells.split(",")).work(do)
 """
 
 

@@ -1,13 +1,25 @@
-"""Stand-ins: grey images for knees, folders of phantom films, an uninformed network."""
+"""Grey images for knees, folders of phantom films, an uninformed network; loading of scripts."""
 
 import csv
+import importlib.util
 from pathlib import Path
+from types import ModuleType
 
 import cv2
 import numpy as np
 
 from knee_attention.films.preparation import Preparation
 from knee_attention.phantoms.film import phantom_film
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+
+
+def load_script(path: Path) -> ModuleType:
+    """The module of a script, newly loaded; its main program does not run."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def blob_knee(grade: int, generator: np.random.Generator, size=(112, 96)) -> np.ndarray:

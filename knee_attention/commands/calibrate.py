@@ -24,7 +24,7 @@ TITLES = {
     "kappa_quadratic": "quadratic kappa",
     "accuracy": "accuracy",
     "cross_entropy": "cross-entropy",
-    "coverage": "coverage, 90% asked",
+    "coverage": "coverage (nominal 90%)",
     "size": "grades in a set",
 }
 
@@ -63,9 +63,7 @@ def run(options: argparse.Namespace) -> None:
     start_for(path)
     grader = load_grader(path, options.polarity, options.crop)
     local_calibration.refuse_training_persons(grader.description, options.data, films)
-    found = local_calibration.grade_films(grader, films)
-    graded = list(local_calibration.graded_of(found, len(films), "grading"))
-    known = local_calibration.as_predictions(options.data, graded)
+    known = local_calibration.local_predictions(grader, options.data, films, "grading")
     from knee_attention.evidence.local_fit import fit_local
 
     fit = fit_local(known, grader.chosen, grader.calibration, grader.decide)

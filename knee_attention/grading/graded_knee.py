@@ -31,7 +31,7 @@ class GradedKnee:
         image: `(height, width)` uint8, the knee as the network saw it.
         branches: `{output: (5,)}` probabilities of the grades 0 to 4 by each output.
         chosen: the output that gives the predicted grade.
-        low_masks: `{branch: (h, w)}` attention masks in 0-1, at the branch's resolution.
+        branch_masks: `{branch: (h, w)}` attention masks in 0-1, at the branch's resolution.
         turned: whether the image was a photographic negative, which was inverted.
         place: where the joint was cropped from its film, for a model of crops; None for half a
             film, or for an image of one knee.
@@ -52,7 +52,7 @@ class GradedKnee:
     image: np.ndarray = field(repr=False)
     branches: dict[str, np.ndarray]
     chosen: str
-    low_masks: dict[str, np.ndarray] = field(repr=False)
+    branch_masks: dict[str, np.ndarray] = field(repr=False)
     turned: bool = False
     place: Place | None = field(default=None, repr=False)
     likeness: float | None = None
@@ -129,7 +129,8 @@ class GradedKnee:
     def masks(self) -> dict[str, np.ndarray]:
         """`{branch: (height, width)}` attention masks in 0-1, at the image's size."""
         return {
-            branch: at_image_size(mask, self.image.shape) for branch, mask in self.low_masks.items()
+            branch: at_image_size(mask, self.image.shape)
+            for branch, mask in self.branch_masks.items()
         }
 
     def as_on_film(self, picture: np.ndarray) -> np.ndarray:
@@ -173,7 +174,7 @@ def write_masks(knee: GradedKnee, film: str, folder: Path) -> None:
     """
     name = knee_name(film, knee.side) if knee.side else film
     write_picture(folder / f"{name}_knee.png", knee.as_on_film(knee.image))
-    for branch, mask in knee.low_masks.items():
+    for branch, mask in knee.branch_masks.items():
         mask = knee.as_on_film(mask).astype(np.float32)
         with written_whole(folder / f"{name}_{branch}.npy") as beside:
             np.save(beside, mask)
@@ -197,7 +198,7 @@ def seen_around(knee: GradedKnee) -> tuple[np.ndarray, list[int], dict[str, np.n
     picture = np.ascontiguousarray(knee.place.film[rows, columns])
     masks = {
         branch: np.ascontiguousarray(_on_film(knee.as_on_film(mask), knee.place)[rows, columns])
-        for branch, mask in knee.low_masks.items()
+        for branch, mask in knee.branch_masks.items()
     }
     return picture, [left - columns.start, top - rows.start, width, height], masks
 

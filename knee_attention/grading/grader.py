@@ -103,6 +103,19 @@ class Grader:
                              "attention; it grades no films")
         self._typical = self.description.get("typical_knee")
 
+    @property
+    def validation(self) -> dict | None:
+        """The recorded validation figures of the grades, by the original calibration.
+
+        They are those of the chosen output, and of the decision rule where it has its own. None if
+        the file records none.
+        """
+        results = self.description.get("results") or {}
+        decision = self.description.get("decision") or {}
+        of_output = results.get("outputs", {}).get(self.chosen, {})
+        of_rule = (decision.get("validation") or {}).get(self.decide) or {}
+        return {**of_output, **of_rule} if of_output else None
+
     def check_masks_fit_boxes(self) -> None:
         """Refuse a model whose masks have no known place on the film.
 
@@ -195,7 +208,7 @@ class Grader:
             knees = prepared_knees(pixels, view, film.side, self.preparation, self.image_size)
             return [(knee, inverted, film.pixel_aspect) for knee in knees]
         except MemoryError:
-            return ImageError(_name(image), "not enough memory", passing=True)
+            return ImageError(_name(image), "not enough memory", temporary=True)
         except (ValueError, TypeError) as error:
             return refused(_name(image), error, inverted)
 
@@ -220,7 +233,7 @@ class Grader:
                     for index, (knee, inverted, aspect) in enumerate(knees, start=first)
                 ]
             except InputError as error:  # the model's fault: another model may grade the film
-                graded = ImageError(_name(image), str(error), passing=True)
+                graded = ImageError(_name(image), str(error), temporary=True)
             yield image, graded
 
     def _compute(self, prepared: list[np.ndarray]) -> dict[str, np.ndarray]:

@@ -1,16 +1,16 @@
 """Grade the local films of a calibration the way every film is graded: localiser, crop, network.
 
-A calibration starts from the original one of the model, also if the file already has a local one.
+A calibration always starts from the model's original one, even if the file has a local one.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 
-from knee_attention.datasets.persons import Manifest, places_of_known
+from knee_attention.datasets.persons import Manifest, known_positions
 from knee_attention.errors import ImageError, InputError
 from knee_attention.evidence.calibration import Calibration
 from knee_attention.evidence.confidence import rounded
@@ -27,7 +27,7 @@ LEAST_FILMS = 25
 """Fewer films cannot determine the five fitted numbers: four shifts and a temperature."""
 
 LEAST_PERSONS = 3
-"""A calibration is cross-validated over persons, and cross-validates its thresholds within that."""
+"""Nested cross-validation over persons needs at least three."""
 
 LOCAL = "local_calibration"
 """The entry of a description that a calibration adds."""
@@ -57,61 +57,47 @@ def original(description: Mapping) -> dict:
     return {name: value for name, value in description.items() if name != LOCAL}
 
 
-def grade_films(
+def local_predictions(
     grader: Grader,
+    folder: Path,
     films: list[tuple[Path, int]],
+    title: str,
     view: str = "auto",
     opened: Callable[[Path], object] = Path,
-) -> Iterator[tuple[Path, int, GradedKnee | ImageError]]:
-    """Grade films with the original calibration of a model.
+) -> Predictions:
+    """Grade films with the original calibration of a model, with a progress bar.
+
+    Films that cannot be graded are reported on standard error and left out, and so are films of two
+    knees, whose folder names one grade. Persons are identified by manifest.csv, else by file names.
 
     Args:
         grader: the model's grader; its calibration is replaced by the original one.
+        folder: the folder of the films.
         films: the result of `graded_films`.
+        title: the title of the progress bar.
         view: one of `limits.VIEWS`.
         opened: from the path of a film to an image that `Grader.grade` takes.
 
-    Yields:
-        for each film its path, its grade, and the `GradedKnee`, or an `ImageError` if it cannot be
-        graded or shows two knees, whose folder names one grade only.
-    """
-    grader.calibration, grader.coverage = Calibration.recorded(original(grader.description)), None
-    graded = grader.grade_all((opened(path) for path, _ in films), view)
-    for (path, grade), (_, knees) in zip(films, graded, strict=True):
-        if not isinstance(knees, ImageError) and len(knees) > 1:
-            knees = ImageError(path, "shows two knees, but its folder names one grade")
-        yield path, grade, knees if isinstance(knees, ImageError) else knees[0]
-
-
-def graded_of(
-    films: Iterable[tuple[Path, int, GradedKnee | ImageError]], count: int, title: str
-) -> Iterator[tuple[Path, int, GradedKnee]]:
-    """Yield the graded films, with a progress bar; report the others on standard error.
-
-    Args:
-        films: the result of `grade_films`.
-        count: their number.
-        title: a title of the progress bar.
+    Raises:
+        InputError: fewer than 25 graded films, a single grade, or fewer than three persons.
     """
     from tqdm import tqdm
 
-    with tqdm(total=count, desc=title, unit="film", disable=None) as progress:
-        for path, grade, knee in films:
+    grader.calibration, grader.coverage = Calibration.recorded(original(grader.description)), None
+    graded, found = [], grader.grade_all((opened(path) for path, _ in films), view)
+    with tqdm(total=len(films), desc=title, unit="film", disable=None) as progress:
+        for (path, grade), (_, knees) in zip(films, found, strict=True):
             progress.update()
-            if isinstance(knee, ImageError):
-                progress.write(f"not graded: {knee}", file=sys.stderr)
+            if not isinstance(knees, ImageError) and len(knees) > 1:
+                knees = ImageError(path, "shows two knees, but its folder names one grade")
+            if isinstance(knees, ImageError):
+                progress.write(f"not graded: {path}: {knees.reason}", file=sys.stderr)
             else:
-                yield path, grade, knee
+                graded.append((path, grade, knees[0]))
+    return _as_predictions(folder, graded)
 
 
-def as_predictions(
-    folder: Path, graded: list[tuple[Path, int, GradedKnee]]
-) -> Predictions:
-    """The graded films as a table; persons are identified by manifest.csv, else by file names.
-
-    Raises:
-        InputError: fewer than 25 films, a single grade, or fewer than three persons.
-    """
+def _as_predictions(folder: Path, graded: list[tuple[Path, int, GradedKnee]]) -> Predictions:
     files = [path.relative_to(folder).as_posix() for path, _, _ in graded]
     subjects = _subjects(folder, [path for path, _, _ in graded])
     grades = np.array([grade for _, grade, _ in graded], np.int64)
@@ -139,7 +125,7 @@ def refuse_training_persons(
         InputError: there are such films; the message names the first.
     """
     subjects = _subjects(folder, [path for path, _ in films])
-    places = places_of_known(description.get("training_persons") or "", subjects)
+    places = known_positions(description.get("training_persons") or "", subjects)
     if places:
         raise InputError(f"{films[places[0]][0]}: the model was trained on person "
                          f"{subjects[places[0]]} ({len(places)} of {len(films)} films are of such "

@@ -9,8 +9,9 @@ from knee_attention.evidence.calibration import fit_cut_points, shift_cut_points
 from knee_attention.evidence.metrics import grade_metrics
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.films.inputs import open_film
+from knee_attention.films.preparation import CROPS_IN_WORDS
 from knee_attention.grading.grader import Grader
-from knee_attention.grading.local_calibration import as_predictions, grade_films, graded_of
+from knee_attention.grading.local_calibration import local_predictions
 from knee_attention.limits import GRADES
 
 METRICS = {"accuracy": "accuracy", "quadratic kappa": "kappa_quadratic", "OA AUC": "oa_auc"}
@@ -46,14 +47,16 @@ def other_hospital(
     Raises:
         InputError: fewer than 25 films are graded, or all are of one grade or person.
     """
-    normal = _graded(grader, folder, films, "normal path")
+    normal = local_predictions(grader, folder, films, "normal path")
     yield _row(grader, f"{title}, normal path", normal, len(films))
-    whole = _graded(grader, folder, films, "whole images", "crop")
+    whole = local_predictions(grader, folder, films, "whole images", "crop")
     yield _row(grader, f"{title}, whole images", whole, len(films))
     files = set(whole.files)
     readable = [(path, grade) for path, grade in films
                 if path.relative_to(folder).as_posix() in files]
-    squares = _graded(grader, folder, readable, "centre squares", "crop", centre_square)
+    squares = local_predictions(
+        grader, folder, readable, "centre squares", "crop", centre_square
+    )
     yield _row(grader, f"{title}, centre squares", squares, len(films))
     for count, values in local_figures(grader, normal).items():
         number = f"{count} local films" if count else "no local film"
@@ -62,16 +65,14 @@ def other_hospital(
 
 def own_validation(grader: Grader) -> list[Row]:
     """The row of the model's own validation knees; none if its file has no figures of them."""
-    description = grader.description
-    results = description.get("results") or {}
-    found = results.get("outputs", {}).get(grader.chosen)
+    description, found = grader.description, grader.validation
     if not found:
         return []
-    of_rules = (description.get("decision") or {}).get("validation") or {}
-    found = {**found, **(of_rules.get(grader.decide) or {})}
+    results = description["results"]
     data = (description.get("experiment") or {}).get("data")
     name = Path(data).name if data else "own"
-    return [{"films": f"{name} {results['split']}, crops of the set",
+    shown = CROPS_IN_WORDS[grader.preparation.known_crop or "half"]
+    return [{"films": f"{name} {results['split']}, {shown}",
              "graded": f"{results['knees']} of {results['knees']}",
              **cells({column: found.get(metric) for column, metric in METRICS.items()})}]
 
@@ -107,14 +108,6 @@ def local_figures(grader: Grader, known: Predictions) -> dict[int, dict[str, flo
         count: {column: float(np.mean([one[column] for one in each])) for column in METRICS}
         for count, each in found.items() if len(each) == SPLITS
     }  # fmt: skip
-
-
-def _graded(
-    grader: Grader, folder: Path, films: list[tuple[Path, int]], way: str, view: str = "auto",
-    opened=Path,
-) -> Predictions:  # fmt: skip
-    graded = list(graded_of(grade_films(grader, films, view, opened), len(films), way))
-    return as_predictions(folder, graded)
 
 
 def _row(grader: Grader, films: str, known: Predictions, count: int) -> Row:

@@ -110,7 +110,7 @@ def table_line(row: dict, width: int) -> str:
             f" {', '.join(remarks)}").rstrip()
 
 
-def sureness(row: dict) -> tuple[bool, float]:
+def uncertainty_key(row: dict) -> tuple[bool, float]:
     """A sort key of `knee_row`: knees to look at again first, then the least probable grades."""
     return not row["look_again"], max(row[f"{row['chosen']}_p{grade}"] for grade in GRADES)
 
@@ -154,7 +154,7 @@ def film_picture(
             caption += ", look again"
         masks = {
             name: knee.as_on_film(mask)
-            for name, mask in knee.low_masks.items() if branch in (None, name)
+            for name, mask in knee.branch_masks.items() if branch in (None, name)
         }  # fmt: skip
         rows.append(captioned(knee.as_on_film(knee.image), masks, caption))
     picture = np.vstack(rows)

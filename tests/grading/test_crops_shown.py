@@ -62,7 +62,7 @@ def test_mirrored_knees_are_shown_as_the_film_has_them(phantom, tmp_path, crop):
     )
     left, turned = (grader.grade(phantom.image)[1] for grader in (plain, mirrored))
     np.testing.assert_array_equal(turned.image[:, ::-1], left.image)
-    mirror = {branch: mask[:, ::-1] for branch, mask in left.low_masks.items()}
+    mirror = {branch: mask[:, ::-1] for branch, mask in left.branch_masks.items()}
     expected = captioned(left.image, mirror, "")[:510]
     panel = film_picture([turned], False)[:510, -expected.shape[1] :]
     np.testing.assert_array_equal(panel, expected)
@@ -116,7 +116,7 @@ def test_a_report_says_where_the_joint_is(grader, phantom, tmp_path):
     path = write_dicom(tmp_path / "film.dcm", phantom.image.astype(np.uint16) * 16,
                        StudyInstanceUID="1.2.3", SeriesInstanceUID="1.2.4")  # fmt: skip
     knees = grader.grade(path)
-    report = reports_of(path, knees, Algorithm("model", "0" * 64, ("crop square",))).report
+    report, _ = reports_of(path, knees, Algorithm("model", "0" * 64, ("crop square",)))
     found = regions(report)
     assert len(found) == 2
     for knee, corners in zip(knees, found, strict=True):
@@ -137,7 +137,7 @@ def test_a_report_s_region_ends_where_the_film_does(grader, tmp_path, monkeypatc
     crop = JointCrop("L", film[2000:, 500:], box=(500, 2000, 700, 700))
     monkeypatch.setattr("knee_attention.films.network_input.joint_crops", lambda *_: [crop])
     knees = grader.grade(path)
-    report = reports_of(path, knees, Algorithm("model", "0" * 64, ("crop square",))).report
+    report, _ = reports_of(path, knees, Algorithm("model", "0" * 64, ("crop square",)))
     [corners] = regions(report)
     assert corners.min(axis=0).tolist() == [500, 2000]
     assert corners.max(axis=0).tolist() == [999, 2494]
@@ -151,7 +151,7 @@ def regions(item):
     return found
 
 
-def test_what_the_page_gets_names_the_box_on_the_film_and_in_its_picture(phantom, tmp_path):
+def test_what_the_page_gets_names_the_box_on_the_film_and_in_its_picture(phantom):
     answers = pytest.importorskip("knee_attention.grading.web.answers")
     film = FileInMemory("film.png", cv2.imencode(".png", phantom.image)[1].tobytes())
     grader = Grader(Uniform(SQUARE))

@@ -16,7 +16,6 @@ from pydicom import Dataset, dcmread  # noqa: E402
 from stand_ins import SQUARE, Uniform  # noqa: E402
 from study_films import ALGORITHM, bright_knee_grader, knees_at, study_film  # noqa: E402
 
-from knee_attention.commands import grade as command  # noqa: E402
 from knee_attention.commands.cli import main  # noqa: E402
 from knee_attention.errors import InputError  # noqa: E402
 from knee_attention.films.dicom.geometry import (  # noqa: E402
@@ -48,9 +47,9 @@ FILED_BY = (
 def written(film, folder, algorithm=ALGORITHM, boxes=None):
     """A film's report and picture, read from disk; with boxes, of the knees that they cut out."""
     knees = knees_at(film, boxes) if boxes else bright_knee_grader().grade(film)
-    reports = reports_of(film, knees, algorithm)
-    write_report(folder / "sr.dcm", reports.report)
-    write_report(folder / "sc.dcm", reports.picture)
+    report, picture = reports_of(film, knees, algorithm)
+    write_report(folder / "sr.dcm", report)
+    write_report(folder / "sc.dcm", picture)
     return highdicom.sr.srread(folder / "sr.dcm"), dcmread(folder / "sc.dcm")
 
 
@@ -271,26 +270,19 @@ def test_a_report_for_which_there_is_no_room_is_one_sentence(tmp_path, full_disk
     assert sorted(path.name for path in tmp_path.iterdir()) == ["film.dcm"]
 
 
-def test_without_highdicom_the_command_says_what_to_install(tmp_path, monkeypatch, refused_import):
-    refused_import("highdicom")
-    options = command.argparse.Namespace(model=tmp_path, view="auto")
-    with pytest.raises(InputError, match=r'--dicom needs highdicom: pip install .*\[dicom-out\]'):
-        command._report_writer(bright_knee_grader(), options)
-
-
 def test_reports_in_a_folder_of_films_are_passed_over(tmp_path):
     film = study_film(tmp_path / "film.dcm")
     named_alike = study_film(tmp_path / "patient_sc.dcm")
-    made = reports_of(film, bright_knee_grader().grade(film), ALGORITHM)
-    write_report(tmp_path / "film_sr.dcm", made.report)
-    write_report(tmp_path / "film_sc.dcm", made.picture)
+    report, picture = reports_of(film, bright_knee_grader().grade(film), ALGORITHM)
+    write_report(tmp_path / "film_sr.dcm", report)
+    write_report(tmp_path / "film_sc.dcm", picture)
     assert files_to_open([tmp_path]) == [film, named_alike]
 
 
 @pytest.mark.parametrize("said", ["YES", "NO", None])
 def test_what_is_burnt_into_the_film_is_burnt_into_its_picture(tmp_path, said):
     film = study_film(tmp_path / "film.dcm", BurnedInAnnotation=said)
-    picture = reports_of(film, bright_knee_grader().grade(film), ALGORITHM).picture
+    _, picture = reports_of(film, bright_knee_grader().grade(film), ALGORITHM)
     assert picture.BurnedInAnnotation == ("NO" if said == "NO" else "YES")
 
 
@@ -336,6 +328,23 @@ def test_info_prints_a_report_of_other_software(tmp_path, capsys):
     assert capsys.readouterr().out.splitlines()[-2:] == ["  ", "  Length"]
 
 
+@pytest.mark.parametrize("damage", [
+    lambda number, image: number.MeasuredValueSequence[0].pop("NumericValue"),
+    lambda number, image: number.MeasuredValueSequence.append(Dataset()),
+    lambda number, image: number.ConceptNameCodeSequence[0].pop("CodeMeaning"),
+    lambda number, image: image.pop("ReferencedSOPSequence"),
+])  # fmt: skip
+def test_info_refuses_a_damaged_report(tmp_path, refused, damage):
+    written(study_film(tmp_path / "film.dcm", 3), tmp_path)
+    report = dcmread(tmp_path / "sr.dcm")
+    contents = [element.value for element in report.iterall()
+                if element.keyword == "ContentSequence"]  # fmt: skip
+    by_kind = {item.ValueType: item for content in contents for item in content}
+    damage(by_kind["NUM"], by_kind["IMAGE"])
+    report.save_as(tmp_path / "sr.dcm")
+    assert refused("info", tmp_path / "sr.dcm").endswith("sr.dcm: a damaged structured report")
+
+
 PLACE = {"FrameOfReferenceUID": "1.2.9", "PixelSpacing": [0.2, 0.2], "SliceThickness": 1,
          "ImagePositionPatient": [0, 0, 0], "ImageOrientationPatient": [1, 0, 0, 0, 0, -1]}
 
@@ -359,7 +368,7 @@ def test_a_parametric_map_lies_over_the_film(tmp_path, elements, directions):
     uids = {"StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.4"}
     film = write_dicom(tmp_path / "film.dcm", np.ascontiguousarray(turned), **uids, **elements)
     knees = grader.grade(film)
-    write_report(tmp_path / "pm.dcm", reports_of(film, knees, ALGORITHM, with_map=True).map)
+    write_report(tmp_path / "pm.dcm", reports_of(film, knees, ALGORITHM, with_map=True)[-1])
     made = dcmread(tmp_path / "pm.dcm")
     for name in ("Rows", "Columns", "StudyInstanceUID"):
         assert made[name].value == dcmread(film)[name].value, name

@@ -1,8 +1,6 @@
 """`load_grader`: films and knees of every kind, with every kind of model file."""
 
 import os
-import subprocess
-import sys
 from contextlib import suppress
 
 import cv2
@@ -227,7 +225,7 @@ def test_a_film_too_large_for_the_memory_is_named_and_the_rest_graded(
     large = write_dicom(tmp_path / "large.dcm", np.eye(40, dtype=np.uint16))
     monkeypatch.setattr("pydicom.dataset.Dataset.pixel_array", property(run_out))
     (_, first), (_, second) = grader.grade_all([large, film])
-    assert first.reason == "not enough memory" and first.passing and len(second) == 2
+    assert first.reason == "not enough memory" and first.temporary and len(second) == 2
 
 
 def test_a_folder_stands_for_its_model(grader, files, film):
@@ -264,21 +262,7 @@ def test_a_model_that_names_an_output_it_lacks_is_refused(model, tmp_path):
             knee_attention.load_grader(tmp_path / "model.h5")
 
 
-def test_onnx_grades_without_keras(files, film, tmp_path):
-    if ".onnx" not in files:
-        pytest.skip("onnx is not installed")
-    cv2.imwrite(str(tmp_path / "film.png"), film)
-    script = (
-        "import sys; from knee_attention import load_grader; "
-        f"print(load_grader({str(files['.onnx'])!r}).grade({str(tmp_path / 'film.png')!r})[1].side,"
-        " [name for name in ('keras', 'tensorflow', 'jax', 'sklearn', 'pandas') "
-        "if name in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.stdout.strip() == "L []", done.stderr
-
-
-def test_a_negative_is_turned_and_said_to_be(files, grader, film):
+def test_a_negative_is_inverted_and_reported(files, grader, film):
     right, left = grader.grade(~film)
     assert right.turned and left.turned
     np.testing.assert_array_equal(probabilities([right, left]), probabilities(grader.grade(film)))

@@ -119,7 +119,7 @@ def test_a_calibrated_model_grades_as_the_local_readers(model, films, tmp_path, 
     assert "calibrated on  clinic, 58 knees, " in capsys.readouterr().out
 
 
-def test_a_second_calibration_starts_from_the_original_one(model, films, tmp_path, capsys):
+def test_a_second_calibration_starts_from_the_original_one(model, films, tmp_path):
     first, plain, second = (tmp_path / f"{name}.h5" for name in ("first", "plain", "second"))
     wrong = {"cut_points": {"att1": {"shifts": [2, 2, 2, 2], "temperature": 3}}, "date": "",
              "knees": 25, "data": "other", "prediction_sets": {"thresholds": [0.1] * 99}}
@@ -168,13 +168,14 @@ def test_films_that_the_model_knows_and_odd_places_are_refused(model, films, ref
 
 
 def test_a_calibration_that_is_not_better_is_not_written(
-    model, films, tmp_path, refused, monkeypatch
+    model, films, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setattr("knee_attention.evidence.local_fit.fit_cut_points",
                         lambda *_: {"shifts": [3, 3, 3, 3], "temperature": 1})
     new = tmp_path / "new.h5"
     with pytest.raises(SystemExit) as ended:
         main(["calibrate", str(model), "--data", str(films), "--output", str(new)])
+    assert "the calibration is not better" in capsys.readouterr().err
     assert ended.value.code == 2 and not new.exists()
 
 
@@ -216,6 +217,15 @@ def test_a_hospital_is_measured_in_three_ways_and_with_local_films(model, films)
     assert after > before + 0.02
 
 
+def test_a_centre_square_that_fails_is_reported_with_its_file(model, films, capsys):
+    listed = local_calibration.graded_films(films)
+    local_calibration.local_predictions(
+        load_grader(model), films, listed, "squares", "crop", other_hospitals.centre_square
+    )
+    said = capsys.readouterr().err
+    assert f"not graded: {next(films.rglob('person1.png'))}: too dark\n" in said
+
+
 def test_the_columns_of_hospitals_are_written_as_a_table(model, films, tmp_path, capsys):
     table = tmp_path / "table.csv"
     measure = runpy.run_path(str(SCRIPT))["main"]
@@ -238,7 +248,7 @@ def test_the_own_validation_is_one_row_or_none(model):
     ):  # fmt: skip
         grader.description |= {"results": results, "decision": decision, "experiment": experiment}
         assert other_hospitals.own_validation(grader) == [
-            {"films": f"{name} validation, crops of the set", "graded": "9 of 9",
+            {"films": f"{name} validation, halves of films", "graded": "9 of 9",
              "accuracy": accuracy, "quadratic kappa": "0.600", "OA AUC": ""}
         ]  # fmt: skip
 

@@ -234,6 +234,9 @@ def test_a_port_in_use(node, archive, tmp_path):
     other = Node(bright_knee_grader(), ALGORITHM, Archive("A", "127.0.0.1", 1), tmp_path / "other")
     with pytest.raises(InputError, match=f"port {archive.port} of 127.0.0.1 cannot be opened: "):
         other.start("127.0.0.1", archive.port)
+    for host in ("pacs..local", "ü..b"):
+        with pytest.raises(InputError, match=f"port 104 of {host} cannot be opened: "):
+            other.start(host, 104)
 
 
 def test_only_this_user_may_read_what_waits(node, tmp_path):

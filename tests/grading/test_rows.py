@@ -16,9 +16,9 @@ from knee_attention.grading.rows import (
     columns,
     csv_row,
     knee_row,
-    sureness,
     table_line,
     table_titles,
+    uncertainty_key,
 )
 from knee_attention.phantoms.film import phantom_film
 
@@ -72,7 +72,7 @@ def test_a_grade_that_the_probability_of_osteoarthritis_denies_is_between_two(
 def test_the_least_certain_knees_come_first():
     knees = [row(), row(branches={"att0": np.array([0.4, 0.4, 0.2, 0, 0])}),
              row(grade_set=(0, 2), coverage=0.9), row(unlike=True, likeness=0.1)]  # fmt: skip
-    assert [knees.index(one) for one in sorted(knees, key=sureness)] == [2, 3, 1, 0]
+    assert [knees.index(one) for one in sorted(knees, key=uncertainty_key)] == [2, 3, 1, 0]
 
 
 def test_the_table_and_json_hold_it_too(tmp_path):
@@ -120,7 +120,7 @@ def not_finite(value):
 def test_a_film_without_a_finite_output_is_named_and_the_rest_graded(film, value, output):
     grader = Grader(Faulty(not_finite(value), output))
     first, (image, refused), third = grader.grade_all([film, film, film])
-    assert image is film and isinstance(refused, ImageError) and refused.passing
+    assert image is film and isinstance(refused, ImageError) and refused.temporary
     assert "not a finite number" in str(refused) and str(refused).startswith("the image: ")
     for _, knees in (first, third):
         assert [knee.side for knee in knees] == ["R", "L"]
@@ -142,4 +142,4 @@ def test_a_network_that_fails_is_the_reason_for_every_film(film):
         raise InputError("model.onnx: OpenCV cannot run its graph")
 
     for _, refused in Grader(Faulty(fail)).grade_all([film, film]):
-        assert refused.passing and refused.reason == "model.onnx: OpenCV cannot run its graph"
+        assert refused.temporary and refused.reason == "model.onnx: OpenCV cannot run its graph"

@@ -1,27 +1,7 @@
 """The private codes of a report, and a structured report as text.
 
-No standard scheme has a code for the Kellgren-Lawrence grade. The private scheme `99KNEEATT`
-(PS3.16 section 8: private designators begin with 99) has:
-
-| code value | meaning | used as |
-|---|---|---|
-| KL | Kellgren-Lawrence grade | name of an evaluation |
-| KL0 KL1 KL2 KL3 KL4 | Kellgren-Lawrence grade 0 (none), ... 4 (severe) | its value |
-| P0 P1 P2 P3 P4 | Probability of Kellgren-Lawrence grade 0, ... 4 | name of a measurement, 0 to 1 |
-| MEAN | Mean Kellgren-Lawrence grade under the probabilities | name of a measurement, 0 to 4 |
-| OA | Probability of Kellgren-Lawrence grade 2 or higher | name of a measurement, 0 to 1 |
-| LOWEST | Lowest Kellgren-Lawrence grade of the prediction set | name of a measurement, 0 to 4 |
-| HIGHEST | Highest Kellgren-Lawrence grade of the prediction set | the same |
-| COVERAGE | Share of knees whose set holds the true grade | name of a measurement, 0 to 1 |
-| ATTENTION | Attention mask of a network, 0 to 1 | quantity of a Parametric Map |
-| *output* | Output *output* of the network | method of a measurement: att0, att1, att2, ... |
-| ensemble | All outputs, averaged before the softmax | method of a measurement |
-| USE, RESEARCH | Intended use: Research use only, not a medical device | an evaluation, its value |
-| DATA, PHANTOMS | Training data: Synthetic phantoms; says nothing about real knees | the same |
-| POLARITY, NEGATIVE | Polarity: Photographic negative, turned before grading | the same |
-| PIXELS, NOTSQUARE | Pixels of the film: Not square, resampled before grading | the same |
-| REVIEW, AGAIN | Review: Look again | the same |
-| LIKENESS, UNLIKE | Likeness to the training data: Unlike the knees it learnt from | the same |
+No standard scheme has a code for the Kellgren-Lawrence grade, so these are of the private scheme
+`99KNEEATT` (PS3.16 section 8: private designators begin with 99).
 
 In NEGATIVE, "turned" means inverted. The text stays, because reports in archives contain it.
 """
@@ -43,11 +23,13 @@ def private(value: str, meaning: str) -> Code:
     return Code(value, SCHEME, meaning)
 
 
+# An evaluation and its values.
 GRADE = private("KL", "Kellgren-Lawrence grade")
 GRADES = [
     private(f"KL{grade}", f"Kellgren-Lawrence grade {grade} ({meaning})")
     for grade, meaning in enumerate(("none", "doubtful", "mild", "moderate", "severe"))
 ]
+# Names of measurements, 0 to 1 or a grade from 0 to 4.
 PROBABILITIES = [
     private(f"P{grade}", f"Probability of Kellgren-Lawrence grade {grade}") for grade in range(5)
 ]
@@ -56,9 +38,12 @@ OSTEOARTHRITIS = private("OA", "Probability of Kellgren-Lawrence grade 2 or high
 LOWEST = private("LOWEST", "Lowest Kellgren-Lawrence grade of the prediction set")
 HIGHEST = private("HIGHEST", "Highest Kellgren-Lawrence grade of the prediction set")
 COVERAGE = private("COVERAGE", "Share of knees whose set holds the true grade")
+# The quantity of a Parametric Map.
 ATTENTION = private("ATTENTION", "Attention mask of a network, 0 to 1")
+# The method of a measurement, besides `output`.
 ENSEMBLE = private("ensemble", "All outputs, averaged before the softmax")
 
+# Further evaluations, each with its only value.
 RESEARCH_USE = (
     private("USE", "Intended use"),
     private("RESEARCH", "Research use only, not a medical device"),
@@ -98,7 +83,7 @@ def report_lines(path: Path) -> list[str]:
         path: a DICOM file.
 
     Raises:
-        InputError: the file is no structured report.
+        InputError: the file is no structured report, or a damaged one.
         ImageError: the file is no readable DICOM file.
     """
     report = read_dataset(path, None)
@@ -107,7 +92,10 @@ def report_lines(path: Path) -> list[str]:
         raise InputError(f"{path}: not a structured report, but {name}")
     about = [f"{title:14} {report.get(keyword)}" for keyword, title in ABOUT.items()
              if report.get(keyword)]  # fmt: skip
-    return [*about, "", *_lines(report, 0)]
+    try:
+        return [*about, "", *_lines(report, 0)]
+    except (AttributeError, IndexError, TypeError, ValueError):
+        raise InputError(f"{path}: a damaged structured report") from None
 
 
 def _lines(item: Dataset, depth: int) -> Iterator[str]:

@@ -42,11 +42,11 @@ def parametric_map(
             `Grader.check_masks_fit_boxes`.
         algorithm: the model that graded them.
     """
-    branches = list(knees[0].low_masks)
+    branches = list(knees[0].branch_masks)
     pixels = np.zeros((source.Rows, source.Columns, len(branches)), np.float32)
     for knee in knees:
-        for place, branch in enumerate(branches):
-            _draw(pixels[..., place], knee, branch, source)
+        for channel, branch in enumerate(branches):
+            _draw(pixels[..., channel], knee, branch, source)
     mappings = [
         [RealWorldValueMapping(
             lut_label=branch[:16], lut_explanation=f"Attention of branch {branch}"[:64],
@@ -123,7 +123,7 @@ def _draw(frame: np.ndarray, knee: GradedKnee, branch: str, source: Dataset) -> 
         left, top, width, height = knee.place.box
         corners = left, top, left + width, top + height
     left, top, right, bottom = (round(value) for value in stored_box(corners, source))
-    mask = stored_array(knee.as_on_film(knee.low_masks[branch]), source)
+    mask = stored_array(knee.as_on_film(knee.branch_masks[branch]), source)
     shown = cv2.resize(mask.astype(np.float32), (right - left, bottom - top))
     inside = shown[max(-top, 0) :, max(-left, 0) :]
     part = frame[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]

@@ -16,32 +16,12 @@ from knee_attention.grading.dicom.structured_report import structured_report
 from knee_attention.grading.graded_knee import GradedKnee
 
 
-@dataclass(frozen=True)
-class Reports:
-    """The DICOM objects of a graded film.
-
-    Attributes:
-        report: the Comprehensive 3D SR with the grades.
-        picture: the Secondary Capture Image with the attention.
-        map: the Parametric Map of the attention; None if it is not wanted.
-    """
-
-    report: Dataset
-    picture: Dataset
-    map: Dataset | None = None
-
-    @property
-    def objects(self) -> list[Dataset]:
-        """The objects that exist, in that order."""
-        return [made for made in (self.report, self.picture, self.map) if made is not None]
-
-
 def reports_of(
     film: Path | FileInMemory,
     knees: list[GradedKnee],
     algorithm: Algorithm,
     with_map: bool = False,
-) -> Reports:
+) -> list[Dataset]:
     """The report of a graded film, in the film's study.
 
     Args:
@@ -51,20 +31,21 @@ def reports_of(
         with_map: also make a Parametric Map, for a model that `Grader.check_masks_fit_boxes`
             accepts.
 
+    Returns:
+        The Comprehensive 3D SR with the grades, the Secondary Capture Image with the attention, and
+        with `with_map` the Parametric Map.
+
     Raises:
         ImageError: the film is not a readable DICOM file, lacks a UID that the report refers to, or
             its header is too damaged to copy into a report.
     """
     try:
         source, stand_ins = source_of(film)
-        made = Reports(
-            structured_report(source, knees, algorithm),
-            secondary_capture(source, knees, algorithm),
-            parametric_map(source, knees, algorithm) if with_map else None,
-        )
-        for report in made.objects:
+        makers = [structured_report, secondary_capture, *[parametric_map] * with_map]
+        reports = [make(source, knees, algorithm) for make in makers]
+        for report in reports:
             restore(report, stand_ins)
-        return made
+        return reports
     except (ImageError, MemoryError):
         raise
     except Exception:  # highdicom and pydicom raise many kinds of error for a damaged header
@@ -117,9 +98,9 @@ class ReportFiles:
                 reported.
             InputError: a file cannot be written.
         """
-        made = reports_of(film, knees, self.algorithm, with_map=self.with_map)
-        first = self._reported.setdefault(made.report.SOPInstanceUID, film)
+        reports = reports_of(film, knees, self.algorithm, with_map=self.with_map)
+        first = self._reported.setdefault(reports[0].SOPInstanceUID, film)
         if first != film:
             raise ImageError(film, f"the same SOPInstanceUID as {first}, which is already reported")
-        for path, report in zip(paths, made.objects, strict=True):
+        for path, report in zip(paths, reports, strict=True):
             write_report(path, report)

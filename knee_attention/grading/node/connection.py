@@ -20,15 +20,15 @@ PDU_SECONDS = 30
 log = logging.getLogger(__name__)
 
 
-def bound_connection(event: evt.Event) -> None:
+def limit_connection(event: evt.Event) -> None:
     """Limit what a new connection may send; a handler of `EVT_CONN_OPEN`."""
-    bounds = _Bounds(event.assoc.dul.socket, event.address[0])
-    event.assoc.dul.socket.recv = bounds.receive
-    event.assoc.bind(evt.EVT_DIMSE_RECV, bounds.message_came)
-    event.assoc.bind(evt.EVT_DIMSE_SENT, bounds.message_answered)
+    limits = _Limits(event.assoc.dul.socket, event.address[0])
+    event.assoc.dul.socket.recv = limits.receive
+    event.assoc.bind(evt.EVT_DIMSE_RECV, limits.message_came)
+    event.assoc.bind(evt.EVT_DIMSE_SENT, limits.message_answered)
 
 
-class _Bounds:
+class _Limits:
     """The limits of one connection.
 
     pynetdicom itself reads as many bytes as a header announces, from any sender, and waits for them

@@ -25,7 +25,7 @@ from knee_attention.grading.dicom.reports import file_content, reports_of
 from knee_attention.grading.dicom.source import is_identifier
 from knee_attention.grading.grader import Grader
 from knee_attention.grading.node.archive import Archive, Sender
-from knee_attention.grading.node.connection import bound_connection
+from knee_attention.grading.node.connection import limit_connection
 from knee_attention.grading.node.spool import QUEUES, REFUSED, Spool, refuse_other_folder
 
 RADIOGRAPHS = {
@@ -140,12 +140,12 @@ class Node:
         syntaxes = transfer_syntaxes()
         for context in AllStoragePresentationContexts:
             entity.add_supported_context(context.abstract_syntax, syntaxes)
-        handlers = [(evt.EVT_C_STORE, self._receive), (evt.EVT_CONN_OPEN, bound_connection)]
+        handlers = [(evt.EVT_C_STORE, self._receive), (evt.EVT_CONN_OPEN, limit_connection)]
         try:
             self._server = entity.start_server((host, port), block=False, evt_handlers=handlers)
-        except OSError as error:
-            raise InputError(f"port {port} of {host} cannot be opened: {error.strerror or error}"
-                             ) from None
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(f"port {port} of {host} cannot be opened: {reason}") from None
         for thread in self._threads:
             thread.start()
 
@@ -209,14 +209,14 @@ class Node:
             if reason:
                 return f"skipped, {reason}"
             knees = self.grader.grade(film)
-            made = reports_of(film, knees, self.algorithm, with_map=self.with_map)
+            reports = reports_of(film, knees, self.algorithm, with_map=self.with_map)
         except ImageError as error:
             result = f"not graded, {error.reason}"
-            kept = error.passing or isinstance(error, UnreadableError)
+            kept = error.temporary or isinstance(error, UnreadableError)
             return self._keep(path, result) if kept else result
         except Exception as error:  # a film that crashes a library must not end the node
             return self._keep(path, f"not graded, {type(error).__name__}")
-        for report in made.objects:
+        for report in reports:
             self.reports.put(report.SOPInstanceUID, file_content(report))
         self._report_came.set()
         return ", ".join(f"{knee.side or 'knee'} KL {knee.grade}" for knee in knees)

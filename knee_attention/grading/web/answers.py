@@ -23,8 +23,13 @@ from knee_attention.networks.files.location import FOLDER
 
 
 def about_model(grader: Grader) -> dict:
-    """The content of `GET /model`: the model's name, graph, rules, results and answer forms."""
+    """The content of `GET /model`: the model's name, graph, rules, results and answer forms.
+
+    `validation` has the figures of the grades that the server gives. A locally calibrated model has
+    no results, because those in its file are of the original calibration.
+    """
     description = grader.description
+    is_original = not description.get("local_calibration")
     return {
         "name": description.get("name"),
         "backbone": description.get("backbone"),
@@ -35,7 +40,8 @@ def about_model(grader: Grader) -> dict:
         "coverage": grader.coverage,
         "image_size": grader.image_size,
         "synthetic": bool(description.get("synthetic")),
-        "results": description.get("results"),
+        "results": description.get("results") if is_original else None,
+        "validation": grader.validation if is_original else None,
         "card": "/card" if card_of(grader) else None,
         "version": __version__,
         "forms": list(ANSWERS),
@@ -44,7 +50,9 @@ def about_model(grader: Grader) -> dict:
 
 
 def card_of(grader: Grader) -> Path | None:
-    """The card of a model that ships with the package; None for another model."""
+    """The card of a model that ships with the package; None for another or a calibrated one."""
+    if grader.description.get("local_calibration"):
+        return None
     name = grader.description.get("name")
     return next((card for card in FOLDER.glob("*.md") if card.stem == name), None)
 
@@ -90,7 +98,7 @@ def _view(film: FileInMemory, grader: Grader) -> Response:
             "attention": {
                 branch: {"lowest": float(mask.min()), "highest": float(mask.max()),
                          "nearly_flat": is_flat(mask)}
-                for branch, mask in knee.low_masks.items()
+                for branch, mask in knee.branch_masks.items()
             },
         }
         for knee in grader.grade(film)
@@ -104,7 +112,7 @@ def _picture_of(knee: GradedKnee) -> tuple[np.ndarray, list[int] | None, dict[st
         return seen_around(knee)
     masks = {
         branch: mask_colours(knee.as_on_film(mask), knee.image.shape)
-        for branch, mask in knee.low_masks.items()
+        for branch, mask in knee.branch_masks.items()
     }
     return knee.as_on_film(knee.image), None, masks
 
@@ -120,11 +128,11 @@ def _reports(film: FileInMemory, grader: Grader) -> Response:
     from knee_attention.grading.dicom.algorithm import Algorithm
     from knee_attention.grading.dicom.reports import file_content, reports_of
 
-    made = reports_of(film, grader.grade(film), Algorithm.of(grader))
+    report, picture = reports_of(film, grader.grade(film), Algorithm.of(grader))
     content = BytesIO()
     with ZipFile(content, "w", ZIP_DEFLATED) as archive:
-        archive.writestr("report_sr.dcm", file_content(made.report))
-        archive.writestr("picture_sc.dcm", file_content(made.picture))
+        archive.writestr("report_sr.dcm", file_content(report))
+        archive.writestr("picture_sc.dcm", file_content(picture))
     return Response(content.getvalue(), media_type="application/zip")
 
 

@@ -4,9 +4,9 @@ import os
 from collections.abc import Iterable
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
 import anyio
+import cv2
 from anyio.to_thread import run_sync
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -16,11 +16,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from knee_attention.errors import ImageError
+from knee_attention.films.inputs import FileInMemory
+from knee_attention.grading.grader import Grader
+from knee_attention.grading.web.answers import ANSWERS, about_model, card_of
+from knee_attention.grading.web.openapi import openapi
 from knee_attention.grading.web.protection import Guard
-from knee_attention.grading.web.uploads import MOST_BYTES, Uploads, film_of
-
-if TYPE_CHECKING:
-    from knee_attention.grading.grader import Grader
+from knee_attention.grading.web.uploads import Uploads, film_of
 
 KNEES = tuple(
     f"KL{grade}_{knee}.webp"
@@ -44,9 +45,7 @@ EXAMPLES = ((0, 3), (2, 1), (4, 4))
 """Grades of the right and the left knee of the example phantoms."""
 
 
-def application(
-    grader: "Grader", names: Iterable[str] = (), most_bytes: int = MOST_BYTES
-) -> ASGIApp:
+def application(grader: Grader, names: Iterable[str], most_bytes: int) -> ASGIApp:
     """The server as an ASGI application. It does not keep the films that it receives.
 
     Args:
@@ -58,7 +57,7 @@ def application(
     routes = [
         *(Route(path, _file_answer((page / file).read_bytes(), kind)) for path, (file, kind)
           in PAGE.items()),
-        Route("/examples/{number:int}.png", _example),
+        *(Route(f"/examples/{number}.png", _example(number)) for number in range(len(EXAMPLES))),
         Route("/health", _health),
         Route("/model", _model),
         Route("/card", _card),
@@ -92,8 +91,6 @@ async def _health(request: Request) -> Response:
 
 
 async def _model(request: Request) -> Response:
-    from knee_attention.grading.web.answers import about_model
-
     examples = [
         *({"address": f"/examples/{name}", "grades": [grade], "synthetic": False}
           for grade, name in enumerate(KNEES)),
@@ -107,8 +104,6 @@ async def _model(request: Request) -> Response:
 
 
 async def _card(request: Request) -> Response:
-    from knee_attention.grading.web.answers import card_of
-
     card = card_of(request.app.state.grader)
     if card is None:
         raise HTTPException(404)
@@ -116,23 +111,18 @@ async def _card(request: Request) -> Response:
 
 
 async def _openapi(request: Request) -> Response:
-    from knee_attention.grading.web.answers import ANSWERS
-    from knee_attention.grading.web.openapi import openapi
-
     return JSONResponse(openapi(request.app.state.grader.outputs, ANSWERS))
 
 
-async def _example(request: Request) -> Response:
-    number = request.path_params["number"]
-    if number >= len(EXAMPLES):
-        raise HTTPException(404)
-    return Response(await run_sync(_phantom, number), media_type="image/png")
+def _example(number: int):
+    async def answer(request: Request) -> Response:
+        return Response(await run_sync(_phantom, number), media_type="image/png")
+
+    return answer
 
 
 @lru_cache
 def _phantom(number: int) -> bytes:
-    import cv2
-
     from knee_attention.phantoms.film import phantom_film
 
     return cv2.imencode(".png", phantom_film(EXAMPLES[number], seed=number).image)[1].tobytes()
@@ -147,11 +137,8 @@ async def _grade(request: Request) -> Response:
         return await run_sync(_answer, state.grader, name, content, form, limiter=state.at_once)
 
 
-def _answer(grader: "Grader", name: str, content: bytes, form: str) -> Response:
+def _answer(grader: Grader, name: str, content: bytes, form: str) -> Response:
     """Grade a film and answer in a form; runs in a thread."""
-    from knee_attention.films.inputs import FileInMemory
-    from knee_attention.grading.web.answers import ANSWERS
-
     if form not in ANSWERS:
         raise HTTPException(400, f"expected as={', '.join(ANSWERS)}. Received: {form[:80]!r}")
     return ANSWERS[form](FileInMemory(name[:255], content), grader)

@@ -19,8 +19,8 @@ def serve(
     load: Callable[[], "Grader"],
     host: str,
     port: int,
-    names: Iterable[str] = (),
-    most_bytes: int | None = None,
+    names: Iterable[str],
+    most_bytes: int,
 ) -> None:
     """Serve the page and the API until Ctrl-C.
 
@@ -29,7 +29,7 @@ def serve(
         host: the address to listen on. Any other than this machine's loopback gives a warning.
         port: the port; 0 takes a free one, which is printed.
         names: host names that clients may use besides the server's address.
-        most_bytes: larger films are refused (default: `uploads.MOST_BYTES`).
+        most_bytes: larger films are refused during the upload.
 
     Raises:
         InputError: Starlette or uvicorn is not installed, the port cannot be opened, or the model
@@ -42,12 +42,11 @@ def serve(
 
         from knee_attention.grading.web.app import application
         from knee_attention.grading.web.protection import CONNECTIONS, Connection
-        from knee_attention.grading.web.uploads import MOST_BYTES
     with _listening(host, port) as listening:
         grader = load()
         grader.network.file.digest()  # reports name it; the file may be replaced later
         _print_address(*listening.getsockname()[:2])
-        app = application(grader, names, most_bytes or MOST_BYTES)
+        app = application(grader, names, most_bytes)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,

@@ -10,9 +10,6 @@ import anyio
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
-MOST_BYTES = 64_000_000
-"""Default limit on the bytes of one film; the largest films have 50 MB."""
-
 MOST_HELD = 256_000_000
 """Limit on the bytes of all films in memory, or the limit of one film if that is larger."""
 
@@ -36,7 +33,7 @@ class Uploads:
         most_bytes: larger films are refused during the upload.
     """
 
-    def __init__(self, most_bytes: int = MOST_BYTES):
+    def __init__(self, most_bytes: int):
         self.most_bytes = most_bytes
         self._held = 0
 
@@ -105,7 +102,10 @@ def film_of(request: Request, content: bytes) -> tuple[str | None, bytes]:
     """
     if _kind(request) != FORM:
         return None, content
-    boundary = _header(f"content-type: {request.headers['content-type']}").get_boundary()
+    try:
+        boundary = _header(f"content-type: {request.headers['content-type']}").get_boundary()
+    except (LookupError, UnicodeError):  # an encoded boundary, boundary*=
+        boundary = None
     if not boundary:
         raise HTTPException(400, "the form names no boundary")
     found = []

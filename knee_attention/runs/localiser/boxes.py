@@ -18,7 +18,6 @@ from pathlib import Path
 
 from knee_attention.errors import InputError
 from knee_attention.films.joints import Box, box_of_square
-from knee_attention.limits import BOX_KINDS
 
 OUR_COLUMNS = ("file", "side", "x1", "y1", "x2", "y2")
 SPLITS = ("train", "validation", "test")
@@ -114,9 +113,6 @@ def read_joint_boxes(table: Path, films: Path, kind: str = "square") -> list[Box
             films missing), an unknown side or split, two boxes for one side, or two splits for one
             film.
     """
-    if kind not in BOX_KINDS:
-        raise InputError(f"expected {' or '.join(BOX_KINDS)} as the kind of boxes. "
-                         f"Received: {kind!r}")
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)

@@ -1,8 +1,10 @@
 """The images for training and evaluating the localiser."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -14,7 +16,7 @@ from knee_attention.errors import InputError
 from knee_attention.films.borders import without_frame
 from knee_attention.films.inputs import files_to_open, open_film
 from knee_attention.films.joints import SQUARE_SIDE, Box, box_around, box_of_square, resized
-from knee_attention.films.polarity import is_negative_knee, negative
+from knee_attention.films.polarity import is_negative_knee, negative, refused
 from knee_attention.films.radiograph import cut_out, resize_knee, to_uint8
 from knee_attention.phantoms.film import phantom_film
 from knee_attention.runs.localiser.boxes import BoxedImage, person_of, read_joint_boxes
@@ -27,7 +29,7 @@ FEWEST_PERSONS = 10
 
 PHANTOM_SPLITS = {"train": 0, "validation": 1, "test": 2}
 
-KEPT_PART = 3
+HELD_OUT_PART = 3
 """One of this many images without a knee is held out, to measure how many are refused."""
 
 FINE = 0.6
@@ -41,26 +43,20 @@ class KnownFilm:
 
     Attributes:
         image: `(height, width)` uint8, bone bright.
-        boxes: joint boxes in pixels; empty if no joint should be found.
         name: name of the film.
-        sides: the patient's side of each box, `"R"`, `"L"` or None.
-        half_size: the image at half its size.
+        boxes: joint boxes in pixels; empty if no joint should be found.
+        sides: the patient's side of each box, `"R"`, `"L"` or None; empty if it does not matter.
     """
 
     image: np.ndarray
-    boxes: Sequence[Box]
     name: str
-    sides: Sequence[str | None]
-    half_size: np.ndarray
+    boxes: Sequence[Box] = ()
+    sides: Sequence[str | None] = ()
 
-    @classmethod
-    def of(
-        cls, image: np.ndarray, name: str, boxes: Sequence[Box] = (),
-        sides: Sequence[str | None] | None = None,
-    ) -> "KnownFilm":
-        """A film made from its image; sides are unknown by default."""
-        half = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        return cls(image, boxes, name, sides or [None] * len(boxes), half)
+    @cached_property
+    def half_size(self) -> np.ndarray:
+        """The image at half its size."""
+        return cv2.resize(self.image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
 
     def at(self, scale: float) -> tuple[np.ndarray, float]:
         """The image to resize to a scale, and its own scale: the film (1.0) or the half (0.5)."""
@@ -68,7 +64,7 @@ class KnownFilm:
 
 
 @dataclass(frozen=True)
-class LearningFilms:
+class LocaliserImages:
     """The images of one split.
 
     Attributes:
@@ -101,7 +97,7 @@ def phantom_films(count: int, split: str, seed: int) -> list[KnownFilm]:
         right, left = grades[place].tolist()
         phantom = phantom_film((right, left), int(seeds[place]))
         boxes = [box_around(region) for region in phantom.boxes.values()]
-        return KnownFilm.of(phantom.image, f"phantom{place:04d}", boxes, list(phantom.boxes))
+        return KnownFilm(phantom.image, f"phantom{place:04d}", boxes, list(phantom.boxes))
 
     return in_threads(draw, count, f"drawing phantom films, {split}")
 
@@ -144,13 +140,25 @@ def real_films(
     return films
 
 
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Errors in the block about the image name its file."""
+    try:
+        yield
+    except InputError:
+        raise
+    except ValueError as error:
+        raise refused(path, error, False) from None
+
+
 def _read_film(row: BoxedImage, data: Path) -> KnownFilm:
     image = open_film(row.path).pixels
     boxes = row.in_pixels(image.shape)
     square = tuple(map(round, resized(boxes[0], SQUARE_SIDE)))
-    small, scale = _at_stored_size(_bone_bright(image, cut_out(image, square)))
+    with _naming(row.path):
+        small, scale = _at_stored_size(_bone_bright(image, cut_out(image, square)))
     scaled = [tuple(value * scale for value in box) for box in boxes]
-    return KnownFilm.of(small, str(row.path.relative_to(data)), scaled, row.sides)
+    return KnownFilm(small, str(row.path.relative_to(data)), scaled, row.sides)
 
 
 def _at_stored_size(image: np.ndarray) -> tuple[np.ndarray, float]:
@@ -189,11 +197,12 @@ def square_crops(data: Path, split: str) -> list[KnownFilm]:
     files = required_files(data, split)
 
     def read(place: int) -> KnownFilm:
-        crop, _ = without_frame(open_film(files[place].path).pixels)
-        image = to_uint8(_bone_bright(crop, crop))
+        with _naming(files[place].path):
+            crop, _ = without_frame(open_film(files[place].path).pixels)
+            image = to_uint8(_bone_bright(crop, crop))
         height, width = image.shape
         square = (0.0, (height - width) / 2, float(width), float(width))
-        return KnownFilm.of(image, files[place].name, [box_of_square(square)])
+        return KnownFilm(image, files[place].name, [box_of_square(square)])
 
     return in_threads(read, len(files), f"reading crops, {split}")
 
@@ -207,7 +216,7 @@ def images_below(folder: Path, excluded: Path | None = None) -> dict[str, list[n
 
     Returns:
         `{"train": images, "validation": images}`; images are `(height, width)` uint8 and are not
-        inverted. One in `KEPT_PART` is a validation image.
+        inverted. One in `HELD_OUT_PART` is a validation image.
 
     Raises:
         InputError: no such folder, or no image.
@@ -218,15 +227,16 @@ def images_below(folder: Path, excluded: Path | None = None) -> dict[str, list[n
              if excluded is None or not path.resolve().is_relative_to(excluded.resolve())]
 
     def read(place: int) -> np.ndarray:
-        return _at_stored_size(open_film(files[place]).pixels)[0]
+        with _naming(files[place]):
+            return _at_stored_size(open_film(files[place]).pixels)[0]
 
     images = in_threads(read, len(files), f"reading {folder.name}")
     found = {"train": [], "validation": []}
     for path, image in zip(files, images, strict=True):
-        found["validation" if is_kept(path) else "train"].append(image)
+        found["validation" if is_held_out(path) else "train"].append(image)
     return found
 
 
-def is_kept(path: Path) -> bool:
+def is_held_out(path: Path) -> bool:
     """Whether an image without a knee is held out for validation."""
-    return int(hashlib.sha256(path.name.encode()).hexdigest(), 16) % KEPT_PART == 0
+    return int(hashlib.sha256(path.name.encode()).hexdigest(), 16) % HELD_OUT_PART == 0

@@ -9,7 +9,7 @@ import numpy as np
 from knee_attention.evidence.figures.pictures import film_with_boxes
 from knee_attention.files import write_table
 from knee_attention.films.image_files import write_picture
-from knee_attention.films.joint_crops import joint_crops
+from knee_attention.films.joint_crops import JointCrop, joint_crops
 from knee_attention.films.joints import Joint, jaccard
 from knee_attention.films.localiser import Localiser
 from knee_attention.runs.localiser.films import KnownFilm
@@ -30,7 +30,7 @@ COLUMNS = ["set", "file", "side", "jaccard", "score", "x1", "y1", "x2", "y2",
 
 
 @dataclass(frozen=True)
-class Localised:
+class JointMatch:
     """A true joint and the joint that the localiser found there.
 
     Attributes:
@@ -59,23 +59,20 @@ class Localised:
         return self.joint.box[2] / float(np.sqrt(width * height))
 
 
-def localised(localiser: Localiser, films: Sequence[KnownFilm]) -> list[Localised]:
+def match_joints(localiser: Localiser, films: Sequence[KnownFilm]) -> list[JointMatch]:
     """Find the joints of films in the same way as grading."""
     joints = []
     for film in films:
-        try:
-            crops, refused = joint_crops(film.image, localiser=localiser), ""
-        except ValueError as error:
-            crops, refused = [], str(error)
+        crops, refused = _crops(localiser, film.image)
         found = [crop.joint for crop in crops if crop.joint]
         for index, box in enumerate(film.boxes):
             best = max(found, key=lambda joint: jaccard(box, joint.box), default=None)
             near = best if best and jaccard(box, best.box) > 0 else None
-            joints.append(Localised(film, index, near, refused))
+            joints.append(JointMatch(film, index, near, refused))
     return joints
 
 
-def summary(joints: Sequence[Localised]) -> dict:
+def summary(joints: Sequence[JointMatch]) -> dict:
     """Metrics of a set of films: shares of joints found, fit of their boxes, films refused."""
     values = np.array([joint.jaccard for joint in joints])
     ratios = np.array([joint.side_ratio for joint in joints if joint.jaccard >= FOUND])
@@ -92,29 +89,31 @@ def summary(joints: Sequence[Localised]) -> dict:
 
 
 def crop_summary(localiser: Localiser, crops: Sequence[KnownFilm]) -> dict:
-    """Numbers of crops of joints that are recognised as crops (`taken`), and that are refused."""
-    taken = refused = 0
+    """Numbers of crops of joints that are recognised as crops (`accepted`), and that are refused.
+    """
+    accepted = refused = 0
     for crop in crops:
-        try:
-            [*_, last] = joint_crops(crop.image, localiser=localiser)
-            taken += last.box is None
-        except ValueError:
-            refused += 1
-    return {"crops": len(crops), "taken": taken, "refused": refused}
+        found, reason = _crops(localiser, crop.image)
+        accepted += bool(found) and found[-1].box is None
+        refused += bool(reason)
+    return {"crops": len(crops), "accepted": accepted, "refused": refused}
 
 
 def refused_summary(localiser: Localiser, images: Sequence[np.ndarray]) -> dict:
     """Number of images without a gradable knee that are refused."""
-    refused = 0
-    for image in images:
-        try:
-            joint_crops(image, localiser=localiser)
-        except ValueError:
-            refused += 1
+    refused = sum(bool(_crops(localiser, image)[1]) for image in images)
     return {"images": len(images), "refused": refused}
 
 
-def write_evidence(measured: dict[str, Sequence[Localised]], run: RunFolder) -> None:
+def _crops(localiser: Localiser, image: np.ndarray) -> tuple[list[JointCrop], str]:
+    """The crops of the joints, and the reason why the image is refused; one of them is empty."""
+    try:
+        return joint_crops(image, localiser=localiser), ""
+    except ValueError as error:
+        return [], str(error)
+
+
+def write_evidence(measured: dict[str, Sequence[JointMatch]], run: RunFolder) -> None:
     """Write `joints.csv`, one row per joint, and pictures of each set.
 
     The pictures show found (blue) and true (green) boxes: `figures/found-<set>.png` the first
@@ -123,7 +122,7 @@ def write_evidence(measured: dict[str, Sequence[Localised]], run: RunFolder) -> 
     rows = []
     for name, joints in measured.items():
         rows += [_row(name, joint) for joint in joints]
-        by_film: dict[str, list[Localised]] = {}
+        by_film: dict[str, list[JointMatch]] = {}
         for joint in joints:
             by_film.setdefault(joint.film.name, []).append(joint)
         films = list(by_film.values())
@@ -134,7 +133,7 @@ def write_evidence(measured: dict[str, Sequence[Localised]], run: RunFolder) -> 
     write_table(run.joints, COLUMNS, rows)
 
 
-def _row(name: str, joint: Localised) -> dict:
+def _row(name: str, joint: JointMatch) -> dict:
     x, y, width, height = joint.film.boxes[joint.index]
     row = {"set": name, "file": joint.film.name, "side": joint.film.sides[joint.index],
            "jaccard": f"{joint.jaccard:.4f}", "x1": round(x, 1), "y1": round(y, 1),
@@ -146,7 +145,7 @@ def _row(name: str, joint: Localised) -> dict:
     return row
 
 
-def _page(films: Sequence[Sequence[Localised]], title: str) -> np.ndarray:
+def _page(films: Sequence[Sequence[JointMatch]], title: str) -> np.ndarray:
     cells = []
     for joints in films:
         film = joints[0].film

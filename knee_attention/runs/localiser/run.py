@@ -17,7 +17,7 @@ from knee_attention.runs.finishing import environment
 from knee_attention.runs.known_data import refuse_other_records
 from knee_attention.runs.localiser.films import (
     KnownFilm,
-    LearningFilms,
+    LocaliserImages,
     images_below,
     phantom_films,
     real_films,
@@ -31,7 +31,7 @@ from knee_attention.runs.localiser.network import (
 from knee_attention.runs.localiser.onnx_file import export_localiser
 from knee_attention.runs.localiser.results import (
     crop_summary,
-    localised,
+    match_joints,
     refused_summary,
     summary,
     write_evidence,
@@ -125,7 +125,7 @@ def _images_of(settings: LocaliserRun) -> list[tuple[str, str, str, Path]]:
 
 def _films(
     settings: LocaliserRun,
-) -> tuple[LearningFilms, LearningFilms, dict[str, list[KnownFilm]]]:
+) -> tuple[LocaliserImages, LocaliserImages, dict[str, list[KnownFilm]]]:
     """The training images, the validation images, and the films of the evaluation by set.
 
     The films of a set are its test split or, without one, its validation split.
@@ -149,7 +149,7 @@ def _films(
     crops = {split: square_crops(Path(settings.crops), split) if settings.crops else []
              for split in splits}  # fmt: skip
     learning, validation = (
-        LearningFilms(phantoms[split], real[split], crops[split], others[split], metal[split])
+        LocaliserImages(phantoms[split], real[split], crops[split], others[split], metal[split])
         for split in splits
     )
     return learning, validation, measured
@@ -162,10 +162,10 @@ def _new_name(name: str, taken: dict) -> str:
 
 
 def _measured(
-    localiser: Localiser, films: dict[str, list[KnownFilm]], validation: LearningFilms
+    localiser: Localiser, films: dict[str, list[KnownFilm]], validation: LocaliserImages
 ) -> tuple[dict, dict]:
     """The joints found in each set of films, and the metrics of each set."""
-    joints = {name: localised(localiser, found) for name, found in films.items()}
+    joints = {name: match_joints(localiser, found) for name, found in films.items()}
     numbers = {name: summary(found) for name, found in joints.items()}
     if validation.crops:
         numbers["crops"] = crop_summary(localiser, validation.crops)
@@ -177,9 +177,12 @@ def _measured(
 
 
 def _train(
-    model: keras.Model, learning: LearningFilms, validation: LearningFilms, settings: LocaliserRun,
+    model: keras.Model,
+    learning: LocaliserImages,
+    validation: LocaliserImages,
+    settings: LocaliserRun,
     place: RunFolder,
-) -> list[dict]:  # fmt: skip
+) -> list[dict]:
     """Fit the model. Every epoch writes the weights and the history to the folder."""
     last = settings.epochs * settings.steps
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, last)

@@ -14,7 +14,7 @@ from knee_attention.runs.localiser.distractors import (
     paint_implant,
     paint_marker,
 )
-from knee_attention.runs.localiser.films import KnownFilm, LearningFilms
+from knee_attention.runs.localiser.films import KnownFilm, LocaliserImages
 
 MOST_TURN = 15.0
 """Largest rotation of a scene in degrees."""
@@ -35,7 +35,7 @@ class Scene:
     Attributes:
         image: `(height, width)` uint8, bone bright.
         joints: joint boxes that should be found.
-        unsure: joint boxes that are ignored in the loss.
+        ignored: joint boxes that are ignored in the loss.
         implants: bounding boxes of metal.
         implant_somewhere: whether there is an implant at an unknown position.
         reach: ratio of the localiser input's side to the longer side of the image.
@@ -43,7 +43,7 @@ class Scene:
 
     image: np.ndarray
     joints: Sequence[Box] = ()
-    unsure: Sequence[Box] = ()
+    ignored: Sequence[Box] = ()
     implants: Sequence[Box] = ()
     implant_somewhere: bool = False
     reach: float = 1.0
@@ -90,7 +90,7 @@ def cut_window(film: KnownFilm, window: Box, rng, reach: float) -> Scene:
     mode = cv2.BORDER_REPLICATE if rng.random() < 0.3 else cv2.BORDER_CONSTANT
     image = cv2.warpAffine(source, np.column_stack([linear / factor, shift]), (width, height),
                            flags=cv2.INTER_LINEAR, borderMode=mode, borderValue=dark)
-    joints, unsure = [], []
+    joints, ignored = [], []
     for x, y, side, _ in film.boxes:
         centre = linear @ (x + side / 2, y + side / 2) + shift
         size = side * scale * np.sqrt(stretch)
@@ -98,8 +98,8 @@ def cut_window(film: KnownFilm, window: Box, rng, reach: float) -> Scene:
         seen = core_seen(box, (height, width))
         if seen >= HIDDEN:
             sure = seen >= SURE and SMALLEST_BOX <= size <= LARGEST_BOX
-            (joints if sure else unsure).append(box)
-    return Scene(image, joints, unsure, reach=reach)
+            (joints if sure else ignored).append(box)
+    return Scene(image, joints, ignored, reach=reach)
 
 
 KINDS = {"film": 0.26, "near": 0.14, "crop": 0.15, "turned": 0.07, "negative": 0.04,
@@ -122,13 +122,13 @@ VARIED = 0.6
 """Probability that a scene gets the appearance of another machine."""
 
 
-def scene_of(films: LearningFilms, rng: np.random.Generator) -> Scene:
+def scene_of(films: LocaliserImages, rng: np.random.Generator) -> Scene:
     """A random scene of a random kind."""
     there = {kind: share for kind, share in KINDS.items() if kind != "implant" or films.implants}
     shares = np.array(list(there.values()))
     kind = str(rng.choice(list(there), p=shares / shares.sum()))
     if kind == "implant":
-        image = _varied_view(KnownFilm.of(_pick(films.implants, rng), "implant"), rng)
+        image = _varied_view(KnownFilm(_pick(films.implants, rng), "implant"), rng)
         return replace(image, implant_somewhere=True)
     if kind == "distractor":
         return _varied_view(_distractor(films, rng), rng)
@@ -150,13 +150,13 @@ def _pick(items: Sequence, rng):
     return items[rng.integers(len(items))]
 
 
-def _distractor(films: LearningFilms, rng) -> KnownFilm:
+def _distractor(films: LocaliserImages, rng) -> KnownFilm:
     if films.distractors and rng.random() < 0.75:
         image = _pick(films.distractors, rng)
     else:
         size = tuple(int(side) for side in rng.integers(160, 400, 2))
         image = draw_distractor(str(rng.choice(list(DISTRACTORS))), size, rng)
-    return KnownFilm.of(~image if rng.random() < INVERTED else image, "distractor")
+    return KnownFilm(~image if rng.random() < INVERTED else image, "distractor")
 
 
 def _varied_view(film: KnownFilm, rng) -> Scene:
@@ -181,7 +181,7 @@ def _quarters(image: np.ndarray, rng) -> np.ndarray:
     return np.ascontiguousarray(np.rot90(image, rng.integers(1, 4)))
 
 
-def _crop_scene(films: LearningFilms, rng) -> Scene:
+def _crop_scene(films: LocaliserImages, rng) -> Scene:
     """The crop of a joint, whole or in part."""
     crop = _pick(films.crops, rng)
     width = crop.image.shape[1]
@@ -195,7 +195,7 @@ def _crop_scene(films: LearningFilms, rng) -> Scene:
     return cut_window(crop, window, rng, float(rng.uniform(1.5, 3.5)))
 
 
-def _film_scene(films: LearningFilms, kind: str, rng) -> Scene:
+def _film_scene(films: LocaliserImages, kind: str, rng) -> Scene:
     film = _pick(films.real if films.real and rng.random() < 0.65 else films.phantoms, rng)
     if films.crops and rng.random() < TRANSPLANTED:
         film = transplanted(film, films.crops, rng)
@@ -205,7 +205,7 @@ def _film_scene(films: LearningFilms, kind: str, rng) -> Scene:
     scene = cut_window(film, window_of(film, shown, rng), rng, reach)
     if kind in ("turned", "negative"):
         image = _quarters(scene.image, rng) if kind == "turned" else ~scene.image
-        scene = replace(scene, image=image, joints=(), unsure=())
+        scene = replace(scene, image=image, joints=(), ignored=())
     return scene
 
 
@@ -232,7 +232,7 @@ def transplanted(film: KnownFilm, crops: Sequence[KnownFilm], rng) -> KnownFilm:
         here, there = image[inside], joint[inside]
         joint = (joint - there.mean()) * (here.std() / max(float(there.std()), 1)) + here.mean()
         image = image + alpha * (joint - image)
-    return KnownFilm.of(image.clip(0, 255).astype(np.uint8), film.name, film.boxes)
+    return KnownFilm(image.clip(0, 255).astype(np.uint8), film.name, film.boxes)
 
 
 def _beside(knee: Scene, other: Scene, rng) -> Scene:
@@ -253,4 +253,4 @@ def _beside(knee: Scene, other: Scene, rng) -> Scene:
     def moved(boxes: Sequence[Box]) -> list[Box]:
         return [((x + shift) * factor, y * factor, w * factor, h * factor) for x, y, w, h in boxes]
 
-    return replace(knee, image=small, joints=moved(knee.joints), unsure=moved(knee.unsure))
+    return replace(knee, image=small, joints=moved(knee.joints), ignored=moved(knee.ignored))

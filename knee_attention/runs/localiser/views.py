@@ -10,7 +10,7 @@ import numpy as np
 from knee_attention.films.joints import CELL, UNIT_SIDE, Box
 from knee_attention.films.localiser import localiser_input
 from knee_attention.limits import LOCALISER_SIDE
-from knee_attention.runs.localiser.films import LearningFilms
+from knee_attention.runs.localiser.films import LocaliserImages
 from knee_attention.runs.localiser.scenes import VARIED, Scene, scene_of
 from knee_attention.runs.localiser.variation import varied
 
@@ -34,7 +34,7 @@ class LocaliserViews:
         seed: seed of the scenes and their augmentation.
     """
 
-    films: LearningFilms
+    films: LocaliserImages
     batch_size: int
     seed: int
 
@@ -71,21 +71,21 @@ def view_of(scene: Scene, rng: np.random.Generator) -> tuple[np.ndarray, np.ndar
 
     return square, targets_of(
         [placed(box) for box in scene.joints],
-        [placed(box) for box in scene.unsure],
+        [placed(box) for box in scene.ignored],
         [placed(box) for box in scene.implants],
         scene.implant_somewhere,
     )
 
 
 def targets_of(
-    joints: Sequence[Box], unsure: Sequence[Box] = (), implants: Sequence[Box] = (),
+    joints: Sequence[Box], ignored: Sequence[Box] = (), implants: Sequence[Box] = (),
     implant_somewhere: bool = False,
 ) -> np.ndarray:
     """The targets `(32, 32, 8)` float32. Boxes are in pixels of the 256x256 input.
 
     Args:
         joints: joint boxes that should be found.
-        unsure: joint boxes that are ignored in the loss.
+        ignored: joint boxes that are ignored in the loss.
         implants: bounding boxes of metal.
         implant_somewhere: whether there is an implant at an unknown position. The positions of the
             joints are then unknown too.
@@ -94,7 +94,7 @@ def targets_of(
     targets = np.zeros((cells, cells, 8), np.float32)
     down, right = ((np.mgrid[:cells, :cells] + 0.5) * CELL).astype(np.float32)
     targets[..., 1] = targets[..., 6] = 1
-    for left, top, width, height in unsure:
+    for left, top, width, height in ignored:
         inside = (abs(right - left - width / 2) < width / 2) & (
             abs(down - top - height / 2) < height / 2)
         targets[inside, 1] = 0

@@ -1,12 +1,12 @@
 """Fixtures: a server process, its model, a film and a client."""
 
 import json
-from http.client import HTTPConnection
 
 import cv2
 import pytest
-from processes import serving
+from processes import asked, serving
 
+from knee_attention.commands.cli import main
 from knee_attention.phantoms.film import phantom_film
 
 pytest.importorskip("starlette")
@@ -23,7 +23,12 @@ def model(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("model")
     network = build_model("antony_clsf", ("att1", "att2"), "multi_loss", (96, 96))
-    save_model(network, folder / "model.h5", {"name": "small", "chosen": "att2"})
+    results = {"split": "validation", "knees": 9,
+               "outputs": {"att2": {"accuracy": 0.5, "kappa_quadratic": 0.6}}}  # fmt: skip
+    decision = {"default": "probable", "grade_counts": [1] * 5, "power": 0,
+                "validation": {"probable": {"accuracy": 0.7}}}  # fmt: skip
+    save_model(network, folder / "model.h5", {"name": "small", "chosen": "att2",
+                                              "results": results, "decision": decision})
     export_onnx(network, folder / "model.onnx", read_description(folder / "model.h5"))
     return folder / "model.onnx"
 
@@ -45,19 +50,17 @@ def address(model):
 
 @pytest.fixture
 def ask(address):
-    """Sends a request; returns the status, and the JSON content or the bytes of the answer."""
+    """Sends a request as `asked` does; returns the status and the content of the answer."""
 
     def send(method, path, body=None, **headers):
-        connection = HTTPConnection(address, timeout=30)
-        headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        try:
-            connection.request(method, path, body, headers)
-            answer = connection.getresponse()
-            content = answer.read()
-            send.headers = dict(answer.getheaders())
-            is_json = answer.getheader("content-type") == "application/json"
-            return answer.status, json.loads(content) if is_json else content
-        finally:
-            connection.close()
+        status, content, send.headers = asked(address, method, path, body, **headers)
+        return status, content
 
     return send
+
+
+@pytest.fixture
+def rows_of_grade(film, model, capsys):
+    """The rows that `grade --json` prints for that film and model."""
+    main(["grade", str(film), "--model", str(model), "--json"])
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]

@@ -1,15 +1,13 @@
 """Limits of a client's connections, memory and time; and refusals of wrapped films."""
 
 import gzip
-import json
 import socket
 import threading
 import time
 from contextlib import contextmanager
-from http.client import HTTPConnection
 
 import pytest
-from processes import serving
+from processes import asked, serving
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
@@ -44,7 +42,7 @@ def grader():
 def here(grader):
     """The address of a server in this process."""
     listening = socket.create_server(("127.0.0.1", 0))
-    app = application(grader, most_bytes=900_000)
+    app = application(grader, [], 900_000)
     server = uvicorn.Server(uvicorn.Config(
         app, http=protection.Connection, ws="none", lifespan="off", log_config=None
     ))  # fmt: skip
@@ -55,17 +53,6 @@ def here(grader):
     server.should_exit = True
     thread.join()
     listening.close()
-
-
-def asked(address, method, path, body=None, **headers):
-    """Status, JSON content and headers of an answer."""
-    client = HTTPConnection(*address, timeout=30)
-    try:
-        client.request(method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
-        answer = client.getresponse()
-        return answer.status, json.loads(answer.read()), dict(answer.getheaders())
-    finally:
-        client.close()
 
 
 @contextmanager
@@ -87,7 +74,7 @@ def test_silent_connections_keep_nobody_out(model, sent):
         host, _, port = started.rpartition(":")
         with connections((host, int(port)), 70, sent):
             for _ in range(3):
-                assert asked((host, int(port)), "GET", "/health")[0] == 200
+                assert asked(started, "GET", "/health")[0] == 200
 
 
 def test_silent_and_dripping_connections_are_ended(here, monkeypatch):

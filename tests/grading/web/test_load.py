@@ -8,7 +8,6 @@ import threading
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPConnection
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -16,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from dicom_files import write_dicom
-from processes import serving
+from processes import asked, serving
 from pydicom import dcmread
 
 from knee_attention.commands.cli import main
@@ -44,16 +43,6 @@ def uploads(folder: Path) -> dict[str, bytes]:
     found["half.dcm"] = found["film.dcm"][:400]
     found["blank.png"] = cv2.imencode(".png", np.zeros((200, 300), np.uint8))[1].tobytes()
     return found
-
-
-def posted(address: str, path: str, content: bytes) -> tuple[int, object]:
-    connection = HTTPConnection(address, timeout=60)
-    try:
-        connection.request("POST", path, content)
-        answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
-    finally:
-        connection.close()
 
 
 def resident(process) -> float:
@@ -87,7 +76,7 @@ def test_eight_clients_get_right_answers_and_memory_stays(model, tmp_path):
             order = random.Random(number)
             while time.monotonic() < end:
                 name = order.choice(sorted(films))
-                answer = posted(address, f"/grade?name={name}", films[name])
+                answer = asked(address, "POST", f"/grade?name={name}", films[name])[:2]
                 if not same(answer, right[name]):
                     wrong.append((name, answer))
                 count[number] += 1
@@ -173,7 +162,7 @@ def test_200_broken_requests_break_nothing(model, film):
         with ThreadPoolExecutor(CLIENTS) as pool:
             requests = broken_requests(film.read_bytes())
             answers = list(pool.map(lambda request: said_to(address, request), requests))
-        assert posted(address, "/grade?name=film.png", film.read_bytes())[0] == 200
+        assert asked(address, "POST", "/grade?name=film.png", film.read_bytes())[0] == 200
         assert process.poll() is None
         process.kill()
         log.join(10)

@@ -16,7 +16,7 @@ from knee_attention.runs.localiser.distractors import (
     paint_implant,
     paint_marker,
 )
-from knee_attention.runs.localiser.films import KnownFilm, LearningFilms, phantom_films
+from knee_attention.runs.localiser.films import KnownFilm, LocaliserImages, phantom_films
 from knee_attention.runs.localiser.network import (
     TARGETS,
     build_antony_localiser,
@@ -114,8 +114,8 @@ def films():
     x, y, side, _ = map(round, phantoms[0].boxes[0])
     crop = phantoms[0].image[y : y + side, x : x + side]
     square = (0.0, 0.0, float(crop.shape[1]), float(crop.shape[1]))
-    crops = [KnownFilm.of(crop, "crop", [box_of_square(square)])]
-    return LearningFilms(phantoms, phantoms, crops, [other], [other])
+    crops = [KnownFilm(crop, "crop", [box_of_square(square)])]
+    return LocaliserImages(phantoms, phantoms, crops, [other], [other])
 
 
 def drawn(films, kind, count, monkeypatch):
@@ -161,12 +161,12 @@ def test_a_box_comes_to_lie_where_the_scene_shows_it(monkeypatch):
     image, boxes = np.full((500, 600), 60, np.uint8), [(60, 150, 170, 170), (380, 170, 170, 170)]
     for x, y, width, height in boxes:
         image[y : y + height, x : x + width] = 250
-    films = LearningFilms([KnownFilm.of(image, "bright", boxes)])
+    films = LocaliserImages([KnownFilm(image, "bright", boxes)])
     for kind in ("film", "near"):
         for scene in drawn(films, kind, 10, monkeypatch):
             bright = scene.image > 155
             told = np.zeros_like(bright)
-            for x, y, width, height in [*scene.joints, *scene.unsure]:
+            for x, y, width, height in [*scene.joints, *scene.ignored]:
                 told[max(0, round(y)) : round(y + height), max(0, round(x)) : round(x + width)] = 1
             if scene.joints:
                 assert (bright & told).sum() / (bright | told).sum() > 0.7, kind
@@ -174,7 +174,7 @@ def test_a_box_comes_to_lie_where_the_scene_shows_it(monkeypatch):
 
 def test_a_film_gets_other_joints_at_the_same_places(films):
     film = films.phantoms[1]
-    white = KnownFilm.of(np.tile(np.arange(0, 200, 2, dtype=np.uint8), (100, 1)), "ramp",
+    white = KnownFilm(np.tile(np.arange(0, 200, 2, dtype=np.uint8), (100, 1)), "ramp",
                          [box_of_square((0.0, 0.0, 100.0, 100.0))])
     changed = transplanted(film, [white], np.random.default_rng(0))
     assert changed.boxes == film.boxes
@@ -193,7 +193,7 @@ def test_targets_by_hand():
     assert targets[20, 20, 0] < 1e-6 and (targets[..., 1] == 1).all()
     assert targets[10:12, 10:12, 5].all() and targets[..., 5].sum() == 4
     assert targets[9, 9, 6] == 0 and targets[0, 0, 6] == 1 and targets[..., 7].all()
-    empty = targets_of([], unsure=[(0.0, 0.0, 64.0, 64.0)])
+    empty = targets_of([], ignored=[(0.0, 0.0, 64.0, 64.0)])
     assert not empty[:8, :8, 1].any() and empty[8:, 8:, 1].all() and not empty[..., 7].any()
 
 
@@ -239,7 +239,7 @@ def test_narrow_parts_are_varied_too(shape):
 
 
 @pytest.mark.parametrize("kind", DISTRACTORS)
-def test_strangers_are_images(kind):
+def test_distractors_are_images(kind):
     drawn = [draw_distractor(kind, (200, 160), np.random.default_rng(seed)) for seed in (0, 0, 1)]
     np.testing.assert_array_equal(drawn[0], drawn[1])
     assert (drawn[0] != drawn[2]).any()

@@ -10,15 +10,21 @@ import pandas as pd
 import pytest
 
 from knee_attention.commands.scripts.localiser import main
-from knee_attention.errors import InputError
+from knee_attention.errors import ImageError, InputError
 from knee_attention.files import read_json
 from knee_attention.films.joints import Joint, box_around
 from knee_attention.phantoms.film import phantom_film
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.localiser import run as localiser
 from knee_attention.runs.localiser.distractors import draw_distractor
-from knee_attention.runs.localiser.films import is_kept, phantom_films, real_films
-from knee_attention.runs.localiser.results import localised, summary
+from knee_attention.runs.localiser.films import (
+    images_below,
+    is_held_out,
+    phantom_films,
+    real_films,
+    square_crops,
+)
+from knee_attention.runs.localiser.results import match_joints, summary
 from knee_attention.runs.localiser.run import _new_name, run_localiser
 from knee_attention.runs.localiser.setting import LocaliserRun
 from knee_attention.runs.run_folder import RunFolder
@@ -153,6 +159,25 @@ def test_a_table_s_own_splits_stand_and_unsure_films_are_not_learnt_from(real_fo
     assert {split: len(films) for split, films in splits.items()} == {"train": 2, "validation": 2}
 
 
+def test_an_image_that_is_too_small_is_named(tmp_path):
+    for place in ("icons/icon.png", "crops/train/0/icon.png"):
+        (tmp_path / place).parent.mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / place), np.eye(12, dtype=np.uint8) * 255)
+    small = "icon.png: expected at least 16 pixels a side"
+    with pytest.raises(ImageError, match=small):
+        images_below(tmp_path / "icons")
+    with pytest.raises(ImageError, match=small):
+        square_crops(tmp_path / "crops", "train")
+
+
+def test_a_box_without_a_pixel_names_its_film(real_folder):
+    folder, table = real_folder
+    name = next(folder.iterdir()).name
+    table.write_text(f"file,side,x1,y1,x2,y2\n{name},R,10,10,10.4,10.4\n")
+    with pytest.raises(ImageError, match=f"{name}: expected an image with pixels"):
+        real_films(folder, table, seed=0, kind="joint")
+
+
 @pytest.fixture
 def other_images(tmp_path):
     folder = tmp_path / "others"
@@ -179,7 +204,7 @@ def test_a_command_trains_on_all_kinds_of_images(real_folder, other_images, tmp_
     assert results["synthetic"] is False
     assert list(results["held_out"]) == ["phantoms", "films", "films-2", "crops", "distractors",
                                          "implants"]
-    kept = {folder: sum(is_kept(path) for path in (other_images / folder).glob("*.png"))
+    kept = {folder: sum(is_held_out(path) for path in (other_images / folder).glob("*.png"))
             for folder in ("", "metal")}
     assert results["held_out"]["distractors"]["images"] == kept[""]
     assert results["held_out"]["implants"]["images"] == kept["metal"] and all(kept.values())
@@ -212,14 +237,14 @@ def test_a_training_does_not_continue_on_other_films(real_folder, tmp_path, monk
 
 
 def test_the_numbers_of_a_set_by_hand():
-    film = localiser.KnownFilm.of(np.zeros((100, 200), np.uint8), "a film",
+    film = localiser.KnownFilm(np.zeros((100, 200), np.uint8), "a film",
                                   [(10, 10, 50, 50), (120, 10, 50, 50)])
 
     class Finds:
         def joints(self, image):
             return [Joint((10, 10, 60, 60), 0.9), Joint((120, 10, 51, 51), 0.8)]
 
-    numbers = summary(localised(Finds(), [film]))
+    numbers = summary(match_joints(Finds(), [film]))
     assert (numbers["films"], numbers["refused"], numbers["joints"]) == (1, 0, 2)
     assert numbers["found"] == 1 and numbers["jaccard_above_0.75"] == 0.5
     assert numbers["side_ratio_median"] == pytest.approx((1.2 + 1.02) / 2)

@@ -5,6 +5,7 @@ const byId = (id) => document.getElementById(id);
 const rows = [];
 const waiting = [];
 const MOST_SENTENCES = 5;
+const FORMULA = /^'*[=+\-@\t\r\n＝＋－＠]/; // the texts that `files.escaped` escapes
 const SUFFIX = /\.(png|jpe?g|webp|tiff?|bmp|dcm|dicom)$/i; // not the last number of a UID
 let clears = 0; // how often the page was cleared
 let model = null;
@@ -152,7 +153,7 @@ async function load() {
 }
 
 function accuracy() {
-  const found = model.results?.outputs?.[model.chosen];
+  const found = model.validation;
   if (!found) return "";
   const knees = `${model.results.knees} ${model.synthetic ? "synthetic " : ""}${model.results.split} knees`;
   const kappa = found.kappa_quadratic?.toFixed(2);
@@ -213,7 +214,8 @@ function flat(row) {
 function cell(value) {
   if (value === null || value === undefined) return "";
   if (typeof value === "boolean") return value ? "True" : "False";
-  const text = Array.isArray(value) ? value.join(" ") : String(value);
+  let text = Array.isArray(value) ? value.join(" ") : String(value);
+  if (typeof value === "string" && FORMULA.test(text)) text = `'${text}`;
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
