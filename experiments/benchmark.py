@@ -16,10 +16,7 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
-
-import numpy as np
 
 from knee_attention.startup import command_line
 
@@ -39,7 +36,6 @@ SHOWN = {
     "precision": "precision {}",
     "first_step": "time to first step {:.1f} s",
     "training": "training {:.2f} images/s",
-    "augmentation": "strong augmentation adds {:.1%} to an epoch with flips",
     "memory": "peak memory {:.2f} GB",
     "inference": "inference {:.2f} images/s",
     "one_knee": "inference knee by knee {:.2f} images/s",
@@ -70,7 +66,6 @@ def main() -> None:
         measure_networks(options)
         if options.films:
             measure_splitting(options)
-        measure_waits()
 
 
 def measure_networks(options: argparse.Namespace) -> None:
@@ -99,22 +94,6 @@ def measure_splitting(options: argparse.Namespace) -> None:
           f"split_knees.py is {speed['speed_up']:.2f} times as fast")
     print("mean memory of its processes in each fifth of the run: "
           + ", ".join(f"{memory:.0f} MB" for memory in speed["memory_mb"]))
-
-
-def measure_waits() -> None:
-    """Print the seconds that `--help` of an experiment and the intervals of a test split take."""
-    from knee_attention.evidence.intervals import bootstrap_intervals
-
-    began = time.perf_counter()
-    command = [sys.executable, NETWORKS.with_name("run_vgg16_multiloss.py"), "--help"]
-    subprocess.run(command, capture_output=True, check=True)
-    shown = time.perf_counter() - began
-    generator = np.random.default_rng(0)
-    grades, probabilities = generator.integers(5, size=2000), generator.dirichlet([1] * 5, 2000)
-    began = time.perf_counter()
-    bootstrap_intervals(grades, probabilities, [str(knee // 2) for knee in range(2000)])
-    print(f"--help of an experiment: {shown:.2f} s; 1000 resamples of 2000 knees: "
-          f"{time.perf_counter() - began:.2f} s")
 
 
 def in_own_process(model: str, options: argparse.Namespace) -> dict | None:

@@ -14,7 +14,6 @@ import numpy as np
 
 CONVOLUTION_CHANNELS, CONVOLUTION_SIZE, CONVOLUTION_LAYERS = 128, (80, 56), 4
 ONE_KNEE_STEPS = 20
-BATCHES_AN_EPOCH = 8
 
 
 def main() -> None:
@@ -65,35 +64,12 @@ def measure(
     yield "first_step", time.perf_counter() - began
     step = fastest(lambda: model.train_on_batch(images, targets), steps)
     yield "training", count / step
-    if name != "keras2":
-        yield "augmentation", cost_of_augmentation(model, images[..., 0], grades, steps)
     yield "memory", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     yield "inference", count / fastest_inference(model, images, steps)
     yield "one_knee", 1 / fastest_inference(model, images[:1], ONE_KNEE_STEPS)
     if name != "keras2":
         yield "convolution", convolution_rate(precision)
         yield "gflop", convolution_gflop(model)
-
-
-def cost_of_augmentation(model, images: np.ndarray, grades: np.ndarray, rounds: int) -> float:
-    """The extra time of an epoch with strong augmentation over one with flips, as a fraction.
-
-    Both train through `fit` in turn. The fastest epoch of each counts.
-    """
-    from knee_attention.datasets.batches import KneeBatches
-    from knee_attention.datasets.knees import Knees
-
-    repeated = np.tile(np.arange(len(images)), BATCHES_AN_EPOCH)
-    names = [str(number) for number in range(len(repeated))]
-    knees = Knees(images[repeated], grades[repeated], names, names)
-    seconds = {"flips": [], "strong": []}
-    for _ in range(rounds + 1):
-        for augment, taken in seconds.items():
-            batches = KneeBatches(knees, ["att0", "att1"], len(images), True, 0, augment)
-            began = time.perf_counter()
-            model.fit(batches, verbose=0, shuffle=False)
-            taken.append(time.perf_counter() - began)
-    return min(seconds["strong"]) / min(seconds["flips"]) - 1
 
 
 def our_model(size: tuple[int, int], precision: str):

@@ -11,7 +11,7 @@ TABLES = {
     name: Path(__file__).parent / f"run_{name}.py" for name in ("table1", "table2", "related")
 }
 
-BESIDE = {
+EXTRA = {
     "vgg16_multiloss-224": "VGG-16 multi-loss at 224x224",
     "vgg16_multiloss-rate1e-4": "VGG-16 multi-loss at half the learning rate",
     "vgg16_multiloss-imagenet": "VGG-16 multi-loss from ImageNet, 6 epochs",
@@ -22,9 +22,9 @@ BESIDE = {
 """Experiments that are in no table. Before the hyphen is the experiment of the table, after it the
 option in which they differ."""
 
-JOINED = {
+ENSEMBLES = {
     "vgg16_multiloss": "VGG-16 multi-loss",
-    "vgg16_multiloss-224": BESIDE["vgg16_multiloss-224"],
+    "vgg16_multiloss-224": EXTRA["vgg16_multiloss-224"],
 }
 """Experiments that are also shown as an ensemble and with other rules."""
 
@@ -74,4 +74,4 @@ PICTURES = {
 """Captions of the pictures, which are in the folders of published runs."""
 
 if __name__ == "__main__":
-    main(TABLES, BESIDE, JOINED, COMPARED, PICTURES, ABOUT)
+    main(TABLES, EXTRA, ENSEMBLES, COMPARED, PICTURES, ABOUT)

@@ -23,9 +23,7 @@ def main(arguments: list[str] | None = None) -> None:
         arguments: the command line without the program name; None: that of the process.
     """
     parser = argparse.ArgumentParser(
-        description="Measure a model on graded films of another hospital: through the normal path, "
-        "as whole images and as centre squares, and with local calibrations of 25, 50 and 100 "
-        "films (means over 20 splits into halves of the persons).",
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", required=True, type=as_path, metavar="DIR",
                         help="the folder with the films, DIR/0 to DIR/4, one knee in each")

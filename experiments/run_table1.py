@@ -17,8 +17,5 @@ SCRIPTS = [
     for variant in variants
 ]
 
-BANDS = Path(__file__).parent / "results" / "kneekl224"
-"""Published runs. A run on their knees with their options is marked outside of their band."""
-
 if __name__ == "__main__":
-    main("table1", SCRIPTS, bands=BANDS)
+    main("table1", SCRIPTS)

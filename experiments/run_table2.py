@@ -16,8 +16,5 @@ SCRIPTS = [
     for name in ("antony_clsf_baseline", "antony_joint_baseline", "vgg16_multiloss")
 ]
 
-BANDS = Path(__file__).parent / "results" / "kneekl224"
-"""Published runs. A run on their knees with their options is marked outside of their band."""
-
 if __name__ == "__main__":
-    main("table2", SCRIPTS, bands=BANDS)
+    main("table2", SCRIPTS)

@@ -111,7 +111,8 @@ class Calibration:
             return None if self.thresholds is None else COVERAGE
         if self.thresholds is None:
             raise InputError(NO_SETS)
-        if not 0 < coverage < 1 or abs(coverage * STEPS - round(coverage * STEPS)) > 1e-6:
+        percent = coverage * STEPS
+        if not 0.5 < percent < STEPS - 0.5 or abs(percent - round(percent)) > 1e-6:
             raise InputError("expected a coverage from 0.01 to 0.99 with two decimals. Received: "
                              f"{coverage}")
         return coverage
@@ -222,7 +223,7 @@ def fit_cut_points(grades: np.ndarray, probabilities: np.ndarray) -> dict:
     refuse_not_finite(probabilities, "a probability")
     log_odds, films = _log_odds(probabilities), np.arange(len(grades))
 
-    def surprise(numbers: np.ndarray) -> float:
+    def negative_log_posterior(numbers: np.ndarray) -> float:
         shifts, logarithm = numbers[:-1], numbers[-1]
         found = _shifted(log_odds, shifts, _temperature(logarithm))
         data = -np.log(found[films, grades]).sum()
@@ -234,7 +235,7 @@ def fit_cut_points(grades: np.ndarray, probabilities: np.ndarray) -> dict:
         return data + np.square(deviations).sum() / 2
 
     # BFGS, because L-BFGS-B waits for threads of BLAS and takes four times as long.
-    *shifts, logarithm = minimize(surprise, np.zeros(len(GRADES)), method="BFGS").x
+    *shifts, logarithm = minimize(negative_log_posterior, np.zeros(len(GRADES)), method="BFGS").x
     return {"shifts": [round(float(shift), 4) for shift in shifts],
             "temperature": round(_temperature(logarithm), 4)}  # fmt: skip
 

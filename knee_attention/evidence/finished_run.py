@@ -181,20 +181,28 @@ class ReportedRun(FinishedRun):
     unshown: str = ""
 
 
-def worst_mistakes(
-    predictions: Predictions, output: str, count: int
-) -> tuple[Mistake, ...]:
-    """The wrongly graded knees with the highest cross-entropy, worst first.
+def worst_positions(predictions: Predictions, output: str, count: int) -> np.ndarray:
+    """Positions of the wrongly graded knees that are furthest from the true grade, worst first.
+
+    At the same distance, the knee with the lower probability of its true grade comes first.
 
     Args:
         predictions: predictions on all knees.
         output: name of the output that grades.
-        count: maximum number of mistakes.
+        count: maximum number of knees.
     """
+    grades, probabilities = predictions.grades, predictions.of(output)
+    distance = np.abs(probabilities.argmax(axis=1) - grades)
+    worst = np.lexsort((probabilities[np.arange(len(grades)), grades], -distance))
+    return worst[distance[worst] > 0][:count]
+
+
+def worst_mistakes(
+    predictions: Predictions, output: str, count: int
+) -> tuple[Mistake, ...]:
+    """The mistakes at the positions of `worst_positions`."""
     probabilities = predictions.of(output)
     loss = losses(predictions.grades, probabilities)
-    wrong = np.flatnonzero(probabilities.argmax(axis=1) != predictions.grades)
-    worst = wrong[np.argsort(-loss[wrong], kind="stable")][:count]
     return tuple(
         Mistake(
             predictions.files[knee],
@@ -202,5 +210,5 @@ def worst_mistakes(
             probabilities[knee],
             float(loss[knee]),
         )
-        for knee in worst
+        for knee in worst_positions(predictions, output, count)
     )

@@ -120,12 +120,12 @@ def paired_differences(
         (first_is,), (second_is,) = (each[name].mean(axis=0) for each in estimates)
         difference = float(first_is - second_is)
         if np.isfinite(difference) and len(set(knees.subjects)) > 1:
-            chance = sum(
-                chance_of_training(each[name][:, 0], many[name])
+            variance = sum(
+                variance_of_training(each[name][:, 0], many[name])
                 for each, many in zip(estimates, drawn, strict=True)
             )
             values = drawn[0][name].mean(axis=0) - drawn[1][name].mean(axis=0)
-            values += generator.normal(0, np.sqrt(chance), RESAMPLES)
+            values += generator.normal(0, np.sqrt(variance), RESAMPLES)
             differences[name] = {"difference": difference, "interval": central(values)}
     return {
         "knees": len(knees),
@@ -144,7 +144,7 @@ def draws(subjects: list[str], resamples: int, seed: int) -> np.ndarray:
     return counts.reshape(resamples, -1)[:, person_of_knee].astype(np.float64)
 
 
-def chance_of_training(values: np.ndarray, drawn: np.ndarray) -> float:
+def variance_of_training(values: np.ndarray, drawn: np.ndarray) -> float:
     """Variance of the mean metric that is due to the trainings and not to the sample of knees.
 
     Equally good trainings also differ on a finite sample of knees. The bootstrap variance of their

@@ -5,13 +5,9 @@ Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePath
 
-import numpy as np
-
 from knee_attention.evidence.calibration import COVERAGE
-from knee_attention.evidence.metrics import grade_metrics
 from knee_attention.evidence.paper import CITATION
 from knee_attention.evidence.result_lines import with_interval
 from knee_attention.evidence.tables.common import markdown_rows
@@ -27,44 +23,6 @@ COLUMNS = {
     "mean_absolute_error": "error in grades",
     "oa_auc": "osteoarthritis AUC",
 }
-
-
-@dataclass(frozen=True)
-class OfficialTest:
-    """Results on a test split whose predictions are not published.
-
-    Attributes:
-        persons: number of persons.
-        confusion: knees by true grade (rows) and predicted grade.
-        oa_auc: ROC AUC of osteoarthritis (KL >= 2).
-        remark: how the split was scored.
-    """
-
-    persons: int
-    confusion: Sequence[Sequence[int]]
-    oa_auc: float
-    remark: str
-
-    @property
-    def metrics(self) -> dict:
-        """The metrics of `grade_metrics` that follow from the predicted grades."""
-        grades, predicted = (
-            np.repeat(places.ravel(), np.ravel(self.confusion))
-            for places in np.indices(np.shape(self.confusion))
-        )
-        return grade_metrics(grades, np.eye(len(GRADES))[predicted])
-
-    def text(self) -> str:
-        """The results in Markdown."""
-        found = self.metrics
-        return (
-            f"{np.sum(self.confusion):,} knees of {self.persons} persons. {self.remark} Accuracy "
-            f"{found['accuracy']:.3f}, balanced accuracy {found['balanced_accuracy']:.3f}; kappa "
-            f"{found['kappa']:.3f}, linear {found['kappa_linear']:.3f}, quadratic "
-            f"{found['kappa_quadratic']:.3f}; error {found['mean_absolute_error']:.3f} grades; "
-            f"osteoarthritis AUC {self.oa_auc:.3f}. No intervals: the predictions are not "
-            "published.\n\n" + confusion_table(self.confusion)
-        )
 
 
 def model_card(
@@ -120,14 +78,14 @@ def model_card(
         "results on a test set will be slightly worse. In brackets: 95% intervals by bootstrap "
         "over persons.",
         "",
-        card_table(
+        markdown_rows(
             ("", *COLUMNS.values()),
             [_cells(output, metrics, results["chosen"]) for output, metrics in outputs.items()],
         ),
         "",
         f"By grade, for {results['chosen']}, which grades:",
         "",
-        card_table(
+        markdown_rows(
             ("true grade", "knees", "recall", "precision"),
             [_grade_cells(grade, chosen["per_grade"][grade]) for grade in GRADES],
         ),
@@ -171,17 +129,17 @@ def confidence_lines(decision: Mapping, sets: Mapping) -> list[str]:
     found, deferred = sets["validation"], sets["validation"]["deferred"]
     rules = decision["validation"].items()
     return [
-        f"- Prediction sets, asked to hold the true grade of {COVERAGE:.0%} of the knees, hold it "
-        f"for {found['coverage']:.1%}, with {found['size']:.2f} grades on average; "
+        f"- Prediction sets of {COVERAGE:.0%} nominal coverage hold the true grade of "
+        f"{found['coverage']:.1%} of the knees, with {found['size']:.2f} grades on average; "
         f"{found['wide']:.0%} of the sets have three grades or more (cross-validation over the "
         f"{sets['subjects']} persons). By the grade that is shown, 0 to 4: "
         f"{_shares(found['by_shown'])}; by the true grade: {_shares(found['by_true'])}. The "
         "guarantee holds for films like these, on average over all grades.",
         f"- If the least certain {deferred['share']:.0%} of the knees are left to a reader, the "
-        f"others have an accuracy of {_figure(deferred['accuracy'])} and a quadratic kappa of "
-        f"{_figure(deferred['kappa_quadratic'])} (cross-validation).",
+        f"others have an accuracy of {with_interval(deferred['accuracy'], None)} and a quadratic "
+        f"kappa of {with_interval(deferred['kappa_quadratic'], None)} (cross-validation).",
         "- Decision rules, cross-validated; accuracy, balanced accuracy and quadratic kappa: "
-        + "; ".join(f"{rule} {' / '.join(map(_figure, figures.values()))}"
+        + "; ".join(f"{rule} {' / '.join(with_interval(value, None) for value in figures.values())}"
                     for rule, figures in rules)
         + f". The default is {decision['default']}; balanced divides by the power "
         f"{decision['power']:g} of the training frequencies.",
@@ -190,10 +148,6 @@ def confidence_lines(decision: Mapping, sets: Mapping) -> list[str]:
 
 def _shares(shares: list[float | None]) -> str:
     return ", ".join("no knee" if share is None else f"{share:.0%}" for share in shares)
-
-
-def _figure(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"
 
 
 def origin_of_weights(weights: str) -> str:
@@ -244,9 +198,4 @@ def _anchor(title: str) -> str:
 def confusion_table(confusion: Sequence[Sequence[int]]) -> str:
     """A table of knees by true grade (rows) and predicted grade."""
     rows = [[f"true {grade}", *map(str, row)] for grade, row in enumerate(confusion)]
-    return card_table(("", *(f"predicted {grade}" for grade in GRADES)), rows)
-
-
-def card_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table without a line break at its end."""
-    return markdown_rows(columns, rows).rstrip("\n")
+    return markdown_rows(("", *(f"predicted {grade}" for grade in GRADES)), rows)

@@ -78,19 +78,19 @@ def thresholds(
 
 
 def prediction_sets(
-    probabilities: np.ndarray, among: Sequence[float | None], coverage: float
+    probabilities: np.ndarray, limits: Sequence[float | None], coverage: float
 ) -> np.ndarray:
     """The lowest and the highest grade of each knee's set.
 
     Args:
         probabilities: `(n, 5)`.
-        among: the result of `thresholds`.
+        limits: the result of `thresholds`.
         coverage: the asked share of knees whose set holds the true grade, from 0.01 to 0.99.
 
     Returns:
         `(n, 2)` int64. The most probable grade is always in the set.
     """
-    threshold = among[round(coverage * STEPS) - 1]
+    threshold = limits[round(coverage * STEPS) - 1]
     scores = nonconformity(probabilities)
     held = scores <= (np.inf if threshold is None else threshold)
     held |= scores == scores.min(axis=1, keepdims=True)

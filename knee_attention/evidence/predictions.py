@@ -57,9 +57,9 @@ class Predictions:
         """The probabilities of all outputs and, with several classifiers, of their ensemble."""
         if len(classifying(self.probabilities)) < 2:
             return dict(self.probabilities)
-        return {**self.probabilities, ENSEMBLE: self.together()}
+        return {**self.probabilities, ENSEMBLE: self.ensemble()}
 
-    def together(self) -> np.ndarray:
+    def ensemble(self) -> np.ndarray:
         """The `(n, 5)` probabilities of the ensemble of all outputs that classify.
 
         They are averaged before the softmax. A single output keeps its own probabilities.

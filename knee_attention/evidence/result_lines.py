@@ -1,5 +1,7 @@
 """Results as text for the terminal."""
 
+from collections.abc import Mapping
+
 from knee_attention.evidence.paper import TABLES_SOURCE, paper_accuracies
 
 INTERVALS_OF = {
@@ -21,6 +23,9 @@ WHERE_COLUMNS = {
 }
 MATTERS_COLUMNS = {"accuracy": "accuracy", "cross_entropy": "cross-entropy"}
 GAP = "  "
+
+NO_DIFFERENCE = {"difference": None, "interval": None}
+"""In place of a difference that is undefined."""
 
 
 def metrics_table(rows: dict[str, dict]) -> str:
@@ -44,14 +49,13 @@ def difference_table(pairs: dict[str, dict]) -> str:
     Args:
         pairs: `{label: differences}`, one per line; as `paired_differences` returns them.
     """
-    nothing = {"difference": None, "interval": None}
-    lines = {"difference": list(INTERVALS_OF.values())}
-    for label, pair in pairs.items():
-        values = [pair["metrics"][name] or nothing for name in INTERVALS_OF]
-        lines[label] = [
-            with_interval(value["difference"], value["interval"], "+") for value in values
-        ]
-    return aligned(lines)
+    return aligned(
+        {"difference": list(INTERVALS_OF.values())}
+        | {
+            label: [difference_text(pair["metrics"][name]) for name in INTERVALS_OF]
+            for label, pair in pairs.items()
+        }
+    )
 
 
 def rules_table(label: str, results: dict) -> str:
@@ -71,9 +75,9 @@ def rules_table(label: str, results: dict) -> str:
     sets = results.get("prediction_sets")
     if not sets:
         return aligned(lines)
-    return (f"{aligned(lines)}\nprediction sets, asked to hold the true grade of "
-            f"{sets['asked']:.0%}: hold it for {sets['coverage']:.1%}, {sets['size']:.2f} grades "
-            "on average")
+    return (f"{aligned(lines)}\nprediction sets of {sets['asked']:.0%} nominal coverage hold the "
+            f"true grade of {sets['coverage']:.1%} of the knees, with {sets['size']:.2f} grades on "
+            "average")
 
 
 def aligned(lines: dict[str, list[str]]) -> str:
@@ -198,6 +202,12 @@ def with_interval(value: float | None, interval: list[float] | None, sign: str =
     return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
 
 
+def difference_text(found: Mapping | None) -> str:
+    """Text of a difference of `paired_differences`, such as `+0.043 [+0.020, +0.065]`."""
+    found = found or NO_DIFFERENCE
+    return with_interval(found["difference"], found["interval"], "+")
+
+
 def results_table(results: dict) -> str:
     """The results of a run as a text table, with the paper's accuracy.
 
@@ -207,17 +217,16 @@ def results_table(results: dict) -> str:
     paper = paper_accuracies(results["backbone"], results["variant"])
     split = results["split"]
     origin = " (synthetic phantoms)" if results["synthetic"] else ""
-    lines = [
-        f"{results['name']}: {results['knees']} {split} knees{origin}",
-        f"{'output':12}" + "".join(f"{title:>11}" for title in (*RESULT_COLUMNS.values(), "paper")),
-    ]
+    cells = {"output": [*RESULT_COLUMNS.values(), "paper"]}
     for name, metrics in results[split].items():
         label = name + ("*" if name == results["chosen"] else "")
-        row = [metrics[key] for key in RESULT_COLUMNS]
-        cells = "".join("          -" if cell is None else f"{cell:11.3f}" for cell in row)
-        accuracy = f"{paper[name]:11.3f}" if name in paper else f"{'-':>11}"
-        lines.append(f"{label:12}{cells}{accuracy}")
-    lines.append(f"* chosen by validation loss; paper: {TABLES_SOURCE}")
+        row = [*(metrics[key] for key in RESULT_COLUMNS), paper.get(name)]
+        cells[label] = ["-" if value is None else f"{value:.3f}" for value in row]
+    lines = [
+        f"{results['name']}: {results['knees']} {split} knees{origin}",
+        aligned(cells),
+        f"* chosen by validation loss; paper: {TABLES_SOURCE}",
+    ]
     for branch, values in results.get("localisation", {}).items():
         ratio = values["inside_over_outside"]
         lines.append(f"attention of {branch}: {ratio:.2f} times as high on the joint as off it "

@@ -16,7 +16,12 @@ from knee_attention.evidence.finished_run import metrics_with_intervals
 from knee_attention.evidence.intervals import paired_differences
 from knee_attention.evidence.metrics import grade_metrics
 from knee_attention.evidence.predictions import Predictions
-from knee_attention.evidence.result_lines import aligned, with_interval
+from knee_attention.evidence.result_lines import (
+    NO_DIFFERENCE,
+    aligned,
+    difference_text,
+    with_interval,
+)
 
 METRICS = {"accuracy": "accuracy", "kappa_quadratic": "quadratic kappa"}
 """The metrics of a measurement, and their titles."""
@@ -46,8 +51,8 @@ def losses_by_corruption(
 def _losses(clean: Predictions, corrupted: Predictions, output: str) -> dict:
     found = grade_metrics(corrupted.grades, corrupted.of(output))
     differences = paired_differences(corrupted, output, clean, output)["metrics"]
-    nothing = {"difference": None, "interval": None}
-    return {name: {"value": found[name], **(differences[name] or nothing)} for name in METRICS}
+    return {name: {"value": found[name], **(differences[name] or NO_DIFFERENCE)}
+            for name in METRICS}  # fmt: skip
 
 
 def robustness_heading(results: dict) -> str:
@@ -69,6 +74,6 @@ def robustness_text(results: dict) -> str:
             lost = found[name]
             lines[corruption] += [
                 with_interval(lost["value"], None),
-                with_interval(lost["difference"], lost["interval"], "+"),
+                difference_text(lost),
             ]
     return aligned(lines)

@@ -58,22 +58,6 @@ def grade_head(vector, name: str, classes: int = len(GRADES)):
     return layers.Dense(classes, activation="softmax", dtype="float32", name=name)(vector)
 
 
-def concatenated_head(vectors: list, name: str, classes: int = len(GRADES)):
-    """Probabilities from the concatenated vectors of several branches: early fusion (section 3.2).
-
-    Args:
-        vectors: one `(batch, channels)` tensor per branch.
-        name: name of the output.
-        classes: number of classes.
-
-    Returns:
-        `(batch, classes)` float32 probabilities.
-    """
-    fused = layers.Concatenate(name="fusion")(vectors)
-    fused = layers.Dense(256, activation="relu", name="fusion_dense")(fused)
-    return grade_head(fused, name, classes)
-
-
 MASK_SUFFIX = "_mask"
 """Suffix of a mask's layer name: the mask of `att0` is `att0_mask`."""
 

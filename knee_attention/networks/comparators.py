@@ -16,7 +16,6 @@ channels)`. They return the features `(batch, features)` that a grade head takes
 import keras
 from keras import layers
 
-from knee_attention.networks.attention import grade_head
 from knee_attention.networks.layers import MirrorColumns
 
 
@@ -69,36 +68,16 @@ DROPOUT = 0.3
 same."""
 
 
-def dense_classifier(features, name: str):
-    """Dense layers of the classification network.
+def hidden(features, units: int):
+    """The dense layer below the heads of a baseline, with dropout.
 
     Args:
         features: `(batch, height, width, channels)` tensor.
-        name: name of the output.
+        units: 1024 in the classification network, 512 in the joint one.
 
     Returns:
-        `(batch, 5)` float32 probabilities.
+        `(batch, units)` tensor.
     """
-    return grade_head(_hidden(features, 1024), name)
-
-
-def joint_heads(features, classification: str, regression: str) -> tuple:
-    """Dense layers of the joint classification and regression network.
-
-    Args:
-        features: `(batch, height, width, channels)` tensor.
-        classification, regression: names of the outputs.
-
-    Returns:
-        `(batch, 5)` float32 probabilities, and `(batch, 1)` float32 grades. A regressed grade may
-        be fractional or outside 0-4.
-    """
-    hidden = _hidden(features, 512)
-    grade = layers.Dense(1, dtype="float32", name=regression)(hidden)
-    return grade_head(hidden, classification), grade
-
-
-def _hidden(features, units: int):
     x = layers.Flatten(name="flatten")(features)
     x = layers.Dense(units, activation="relu", name="dense")(x)
     return layers.Dropout(DROPOUT, name="dropout")(x)

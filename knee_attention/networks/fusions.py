@@ -24,6 +24,7 @@ class Fusion:
             `{output: (batch, classes) probabilities}`; the number of classes is its second
             argument, by default 5. Without branches its only argument is the backbone's last
             tensor: `(batch, height, width, channels)`, or `(batch, features)` for `plain`.
+            The grades `(batch, 1)` of the joint network may be fractional or outside 0-4.
         fewest, most: smallest and largest number of branches.
         variant: name of the variant in the tables; None if it is the branch's name.
         outputs: names of the outputs; None if each branch has an output of its own name.
@@ -45,15 +46,20 @@ def _head_for_each(vectors: dict, classes: int = len(GRADES)) -> dict:
 
 
 def _concatenated(vectors: dict, classes: int = len(GRADES)) -> dict:
-    from knee_attention.networks.attention import concatenated_head
+    from keras import layers
 
-    return {FUSED_OUTPUT: concatenated_head(list(vectors.values()), FUSED_OUTPUT, classes)}
+    from knee_attention.networks.attention import grade_head
+
+    fused = layers.Concatenate(name="fusion")(list(vectors.values()))
+    fused = layers.Dense(256, activation="relu", name="fusion_dense")(fused)
+    return {FUSED_OUTPUT: grade_head(fused, FUSED_OUTPUT, classes)}
 
 
 def _dense(features) -> dict:
-    from knee_attention.networks.comparators import dense_classifier
+    from knee_attention.networks.attention import grade_head
+    from knee_attention.networks.comparators import hidden
 
-    return {FUSED_OUTPUT: dense_classifier(features, FUSED_OUTPUT)}
+    return {FUSED_OUTPUT: grade_head(hidden(features, 1024), FUSED_OUTPUT)}
 
 
 def _plain(features) -> dict:
@@ -63,10 +69,14 @@ def _plain(features) -> dict:
 
 
 def _joint(features) -> dict:
-    from knee_attention.networks.comparators import joint_heads
+    from keras import layers
 
-    grades, grade = joint_heads(features, FUSED_OUTPUT, REGRESSION)
-    return {FUSED_OUTPUT: grades, REGRESSION: grade}
+    from knee_attention.networks.attention import grade_head
+    from knee_attention.networks.comparators import hidden
+
+    vector = hidden(features, 512)
+    grade = layers.Dense(1, dtype="float32", name=REGRESSION)(vector)
+    return {FUSED_OUTPUT: grade_head(vector, FUSED_OUTPUT), REGRESSION: grade}
 
 
 FUSIONS = {

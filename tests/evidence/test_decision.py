@@ -177,7 +177,7 @@ def test_a_file_without_calibration_gives_no_set_and_no_balance():
         plain.checked_rule("mean")
 
 
-@pytest.mark.parametrize("coverage", [0, 1, -0.1, 0.905, float("nan")])
+@pytest.mark.parametrize("coverage", [0, 1, -0.1, 0.905, 1e-9, 1 - 1e-10, float("nan")])
 def test_a_coverage_that_no_threshold_is_for_is_refused(coverage):
     with pytest.raises(InputError, match="from 0.01 to 0.99"):
         Calibration(thresholds=[0.5] * 99).checked_coverage(coverage)

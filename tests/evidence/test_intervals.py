@@ -4,10 +4,10 @@ import pytest
 from knee_attention.errors import InputError
 from knee_attention.evidence.intervals import (
     bootstrap_intervals,
-    chance_of_training,
     draws,
     metrics_by_weight,
     paired_differences,
+    variance_of_training,
 )
 from knee_attention.evidence.metrics import SCALARS, grade_metrics
 from knee_attention.evidence.predictions import Predictions
@@ -199,5 +199,5 @@ def test_trainings_that_are_equally_good_differ_by_no_more_than_their_knees_expl
         for _ in range(100):
             right = generator.random((3, knees)) < 0.6 + generator.normal(0, own, (3, 1))
             drawn = right.astype(float) @ weights.T / knees
-            found.append(chance_of_training(right.mean(axis=1), drawn))
+            found.append(variance_of_training(right.mean(axis=1), drawn))
         assert np.mean(found) == pytest.approx(own**2 / 3, abs=8e-5)

@@ -233,3 +233,4 @@ def test_every_number_of_a_run_stands_below_its_title():
     assert titles.split() == ["output", *RESULT_COLUMNS.values(), "paper"]
     shown = [f"{metrics[name]:.3f}" for name in RESULT_COLUMNS]
     assert row.split() == ["att0*", *shown, "0.622"]
+    assert row.index("0.622") == titles.index("paper")

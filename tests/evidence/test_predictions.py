@@ -9,7 +9,7 @@ import pytest
 from knee_attention.errors import InputError
 from knee_attention.evidence.calibration import best_temperature
 from knee_attention.evidence.finished_run import better_branch, split_results
-from knee_attention.evidence.intervals import bootstrap_intervals, paired_differences
+from knee_attention.evidence.intervals import bootstrap_intervals
 from knee_attention.evidence.metrics import cross_entropy, expected_calibration_error, grade_metrics
 from knee_attention.evidence.predictions import (
     Predictions,
@@ -145,9 +145,9 @@ def test_rows_with_more_cells_than_the_header_are_refused(path):
 def test_a_regression_is_no_part_of_what_several_outputs_say_together():
     sure = np.eye(5)[[0, 4, 2]]
     joint = replace(KNEES, probabilities={"kl": GOOD, "regression": sure})
-    np.testing.assert_allclose(joint.together(), GOOD)
+    np.testing.assert_allclose(joint.ensemble(), GOOD)
     both = replace(KNEES, probabilities={"att0": GOOD, "regression": sure, "att1": POOR})
-    np.testing.assert_array_equal(both.together(), ensemble([GOOD, POOR]))
+    np.testing.assert_array_equal(both.ensemble(), ensemble([GOOD, POOR]))
 
 
 def test_of_several_tables_the_knees_remain_that_all_have():
@@ -221,9 +221,6 @@ def predictions(values):
         lambda values: better_branch(predictions(values)),
         lambda values: split_results(predictions(values)),
         lambda values: predictions(values).with_ensemble(),
-        lambda values: paired_differences(
-            predictions(uniform()), "att0", predictions(values), "att0", 10
-        ),
     ],
 )
 def test_what_is_computed_of_it_is_refused(use, value):

@@ -220,7 +220,7 @@ def test_a_branch_is_compared_with_the_same_trained_alone():
     assert "The paper's figure 3" not in page_of(both, elsewhere).text
 
 
-def test_the_worst_mistakes_are_those_with_the_highest_loss():
+def test_the_worst_mistakes_are_those_furthest_from_the_true_grade():
     grades = np.array([0, 1, 2, 3])
     probabilities = np.array([
         [0.1, 0.6, 0.1, 0.1, 0.1],
@@ -230,10 +230,10 @@ def test_the_worst_mistakes_are_those_with_the_highest_loss():
     ])  # fmt: skip
     predictions = Predictions(list("abcd"), list("abcd"), grades, {"att0": probabilities})
     worst = worst_mistakes(predictions, "att0", 8)
-    assert [mistake.file for mistake in worst] == ["b", "d", "a"]
-    assert [mistake.predicted for mistake in worst] == [0, 1, 1]
-    assert worst[0].loss == pytest.approx(-np.log(0.04))
-    assert [mistake.file for mistake in worst_mistakes(predictions, "att0", 2)] == ["b", "d"]
+    assert [mistake.file for mistake in worst] == ["d", "b", "a"]
+    assert [mistake.predicted for mistake in worst] == [1, 0, 1]
+    assert worst[1].loss == pytest.approx(-np.log(0.04))
+    assert [mistake.file for mistake in worst_mistakes(predictions, "att0", 2)] == ["d", "b"]
 
 
 def test_mistakes_are_shown_as_pictures_or_listed_with_the_reason():

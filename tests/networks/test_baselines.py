@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from knee_attention.errors import InputError
-from knee_attention.networks.comparators import dense_classifier, joint_heads
 from knee_attention.networks.files.model_files import load_model, read_description, save_model
+from knee_attention.networks.fusions import FUSIONS
 from knee_attention.networks.model import build_model
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.training import compile_model, rounds_to
@@ -30,11 +30,7 @@ def test_the_joint_network_as_it_is_built_here():
 def test_three_tenths_of_the_hidden_units_are_dropped_in_training_alone(units, kind):
     """Antony et al., MLDM 2017: a dropout of 0.3 after the dense layer and its ReLU."""
     inputs = keras.Input((2, 2, 3))
-    if kind == "joint":
-        outputs = joint_heads(inputs, "kl", "regression")
-    else:
-        outputs = dense_classifier(inputs, "kl")
-    model = keras.Model(inputs, outputs)
+    model = keras.Model(inputs, FUSIONS[kind].build(inputs))
     dropout = model.get_layer("dropout")
     assert dropout.rate == 0.3
     hidden = keras.Model(inputs, dropout.output)

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from knee_attention.networks.attention import attention_branch, concatenated_head, grade_head
-from knee_attention.networks.comparators import dense_classifier, joint_heads
+from knee_attention.networks.attention import attention_branch, grade_head
+from knee_attention.networks.fusions import FUSIONS
 from knee_attention.networks.layers import AttentionPooling2D, LocallyConnected2D
 
 
@@ -150,19 +150,22 @@ def mixed_precision():
 def test_masks_and_outputs_keep_their_digits_under_mixed_precision(mixed_precision):
     """bfloat16 has 8 significant bits: neighbours in a mask, and probabilities, would be equal."""
     inputs = keras.Input((HEIGHT, WIDTH, CHANNELS))
-    vectors = [attention_branch(inputs, name) for name in ("att0", "att1")]
-    outputs = [concatenated_head(vectors, "kl"), grade_head(vectors[0], "att0")]
+    vectors = {name: attention_branch(inputs, name) for name in ("att0", "att1")}
+    fused = FUSIONS["early_fusion"].build(vectors)
+    outputs = [*fused.values(), grade_head(vectors["att0"], "att0")]
     model = keras.Model(inputs, outputs)
     assert model.get_layer("att0_conv1").compute_dtype == "bfloat16"
     for name in ("att0_mask", "att0_pool", "att1_mask", "att1_pool", "kl", "att0"):
         assert model.get_layer(name).compute_dtype == "float32", name
-    baselines = [*joint_heads(inputs, "joint", "regression"), dense_classifier(inputs, "alone")]
+    baselines = [tensor for fusion in ("joint", "dense")
+                 for tensor in FUSIONS[fusion].build(inputs).values()]  # fmt: skip
     assert {keras.backend.standardize_dtype(tensor.dtype) for tensor in baselines} == {"float32"}
 
 
 def test_branches_are_fused_by_a_rectified_layer():
     inputs = [keras.Input((3,)), keras.Input((4,))]
-    model = keras.Model(inputs, concatenated_head(inputs, "kl"))
+    fused = FUSIONS["early_fusion"].build(dict(enumerate(inputs)))
+    model = keras.Model(inputs, fused["kl"])
     fusion, head = model.get_layer("fusion_dense"), model.get_layer("kl")
     assert fusion.kernel.shape == (7, 256) and head.kernel.shape == (256, 5)
     vectors = [np.random.default_rng(i).normal(size=(6, i)).astype("float32") for i in (3, 4)]

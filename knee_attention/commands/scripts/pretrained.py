@@ -1,7 +1,6 @@
 """The command line of `experiments/make_pretrained.py`."""
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
 
 from knee_attention.commands.arguments import as_path, named
@@ -11,17 +10,12 @@ from knee_attention.networks.files.location import DEFAULT, FOLDER
 from knee_attention.startup import command_line, start_keras
 
 
-def main(
-    arguments: list[str] | None = None,
-    answers: Path | None = None,
-    tested: Mapping[str, Mapping] | None = None,
-) -> None:
+def main(arguments: list[str] | None = None, answers: Path | None = None) -> None:
     """Write a pretrained model, or the checklists of its card, and print the card.
 
     Args:
         arguments: the command line without the program name (default: that of the process).
         answers: the template of the answers to the checklists, for `--from`.
-        tested: the arguments of `OfficialTest`, by the name of the run.
     """
     parser = argparse.ArgumentParser(
         description="Make the model that ships with the package from a finished run on real knees: "
@@ -56,7 +50,7 @@ def main(
             raise InputError(f"--name {options.name}: expected a name without a folder")
         start_keras()
         if options.published:
-            _answer(options, answers, (tested or {}).get(options.run.name))
+            _answer(options, answers)
             return
         from knee_attention.runs.finished.release import make_pretrained
 
@@ -66,17 +60,13 @@ def main(
         print(card)
 
 
-def _answer(options: argparse.Namespace, answers: Path, tested: Mapping | None) -> None:
-    from knee_attention.runs.finished.card_answers import (
-        OfficialTest,
-        answer_checklists,
-        publish_focus,
-    )
+def _answer(options: argparse.Namespace, answers: Path) -> None:
+    from knee_attention.runs.finished.card_answers import answer_checklists, publish_focus
 
     if options.data:
         publish_focus(options.published, options.run.name, options.data)
     card = answer_checklists(
         options.output, options.name, options.published, options.run.name,
-        answers.read_text(encoding="utf-8"), OfficialTest(**tested) if tested else None,
+        answers.read_text(encoding="utf-8"),
     )  # fmt: skip
     print(card)

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from knee_attention.evidence.figures.curves import COLOURS, MARKERS, entitle, plain, save
+from knee_attention.evidence.figures.curves import COLOURS, MARKERS, save, set_title, style_axes
 from knee_attention.evidence.result_lines import WHERE_COLUMNS, audit_heading, with_interval
 from knee_attention.evidence.robustness import robustness_heading
 
@@ -23,7 +23,7 @@ def audit_figure(results: dict, mean_masks: dict[str, np.ndarray], path: Path) -
     """
     branches, knees = results["branches"], results["knees"]
     figure = Figure(figsize=(12.5, 2.9 * len(branches) + 0.5), layout="constrained")
-    entitle(figure, audit_heading(results))
+    set_title(figure, audit_heading(results))
     rows = figure.subplots(len(branches), 4, squeeze=False, width_ratios=(1, 1.6, 1.5, 1.4))
     for row, (branch, found) in zip(rows, branches.items(), strict=True):
         row[0].set_title(f"{branch}: mean mask", fontsize=9)
@@ -56,7 +56,7 @@ def robustness_figure(results: dict, path: Path) -> None:
     """
     rows = {name: found["kappa_quadratic"] for name, found in results["corruptions"].items()}
     figure = Figure(figsize=(8, 0.34 * len(rows) + 1.2), layout="constrained")
-    entitle(figure, robustness_heading(results))
+    set_title(figure, robustness_heading(results))
     axes = figure.subplots()
     values, reach = _values_and_reach([
         {"value": row["difference"], "interval": row["interval"]} for row in rows.values()
@@ -69,7 +69,7 @@ def robustness_figure(results: dict, path: Path) -> None:
     axes.set(ylim=(len(rows) - 0.5, -0.5),
              xlabel="quadratic kappa, difference to clean knees "
                     f"({with_interval(results['clean']['kappa_quadratic']['value'], None)})")
-    plain(axes, labelsize=8)
+    style_axes(axes, labelsize=8)
     save(figure, path)
 
 
@@ -96,7 +96,7 @@ def _points(axes: Axes, rows: dict, measure: str, label: str, series: int) -> No
     axes.set_yticks(np.arange(len(rows)), rows, fontsize=8)
     axes.set(xlim=(0, 1.02), ylim=(len(rows) - 0.3, -0.6))
     axes.legend(**LEGEND, bbox_to_anchor=(0.4, -0.08))
-    plain(axes, labelsize=8)
+    style_axes(axes, labelsize=8)
 
 
 def _shuffled(axes: Axes, image: dict) -> None:
@@ -115,7 +115,7 @@ def _shuffled(axes: Axes, image: dict) -> None:
     axes.set_xticks(places, names, rotation=18, ha="right", fontsize=7.5)
     axes.set_xlabel("backbone shuffled down to", fontsize=8)
     axes.legend(**LEGEND, bbox_to_anchor=(0.5, -0.3))
-    plain(axes, labelsize=8)
+    style_axes(axes, labelsize=8)
 
 
 def _values_and_reach(found: list[dict]) -> tuple[np.ndarray, np.ndarray]:

@@ -17,6 +17,7 @@ from knee_attention.limits import GRADES
 # The colour-blind safe palette of Okabe and Ito, ordered so that neighbours also differ in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 MARKERS = ("o", "s", "^", "D")
+QUANTITIES = ("loss", "accuracy")
 HATCHES = ("", "////", "....", "xx")
 
 
@@ -33,24 +34,17 @@ def learning_curves(
         pdf: also write a PDF next to the PNG.
     """
     figure = Figure(figsize=(9, 4.2), layout="constrained")
-    entitle(figure, title)
+    set_title(figure, title)
     epochs = [row["epoch"] for row in history]
     best = min(history, key=lambda row: np.nan_to_num(row["val_loss"], nan=np.inf))["epoch"]
     panels = figure.subplots(1, 2)
-    for axes, quantity in zip(panels, ("loss", "accuracy"), strict=True):
-        for output, colour, marker in zip(outputs, COLOURS, MARKERS, strict=False):
-            for prefix, name, style, face in (
-                ("", "training", "--", "white"), ("val_", "validation", "-", colour)
-            ):  # fmt: skip
-                values = [row[f"{prefix}{output}_{quantity}"] for row in history]
-                axes.plot(epochs, values, style, color=colour, label=f"{output} {name}",
-                          marker=marker, markersize=4, markerfacecolor=face, linewidth=1.4,
-                          markevery=max(1, len(epochs) // 12))
+    for axes, quantity in zip(panels, QUANTITIES, strict=True):
+        _draw_curves(axes, history, outputs, quantity, markers=True)
         axes.axvline(best, color="0.4", linewidth=1, linestyle=":", zorder=0,
                      label=f"epoch {best}: lowest validation loss")
         axes.set(xlabel="epoch", ylabel=quantity, xlim=(epochs[0] - 0.5, epochs[-1] + 0.5))
         axes.xaxis.get_major_locator().set_params(integer=True)
-        plain(axes)
+        style_axes(axes)
     panels[1].set_ylim(0, 1)
     lines = panels[1].get_legend_handles_labels()
     figure.legend(*lines, fontsize="small", frameon=False, loc="outside lower center",
@@ -69,21 +63,32 @@ def several_learning_curves(histories: dict[str, list[dict]], path: Path) -> Non
     panels = figure.subplots(2, len(histories), sharex=True, sharey="row", squeeze=False)
     for column, (title, history) in zip(panels.T, histories.items(), strict=True):
         column[0].set_title(title, fontsize=10)
-        epochs = [row["epoch"] for row in history]
         accuracies = [name for name in history[0] if name.endswith("_accuracy")]
         outputs = [name.removesuffix("_accuracy") for name in accuracies if name[:4] != "val_"]
-        for axes, quantity in zip(column, ("loss", "accuracy"), strict=True):
-            for output, colour in zip(outputs, COLOURS, strict=False):
-                for prefix, name, style in (("", "training", "--"), ("val_", "validation", "-")):
-                    values = [row[f"{prefix}{output}_{quantity}"] for row in history]
-                    axes.plot(epochs, values, style, color=colour, linewidth=1.4,
-                              label=f"{output} {name}")
-            plain(axes)
+        for axes, quantity in zip(column, QUANTITIES, strict=True):
+            _draw_curves(axes, history, outputs, quantity)
+            style_axes(axes)
         column[1].legend(fontsize=7, frameon=False)
         column[1].set_xlabel("epoch")
     panels[0, 0].set_ylabel("loss")
     panels[1, 0].set_ylabel("accuracy")
     save(figure, path)
+
+
+def _draw_curves(
+    axes: Axes, history: list[dict], outputs: list[str], quantity: str, markers: bool = False
+) -> None:
+    """Draw a quantity of every output over the epochs: training dashed, validation solid."""
+    epochs = [row["epoch"] for row in history]
+    for output, colour, marker in zip(outputs, COLOURS, MARKERS, strict=False):
+        for prefix, name, style, face in (
+            ("", "training", "--", "white"), ("val_", "validation", "-", colour)
+        ):  # fmt: skip
+            values = [row[f"{prefix}{output}_{quantity}"] for row in history]
+            marked = {"marker": marker, "markersize": 4, "markerfacecolor": face,
+                      "markevery": max(1, len(epochs) // 12)} if markers else {}  # fmt: skip
+            axes.plot(epochs, values, style, color=colour, linewidth=1.4,
+                      label=f"{output} {name}", **marked)  # fmt: skip
 
 
 def confusion_matrix(
@@ -100,7 +105,7 @@ def confusion_matrix(
     counts = np.array(confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = Figure(figsize=(4.8, 4.9), layout="constrained")
-    entitle(figure, title)
+    set_title(figure, title)
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
@@ -135,7 +140,7 @@ def reliability_diagram(
         for values in (right, confidence)
     )
     figure = Figure(figsize=(4.8, 4.9), layout="constrained")
-    entitle(figure, title)
+    set_title(figure, title)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     above.plot([0, 1], [0, 1], "--", color="0.5", linewidth=1, label="perfect calibration")
     above.bar(edges[:-1][filled], accuracy, 1 / CALIBRATION_BINS, align="edge",
@@ -151,7 +156,7 @@ def reliability_diagram(
     below.set(xlabel="highest probability of a knee", ylabel="knees", ylim=(0, 1.3 * max(counts)))
     below.yaxis.get_major_locator().set_params(integer=True, nbins=3)
     for axes in (above, below):
-        plain(axes)
+        style_axes(axes)
     figure.legend(fontsize="small", frameon=False, loc="outside lower center", ncols=2)
     save(figure, path, pdf)
 
@@ -178,7 +183,7 @@ def grade_distribution(counts: dict[str, list[int]], path: Path) -> None:
     save(figure, path)
 
 
-def plain(axes: Axes, labelsize: float | None = None) -> None:
+def style_axes(axes: Axes, labelsize: float | None = None) -> None:
     """Draw a light grid behind the data, without a frame at the top and at the right."""
     if labelsize:
         axes.tick_params(labelsize=labelsize)
@@ -187,7 +192,7 @@ def plain(axes: Axes, labelsize: float | None = None) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def entitle(figure: Figure, title: str) -> None:
+def set_title(figure: Figure, title: str) -> None:
     """Set the title of a figure, wrapped to its width."""
     letters = int(figure.get_figwidth() * 12)
     lines = [part for line in drawable(title).splitlines() for part in textwrap.wrap(line, letters)]

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from knee_attention.evidence.figures.curves import entitle, save
+from knee_attention.evidence.figures.curves import save, set_title
 from knee_attention.limits import digits
 
 COLUMNS = 3
@@ -36,7 +36,7 @@ def heat_maps(
     rows = -(-len(grids) // columns)
     figure = Figure(figsize=(4.2 * columns, 3.9 * rows + 0.4), layout="constrained")
     w0, w1 = marked
-    entitle(figure, f"{title}\nsolid frame: best; dashed: the paper's w0 {w0:g}, w1 {w1:g}")
+    set_title(figure, f"{title}\nsolid frame: best; dashed: the paper's w0 {w0:g}, w1 {w1:g}")
     panels = np.ravel(figure.subplots(rows, columns, squeeze=False))
     for axes, (measure, grid) in zip(panels, grids.items(), strict=False):
         _heat_map(axes, measure, grid, marked)

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from knee_attention.evidence.audit import localisation
-from knee_attention.evidence.figures.curves import COLOURS, drawable, entitle, save
+from knee_attention.evidence.figures.curves import COLOURS, drawable, save, set_title
 from knee_attention.evidence.figures.pictures import at_image_size, is_flat, overlay
 from knee_attention.limits import GRADES
 
@@ -49,7 +49,7 @@ def mask_panels(
     columns = 2 + 2 * len(masks)
     tall = PANEL * height / width + 0.45
     figure = Figure(figsize=(PANEL * columns + 0.5, count * tall + 0.6), layout="constrained")
-    entitle(figure, title)
+    set_title(figure, title)
     rows = figure.subplots(count, columns, squeeze=False)
     for position, row in enumerate(rows):
         image, grade = images[position], int(grades[position])
@@ -92,7 +92,7 @@ def augmentation_panels(
     inches = 0.7 * PANEL
     size = (inches * (epochs + 1) + 0.5, count * inches * height / width + 0.8)
     figure = Figure(figsize=size, layout="constrained")
-    entitle(figure, title)
+    set_title(figure, title)
     axes = figure.subplots()
     _picture(axes, montage)
     names = ["knee", *(f"epoch {number + 1}" for number in range(epochs))]

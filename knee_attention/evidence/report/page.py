@@ -137,14 +137,14 @@ def environment(runs: list[ReportedRun]) -> Markup:
         parts.append(element("h3", f"Command of {run.label}"))
         command = run.environment.get("command")
         parts.append(
-            element("pre", element("code", typed(command)), tabindex=0)
+            element("pre", element("code", shell_command(command)), tabindex=0)
             if command
             else element("p", "Unknown: the run has no environment.json.", class_="missing")
         )
     return join(parts)
 
 
-def typed(arguments: list[str]) -> str:
+def shell_command(arguments: list[str]) -> str:
     """The shell command of a run.
 
     Args:

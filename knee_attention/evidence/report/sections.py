@@ -51,12 +51,12 @@ def one_run(run: ReportedRun) -> Markup:
 
 
 def mistakes(run: ReportedRun) -> Markup:
-    """The wrongly graded knees with the highest loss: pictures, and a table of those without."""
+    """The worst mistakes of a run: pictures, and a table of those without a picture."""
     wrong = int((run.predictions.of(run.chosen).argmax(axis=1) != run.predictions.grades).sum())
     text = f"{wrong} of {len(run.predictions)} knees are graded wrong"
     if not run.mistakes:
         return element("p", f"{text}.")
-    text += "; those with the highest cross-entropy are shown."
+    text += "; those furthest from the true grade are shown."
     pictured = [mistake for mistake in run.mistakes if mistake.picture]
     others = [mistake for mistake in run.mistakes if not mistake.picture]
     if pictured and run.branches:

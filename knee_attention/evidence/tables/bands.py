@@ -8,8 +8,6 @@ the others, and their degrees of freedom.
 A rerun is measured on the same knees, so the sampling error of the knees is not part of a band.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
@@ -24,110 +22,88 @@ from knee_attention.evidence.tables.common import Finished, same_knees
 
 METRICS = ("accuracy", "kappa_quadratic")
 
-Measured = Mapping[str, Mapping[str, list[dict]]]
-"""The metrics of `grade_metrics` of each training: `{experiment: {output: [metrics]}}`."""
 
+def measured(runs: Runs) -> pd.DataFrame:
+    """The metrics of each output in each training of `{experiment: trainings}`.
 
-@dataclass(frozen=True)
-class Band:
-    """The band of a metric of one output.
-
-    Attributes:
-        mean: the mean over trainings.
-        spread: their standard deviation; None for a single training.
-        trainings: their number.
-        low, high: the bounds of the band.
+    Returns:
+        One row an output of a training: `experiment`, `output`, `knees` and the `METRICS`, NaN if a
+        metric is undefined.
     """
-
-    mean: float
-    spread: float | None
-    trainings: int
-    low: float
-    high: float
-
-
-def measured(runs: Runs) -> dict[str, dict[str, list[dict]]]:
-    """The metrics of each output in each training of `{experiment: trainings}`."""
-    return {
-        name: {
-            output: [grade_metrics(one.predictions.grades, one.predictions.of(output))
-                     for one in trainings]
-            for output in trainings[0].predictions.probabilities
-        }
-        for name, trainings in runs.items()
-    }  # fmt: skip
+    rows = []
+    for name, trainings in runs.items():
+        for output in trainings[0].predictions.probabilities:
+            for known in (training.predictions for training in trainings):
+                found = grade_metrics(known.grades, known.of(output))
+                rows.append({"experiment": name, "output": output, "knees": len(known),
+                             **{metric: found[metric] for metric in METRICS}})  # fmt: skip
+    return pd.DataFrame(rows).astype(dict.fromkeys(METRICS, float))
 
 
-def bands(known: Measured, metric: str) -> dict[tuple[str, str], Band]:
-    """The bands of a metric: `{(experiment, output): band}`.
+def bands(known: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The bands of a metric.
 
     Experiments with a single training have none if no experiment has several.
 
     Args:
         known: the result of `measured`.
-        metric: a name of `grade_metrics`.
+        metric: one of `METRICS`.
+
+    Returns:
+        One row `(experiment, output)` a band: the `mean`, the standard deviation `std` (NaN for a
+        single training) and the `count` of the trainings, and the bounds `low` and `high`.
     """
-    values = _values(known, metric)
-    pooled, freedom = _pooled(values)
-    found = {}
-    for name, outputs in values.items():
-        for output, each in outputs.items():
-            count, mean = len(each), float(np.mean(each))
-            spread = float(np.std(each, ddof=1)) if count > 1 else None
-            if spread is None and not freedom:
-                continue
-            deviation, degrees = (spread, count - 1) if count > 1 else (pooled, freedom)
-            reach = student.ppf((1 + LEVEL) / 2, degrees) * deviation * sqrt(1 + 1 / count)
-            found[name, output] = Band(mean, spread, count, mean - reach, mean + reach)
-    return found
+    found = _statistics(known, metric)
+    pooled, freedom = _pooled(found)
+    several = found["count"] > 1
+    quantile = student.ppf((1 + LEVEL) / 2, (found["count"] - 1).where(several, freedom))
+    reach = quantile * found["std"].where(several, pooled) * np.sqrt(1 + 1 / found["count"])
+    return found.assign(low=found["mean"] - reach, high=found["mean"] + reach).dropna(subset="low")
 
 
-def _values(known: Measured, metric: str) -> dict[str, dict[str, list[float]]]:
-    """One metric of each training: `{experiment: {output: [value]}}`."""
-    return {
-        name: {output: [one[metric] for one in trainings] for output, trainings in outputs.items()}
-        for name, outputs in known.items()
-    }
+def _statistics(known: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Mean, standard deviation and number of the trainings by experiment and output."""
+    grouped = known.groupby(["experiment", "output"], sort=False)
+    return grouped[metric].agg(["mean", "std", "count"])
 
 
-def _pooled(values: Mapping[str, Mapping[str, list[float]]]) -> tuple[float, int]:
+def _pooled(found: pd.DataFrame) -> tuple[float, int]:
     """The pooled standard deviation over trainings, and its degrees of freedom.
 
     The outputs of an experiment count once, by their mean variance, because they are trained
     together.
     """
-    variances, freedoms = [], []
-    for outputs in values.values():
-        each = list(outputs.values())
-        if len(each[0]) > 1:
-            variances.append(np.mean([np.var(one, ddof=1) for one in each]))
-            freedoms.append(len(each[0]) - 1)
-    if not freedoms:
-        return 0.0, 0
-    return sqrt(np.average(variances, weights=freedoms)), sum(freedoms)
+    several = found[found["count"] > 1]
+    variances = (several["std"] ** 2).groupby("experiment").mean()
+    freedoms = several["count"].groupby("experiment").first() - 1
+    if several.empty:
+        return float("nan"), 0
+    return sqrt(np.average(variances, weights=freedoms)), int(freedoms.sum())
 
 
-def band_rows(known: Measured) -> list[list[str]]:
+def band_rows(known: pd.DataFrame) -> list[list[str]]:
     """Rows `[experiment, output, trainings, accuracy ± spread, its band, quadratic kappa ± spread,
-    its band]`.
+    its band]`; empty cells for a metric that is undefined.
     """
     of_metrics = [bands(known, metric) for metric in METRICS]
     rows = []
-    for name, output in of_metrics[0]:
+    for key, first in of_metrics[0].iterrows():
         cells = []
-        for each in (found[name, output] for found in of_metrics):
-            spread = f" ± {each.spread:.3f}" if each.spread is not None else ""
-            cells += [f"{each.mean:.3f}{spread}", f"{each.low:.3f} to {each.high:.3f}"]
-        rows.append([name, output, f"{each.trainings}", *cells])
+        for found in of_metrics:
+            if key not in found.index:
+                cells += ["", ""]
+                continue
+            band = found.loc[key]
+            spread = f" ± {band['std']:.3f}" if band["count"] > 1 else ""
+            cells += [f"{band['mean']:.3f}{spread}", f"{band['low']:.3f} to {band['high']:.3f}"]
+        rows.append([*key, f"{first['count']:.0f}", *cells])
     return rows
 
 
-def band_text(known: Measured) -> str:
+def band_text(known: pd.DataFrame) -> str:
     """An explanation of the bands, with the pooled spread and the sampling error of the knees."""
-    pooled, freedom = _pooled(_values(known, "accuracy"))
-    trainings = [one for outputs in known.values() for each in outputs.values() for one in each]
-    accuracy = np.mean([one["accuracy"] for one in trainings])
-    knees = int(np.sum(trainings[0]["confusion"]))
+    pooled, freedom = _pooled(_statistics(known, "accuracy"))
+    accuracy, knees = known["accuracy"].mean(), known["knees"].iloc[0]
     error = 1.96 * sqrt(accuracy * (1 - accuracy) / knees)
     return (
         "A further training of an experiment, on the same data and with the same options, falls "
@@ -157,14 +133,15 @@ def with_bands(table: pd.DataFrame, finished: Finished, published: Runs) -> pd.D
     for row in table.to_dict("records"):
         trainings = finished[row["backbone"], row["variant"]]
         name, output = trainings[0].results["name"], row["output"]
-        band = known.get((name, output))
-        if band is None or not _are_reruns(trainings, published[name]):
+        if (name, output) not in known.index or not _are_reruns(trainings, published[name]):
             cells.append((None, None, None))
             continue
-        reached = [one["accuracy"] for one in measured({name: trainings})[name][output]]
+        low, high = known.loc[(name, output), ["low", "high"]]
+        again = measured({name: trainings})
+        reached = again.loc[again["output"] == output, "accuracy"]
         outside = [run.experiment["seed"] for run, value in zip(trainings, reached, strict=True)
-                   if not band.low <= value <= band.high]  # fmt: skip
-        cells.append((band.low, band.high, ", ".join(map(str, outside))))
+                   if not low <= value <= high]  # fmt: skip
+        cells.append((low, high, ", ".join(map(str, outside))))
     columns = ["band_low", "band_high", "outside"]
     return table.join(pd.DataFrame(cells, table.index, columns))
 

@@ -11,8 +11,8 @@ from knee_attention.evidence.intervals import paired_differences
 from knee_attention.evidence.metrics import grade_metrics
 from knee_attention.evidence.predictions import ENSEMBLE, Predictions, common_to_all
 from knee_attention.evidence.probabilities import classifying, ensemble
-from knee_attention.evidence.result_lines import with_interval
-from knee_attention.evidence.tables.common import CHOSEN, by_chosen
+from knee_attention.evidence.result_lines import difference_text, with_interval
+from knee_attention.evidence.tables.common import CHOSEN, by_chosen, have_own_phantoms
 from knee_attention.limits import GRADES
 
 Runs = dict[str, list[FinishedRun]]
@@ -35,12 +35,14 @@ def comparisons(runs: Runs, pairs: dict[str, tuple[str, str]]) -> list[list[str]
         pairs: `{label: (first, second)}`; the difference is the first minus the second.
 
     Returns:
-        A row `[label, accuracy, quadratic kappa]` for each pair with runs.
+        A row `[label, accuracy, quadratic kappa]` for each pair with runs, except those whose seeds
+        drew their own phantoms.
     """
     rows = []
     for what, names in pairs.items():
-        if all(name in runs for name in names):
-            first, second = ([by_chosen(run) for run in runs[name]] for name in names)
+        trainings = [runs.get(name, []) for name in names]
+        if all(trainings) and not have_own_phantoms(sum(trainings, [])):
+            first, second = ([by_chosen(run) for run in each] for each in trainings)
             rows.append([what, *_differences(first, second, CHOSEN)])
     return rows
 
@@ -76,13 +78,10 @@ def pairs_of(backbones: dict[str, str]) -> dict[str, tuple[str, str]]:
 def _differences(first: list[Predictions], second: list[Predictions], output: str) -> list[str]:
     """The differences of accuracy and quadratic kappa as text, with intervals."""
     found = paired_differences(first, output, second, output)["metrics"]
-    return [
-        with_interval(found[name]["difference"], found[name]["interval"], "+")
-        for name in ("accuracy", "kappa_quadratic")
-    ]
+    return [difference_text(found[name]) for name in ("accuracy", "kappa_quadratic")]
 
 
-def together(trainings: list[FinishedRun]) -> Predictions:
+def ensemble_of_runs(trainings: list[FinishedRun]) -> Predictions:
     """The ensemble of all classifying outputs of all trainings: the mean before the softmax."""
     known = common_to_all([run.predictions for run in trainings])
     members = [
@@ -91,19 +90,19 @@ def together(trainings: list[FinishedRun]) -> Predictions:
     return replace(known[0], probabilities={ENSEMBLE: ensemble(members)})
 
 
-def beyond(title: str, trainings: list[FinishedRun]) -> list[list[str]]:
+def ensemble_rows(title: str, trainings: list[FinishedRun]) -> list[list[str]]:
     """Metrics of the chosen outputs, of the ensembles of each training, and of the ensemble of all.
 
     Returns:
         three rows `[label, accuracy, balanced accuracy, quadratic kappa, recall of each grade]`.
     """
     alone = [_numbers(by_chosen(run), CHOSEN) for run in trainings]
-    joined = [_numbers(together([run]), ENSEMBLE) for run in trainings]
+    ensembles = [_numbers(ensemble_of_runs([run]), ENSEMBLE) for run in trainings]
     count = len(trainings)
     return [
         [f"{title}, the chosen branch, mean of {count}", *_cells(np.mean(alone, axis=0))],
-        [f"{title}, all branches, mean of {count}", *_cells(np.mean(joined, axis=0))],
-        [f"{title}, all branches of all {count}", *_with_intervals(together(trainings))],
+        [f"{title}, all branches, mean of {count}", *_cells(np.mean(ensembles, axis=0))],
+        [f"{title}, all branches of all {count}", *_with_intervals(ensemble_of_runs(trainings))],
     ]
 
 
@@ -174,8 +173,8 @@ def rules(known: Predictions) -> list[list[str]]:
     """The metrics of each rule on persons that it was not fitted on.
 
     Returns:
-        rows as in `beyond`, followed by the paired differences of accuracy and quadratic kappa to
-        the first rule.
+        rows as in `ensemble_rows`, followed by the paired differences of accuracy and quadratic
+        kappa to the first rule.
     """
     found, first = [], None
     for title, learn in RULES.items():
@@ -189,7 +188,7 @@ def rules(known: Predictions) -> list[list[str]]:
 
 def _numbers(known: Predictions, output: str) -> np.ndarray:
     found = grade_metrics(known.grades, known.of(output))
-    return np.array([*(found[name] for name in METRICS), *_recalls(found)])
+    return np.array([*(found[name] for name in METRICS), *_recalls(found)], float)  # None: NaN
 
 
 def _recalls(found: dict) -> list[float]:

@@ -1,6 +1,6 @@
 """What the tables of experiments share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -69,6 +69,14 @@ def same_knees(trainings: list[FinishedRun]) -> bool:
                for t in trainings)  # fmt: skip
 
 
+def have_own_phantoms(trainings: list[FinishedRun]) -> bool:
+    """Whether the trainings have different knees because every seed draws its own phantoms."""
+    return (
+        any(training.synthetic for training in trainings)
+        and len({training.experiment["seed"] for training in trainings}) > 1
+    )  # fmt: skip
+
+
 def mean(values: list) -> float | None:
     """The mean; None if a value is None."""
     return None if any(value is None for value in values) else float(np.mean(values))
@@ -96,6 +104,25 @@ def compared(first: list[FinishedRun], second: list[FinishedRun]) -> str:
     if min(len(first), len(second)) == 1:
         verdict += f" (trainings: {len(first)} against {len(second)})"
     return f"{with_interval(found['difference'], found['interval'], '+')}, {verdict}"
+
+
+def claims_against(
+    finished: Finished, titles: Mapping[tuple[str, str], str], ours: tuple[str, str]
+) -> list[str]:
+    """A sentence for each network of a table: the difference of accuracy of ours to it on the same
+    knees, with its paired interval; and the result of `unlike`.
+
+    Args:
+        finished: `{(backbone, variant): trainings}`.
+        titles: `{(backbone, variant): title}` of the networks.
+        ours: our key among these.
+    """
+    sentences, own = [], finished.get(ours)
+    for key, title in titles.items():
+        rival = finished.get(key)
+        if key != ours and own and rival and same_knees([*own, *rival]):
+            sentences.append(f"{titles[ours]} against {title}: {compared(own, rival)}")
+    return sentences + unlike(finished)
 
 
 def unlike(finished: Finished) -> list[str]:
@@ -137,9 +164,43 @@ def accuracy_cells(row: pd.Series) -> dict[str, str]:
     }
 
 
-def without_empty_columns(rows: list[dict]) -> pd.DataFrame:
-    """A table of text without its empty columns."""
-    text = pd.DataFrame(rows)
+CELLS = {
+    "balanced, %": ("balanced_accuracy", 1, 100),
+    "loss": ("loss",),
+    "paper, loss": ("paper_loss",),
+    "kappa": ("kappa",),
+    "linear": ("kappa_linear",),
+    "quadratic": ("kappa_quadratic",),
+    "quadratic kappa": ("kappa_quadratic",),
+    "paper, kappa": ("paper_kappa", 2),
+    "MAE": ("mean_absolute_error", 2),
+    "OA AUC": ("oa_auc",),
+    "on / off joint": ("attention", 2),
+    "paper, millions": ("paper_parameters", 2, 1e-6),
+    "minutes": ("minutes", 1),
+}
+"""Arguments of `cell` by the title of a column."""
+
+
+def text_of(
+    table: pd.DataFrame,
+    first_cells: Callable[[pd.Series], dict[str, str]],
+    columns: Sequence[str],
+) -> pd.DataFrame:
+    """A table as text, with accuracies in %, without empty columns.
+
+    Args:
+        table: one row an output, as the tables have them.
+        first_cells: from a row to its cells before the accuracy, by title.
+        columns: titles of the cells after the accuracy: `parameters`, or a key of `CELLS`.
+    """
+    text = pd.DataFrame([
+        first_cells(row) | accuracy_cells(row) | {
+            title: f"{row['parameters']:,}" if title == "parameters" else cell(row, *CELLS[title])
+            for title in columns
+        }
+        for _, row in table.iterrows()
+    ])  # fmt: skip
     return text.drop(columns=[name for name in text if (text[name] == "").all()])
 
 
@@ -150,14 +211,16 @@ def few_columns(text: pd.DataFrame) -> pd.DataFrame:
 
 def as_markdown(heading: str, text: pd.DataFrame, notes: list[str]) -> str:
     """A Markdown page: a heading, a table and a list of notes."""
-    table = "" if text.empty else f"{markdown_rows(list(text.columns), text.to_numpy().tolist())}\n"
+    table = ""
+    if not text.empty:
+        table = f"{markdown_rows(list(text.columns), text.to_numpy().tolist())}\n\n"
     return f"{heading}\n\n{table}" + "".join(f"- {note}\n" for note in notes)
 
 
 def markdown_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
+    """A Markdown table, without a line break at its end."""
     cells = [columns, ["---"] * len(columns), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in cells)
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 
 def as_html(title: str, heading: str, text: pd.DataFrame, notes: list[str]) -> str:

@@ -2,16 +2,7 @@
 
 import pandas as pd
 
-from knee_attention.evidence.tables.common import (
-    Finished,
-    accuracy_cells,
-    cell,
-    compared,
-    mean_metrics,
-    same_knees,
-    unlike,
-    without_empty_columns,
-)
+from knee_attention.evidence.tables.common import Finished, claims_against, mean_metrics, text_of
 
 TITLE = "Related systems on the same knees"
 SOURCE = "All networks have the same training knees and the same protocol."
@@ -27,7 +18,7 @@ TITLES = {
 }
 """The rows of the table."""
 
-BESIDE = ("balanced_accuracy", "kappa_quadratic", "mean_absolute_error", "oa_auc")
+FURTHER_METRICS = ("balanced_accuracy", "kappa_quadratic", "mean_absolute_error", "oa_auc")
 
 
 def rows(finished: Finished) -> pd.DataFrame:
@@ -38,7 +29,7 @@ def rows(finished: Finished) -> pd.DataFrame:
 
     Returns:
         Columns `backbone`, `variant`, `output`, `image_size`, those of `mean_metrics` with the
-        metrics of `BESIDE`, and `paper`, which is empty: their papers used other knees.
+        metrics of `FURTHER_METRICS`, and `paper`, which is empty: their papers used other knees.
     """
     found = []
     for key in TITLES:
@@ -49,38 +40,22 @@ def rows(finished: Finished) -> pd.DataFrame:
                 "variant": key[1],
                 "output": output,
                 "image_size": "x".join(map(str, trainings[0].experiment["image_size"])),
-                **mean_metrics(trainings, output, BESIDE),
+                **mean_metrics(trainings, output, FURTHER_METRICS),
                 "paper": float("nan"),
             })  # fmt: skip
     return pd.DataFrame(found)
 
 
 def claims(finished: Finished) -> list[str]:
-    """A sentence for each related system: the difference of accuracy of VGG-16 multi-loss to it on
-    the same knees, with its paired interval.
-    """
-    sentences, ours = [], finished.get(OURS)
-    for key, title in TITLES.items():
-        rival = finished.get(key)
-        if key != OURS and ours and rival and same_knees([*ours, *rival]):
-            sentences.append(f"{TITLES[OURS]} against {title}: {compared(ours, rival)}")
-    return sentences + unlike(finished)
+    """A sentence for each related system: the difference of accuracy of VGG-16 multi-loss to it."""
+    return claims_against(finished, TITLES, OURS)
 
 
 def as_text(table: pd.DataFrame) -> pd.DataFrame:
     """The table as text, with accuracies in %."""
-    text = []
-    for _, row in table.iterrows():
-        text.append({
-            "network": TITLES[row["backbone"], row["variant"]],
-            "output": row["output"],
-            "pixels": row["image_size"],
-            **accuracy_cells(row),
-            "balanced, %": cell(row, "balanced_accuracy", 1, 100),
-            "quadratic kappa": cell(row, "kappa_quadratic"),
-            "MAE": cell(row, "mean_absolute_error", 2),
-            "OA AUC": cell(row, "oa_auc"),
-            "parameters": f"{row['parameters']:,}",
-            "minutes": cell(row, "minutes", 1),
-        })  # fmt: skip
-    return without_empty_columns(text)
+    def first_cells(row: pd.Series) -> dict[str, str]:
+        return {"network": TITLES[row["backbone"], row["variant"]], "output": row["output"],
+                "pixels": row["image_size"]}  # fmt: skip
+
+    return text_of(table, first_cells, ("balanced, %", "quadratic kappa", "MAE", "OA AUC",
+                                        "parameters", "minutes"))  # fmt: skip

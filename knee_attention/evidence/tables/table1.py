@@ -13,20 +13,18 @@ from knee_attention.evidence.paper import (
 from knee_attention.evidence.tables.common import (
     PAPER_SOURCE,
     Finished,
-    accuracy_cells,
-    cell,
     compared,
     mean,
     mean_metrics,
     same_knees,
+    text_of,
     unlike,
-    without_empty_columns,
 )
 
 TITLE = "Table 1 of the paper, with our results"
 SOURCE = PAPER_SOURCE.format("Table 1")
 
-BESIDE = ("balanced_accuracy", "kappa", "kappa_quadratic", "mean_absolute_error", "oa_auc")
+FURTHER_METRICS = ("balanced_accuracy", "kappa", "kappa_quadratic", "mean_absolute_error", "oa_auc")
 
 
 def rows(finished: Finished) -> pd.DataFrame:
@@ -37,7 +35,7 @@ def rows(finished: Finished) -> pd.DataFrame:
 
     Returns:
         Columns `backbone`, `variant`, `output`, those of `mean_metrics` with the metrics of
-        `BESIDE`, `paper`, `difference`, and `attention` (attention inside the joint over
+        `FURTHER_METRICS`, `paper`, `difference`, and `attention` (attention inside the joint over
         attention outside; None if it was not measured).
     """
     found = []
@@ -55,7 +53,7 @@ def rows(finished: Finished) -> pd.DataFrame:
 
 
 def _row(trainings: list[FinishedRun], output: str, paper: float) -> dict:
-    found = mean_metrics(trainings, output, BESIDE)
+    found = mean_metrics(trainings, output, FURTHER_METRICS)
     attention = [t.results.get("localisation", {}).get(output) for t in trainings]
     return found | {
         "paper": paper,
@@ -98,20 +96,10 @@ def _validation_loss(trainings: list[FinishedRun]) -> float:
 
 def as_text(table: pd.DataFrame) -> pd.DataFrame:
     """The table as text, with accuracies in %."""
-    rows = []
-    for _, row in table.iterrows():
+    def first_cells(row: pd.Series) -> dict[str, str]:
         variant = VARIANT_TITLES.get(row["variant"])
-        rows.append({
-            "model": BACKBONE_TITLES[row["backbone"]],
-            "branch": f"{variant} {row['output']}" if variant else row["output"],
-            **accuracy_cells(row),
-            "balanced, %": cell(row, "balanced_accuracy", 1, 100),
-            "kappa": cell(row, "kappa"),
-            "quadratic": cell(row, "kappa_quadratic"),
-            "MAE": cell(row, "mean_absolute_error", 2),
-            "OA AUC": cell(row, "oa_auc"),
-            "on / off joint": cell(row, "attention", 2),
-            "parameters": f"{row['parameters']:,}",
-            "minutes": cell(row, "minutes", 1),
-        })  # fmt: skip
-    return without_empty_columns(rows)
+        return {"model": BACKBONE_TITLES[row["backbone"]],
+                "branch": f"{variant} {row['output']}" if variant else row["output"]}  # fmt: skip
+
+    return text_of(table, first_cells, ("balanced, %", "kappa", "quadratic", "MAE", "OA AUC",
+                                        "on / off joint", "parameters", "minutes"))  # fmt: skip

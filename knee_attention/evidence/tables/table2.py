@@ -8,21 +8,18 @@ from knee_attention.evidence.paper import PAPER_TABLE_2, TABLE_2_TITLES
 from knee_attention.evidence.tables.common import (
     PAPER_SOURCE,
     Finished,
-    accuracy_cells,
-    cell,
-    compared,
+    claims_against,
     mean,
     mean_metrics,
-    same_knees,
-    unlike,
-    without_empty_columns,
+    text_of,
 )
 from knee_attention.limits import GRADES, REGRESSION
 
 TITLE = "Table 2 of the paper, with our results"
 SOURCE = PAPER_SOURCE.format("Table 2")
 
-BESIDE = ("balanced_accuracy", "kappa", "kappa_linear", "kappa_quadratic", "mean_absolute_error")
+FURTHER_METRICS = ("balanced_accuracy", "kappa", "kappa_linear", "kappa_quadratic",
+                   "mean_absolute_error")  # fmt: skip
 
 
 def rows(finished: Finished) -> pd.DataFrame:
@@ -33,7 +30,7 @@ def rows(finished: Finished) -> pd.DataFrame:
 
     Returns:
         Columns `backbone`, `variant`, `output`, those of `mean_metrics` with the metrics of
-        `BESIDE`, `loss` (cross-entropy; squared error for the regression), and the paper's
+        `FURTHER_METRICS`, `loss` (cross-entropy; squared error for the regression), and the paper's
         `paper` (accuracy), `paper_loss`, `paper_kappa`, `paper_parameters`.
     """
     found = []
@@ -49,7 +46,7 @@ def _row(key: tuple[str, str], output: str, trainings: list[FinishedRun]) -> dic
         "backbone": key[0],
         "variant": key[1],
         "output": output,
-        **mean_metrics(trainings, output, BESIDE),
+        **mean_metrics(trainings, output, FURTHER_METRICS),
         "loss": mean([_loss(training, output) for training in trainings]),
         "paper": paper["accuracy"] / 100 if paper else None,
         "paper_loss": paper.get("loss"),
@@ -66,42 +63,24 @@ def _loss(training: FinishedRun, output: str) -> float:
 
 
 def claims(finished: Finished) -> list[str]:
-    """The paper's claim, a sentence for each of Antony's networks: the difference of accuracy to
-    VGG-16 multi-loss on the same knees, with its paired interval.
+    """The paper's claim, a sentence for each of Antony's networks: the difference of accuracy of
+    VGG-16 multi-loss to it; and a note about parameters.
     """
-    sentences = []
-    *baselines, attention = TABLE_2_TITLES
-    multi = finished.get(attention)
-    for key in baselines:
-        rival = finished.get(key)
-        if multi and rival and same_knees([*multi, *rival]):
-            ours, theirs = TABLE_2_TITLES[attention], TABLE_2_TITLES[key]
-            sentences.append(f"{ours} against {theirs}: {compared(multi, rival)}")
-    sentences += unlike(finished)
-    sentences.append("the paper's parameters of Antony's networks include the localiser (212,769); "
-                     "ours do not")
-    return sentences
+    ours = list(TABLE_2_TITLES)[-1]
+    return [*claims_against(finished, TABLE_2_TITLES, ours),
+            "the paper's parameters of Antony's networks include the localiser (212,769); ours do "
+            "not"]  # fmt: skip
 
 
 def as_text(table: pd.DataFrame) -> pd.DataFrame:
     """The table as text, with accuracies in %."""
-    text = []
-    for _, row in table.iterrows():
-        squared = " (squared error)" if row["output"] == REGRESSION else ""
-        text.append({
-            "model": TABLE_2_TITLES[row["backbone"], row["variant"]],
-            "output": row["output"],
-            **accuracy_cells(row),
-            "balanced, %": cell(row, "balanced_accuracy", 1, 100),
-            "loss": cell(row, "loss") + squared,
-            "paper, loss": cell(row, "paper_loss"),
-            "kappa": cell(row, "kappa"),
-            "linear": cell(row, "kappa_linear"),
-            "quadratic": cell(row, "kappa_quadratic"),
-            "paper, kappa": cell(row, "paper_kappa", 2),
-            "MAE": cell(row, "mean_absolute_error", 2),
-            "parameters": f"{row['parameters']:,}",
-            "paper, millions": cell(row, "paper_parameters", 2, 1e-6),
-            "minutes": cell(row, "minutes", 1),
-        })  # fmt: skip
-    return without_empty_columns(text)
+    def first_cells(row: pd.Series) -> dict[str, str]:
+        return {"model": TABLE_2_TITLES[row["backbone"], row["variant"]], "output": row["output"]}
+
+    text = text_of(table, first_cells, (
+        "balanced, %", "loss", "paper, loss", "kappa", "linear", "quadratic", "paper, kappa", "MAE",
+        "parameters", "paper, millions", "minutes",
+    ))  # fmt: skip
+    if not text.empty:
+        text.loc[(table["output"] == REGRESSION).to_numpy(), "loss"] += " (squared error)"
+    return text

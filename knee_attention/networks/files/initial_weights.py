@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from knee_attention.errors import InputError
+from knee_attention.networks.attention import MASK_SUFFIX
 from knee_attention.networks.backbones import BACKBONES, imagenet_source
 from knee_attention.networks.files.model_files import layer_weights, load_model, read_description
 from knee_attention.networks.files.stored_content import attention_branches
@@ -91,8 +92,8 @@ def set_weights_by_layer(
     """Copy weights into the layers of the same name.
 
     All layers of the backbone must be present and fit. If the file has attention branches, they
-    must be those of the model. Masks of another image size are resized. Heads are copied if they
-    fit; otherwise they keep their new weights.
+    must be those of the model, with the same kind of masks. Masks of another image size are
+    resized. Heads are copied if they fit; otherwise they keep their new weights.
 
     Args:
         model: changed in place.
@@ -103,8 +104,8 @@ def set_weights_by_layer(
         names of the layers that were set.
 
     Raises:
-        InputError: layers of the backbone are missing or have other shapes, or the branches
-            differ.
+        InputError: layers of the backbone are missing or have other shapes, or the branches or
+            their masks differ.
     """
     fitting, misfits = {}, []
     for layer in model.layers:
@@ -112,10 +113,12 @@ def set_weights_by_layer(
             continue
         given = weights.get(layer.name)
         shapes = [tuple(weight.shape) for weight in layer.weights]
-        if given is not None and isinstance(layer, LocallyConnected2D):
+        if given and isinstance(layer, LocallyConnected2D) and given[-1].ndim == 3:
             given = resize_mask_weights(given, shapes[1][:2])
         if given is not None and [array.shape for array in given] == shapes:
             fitting[layer] = given
+        elif given and layer.name.endswith(MASK_SUFFIX):
+            misfits.append(f"{layer.name} (another kind of attention)")
         elif not layer.name.startswith(("att", "kl", "fusion")):
             found = "missing" if given is None else f"{[a.shape for a in given]} for {shapes}"
             misfits.append(f"{layer.name} ({found})")
@@ -125,8 +128,10 @@ def set_weights_by_layer(
             shown += f" and {len(misfits) - 3} more"
         raise InputError(f"{source}: weights of another architecture; these layers do not fit: "
                          f"{shown}")
-    theirs = attention_branches(weights)
-    ours = attention_branches(layer.name for layer in model.layers)
+    ours = attention_branches({layer.name: type(layer).__name__ for layer in model.layers})
+    of_backbone = {layer.name for layer in model.layers} - {f"{branch}_norm" for branch in ours}
+    theirs = sorted(name.removesuffix("_norm") for name in weights
+                    if name.endswith("_norm") and name not in of_backbone)  # fmt: skip
     if theirs and theirs != ours:
         raise InputError(f"{source}: has the attention branches {', '.join(theirs)}; the "
                          f"experiment has {', '.join(ours)}")

@@ -16,7 +16,7 @@ import h5py
 import keras
 import numpy as np
 
-from knee_attention.errors import InputError
+from knee_attention.errors import InputError, first_line
 from knee_attention.files import open_hdf5, written_whole
 from knee_attention.networks.files.description import DESCRIPTION, check_description
 from knee_attention.networks.files.location import existing_model_file
@@ -240,5 +240,4 @@ def _damage_refused(path: Path) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:  # the exceptions of these libraries share no closer base class
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path}: not a readable model file ({reason})") from None
+        raise InputError(f"{path}: not a readable model file ({first_line(error)})") from None

@@ -14,8 +14,14 @@ from knee_attention.errors import InputError
 GRAPH, METADATA = 7, 14
 """Fields of a ModelProto (onnx.proto)."""
 
+TRAINING, FUNCTIONS = 20, 25
+"""Fields of a ModelProto that can contain further graphs."""
+
 NODE, INITIALIZER, INPUT, OUTPUT = 1, 5, 11, 12
 """Fields of a GraphProto: its nodes, its constants, and the declarations of inputs and outputs."""
+
+SPARSE_INITIALIZER = 15
+"""Field of a GraphProto: constants in another format."""
 
 NODE_INPUT, NODE_OUTPUT, TENSOR_NAME = 1, 2, 8
 """Fields of a NodeProto and of a TensorProto: names of tensors."""
@@ -32,8 +38,12 @@ FLOAT, INT64, FLOAT16 = 1, 7, 10
 OPERATOR, ATTRIBUTE = 4, 5
 """Fields of a NodeProto: its operator and its attributes."""
 
-ATTRIBUTE_NAME, TEXT, INTEGERS = 1, 4, 8
-"""Fields of an AttributeProto: its name, and those that can contain its value."""
+ATTRIBUTE_NAME = 1
+"""Field of an AttributeProto: its name."""
+
+PLAIN_FIELDS = frozenset({ATTRIBUTE_NAME, 2, 3, 4, 7, 8, 9, 13, 20, 21})
+"""Fields of an AttributeProto with names, numbers and texts; the others can contain tensors and
+graphs."""
 
 OPERATORS = frozenset({
     "Add", "BatchNormalization", "Cast", "Concat", "Conv", "Div", "Flatten", "Gemm", "Identity",
@@ -41,23 +51,6 @@ OPERATORS = frozenset({
     "Transpose",
 })  # fmt: skip
 """Operators that `export_onnx` writes. A graph with others (such as Loop) may never end."""
-
-INSIDE = {
-    "model": {7: "graph", 20: "training", 25: "function"},
-    "training": {1: "graph", 2: "graph"},
-    "graph": {1: "node", 5: "tensor", 15: "sparse"},
-    "function": {7: "node", 11: "attribute"},
-    "node": {5: "attribute"},
-    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
-    "sparse": {1: "tensor", 2: "tensor"},
-    "tensor": {},
-}
-"""`{message: {field: message in it}}`, for the fields of onnx.proto that lead to tensors and nodes.
-"""
-
-DEEPEST = 100
-"""Largest nesting depth of messages, the limit of protocol buffers."""
-
 
 @dataclass(frozen=True)
 class OnnxContent:
@@ -81,58 +74,58 @@ def read_onnx(content: bytes, path: Path) -> OnnxContent:
         path: the file, for messages.
 
     Raises:
-        InputError: weights in another file, an operator that `export_onnx` never writes, a padding
-            that OpenCV computes wrongly, weights that are not finite, a node that uses what no
-            earlier node computes, or a file that cannot be parsed.
+        InputError: content that `export_onnx` never writes, such as weights in another file or an
+            unknown operator; weights that are not finite; a node that uses what no earlier node
+            computes; or a file that cannot be parsed.
     """
-    finite, uneven, operators = True, False, set()
     try:
-        for message, field, value in _all_fields(memoryview(content)):
-            if message == "tensor" and field in (EXTERNAL_DATA, DATA_LOCATION):
-                raise InputError(f"{path}: its weights are in another file, which is not read; "
-                                 "export the model to a single file")
-            if (message, field) == ("node", OPERATOR):
-                operators.add(value.tobytes().decode(errors="replace"))
-            if INSIDE[message].get(field) == "node":
-                uneven = uneven or _may_pad_unevenly(value)
-            if INSIDE[message].get(field) == "tensor":
-                finite = finite and _is_finite(value)
-        others = sorted(operators - OPERATORS)
-        if others:
-            raise InputError(f"{path}: its graph has the operator {others[0][:80]!r}, which no "
-                             "exported model has; export the model again")
-        if uneven:
-            raise InputError(f"{path}: written by an older version, without the padding in "
-                             "numbers that OpenCV needs; export the model again")
-        if not finite:
-            raise InputError(f"{path}: its weights are not all finite numbers of float16 or "
-                             "float32")
-        return _declarations(memoryview(content))
+        model = list(_fields(memoryview(content)))
+        graph = [field for number, value in model if number == GRAPH for field in _fields(value)]
+        if any(number in (TRAINING, FUNCTIONS) for number, _ in model) or any(
+            number == SPARSE_INITIALIZER for number, _ in graph
+        ):
+            raise InputError(f"{path}: it has training graphs, functions or sparse weights, which "
+                             "no exported model has; export the model again")
+        for number, value in graph:
+            if number == NODE:
+                _check_node(value, path)
+            elif number == INITIALIZER:
+                _check_weights(value, path)
+        return _declarations(model, graph)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: not a readable ONNX file") from None
 
 
-def _may_pad_unevenly(node: memoryview) -> bool:
-    """Whether a node leaves a padding to OpenCV that may differ between two sides.
-
-    Files of older versions have an `auto_pad`, and all their strides of 1 have odd kernels. OpenCV
-    5.0 computes an uneven padding wrongly.
-    """
-    attributes = {}
+def _check_node(node: memoryview, path: Path) -> None:
+    """Refuse a NodeProto that `export_onnx` never writes."""
+    others = {name.decode(errors="replace") for name in _names(node, OPERATOR)} - OPERATORS
+    if others:
+        raise InputError(f"{path}: its graph has the operator {min(others)[:80]!r}, which no "
+                         "exported model has; export the model again")
     for number, value in _fields(node):
-        if number == ATTRIBUTE:
-            found = list(_fields(value))
-            name = dict(found)[ATTRIBUTE_NAME].tobytes()
-            attributes[name] = [held for field, held in found if field in (TEXT, INTEGERS)]
-    padding = [text.tobytes() for text in attributes.get(b"auto_pad", ())]
-    return padding not in ([], [b"VALID"]) and attributes.get(b"strides") != [1, 1]
+        if number != ATTRIBUTE:
+            continue
+        if b"auto_pad" in _names(value, ATTRIBUTE_NAME):
+            raise InputError(f"{path}: its graph has automatic padding (auto_pad), which OpenCV "
+                             "may compute wrongly; export the model again")
+        if any(field not in PLAIN_FIELDS for field, _ in _fields(value)):
+            raise InputError(f"{path}: an attribute of its graph has a tensor or a graph, which no "
+                             "exported model has; export the model again")
 
 
-def _declarations(content: memoryview) -> OnnxContent:
-    model = list(_fields(content))
-    graph = [field for number, value in model if number == GRAPH for field in _fields(value)]
+def _check_weights(tensor: memoryview, path: Path) -> None:
+    """Refuse a TensorProto with its data in another file, or with numbers that are not finite."""
+    if any(field in (EXTERNAL_DATA, DATA_LOCATION) for field, _ in _fields(tensor)):
+        raise InputError(f"{path}: its weights are in another file, which is not read; export the "
+                         "model to a single file")
+    if not _is_finite(tensor):
+        raise InputError(f"{path}: its weights are not all finite numbers of float16 or float32")
+
+
+def _declarations(model: list[tuple], graph: list[tuple]) -> OnnxContent:
+    """The declarations among the fields of a ModelProto and of its graph."""
     entries = [dict(_fields(value)) for number, value in model if number == METADATA]
     metadata = {entry[1].tobytes().decode(): entry[2].tobytes().decode() for entry in entries}
     inputs, outputs = (
@@ -163,25 +156,6 @@ def _declared_value(content: memoryview) -> tuple[str, tuple[int, list[int | Non
     tensor = dict(_fields(dict(_fields(value[2]))[1]))
     sides = [dict(_fields(side)).get(1) for _, side in _fields(tensor[2])]
     return value[1].tobytes().decode(), (tensor[1], sides)
-
-
-def _all_fields(
-    content: memoryview, message: str = "model", depth: int = 1
-) -> Iterator[tuple[str, int, memoryview | int]]:
-    """The fields of a message and of those nested in it.
-
-    Yields:
-        for every field: the type of its message, its number, and its value.
-
-    Raises:
-        ValueError: damaged content, or messages nested too deep.
-    """
-    if depth > DEEPEST:
-        raise ValueError
-    for field, value in _fields(content):
-        yield message, field, value
-        if field in INSIDE[message] and not isinstance(value, int):
-            yield from _all_fields(value, INSIDE[message][field], depth + 1)
 
 
 def _fields(content: memoryview) -> Iterator[tuple[int, memoryview | int]]:

@@ -13,7 +13,7 @@ import numpy as np
 from knee_attention.errors import InputError, how_to_install, missing_raises
 from knee_attention.files import written_whole
 from knee_attention.networks.files.description import DESCRIPTION
-from knee_attention.networks.files.onnx_layers import WRITERS, Graph
+from knee_attention.networks.files.onnx_layers import WRITERS, Graph, can_write
 
 OPSET, IR_VERSION = 17, 8
 """Versions of 2022, which OpenCV 4.11 reads."""
@@ -32,12 +32,12 @@ def export_onnx(model, path: str | os.PathLike, description: Mapping) -> None:
         description: written to the file's metadata; as `model_files.read_description` returns it.
 
     Raises:
-        InputError: the package onnx is not installed, the model has a layer that the paper's
-            networks lack, or the file cannot be written.
+        InputError: the package onnx is not installed, the model has a layer or an option of
+            a layer that the paper's networks lack, or the file cannot be written.
     """
     onnx_package()
     for layer in model.layers:
-        if type(layer).__name__ not in WRITERS:
+        if not can_write(layer):
             raise InputError(f"{model.name}: its layer {layer.name!r} cannot be exported to ONNX; "
                              "only the paper's networks can")
     graph = Graph()

@@ -7,6 +7,12 @@ from knee_attention.networks.files.onnx_content import FLOAT
 SMALL = 1024
 """Smaller arrays are always stored in float32."""
 
+ACTIVATIONS = {"linear": "Identity", "relu": "Relu", "sigmoid": "Sigmoid", "softmax": "Softmax"}
+"""Operators by the name of a Keras activation."""
+
+OPTIONS = {"data_format": "channels_last", "dilation_rate": (1, 1), "groups": 1, "keepdims": False}
+"""Options of layers, with the only values that the writers support."""
+
 
 class Graph:
     """The nodes and constant arrays written so far, and the names of the tensors.
@@ -45,8 +51,7 @@ class Graph:
 
     def activate(self, inner: str, layer, axis: int = 1) -> None:
         """Add the activation of a layer, from the tensor `inner` to the layer's output."""
-        kinds = {"linear": "Identity", "relu": "Relu", "sigmoid": "Sigmoid", "softmax": "Softmax"}
-        kind = kinds[layer.activation.__name__]
+        kind = ACTIVATIONS[layer.activation.__name__]
         options = {"axis": axis} if kind == "Softmax" else {}
         self.add(kind, [inner], self.name_of(layer.output), **options)
 
@@ -181,3 +186,17 @@ WRITERS = {
     "ZeroPadding2D": _zero_padding,
 }
 """Writer of each layer type. Concatenation joins channels or vectors; both are axis 1 in ONNX."""
+
+
+def can_write(layer) -> bool:
+    """Whether the nodes of `WRITERS` compute what this Keras layer does."""
+    activation = getattr(layer, "activation", None)
+    if type(layer).__name__ not in WRITERS:
+        return False
+    if activation and getattr(activation, "__name__", None) not in ACTIVATIONS:
+        return False
+    if type(layer).__name__ == "BatchNormalization" and len(layer.weights) != 4:
+        return False  # without a scale or an offset
+    if getattr(layer, "axis", -1) not in (-1, len(layer.output.shape) - 1):
+        return False
+    return all(getattr(layer, name, only) == only for name, only in OPTIONS.items())

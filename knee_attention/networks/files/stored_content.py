@@ -21,6 +21,9 @@ MOST_INFLATED = 10
 WEIGHTS = "model.weights.h5"
 """Member of a .keras archive with the weights."""
 
+POOLS = ("AttentionPooling2D", "GlobalAveragePooling2D")
+"""Classes of the layer `<branch>_pool` of an attention branch."""
+
 
 @contextmanager
 def open_weights(path: Path) -> Iterator[h5py.File]:
@@ -118,7 +121,10 @@ def graph_description(config: Mapping) -> dict:
     if not all(type(side) is int and 0 < side <= LARGEST_SIDE for side in height_width):
         raise KeyError("image size")
     deviation = 1 / pixels["scale"]
-    branches = attention_branches(layers)
+    branches = attention_branches({
+        layer["config"]["name"]: layer["class_name"].rpartition(">")[2]
+        for layer in config["config"]["layers"]
+    })  # fmt: skip
     fusion = fusion_of(layers, branches)
     known = [
         name
@@ -145,9 +151,16 @@ def graph_description(config: Mapping) -> dict:
     }
 
 
-def attention_branches(layer_names: Iterable[str]) -> list[str]:
-    """Sorted names of the branches, which begin with a layer `<branch>_norm`."""
-    return sorted(name.removesuffix("_norm") for name in layer_names if name.endswith("_norm"))
+def attention_branches(kinds: Mapping[str, str]) -> list[str]:
+    """Sorted names of the branches, which have the layers `<branch>_norm` and `<branch>_pool`.
+
+    Args:
+        kinds: `{layer name: class name}` of all layers.
+    """
+    return sorted(
+        name.removesuffix("_norm") for name in kinds
+        if name.endswith("_norm") and kinds.get(f"{name.removesuffix('_norm')}_pool") in POOLS
+    )  # fmt: skip
 
 
 def _attention(config: Mapping, branches: list[str]) -> str:

@@ -8,19 +8,14 @@ import cv2
 import numpy as np
 
 from knee_attention.datasets.dataset import load_dataset
-from knee_attention.datasets.persons import number_of_persons, places_of_known
+from knee_attention.datasets.persons import known_positions, number_of_persons
 from knee_attention.errors import InputError
 from knee_attention.evidence.finished_run import FinishedRun, metrics_with_intervals
 from knee_attention.evidence.metrics import grade_metrics
-from knee_attention.evidence.model_card import (
-    OfficialTest,
-    card_table,
-    confusion_table,
-    with_answers,
-)
+from knee_attention.evidence.model_card import confusion_table, with_answers
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.evidence.result_lines import with_interval
-from knee_attention.evidence.tables.common import CHOSEN, by_chosen
+from knee_attention.evidence.tables.common import CHOSEN, by_chosen, markdown_rows
 from knee_attention.files import write_table, written_whole
 from knee_attention.films.legs import side_of
 from knee_attention.films.localiser import SHIPPED
@@ -65,7 +60,7 @@ def publish_focus(published: Path, run: str, data: str) -> None:
 
 
 def answer_checklists(
-    folder: Path, name: str, published: Path, run: str, template: str, tested: OfficialTest | None
+    folder: Path, name: str, published: Path, run: str, template: str
 ) -> str:
     """Write the answers into the card of a shipped model, in place of earlier answers.
 
@@ -75,7 +70,6 @@ def answer_checklists(
         published: a folder of published runs.
         run: the model's run among them.
         template: the answers in Markdown; fields in braces take the figures.
-        tested: the results on the official test split; None if it was not scored.
 
     Returns:
         the card.
@@ -96,13 +90,12 @@ def answer_checklists(
     unreadable = len(tables.table("unreadable.csv").rows)
     fields = {
         "run": run,
-        "files": card_table(("file", "MB", "SHA-256"), [*map(_file, (model, graph, SHIPPED))]),
+        "files": markdown_rows(("file", "MB", "SHA-256"), [*map(_file, (model, graph, SHIPPED))]),
         "left_out": f"{unreadable} that could not be read" if unreadable else "none",
         "inverted_training": sum(file.startswith("train/") for file in inverted),
         "inverted_validation": sum(file.startswith("validation/") for file in inverted),
-        "official_test": tested.text() if tested else "Not scored.",
         **_run_fields(found),
-        **_split_fields(found.predictions, description, tested),
+        **_split_fields(found.predictions, description),
         **_result_fields(by_chosen(found), inverted, _focus(tables, found.predictions.files)),
     }
     try:
@@ -154,7 +147,7 @@ def _run_fields(found: FinishedRun) -> dict:
     }
 
 
-def _split_fields(known: Predictions, description: Mapping, tested: OfficialTest | None) -> dict:
+def _split_fields(known: Predictions, description: Mapping) -> dict:
     """Knees and persons of each split."""
     trained = description["training_persons"]
     persons = len(set(known.subjects))
@@ -163,15 +156,13 @@ def _split_fields(known: Predictions, description: Mapping, tested: OfficialTest
         ("training", number_of_persons(trained), description["decision"]["grade_counts"]),
         ("validation", persons, counts),
     ]
-    if tested:
-        splits.append(("official test", tested.persons, np.sum(tested.confusion, axis=1)))
     rows = [
         [split, f"{sum(knees):,}", f"{of:,}", *(f"{count:,}" for count in knees)]
         for split, of, knees in splits
     ]
     columns = ("split", "knees", "persons", *(f"grade {grade}" for grade in GRADES))
-    shared = {known.subjects[place] for place in places_of_known(trained, known.subjects)}
-    return {"splits": card_table(columns, rows), "persons": persons, "shared": len(shared)}
+    shared = {known.subjects[place] for place in known_positions(trained, known.subjects)}
+    return {"splits": markdown_rows(columns, rows), "persons": persons, "shared": len(shared)}
 
 
 def _focus(published: PublishedSet, files: list[str]) -> np.ndarray | None:
@@ -218,7 +209,7 @@ def _result_fields(known: Predictions, inverted: set[str], focus: np.ndarray | N
     mistakes = ", ".join(f"{knees} by {distance}" for distance, knees in enumerate(by_distance)
                          if distance and knees)  # fmt: skip
     return {
-        "subgroups": card_table(columns, rows),
+        "subgroups": markdown_rows(columns, rows),
         "confusion": confusion_table(confusion),
         "mistakes": f"{sum(by_distance[1:])} of {len(known)} grades are wrong, by so many grades: "
         f"{mistakes}.",

@@ -11,6 +11,7 @@ from knee_attention.evidence.metrics import grade_metrics
 from knee_attention.evidence.predictions import ENSEMBLE, Predictions
 from knee_attention.evidence.probabilities import ensemble
 from knee_attention.evidence.tables import beyond_the_paper
+from knee_attention.evidence.tables.findings import findings
 from knee_attention.evidence.tables.weight_search import (
     PAPER_CHOICE,
     best_of,
@@ -25,17 +26,18 @@ KNEES = 60
 SCORES = {"inside_over_outside": 2.5, "pointing_game": 0.5, "pointing_game_uniform": 0.1}
 
 
-def training(seed, outputs=("att0",), expert=None):
-    """A training whose probabilities are those of a seed."""
+def training(seed, outputs=("att0",), expert=None, synthetic=False):
+    """A training whose probabilities, and grades of phantoms, are those of a seed."""
     generator = np.random.default_rng(seed)
-    grades = np.arange(KNEES) % 5
+    grades = generator.integers(5, size=KNEES) if synthetic else np.arange(KNEES) % 5
     values = {
         output: generator.dirichlet(np.ones(5), KNEES) * 0.6 + 0.4 * np.eye(5)[grades]
         for output in outputs
     }
     files = [f"{knee // 2}{'RL'[knee % 2]}.png" for knee in range(KNEES)]
     known = Predictions(files, [name[:-5] for name in files], grades, values)
-    return FinishedRun({"seed": seed}, {"chosen": outputs[-1]}, {}, known, expert)
+    results = {"chosen": outputs[-1], "synthetic": synthetic}
+    return FinishedRun({"seed": seed}, results, {}, known, expert)
 
 
 def test_deeper_branches_are_compared_where_both_were_trained():
@@ -56,7 +58,7 @@ def test_trainings_on_different_knees_are_compared_on_those_they_share():
     runs = {"vgg16_att0": [training(0), other], "vgg16_att1": [training(2)]}
     [row] = beyond_the_paper.comparisons(runs, beyond_the_paper.pairs_of({"vgg16": "VGG-16"}))
     assert row[1].count("[") == 1
-    assert len(beyond_the_paper.together(runs["vgg16_att0"])) == len(places)
+    assert len(beyond_the_paper.ensemble_of_runs(runs["vgg16_att0"])) == len(places)
 
 
 def test_a_run_beside_itself_differs_by_nothing():
@@ -66,11 +68,29 @@ def test_a_run_beside_itself_differs_by_nothing():
     assert row == ["one - same", "+0.000 [+0.000, +0.000]", "+0.000 [+0.000, +0.000]"]
 
 
+def test_the_difference_between_runs_of_a_single_person_is_undefined():
+    """As --limit 2 makes them."""
+    runs = {
+        name: [replace(one, predictions=one.predictions.take(np.arange(2)))]
+        for name, one in (("first", training(0)), ("second", training(1)))
+    }
+    [row] = beyond_the_paper.comparisons(runs, {"first - second": ("first", "second")})
+    assert row == ["first - second", "undefined", "undefined"]
+
+
+def test_seeds_with_phantoms_of_their_own_are_neither_compared_nor_averaged():
+    runs = {name: [training(seed, synthetic=True) for seed in (0, 1)] for name in ("net", "other")}
+    assert beyond_the_paper.comparisons(runs, {"net - other": ("net", "other")}) == []
+    assert findings(runs, {}, {"net": "A network"}, {"net - other": ("net", "other")}) == []
+    alone = {name: trainings[:1] for name, trainings in runs.items()}
+    assert len(beyond_the_paper.comparisons(alone, {"net - other": ("net", "other")})) == 1
+
+
 def test_all_outputs_of_all_trainings_count_alike_in_their_ensemble():
     trainings = [training(seed, ("att0", "att1")) for seed in (0, 1)]
     members = [values for one in trainings for values in one.predictions.probabilities.values()]
     np.testing.assert_array_equal(
-        beyond_the_paper.together(trainings).of(ENSEMBLE), ensemble(members)
+        beyond_the_paper.ensemble_of_runs(trainings).of(ENSEMBLE), ensemble(members)
     )
 
 
@@ -79,13 +99,13 @@ def test_a_regression_is_no_member():
     two = Predictions(**{**vars(one.predictions), "probabilities": {
         "kl": one.predictions.of("kl"), "regression": np.eye(5)[np.zeros(KNEES, int)]}})
     both = FinishedRun({}, {"chosen": "kl"}, {}, two, None)
-    together = beyond_the_paper.together([both]).of(ENSEMBLE)
+    together = beyond_the_paper.ensemble_of_runs([both]).of(ENSEMBLE)
     np.testing.assert_allclose(together, one.predictions.of("kl"))
 
 
 def test_rows_beyond_the_paper_say_what_they_are_made_of():
     trainings = [training(seed, ("att0", "att1")) for seed in range(3)]
-    rows = beyond_the_paper.beyond("net", trainings)
+    rows = beyond_the_paper.ensemble_rows("net", trainings)
     assert [row[0] for row in rows] == ["net, the chosen branch, mean of 3",
                                        "net, all branches, mean of 3", "net, all branches of all 3"]
     alone = np.mean([grade_metrics(one.predictions.grades, one.predictions.of("att1"))["accuracy"]
@@ -95,7 +115,7 @@ def test_rows_beyond_the_paper_say_what_they_are_made_of():
 
 
 def test_rules_are_rows_of_the_same_columns():
-    rows = beyond_the_paper.rules(beyond_the_paper.together([training(0), training(1)]))
+    rows = beyond_the_paper.rules(beyond_the_paper.ensemble_of_runs([training(0), training(1)]))
     assert len(rows) == 3 and all(len(row) == 7 for row in rows)
     assert rows[0][5:] == ["", ""] and rows[1][5].startswith(("+", "-"))
 

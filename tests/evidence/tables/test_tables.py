@@ -125,25 +125,34 @@ def test_a_band_is_the_prediction_interval_of_one_further_training():
     runs = {"many": [seeded(right, seed) for seed, right in enumerate((30, 36, 42))],
             "one": [seeded(48, 0)]}  # fmt: skip
     found = bands.bands(bands.measured(runs), "accuracy")
-    many, one = found["many", "att0"], found["one", "att0"]
+    many, one = found.loc["many", "att0"], found.loc["one", "att0"]
     reach = 4.303 * 0.1 * np.sqrt(4 / 3)  # t of 2 degrees of freedom, from a printed table
-    assert (many.mean, many.spread, many.trainings) == (pytest.approx(0.6), pytest.approx(0.1), 3)
+    assert many[["mean", "std", "count"]].tolist() == pytest.approx([0.6, 0.1, 3])
     assert [many.low, many.high] == pytest.approx([0.6 - reach, 0.6 + reach], abs=1e-4)
     reach = 4.303 * 0.1 * np.sqrt(2)  # the pooled spread, here that of `many`
     assert [one.low, one.high] == pytest.approx([0.8 - reach, 0.8 + reach], abs=1e-4)
     alone = bands.measured({"one": runs["one"]})
-    assert one.spread is None and not bands.bands(alone, "accuracy")
+    assert np.isnan(one["std"]) and bands.bands(alone, "accuracy").empty
 
 
 def test_experiments_share_their_spread_by_degrees_of_freedom():
     runs = {"three": [seeded(right, 0) for right in (30, 36, 42)],
             "two": [seeded(right, 0) for right in (30, 30)], "one": [seeded(48, 0)]}  # fmt: skip
-    one = bands.bands(bands.measured(runs), "accuracy")["one", "att0"]
+    one = bands.bands(bands.measured(runs), "accuracy").loc["one", "att0"]
     pooled = 0.1 * np.sqrt(2 / 3)
     assert one.high == pytest.approx(0.8 + 3.182 * pooled * np.sqrt(2), abs=1e-4)
     text = bands.band_text(bands.measured(runs))
     assert f"{pooled:.3f} of accuracy with 3 degrees of freedom" in text
     assert f"±{1.96 * np.sqrt(0.6 * 0.4 / KNEES):.3f}" in text  # the mean accuracy is 0.6
+
+
+def test_a_metric_that_is_undefined_has_no_band():
+    runs = {"one": [
+        replace(one, predictions=one.predictions.take(np.arange(1)))
+        for one in (seeded(30, 0), seeded(30, 1))
+    ]}  # fmt: skip
+    [row] = bands.band_rows(bands.measured(runs))
+    assert row == ["one", "att0", "2", "1.000 ± 0.000", "1.000 to 1.000", "", ""]
 
 
 def marked(*trainings):

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from knee_attention.errors import InputError
+from knee_attention.networks.backbones import BACKBONES, Backbone
 from knee_attention.networks.files import model_files
+from knee_attention.networks.files.initial_weights import read_weights, set_weights_by_layer
 from knee_attention.networks.model import IMAGENET_MEAN, build_model
 
 GIVEN = {"name": "mine", "chosen": "att1", "synthetic": True}
@@ -61,9 +63,28 @@ def test_fused_branches_come_back_in_whatever_order_they_were_given(tmp_path, su
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
-def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, largest_file, suffix):
+def test_a_backbone_may_name_its_layers_as_the_branches_do(tmp_path, monkeypatch, suffix):
+    def build(images):
+        x = keras.layers.BatchNormalization(name="stem_norm")(images)
+        x = keras.layers.MaxPooling2D(8, name="stem_pool")(x)
+        return keras.layers.Conv2D(8, 3, name="features")(x)
+
+    own = Backbone(build, {"att0": "features"}, 64, "stem_norm", "features", {})
+    monkeypatch.setitem(BACKBONES, "own", own)
+    model = build_model("own", ("att0",), "single", (96, 96))
+    model_files.save_model(model, tmp_path / f"model{suffix}", {})
+    described = model_files.read_description(tmp_path / f"model{suffix}")
+    assert (described["backbone"], described["branches"]) == ("own", ["att0"])
+    weights = read_weights(tmp_path / f"model{suffix}")
+    assert "att0_mask" in set_weights_by_layer(model, weights, "file")
+    of_backbone = {name: arrays for name, arrays in weights.items() if name[:3] != "att"}
+    assert set_weights_by_layer(model, of_backbone, "file") == ["stem_norm", "features"]
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, full_disk, suffix):
     model = build_model("antony_clsf", ("att0",), "single", (96, 96))
-    with largest_file(100_000), pytest.raises(InputError, match="cannot be written: File too"):
+    with full_disk(100_000), pytest.raises(InputError, match="cannot be written: File too"):
         model_files.save_model(model, tmp_path / f"model{suffix}", {})
     assert not any(tmp_path.iterdir())
 

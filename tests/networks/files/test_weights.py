@@ -108,6 +108,17 @@ def test_other_branches_are_refused():
         set_weights_by_layer(alone, weights, "model.h5")
 
 
+@pytest.mark.parametrize(("file", "model"), [("shared", "local"), ("local", "shared")])
+def test_masks_of_another_kind_of_attention_are_refused(file, model):
+    given, built = (
+        build_model("antony_clsf", ("att1",), "single", (96, 96), attention=kind)
+        for kind in (file, model)
+    )
+    weights = {layer.name: layer.get_weights() for layer in given.layers if layer.weights}
+    with pytest.raises(InputError, match=r"do not fit: att1_mask \(another kind of attention\)"):
+        set_weights_by_layer(built, weights, "model.h5")
+
+
 def test_weights_of_another_architecture_are_refused_by_name(notop):
     path, _ = notop
     model = build_model("antony_clsf", ("att1",), "single", (96, 96))
