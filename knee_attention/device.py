@@ -31,7 +31,7 @@ def choose_precision(precision: str) -> str:
     if precision != "auto":
         return precision
     if gpus():
-        return "mixed_bfloat16" if _gpu_capability() >= (8, 0) else "mixed_float16"
+        return "mixed_bfloat16" if _first_gpu()[1] >= (8, 0) else "mixed_float16"
     if keras.backend.backend() == "jax":  # jaxlib 0.11.2 gives NaN in bfloat16 on a CPU
         return "float32"
     return "mixed_bfloat16" if cpu_has_bfloat16() else "float32"
@@ -55,38 +55,26 @@ def cpu_has_bfloat16() -> bool:
     return bool(re.search(r"\b(avx512_bf16|amx_bf16|bf16)\b", description))
 
 
-def _gpu_capability() -> tuple[int, int]:
-    """The CUDA compute capability of the first GPU; (0, 0) if the backend does not know it."""
+def _first_gpu() -> tuple[str | None, tuple[int, ...]]:
+    """Product name and CUDA compute capability of the first GPU; None and (0, 0) if unknown."""
     if keras.backend.backend() == "jax":
-        text = str(getattr(_first_of_jax(), "compute_capability", "0.0"))
-        return tuple(int(part) for part in text.split(".")[:2])
-    return _first_of_tensorflow().get("compute_capability", (0, 0))
+        import jax
 
-
-def _gpu_name() -> str | None:
-    """The product name of the first GPU; None if the backend does not know it."""
-    if keras.backend.backend() == "jax":
-        return getattr(_first_of_jax(), "device_kind", None)
-    return _first_of_tensorflow().get("device_name")
-
-
-def _first_of_jax():
-    import jax
-
-    return jax.devices()[0]
-
-
-def _first_of_tensorflow() -> dict:
+        gpu = jax.devices()[0]
+        capability = str(getattr(gpu, "compute_capability", "0.0")).split(".")[:2]
+        return getattr(gpu, "device_kind", None), tuple(map(int, capability))
     import tensorflow as tf
 
-    return tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+    gpu = tf.config.list_physical_devices("GPU")[0]
+    details = tf.config.experimental.get_device_details(gpu)
+    return details.get("device_name"), details.get("compute_capability", (0, 0))
 
 
 def describe_device() -> str:
     """The device in a few words, such as `2-core CPU` or `1 GPU (NVIDIA H100 80GB HBM3)`."""
     found = gpus()
     if found:
-        count, name = f"{len(found)} GPU" + ("s" if len(found) > 1 else ""), _gpu_name()
+        count, name = f"{len(found)} GPU" + ("s" if len(found) > 1 else ""), _first_gpu()[0]
         return f"{count} ({name})" if name else count
     return f"{os.cpu_count()}-core CPU ({platform.machine()})"
 
@@ -94,23 +82,23 @@ def describe_device() -> str:
 ALL = "all"
 
 
-def find_devices(asked: int | str | None) -> list[str]:
+def find_devices(requested: int | str | None) -> list[str]:
     """The devices to use: the first GPUs or, without a GPU, the first CPUs.
 
     Args:
-        asked: the value of `--devices`: a number, `all`, or None for one device.
+        requested: the value of `--devices`: a number, `all`, or None for one device.
 
     Raises:
         InputError: there are fewer devices.
     """
-    there = keras.distribution.list_devices()
-    if asked == ALL:
-        return there
-    asked = asked or 1
-    if asked > len(there):
-        raise InputError(f"--devices {asked}: {keras.backend.backend()} has only {len(there)} "
-                         f"({describe_device()})")
-    return there[:asked]
+    available = keras.distribution.list_devices()
+    if requested == ALL:
+        return available
+    requested = requested or 1
+    if requested > len(available):
+        raise InputError(f"--devices {requested}: {keras.backend.backend()} has only "
+                         f"{len(available)} ({describe_device()})")
+    return available[:requested]
 
 
 def refuse_uneven(batch_size: int, devices: int) -> None:

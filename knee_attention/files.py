@@ -45,6 +45,8 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
         InputError: the file cannot be written there, or the disk is full.
     """
     path = Path(path)
+    if os.path.isdir(path):
+        raise InputError(f"{path} cannot be written: it is a folder")
     make_folder(path.parent)
     beside = path.with_name(f".{os.getpid()}.{path.name[-KEPT_OF_NAME:]}")
     try:

@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import shutil
-import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -109,28 +108,11 @@ def elsewhere(request, tmp_path):
 
 @pytest.fixture
 def full_disk():
-    """A context in which no file can exceed 2 kB: writing fails as on a full disk."""
+    """A context in which no file can exceed a number of bytes: writing fails as on a full disk."""
     resource = pytest.importorskip("resource")
 
     @contextmanager
-    def limited():
-        before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2048, before[1]))
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-    return limited
-
-
-@pytest.fixture
-def largest_file():
-    """A context in which no file can exceed a number of bytes, as on a full disk."""
-    resource = pytest.importorskip("resource")
-
-    @contextmanager
-    def limited(size: int):
+    def limited(size: int = 2048):
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
         try:
@@ -152,35 +134,23 @@ def small_knees():
 
 @pytest.fixture
 def refused(capsys):
-    """Runs a command that must end with code 2; returns its one sentence on stderr."""
+    """Runs a command that must end with code 2; returns its one sentence on stderr.
+
+    A command is the name of a subcommand, or a function that is called with the arguments.
+    """
 
     def run(command, *arguments):
         with pytest.raises(SystemExit) as ended:
-            main([command, *map(str, arguments)])
+            if callable(command):
+                command(*arguments)
+            else:
+                main([command, *map(str, arguments)])
         assert ended.value.code == 2
         said = capsys.readouterr().err.strip()
         assert "Traceback" not in said and len(said.splitlines()) == 1
         return said
 
     return run
-
-
-@pytest.fixture
-def refused_import(monkeypatch):
-    """Makes the import of a package fail, as if it were not installed."""
-
-    def refuse(package: str) -> None:
-        for name in [name for name in sys.modules if name.split(".")[0] == package]:
-            monkeypatch.delitem(sys.modules, name)
-        users = [name for name in sys.modules if name.startswith("knee_attention.grading.dicom")]
-        for name in users:
-            monkeypatch.delitem(sys.modules, name)
-        if users:  # a new import would replace this attribute
-            parent = sys.modules["knee_attention.grading"]
-            monkeypatch.setattr(parent, "dicom", parent.dicom)
-        monkeypatch.setitem(sys.modules, package, None)
-
-    return refuse
 
 
 @pytest.fixture

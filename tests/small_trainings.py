@@ -1,6 +1,7 @@
 """Small trainings: contexts that make them fast, an experiment, a backbone, a tiny model."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+from knee_attention.commands.cli import main as knee_attention
 from knee_attention.commands.scripts.experiment import main
 from knee_attention.datasets.batches import KneeBatches
 from knee_attention.datasets.knees import Knees
@@ -60,6 +62,8 @@ def leave_figures_blank() -> Iterator[None]:
 
 SMALL = Experiment(backbone="antony_clsf", branches=("att1", "att2"), fusion="multi_loss",
                    loss_weights=(1.0, 0.8))  # fmt: skip
+ONE = Experiment("antony_clsf", ("att1",), "single", image_size=(96, 96), epochs=1,
+                 batch_size=10, precision="float32")  # fmt: skip
 QUICK = ["--image-size", "96", "96", "--batch-size", "10", "--learning-rate", "1e-3",
          "--precision", "float32"]  # fmt: skip
 
@@ -70,6 +74,38 @@ def run(experiment: Experiment, *arguments) -> None:
 
 def results_of(folder: Path) -> dict:
     return json.loads((folder / "results.json").read_text())
+
+
+def edit_json(path: Path, **changes) -> None:
+    """Change entries of a JSON file."""
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def edited(run: Path, copy: Path, **changes) -> Path:
+    """Copy a run, and change entries of its experiment.json; returns the copy."""
+    shutil.copytree(run, copy)
+    edit_json(copy / "experiment.json", **changes)
+    return copy
+
+
+def publish(*arguments) -> None:
+    """Run `knee-attention publish`."""
+    knee_attention(["publish", *map(str, arguments)])
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """`{path: content}` of all files below a folder."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def write_mask(path: Path, rows=slice(40, 56), size=(112, 96)) -> np.ndarray:
+    """Write the mask of a joint in these rows; returns it as bool."""
+    mask = np.zeros(size, np.uint8)
+    mask[rows] = 255
+    path.parent.mkdir(exist_ok=True)
+    cv2.imwrite(str(path), mask)
+    return mask > 127
 
 
 def tiny(images):

@@ -102,7 +102,7 @@ def test_a_backend_that_is_not_there_is_one_sentence(tmp_path, backend):
     assert f"KERAS_BACKEND is {backend!r}" in done.stderr.strip().splitlines()[-1]
 
 
-def test_a_folder_that_cannot_be_read_is_said_and_not_passed_over(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_read_is_refused_and_not_passed_over(tmp_path, monkeypatch):
     (tmp_path / "open").mkdir()
     (tmp_path / "shut").mkdir()
     (tmp_path / "open" / "film.png").touch()
@@ -131,7 +131,9 @@ def no_temporary_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
-def test_keras_can_be_started(no_temporary_folder, monkeypatch, in_memory):
+def test_stderr_is_held_back_without_a_temporary_folder(
+    no_temporary_folder, monkeypatch, in_memory
+):
     if not in_memory:
         monkeypatch.delattr(os, "memfd_create", raising=False)
     entered = False
@@ -154,7 +156,7 @@ def test_what_is_held_back_is_shown_if_the_block_fails(monkeypatch, capfd, in_me
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
-def test_a_model_file_is_loaded(tmp_path, monkeypatch, suffix):
+def test_a_model_loads_without_a_temporary_folder(tmp_path, monkeypatch, suffix):
     model = build_model("antony_clsf", ("att0",), "single", (96, 96))
     save_model(model, tmp_path / f"model{suffix}", {})
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
@@ -229,6 +231,6 @@ def test_files_that_were_left_out_are_published_by_their_place_in_the_data(tmp_p
     run = RunFolder(tmp_path / "run")
     errors = [ImageError(f"=data/train/{name}", "-") for name in ("1.png", "=2.png")]
     run.begin(Experiment(), ["=turned.png"], errors)
-    assert cells(run.turned) == [["'=turned.png"]]
+    assert cells(run.inverted) == [["'=turned.png"]]
     rows = named_in_data(run.unreadable, "=data")
     assert rows == [{"file": "train/1.png", "reason": "-"}, {"file": "train/=2.png", "reason": "-"}]

@@ -3,8 +3,10 @@
 import cv2
 import numpy as np
 import pytest
+from stand_ins import Uniform
 
 from knee_attention.errors import ImageError, InputError
+from knee_attention.films.preparation import Preparation
 from knee_attention.grading.grader import Grader, load_grader
 from knee_attention.networks.files.model_files import layer_weights, read_description, save_model
 from knee_attention.networks.model import build_model
@@ -48,20 +50,10 @@ def model_file(tmp_path_factory):
     return path
 
 
-class EveryGrade:
-    """A trivial network, so that the test covers the reading of files."""
-
-    description = {"outputs": ["att0"], "image_size": [96, 96]}
-
-    def __call__(self, images):
-        count = len(images)
-        return {"att0": np.full((count, 5), 0.2), "att0_mask": np.full((count, 6, 6), 0.5)}
-
-
 def graded_or_refused(paths):
     """The numbers of graded files and of files refused by an ImageError."""
     graded = refused = 0
-    grader = Grader(EveryGrade())
+    grader = Grader(Uniform(Preparation()))
     for path in paths:
         [(_, knees)] = grader.grade_all([path])
         if isinstance(knees, ImageError):

@@ -139,6 +139,7 @@ main(["grade", "film.png", "film.dcm", "--model", "model.onnx", "--csv", "out.cs
 main(["grade", "film.png"])
 main(["grade", "film.dcm", "--model", "model.onnx", "--json", "--dicom", "out"])
 main(["info", "model.onnx"])
+main(["info", "kneekl-vgg16-multiloss"])
 import knee_attention.grading.node.node
 import uvicorn
 import knee_attention.grading.web.app
@@ -149,7 +150,7 @@ LACKING = """
 import sys
 sys.modules[sys.argv[1]] = None
 from knee_attention.commands.cli import main
-main(["grade", "film.png", "--model", "kneekl-vgg16-multiloss.h5"])
+main(["grade", *sys.argv[2:]])
 """
 
 NOT_INSTALLED = """
@@ -232,15 +233,21 @@ def test_nothing_else_is_needed(folder):
     assert named - DECODERS <= used, "listed and not used"
 
 
-@pytest.mark.parametrize("package", ["keras", "tensorflow"])
-def test_what_it_leaves_out_is_named_where_it_is_needed(folder, package):
-    done = subprocess.run([sys.executable, "-c", LACKING, package], cwd=folder, text=True,
-                          capture_output=True, env={"PYTHONPATH": str(ROOT)})  # fmt: skip
+WITH_KERAS = ["film.png", "--model", "kneekl-vgg16-multiloss.h5"]
+LEFT_OUT = "is not installed (the light install leaves it out): pip install -e . in the clone"
+
+
+@pytest.mark.parametrize(("package", "arguments", "said"), [
+    ("keras", WITH_KERAS, f"keras {LEFT_OUT}"),
+    ("tensorflow", WITH_KERAS, f"tensorflow {LEFT_OUT}"),
+    ("highdicom", ["film.dcm", "--model", "model.onnx", "--dicom", "reports"],
+     '--dicom needs highdicom: pip install -e ".[dicom-out]" in the clone'),
+])  # fmt: skip
+def test_what_it_leaves_out_is_named_where_it_is_needed(folder, package, arguments, said):
+    done = subprocess.run([sys.executable, "-c", LACKING, package, *arguments], cwd=folder,
+                          text=True, capture_output=True, env={"PYTHONPATH": str(ROOT)})
     assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1] == (
-        f"knee-attention grade: {package} is not installed (the light install leaves it out): "
-        "pip install -e . in the clone"
-    )
+    assert done.stderr.splitlines()[-1] == f"knee-attention grade: {said}"
 
 
 def test_a_clone_that_is_not_installed_reports_films(folder, tmp_path):

@@ -2,17 +2,17 @@
 
 import argparse
 import doctest
-import importlib.util
 import runpy
 import subprocess
 import sys
 from importlib import import_module
-from pathlib import Path
+from itertools import chain
 from statistics import mean
 
 import keras
 import numpy as np
 import pytest
+from stand_ins import EXPERIMENTS, load_script
 
 from knee_attention.commands.scripts.experiment import main
 from knee_attention.evidence.paper import PAPER_TABLE_1, PAPER_TABLE_2
@@ -23,7 +23,6 @@ from knee_attention.networks.model import build_model
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.finished.published_runs import by_experiment, read_runs
 
-FOLDER = Path(__file__).parents[1] / "experiments"
 NAMES = [f"{backbone}_{variant}" for backbone, row in PAPER_TABLE_1.items() for variant in row]
 
 BASELINES = [name for name, variant in PAPER_TABLE_2 if variant == "baseline"]
@@ -33,16 +32,13 @@ DEVICES = {"H100": "an H100", "2-core CPU": "2 CPU cores"}
 
 
 def script(name):
-    spec = importlib.util.spec_from_file_location(name, FOLDER / f"run_{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(EXPERIMENTS / f"run_{name}.py")
 
 
 @pytest.fixture(scope="module")
 def published():
     """`{experiment: {accuracies in %, trainings, image size, minutes, device}}` of kneeKL224."""
-    runs = by_experiment(read_runs(FOLDER / "results" / "kneekl224"))
+    runs = by_experiment(read_runs(EXPERIMENTS / "results" / "kneekl224"))
     return {name: numbers(trainings) for name, trainings in runs.items()}
 
 
@@ -91,8 +87,8 @@ def in_words(accuracies):
 
 
 def test_there_are_twenty():
-    files = (path for backbone in PAPER_TABLE_1 for path in FOLDER.glob(f"run_{backbone}_*.py"))
-    found = {path.stem.removeprefix("run_") for path in files}
+    files = (EXPERIMENTS.glob(f"run_{backbone}_*.py") for backbone in PAPER_TABLE_1)
+    found = {path.stem.removeprefix("run_") for path in chain.from_iterable(files)}
     assert found - {*BASELINES, *RELATED} == set(NAMES) and len(NAMES) == 20
 
 
@@ -134,7 +130,7 @@ def test_the_defaults_are_the_paper_s():
 
 
 def test_help_answers_without_keras():
-    command = [sys.executable, "-X", "importtime", FOLDER / "run_vgg16_multiloss.py", "--help"]
+    command = [sys.executable, "-X", "importtime", EXPERIMENTS / "run_vgg16_multiloss.py", "--help"]
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
     imported = {line.split("|")[-1].strip() for line in ended.stderr.splitlines()}
     assert "argparse" in imported and not imported & {"keras", "tensorflow", "jax", "pandas"}
@@ -152,22 +148,14 @@ def test_help_says_what_is_trained(capsys):
         assert words in " ".join(capsys.readouterr().out.split())
 
 
-def benchmark_script(name):
-    path = Path(__file__).parents[1] / "experiments" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def benchmark():
-    return benchmark_script("benchmark")
+    return load_script(EXPERIMENTS / "benchmark.py")
 
 
 @pytest.fixture(scope="module")
 def networks():
-    return benchmark_script("benchmark_networks")
+    return load_script(EXPERIMENTS / "benchmark_networks.py")
 
 
 def test_vgg16_multi_loss_needs_39_7_gflop(networks):
@@ -196,12 +184,9 @@ def test_what_was_measured_before_a_failure_is_printed(benchmark, monkeypatch, t
     assert printed == ["  training 2.00 images/s", "  not measured further: no memory"]
 
 
-SNIPPETS = Path(__file__).parents[1] / "experiments" / "library.py"
-
-
 @pytest.mark.usefixtures("eager")
 def test_the_snippets_do_what_they_say(tmp_path, phantom_runs, capsys):
-    script = runpy.run_path(str(SNIPPETS))
+    script = runpy.run_path(str(EXPERIMENTS / "library.py"))
     small = str(phantom_runs / "two")
     for snippet in script["SNIPPETS"]:
         tunes = snippet is script["fine_tune_the_shipped_model"]
@@ -222,12 +207,11 @@ def test_the_snippets_do_what_they_say(tmp_path, phantom_runs, capsys):
         assert np.array_equal(before, after) != moved
 
 
-SCRIPT = Path(__file__).parents[1] / "experiments" / "run_attention_on_any_network.py"
-attend = runpy.run_path(str(SCRIPT))["main"]
+attend = runpy.run_path(str(EXPERIMENTS / "run_attention_on_any_network.py"))["main"]
 
 
 @pytest.mark.usefixtures("eager")
-def test_it_trains_draws_its_masks_and_saves_a_model_of_keras(tmp_path, capsys):
+def test_attention_on_any_network_trains_draws_masks_and_saves_a_model(tmp_path, capsys):
     attend(["--limit", "10", "--epochs", "1", "--taps", "block_6_expand_relu", "--attention",
           "shared", "--output", str(tmp_path)])  # fmt: skip
     printed = capsys.readouterr().out
@@ -246,13 +230,11 @@ def test_it_trains_draws_its_masks_and_saves_a_model_of_keras(tmp_path, capsys):
         (["--taps", "pixels", "pixels"], "expected a different layer for each branch"),
     ],
 )
-def test_what_cannot_be_built_is_one_sentence(arguments, reason, capsys):
-    with pytest.raises(SystemExit) as ended:
-        attend(arguments)
-    assert ended.value.code == 2 and reason in capsys.readouterr().err
+def test_what_cannot_be_built_is_one_sentence(arguments, reason, refused):
+    assert reason in refused(attend, arguments)
 
 
-def test_it_lists_the_layers_that_can_be_tapped(capsys):
+def test_attention_on_any_network_lists_the_layers_that_can_be_tapped(capsys):
     attend(["--list-layers"])
     assert "block_6_expand_relu  (20, 14, 192)" in capsys.readouterr().out.splitlines()
 

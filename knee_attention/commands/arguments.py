@@ -1,18 +1,30 @@
 """Options that several commands share, and argparse types that check a value."""
 
 import argparse
+import math
 import os
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+from knee_attention.errors import InputError
+from knee_attention.files import make_folder, write_json
 from knee_attention.limits import CROPS, DECISIONS, POLARITIES
 from knee_attention.networks.files.location import model_path
 
 
-def add_model_and_data(parser: argparse.ArgumentParser, needs_data: bool = False) -> None:
-    """Add `MODEL`, `--data` and `--split`, for commands that measure a model.
+def add_model_and_data(
+    parser: argparse.ArgumentParser, writes: str, limit: str = "", needs_data: bool = False
+) -> None:
+    """Add `MODEL`, `--data`, `--split`, `--limit`, `--seed`, `--polarity` and `--output`, for
+    commands that measure a model.
 
     Args:
         parser: the parser to add them to.
+        writes: the files that the command writes into `--output`, for the help.
+        limit: further words of the help on `--limit`.
         needs_data: require `--data`, for a command that cannot measure on phantoms.
     """
     from knee_attention.datasets.layout import SPLITS
@@ -26,6 +38,53 @@ def add_model_and_data(parser: argparse.ArgumentParser, needs_data: bool = False
                         f"make_dataset.py{default}")
     parser.add_argument("--split", choices=SPLITS, default="test",
                         help="the split to measure on (default: test)")
+    parser.add_argument("--limit", type=positive_number, metavar="N",
+                        help=f"at most N knees, with the same proportions of grades{limit}")
+    parser.add_argument("--seed", type=seed_number, default=0 if needs_data else None, metavar="N",
+                        help="seed of --limit (default: 0)" if needs_data else
+                        "seed of phantoms and --limit (default: that of the training)")
+    add_polarity(parser)
+    parser.add_argument("--output", type=as_path, metavar="DIR",
+                        help=f"write {writes} into this folder")
+
+
+def refuse_missing(models: Iterable[Path]) -> None:
+    """Refuse models that do not exist.
+
+    Raises:
+        InputError: no such model file or run.
+    """
+    for path in models:
+        if not path.exists():
+            raise InputError(f"{path}: no such model file or run")
+
+
+def prepare_output(folder: Path | None) -> None:
+    """Create the folder of the results before the work, if there is one.
+
+    Raises:
+        InputError: it cannot be created, or it is the folder of a run.
+    """
+    from knee_attention.runs.run_folder import RunFolder
+
+    if folder:
+        make_folder(folder)
+        if RunFolder(folder).exists:
+            raise InputError(f"{folder}: the folder of a run; choose another --output")
+
+
+def keep_with_run(path: Path, content: dict) -> bool:
+    """Write a JSON file into the folder of a run, which may be read-only.
+
+    Returns:
+        whether it is written; if not, the reason is printed.
+    """
+    try:
+        write_json(path, content)
+    except InputError as error:
+        print(f"not kept with the run: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 def add_polarity(parser: argparse.ArgumentParser) -> None:
@@ -97,45 +156,30 @@ def absolute_path(text: str) -> str:
     return os.path.abspath(named(text))
 
 
-def positive_number(text: str) -> int:
-    """An argparse type: a whole number from 1."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, not {text}")
-    return number
+def _number(
+    kind: type, accepts: Callable[[Any], bool], expected: str
+) -> Callable[[str], Any]:
+    """An argparse type: a number of this kind that `accepts`; `expected` describes it."""
+
+    def read(text: str):
+        with suppress(ValueError):
+            number = kind(text)
+            if accepts(number):
+                return number
+        raise argparse.ArgumentTypeError(f"expected {expected}, not {text}")
+
+    return read
 
 
-def seed_number(text: str) -> int:
-    """An argparse type: a seed that NumPy accepts."""
-    number = int(text)
-    if not 0 <= number < 2**32:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to 2^32 - 1, not {text}")
-    return number
-
-
-def rate(text: str) -> float:
-    """An argparse type: a number above 0."""
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number above 0, not {text}")
-    return number
-
-
-def share(text: str) -> float:
-    """An argparse type: a share from 0.01 to 0.99 with two decimals."""
-    number = float(text)
-    if not 0 < number < 1 or number != round(number, 2):
-        raise argparse.ArgumentTypeError("expected a share from 0.01 to 0.99 with two decimals, "
-                                         f"not {text}")
-    return number
-
-
-def count(text: str) -> int:
-    """An argparse type: a whole number from 0."""
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 0, not {text}")
-    return number
+positive_number = _number(int, lambda number: number >= 1, "a whole number from 1")
+count = _number(int, lambda number: number >= 0, "a whole number from 0")
+seed_number = _number(
+    int, lambda number: 0 <= number < 2**32, "a whole number from 0 to 2^32 - 1"
+)
+"""Argparse type: a seed that NumPy accepts."""
+rate = _number(float, lambda number: 0 < number < math.inf, "a number above 0")
+share = _number(float, lambda number: 0 < number < 1 and number == round(number, 2),
+                "a share from 0.01 to 0.99 with two decimals")
 
 
 def model_named(text: str) -> Path:

@@ -24,14 +24,14 @@ from contextlib import redirect_stdout
 
 from knee_attention.commands.arguments import (
     add_model_and_data,
-    add_polarity,
     as_path,
-    positive_number,
-    seed_number,
+    keep_with_run,
+    prepare_output,
+    refuse_missing,
 )
 from knee_attention.datasets.layout import SPLITS
 from knee_attention.errors import InputError
-from knee_attention.files import make_folder, write_json
+from knee_attention.files import write_json
 from knee_attention.runs.run_folder import RunFolder
 
 KNEES = 800
@@ -40,32 +40,22 @@ KNEES = 800
 
 def add_options(parser) -> None:
     """Add the options of `audit`."""
-    add_model_and_data(parser)
-    parser.add_argument("--limit", type=positive_number, metavar="N",
-                        help="at most N knees, with the same proportions of grades; those with a "
-                        f"mask in --masks are all used (default: {KNEES}, phantoms as in the "
-                        "training)")
+    add_model_and_data(
+        parser, writes="audit.json and audit.png", limit="; those with a mask in --masks are all "
+        f"used (default: {KNEES}, phantoms as in the training)",
+    )  # fmt: skip
     parser.add_argument("--masks", type=as_path, metavar="DIR",
                         help="measure where attention looks on the knees with a mask in this "
                         "folder: an image of the knee's name, above 127 in the joint")
     parser.add_argument("--masks-split", choices=SPLITS, metavar="SPLIT",
                         help="the split of the knees with a mask (default: that of --split)")
-    add_polarity(parser)
-    parser.add_argument("--seed", type=seed_number, metavar="N",
-                        help="seed of phantoms and --limit (default: that of the training)")
     parser.add_argument("--json", action="store_true", help="print JSON in place of the tables")
-    parser.add_argument("--output", type=as_path, metavar="DIR",
-                        help="write audit.json and audit.png into this folder")
 
 
 def run(options) -> None:
     """Audit the model, print the findings, and write the files that the options name."""
-    if not options.model.exists():
-        raise InputError(f"{options.model}: no such model file or run")
-    if options.output:
-        make_folder(options.output)
-        if RunFolder(options.output).exists:
-            raise InputError(f"{options.output}: the folder of a run; choose another --output")
+    refuse_missing([options.model])
+    prepare_output(options.output)
     if options.masks_split and not options.masks:
         raise InputError("--masks-split says where the knees of --masks are; give --masks too")
     from knee_attention.startup import start_keras
@@ -76,8 +66,8 @@ def run(options) -> None:
     from knee_attention.runs.finished.auditing import audit
 
     with redirect_stdout(sys.stderr if options.json else sys.stdout):  # remarks on the data
-        model, knees, pointed, about = _opened(options)
-    found = audit(model, knees, pointed)
+        model, knees, knees_with_joints, about = _opened(options)
+    found = audit(model, knees, knees_with_joints)
     results = about | found.results
     if options.json:
         print(json.dumps(results, indent=2))
@@ -90,11 +80,8 @@ def run(options) -> None:
         audit_figure(results, found.mean_masks, written[1])
     if options.model.is_dir():
         path = RunFolder(options.model).audit_file
-        try:
-            write_json(path, results)
+        if keep_with_run(path, results):
             written.append(path)
-        except InputError as error:  # a run's folder may be read-only
-            print(f"not kept with the run: {error}", file=sys.stderr)
     if written and not options.json:
         print(f"\nwritten: {', '.join(map(str, written))}")
 
@@ -111,11 +98,11 @@ def _opened(options) -> tuple:
     refuse_other_preparations([saved], options.data)
     limit = options.limit or (KNEES if options.data else None)
     source = knee_source(saved, options.data, options.split, limit, options.seed, options.polarity)
-    knees, pointed = source.knees(saved.image_size), None
+    knees, knees_with_joints = source.knees(saved.image_size), None
     about = {"model": saved.name, "data": source.name, "split": options.split}
     if options.masks:
         about |= {"masks": options.masks.name, "masks_split": options.masks_split or options.split}
         with_masks = knee_source(saved, options.data, about["masks_split"], None, options.seed,
                                  options.polarity, options.masks)  # fmt: skip
-        pointed = with_masks.knees(saved.image_size)
-    return network, knees, pointed, about
+        knees_with_joints = with_masks.knees(saved.image_size)
+    return network, knees, knees_with_joints, about

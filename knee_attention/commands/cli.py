@@ -14,7 +14,8 @@ COMMANDS = {
     "info": "show what a saved model is and how it was trained",
     "evaluate": "measure a saved model on a data set",
     "calibrate": "fit a model's calibration to graded films of your own",
-    "audit": "measure where attention looks, whether it depends on the image and matters",
+    "audit": "measure where attention looks, whether it depends on the image, and whether "
+             "it matters",
     "robustness": "measure what a model loses when its knees are corrupted",
     "report": "write one HTML page about finished runs",
     "publish": "add finished runs to a set of published results, without weights",

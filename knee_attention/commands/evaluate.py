@@ -17,16 +17,15 @@ The probabilities are those of the network, without the calibration in the model
 --pictures draws each model's attention on a knee of each grade and on its worst mistakes.
 """
 
-import sys
 from pathlib import Path
 
 from knee_attention.commands.arguments import (
     add_model_and_data,
-    add_polarity,
     as_path,
+    keep_with_run,
     model_named,
-    positive_number,
-    seed_number,
+    prepare_output,
+    refuse_missing,
 )
 from knee_attention.errors import InputError
 from knee_attention.files import make_folder, write_json
@@ -36,10 +35,7 @@ from knee_attention.runs.run_folder import RunFolder
 
 def add_options(parser) -> None:
     """Add the options of `evaluate`."""
-    add_model_and_data(parser)
-    parser.add_argument("--limit", type=positive_number, metavar="N",
-                        help="at most N knees, with the same proportions of grades")
-    add_polarity(parser)
+    add_model_and_data(parser, writes="predictions.csv and results.json")
     parser.add_argument("--with", dest="others", nargs="+", type=model_named, default=[],
                         metavar="RUN_OR_MODEL", help="further models to compare and to average")
     parser.add_argument("--masks", type=as_path, metavar="DIR",
@@ -50,19 +46,12 @@ def add_options(parser) -> None:
     parser.add_argument("--pictures", type=as_path, metavar="DIR",
                         help="draw the attention on a knee of each grade and on the worst mistakes "
                         "into this folder")
-    parser.add_argument("--output", type=as_path, metavar="DIR",
-                        help="write predictions.csv and results.json into this folder")
-    parser.add_argument("--seed", type=seed_number, metavar="N",
-                        help="seed of phantoms and --limit (default: that of the training)")
 
 
 def run(options) -> None:
     """Measure the models, print the main results, and write the files that the options name."""
-    for path in (options.model, *options.others):
-        if not path.exists():
-            raise InputError(f"{path}: no such model file or run")
-    if options.output:
-        _prepare_output(options.output)
+    refuse_missing([options.model, *options.others])
+    prepare_output(options.output)
     if options.pictures:
         make_folder(options.pictures)
     from knee_attention.startup import start_keras
@@ -129,13 +118,6 @@ def _remarks(saved, source) -> list[str]:
         remark_on_shape(source.data, source.split, saved.given, crop, size),
     ]
     return [remark for remark in remarks if remark]
-
-
-def _prepare_output(folder: Path) -> None:
-    """Create the folder of the results before the work; refuse the folder of a run."""
-    make_folder(folder)
-    if RunFolder(folder).exists:
-        raise InputError(f"{folder}: the folder of a run; choose another --output")
 
 
 def _labels(saved: list) -> list[str]:
@@ -220,11 +202,8 @@ def _keep_with_runs(saved: list, models: list, data: str) -> None:
                 "widened": results["localisation_widened"],
                 "averaged": results["localisation_averaged"],
             }
-            try:
-                write_json(path, kept)
+            if keep_with_run(path, kept):
                 print(f"\nkept with the run: {path}")
-            except InputError as error:  # a run's folder may be read-only
-                print(f"not kept with the run: {error}", file=sys.stderr)
 
 
 def _write(output: Path, models: list, compared: dict | None) -> None:

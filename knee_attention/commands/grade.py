@@ -15,7 +15,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -74,8 +74,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Grade every image, print one line per knee, and write the files that the options name."""
-    if options.csv and options.csv.is_dir():
-        raise InputError(f"{options.csv} cannot be written: it is a folder")
     if options.csv and options.csv.suffix.lower() != ".csv":
         raise InputError(f"{options.csv}: the name of a table must end in .csv")
     if options.parametric_map and not options.dicom:
@@ -93,9 +91,9 @@ def run(options: argparse.Namespace) -> None:
         csv_row,
         film_picture,
         knee_row,
-        sureness,
         table_line,
         table_titles,
+        uncertainty_key,
     )
 
     files = files_to_open(options.images)
@@ -114,15 +112,12 @@ def run(options: argparse.Namespace) -> None:
     reporter = _report_writer(grader, options) if reports else None
     synthetic = bool(grader.description.get("synthetic"))
     with ExitStack() as stack:
-        write = _write_nothing
+        table = nullcontext(lambda row: None)
         if options.csv:
-            write = stack.enter_context(_table(options.csv, columns(grader.outputs)))
-        if pictures:
-            make_folder(options.overlay)
-        if options.masks:
-            make_folder(options.masks)
-        if reports:
-            make_folder(options.dicom)
+            table = _table(options.csv, columns(grader.outputs))
+        write = stack.enter_context(table)
+        for folder in filter(None, (options.overlay, options.masks, options.dicom)):
+            make_folder(folder)
         print(_heading(grader, options.model), file=sys.stderr)
         width = min(LONGEST_NAME, max(len(str(file)) for file in files))
         if not options.json:
@@ -165,7 +160,7 @@ def run(options: argparse.Namespace) -> None:
                     unreported += 1
                     progress.write(f"not reported: {error}", file=sys.stderr)
         progress.close()
-        for row in sorted(held_back, key=sureness):
+        for row in sorted(held_back, key=uncertainty_key):
             print(shown(row))
             write(csv_row(row))
     remarks = sys.stderr if options.json else sys.stdout
@@ -198,10 +193,6 @@ def _remarks(knees: list) -> Iterator[str]:
     aspect = knees[0].pixel_aspect
     if aspect != 1:
         yield f"the pixels are not square (height {aspect:.3g} of the width); resampled"
-
-
-def _write_nothing(row: dict) -> None:
-    """Takes the rows if there is no `--csv`."""
 
 
 def _heading(grader, model: Path) -> str:

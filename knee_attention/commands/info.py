@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from knee_attention.commands.arguments import model_named
+from knee_attention.commands.arguments import grading_model
 from knee_attention.errors import InputError, how_to_install, missing_raises
 from knee_attention.files import RUN_MODEL
 from knee_attention.films.preparation import CROPS_IN_WORDS, Preparation
@@ -17,9 +17,10 @@ ABOUT_RESULTS = {"accuracy": "accuracy", "kappa_quadratic": "quadratic kappa",
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `info`."""
-    parser.add_argument("model", metavar="MODEL", type=model_named,
-                        help="an .h5, .keras or .onnx file, the folder of a run, or a structured "
-                        "report that `grade --dicom` wrote")
+    parser.add_argument("model", metavar="MODEL", type=grading_model,
+                        help="an .h5, .keras or .onnx file, the folder of a run, the name of the "
+                        "model that ships with the package, or a structured report that "
+                        "`grade --dicom` wrote")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -47,8 +47,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--queue", type=as_path, default=Path("node"), metavar="DIR",
                         help="the folder in which films and reports wait (default: node)")
     parser.add_argument("--queue-limit", type=positive_number, default=1000, metavar="N",
-                        help="the most films that may wait; further ones are refused (default: "
-                        "1000)")
+                        help="maximum number of waiting films; further ones are refused "
+                        "(default: 1000)")
     add_parametric_map(parser)
     add_grading(parser)
 

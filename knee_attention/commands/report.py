@@ -6,10 +6,7 @@ treat it like the radiographs themselves.
 """
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
 
 from knee_attention.commands.arguments import as_path, count
 from knee_attention.errors import InputError
@@ -33,30 +30,24 @@ def run(options: argparse.Namespace) -> None:
     output = options.output
     if output.suffix.lower() not in SUFFIXES:
         raise InputError(f"{output}: the name of a page must end in .html")
-    with _open_page(output) as page:
+    # The page is opened before the work, so a folder that cannot be written to is refused early.
+    # A folder's name may contain bytes that are not valid text.
+    with (
+        written_whole(output) as beside,
+        beside.open("w", encoding="utf-8", errors="xmlcharrefreplace") as page,
+    ):
         from knee_attention.startup import start_keras
 
         start_keras()
         from knee_attention.evidence.report.page import report_page
         from knee_attention.runs.finished.reporting import read_runs, with_mistakes
 
-        runs = with_mistakes(read_runs(options.runs), options.mistakes)
-        page.write(report_page(runs))
+        try:
+            runs = with_mistakes(read_runs(options.runs), options.mistakes)
+            page.write(report_page(runs))
+        except KeyError as error:
+            given = " or ".join(map(str, options.runs))
+            raise InputError(f"{given}: a damaged run or one of an earlier version (missing "
+                             f"{error})") from None
     count = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
     print(f"{output}: {count}, {output.stat().st_size / 1e6:.1f} MB")
-
-
-@contextmanager
-def _open_page(path: Path) -> Iterator[TextIO]:
-    """Open the page for writing; it appears when the block ends.
-
-    It is opened before the work, so a folder that cannot be written to is refused early.
-    """
-    if path.is_dir():
-        raise InputError(f"{path} cannot be written: it is a folder")
-    # A folder's name may contain bytes that are not valid text.
-    with (
-        written_whole(path) as beside,
-        beside.open("w", encoding="utf-8", errors="xmlcharrefreplace") as page,
-    ):
-        yield page

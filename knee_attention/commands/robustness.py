@@ -21,37 +21,26 @@ from pathlib import Path
 from knee_attention.commands.arguments import (
     add_crop,
     add_model_and_data,
-    add_polarity,
-    as_path,
-    positive_number,
-    seed_number,
+    prepare_output,
+    refuse_missing,
 )
-from knee_attention.errors import InputError
-from knee_attention.files import make_folder, write_json
+from knee_attention.files import write_json
 
 
 def add_options(parser) -> None:
     """Add the options of `robustness`."""
-    add_model_and_data(parser, needs_data=True)
-    parser.add_argument("--limit", type=positive_number, metavar="N",
-                        help="at most N knees, with the same proportions of grades (default: all)")
-    parser.add_argument("--seed", type=seed_number, default=0, metavar="N",
-                        help="seed of --limit (default: 0)")
-    add_polarity(parser)
+    add_model_and_data(parser, writes="robustness.json and robustness.png",
+                       limit=" (default: all)", needs_data=True)  # fmt: skip
     add_crop(parser)
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
-    parser.add_argument("--output", type=as_path, metavar="DIR",
-                        help="write robustness.json and robustness.png into this folder")
 
 
 def run(options) -> None:
     """Measure the model, print the table, and write the files that the options name."""
     from knee_attention.startup import start_for
 
-    if not options.model.exists():
-        raise InputError(f"{options.model}: no such model file or run")
-    if options.output:
-        make_folder(options.output)
+    refuse_missing([options.model])
+    prepare_output(options.output)
     start_for(options.model)
     from knee_attention.evidence.figures.audit import robustness_figure
     from knee_attention.evidence.robustness import robustness_heading, robustness_text
@@ -65,8 +54,8 @@ def run(options) -> None:
             print(f"skipped {error}")
         if knees.manifest_remark:
             print(knees.manifest_remark)
-        if knees.turned:
-            print(f"inverted photographic negatives: {len(knees.turned)}")
+        if knees.inverted:
+            print(f"inverted photographic negatives: {len(knees.inverted)}")
     results = {
         "model": grader.description.get("name") or options.model.stem,
         "data": Path(options.data).resolve().name,

@@ -147,6 +147,14 @@ class Experiment:
         return "synthetic phantoms" if self.data is None else Path(self.data).name
 
     @property
+    def data_seed(self) -> int:
+        """The seed of the phantoms or of the choice of a limit.
+
+        It is 0 for all real knees, which do not depend on a seed, so all seeds share them.
+        """
+        return self.seed if self.data is None or self.limit is not None else 0
+
+    @property
     def output_weights(self) -> dict[str, float]:
         """`{output: weight of its loss}`."""
         outputs = outputs_of(self.fusion, self.branches)

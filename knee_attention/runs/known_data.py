@@ -31,8 +31,7 @@ def records_of(experiment: Experiment, read: Reader = dataset_records) -> tuple[
     """
     if experiment.data is None:
         return ()
-    drawn = experiment.limit is not None  # without a limit the seed does not affect the data
-    return read(experiment.data, experiment.limit, experiment.seed if drawn else 0)
+    return read(experiment.data, experiment.limit, experiment.data_seed)
 
 
 def refuse_other_data(

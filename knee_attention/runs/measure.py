@@ -74,7 +74,7 @@ class Measured:
         return {branch: score for branch, score in scores.items() if score is not None}
 
 
-def both_ways(plain: Predictions, mirror: Predictions) -> Predictions:
+def average_with_mirror(plain: Predictions, mirror: Predictions) -> Predictions:
     """Combined predictions on knees and on their mirror images.
 
     Probabilities are averaged before the softmax; for a regression the grades are averaged.

@@ -40,13 +40,13 @@ class Progress:
         """Show the progress of the training in the block."""
         ended = threading.Event()
 
-        def tell_each_minute():
+        def print_each_minute():
             while not ended.wait(max(0.01, self._said + SILENCE - time.monotonic())):
                 if time.monotonic() >= self._said + SILENCE:
                     self._say(self._state())
 
         if not sys.stdout.isatty():
-            threading.Thread(target=tell_each_minute, daemon=True).start()
+            threading.Thread(target=print_each_minute, daemon=True).start()
         try:
             yield
         finally:
@@ -108,7 +108,7 @@ class Progress:
                       f"{duration(epochs * seconds)}")
 
     def _state(self) -> str:
-        """The line of a minute within an epoch."""
+        """The line that is printed each minute."""
         if not self._steps:
             return "preparing the first epoch"
         if self._step == self._steps:

@@ -14,10 +14,6 @@ knees, that of one and a half knees. Rounding can change which of two equally pr
 predicted."""
 
 
-MOST_CHANGES = 3
-"""Number of settings that a message about another experiment names."""
-
-
 def refuse_mismatch(run: "FinishedRun", predictions_file: Path, results_file: Path) -> None:
     """Refuse a run whose results were not computed from its predictions.
 
@@ -42,19 +38,3 @@ def refuse_mismatch(run: "FinishedRun", predictions_file: Path, results_file: Pa
         if abs(accuracy - metrics["accuracy"]) > tolerance:
             raise InputError(f"{predictions_file}: the accuracy of {output} is {accuracy:.3f}, but "
                              f"{metrics['accuracy']:.3f} in {results}")
-
-
-def changes_in_words(different: dict[str, tuple]) -> str:
-    """Different settings as `epochs 2 -> 3, image size 96 96 -> 112 112`; at most three of them.
-
-    Args:
-        different: `{name: (value before, value now)}`.
-    """
-    changes = [f"{name.replace('_', ' ')} {_shown(before)} -> {_shown(now)}"
-               for name, (before, now) in different.items()]
-    more = len(changes) - MOST_CHANGES
-    return ", ".join(changes[:MOST_CHANGES] + ([f"{more} more"] if more > 0 else []))
-
-
-def _shown(value) -> str:
-    return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

@@ -1,7 +1,7 @@
 """Run an experiment: load data, build the model, train, evaluate, write the run's folder."""
 
 import time
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import keras
@@ -10,7 +10,7 @@ import numpy as np
 from knee_attention import device
 from knee_attention.datasets.batches import EVALUATION_BATCH, KneeBatches
 from knee_attention.datasets.dataset import load_dataset, preparation_of
-from knee_attention.datasets.fingerprint import ImageRecord, write_records
+from knee_attention.datasets.fingerprint import ImageRecord, dataset_records, write_records
 from knee_attention.datasets.knees import Dataset
 from knee_attention.datasets.layout import other_folders
 from knee_attention.device import find_devices, refuse_uneven, shared_by
@@ -20,7 +20,7 @@ from knee_attention.networks.model import build_model
 from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.runs.experiment import DEFAULT_OPTIONS, Experiment, RunOptions
 from knee_attention.runs.finishing import draw_augmentation, environment, finish
-from knee_attention.runs.known_data import records_of, refuse_other_data
+from knee_attention.runs.known_data import Reader, records_of, refuse_other_data
 from knee_attention.runs.output_folder import can_continue, refuse_overlap
 from knee_attention.runs.run_folder import RunFolder
 from knee_attention.runs.training import compile_model, train
@@ -47,32 +47,32 @@ def run(experiment: Experiment, output: Path, run_options: RunOptions = DEFAULT_
     refuse_overlap(output, [experiment.data], run_options.overwrite, experiment.weights)
     devices = find_devices(run_options.devices)
     refuse_uneven(experiment.batch_size, len(devices))
+    read = cache(dataset_records)  # the digests of all images take seconds
     with place.locked():
         restart = run_options.overwrite and place.exists
         longer = not restart and can_continue(place, experiment)
         results = None if restart or longer else place.results_of(experiment)
         if not restart:
-            refuse_other_data(place, experiment)
+            refuse_other_data(place, experiment, read)
         if results:
             ignored = " (--pdf is ignored)" if run_options.pdf else ""
             print(f"{output}: already finished{ignored}; --overwrite runs it again")
             return results
         with shared_by(devices):
-            return _run(experiment, place, restart, run_options, len(devices))
+            return _run(experiment, place, restart, run_options, len(devices), read)
 
 
 def _run(
-    experiment: Experiment, place: RunFolder, restart: bool, run_options: RunOptions, devices: int
-) -> dict:
+    experiment: Experiment, place: RunFolder, restart: bool, run_options: RunOptions,
+    devices: int, read: Reader,
+) -> dict:  # fmt: skip
     began = time.perf_counter()
-    # Without a limit the seed does not affect real knees: all seeds share the loaded data.
-    draws = experiment.data is None or experiment.limit is not None
-    records = records_of(experiment)
+    records = records_of(experiment, read)
     dataset = _load(
         experiment.data,
         experiment.image_size,
         experiment.limit,
-        experiment.seed if draws else 0,
+        experiment.data_seed,
         experiment.polarity,
         experiment.crop,
         experiment.displace,
@@ -89,7 +89,7 @@ def _run(
     _announce(experiment, model, dataset, precision, devices, place)
     if restart:  # only after everything that can fail
         place.clear()
-    place.begin(experiment, dataset.turned, dataset.unreadable, dataset.trimmed)
+    place.begin(experiment, dataset.inverted, dataset.unreadable, dataset.trimmed)
     if records:
         write_records(place.data_file, records)
 
@@ -202,11 +202,11 @@ def _announce(
             print(f"warning: the training split has no knee of grade {grade}")
     if dataset.manifest_remark:
         print(f"warning: {dataset.manifest_remark}")
-    if dataset.turned:
-        print(f"inverted {len(dataset.turned)} photographic negatives, listed in {place.turned}")
+    if dataset.inverted:
+        print(f"photographic negatives inverted: {len(dataset.inverted)}, listed in "
+              f"{place.inverted}")
     if dataset.trimmed:
-        print(f"removed uniform borders from {len(dataset.trimmed)} images, listed in "
-              f"{place.trimmed}")
+        print(f"uniform borders removed: {len(dataset.trimmed)}, listed in {place.trimmed}")
     if dataset.unreadable:
-        print(f"skipped {len(dataset.unreadable)} unreadable images (the first: "
+        print(f"unreadable images skipped: {len(dataset.unreadable)} (the first: "
               f"{dataset.unreadable[0]}), listed in {place.unreadable}")

@@ -12,11 +12,14 @@ from knee_attention.errors import ImageError, InputError
 from knee_attention.files import RUN_MODEL, read_json, write_json, write_table
 from knee_attention.runs.experiment import Settings
 from knee_attention.runs.folder_lock import LOCK_NAME, locked
-from knee_attention.runs.result_check import changes_in_words, refuse_mismatch
+from knee_attention.runs.result_check import refuse_mismatch
 
 if TYPE_CHECKING:  # pandas, which command lines do not wait for
     from knee_attention.evidence.finished_run import FinishedRun
     from knee_attention.evidence.predictions import Predictions
+
+MOST_CHANGES = 3
+"""Number of settings that a message about another experiment names."""
 
 
 class RunFolder:
@@ -30,7 +33,7 @@ class RunFolder:
             more epochs.
         weights_checkpoint: the same for a training of the localiser.
         history: losses and accuracies, one row per epoch.
-        turned: list of the inverted photographic negatives, if there are any.
+        inverted: list of the inverted photographic negatives, if there are any.
         trimmed: list of the images whose uniform border was removed, if there are any.
         unreadable: list of the skipped images, if there are any.
         tensorboard: folder of the TensorBoard logs, if requested.
@@ -51,7 +54,7 @@ class RunFolder:
         self.checkpoint = self.folder / "checkpoint.h5"
         self.weights_checkpoint = self.folder / "checkpoint.weights.h5"
         self.history = self.folder / "history.csv"
-        self.turned = self.folder / "turned.csv"
+        self.inverted = self.folder / "turned.csv"
         self.trimmed = self.folder / "trimmed.csv"
         self.unreadable = self.folder / "unreadable.csv"
         self.tensorboard = self.folder / "tensorboard"
@@ -84,16 +87,16 @@ class RunFolder:
         return locked(self.folder)
 
     def begin(
-        self, experiment: Settings, turned: list[str], unreadable: Iterable[ImageError] = (),
+        self, experiment: Settings, inverted: list[str], unreadable: Iterable[ImageError] = (),
         trimmed: Iterable[str] = (),
     ) -> None:  # fmt: skip
         """Write the settings and the lists of inverted, skipped and trimmed images.
 
-        A finished run that goes on has no results until it ends again.
+        `results.json` of a finished run that is continued is deleted.
         """
         self.results_file.unlink(missing_ok=True)
         write_json(self.experiment_file, experiment.as_json())
-        for table, files in ((self.turned, turned), (self.trimmed, trimmed)):
+        for table, files in ((self.inverted, inverted), (self.trimmed, trimmed)):
             if files:
                 write_table(table, ["file"], [{"file": file} for file in files])
         if unreadable:
@@ -248,3 +251,20 @@ class RunFolder:
 def _if_there(path: Path) -> dict | None:
     return read_json(path) if path.exists() else None
 
+
+def changes_in_words(different: dict[str, tuple]) -> str:
+    """Different settings as `epochs 2 -> 3, image size 96 96 -> 112 112`; at most three of them.
+
+    Args:
+        different: `{name: (value before, value now)}`. The value None is shown as `not given`.
+    """
+    changes = [f"{name.replace('_', ' ')} {_shown(before)} -> {_shown(now)}"
+               for name, (before, now) in different.items()]
+    more = len(changes) - MOST_CHANGES
+    return ", ".join(changes[:MOST_CHANGES] + ([f"{more} more"] if more > 0 else []))
+
+
+def _shown(value) -> str:
+    if value is None:
+        return "not given"
+    return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

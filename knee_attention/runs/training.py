@@ -65,19 +65,16 @@ def compile_model(
         "grades": keras.losses.SparseCategoricalCrossentropy, "gaussian": NeighbouringGrades
     }  # fmt: skip
     losses = dict.fromkeys(loss_weights, of_grades[targets])
-    metrics = {
-        name: [
-            keras.metrics.SparseCategoricalAccuracy("accuracy"),
-            keras.metrics.SparseCategoricalCrossentropy(MEAN_LOSS),
-        ]
-        for name in loss_weights
-    }
     if REGRESSION in loss_weights:
         losses[REGRESSION] = keras.losses.MeanSquaredError
-        metrics[REGRESSION] = [
-            keras.metrics.MeanMetricWrapper(rounds_to, "accuracy"),
-            keras.metrics.MeanSquaredError(MEAN_LOSS),
+    metrics = {
+        name: [
+            keras.metrics.MeanMetricWrapper(rounds_to, "accuracy") if name == REGRESSION
+            else keras.metrics.SparseCategoricalAccuracy("accuracy"),
+            keras.metrics.MeanMetricWrapper(kind(reduction=None), MEAN_LOSS),
         ]
+        for name, kind in losses.items()
+    }  # fmt: skip
     reduction = "sum_over_batch_size" if devices == 1 else "mean_with_sample_weight"
     model.compile(
         optimizer=keras.optimizers.Adam(learning_rate, *ADAM_BETAS),

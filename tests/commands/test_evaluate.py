@@ -9,6 +9,8 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from small_trainings import ONE
+from small_trainings import results_of as results
 
 from knee_attention.commands.cli import main
 from knee_attention.datasets.dataset import load_dataset
@@ -27,10 +29,6 @@ from knee_attention.runs.run_folder import RunFolder
 pytestmark = pytest.mark.usefixtures("eager", "blank_figures")
 
 
-SMALL = Experiment("antony_clsf", ("att1",), "single", image_size=(96, 96), epochs=1,
-                   batch_size=10, precision="float32")  # fmt: skip
-
-
 @pytest.fixture
 def runs(phantom_runs):
     """Runs on phantoms: two branches, one branch on the same knees, one branch on others."""
@@ -39,10 +37,6 @@ def runs(phantom_runs):
 
 def evaluate(*arguments):
     main(["evaluate", *map(str, arguments)])
-
-
-def results(folder):
-    return json.loads((folder / "results.json").read_text())
 
 
 @pytest.mark.parametrize("file", ["", "model.h5", "model.keras"])
@@ -66,7 +60,7 @@ def test_a_saved_model_gives_its_run_s_own_numbers(runs, tmp_path, capsys, file)
 
 def test_on_a_data_folder_it_gives_the_run_s_own_numbers(knee_folder, tmp_path, capsys):
     folder = tmp_path / "run"
-    run(replace(SMALL, data=str(knee_folder)), folder)
+    run(replace(ONE, data=str(knee_folder)), folder)
     shutil.rmtree(knee_folder / "train")  # not needed
     evaluate(folder / "model.h5", "--data", knee_folder, "--output", tmp_path / "again")
     assert results(tmp_path / "again")["test"] == results(folder)["test"]
@@ -99,7 +93,7 @@ def test_several_models_are_joined_before_the_softmax_and_compared(runs, tmp_pat
 def test_every_run_is_measured_on_the_knees_that_are_given(knee_folder, tmp_path):
     """Knees with the same names and grades may have other pixels."""
     for name, branches in (("one", ("att1",)), ("other", ("att2",))):
-        run(replace(SMALL, branches=branches, data=str(knee_folder)), tmp_path / name)
+        run(replace(ONE, branches=branches, data=str(knee_folder)), tmp_path / name)
     for path in knee_folder.rglob("test/*/*.png"):
         cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)[::-1, ::-1] // 2)
     evaluate(tmp_path / "one", "--data", knee_folder, "--with", tmp_path / "other",
@@ -140,7 +134,9 @@ def test_where_nobody_says_which_branch_is_better_the_ensemble_stands(runs, tmp_
     np.testing.assert_array_equal(table["prediction"], found.of("ensemble").argmax(axis=1))
 
 
-def test_a_single_class_leaves_the_auc_undefined_and_is_said(runs, knee_folder, tmp_path, capsys):
+def test_a_single_class_leaves_the_auc_undefined_and_is_reported(
+    runs, knee_folder, tmp_path, capsys
+):
     for grade in (2, 3, 4):
         shutil.rmtree(knee_folder / "test" / str(grade))
     evaluate(runs / "att1", "--data", knee_folder, "--output", tmp_path / "out")
@@ -168,8 +164,13 @@ def test_what_cannot_be_measured_gets_one_sentence(runs, knee_folder, tmp_path, 
     assert "the folder of a run" in refused("evaluate", runs / "att1", "--output", runs / "two")
 
 
-def test_masks_of_experts_are_refused_for_branches_without_a_mask(knee_folder, tmp_path, refused):
-    model = build_model("antony_clsf", ("att1",), "single", (96, 96), attention="none")
+@pytest.mark.parametrize(("network", "attention"), [
+    (("antony_clsf", ("att1",), "single"), "none"), (("antony_clsf_baseline", (), "dense"), "local")
+])  # fmt: skip
+def test_masks_of_experts_are_refused_for_a_network_without_a_mask(
+    knee_folder, tmp_path, refused, network, attention
+):
+    model = build_model(*network, (96, 96), attention=attention)
     save_model(model, tmp_path / "model.h5", {})
     said = refused("evaluate", tmp_path / "model.h5", "--data", knee_folder, "--masks", tmp_path)
     assert "model.h5: a network without attention; leave out --masks" in said
@@ -202,12 +203,11 @@ def test_it_draws_where_each_model_looks_and_where_it_is_wrong(runs, tmp_path):
     assert all(cv2.imread(str(tmp_path / "pictures" / name)).size for name in drawn)
 
 
-def test_the_model_that_ships_is_known_by_its_name(knee_folder, capsys):
+def test_the_model_that_ships_is_known_by_its_name(knee_folder, capsys, refused):
     main(["info", "kneekl-vgg16-multiloss"])
     assert "vgg16" in capsys.readouterr().out
-    with pytest.raises(SystemExit):
-        evaluate("kneekl-vgg16-multilos", "--data", knee_folder)
-    assert "no such model file or run" in capsys.readouterr().err
+    said = refused("evaluate", "kneekl-vgg16-multilos", "--data", knee_folder)
+    assert "no such model file or run" in said
 
 
 def test_a_run_that_is_measured_on_other_data_says_so_and_goes_on(

@@ -10,38 +10,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_trainings import ONE, contents, edit_json, edited, publish
+from stand_ins import EXPERIMENTS
 
-from knee_attention.commands.cli import main
 from knee_attention.commands.scripts.findings import main as findings
 from knee_attention.commands.scripts.tables import main as tables
 from knee_attention.commands.scripts.weight_search import main as weight_search
 from knee_attention.errors import InputError
 from knee_attention.evidence.paper import PAPER_TABLE_1
 from knee_attention.evidence.predictions import read_predictions
-from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.finished.published_runs import by_experiment, read_runs
 from knee_attention.runs.finished.published_set import PublishedSet
 from knee_attention.runs.run import run
 from knee_attention.runs.run_folder import RunFolder
 from knee_attention.runs.sweeps.tables import published_table
 
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 SCRIPTS = [
     EXPERIMENTS / f"run_{backbone}_{variant}.py"
     for backbone, variants in PAPER_TABLE_1.items()
     for variant in variants
 ]
-ONE = Experiment(backbone="antony_clsf", branches=("att1",), image_size=(96, 96), epochs=1,
-                 batch_size=10, precision="float32")  # fmt: skip
 pytestmark = pytest.mark.usefixtures("eager", "blank_figures")
-
-
-def edit_json(path, **changes):
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-
-def publish(*arguments):
-    main(["publish", *map(str, arguments)])
 
 
 def shown_table(folder, capsys):
@@ -53,11 +42,6 @@ def shown_table(folder, capsys):
 def full_table(folder):
     experiments = [runpy.run_path(str(script))["EXPERIMENT"] for script in SCRIPTS]
     return published_table("table1", read_runs(folder), experiments)
-
-
-def contents(folder):
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def edit_table(path, column, value, row=0):
@@ -136,12 +120,17 @@ def test_published_trainings_are_read_by_the_name_without_their_seed(published, 
 
 def test_trainings_of_one_name_differ_in_nothing_but_their_seed(published):
     edit_table(published / "runs.csv", "weights", "elsewhere/other.h5", row=-1)
-    with pytest.raises(InputError, match=r"seed1: cannot be shown .* its weights is 'other.h5' and "
-                                         "not 'scratch'"):
+    with pytest.raises(InputError, match=r"seed1: cannot be shown .* differ \(weights scratch -> "
+                                         "other.h5"):
         by_experiment(read_runs(published))
 
 
-def test_findings_of_published_runs_are_printed_drawn_and_written(published, tmp_path, capsys):
+def test_findings_of_published_runs_are_printed_drawn_and_written(
+    finished_runs, tmp_path, capsys, refused
+):
+    published = tmp_path / "results"
+    for name in ("antony_clsf_att1", "antony_clsf_multiloss"):
+        publish(finished_runs / name, "--to", published)
     study = ({"table1": EXPERIMENTS / "run_table1.py"}, {}, {}, {}, {}, {})
     findings(*study, ["--from", str(published), "--curves", str(tmp_path / "c.png"), "--readme"])
     table = "Antony clsf.: multi-loss - att1 alone | "
@@ -156,9 +145,7 @@ def test_findings_of_published_runs_are_printed_drawn_and_written(published, tmp
     assert titles.endswith(" minutes |") and " minutes |" not in shown
     for arguments, said in ((["--from", str(tmp_path / "nowhere")], "no such folder"),
                             (["--from", str(published), "--curves", "c.txt"], "ends in .png")):
-        with pytest.raises(SystemExit):
-            findings(*study, arguments)
-        assert f"{said}" in capsys.readouterr().err
+        assert said in refused(findings, *study, arguments)
 
 
 def test_the_table_of_published_runs_is_that_of_the_runs(finished_runs, published, capsys):
@@ -177,11 +164,10 @@ def test_the_table_of_published_runs_is_that_of_the_runs(finished_runs, publishe
     assert "not run yet: antony_clsf_att0" in table
 
 
-def test_a_published_search_is_printed(finished_runs, published, tmp_path, capsys):
+def test_a_published_search_is_printed(finished_runs, published, tmp_path, capsys, refused):
     for weights in ([1.0, 0.8], [0.5, 1.0]):
         cell = tmp_path / "w{:g}-{:g}".format(*weights)
-        shutil.copytree(finished_runs / "antony_clsf_multiloss", cell)
-        edit_json(cell / "experiment.json", loss_weights=weights)
+        edited(finished_runs / "antony_clsf_multiloss", cell, loss_weights=weights)
         publish(cell, "--to", tmp_path / "search")
     scripts = [EXPERIMENTS / "run_antony_clsf_multiloss.py"]
     weight_search(scripts, ["--from", str(tmp_path / "search")])
@@ -190,9 +176,7 @@ def test_a_published_search_is_printed(finished_runs, published, tmp_path, capsy
     assert "The best validation att1 loss is " in shown
     for options, said in ((["--from", str(published)], "no published weight search"),
                           (["--from", str(published), "--seeds", "2"], "leave out --seeds")):
-        with pytest.raises(SystemExit):
-            weight_search(scripts, options)
-        assert said in capsys.readouterr().err
+        assert said in refused(weight_search, scripts, options)
 
 
 def test_a_run_whose_time_is_not_known_keeps_its_row(published):
@@ -205,8 +189,8 @@ def test_a_run_whose_time_is_not_known_keeps_its_row(published):
 
 
 def test_on_phantoms_every_backbone_has_its_own_setting(finished_runs, published, tmp_path, capsys):
-    other = shutil.copytree(finished_runs / "antony_clsf_att1", tmp_path / "vgg16_att1")
-    edit_json(other / "experiment.json", name="vgg16_att1", backbone="vgg16", image_size=[64, 64])
+    other = edited(finished_runs / "antony_clsf_att1", tmp_path / "vgg16_att1", name="vgg16_att1",
+                   backbone="vgg16", image_size=[64, 64])  # fmt: skip
     publish(other, "--to", published)
     assert "| VGG-16 | att1 |" in shown_table(published, capsys)
 
@@ -217,32 +201,31 @@ def test_on_phantoms_every_backbone_has_its_own_setting(finished_runs, published
     ("metrics.csv", "run", "other", "the tables are damaged at antony_clsf_att1"),
     ("metrics.csv", "accuracy", "0.999", "but 0.999 in metrics.csv"),
     ("runs.csv", "knees", "11", "10 knees, metrics.csv has 11"),
-    ("runs.csv", "augment", "strong", "its augment is"),
+    ("runs.csv", "augment", "strong", "(augment strong -> flips)"),
     ("knees.csv", "file", "other", "the tables are damaged at"),
     ("predictions/antony_clsf_att1.csv", "antony_clsf_att1/att1_p1", "x", "tables are damaged at"),
 ])  # fmt: skip
-def test_a_damaged_table_is_refused(published, capsys, table, column, value, said):
+def test_a_damaged_table_is_refused(published, refused, table, column, value, said):
     for row in range(2 if table == "metrics.csv" else 1):
         edit_table(published / table, column, value, row)
-    with pytest.raises(SystemExit) as ended:
-        shown_table(published, capsys)
-    shown = capsys.readouterr().err
-    assert ended.value.code == 2 and said in shown and "Traceback" not in shown
+    assert said in refused(tables, "table1", SCRIPTS, ["--from", str(published)])
 
 
-def test_a_run_under_the_name_of_another_experiment_is_refused(finished_runs, tmp_path, capsys):
+def test_a_run_under_the_name_of_another_experiment_is_refused(finished_runs, tmp_path, refused):
     other = shutil.copytree(finished_runs / "antony_clsf_att1", tmp_path / "antony_clsf_att2")
     publish(other, "--to", tmp_path / "results")
-    with pytest.raises(SystemExit):
-        shown_table(tmp_path / "results", capsys)
-    assert "holds a run of antony_clsf_att1, not of antony_clsf_att2" in capsys.readouterr().err
+    said = refused(tables, "table1", SCRIPTS, ["--from", str(tmp_path / "results")])
+    assert "holds a run of antony_clsf_att1, not of antony_clsf_att2" in said
 
 
-def test_folders_without_a_run_of_the_table(tmp_path, capsys):
-    for folder, said in ((tmp_path, "no published run"), (tmp_path / "nowhere", "no such folder")):
-        with pytest.raises(SystemExit):
-            shown_table(folder, capsys)
-        assert said in capsys.readouterr().err
+def test_folders_without_a_run_of_the_table(tmp_path, refused):
+    for name, content in (("empty", "run,name\n"), ("foreign", "date,kilometres\nMonday,10\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "runs.csv").write_text(content)
+    for folder, said in ((tmp_path, "no published run"), (tmp_path / "nowhere", "no such folder"),
+                         (tmp_path / "empty", "empty: no published run"),
+                         (tmp_path / "foreign", "the tables are damaged at runs.csv")):
+        assert said in refused(tables, "table1", SCRIPTS, ["--from", str(folder)])
 
 
 def test_a_knee_of_any_name_is_published(finished_runs, tmp_path):

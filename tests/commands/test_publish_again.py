@@ -6,29 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from small_trainings import contents, edited, publish
 
-from knee_attention.commands.cli import main
 from knee_attention.errors import InputError
 from knee_attention.runs.finished.published_runs import read_runs
 from knee_attention.runs.finished.published_set import PublishedSet
 from knee_attention.runs.finished.publishing import publish as publish_run
-
-
-def publish(*arguments):
-    main(["publish", *map(str, arguments)])
-
-
-def edited(run, copy, **changes):
-    """A copy of a run with another experiment.json."""
-    shutil.copytree(run, copy)
-    path = copy / "experiment.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-    return copy
-
-
-def contents(folder):
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def test_the_same_run_published_twice_changes_nothing(finished_runs, published, capsys):
@@ -85,6 +68,16 @@ def test_seeds_that_draw_other_knees_keep_their_own(finished_runs, published, tm
     known = found["antony_clsf_att1-seed2"].predictions
     assert dict(zip(known.files, known.grades.tolist(), strict=True)) == grades
     assert found["antony_clsf_att1"].predictions.equal(first)
+
+
+def test_the_data_of_expert_masks_are_not_those_of_phantoms(finished_runs, tmp_path):
+    run = shutil.copytree(finished_runs / "antony_clsf_att1", tmp_path / "run")
+    masks = {"data": "films", "split": "train", "knees": 2, "exact": {"att1": {"covered": 0.5}}}
+    (run / "expert_masks.json").write_text(json.dumps(masks))
+    publish(run, "--to", tmp_path / "results")
+    rows = PublishedSet(tmp_path / "results").table("attention.csv").rows
+    about = {row["joint"]: [row[name] for name in ("data", "split", "knees")] for row in rows}
+    assert about == {"exact": ["films", "train", "2"], "phantom": ["", "", ""]}
 
 
 def test_a_copy_is_no_further_training(finished_runs, published, tmp_path, refused):
@@ -162,6 +155,10 @@ def test_publishing_replaces_no_other_files(finished_runs, tmp_path, refused):
     (tmp_path / "own" / "knees.csv").write_text("dear")
     said = refused("publish", run, "--to", tmp_path / "own", "--overwrite")
     assert "knees.csv: not a table of published runs" in said
+    (tmp_path / "running").mkdir()
+    (tmp_path / "running" / "runs.csv").write_text("date,kilometres\nMonday,10\n")
+    said = refused("publish", run, "--to", tmp_path / "running", "--overwrite")
+    assert "runs.csv: not a table of published runs" in said
     trained = shutil.copytree(run, tmp_path / "trained")
     said = refused("publish", run, "--to", trained, "--overwrite")
     assert "the folder of a run; choose another --to" in said

@@ -19,20 +19,10 @@ from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.runs.batch_statistics import PreciseBatchNorm
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.finishing import finish
-from knee_attention.runs.measure import Measured, both_ways, measure
+from knee_attention.runs.measure import Measured, average_with_mirror, measure
 from knee_attention.runs.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("eager")
-
-
-def refused(capsys, experiment, *arguments):
-    """The error message of a refused command line."""
-    with pytest.raises(SystemExit) as ended:
-        run(experiment, *arguments)
-    assert ended.value.code == 2
-    said = capsys.readouterr().err.strip()
-    assert "Traceback" not in said
-    return said.splitlines()[-1]
 
 
 @pytest.fixture(scope="module")
@@ -109,16 +99,6 @@ def test_a_model_is_normalised_by_its_training_knees(finished):
     assert_normalised_by_training_knees(finished)
 
 
-def test_the_saved_models_predict_what_the_run_predicted(finished):
-    knees = phantom_dataset((96, 96), limit=10).splits["test"]
-    table = pd.read_csv(finished / "predictions.csv")
-    expected = table[[f"att2_p{grade}" for grade in range(5)]].to_numpy()
-    for name in ("model.h5", "model.keras"):
-        model = keras.saving.load_model(finished / name, compile=False)
-        predicted = model.predict(knees.images[..., None], verbose=0)["att2"]
-        np.testing.assert_allclose(predicted, expected, atol=1e-5)
-
-
 @pytest.mark.usefixtures("blank_figures")
 def test_a_finished_run_is_kept_and_begun_anew_only_when_asked(capsys, finished, tmp_path):
     folder = tmp_path / "link"
@@ -155,9 +135,9 @@ def test_a_killed_run_of_more_epochs_has_no_results_of_fewer(finished, tmp_path,
     assert not (longer / "results.json").exists() and (longer / "checkpoint.h5").exists()
 
 
-def test_what_a_run_begins_from_is_not_deleted_to_begin_anew(capsys, finished):
+def test_what_a_run_begins_from_is_not_deleted_to_begin_anew(refused, finished):
     weights = finished / "model.h5"
-    said = refused(capsys, SMALL, "--output", finished, "--limit", 10, "--weights", weights,
+    said = refused(run, SMALL, "--output", finished, "--limit", 10, "--weights", weights,
                    "--overwrite")  # fmt: skip
     assert f"--overwrite would delete the input {weights}" in said and weights.exists()
 
@@ -169,18 +149,18 @@ def test_another_seed_gives_other_results(finished, tmp_path):
     assert_normalised_by_training_knees(tmp_path / "run", seed=1)
 
 
-def test_what_cannot_be_run_is_one_sentence(capsys, finished, knee_folder, tmp_path):
+def test_what_cannot_be_run_is_one_sentence(refused, finished, knee_folder, tmp_path):
     out = ("--output", tmp_path / "run")
-    assert "no such folder" in refused(capsys, SMALL, "--data", tmp_path / "none", *out)
+    assert "no such folder" in refused(run, SMALL, "--data", tmp_path / "none", *out)
     (tmp_path / "empty").mkdir()
-    assert "expected train" in refused(capsys, SMALL, "--data", tmp_path / "empty", *out)
-    said = refused(capsys, SMALL, "--output", finished, "--limit", 10, "--epochs", 1)
+    assert "expected train" in refused(run, SMALL, "--data", tmp_path / "empty", *out)
+    said = refused(run, SMALL, "--output", finished, "--limit", 10, "--epochs", 1)
     assert f"another experiment (epochs 2 -> 1); give --output {finished}-2, or" in said
-    assert "contains other files" in refused(capsys, SMALL, "--output", knee_folder)
+    assert "contains other files" in refused(run, SMALL, "--output", knee_folder)
     (tmp_path / "file").write_text("")
-    assert "not a folder" in refused(capsys, SMALL, "--output", tmp_path / "file")
+    assert "not a folder" in refused(run, SMALL, "--output", tmp_path / "file")
     vgg16 = Experiment()
-    said = refused(capsys, vgg16, "--data", knee_folder, *out, "--weights", finished / "model.h5")
+    said = refused(run, vgg16, "--data", knee_folder, *out, "--weights", finished / "model.h5")
     assert "another architecture" in said and "block1_conv1" in said
     assert not (tmp_path / "run").exists()
 
@@ -251,6 +231,6 @@ def test_a_knee_and_its_mirror_image_have_the_mean_of_a_regression_s_grades(one,
         values = {"regression": as_probabilities(np.array([[grade]])), "kl": np.full((1, 5), 0.2)}
         return Predictions(["1R"], ["1"], np.array([2]), values)
 
-    found = both_ways(said(one), said(other)).of("regression")[0]
+    found = average_with_mirror(said(one), said(other)).of("regression")[0]
     assert found @ range(5) == pytest.approx(expected)
     assert found.argmax() == round(expected)

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from small_trainings import SMALL, results_of, run
 
-from knee_attention.commands.scripts.experiment import main
 from knee_attention.commands.scripts.sweeps import run_cells, take_queue_options
 from knee_attention.datasets.fingerprint import dataset_records, write_records
 from knee_attention.errors import InputError
@@ -29,16 +28,16 @@ QUICK = Experiment(backbone="antony_clsf", image_size=(96, 96), precision="float
 
 @pytest.fixture
 def start(knee_folder, tmp_path, monkeypatch):
-    """Start or resume the run up to its training."""
+    """Starts or resumes a run up to its training, on `knee_folder` or on other data."""
 
     def stop(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("knee_attention.runs.run.train", stop)
 
-    def start(*options):
+    def start(*options, data=knee_folder):
         with pytest.raises(SystemExit) as ended:
-            main(QUICK, ["--data", str(knee_folder), "--output", str(tmp_path / "run"), *options])
+            run(QUICK, "--data", data, "--output", tmp_path / "run", *options)
         return {130: "trains", 2: "refused"}[ended.value.code]
 
     return start
@@ -130,7 +129,7 @@ def test_a_queue_whose_cells_are_of_other_data_is_refused(cells, knee_folder, tm
     )
     relabel(knee_folder)
     with pytest.raises(InputError, match="cell: .* has changed since"):
-        run_cells(cells, tmp_path / "sweep", asked, {}, lambda failed: None)
+        run_cells(cells, tmp_path / "sweep", asked, {}, lambda failed: None, "table")
 
 
 @pytest.mark.parametrize("limit", [None, 5])
@@ -160,7 +159,7 @@ def test_data_that_are_gone_and_phantoms_are_no_other_data(tmp_path):
     refuse_other_data(run, Experiment())
 
 
-def test_what_is_not_read_and_what_has_no_row_is_said_before_the_training(
+def test_what_is_not_read_and_what_has_no_row_is_reported_before_the_training(
     knee_folder, tmp_path, start, capsys
 ):
     for number in range(3):
@@ -168,7 +167,7 @@ def test_what_is_not_read_and_what_has_no_row_is_said_before_the_training(
     (knee_folder / "manifest.csv").write_text("file,subject\nvalidation/0/validation00R.png,P\n")
     assert start() == "trains"
     said = capsys.readouterr().out
-    assert "skipped 3 unreadable images (the first: " in said
+    assert "unreadable images skipped: 3 (the first: " in said
     assert "warning: 39 of 40 images have no row in manifest.csv" in said
     assert (tmp_path / "run" / "unreadable.csv").read_text().count("a DICOM file") == 3
 
@@ -184,22 +183,6 @@ def test_the_films_of_a_training_are_known_by_their_content(knee_folder, tmp_pat
     assert trained_on(run.folder, renamed) == trained
     (tmp_path / "data.csv").write_text("not,a,record")  # a table of somebody else
     assert trained_on(tmp_path, renamed) == []
-
-
-@pytest.fixture
-def begin(tmp_path, monkeypatch):
-    """Runs an experiment on a data folder until the training would start."""
-
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    def begin(data):
-        with pytest.raises(SystemExit) as ended:
-            run(SMALL, "--data", data, "--output", tmp_path / "run", "--epochs", 1)
-        assert ended.value.code == 130
-
-    monkeypatch.setattr("knee_attention.runs.run.train", interrupt)
-    return begin
 
 
 @trains
@@ -243,8 +226,7 @@ def test_single_branch_and_early_fusion_run_too(experiment, knee_folder, tmp_pat
     assert results["chosen"] in ("att2", "kl") and "localisation" not in results
 
 
-@trains
-def test_negatives_are_listed_before_the_training(begin, tmp_path):
+def test_negatives_are_listed_before_the_training(start, tmp_path, capsys):
     for split in ("train", "validation"):
         for number in range(2):
             film = phantom_film((number, number + 2), number, 256)
@@ -253,36 +235,25 @@ def test_negatives_are_listed_before_the_training(begin, tmp_path):
                 path.mkdir(parents=True, exist_ok=True)
                 negative = number == 1 and side == "L"
                 cv2.imwrite(str(path / f"{split}{number}{side}.png"), ~knee if negative else knee)
-    begin(tmp_path / "mixed")
+    assert start(data=tmp_path / "mixed") == "trains"
+    assert "photographic negatives inverted: 2, listed in " in capsys.readouterr().out
     turned = pd.read_csv(tmp_path / "run" / "turned.csv")["file"].tolist()
     assert turned == ["train/3/train1L.png", "validation/3/validation1L.png"]
 
 
-@trains
-def test_unreadable_images_are_listed_before_the_training(begin, capsys, knee_folder, tmp_path):
-    (knee_folder / "train" / "1" / "broken.png").write_bytes(b"")
-    begin(knee_folder)
-    assert "skipped 1 unreadable image" in capsys.readouterr().out
-    listed = pd.read_csv(tmp_path / "run" / "unreadable.csv")
-    assert listed["reason"].tolist() == ["the file is empty"]
-
-
-@trains
-def test_the_path_of_the_data_is_recorded_without_detours(begin, knee_folder, tmp_path):
-    begin(knee_folder / ".." / knee_folder.name)
+def test_the_path_of_the_data_is_recorded_without_detours(start, knee_folder, tmp_path):
+    assert start(data=knee_folder / ".." / knee_folder.name) == "trains"
     assert read_json(tmp_path / "run" / "experiment.json")["data"] == str(knee_folder)
 
 
-@trains
-def test_folders_that_are_no_split_are_named(begin, capsys, knee_folder):
+def test_folders_that_are_no_split_are_named(start, capsys, knee_folder):
     for name in ("auto_test", ".cache"):
         (knee_folder / name).mkdir()
-    begin(knee_folder)
+    assert start() == "trains"
     assert "folders that are not read: auto_test\n" in capsys.readouterr().out
 
 
-@trains
-def test_a_class_missing_in_training_is_a_warning(begin, capsys, knee_folder):
+def test_a_class_missing_in_training_is_a_warning(start, capsys, knee_folder):
     shutil.rmtree(knee_folder / "train" / "4")
-    begin(knee_folder)
+    assert start() == "trains"
     assert "the training split has no knee of grade 4" in capsys.readouterr().out

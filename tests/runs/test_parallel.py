@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from stand_ins import EXPERIMENTS
 
 from knee_attention import device
 from knee_attention.commands.scripts.experiment import main
@@ -106,7 +107,7 @@ def test_all_and_none_are_counted():
     ("batch_size", "devices", "message"),
     [(4, 8, "4 knees is too small for 8 devices"), (64, 3, "64 knees cannot be divided evenly")],
 )
-def test_a_batch_that_devices_cannot_share_is_told(batch_size, devices, message):
+def test_a_batch_that_devices_cannot_share_is_refused(batch_size, devices, message):
     refuse_uneven(8, 8)
     with pytest.raises(InputError, match=message):
         refuse_uneven(batch_size, devices)
@@ -120,10 +121,7 @@ def test_devices_that_are_not_there_are_one_sentence(tmp_path, capsys, command, 
         if command == "experiment":
             main(Experiment(), options)
         else:
-            script = tmp_path / "run_vgg16_att0.py"
-            script.write_text("from knee_attention.runs.experiment import Experiment\n"
-                              "EXPERIMENT = Experiment()\n")  # fmt: skip
-            tables("table1", [script], options)
+            tables("table1", [EXPERIMENTS / "run_vgg16_att0.py"], options)
     said = capsys.readouterr().err.strip()
     assert ended.value.code == 2 and "Traceback" not in said
     assert not (tmp_path / "run").exists()
@@ -150,5 +148,5 @@ def test_bfloat16_on_a_processor_is_left_to_tensorflow(monkeypatch, backend, bfl
 )  # fmt: skip
 def test_gpus_are_counted_and_named(monkeypatch, found, name, shown):
     monkeypatch.setattr(device, "gpus", lambda: found)
-    monkeypatch.setattr(device, "_gpu_name", lambda: name)
+    monkeypatch.setattr(device, "_first_gpu", lambda: (name, (9, 0)))
     assert device.describe_device() == shown

@@ -75,14 +75,11 @@ def test_the_model_is_saved_before_anything_is_drawn(knee_folder, tmp_path):
     assert (tmp_path / "model.h5").exists() and (tmp_path / "predictions.csv").exists()
 
 
-def test_one_process_at_a_time_works_in_a_folder(tmp_path, capsys):
+def test_one_process_at_a_time_works_in_a_folder(tmp_path, refused):
     folder = tmp_path / "run"
     with RunFolder(folder).locked():
-        with pytest.raises(SystemExit) as ended:
-            main(QUICK, ["--output", str(folder)])
-        assert ended.value.code == 2
-        said = capsys.readouterr().err.strip()
-        assert f"process {os.getpid()} is working there" in said and "Traceback" not in said
+        said = refused(main, QUICK, ["--output", str(folder)])
+        assert f"process {os.getpid()} is working there" in said
     assert not folder.exists()
 
 
@@ -128,20 +125,16 @@ def begun(knee_folder):
         (["--output", "/proc/run"], "cannot be written"),
         (["--output", "x" * 300], "File name too long"),
         (["--data", "x" * 300, "--output", "run"], "File name too long"),
-        (["--data", "begun/knees", "--output", "begun"], "another experiment (data None"),
+        (["--data", "begun/knees", "--output", "begun"], "another experiment (data not given"),
     ],
 )
 def test_what_would_harm_is_refused_and_nothing_is_lost(
-    begun, tmp_path, monkeypatch, capsys, arguments, message
+    begun, tmp_path, monkeypatch, refused, arguments, message
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "link").symlink_to(begun)
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(SystemExit) as ended:
-        main(QUICK, arguments)
-    assert ended.value.code == 2
-    said = capsys.readouterr().err.strip()
-    assert message in said and "Traceback" not in said
+    assert message in refused(main, QUICK, arguments)
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -155,7 +148,7 @@ def test_what_would_harm_is_refused_and_nothing_is_lost(
         ("results.json", '{"name": "antony_clsf_att0"}'),
     ],
 )
-def test_a_folder_edited_by_hand_is_told(begun, name, content):
+def test_a_folder_edited_by_hand_is_refused(begun, name, content):
     (begun / name).write_text(content)
     with pytest.raises(InputError, match=f"{name}: a damaged file"):
         RunFolder(begun).results_of(QUICK)
@@ -198,7 +191,7 @@ def test_a_finished_run_that_cannot_go_on_says_why(tmp_path, settings, trained, 
         can_continue(run, dataclasses.replace(experiment, epochs=5))
 
 
-def test_another_experiment_is_told_by_its_changes_and_sent_to_a_free_folder(tmp_path):
+def test_another_experiment_is_refused_with_its_changes_and_a_free_folder(tmp_path):
     run = RunFolder(tmp_path / "run")
     run.begin(QUICK, [])
     (tmp_path / "run-2").mkdir()
@@ -206,7 +199,7 @@ def test_another_experiment_is_told_by_its_changes_and_sent_to_a_free_folder(tmp
     with pytest.raises(InputError) as refused:
         refuse_collision(run.folder, other)
     assert str(refused.value) == (
-        f"{run.folder}: contains another experiment (data None -> knees, image size 96 96 -> "
+        f"{run.folder}: contains another experiment (data not given -> knees, image size 96 96 -> "
         f"112 96, epochs 1 -> 9, 1 more); give --output {run.folder}-3, or --overwrite"
     )
 

@@ -43,7 +43,7 @@ def test_patience_is_counted_across_a_break(tmp_path, done):
     np.testing.assert_allclose(rates, [1e-30, 1e-30, 1e-30, 1e-31], rtol=1e-3)
 
 
-def test_a_damaged_state_is_said(tmp_path):
+def test_a_damaged_state_is_refused(tmp_path):
     fit(tmp_path, 1)
     with h5py.File(tmp_path / "checkpoint.h5", "a") as file:
         del file["history"]
@@ -76,10 +76,10 @@ def test_a_validation_loss_that_is_no_number_is_not_kept_either(tmp_path):
     assert not (tmp_path / "checkpoint.h5").exists()
 
 
-def test_a_full_disk_is_told_and_the_last_good_state_stays(tmp_path, largest_file):
+def test_a_full_disk_is_reported_and_the_last_good_state_stays(tmp_path, full_disk):
     fit(tmp_path, 1)
     before = (tmp_path / "checkpoint.h5").read_bytes()
-    with largest_file(1000):
+    with full_disk(1000):
         with pytest.raises(InputError, match="checkpoint.h5 cannot be written: File too large"):
             fit(tmp_path, 2)
     assert (tmp_path / "checkpoint.h5").read_bytes() == before
@@ -94,7 +94,7 @@ def test_a_lost_history_comes_back_from_the_state(tmp_path):
     assert (tmp_path / "history.csv").read_text() == written
 
 
-def test_a_state_of_another_precision_is_said(tmp_path):
+def test_a_state_of_another_precision_is_refused(tmp_path):
     fit(tmp_path, 1)
     model = tiny_model()
     model.optimizer = keras.optimizers.LossScaleOptimizer(model.optimizer)
@@ -120,7 +120,7 @@ def test_tensorboard_gets_every_epoch_once_also_of_a_continued_training(tmp_path
             np.testing.assert_allclose(values, [row[f"{prefix}{name}"] for row in history])
 
 
-def test_without_tensorboard_the_command_to_install_it_is_told(monkeypatch):
+def test_without_tensorboard_the_option_is_refused_with_the_command_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     assert not RunOptions().tensorboard
     with pytest.raises(InputError, match=r'pip install -e "\.\[tensorboard\]" in the clone'):

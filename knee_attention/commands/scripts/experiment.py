@@ -61,7 +61,8 @@ def with_options(experiment: Experiment, options: dict) -> Experiment:
     Raises:
         InputError: the experiment cannot run with these options.
     """
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {name: tuple(value) if isinstance(value, list) else value
+             for name, value in options.items() if value is not None}  # fmt: skip
     setting = {} if options["data"] else experiment.phantom_setting
     return dataclasses.replace(experiment, **{**setting, **given})
 
@@ -108,8 +109,9 @@ def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | No
     add("--output", "folder of the results", output, metavar="DIR", type=as_path)
     if phantom:
         add("--loss-weights", "weight of each branch's loss, in a multi-loss experiment", "1.0 0.8",
-            nargs="+", action=_Numbers, type=rate, metavar="W")
-    add("--epochs", "the most epochs", default("epochs"), type=positive_number, metavar="N")
+            nargs="+", type=rate, metavar="W")
+    add("--epochs", "maximum number of epochs", default("epochs"), type=positive_number,
+        metavar="N")
     add("--batch-size", "knees per step", default("batch_size"), type=positive_number, metavar="N")
     add("--learning-rate", "initial learning rate of Adam", default("learning_rate"), type=rate,
         metavar="X")
@@ -117,7 +119,7 @@ def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | No
         "until the learning rate falls (2) and training ends (3)", paper.patience,
         type=positive_number, metavar="K")
     add("--image-size", "height and width in pixels", default("image_size"), type=positive_number,
-        nargs=2, action=_Numbers, metavar=("H", "W"))
+        nargs=2, metavar=("H", "W"))
     add("--precision", "auto is the fastest on this device", paper.precision,
         choices=CHOICES["precision"])
     if phantom:
@@ -178,10 +180,3 @@ def _shown(value) -> str:
 
 def _devices(text: str) -> int | str:
     return text if text == "all" else positive_number(text)
-
-
-class _Numbers(argparse.Action):
-    """Stores numbers as a tuple, which `Experiment` takes."""
-
-    def __call__(self, parser, namespace, values, option_string=None):
-        setattr(namespace, self.dest, tuple(values))

@@ -11,8 +11,8 @@ from knee_attention.startup import command_line
 
 def main(
     tables: dict[str, Path],
-    beside: dict[str, str],
-    joined: dict[str, str],
+    extra: dict[str, str],
+    ensembles: dict[str, str],
     compared: dict[str, tuple[str, str]],
     pictures: dict[str, str],
     about: dict[str, str],
@@ -22,7 +22,7 @@ def main(
 
     Args:
         tables: the scripts of the tables by name, each with the `SCRIPTS` of its experiments.
-        beside, joined, compared: as `findings` in `knee_attention.evidence.tables.findings`.
+        extra, ensembles, compared: as `findings` in `knee_attention.evidence.tables.findings`.
         pictures: captions of the pictures in the README, by file name.
         about: texts about sets, by the name of their folder or of their data.
         arguments: the command line without the program name; None: that of the process.
@@ -48,8 +48,8 @@ def main(
         from knee_attention.runs.finished.results_page import results_page
 
         runs = read_runs(options.published)
-        found = findings(by_experiment(runs), beside, joined, compared)
-        print("\n".join(finding.table for finding in found), end="")
+        found = findings(by_experiment(runs), extra, ensembles, compared)
+        print("\n\n".join(finding.table for finding in found))
         if options.curves:
             _draw_curves(set(runs), options.published, options.curves)
         if options.readme:

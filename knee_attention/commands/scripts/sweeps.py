@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from knee_attention import __version__
-from knee_attention.commands.arguments import named, positive_number
+from knee_attention.commands.arguments import as_path, named, positive_number
 from knee_attention.errors import InputError
 from knee_attention.files import make_folder
 from knee_attention.runs.experiment import DEFAULT_OPTIONS, RunOptions
@@ -17,10 +17,10 @@ from knee_attention.runs.output_folder import refuse_overlap
 from knee_attention.runs.run_folder import RunFolder
 from knee_attention.runs.sweeps.cells import (
     Cells,
-    on_its_own_data,
     run_by_workers,
     run_from,
     run_in_turn,
+    with_recorded_data_path,
 )
 from knee_attention.runs.sweeps.queue import Queue
 from knee_attention.runs.sweeps.status import Status
@@ -29,7 +29,12 @@ from knee_attention.startup import start_keras
 
 
 def add_queue_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of a queue, which several processes can share."""
+    """Add `--from`, `--seeds`, and the options of a queue, which several processes can share."""
+    parser.add_argument("--from", dest="published", type=as_path, metavar="DIR",
+                        help="train nothing; print the results of the runs published in DIR")
+    parser.add_argument("--seeds", type=positive_number, default=1, metavar="N",
+                        help="number of trainings of each experiment, with seeds from --seed on "
+                        "(default: 1)")
     parser.add_argument("--workers", type=positive_number, metavar="N",
                         help="train in N processes; the same command on another machine joins in")
     parser.add_argument("--storage", type=named, metavar="URL",
@@ -43,9 +48,21 @@ def add_queue_options(parser: argparse.ArgumentParser) -> None:
 
 
 def take_queue_options(options: dict) -> argparse.Namespace:
-    """Take the options of `add_queue_options` out of a command's options."""
+    """Take the options of the queue out of a command's options."""
     names = ("workers", "storage", "status", "retry_failed", "worker")
     return argparse.Namespace(**{name: options.pop(name) for name in names})
+
+
+def refuse_beside_from(parser: argparse.ArgumentParser, options: dict) -> None:
+    """Refuse options together with --from.
+
+    Raises:
+        InputError: an option has another value than its default.
+    """
+    for name, value in options.items():
+        if value != parser.get_default(name):
+            raise InputError("--from trains nothing and shows all published runs; leave out "
+                             f"--{name.replace('_', '-')}")
 
 
 def run_cells(
@@ -54,32 +71,55 @@ def run_cells(
     options: argparse.Namespace,
     identity: dict,
     after: Callable[[dict[str, str]], None],
+    results: str,
     run_options: RunOptions = DEFAULT_OPTIONS,
-) -> dict[str, str] | None:
-    """Train the runs of a table or a search, in this process or by a queue.
+) -> None:
+    """Train the runs of a table or a search, in this process or by a queue, and print the results.
 
     Args:
         cells: the experiments to run.
         output: the folder of the runs' folders. Its name is also that of the queue.
         options: from `take_queue_options`.
         identity: the settings that all commands on this queue must share.
-        after: writes the results so far; it gets the failed runs so far.
+        after: writes the results so far, `<results>.md` and `.csv` in the output; it gets the
+            failed runs so far, `{cell: reason}`.
+        results: name of these files without the suffix.
         run_options: options that do not affect the results. A queue refuses `overwrite`.
 
-    Returns:
-        `{cell: reason}` of the failed runs; None for `--status` and for a worker process.
-
     Raises:
-        InputError: the output or the storage cannot be used.
+        InputError: the output or the storage cannot be used, or runs failed.
     """
     if output.exists() and not output.is_dir():
         raise InputError(f"{output}: not a folder")
     first = next(iter(cells.values()))
     refuse_overlap(output, [first.data], run_options.overwrite, first.weights)
-    queued = any(vars(options).values())
-    if not queued:
+    if any(vars(options).values()):
+        failed = _run_queued(cells, output, options, identity, after, run_options)
+    else:
         _check_devices(cells, run_options)
-        return run_in_turn(cells, output, run_options, after)
+        failed = run_in_turn(cells, output, run_options, after)
+    if failed is None:
+        return
+    print((output / f"{results}.md").read_text(encoding="utf-8"))
+    print(f"all columns: {results}.csv in {output}")
+    if failed:
+        again = "--retry-failed" if options.workers or options.storage else "the same command"
+        raise InputError(f"{len(failed)} of {len(cells)} runs failed; {again} tries them again")
+
+
+def _run_queued(
+    cells: Cells,
+    output: Path,
+    options: argparse.Namespace,
+    identity: dict,
+    after: Callable[[dict[str, str]], None],
+    run_options: RunOptions,
+) -> dict[str, str] | None:
+    """Train runs by a queue.
+
+    Returns:
+        `{cell: reason}` of the failed runs; None for `--status` and for a worker process.
+    """
     if run_options.overwrite:
         raise InputError("--overwrite does not work with a queue; remove the output folder, or "
                          "leave out the options of the queue")
@@ -104,17 +144,6 @@ def run_cells(
     return failed
 
 
-def refuse_failed(failed: dict[str, str], cells: Cells, options: argparse.Namespace) -> None:
-    """Raise an error if runs failed.
-
-    Raises:
-        InputError: runs failed; the message says how to try them again.
-    """
-    if failed:
-        again = "--retry-failed" if options.workers or options.storage else "the same command"
-        raise InputError(f"{len(failed)} of {len(cells)} runs failed; {again} tries them again")
-
-
 def _check_devices(cells: Cells, run_options: RunOptions) -> None:
     """Import Keras and check that the devices exist, before the first run."""
     start_keras()
@@ -128,7 +157,7 @@ def _check_devices(cells: Cells, run_options: RunOptions) -> None:
 def _status(cells: Cells, output: Path, options: argparse.Namespace, identity: dict) -> Status:
     """The status of the runs: from the queue, and from the folders of runs outside of it."""
     if options.storage or local_queue(output).exists():
-        status = _open_queue(cells, output, options, identity, only_look=True).status()
+        status = _open_queue(cells, output, options, identity, read_only=True).status()
     else:
         status = Status(waiting=list(cells))
     finished = [cell for cell in status.waiting if RunFolder(output / cell).finished]
@@ -140,7 +169,7 @@ def _status(cells: Cells, output: Path, options: argparse.Namespace, identity: d
 
 
 def _open_queue(
-    cells: Cells, output: Path, options: argparse.Namespace, identity: dict, only_look: bool = False
+    cells: Cells, output: Path, options: argparse.Namespace, identity: dict, read_only: bool = False
 ) -> Queue:
     require_optuna()
     # Optuna warns at every call that its heartbeats are experimental.
@@ -149,7 +178,7 @@ def _open_queue(
         make_folder(output)
     storage = options.storage or local_storage(output)
     identity = {**identity, "version": __version__}
-    return Queue(storage, output.name, identity, cells, only_look=only_look)
+    return Queue(storage, output.name, identity, cells, read_only=read_only)
 
 
 def _refuse_others(cells: Cells, output: Path) -> None:
@@ -157,7 +186,7 @@ def _refuse_others(cells: Cells, output: Path) -> None:
     for cell, experiment in cells.items():
         run = RunFolder(output / cell)
         if run.exists:
-            run.refuse_other(on_its_own_data(experiment, run))
+            run.refuse_other(with_recorded_data_path(experiment, run))
 
 
 def _refuse_other_data(cells: Cells, output: Path) -> None:

@@ -5,7 +5,6 @@ import runpy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from knee_attention.commands.arguments import as_path, positive_number
 from knee_attention.commands.scripts.experiment import (
     add_options,
     check_images,
@@ -14,7 +13,7 @@ from knee_attention.commands.scripts.experiment import (
 )
 from knee_attention.commands.scripts.sweeps import (
     add_queue_options,
-    refuse_failed,
+    refuse_beside_from,
     run_cells,
     take_queue_options,
 )
@@ -33,21 +32,18 @@ from knee_attention.startup import command_line
 if TYPE_CHECKING:  # imports pandas, which is slow
     from knee_attention.evidence.finished_run import FinishedRun
 
+BANDS_OF = ("table1", "table2")
+"""Tables with bands of published runs, which are in `results/kneekl224` beside the scripts. A run
+with the same knees and options is marked if its accuracy lies outside the published band."""
 
-def main(
-    name: str,
-    scripts: list[Path],
-    arguments: list[str] | None = None,
-    bands: Path | None = None,
-) -> None:
+
+def main(name: str, scripts: list[Path], arguments: list[str] | None = None) -> None:
     """Run the experiments of a table, or print the table of published runs.
 
     Args:
         name: the name of the table: `table1`, `table2` or `related`.
         scripts: the scripts of the experiments, each with its `EXPERIMENT`.
         arguments: the command line without the program name; None: that of the process.
-        bands: a folder of published runs. Runs on its knees with its options are marked if their
-            accuracy lies outside of its bands.
     """
     experiments = [runpy.run_path(str(script))["EXPERIMENT"] for script in scripts]
     parser = _parser(name, experiments)
@@ -82,25 +78,21 @@ def main(
             largest = max(cells.values(), key=_smallest_side)
             check_images(largest, options, (output / cell for cell in cells))
 
-        on_data = options["data"] and not asked.status
-        published_runs = _published_runs(bands) if on_data else None
+        published_runs = None
+        if options["data"] and name in BANDS_OF and not asked.worker:
+            published_runs = _published_runs(scripts[0].parent / "results" / "kneekl224")
 
         def write(failed: dict[str, str]) -> None:
             write_table(name, cells, failed, output, published_runs)
 
-        failed = run_cells(cells, output, asked, identity, write, run_options)
-        if failed is None:
-            return
-        print((output / f"{name}.md").read_text(encoding="utf-8"))
-        print(f"all columns: {name}.csv and {name}.html in {output}")
-        refuse_failed(failed, cells, asked)
+        run_cells(cells, output, asked, identity, write, name, run_options)
 
 
-def _published_runs(folder: Path | None) -> "dict[str, list[FinishedRun]] | None":
+def _published_runs(folder: Path) -> "dict[str, list[FinishedRun]] | None":
     """The published runs of a folder by experiment; None without the folder, as when installed."""
     from knee_attention.runs.finished.published_runs import by_experiment, read_runs
 
-    return by_experiment(read_runs(folder)) if folder and folder.is_dir() else None
+    return by_experiment(read_runs(folder)) if folder.is_dir() else None
 
 
 def _print_published(name: str, folder: Path, experiments: list[Experiment]) -> None:
@@ -110,18 +102,6 @@ def _print_published(name: str, folder: Path, experiments: list[Experiment]) -> 
     if table is None:
         raise InputError(f"{folder}: no published run of this table")
     print(f"{table}\nall columns: README.md, which findings.py --from {folder} --readme writes")
-
-
-def refuse_beside_from(parser: argparse.ArgumentParser, options: dict) -> None:
-    """Refuse options together with --from.
-
-    Raises:
-        InputError: an option has another value than its default.
-    """
-    for name, value in options.items():
-        if value != parser.get_default(name):
-            raise InputError("--from trains nothing and shows all published runs; leave out "
-                             f"--{name.replace('_', '-')}")
 
 
 def _smallest_side(experiment: Experiment) -> int:
@@ -146,11 +126,6 @@ def _parser(name: str, experiments: list[Experiment]) -> argparse.ArgumentParser
         "reported and skipped. Without --data: synthetic phantoms and small images.",
     )
     add_options(parser, f"runs/{name}", None)
-    parser.add_argument("--from", dest="published", type=as_path, metavar="DIR",
-                        help="train nothing; print the table of the runs published in DIR")
-    parser.add_argument("--seeds", type=positive_number, default=1, metavar="N",
-                        help="number of trainings of each experiment, with seeds from --seed on "
-                        "(default: 1)")
     parser.add_argument("--only", nargs="+", metavar="NAME",
                         choices=[experiment.name for experiment in experiments],
                         help="run only these experiments, such as vgg16_multiloss")

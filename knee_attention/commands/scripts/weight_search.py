@@ -5,7 +5,6 @@ import runpy
 from dataclasses import replace
 from pathlib import Path
 
-from knee_attention.commands.arguments import as_path, positive_number
 from knee_attention.commands.scripts.experiment import (
     add_options,
     check_images,
@@ -14,11 +13,10 @@ from knee_attention.commands.scripts.experiment import (
 )
 from knee_attention.commands.scripts.sweeps import (
     add_queue_options,
-    refuse_failed,
+    refuse_beside_from,
     run_cells,
     take_queue_options,
 )
-from knee_attention.commands.scripts.tables import refuse_beside_from
 from knee_attention.errors import InputError
 from knee_attention.limits import digits
 from knee_attention.runs.sweeps.cells import with_initial_weights
@@ -71,12 +69,7 @@ def main(scripts: list[Path], arguments: list[str] | None = None) -> None:
         def write(failed: dict[str, str]) -> None:
             write_search(cells, failed, output, run_options.pdf)
 
-        failed = run_cells(cells, output, asked, identity, write, run_options)
-        if failed is None:
-            return
-        print((output / "weight_search.md").read_text(encoding="utf-8"))
-        print(f"weight_search.csv, .md and .png: {output}")
-        refuse_failed(failed, cells, asked)
+        run_cells(cells, output, asked, identity, write, "weight_search", run_options)
 
 
 def _parser(backbones: list[str]) -> argparse.ArgumentParser:
@@ -90,15 +83,10 @@ def _parser(backbones: list[str]) -> argparse.ArgumentParser:
     parser.add_argument("--grid", nargs="+", type=float, default=GRID, metavar="W",
                         help="the weights for each loss (default: 0.5 to 1.0 in steps of "
                         "0.1)")
-    parser.add_argument("--seeds", type=positive_number, default=1, metavar="N",
-                        help="number of trainings of each cell, with seeds from --seed on "
-                        "(default: 1)")
     parser.add_argument("--repeat", nargs=2, type=float, action="append", default=[],
                         metavar=("W0", "W1"),
                         help="train this pair of weights --seeds times and all other pairs once; "
                         "may be given several times")
-    parser.add_argument("--from", dest="published", type=as_path, metavar="DIR",
-                        help="train nothing; print the results of the search published in DIR")
     add_options(parser, "runs/weight_search_<backbone>", None)
     add_queue_options(parser)
     return parser

@@ -67,14 +67,16 @@ def audit(model: keras.Model, knees: Knees, with_joints: Knees | None = None) ->
     if with_joints is None and knees.masks is not None:
         with_joints = knees
     apart = with_joints is not None and with_joints is not knees
-    few = with_joints or knees
-    chosen = stratified_subset(few.grades, SHUFFLED_KNEES, 0)
+    located = with_joints or knees
+    chosen = stratified_subset(located.grades, SHUFFLED_KNEES, 0)
     parts = np.array_split(chosen, min(SHUFFLINGS, len(chosen))) if network.masked else []
     down_to = [group[-1].name for group in stages(network)]
-    count = len(knees) + apart * len(few) + len(down_to) * sum(map(len, parts))
+    count = len(knees) + len(down_to) * sum(map(len, parts))
+    if apart:
+        count += len(located)
     with tqdm(total=count, desc="audit", unit="knee", disable=None) as bar:
         seen = run_pass(network, knees, bar.update)
-        pointed = run_pass(network, few, bar.update) if apart else seen
+        pointed = run_pass(network, located, bar.update) if apart else seen
         masks = shuffled_masks(pointed, parts, bar.update)
     shuffled = _Shuffled(masks, chosen, down_to)
     branches = {

@@ -7,7 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from knee_attention.evidence.calibration import COVERAGE, Calibration
-from knee_attention.evidence.finished_run import metrics_with_intervals, one_of_each_grade
+from knee_attention.evidence.finished_run import (
+    metrics_with_intervals,
+    one_of_each_grade,
+    worst_positions,
+)
 from knee_attention.evidence.intervals import paired_differences
 from knee_attention.evidence.prediction_sets import set_figures
 from knee_attention.evidence.predictions import ENSEMBLE, Predictions
@@ -16,7 +20,7 @@ from knee_attention.limits import BALANCED, DECISIONS, GRADES
 from knee_attention.networks.files.model_files import load_model
 from knee_attention.runs.finished.saved_model import KneeSource, SavedModel
 from knee_attention.runs.finishing import draw_masks
-from knee_attention.runs.measure import Measured, both_ways, measure
+from knee_attention.runs.measure import Measured, average_with_mirror, measure
 
 MOST_MISTAKES = 6
 """Maximum number of knees in the figure of mistakes."""
@@ -64,7 +68,7 @@ def measure_saved(
     found = measure(model, knees)
     if flips:
         mirror = measure(model, knees, mirrored=True).predictions
-        found = replace(found, predictions=both_ways(found.predictions, mirror))
+        found = replace(found, predictions=average_with_mirror(found.predictions, mirror))
     chosen = saved.chosen(found.predictions)
     results = {
         **saved.identity(),
@@ -120,18 +124,15 @@ def calibrated_figures(calibration: Calibration, known: Predictions, chosen: str
 def draw(model: MeasuredModel, title: str, folder: Path) -> list[Path]:
     """Plot the attention masks of a model.
 
-    `<label>-masks.png` shows a knee of each grade. `<label>-mistakes.png` shows the predictions
-    furthest from the true grade, first those with the lowest probability of the true grade.
+    `<label>-masks.png` shows a knee of each grade, `<label>-mistakes.png` the knees of
+    `worst_positions`.
 
     Returns:
         the files.
     """
-    known, probabilities = model.predictions, model.predictions.of(model.chosen)
-    distance = np.abs(probabilities.argmax(axis=1) - known.grades)
-    worst = np.lexsort((probabilities[np.arange(len(known)), known.grades], -distance))
     shown = {
-        "masks": one_of_each_grade(known.grades),
-        "mistakes": worst[:MOST_MISTAKES][distance[worst[:MOST_MISTAKES]] > 0],
+        "masks": one_of_each_grade(model.predictions.grades),
+        "mistakes": worst_positions(model.predictions, model.chosen, MOST_MISTAKES),
     }
     files = []
     for what, places in shown.items():
@@ -142,12 +143,12 @@ def draw(model: MeasuredModel, title: str, folder: Path) -> list[Path]:
     return files
 
 
-def joined(models: list[MeasuredModel]) -> Predictions:
+def ensemble_of(models: list[MeasuredModel]) -> Predictions:
     """The ensemble of several models, averaged before the softmax.
 
     The branches of a model are averaged first, so every model has the same weight.
     """
-    own = [model.predictions.together() for model in models]
+    own = [model.predictions.ensemble() for model in models]
     return replace(models[0].predictions, probabilities={ENSEMBLE: ensemble(own)})
 
 
@@ -171,7 +172,7 @@ def compare(models: list[MeasuredModel]) -> dict:
         other one and for the ensemble minus the first; `copies`: `{label of a copy: label}`.
     """
     copied = _copies(models)
-    together = joined([model for place, model in enumerate(models) if place not in copied])
+    together = ensemble_of([model for place, model in enumerate(models) if place not in copied])
     first = models[0]
     pairs = [
         {

@@ -77,9 +77,10 @@ def attention_rows(run: str, found: FinishedRun) -> Iterator[Row]:
         known = DISPLACED if found.experiment.get("displace") else PHANTOM
         measured[known] = found.results["localisation"]
     for joint, branches in measured.items():
+        about = dict.fromkeys(place, "") if joint in (PHANTOM, DISPLACED) else place
         for branch, scores in branches.items():
             row = {"run": run, "joint": joint, "branch": branch}
-            yield row | place | {name: as_cell(value) for name, value in (scores or {}).items()}
+            yield row | about | {name: as_cell(value) for name, value in (scores or {}).items()}
 
 
 def audit_rows(run: str, found: FinishedRun) -> Iterator[Row]:

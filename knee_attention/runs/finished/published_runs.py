@@ -33,6 +33,7 @@ from knee_attention.runs.finished.published_set import (
     run_of,
 )
 from knee_attention.runs.result_check import refuse_mismatch
+from knee_attention.runs.run_folder import changes_in_words
 from knee_attention.runs.sweeps.cells import without_seed
 
 
@@ -50,16 +51,18 @@ def read_runs(folder: Path) -> dict[str, FinishedRun]:
     if not published.exists:
         raise InputError(f"{folder}: no published run (no {RUNS}); knee-attention publish writes "
                          "it")
-    rows = {row["run"]: row for row in published.table(RUNS).rows}
-    metrics, attention, audits = (
-        _by_run(published.table(name)) for name in (METRICS, ATTENTION, AUDITS)
-    )
-    subjects = {row["file"]: row["subject"] for row in published.table(KNEES).rows}
-    experiments = {row["name"] for row in rows.values()}
-    predictions = {name: published.table(predictions_name(name)) for name in experiments}
-    found = {}
-    for run, row in rows.items():
-        try:
+    run, found = RUNS, {}
+    try:
+        rows = {row["run"]: row for row in published.table(RUNS).rows}
+        if not rows:
+            raise InputError(f"{folder}: no published run")
+        metrics, attention, audits = (
+            _by_run(published.table(name)) for name in (METRICS, ATTENTION, AUDITS)
+        )
+        subjects = {row["file"]: row["subject"] for row in published.table(KNEES).rows}
+        experiments = {row["name"] for row in rows.values()}
+        predictions = {name: published.table(predictions_name(name)) for name in experiments}
+        for run, row in rows.items():
             found[run] = FinishedRun(
                 experiment=_experiment(row),
                 results=_results(row, metrics[run], attention.get(run, [])),
@@ -71,10 +74,10 @@ def read_runs(folder: Path) -> dict[str, FinishedRun]:
             refuse_mismatch(
                 found[run], folder / predictions_name(row["name"]), folder / METRICS
             )
-        except InputError:
-            raise
-        except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
-            raise InputError(f"{folder}: the tables are damaged at {run} ({error})") from None
+    except InputError:
+        raise
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+        raise InputError(f"{folder}: the tables are damaged at {run} ({error})") from None
     return found
 
 
@@ -103,14 +106,11 @@ def refuse_different(options: dict[str, dict]) -> None:
     """
     first, shared = next(iter(options.items()))
     for run, held in options.items():
-        for name in shared:
-            if held.get(name) != shared[name]:
-                raise InputError(f"{run}: cannot be shown together with {first}, its {name} is "
-                                 f"{_shown(held.get(name))} and not {_shown(shared[name])}")
-
-
-def _shown(option) -> str:
-    return "not given" if option is None else repr(option)
+        different = {name: (value, held.get(name)) for name, value in shared.items()
+                     if held.get(name) != value}  # fmt: skip
+        if different:
+            raise InputError(f"{run}: cannot be shown together with {first}, because their options "
+                             f"differ ({changes_in_words(different)})")
 
 
 def _by_run(table: Table) -> dict[str, list[Row]]:

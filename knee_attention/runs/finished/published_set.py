@@ -50,18 +50,7 @@ def table_of(columns: Iterable[str], rows: list[Row]) -> Table:
 class PublishedSet:
     """A folder with the published runs of one data set.
 
-    All tables are CSV files.
-
-    - `runs.csv`: one row a run: its experiment, results, environment, and main metrics.
-    - `metrics.csv`: one row for each run, split and output: each metric and its 95% interval.
-    - `attention.csv`: one row for each run, joint and branch: scores of the attention masks.
-    - `audits.csv`: one row for each run, branch, mask and measure of an audit.
-    - `histories.csv`: one row an epoch.
-    - `knees.csv`: one row a knee: file, subject, grade, split.
-    - `predictions/<experiment>.csv`: one row a knee; the columns `<run>/<output>_p<grade>` hold
-      the probabilities of each run of the experiment.
-    - `turned.csv`, `trimmed.csv`: images that a run inverted, or whose borders it removed.
-    - `unreadable.csv`: images that a run left out, and the reasons.
+    All tables are CSV files; `results_page.FILES` describes their content.
 
     `write` first puts all new tables into the folder `.publishing`. While that folder exists, its
     tables are the valid ones.

@@ -71,7 +71,7 @@ def publish(run: Path, to: Path, overwrite: bool = False) -> bool:
         _refuse_other_runs(row, held, to)
         tables = _tables_with(published, row, held.get(name), local)
         tables[HISTORIES] = published.table(HISTORIES).with_run(name, _history(name, source))
-        for path in (source.turned, source.trimmed, source.unreadable):
+        for path in (source.inverted, source.trimmed, source.unreadable):
             tables[path.name] = _with_images(published, path, found.experiment.get("data"))
         changed = {key: table for key, table in tables.items() if table != published.table(key)}
         if name in held and changed and not overwrite:
@@ -83,11 +83,15 @@ def publish(run: Path, to: Path, overwrite: bool = False) -> bool:
 
 def _refuse_other_files(published: PublishedSet) -> None:
     """Keep files that only have the name of a table from being overwritten."""
-    if not published.exists:
-        for name in TABLES:
-            if published.path(name).exists():
-                raise InputError(f"{published.path(name)}: not a table of published runs, because "
-                                 f"there is no {RUNS}; choose another --to")
+    if published.exists:
+        if "run" not in published.table(RUNS).columns:
+            raise InputError(f"{published.path(RUNS)}: not a table of published runs, because it "
+                             "has no runs; choose another --to")
+        return
+    for name in TABLES:
+        if published.path(name).exists():
+            raise InputError(f"{published.path(name)}: not a table of published runs, because "
+                             f"there is no {RUNS}; choose another --to")
 
 
 def _refuse_other_runs(row: Row, held: dict[str, Row], to: Path) -> None:

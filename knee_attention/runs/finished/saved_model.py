@@ -6,12 +6,12 @@ from pathlib import Path
 
 import keras
 
-from knee_attention.datasets.dataset import load_dataset, preparation_of
-from knee_attention.datasets.hdf5 import StoredImages
+from knee_attention.datasets.dataset import is_hdf5, load_dataset, preparation_of
 from knee_attention.datasets.knees import Knees, joint_masks
 from knee_attention.errors import InputError
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.evidence.probabilities import classifying
+from knee_attention.files import open_hdf5
 from knee_attention.films.image_files import read_image
 from knee_attention.films.preparation import Preparation, refuse_differences
 from knee_attention.networks.files.model_files import load_model, read_description
@@ -163,16 +163,19 @@ class KneeSource:
             knees = dataset.splits[self.split]
             if self.masks:
                 knees = self._with_masks(knees)
-            if knees.turned:
-                print(f"inverted photographic negatives: {len(knees.turned)}")
+            if knees.inverted:
+                print(f"inverted photographic negatives: {len(knees.inverted)}")
             self._prepared[size] = knees
         return self._prepared[size]
 
     def _with_masks(self, knees: Knees) -> Knees:
+        stored = None
+        if is_hdf5(Path(self.data)):
+            with open_hdf5(self.data) as file:
+                stored = file["images"].shape[1:]
+
         def image_shape(place: int) -> tuple[int, int]:
-            if isinstance(knees.images, StoredImages):
-                return knees.images.stored.shape[1:]
-            return read_image(Path(self.data) / knees.files[place]).shape
+            return stored or read_image(Path(self.data) / knees.files[place]).shape
 
         found = joint_masks(self.masks, knees.files, image_shape)
         for error in found.left_out:

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from knee_attention.errors import InputError
+from knee_attention.errors import InputError, first_line
 from knee_attention.files import make_folder
 from knee_attention.runs.experiment import NAMED_WEIGHTS, Experiment, RunOptions
 from knee_attention.runs.run_folder import RunFolder
@@ -57,7 +57,7 @@ def with_initial_weights(cells: Cells) -> Cells:
     return found
 
 
-def on_its_own_data(experiment: Experiment, run: RunFolder) -> Experiment:
+def with_recorded_data_path(experiment: Experiment, run: RunFolder) -> Experiment:
     """The experiment with the data path of an existing run, if the data have the same name.
 
     Machines that share a queue may have the data in different places.
@@ -82,7 +82,7 @@ def finished_of(cells: Cells, failed: dict[str, str], output: Path) -> "dict[str
     for cell, experiment in cells.items():
         run = RunFolder(output / cell)
         try:
-            if run.finished and not run.different_from(on_its_own_data(experiment, run)):
+            if run.finished and not run.different_from(with_recorded_data_path(experiment, run)):
                 refuse_other_data(run, experiment, read)
                 finished[cell] = run.read()
         except InputError as error:
@@ -136,7 +136,7 @@ def run_in_turn(
         try:
             run_cell(experiment, output / cell, run_options)
         except Exception as error:  # such as a full disk: other cells may still succeed
-            failed[cell] = (str(error).splitlines() or [type(error).__name__])[0]
+            failed[cell] = first_line(error)
             print(f"{cell} failed: {failed[cell]}")
         after(failed)
     return failed

@@ -14,7 +14,8 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from threading import Event, Thread
 
-from knee_attention.errors import InputError
+from knee_attention.errors import InputError, first_line
+from knee_attention.runs.run_folder import changes_in_words
 from knee_attention.runs.sweeps.status import CELL, INTERRUPTED, REASON, WORKER, Status
 from knee_attention.runs.sweeps.storage import (
     connected,
@@ -41,9 +42,7 @@ class Queue:
         name: of the table or search.
         identity: options that all cells share. A queue with other options is refused.
         cells: names of the cells, in the order of work. New cells are added to the queue.
-        only_look: read the queue without changing it.
-        heartbeat: seconds between the heartbeats of a worker.
-        grace: seconds without a heartbeat until a worker counts as dead.
+        read_only: read the queue without changing it.
 
     Raises:
         InputError: Optuna is not installed, the storage cannot be reached, or it holds a queue of
@@ -56,9 +55,7 @@ class Queue:
         name: str,
         identity: dict,
         cells: Iterable[str],
-        heartbeat: int = HEARTBEAT,
-        grace: int = GRACE,
-        only_look: bool = False,
+        read_only: bool = False,
     ):
         require_optuna()
         import optuna
@@ -66,11 +63,10 @@ class Queue:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._optuna, self._storage = optuna, storage
         self._states = optuna.trial.TrialState
-        self._heartbeat, self._grace = heartbeat, timedelta(seconds=grace)
         self.cells = list(cells)
-        self._database = connected(storage, heartbeat, grace, self._put_back)
-        self._study = self._opened(name, identity, only_look)
-        if only_look:
+        self._database = connected(storage, HEARTBEAT, GRACE, self._put_back)
+        self._study = self._opened(name, identity, read_only)
+        if read_only:
             return
         held = {trial.user_attrs[CELL] for trial in self._trials()}
         failed = self.status().failed
@@ -79,10 +75,10 @@ class Queue:
             if cell not in held or failed.get(cell) == INTERRUPTED:
                 self._enqueue(cell)
 
-    def _opened(self, name: str, identity: dict, only_look: bool):
-        """The study in the database. With `only_look`, None if there is no study."""
+    def _opened(self, name: str, identity: dict, read_only: bool):
+        """The study in the database. With `read_only`, None if there is no study."""
         with storage_errors_refused(self._storage):
-            if only_look and name not in self._optuna.get_all_study_names(self._database):
+            if read_only and name not in self._optuna.get_all_study_names(self._database):
                 return None
             study = self._optuna.create_study(
                 study_name=name, storage=self._database, load_if_exists=True
@@ -91,12 +87,12 @@ class Queue:
             if held is None:
                 study.set_user_attr(IDENTITY, identity)
                 return study
-        different = [key for key in identity if held.get(key) != identity[key]]
+        different = {key: (held.get(key), value) for key, value in identity.items()
+                     if held.get(key) != value}  # fmt: skip
         if different:
-            key = different[0]
-            raise InputError(f"{without_password(self._storage)}: holds a queue with another {key} "
-                             f"({held.get(key)!r}, not {identity[key]!r}); repeat the options, or "
-                             "choose another --output or --storage")
+            raise InputError(f"{without_password(self._storage)}: holds a queue with other options "
+                             f"({changes_in_words(different)}); repeat the options, or choose "
+                             "another --output or --storage")
         return study
 
     def _enqueue(self, cell: str) -> None:
@@ -132,7 +128,7 @@ class Queue:
         if self._trials(self._states.WAITING):
             self._take(do)
         elif self._trials(self._states.RUNNING):
-            time.sleep(min(self._heartbeat, 5))
+            time.sleep(min(HEARTBEAT, 5))
         else:
             return False
         return True
@@ -144,7 +140,7 @@ class Queue:
         """
         for trial in self._trials(self._states.RUNNING):
             silent = WORKER not in trial.user_attrs
-            if silent and datetime.now() - trial.datetime_start > self._grace:
+            if silent and datetime.now() - trial.datetime_start > timedelta(seconds=GRACE):
                 with suppress(ValueError, self._optuna.exceptions.UpdateFinishedTrialError):
                     self._study.tell(trial.number, state=self._states.FAIL)
                     self._put_back(self._study, trial)
@@ -179,8 +175,7 @@ class Queue:
                 trial.set_user_attr(WORKER, f"{socket.gethostname()} {os.getpid()}")
                 loss = do(cell)
         except Exception as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            self._end(trial, self._states.FAIL, reason=reason)
+            self._end(trial, self._states.FAIL, reason=first_line(error))
         except BaseException:
             self._end(trial, self._states.FAIL)
             raise
@@ -195,7 +190,7 @@ class Queue:
         ended = Event()
 
         def repeat() -> None:
-            while not ended.wait(self._heartbeat):
+            while not ended.wait(HEARTBEAT):
                 with suppress(self._optuna.exceptions.StorageInternalError):
                     self._database.record_heartbeat(trial)
             self._database.remove_session()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from knee_attention.errors import InputError, how_to_install, missing_raises
+from knee_attention.errors import InputError, first_line, how_to_install, missing_raises
 
 LONG_WAIT = {"timeout": 60}
 """Seconds that a transaction of SQLite waits for another transaction."""
@@ -53,7 +53,7 @@ def connected(storage: str, heartbeat: int, grace: int, put_back: Callable):
     if storage.startswith("sqlite"):
         options = {"connect_args": LONG_WAIT}
     with storage_errors_refused(storage):
-        database = _once_tables_are_made(
+        database = _retry_while_tables_are_created(
             lambda: RDBStorage(
                 _with_driver(storage),
                 engine_kwargs=options,
@@ -63,7 +63,7 @@ def connected(storage: str, heartbeat: int, grace: int, put_back: Callable):
             )
         )
         if database.engine.dialect.name == "sqlite":
-            _have_writers_wait(database.engine)
+            _lock_at_begin(database.engine)
     return database
 
 
@@ -78,7 +78,7 @@ def storage_errors_refused(storage: str) -> Iterator[None]:
     except (
         SQLAlchemyError, StorageInternalError, ImportError, OSError, RuntimeError
     ) as error:  # fmt: skip
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         if isinstance(error, ImportError):
             reason += f": {how_to_install('sweep')}"
         raise InputError(f"{without_password(storage)}: no usable storage ({reason})") from None
@@ -94,7 +94,7 @@ def without_password(storage: str) -> str:
         return storage
 
 
-def _once_tables_are_made(connect: Callable):
+def _retry_while_tables_are_created(connect: Callable):
     """Call `connect`, and call it again if another process creates the tables at the same time."""
     from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
@@ -113,7 +113,7 @@ def _with_driver(storage: str) -> str:
     return re.sub("^postgresql://", "postgresql+psycopg://", storage)
 
 
-def _have_writers_wait(engine) -> None:
+def _lock_at_begin(engine) -> None:
     """Lock SQLite at the start of a transaction instead of at its first write.
 
     SQLite has no SELECT FOR UPDATE. Without the lock two workers could read the same waiting cell

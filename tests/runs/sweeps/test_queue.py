@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 from processes import done, start_worker, wait_for_a_cell
+from stand_ins import EXPERIMENTS
 
 from knee_attention.errors import InputError
+from knee_attention.runs.sweeps import queue
 from knee_attention.runs.sweeps.queue import Queue
 from knee_attention.runs.sweeps.storage import local_storage
 
@@ -24,21 +26,112 @@ pytest.importorskip("optuna")
 CELLS = [f"cell{number}" for number in range(6)]
 
 
+@pytest.fixture(autouse=True)
+def short_grace(monkeypatch):
+    """Workers of this process count as dead after two seconds without a heartbeat."""
+    monkeypatch.setattr(queue, "HEARTBEAT", 1)
+    monkeypatch.setattr(queue, "GRACE", 2)
+
+
 def open_queue(folder, identity=None, cells=CELLS):
-    return Queue(local_storage(folder), "table", identity or {"size": 1}, cells, 1, 2)
+    return Queue(local_storage(folder), "table", identity or {"size": 1}, cells)
 
 
-def test_two_workers_do_every_cell_once_although_one_is_killed(tmp_path):
-    open_queue(tmp_path)
-    victim = start_worker(local_storage(tmp_path), tmp_path, CELLS, seconds=600)
+def programs() -> Path:
+    """The folder of the server's programs, which is not in PATH on Debian."""
+    found = shutil.which("initdb")
+    folders = [Path(found).parent] if found else []
+    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not folders:
+        pytest.skip("no PostgreSQL server is installed")
+    return folders[-1]
+
+
+def unprivileged(folder: Path) -> list[str]:
+    """Command prefix to run as the folder's owner, because the server refuses to run as root."""
+    if os.geteuid() != 0:
+        return []
+    if not shutil.which("setpriv"):
+        pytest.skip("PostgreSQL refuses to run as root, and there is no setpriv")
+    try:
+        user = pwd.getpwnam("postgres")
+    except KeyError:
+        user = pwd.getpwnam("nobody")
+    os.chown(folder, user.pw_uid, user.pw_gid)
+    return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+
+
+@pytest.fixture(scope="module")
+def server():
+    """The address of a server, with a placeholder for a test's database."""
+    there = programs()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        before = unprivileged(folder)
+
+        def call(program, *arguments):
+            command = [*before, str(there / program), "-D", str(folder / "data"), *arguments]
+            with (folder.with_suffix(".log")).open("ab") as log:
+                subprocess.run(command, cwd="/", check=True, stdout=log, stderr=log)
+
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        call("initdb", "--auth=trust", "--username=knees", "--no-sync")
+        try:
+            call("pg_ctl", "start", "-w", "-o", f"-F -p {port} -k {folder} -h 127.0.0.1")
+            yield f"postgresql://knees:secret@127.0.0.1:{port}"
+        finally:
+            call("pg_ctl", "stop", "-m", "immediate")
+            folder.with_suffix(".log").unlink()
+
+
+@pytest.fixture
+def postgresql(server, request):
+    """An empty database of PostgreSQL for one test."""
+    psycopg = pytest.importorskip("psycopg")
+
+    name = request.node.originalname.lower()[:50]
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    return f"{server}/{name}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def storage(request, tmp_path):
+    """An empty database of each kind for one test."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgresql")
+    return local_storage(tmp_path)
+
+
+def start_workers(storage, folder, cells, *seconds, grace=8):
+    """Start workers in different working directories."""
+    workers = []
+    for time_of_a_cell in seconds:
+        home = Path(tempfile.mkdtemp(dir=folder))
+        workers.append(start_worker(storage, folder, cells, time_of_a_cell, grace, home))
+    return workers
+
+
+def test_two_workers_do_every_cell_once_although_one_is_killed(storage, tmp_path):
+    [victim] = start_workers(storage, tmp_path, CELLS, 600)
     wait_for_a_cell(tmp_path)
     victim.kill()
     victim.wait()
-    workers = [start_worker(local_storage(tmp_path), tmp_path, CELLS, 0.1) for _ in range(2)]
+    workers = start_workers(storage, tmp_path, CELLS, 0.1, 0.1)
     assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
     assert done(tmp_path) == Counter(CELLS)
-    status = open_queue(tmp_path).status()
+    status = Queue(storage, "table", {"size": 1}, CELLS).status()
     assert status.done == CELLS and not status.running and not status.waiting
+
+
+def test_workers_that_begin_at_once_and_hurry_take_no_cell_twice(storage, tmp_path):
+    """The first worker creates the tables, and every worker enqueues the cells."""
+    cells = [f"cell{number}" for number in range(30)]
+    workers = start_workers(storage, tmp_path, cells, 0, 0, grace=60)
+    assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
+    assert done(tmp_path) == Counter(cells)
 
 
 def test_a_worker_that_dies_before_its_first_sign_of_life_loses_no_cell(tmp_path):
@@ -53,19 +146,10 @@ def test_a_worker_that_dies_before_its_first_sign_of_life_loses_no_cell(tmp_path
     assert queue.status().done == CELLS[:2]
 
 
-def test_workers_that_begin_at_once_and_hurry_take_no_cell_twice(tmp_path):
-    """The first worker creates the tables, and every worker enqueues the cells."""
-    cells = [f"cell{number}" for number in range(30)]
-    workers = [start_worker(local_storage(tmp_path), tmp_path, cells, 0, grace=60)
-               for _ in range(2)]  # fmt: skip
-    assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
-    assert done(tmp_path) == Counter(cells)
-
-
-def test_what_fails_is_told_and_tried_again_only_when_asked(tmp_path):
+def test_what_fails_is_reported_and_tried_again_only_when_asked(tmp_path):
     def do(cell):
         if cell == "cell1":
-            raise InputError("no such film\nand more")
+            raise InputError("\nno such film\nand more")
         return 1.0
 
     queue = open_queue(tmp_path, cells=CELLS[:3])
@@ -92,7 +176,7 @@ def test_cells_can_be_added_but_nothing_else_changed(tmp_path):
     open_queue(tmp_path, cells=CELLS[:2]).work(lambda cell: 1.0)
     status = open_queue(tmp_path, cells=CELLS[:3]).status()
     assert status.done == CELLS[:2] and status.waiting == ["cell2"]
-    with pytest.raises(InputError, match="another size"):
+    with pytest.raises(InputError, match=r"other options \(size 1 -> 2\)"):
         open_queue(tmp_path, {"size": 2})
 
 
@@ -148,13 +232,15 @@ def test_a_cell_at_which_three_workers_died_is_given_up(tmp_path):
 @pytest.mark.parametrize(
     "storage", ["postgresql://user:secret@127.0.0.1:1/none", "sqlite:////no/folder/x.db", "rubbish"]
 )
-def test_a_storage_that_cannot_be_used_is_told(storage):
-    with pytest.raises(InputError, match="no usable storage") as told:
+def test_a_storage_that_cannot_be_used_is_refused(storage):
+    with pytest.raises(InputError, match="no usable storage") as refused:
         Queue(storage, "table", {}, CELLS)
-    assert "secret" not in str(told.value) and "\n" not in str(told.value)
+    assert "secret" not in str(refused.value) and "\n" not in str(refused.value)
+    if "user" in storage:
+        assert "user:***@127.0.0.1:1/none: no usable storage" in str(refused.value)
 
 
-def test_a_storage_that_is_lost_in_the_midst_is_told(tmp_path):
+def test_a_storage_that_is_lost_in_the_midst_is_refused(tmp_path):
     queue = open_queue(tmp_path)
 
     def lose(cell):
@@ -168,112 +254,23 @@ def test_a_storage_that_is_lost_in_the_midst_is_told(tmp_path):
         queue.status()
 
 
-DOZEN = [f"cell{number}" for number in range(12)]
-SEARCH = Path(__file__).parents[3] / "experiments" / "run_weight_search.py"
+SEARCH = EXPERIMENTS / "run_weight_search.py"
 QUICK = ["--limit", "10", "--epochs", "1", "--image-size", "96", "96", "--batch-size", "10",
          "--precision", "float32", "--grid", "0.5", "1.0"]  # fmt: skip
 
 
-def programs() -> Path:
-    """The folder of the server's programs, which is not in PATH on Debian."""
-    found = shutil.which("initdb")
-    folders = [Path(found).parent] if found else []
-    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if not folders:
-        pytest.skip("no PostgreSQL server is installed")
-    return folders[-1]
-
-
-def unprivileged(folder: Path) -> list[str]:
-    """Command prefix to run as the folder's owner, because the server refuses to run as root."""
-    if os.geteuid() != 0:
-        return []
-    if not shutil.which("setpriv"):
-        pytest.skip("PostgreSQL refuses to run as root, and there is no setpriv")
-    try:
-        user = pwd.getpwnam("postgres")
-    except KeyError:
-        user = pwd.getpwnam("nobody")
-    os.chown(folder, user.pw_uid, user.pw_gid)
-    return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-
-
-@pytest.fixture(scope="module")
-def server():
-    """The address of a server, with a placeholder for a test's database."""
-    there = programs()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        before = unprivileged(folder)
-
-        def call(program, *arguments):
-            command = [*before, str(there / program), "-D", str(folder / "data"), *arguments]
-            with (folder.with_suffix(".log")).open("ab") as log:
-                subprocess.run(command, cwd="/", check=True, stdout=log, stderr=log)
-
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        call("initdb", "--auth=trust", "--username=knees", "--no-sync")
-        try:
-            call("pg_ctl", "start", "-w", "-o", f"-F -p {port} -k {folder} -h 127.0.0.1")
-            yield f"postgresql://knees:secret@127.0.0.1:{port}"
-        finally:
-            call("pg_ctl", "stop", "-m", "immediate")
-            folder.with_suffix(".log").unlink()
-
-
-@pytest.fixture
-def storage(server, request):
-    """An empty database for one test."""
-    psycopg = pytest.importorskip("psycopg")
-
-    name = request.node.name.lower()[:50]
-    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    return f"{server}/{name}"
-
-
-def start_workers(storage, folder, *seconds):
-    """Start workers in different working directories."""
-    workers = []
-    for time_of_a_cell in seconds:
-        home = Path(tempfile.mkdtemp(dir=folder))
-        workers.append(start_worker(storage, folder, DOZEN, time_of_a_cell, working_directory=home))
-    return workers
-
-
-def test_workers_from_two_places_that_hurry_take_no_cell_twice(storage, tmp_path):
-    """The first worker creates the tables, and every worker enqueues the cells."""
-    workers = start_workers(storage, tmp_path, 0, 0)
-    assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
-    assert done(tmp_path) == Counter(DOZEN)
-
-
-def test_two_workers_from_two_places_do_every_cell_once_although_one_is_killed(storage, tmp_path):
-    [victim] = start_workers(storage, tmp_path, 600)
-    wait_for_a_cell(tmp_path)
-    victim.kill()
-    victim.wait()
-    workers = start_workers(storage, tmp_path, 0.1, 0.1)
-    assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
-    assert done(tmp_path) == Counter(DOZEN)
-    status = Queue(storage, "table", {"size": 1}, DOZEN).status()
-    assert status.done == DOZEN and not status.running and not status.waiting
-
-
-def test_another_study_is_told_without_the_password(storage):
-    Queue(storage, "table", {"size": 1}, DOZEN)
-    with pytest.raises(InputError, match="another size") as told:
-        Queue(storage, "table", {"size": 2}, DOZEN)
-    assert "secret" not in str(told.value)
+def test_another_study_is_refused_without_the_password(postgresql):
+    Queue(postgresql, "table", {"size": 1}, CELLS)
+    with pytest.raises(InputError, match=r"other options \(size 1 -> 2\)") as refused:
+        Queue(postgresql, "table", {"size": 2}, CELLS)
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.slow
-def test_a_search_from_two_places(storage, tmp_path):
+def test_a_search_from_two_places(postgresql, tmp_path):
     """Two commands with different working directories and the same output folder."""
     command = [sys.executable, str(SEARCH), "--output", str(tmp_path / "search"), *QUICK,
-               "--storage", storage]  # fmt: skip
+               "--storage", postgresql]  # fmt: skip
     commands = []
     for name in ("here", "there"):
         (tmp_path / name).mkdir()

@@ -1,13 +1,12 @@
 """Cells of a sweep, and Table 1 in one command: failed ones are skipped, finished ones kept."""
 
-import importlib.util
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from small_trainings import leave_figures_blank, run_eagerly
+from stand_ins import EXPERIMENTS, load_script
 
 from knee_attention.commands.scripts import sweeps
 from knee_attention.commands.scripts.tables import main
@@ -28,9 +27,7 @@ from knee_attention.runs.sweeps.cells import (
 )
 from knee_attention.runs.sweeps.tables import shared_options, write_table
 
-SPEC = importlib.util.spec_from_file_location(
-    "run_table1", Path(__file__).parents[3] / "experiments" / "run_table1.py"
-)
+SCRIPT = EXPERIMENTS / "run_table1.py"
 QUICK = ["--limit", "10", "--epochs", "1", "--image-size", "96", "96", "--batch-size", "10",
          "--precision", "float32"]  # fmt: skip
 NAMES = ["antony_clsf_att1", "antony_clsf_multiloss"]
@@ -44,9 +41,7 @@ def quick():
 
 
 def scripts():
-    module = importlib.util.module_from_spec(SPEC)
-    SPEC.loader.exec_module(module)
-    return module.SCRIPTS
+    return load_script(SCRIPT).SCRIPTS
 
 
 def test_it_runs_the_twenty():
@@ -54,7 +49,7 @@ def test_it_runs_the_twenty():
 
 
 @pytest.mark.slow
-def test_a_failed_run_is_said_and_a_second_call_does_only_what_is_missing(
+def test_a_failed_run_is_reported_and_a_second_call_does_only_what_is_missing(
     quick, tmp_path, capsys
 ):
     output = tmp_path / "table"
@@ -90,8 +85,7 @@ def test_a_failed_run_is_said_and_a_second_call_does_only_what_is_missing(
 def test_two_workers_write_the_table_of_one_process(tmp_path, monkeypatch):
     pytest.importorskip("optuna")
     options = ["--only", *NAMES, *QUICK]
-    script = SPEC.origin
-    monkeypatch.setattr(sys, "argv", [script, "--output", str(tmp_path / "queued"), *options,
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT), "--output", str(tmp_path / "queued"), *options,
                                       "--workers", "2"])  # fmt: skip
     main("table1", scripts(), sys.argv[1:])
     main("table1", scripts(), ["--output", str(tmp_path / "alone"), *options])
@@ -155,19 +149,17 @@ def test_a_damaged_run_is_named_and_does_not_stop_the_table(tmp_path, damaged):
     assert "failed: vgg16_att0: " in (tmp_path / "table1.md").read_text()
 
 
-def test_an_output_within_the_data_is_refused_at_once(knee_folder, capsys):
+def test_an_output_within_the_data_is_refused_at_once(knee_folder, refused):
     output = knee_folder / "table"
-    with pytest.raises(SystemExit):
-        main("table1", scripts(), ["--data", str(knee_folder), "--output", str(output),
-                                   "--image-size", "112", "96"])  # fmt: skip
-    assert "is inside the data" in capsys.readouterr().err and not output.exists()
+    options = ["--data", str(knee_folder), "--output", str(output), "--image-size", "112", "96"]
+    assert "is inside the data" in refused(main, "table1", scripts(), options)
+    assert not output.exists()
 
 
-def test_an_output_that_is_a_file_is_refused_at_once(tmp_path, capsys):
+def test_an_output_that_is_a_file_is_refused_at_once(tmp_path, refused):
     (tmp_path / "file").write_text("")
-    with pytest.raises(SystemExit):
-        main("table1", scripts(), ["--output", str(tmp_path / "file")])
-    assert "not a folder" in capsys.readouterr().err
+    options = ["--output", str(tmp_path / "file")]
+    assert "not a folder" in refused(main, "table1", scripts(), options)
 
 
 def test_every_run_starts_from_its_namesake_of_another_table(tmp_path):
@@ -189,10 +181,9 @@ def test_every_run_starts_from_its_namesake_of_another_table(tmp_path):
     "option", [["--only", NAMES[0]], ["--seeds", "3"], ["--output", "x"], ["--workers", "2"],
                ["--overwrite"], ["--image-size", "96", "96"], ["--retry-failed"]]
 )  # fmt: skip
-def test_published_runs_are_shown_as_they_are(tmp_path, capsys, option):
-    with pytest.raises(SystemExit) as ended:
-        main("table1", scripts(), ["--from", str(tmp_path), *option])
-    assert ended.value.code == 2 and f"leave out {option[0]}" in capsys.readouterr().err
+def test_published_runs_are_shown_as_they_are(tmp_path, refused, option):
+    said = refused(main, "table1", scripts(), ["--from", str(tmp_path), *option])
+    assert f"leave out {option[0]}" in said
 
 
 def test_a_folder_that_is_called_scratch_is_not_meant(tmp_path, monkeypatch):
@@ -203,11 +194,9 @@ def test_a_folder_that_is_called_scratch_is_not_meant(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("weights", [".", "none.h5"])
-def test_weights_that_are_not_there_are_told_before_anything_runs(tmp_path, capsys, weights):
-    with pytest.raises(SystemExit) as ended:
-        options = ["--output", str(tmp_path / "out"), "--weights", str(tmp_path / weights)]
-        main("table1", scripts(), options)
-    assert ended.value.code == 2 and "initial weights" in capsys.readouterr().err
+def test_weights_that_are_not_there_are_refused_before_anything_runs(tmp_path, refused, weights):
+    options = ["--output", str(tmp_path / "out"), "--weights", str(tmp_path / weights)]
+    assert "initial weights" in refused(main, "table1", scripts(), options)
     assert not (tmp_path / "out").exists()
 
 
@@ -227,9 +216,8 @@ def test_a_table_of_larger_images_starts_from_one_of_small_images(quick, tmp_pat
 
 
 def test_a_network_of_a_single_image_size_keeps_it(tmp_path, capsys):
-    script = Path(__file__).parents[3] / "experiments" / "run_tiulpin.py"
-    sizes = ["--image-size", "112", "112"]
-    main("related", [script], ["--output", str(tmp_path / "table"), *sizes, "--status"])
+    options = ["--output", str(tmp_path / "table"), "--image-size", "112", "112", "--status"]
+    main("related", [EXPERIMENTS / "run_tiulpin.py"], options)
     assert "waiting 1" in capsys.readouterr().out
 
 
@@ -273,7 +261,7 @@ def test_a_folder_is_named_by_its_experiment_and_perhaps_its_seed(folder, name):
 def test_what_fails_is_one_line_and_the_rest_is_run(monkeypatch, tmp_path, capsys):
     def fail(experiment, folder, run_options):
         if experiment.seed < 2:
-            raise (ValueError("no room\nin the memory"), KeyError())[experiment.seed]
+            raise (ValueError("\nno room\nin the memory"), KeyError())[experiment.seed]
 
     monkeypatch.setattr("knee_attention.runs.sweeps.cells.run_cell", fail)
     known = []
