@@ -1,7 +1,7 @@
 """Files written by commit b0c4dd4 load, grade and resume; its ONNX file must be exported again.
 
-samples/make_samples.py wrote them. Users have runs, models, training sets and journals on disk, and
-later versions must still read them.
+tests/samples/make_samples.py, which git keeps in its history, wrote them. Users have runs, models,
+training sets and journals on disk, and later versions must still read them.
 """
 
 import hashlib

@@ -96,7 +96,7 @@ def _unusable(reading: Reading) -> str | None:
 def _choose(candidates: list[Reading], grades: Grades) -> None:
     def preference(reading: Reading) -> tuple:
         project = PROJECTS.index(reading.project) if reading.project else 0
-        return project, _descending(reading.version), _grade(reading.grade), reading.line
+        return project, _descending(reading.version), _grade(reading.grade)
 
     first, *others = sorted(candidates, key=preference)
     kl = _grade(first.grade)

@@ -12,7 +12,6 @@ from knee_attention.errors import ImageError, InputError
 from knee_attention.files import RUN_MODEL, read_json, write_json, write_table
 from knee_attention.runs.experiment import Settings
 from knee_attention.runs.folder_lock import LOCK_NAME, locked
-from knee_attention.runs.result_check import refuse_mismatch
 
 if TYPE_CHECKING:  # pandas, which command lines do not wait for
     from knee_attention.evidence.finished_run import FinishedRun
@@ -227,7 +226,11 @@ class RunFolder:
             InputError: there is no finished run, files are missing or damaged, or the predictions
                 do not match the results.
         """
-        from knee_attention.evidence.finished_run import FinishedRun, estimates_by_mask
+        from knee_attention.evidence.finished_run import (
+            FinishedRun,
+            estimates_by_mask,
+            refuse_mismatch,
+        )
         from knee_attention.evidence.predictions import read_predictions
 
         try:

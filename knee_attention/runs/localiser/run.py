@@ -26,9 +26,9 @@ from knee_attention.runs.localiser.films import (
 from knee_attention.runs.localiser.network import (
     build_localiser,
     convolution_weights,
+    export_localiser,
     localiser_loss,
 )
-from knee_attention.runs.localiser.onnx_file import export_localiser
 from knee_attention.runs.localiser.results import (
     crop_summary,
     match_joints,

@@ -150,7 +150,7 @@ def published_table(
     rules = rules_of(name)
     notes = [*rules.claims(finished), *_missing(known, finished)]
     if others:
-        notes.append(f"other published runs: {', '.join(others)}")
+        notes.append(f"published runs that are not in this table: {len(others)}")
     heading = _heading(rules.SOURCE, finished)
     text = rules.as_text(rules.rows(finished))
     return as_markdown(heading, few_columns(text) if few else text, notes)

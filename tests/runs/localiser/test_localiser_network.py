@@ -55,7 +55,7 @@ def test_the_shipped_network_is_small():
 
 def test_opencv_says_what_keras_says(tmp_path):
     pytest.importorskip("onnx")
-    from knee_attention.runs.localiser.onnx_file import export_localiser
+    from knee_attention.runs.localiser.network import export_localiser
 
     keras.utils.set_random_seed(0)
     model = with_other_statistics(build_localiser("float32"))
