@@ -61,8 +61,9 @@ def _first_gpu() -> tuple[str | None, tuple[int, ...]]:
         import jax
 
         gpu = jax.devices()[0]
-        capability = str(getattr(gpu, "compute_capability", "0.0")).split(".")[:2]
-        return getattr(gpu, "device_kind", None), tuple(map(int, capability))
+        found = re.match(r"(\d+)\.(\d+)", str(getattr(gpu, "compute_capability", "")))
+        capability = tuple(map(int, found.groups())) if found else (0, 0)
+        return getattr(gpu, "device_kind", None), capability
     import tensorflow as tf
 
     gpu = tf.config.list_physical_devices("GPU")[0]

@@ -80,7 +80,7 @@ def read_rows(path: Path) -> list[dict]:
         return list(csv.DictReader(file))
 
 
-def account_of(printed: str) -> tuple[int, int, int]:
+def summary_counts(printed: str) -> tuple[int, int, int]:
     """The printed numbers of files found, written and excluded."""
     words = {line.split()[0]: line.split() for line in printed.splitlines() if line.strip()}
     found, written, excluded = (int(words[name][1]) for name in ("found", "written", "excluded"))

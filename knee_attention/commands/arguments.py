@@ -60,7 +60,7 @@ def refuse_missing(models: Iterable[Path]) -> None:
 
 
 def prepare_output(folder: Path | None) -> None:
-    """Create the folder of the results before the work, if there is one.
+    """Create the output folder, if one is given; refuse the folder of a run.
 
     Raises:
         InputError: it cannot be created, or it is the folder of a run.

@@ -105,6 +105,8 @@ def run(options: argparse.Namespace) -> None:
     refuse_other_images(pictures, "--overlay")
     if options.masks:
         refuse_other_images(options.masks.glob("*.png"), "--masks")
+    if options.csv and options.csv.is_dir():
+        raise InputError(f"{options.csv} cannot be written: it is a folder")
     grader = grader_of(options)
     if options.branch not in (None, *grader.branches):
         known = ", ".join(grader.branches) or "none"

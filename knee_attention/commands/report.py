@@ -42,12 +42,7 @@ def run(options: argparse.Namespace) -> None:
         from knee_attention.evidence.report.page import report_page
         from knee_attention.runs.finished.reporting import read_runs, with_mistakes
 
-        try:
-            runs = with_mistakes(read_runs(options.runs), options.mistakes)
-            page.write(report_page(runs))
-        except KeyError as error:
-            given = " or ".join(map(str, options.runs))
-            raise InputError(f"{given}: a damaged run or one of an earlier version (missing "
-                             f"{error})") from None
+        runs = with_mistakes(read_runs(options.runs), options.mistakes)
+        page.write(report_page(runs))
     count = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
     print(f"{output}: {count}, {output.stat().st_size / 1e6:.1f} MB")

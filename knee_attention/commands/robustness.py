@@ -21,10 +21,9 @@ from pathlib import Path
 from knee_attention.commands.arguments import (
     add_crop,
     add_model_and_data,
-    prepare_output,
     refuse_missing,
 )
-from knee_attention.files import write_json
+from knee_attention.files import make_folder, write_json
 
 
 def add_options(parser) -> None:
@@ -40,7 +39,8 @@ def run(options) -> None:
     from knee_attention.startup import start_for
 
     refuse_missing([options.model])
-    prepare_output(options.output)
+    if options.output:
+        make_folder(options.output)
     start_for(options.model)
     from knee_attention.evidence.figures.audit import robustness_figure
     from knee_attention.evidence.robustness import robustness_heading, robustness_text

@@ -103,6 +103,11 @@ Work = Callable[[Path], list[dict]]
 """A function that processes a source file. It returns one row per file written, with its name in
 "file", and raises ImageError for a source that cannot be used."""
 
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
+"""Environment variables that make glibc keep freed memory for the next film. Without them, 2,900
+page faults per film of 2494x2048 pixels take a tenth of a worker's time. Other C libraries ignore
+these variables."""
+
 
 def process_files(
     sources: Iterable[Path], work: Work, journal: Journal, workers: int = 1, title: str = ""
@@ -161,6 +166,8 @@ def in_parallel(function: Callable, items: list, workers: int) -> Iterator[tuple
         for item in items:
             yield item, function(item)
         return
+    for name, value in KEEP_MEMORY.items():
+        os.environ.setdefault(name, value)
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
         workers, mp_context=context, initializer=_begin_worker, initargs=(function,)

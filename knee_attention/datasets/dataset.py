@@ -224,7 +224,8 @@ def _load_hdf5(path: Path, size, limit, seed, wanted, polarity, preparation) -> 
                 partial(stored_knee, file["images"]), rows, names, size, preparation, polarity,
                 f"reading {split}",
             )  # fmt: skip
-        for position, error in failed.items():
+        if failed:
+            position, error = next(iter(failed.items()))
             raise InputError(f"{path}: {names[position]} cannot be prepared: {error.reason}")
         splits[split] = Knees(
             images=images,

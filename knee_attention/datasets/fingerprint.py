@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,9 @@ DIGEST_LENGTH = 16
 
 PORTION = 256
 """Number of images that a thread reads per task."""
+
+MOST_DIGESTS = 2**17
+"""Number of digests kept in memory, so that several experiments read each image only once."""
 
 
 class ImageRecord(NamedTuple):
@@ -161,12 +165,22 @@ def _folder_records(root: Path, limit, seed, wanted) -> tuple[ImageRecord, ...]:
 
 def _file_digest(path: Path) -> str:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would block
-            return ""
-        with path.open("rb", buffering=0) as file:
-            return _digest(file.read())
+        status = path.stat()
+        regular = stat.S_ISREG(status.st_mode)  # reading a pipe would block
+        return _digest_of_file(str(path), *_stamp(status)) if regular else ""
     except OSError:
         return ""
+
+
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
+    """Values of a file's status of which at least one changes when the content does."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+@lru_cache(MOST_DIGESTS)
+def _digest_of_file(path: str, *stamp: int) -> str:
+    with open(path, "rb", buffering=0) as file:
+        return _digest(file.read())
 
 
 def _digest(content) -> str:
@@ -179,19 +193,24 @@ def _hdf5_records(path: Path, limit, seed, wanted) -> tuple[ImageRecord, ...]:
     for split in wanted:
         places = np.flatnonzero(contents.splits == split)
         rows += places[stratified_subset(contents.grades[places], limit, seed)].tolist()
+    digests = _stored_digests(str(path), tuple(rows), *_stamp(path.stat()))
+    return tuple(
+        ImageRecord(
+            str(contents.splits[row]), contents.names[row], str(contents.grades[row]), digest
+        )
+        for row, digest in zip(rows, digests, strict=True)
+    )
+
+
+@lru_cache(2)
+def _stored_digests(path: str, rows: tuple[int, ...], *stamp: int) -> list[str]:
     with open_hdf5(path) as file:
         images = file["images"]
         as_stored = (
             images.chunks == (1, *images.shape[1:])
             and images.id.get_create_plist().get_nfilters() == 0
         )
-        return tuple(
-            ImageRecord(
-                str(contents.splits[row]), contents.names[row], str(contents.grades[row]),
-                _digest(_stored_pixels(images, row, as_stored)),
-            )
-            for row in rows
-        )  # fmt: skip
+        return [_digest(_stored_pixels(images, row, as_stored)) for row in rows]
 
 
 def _stored_pixels(images: h5py.Dataset, row: int, as_stored: bool) -> bytes:

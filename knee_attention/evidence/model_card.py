@@ -55,6 +55,7 @@ def model_card(
     height, width = experiment["image_size"]
     outputs = results["outputs"]
     chosen = outputs[results["chosen"]]
+    epochs = "1 epoch" if experiment["epochs"] == 1 else f"{experiment['epochs']} epochs"
     lines = [
         f"# {name}",
         "",
@@ -65,9 +66,9 @@ def model_card(
         "",
         "## Training",
         "",
-        f"{about.rstrip('.')}. Trained on its training split, "
+        f"{about.rstrip('.')}. Trained on the training split, "
         f"{origin_of_weights(experiment['weights'])}: batches of "
-        f"{experiment['batch_size']}, at most {experiment['epochs']} epochs, Adam with learning "
+        f"{experiment['batch_size']}, at most {epochs}, Adam with learning "
         f"rate {experiment['learning_rate']:g} ({experiment['schedule']}), augmentation "
         f"{experiment['augment']}, loss weights {_numbers(experiment['loss_weights'])}, seed "
         f"{experiment['seed']}.",

@@ -27,7 +27,7 @@ severity 2."""
 
 FILM_NOISE, NOISE = 0.02, 0.08
 """Standard deviations of Gaussian noise as parts of the grey range. The larger is ImageNet-C's
-severity 1."""
+severity 1; the smaller is four times the usual noise of the public set's crops (median 0.0046)."""
 
 GAMMA = 1.6
 """Exponent of the grey values, and its inverse: the largest difference of exposure and processing

@@ -68,7 +68,7 @@ DROPOUT = 0.3
 same."""
 
 
-def hidden(features, units: int):
+def hidden_layer(features, units: int):
     """The dense layer below the heads of a baseline, with dropout.
 
     Args:

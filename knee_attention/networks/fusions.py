@@ -57,9 +57,9 @@ def _concatenated(vectors: dict, classes: int = len(GRADES)) -> dict:
 
 def _dense(features) -> dict:
     from knee_attention.networks.attention import grade_head
-    from knee_attention.networks.comparators import hidden
+    from knee_attention.networks.comparators import hidden_layer
 
-    return {FUSED_OUTPUT: grade_head(hidden(features, 1024), FUSED_OUTPUT)}
+    return {FUSED_OUTPUT: grade_head(hidden_layer(features, 1024), FUSED_OUTPUT)}
 
 
 def _plain(features) -> dict:
@@ -72,9 +72,9 @@ def _joint(features) -> dict:
     from keras import layers
 
     from knee_attention.networks.attention import grade_head
-    from knee_attention.networks.comparators import hidden
+    from knee_attention.networks.comparators import hidden_layer
 
-    vector = hidden(features, 512)
+    vector = hidden_layer(features, 512)
     grade = layers.Dense(1, dtype="float32", name=REGRESSION)(vector)
     return {FUSED_OUTPUT: grade_head(vector, FUSED_OUTPUT), REGRESSION: grade}
 

@@ -1,7 +1,7 @@
 """Run an experiment: load data, build the model, train, evaluate, write the run's folder."""
 
 import time
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 
 import keras
@@ -10,7 +10,7 @@ import numpy as np
 from knee_attention import device
 from knee_attention.datasets.batches import EVALUATION_BATCH, KneeBatches
 from knee_attention.datasets.dataset import load_dataset, preparation_of
-from knee_attention.datasets.fingerprint import ImageRecord, dataset_records, write_records
+from knee_attention.datasets.fingerprint import ImageRecord, write_records
 from knee_attention.datasets.knees import Dataset
 from knee_attention.datasets.layout import other_folders
 from knee_attention.device import find_devices, refuse_uneven, shared_by
@@ -20,7 +20,7 @@ from knee_attention.networks.model import build_model
 from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.runs.experiment import DEFAULT_OPTIONS, Experiment, RunOptions
 from knee_attention.runs.finishing import draw_augmentation, environment, finish
-from knee_attention.runs.known_data import Reader, records_of, refuse_other_data
+from knee_attention.runs.known_data import records_of, refuse_other_data
 from knee_attention.runs.output_folder import can_continue, refuse_overlap
 from knee_attention.runs.run_folder import RunFolder
 from knee_attention.runs.training import compile_model, train
@@ -47,27 +47,25 @@ def run(experiment: Experiment, output: Path, run_options: RunOptions = DEFAULT_
     refuse_overlap(output, [experiment.data], run_options.overwrite, experiment.weights)
     devices = find_devices(run_options.devices)
     refuse_uneven(experiment.batch_size, len(devices))
-    read = cache(dataset_records)  # the digests of all images take seconds
     with place.locked():
         restart = run_options.overwrite and place.exists
         longer = not restart and can_continue(place, experiment)
         results = None if restart or longer else place.results_of(experiment)
         if not restart:
-            refuse_other_data(place, experiment, read)
+            refuse_other_data(place, experiment)
         if results:
             ignored = " (--pdf is ignored)" if run_options.pdf else ""
             print(f"{output}: already finished{ignored}; --overwrite runs it again")
             return results
         with shared_by(devices):
-            return _run(experiment, place, restart, run_options, len(devices), read)
+            return _run(experiment, place, restart, run_options, len(devices))
 
 
 def _run(
-    experiment: Experiment, place: RunFolder, restart: bool, run_options: RunOptions,
-    devices: int, read: Reader,
-) -> dict:  # fmt: skip
+    experiment: Experiment, place: RunFolder, restart: bool, run_options: RunOptions, devices: int
+) -> dict:
     began = time.perf_counter()
-    records = records_of(experiment, read)
+    records = records_of(experiment)
     dataset = _load(
         experiment.data,
         experiment.image_size,

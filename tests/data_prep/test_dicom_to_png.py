@@ -8,7 +8,7 @@ pytest.importorskip("pydicom")
 from dicom_files import write_dicom  # noqa: E402
 from pydicom import dcmread  # noqa: E402
 from pydicom.uid import JPEG2000Lossless, RLELossless  # noqa: E402
-from stand_ins import account_of, read_rows  # noqa: E402
+from stand_ins import read_rows, summary_counts  # noqa: E402
 
 from knee_attention.data_prep.dicom_trees import name_films  # noqa: E402
 from knee_attention.films.dicom import pixels  # noqa: E402
@@ -86,7 +86,7 @@ def test_a_tree_is_converted_and_every_file_accounted_for(tree, tmp_path, run):
     out = tmp_path / "films"
     code, printed = run("dicom_to_png", tree, out)
     assert code == 0
-    assert account_of(printed) == (10, 3, 7)
+    assert summary_counts(printed) == (10, 3, 7)
     reasons = Counter(row["reason"] for row in read_rows(out / "excluded.csv"))
     assert reasons == {
         "not a radiograph: modality MR": 1,
@@ -126,7 +126,7 @@ def test_contents_csv_names_what_the_files_do_not(tmp_path, run):
         lines.append(f"{folder},9000001,2004-01-01,{barcode},X-RAY,{series}")
     (visit / "contents.csv").write_text("\n".join(lines), encoding="utf-8")
     code, printed = run("dicom_to_png", tmp_path / "tree", tmp_path / "out")
-    assert code == 0 and account_of(printed) == (2, 1, 1)
+    assert code == 0 and summary_counts(printed) == (2, 1, 1)
     (row,) = read_rows(tmp_path / "out" / "images.csv")
     assert (row["id"], row["date"]) == ("9000001_016600000001", "20040101")
 
@@ -160,9 +160,9 @@ def test_what_may_pass_is_tried_again(tmp_path, run, monkeypatch):
     with monkeypatch.context() as without:
         without.setattr(pixels, "decoded", decoded)
         code, printed = run("dicom_to_png", tmp_path / "tree", tmp_path / "films")
-    assert code == 0 and account_of(printed) == (2, 1, 1) and "needs a decoder" in printed
+    assert code == 0 and summary_counts(printed) == (2, 1, 1) and "needs a decoder" in printed
     code, printed = run("dicom_to_png", tmp_path / "tree", tmp_path / "films")
-    assert code == 0 and account_of(printed) == (2, 2, 0)
+    assert code == 0 and summary_counts(printed) == (2, 2, 0)
 
 
 def test_films_of_an_earlier_tree_stay_in_the_table(tmp_path, run):
@@ -179,7 +179,7 @@ def test_a_header_of_two_heights_is_one_file_left_out(tmp_path, run):
     damaged.Rows = [40, 40]
     damaged.save_as(tmp_path / "tree" / "damaged")
     code, printed = run("dicom_to_png", tmp_path / "tree", tmp_path / "films")
-    assert code == 0 and account_of(printed) == (2, 1, 1)
+    assert code == 0 and summary_counts(printed) == (2, 1, 1)
 
 
 def test_copies_of_an_image_are_one_and_different_films_of_a_day_two(tmp_path, run):
@@ -187,7 +187,7 @@ def test_copies_of_an_image_are_one_and_different_films_of_a_day_two(tmp_path, r
     (tmp_path / "tree" / "a.dcm").write_bytes(whole.read_bytes()[:-100])
     write_dicom(tmp_path / "tree" / "c.dcm", STORED)
     code, printed = run("dicom_to_png", tmp_path / "tree", tmp_path / "out", "--bits", 8)
-    assert code == 0 and account_of(printed) == (3, 2, 1)
+    assert code == 0 and summary_counts(printed) == (3, 2, 1)
     rows = read_rows(tmp_path / "out" / "images.csv")
     assert sorted(row["id"] for row in rows) == ["9000001_20040101", "9000001_20040101-2"]
     image = cv2.imread(str(tmp_path / "out" / rows[0]["file"]), cv2.IMREAD_UNCHANGED)
@@ -213,7 +213,7 @@ def test_ids_are_unique_whatever_the_accession_numbers(accessions, ids):
 
 def test_filters(tree, tmp_path, run):
     code, printed = run("dicom_to_png", tree, tmp_path / "hands", "--series", "hand")
-    assert code == 0 and account_of(printed)[:2] == (10, 1)
+    assert code == 0 and summary_counts(printed)[:2] == (10, 1)
     code, printed = run("dicom_to_png", tree, tmp_path / "bad", "--series", "(")
     assert code == 2 and printed.count("\n") == 1
 

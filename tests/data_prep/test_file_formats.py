@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("pydicom")
 
 from dicom_files import write_dicom  # noqa: E402
-from stand_ins import account_of, read_rows, write_films  # noqa: E402
+from stand_ins import read_rows, summary_counts, write_films  # noqa: E402
 
 from knee_attention.films.image_files import read_image  # noqa: E402
 
@@ -21,7 +21,7 @@ def test_dicom_to_png_takes_files_without_preamble(tmp_path, run):
     path = write_dicom(tmp_path / "tree" / "001", FILM)
     path.write_bytes(path.read_bytes()[132:])
     code, printed = run("dicom_to_png", tmp_path / "tree", tmp_path / "films")
-    assert code == 0 and account_of(printed) == (1, 1, 0)
+    assert code == 0 and summary_counts(printed) == (1, 1, 0)
     [row] = read_rows(tmp_path / "films" / "images.csv")
     np.testing.assert_array_equal(read_image(tmp_path / "films" / row["file"]), FILM)
 
@@ -41,7 +41,7 @@ def test_films_and_knees_are_read_by_every_name_of_their_format(tmp_path, run):
     (tmp_path / "films" / "S012.gif").write_bytes(b"GIF89a")
     write_dicom(tmp_path / "films" / "S013", FILM)
     code, printed = run("split_knees", tmp_path / "films", tmp_path / "knees")
-    assert code == 0 and account_of(printed) == (14, 12, 2)
+    assert code == 0 and summary_counts(printed) == (14, 12, 2)
     reasons = {row["source"][-4:]: row["reason"]
                for row in read_rows(tmp_path / "knees" / "excluded.csv")}  # fmt: skip
     assert reasons == {".gif": "a GIF image; this format is not supported",
@@ -51,7 +51,7 @@ def test_films_and_knees_are_read_by_every_name_of_their_format(tmp_path, run):
     (tmp_path / "knees" / "S004_R.heic").write_bytes(b"")
     code, printed = run("make_dataset", tmp_path / "knees", tmp_path / "films.csv",
                         tmp_path / "set", "--h5", tmp_path / "set.h5")
-    assert code == 0 and account_of(printed) == (25, 24, 1)
+    assert code == 0 and summary_counts(printed) == (25, 24, 1)
     assert "a HEIC image; this format is not supported" in printed
     names = {row["file"].split("/")[-1] for row in read_rows(tmp_path / "set" / "manifest.csv")}
     assert {"S002_R.dib", "S003_L.jpe"} <= names

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from stand_ins import SIZE, Uniform, account_of, read_rows, write_films
+from stand_ins import SIZE, Uniform, read_rows, summary_counts, write_films
 
 from knee_attention import load_grader
 from knee_attention.commands.cli import main as knee_attention
@@ -115,7 +115,7 @@ def test_crops_are_what_the_table_says(films, tmp_path, run, options, size, aspe
     out, sheet = tmp_path / "knees", tmp_path / "sheet.png"
     asked = ("--crop", "joint", "--contact-sheet", sheet, *options)
     code, printed = run("split_knees", films, out, *asked)
-    assert code == 0 and account_of(printed) == (2, 2, 0)
+    assert code == 0 and summary_counts(printed) == (2, 2, 0)
     assert Cutting.read(out) == Cutting(size=size, crop=aspect)
     rows = read_rows(out / "knees.csv")
     assert [(row["id"], row["side"]) for row in rows] == [
@@ -142,7 +142,7 @@ def test_a_film_whose_joints_are_not_found_is_left_out_with_the_reason(films, tm
     for name, image in images.items():
         cv2.imwrite(str(folder / f"{name}.png"), image)
     code, printed = run("split_knees", folder, tmp_path / "knees", "--crop", "joint")
-    assert code == 0 and account_of(printed) == (7, 2, 5)
+    assert code == 0 and summary_counts(printed) == (7, 2, 5)
     assert "photographic negatives inverted: 1" in printed
     rows = read_rows(tmp_path / "knees" / "excluded.csv")
     reasons = {row["source"].rpartition("/")[2]: row["reason"] for row in rows}

@@ -5,7 +5,7 @@ import os
 import cv2
 import numpy as np
 import pytest
-from stand_ins import account_of, read_rows, write_films
+from stand_ins import read_rows, summary_counts, write_films
 
 from knee_attention.data_prep.workers import visible_files
 from knee_attention.errors import InputError
@@ -38,7 +38,7 @@ def test_long_names_pipes_and_odd_pixels_among_films(tmp_path, run, length):
     code, printed = run("split_knees", films, tmp_path / "knees")
     assert code == 0, printed
     too_long = length + len("_R.png") > 255
-    assert account_of(printed) == (7, 5 - too_long, 2 + too_long)
+    assert summary_counts(printed) == (7, 5 - too_long, 2 + too_long)
     reasons = {"pipe.png": "not a regular file", "nan.tif": "it holds NaN or infinity"}
     if too_long:
         reasons[f"{name}.png"] = "the file's name is too long"
@@ -63,7 +63,7 @@ def test_odd_pixels_among_knees(tmp_path, run):
     arguments = (knees, tmp_path / "labels.csv", tmp_path / "set", "--h5", tmp_path / "set.h5")
     code, printed = run("make_dataset", *arguments)
     assert code == 0, printed
-    assert account_of(printed) == (15, 13, 2)
+    assert summary_counts(printed) == (15, 13, 2)
     reasons = excluded(tmp_path / "set" / "excluded.csv")
     assert reasons["pipe_L.png"] == "not a regular file"
     assert reasons["nan_L.tif"] == "it holds NaN or infinity"
@@ -90,7 +90,7 @@ def test_odd_files_in_a_tree(tmp_path, run, contents):
     for _ in range(2):
         code, printed = run("dicom_to_png", tree, tmp_path / "films")
         assert code == 0, printed
-        assert account_of(printed) == (6, 3, 3)
+        assert summary_counts(printed) == (6, 3, 3)
         reasons = excluded(tmp_path / "films" / "excluded.csv")
         assert reasons.keys() == {"pipe", "window", "contents.csv"}
         assert reasons["pipe"] == "not a regular file"

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stand_ins import account_of, read_rows, write_films
+from stand_ins import read_rows, summary_counts, write_films
 
 from knee_attention.data_prep.splits import assign, split_shares
 from knee_attention.datasets.layout import SPLITS
@@ -17,7 +17,7 @@ def test_a_training_set(prepared, tmp_path, run):
     out, h5 = tmp_path / "set", tmp_path / "set.h5"
     arguments = (prepared / "knees", prepared / "labels.csv", out, "--h5", h5)
     code, printed = run("make_dataset", *arguments)
-    assert code == 0 and account_of(printed)[:2] == (60, 60)
+    assert code == 0 and summary_counts(printed)[:2] == (60, 60)
     rows = read_rows(out / "manifest.csv")
     splits_of = {}
     for row in rows:
@@ -106,7 +106,7 @@ def test_what_does_not_fit_is_named_and_nothing_else_is_lost(prepared, tmp_path,
     (tmp_path / "labels.csv").write_text(labels)
 
     code, printed = run("make_dataset", knees, tmp_path / "labels.csv", tmp_path / "set")
-    assert code == 0 and account_of(printed) == (63, 55, 8)
+    assert code == 0 and summary_counts(printed) == (63, 55, 8)
     rows = read_rows(tmp_path / "set" / "excluded.csv")
     assert Counter(row["reason"] for row in rows) == {
         "the image is truncated": 1,
@@ -175,7 +175,7 @@ def test_a_training_set_says_how_its_knees_were_cut(tmp_path, run):
     cuttings = [None, Cutting("middle", (80, 56), "pad", "none", flip_left=True)]
     for cutting in cuttings:  # a folder without a record, then the same folder with one
         code, printed = run("make_dataset", *arguments)
-        assert code == 0 and account_of(printed) == (24, 24, 0), printed
+        assert code == 0 and summary_counts(printed) == (24, 24, 0), printed
         for name in ("set", "set.h5"):
             preparation = load_dataset(tmp_path / name, (80, 56)).preparation
             assert preparation == preparation_of(tmp_path / name) == Preparation(cutting), name
@@ -187,7 +187,7 @@ def test_a_training_set_says_how_its_knees_were_cut(tmp_path, run):
     assert code == 2 and "unknown options for cutting knees" in printed.splitlines()[-1]
 
 
-def test_knees_of_16_bits_are_the_same_in_both_kinds_of_set(tmp_path, run):
+def test_positives_of_16_bits_are_the_same_in_both_kinds_of_set(tmp_path, run):
     """Every second of 511 grey values lies half-way between two 8-bit values."""
     from knee_attention.datasets.dataset import load_dataset
 

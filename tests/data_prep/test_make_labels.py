@@ -2,7 +2,7 @@ from collections import Counter
 
 import pandas as pd
 import pytest
-from stand_ins import account_of, read_rows
+from stand_ins import read_rows, summary_counts
 
 from knee_attention.data_prep.grade_tables import read_table, readings_of
 from knee_attention.data_prep.grades import choose_grades
@@ -32,7 +32,7 @@ def test_the_oai_sample(tmp_path, run, real_data):
     folder = real_data / "oai_format"
     code, printed = run("make_labels", folder / "kxr_sq_bu00.txt", tmp_path / "labels.csv")
     assert code == 0
-    assert account_of(printed) == (437, 294, 143)
+    assert summary_counts(printed) == (437, 294, 143)
     labels = read_rows(tmp_path / "labels.csv")
     assert grades(labels) == {"0": 122, "1": 57, "2": 71, "3": 39, "4": 5}
     assert len({row["subject"] for row in labels}) == 150
@@ -62,7 +62,7 @@ def test_the_most_sample(tmp_path, run, real_data):
     folder = real_data / "oai_format"
     code, printed = run("make_labels", folder / "MOSTV01235XRAY.txt", tmp_path / "labels.csv")
     assert code == 0
-    assert account_of(printed) == (32, 23, 9)
+    assert summary_counts(printed) == (32, 23, 9)
     labels = read_rows(tmp_path / "labels.csv")
     assert grades(labels) == {"0": 5, "1": 3, "2": 7, "3": 2, "4": 6}
     assert Counter(row["reason"] for row in read_rows(tmp_path / "excluded.csv")) == {
@@ -81,7 +81,7 @@ def test_projects_sides_codes_and_the_case_of_columns(tmp_path, run, case):
     (tmp_path / "oai.txt").write_text("\n".join([case(header), *lines]), encoding="utf-8")
     code, printed = run("make_labels", tmp_path / "oai.txt", tmp_path / "labels.csv")
     assert code == 0
-    assert account_of(printed) == (12, 3, 9)
+    assert summary_counts(printed) == (12, 3, 9)
     rows = read_rows(tmp_path / "labels.csv")
     assert [(row["id"], row["side"], row["kl"], row["project"]) for row in rows] == [
         ("9000001_016600000001", "L", "1", "37"),
@@ -113,7 +113,7 @@ def test_most_codes(tmp_path, run):
     lines += [f"MB{index:05d}\t{code}\t3" for index, code in enumerate(codes)]
     (tmp_path / "most.txt").write_text("\n".join(lines), encoding="utf-8")
     code, printed = run("make_labels", tmp_path / "most.txt", tmp_path / "labels.csv")
-    assert code == 0 and account_of(printed) == (16, 8, 8)
+    assert code == 0 and summary_counts(printed) == (16, 8, 8)
     assert {row["side"] for row in read_rows(tmp_path / "labels.csv")} == {"L"}
 
 
@@ -132,7 +132,7 @@ def test_one_film_is_of_one_visit(tmp_path, run):
     lines = ["id,side,visit,kl", "M,R,V0,X", "M,R,V5,3", "N,R,V5,2"]
     (tmp_path / "plain.csv").write_text("\n".join(lines))
     code, printed = run("make_labels", tmp_path / "plain.csv", tmp_path / "labels.csv")
-    assert code == 0 and account_of(printed) == (3, 1, 2)
+    assert code == 0 and summary_counts(printed) == (3, 1, 2)
     assert [row["id"] for row in read_rows(tmp_path / "labels.csv")] == ["N"]
     assert "one id for several visits" in printed
 
@@ -145,7 +145,7 @@ def test_the_latest_version_of_a_reading_counts(tmp_path, run, versions):
     (tmp_path / "oai.txt").write_text("\n".join(lines))
     code, printed = run("make_labels", tmp_path / "oai.txt", tmp_path / "labels.csv")
     latest = max((0, 1), key=lambda index: float(versions[index] or 0))
-    assert code == 0 and account_of(printed) == (2, 1, 1)
+    assert code == 0 and summary_counts(printed) == (2, 1, 1)
     assert [row["kl"] for row in read_rows(tmp_path / "labels.csv")] == [("1", "4")[latest]]
 
 
@@ -161,7 +161,7 @@ def test_sas_tables_are_read_as_pandas_gives_them(tmp_path, run, monkeypatch):
     )
     monkeypatch.setattr(pd, "read_sas", lambda path, encoding: table)
     code, printed = run("make_labels", tmp_path / "kxr.sas7bdat", tmp_path / "labels.csv")
-    assert code == 0 and account_of(printed) == (3, 2, 1)
+    assert code == 0 and summary_counts(printed) == (3, 2, 1)
     assert grades(read_rows(tmp_path / "labels.csv")) == {"3": 1, "0": 1}
 
 
@@ -169,7 +169,7 @@ def test_plain_tables(tmp_path, run):
     lines = ["Id;Side;KL", "a;R;2", "a;left;9", "b;L;abc", "b;R;1", "b;R;3", "c;R;0", "c;R;0"]
     (tmp_path / "plain.csv").write_text("\n".join(lines), encoding="utf-8-sig")
     code, printed = run("make_labels", tmp_path / "plain.csv", tmp_path / "labels.csv")
-    assert code == 0 and account_of(printed) == (7, 2, 5)
+    assert code == 0 and summary_counts(printed) == (7, 2, 5)
     assert "1  no grade: 9" in printed and "1  no grade: abc" in printed
     assert "2  two different grades for one knee" in printed
 
@@ -231,7 +231,7 @@ def test_readings_of_other_visits_than_the_one_asked_for_are_listed(tmp_path, ru
     table = tmp_path / "grades.csv"
     table.write_text("id,side,visit,subject,kl\nA,R,V0,P,2\nB,R,V5,P,3\nC,R,V5,Q,1\n")
     code, printed = run("make_labels", table, tmp_path / "labels.csv", "--visit", "V0")
-    assert code == 0 and account_of(printed) == (3, 1, 2)
+    assert code == 0 and summary_counts(printed) == (3, 1, 2)
     [label] = read_rows(tmp_path / "labels.csv")
     assert (label["id"], label["visits"]) == ("A", "V0")
     reasons = [row["reason"] for row in read_rows(tmp_path / "excluded.csv")]

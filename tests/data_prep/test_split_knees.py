@@ -4,7 +4,7 @@ from collections import Counter
 import cv2
 import numpy as np
 import pytest
-from stand_ins import account_of, read_rows, write_films
+from stand_ins import read_rows, summary_counts, write_films
 
 from knee_attention.films.image_files import read_image
 from knee_attention.films.legs import split_knees
@@ -22,7 +22,7 @@ def films(tmp_path):
 def test_knees_are_the_cut_film_prepared(films, tmp_path, run):
     out, sheet = tmp_path / "knees", tmp_path / "sheet.png"
     code, printed = run("split_knees", films, out, "--contact-sheet", sheet)
-    assert code == 0 and account_of(printed) == (3, 3, 0)
+    assert code == 0 and summary_counts(printed) == (3, 3, 0)
     film = read_image(films / "S001.png")
     for side, half in split_knees(film, "auto").items():
         np.testing.assert_array_equal(read_image(out / f"S001_{side}.png"), prepare_knee(half))
@@ -35,7 +35,7 @@ def test_a_file_beside_a_film_with_its_name_is_no_second_film(films, tmp_path, r
     for name in ("S000.txt", "S001.json"):
         (films / name).write_text("words")
     code, printed = run("split_knees", films, tmp_path / "knees")
-    assert code == 0 and account_of(printed) == (5, 3, 2) and "the same id" not in printed
+    assert code == 0 and summary_counts(printed) == (5, 3, 2) and "the same id" not in printed
 
 
 def test_options(films, tmp_path, run):
@@ -52,7 +52,7 @@ def test_options(films, tmp_path, run):
 def test_subjects_come_from_images_csv(films, tmp_path, run):
     (films / "images.csv").write_text("id,subject\nS001,P7\n", encoding="utf-8")
     code, printed = run("split_knees", films, tmp_path / "knees")
-    assert code == 0 and account_of(printed) == (3, 3, 0)
+    assert code == 0 and summary_counts(printed) == (3, 3, 0)
     subjects = {row["id"]: row["subject"] for row in read_rows(tmp_path / "knees" / "knees.csv")}
     assert subjects == {"S000": "", "S001": "P7", "S002": ""}
 
@@ -89,7 +89,7 @@ def test_bad_files_are_named_and_nothing_else_is_lost(tmp_path, run):
         "the film shows a single knee or none": 1,
         "another film has the same id": 2,
     }
-    assert account_of(printed) == (13, 4, 9)
+    assert summary_counts(printed) == (13, 4, 9)
     right = [read_image(tmp_path / "Kniee ö" / f"{name}_R.png") for name in ("rgba", "ä ß")]
     np.testing.assert_array_equal(*right)
 
@@ -101,7 +101,7 @@ def test_palette_and_one_bit_images_are_read(tmp_path, run):
     film.convert("P").save(tmp_path / "films" / "palette.png")
     film.point(lambda value: 255 * (value > 90)).convert("1").save(tmp_path / "films" / "bit.png")
     code, printed = run("split_knees", tmp_path / "films", tmp_path / "knees")
-    assert code == 0 and account_of(printed) == (2, 2, 0)
+    assert code == 0 and summary_counts(printed) == (2, 2, 0)
 
 
 def test_finished_films_are_left_alone_and_changed_ones_done_again(films, tmp_path, run):
@@ -116,7 +116,7 @@ def test_finished_films_are_left_alone_and_changed_ones_done_again(films, tmp_pa
     film = phantom_film((1, 4), 1, height=160).image
     cv2.imwrite(str(films / "words.png"), film)
     code, printed = run("split_knees", films, out)
-    assert code == 0 and account_of(printed) == (4, 4, 0)
+    assert code == 0 and summary_counts(printed) == (4, 4, 0)
     assert "2 of them by an earlier run" in printed
     assert (out / "S000_R.png").stat().st_mtime_ns == old
     assert (out / "S001_L.png").exists() and (out / "words_R.png").exists()
@@ -127,13 +127,13 @@ def test_finished_films_are_left_alone_and_changed_ones_done_again(films, tmp_pa
 def test_knees_may_lie_among_the_films(films, run):
     for _ in range(2):
         code, printed = run("split_knees", films, films / "knees")
-        assert code == 0 and account_of(printed) == (3, 3, 0)
+        assert code == 0 and summary_counts(printed) == (3, 3, 0)
 
 
 def test_what_an_earlier_run_wrote_among_the_films_is_no_film(films, tmp_path, run):
     run("split_knees", films, films / "knees")
     code, printed = run("split_knees", films, tmp_path / "middle", "--split", "middle")
-    assert code == 0 and account_of(printed) == (3, 3, 0)
+    assert code == 0 and summary_counts(printed) == (3, 3, 0)
 
 
 def test_films_that_an_earlier_step_wrote_to_a_folder_are_films(films, tmp_path, run):
@@ -142,7 +142,7 @@ def test_films_that_an_earlier_step_wrote_to_a_folder_are_films(films, tmp_path,
     (films / "V06" / ".journal.jsonl").write_text('{"options": {"bits": 16}}')
     (films / "S001.png").rename(films / "V06" / "S001.png")
     code, printed = run("split_knees", films, tmp_path / "knees")
-    assert code == 0 and account_of(printed) == (3, 3, 0)
+    assert code == 0 and summary_counts(printed) == (3, 3, 0)
 
 
 def test_a_folder_with_images_of_its_own_is_not_written_to(films, tmp_path, run):
@@ -159,7 +159,7 @@ def test_a_contact_sheet_among_the_films_is_no_film(films, tmp_path, run, suffix
     sheet = films / f"cuts{suffix}"
     run("split_knees", films, tmp_path / "knees", "--contact-sheet", sheet)
     code, printed = run("split_knees", films, tmp_path / "again")
-    assert code == 0 and account_of(printed) == (4, 3, 1)
+    assert code == 0 and summary_counts(printed) == (4, 3, 1)
     assert "1  a picture that knee_attention drew, not a radiograph" in printed
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from conftest import ROOT
-from stand_ins import account_of, read_rows, write_films
+from stand_ins import read_rows, summary_counts, write_films
 
 from knee_attention.data_prep.journal import JOURNAL, Journal
 from knee_attention.films.image_files import read_image, write_image
@@ -40,7 +40,7 @@ def test_knees_of_a_film_that_is_gone_or_excluded_go(split, run, how):
         (split / "films" / "again" / "S001.png").write_bytes(film.read_bytes())
     code, printed = run("split_knees", split / "films", split / "knees")
     assert code == 0 and "removed         2" in printed
-    account_of(printed)
+    summary_counts(printed)
     assert knees_in(split / "knees") == [f"S00{n}_{side}.png" for n in (0, 2) for side in "LR"]
     assert "removed" not in run("split_knees", split / "films", split / "knees")[1]
 

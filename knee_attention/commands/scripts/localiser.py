@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _in_words(numbers: dict) -> str:
     if "crops" in numbers:
-        return (f"{numbers['accepted']} of {numbers['crops']} accepted as crops, "
+        return (f"{numbers['taken']} of {numbers['crops']} accepted as crops, "
                 f"{numbers['refused']} refused")
     if "images" in numbers:
         return f"{numbers['refused']} of {numbers['images']} refused"

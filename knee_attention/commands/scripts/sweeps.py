@@ -101,7 +101,7 @@ def run_cells(
     if failed is None:
         return
     print((output / f"{results}.md").read_text(encoding="utf-8"))
-    print(f"all columns: {results}.csv in {output}")
+    print(f"all columns and figures: {results}.* in {output}")
     if failed:
         again = "--retry-failed" if options.workers or options.storage else "the same command"
         raise InputError(f"{len(failed)} of {len(cells)} runs failed; {again} tries them again")

@@ -79,7 +79,7 @@ def main(name: str, scripts: list[Path], arguments: list[str] | None = None) -> 
             check_images(largest, options, (output / cell for cell in cells))
 
         published_runs = None
-        if options["data"] and name in BANDS_OF and not asked.worker:
+        if options["data"] and name in BANDS_OF and not (asked.worker or asked.status):
             published_runs = _published_runs(scripts[0].parent / "results" / "kneekl224")
 
         def write(failed: dict[str, str]) -> None:

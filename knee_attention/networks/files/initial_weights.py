@@ -135,6 +135,12 @@ def set_weights_by_layer(
     if theirs and theirs != ours:
         raise InputError(f"{source}: has the attention branches {', '.join(theirs)}; the "
                          f"experiment has {', '.join(ours)}")
+    masks = [
+        "masks" if any(name.endswith(MASK_SUFFIX) for name in names) else "no masks"
+        for names in (weights, [layer.name for layer in model.layers])
+    ]
+    if theirs and masks[0] != masks[1]:
+        raise InputError(f"{source}: its branches have {masks[0]}; the experiment has {masks[1]}")
     for layer, given in fitting.items():
         layer.set_weights(given)
     return [layer.name for layer in fitting]

@@ -52,6 +52,7 @@ OPERATORS = frozenset({
 })  # fmt: skip
 """Operators that `export_onnx` writes. A graph with others (such as Loop) may never end."""
 
+
 @dataclass(frozen=True)
 class OnnxContent:
     """What an ONNX file declares.

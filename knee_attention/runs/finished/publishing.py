@@ -86,7 +86,7 @@ def _refuse_other_files(published: PublishedSet) -> None:
     if published.exists:
         if "run" not in published.table(RUNS).columns:
             raise InputError(f"{published.path(RUNS)}: not a table of published runs, because it "
-                             "has no runs; choose another --to")
+                             "has no column run; choose another --to")
         return
     for name in TABLES:
         if published.path(name).exists():

@@ -9,13 +9,18 @@ import numpy as np
 
 from knee_attention.errors import InputError
 from knee_attention.evidence.figures.pictures import beside_masks
-from knee_attention.evidence.finished_run import ReportedRun, worst_mistakes
+from knee_attention.evidence.finished_run import FinishedRun, ReportedRun, worst_mistakes
+from knee_attention.evidence.metrics import SCALARS
 from knee_attention.evidence.report.sections import FIGURES
 from knee_attention.networks.files.model_files import load_model, read_description
 from knee_attention.runs.finished.saved_model import KneeSource, knee_source, open_saved
 from knee_attention.runs.measure import measure
 from knee_attention.runs.run_folder import RunFolder
 
+SHOWN_SETTINGS = ("branches", "fusion", "data", "image_size", "limit", "seed")
+SHOWN_RESULTS = ("name", "backbone", "variant", "synthetic", "knees", "subjects", "parameters",
+                 "epochs", "chosen")  # fmt: skip
+SHOWN_METRICS = (*SCALARS, "intervals", "per_grade")
 PHOTOGRAPH = 90
 LOSSLESS = 101
 """WebP qualities: for photographs, and the number for lossless files in OpenCV."""
@@ -47,6 +52,7 @@ def read_runs(folders: Sequence[Path]) -> list[ReportedRun]:
 def _read(folder: Path) -> ReportedRun:
     run = RunFolder(folder)
     found = run.read()
+    _refuse_incomplete(folder, found)
     read_description(run.model)
     figures = {name: _figure(run.figure(name)) for name in FIGURES}
     return ReportedRun(
@@ -55,6 +61,20 @@ def _read(folder: Path) -> ReportedRun:
         folder=folder,
         figures={name: webp for name, webp in figures.items() if webp},
     )
+
+
+def _refuse_incomplete(folder: Path, found: FinishedRun) -> None:
+    """Raise an `InputError` if an entry that the page shows is missing."""
+    try:
+        wanted = [(found.experiment, name) for name in SHOWN_SETTINGS]
+        wanted += [(found.results, name) for name in SHOWN_RESULTS]
+        wanted += [(metrics, name) for metrics in found.outputs.values() for name in SHOWN_METRICS]
+        wanted.append((found.outputs, found.chosen))
+        for holder, name in wanted:
+            holder[name]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder}: a damaged run or one of an earlier version (missing {error})"
+                         ) from None
 
 
 def _figure(path: Path) -> bytes | None:

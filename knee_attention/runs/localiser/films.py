@@ -45,7 +45,8 @@ class KnownFilm:
         image: `(height, width)` uint8, bone bright.
         name: name of the film.
         boxes: joint boxes in pixels; empty if no joint should be found.
-        sides: the patient's side of each box, `"R"`, `"L"` or None; empty if it does not matter.
+        sides: the patient's side of each box, `"R"`, `"L"` or None; only measured films need
+            them.
     """
 
     image: np.ndarray
@@ -142,7 +143,7 @@ def real_films(
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Errors in the block about the image name its file."""
+    """Turn a ValueError in the block into an ImageError that names the file."""
     try:
         yield
     except InputError:

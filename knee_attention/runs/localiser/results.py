@@ -89,14 +89,14 @@ def summary(joints: Sequence[JointMatch]) -> dict:
 
 
 def crop_summary(localiser: Localiser, crops: Sequence[KnownFilm]) -> dict:
-    """Numbers of crops of joints that are recognised as crops (`accepted`), and that are refused.
+    """Numbers of crops of joints that are recognised as crops (`taken`), and that are refused.
     """
     accepted = refused = 0
     for crop in crops:
         found, reason = _crops(localiser, crop.image)
         accepted += bool(found) and found[-1].box is None
         refused += bool(reason)
-    return {"crops": len(crops), "accepted": accepted, "refused": refused}
+    return {"crops": len(crops), "taken": accepted, "refused": refused}
 
 
 def refused_summary(localiser: Localiser, images: Sequence[np.ndarray]) -> dict:

@@ -112,8 +112,8 @@ def published_table(
 ) -> str | None:
     """A table of published runs, in Markdown.
 
-    The table shows the runs `<experiment>` and `<experiment>-seed<N>` of its experiments. It lists
-    the names of all other runs.
+    The table shows the runs `<experiment>` and `<experiment>-seed<N>` of its experiments. Its
+    last note counts the other runs.
 
     Args:
         name: the name of the table.

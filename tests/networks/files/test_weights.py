@@ -108,14 +108,22 @@ def test_other_branches_are_refused():
         set_weights_by_layer(alone, weights, "model.h5")
 
 
-@pytest.mark.parametrize(("file", "model"), [("shared", "local"), ("local", "shared")])
-def test_masks_of_another_kind_of_attention_are_refused(file, model):
+OTHER_KIND = r"do not fit: att1_mask \(another kind of attention\)"
+
+
+@pytest.mark.parametrize(("file", "model", "reason"), [
+    ("shared", "local", OTHER_KIND),
+    ("local", "shared", OTHER_KIND),
+    ("none", "local", "its branches have no masks; the experiment has masks"),
+    ("local", "none", "its branches have masks; the experiment has no masks"),
+])  # fmt: skip
+def test_masks_of_another_kind_of_attention_are_refused(file, model, reason):
     given, built = (
         build_model("antony_clsf", ("att1",), "single", (96, 96), attention=kind)
         for kind in (file, model)
     )
     weights = {layer.name: layer.get_weights() for layer in given.layers if layer.weights}
-    with pytest.raises(InputError, match=r"do not fit: att1_mask \(another kind of attention\)"):
+    with pytest.raises(InputError, match=reason):
         set_weights_by_layer(built, weights, "model.h5")
 
 

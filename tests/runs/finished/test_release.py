@@ -93,7 +93,7 @@ def test_the_card_says_what_was_measured(shipped_small):
     _, folder = shipped_small
     card = (folder / "small.md").read_text()
     assert card.startswith("# small\n") and "Research use only" in card
-    assert "Drawn bars, CC0. Trained on its training split" in card
+    assert "Drawn bars, CC0. Trained on the training split" in card
     assert "grades 0 to 4 from half a film of both knees, 96x96" in card and "localiser" not in card
     assert "changes the grade of 0 of them" in card
     assert "10 knees of 5 persons" in card and card.count("divided by the temperature") == 2

@@ -5,7 +5,8 @@ const byId = (id) => document.getElementById(id);
 const rows = [];
 const waiting = [];
 const MOST_SENTENCES = 5;
-const FORMULA = /^'*[=+\-@\t\r\n＝＋－＠]/; // the texts that `files.escaped` escapes
+const FORMULA = /^'*[=+\-@\t\r\n＝＋－＠]/; // as in files.py
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 const SUFFIX = /\.(png|jpe?g|webp|tiff?|bmp|dcm|dicom)$/i; // not the last number of a UID
 let clears = 0; // how often the page was cleared
 let model = null;
@@ -215,7 +216,7 @@ function cell(value) {
   if (value === null || value === undefined) return "";
   if (typeof value === "boolean") return value ? "True" : "False";
   let text = Array.isArray(value) ? value.join(" ") : String(value);
-  if (typeof value === "string" && FORMULA.test(text)) text = `'${text}`;
+  if (typeof value === "string" && FORMULA.test(text) && !NUMBER.test(text)) text = `'${text}`;
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
