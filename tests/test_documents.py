@@ -269,7 +269,7 @@ def test_the_search_table_and_its_numbers_follow_from_the_published_runs(text):
     spread = re.search(r"deviation is (0\.\d+) over seeds and (0\.\d+) over cells",
                        weight_search.sentence(table, "att2_loss"))  # fmt: skip
     words = " ".join(text.split())
-    assert f"att2's loss varies by {spread[2]}, over seeds of one cell by {spread[1]}" in words
+    assert f"att2's loss varies by {spread[2]}, over seeds of one pair by {spread[1]}" in words
 
 
 @of_published_runs

@@ -50,9 +50,9 @@ HEAD = f"""# Supported formats and damaged files
 
 `PYTHONPATH=tests python tests/films/test_damaged_films.py` writes this table, and its tests check
 it. The encoded data are damaged. A DICOM file around them is intact, unless it is uncompressed or
-deflated. The end mark is that of the codec; sizes and checksums of PNG and WebP files are
-corrected. One bit is flipped in 8 files, and 60 bytes are changed in 2 files, in the middle of the
-data.
+deflated. For "cut, with an end mark added" the codec's end mark is appended, and sizes and
+checksums of PNG and WebP files are corrected. One bit is flipped in 8 files, and 60 bytes are
+changed in 2 files, in the middle of the data.
 
 - refused: every such file gives an error that names the file.
 - some refused: some damaged data are a valid image of the codec, so the damage cannot be detected.
