@@ -14,7 +14,7 @@ grades or more.
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,6 @@ from knee_attention.commands.arguments import (
 from knee_attention.errors import ImageError, InputError, how_to_install, missing_raises
 from knee_attention.files import (
     TableWriter,
-    keep_inputs,
     make_folder,
     open_table,
     written_whole,
@@ -74,127 +73,57 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Grade every image, print one line per knee, and write the files that the options name."""
-    if options.csv and options.csv.suffix.lower() != ".csv":
-        raise InputError(f"{options.csv}: the name of a table must end in .csv")
-    if options.parametric_map and not options.dicom:
-        raise InputError("--parametric-map needs --dicom DIR")
     from tqdm import tqdm
 
-    from knee_attention.films.image_files import write_picture
+    from knee_attention.commands.grade_results import Results, planned_files
     from knee_attention.films.inputs import files_to_open
-    from knee_attention.grading.graded_knee import write_masks
-    from knee_attention.grading.grader import RESEARCH_ONLY
-    from knee_attention.grading.rows import (
-        LONGEST_NAME,
-        SIDES,
-        columns,
-        csv_row,
-        film_picture,
-        knee_row,
-        table_line,
-        table_titles,
-        uncertainty_key,
-    )
+    from knee_attention.grading.rows import LONGEST_NAME, columns, table_line, table_titles
 
+    _refuse_options(options)
     files = files_to_open(options.images)
-    stems = [path.name for path in output_files(files, Path(), "")]
-    pictures = [options.overlay / f"{stem}.png" for stem in stems] if options.overlay else []
-    reports = report_files(files, options.dicom, options.parametric_map) if options.dicom else []
-    written = [*pictures, *(file for made in reports for file in made)]
-    keep_inputs(files, [*written, options.csv] if options.csv else written)
-    refuse_other_images(pictures, "--overlay")
-    if options.masks:
-        refuse_other_images(options.masks.glob("*.png"), "--masks")
-    if options.csv and options.csv.is_dir():
-        raise InputError(f"{options.csv} cannot be written: it is a folder")
+    planned = planned_files(files, options)
     grader = grader_of(options)
     if options.branch not in (None, *grader.branches):
         known = ", ".join(grader.branches) or "none"
         raise InputError(f"{options.model}: no branch {options.branch!r}; its branches: {known}")
-    reporter = _report_writer(grader, options) if reports else None
-    synthetic = bool(grader.description.get("synthetic"))
+    reporter = _report_writer(grader, options) if planned.reports else None
     with ExitStack() as stack:
         table = nullcontext(lambda row: None)
         if options.csv:
             table = _table(options.csv, columns(grader.outputs))
-        write = stack.enter_context(table)
+        write_row = stack.enter_context(table)
         for folder in filter(None, (options.overlay, options.masks, options.dicom)):
             make_folder(folder)
         print(_heading(grader, options.model), file=sys.stderr)
         width = min(LONGEST_NAME, max(len(str(file)) for file in files))
         if not options.json:
             print(table_titles(width))
-        shown = json.dumps if options.json else partial(table_line, width=width)
-        held_back = []
-        failed = inverted = unreported = 0
         progress = stack.enter_context(tqdm(total=len(files), desc="grading", unit="film",
                                            disable=None))
+        results = Results(
+            options, planned, bool(grader.description.get("synthetic")), reporter, progress,
+            json.dumps if options.json else partial(table_line, width=width), write_row,
+        )  # fmt: skip
         graded = grader.grade_all(files, options.view, options.batch_size)
         for position, (file, knees) in enumerate(graded):
             progress.update()
             if isinstance(knees, ImageError):
-                failed += 1
-                progress.write(f"not graded: {knees}", file=sys.stderr)
-                write({"file": str(file), "error": knees.reason})
-                continue
-            inverted += any(knee.turned for knee in knees)
-            for remark in _remarks(knees):
-                progress.write(f"{file}: {remark}", file=sys.stderr)
-            for knee in knees:
-                row = knee_row(str(file), knee, synthetic)
-                if options.sort == "given":
-                    progress.write(shown(row), file=sys.stdout)
-                    write(csv_row(row))
-                else:
-                    held_back.append(row)
-                if knee.unlike:
-                    progress.write(f"{file}: the {SIDES[knee.side]} is unlike the training knees "
-                                   f"(likeness {knee.likeness:.2f})", file=sys.stderr)
-            if pictures:
-                write_picture(pictures[position], film_picture(knees, synthetic, options.branch))
-            if options.masks:
-                for knee in knees:
-                    write_masks(knee, stems[position], options.masks)
-            if reports:
-                try:
-                    reporter.write(file, knees, *reports[position])
-                except ImageError as error:
-                    unreported += 1
-                    progress.write(f"not reported: {error}", file=sys.stderr)
+                results.add_error(file, knees)
+            else:
+                results.add(position, file, knees)
         progress.close()
-        for row in sorted(held_back, key=uncertainty_key):
-            print(shown(row))
-            write(csv_row(row))
-    remarks = sys.stderr if options.json else sys.stdout
-    if options.csv:
-        print(f"probabilities by every output: {options.csv}", file=remarks)
-    if options.overlay:
-        print(f"attention drawn in the folder {options.overlay}", file=remarks)
-    if options.masks:
-        print(f"masks in the folder {options.masks}", file=remarks)
-    if options.dicom and unreported < len(files) - failed:
-        print(f"DICOM reports in the folder {options.dicom}", file=remarks)
-    if inverted:
-        print(f"inverted photographic negatives: {inverted} of {len(files)} files", file=remarks)
-    print(RESEARCH_ONLY, file=remarks)
-    if failed:
-        print(f"{failed} of {len(files)} files could not be graded", file=sys.stderr)
-    if failed == len(files):
-        raise InputError("no file could be graded")
-    if unreported == len(files) - failed:
-        raise InputError("no film could be reported")
+        results.show_held_back()
+    results.print_summary(len(files))
 
 
-def _remarks(knees: list) -> Iterator[str]:
-    """What was done to a film before its knees were graded."""
-    if any(knee.turned for knee in knees):
-        yield "a photographic negative, inverted"
-    if knees[0].frame:
-        yield ("cropped off a uniform border (pixels at the left, top, right and bottom: "
-               f"{knees[0].frame.pixels})")
-    aspect = knees[0].pixel_aspect
-    if aspect != 1:
-        yield f"the pixels are not square (height {aspect:.3g} of the width); resampled"
+def _refuse_options(options: argparse.Namespace) -> None:
+    """Refuse options that do not fit together, before anything is read."""
+    if options.csv and options.csv.suffix.lower() != ".csv":
+        raise InputError(f"{options.csv}: the name of a table must end in .csv")
+    if options.csv and options.csv.is_dir():
+        raise InputError(f"{options.csv} cannot be written: it is a folder")
+    if options.parametric_map and not options.dicom:
+        raise InputError("--parametric-map needs --dicom DIR")
 
 
 def _heading(grader, model: Path) -> str:
@@ -222,49 +151,3 @@ def _report_writer(grader, options: argparse.Namespace):
     if options.parametric_map:
         grader.check_masks_fit_boxes()
     return ReportFiles(Algorithm.of(grader, options.view), options.parametric_map)
-
-
-def output_files(files: list[Path], folder: Path, suffix: str) -> list[Path]:
-    """An output file for every file, of the same name; a number tells equal names apart."""
-    from knee_attention.films.file_kinds import DICOM_SUFFIXES
-    from knee_attention.films.image_files import IMAGE_SUFFIXES
-
-    taken = {}
-    for file in files:
-        # The name of a DICOM file is often its UID, whose last number is not a suffix.
-        is_suffix = file.suffix.lower() in IMAGE_SUFFIXES | DICOM_SUFFIXES
-        stem = file.stem if is_suffix else file.name
-        name, times = stem, 1
-        while name in taken:
-            times += 1
-            name = f"{stem}-{times}"
-        taken[name] = folder / f"{name}{suffix}"
-    return list(taken.values())
-
-
-def refuse_other_images(pictures: Iterable[Path], option: str) -> None:
-    """Refuse to overwrite images that are not pictures of an earlier grading, such as films."""
-    from knee_attention.films.image_files import is_picture
-
-    for path in pictures:
-        if path.exists() and not is_picture(path):
-            raise InputError(f"{path}: exists and is not a picture of an earlier grading; choose "
-                             f"another {option}")
-
-
-def report_files(
-    files: list[Path], folder: Path, with_map: bool = False
-) -> list[tuple[Path, ...]]:
-    """The files of each film's DICOM objects.
-
-    Raises:
-        InputError: no image is a DICOM file.
-    """
-    from knee_attention.films.inputs import REPORT_SUFFIXES, is_dicom
-
-    if all(file.is_file() and not is_dicom(file) for file in files):
-        raise InputError(f"{files[0]}: not a DICOM file, so it names no patient and study for a "
-                         "report; leave out --dicom, or give DICOM files")
-    suffixes = REPORT_SUFFIXES if with_map else REPORT_SUFFIXES[:2]
-    return list(zip(*(output_files(files, folder, suffix) for suffix in suffixes),
-                    strict=True))

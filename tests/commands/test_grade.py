@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from knee_attention.commands.cli import main
-from knee_attention.commands.grade import output_files
+from knee_attention.commands.grade_results import output_files
 from knee_attention.evidence.figures.pictures import captioned
 from knee_attention.grading.grader import load_grader
 from knee_attention.phantoms.film import phantom_film

@@ -13,6 +13,7 @@ from stand_ins import read_rows, summary_counts  # noqa: E402
 from knee_attention.data_prep.dicom_trees import name_films  # noqa: E402
 from knee_attention.films.dicom import pixels  # noqa: E402
 from knee_attention.films.dicom.pixels import read_film  # noqa: E402
+from knee_attention.films.image_files import read_image  # noqa: E402
 
 STORED = np.random.default_rng(0).integers(0, 4096, (40, 56)).astype(np.uint16)
 
@@ -246,3 +247,25 @@ def test_persons_of_one_most_folder_are_two_subjects_and_mb_ids_keep_their_visit
     run("make_labels", tmp_path / "MOSTV01235XRAY.txt", tmp_path / "labels.csv")
     labels = {row["id"] for row in read_rows(tmp_path / "labels.csv")}
     assert labels & {row["id"] for row in rows} == {"MB00001_V0"}
+
+
+def test_files_without_preamble_are_taken(tmp_path, run):
+    path = write_dicom(tmp_path / "tree" / "001", STORED)
+    path.write_bytes(path.read_bytes()[132:])
+    code, printed = run("dicom_to_png", tmp_path / "tree", tmp_path / "films")
+    assert code == 0 and summary_counts(printed) == (1, 1, 0)
+    [row] = read_rows(tmp_path / "films" / "images.csv")
+    np.testing.assert_array_equal(read_image(tmp_path / "films" / row["file"]), STORED)
+
+
+def test_images_csv_has_the_spacing_of_the_png_and_the_aspect_of_the_film(tmp_path, run):
+    pixels = np.random.default_rng(0).integers(0, 4096, (60, 40)).astype(np.uint16)
+    write_dicom(tmp_path / "tree" / "1", pixels, PatientID="1", ImagerPixelSpacing=[0.1, 0.2])
+    write_dicom(tmp_path / "tree" / "2", pixels, PatientID="2", ImagerPixelSpacing=[0.1, 0.1])
+    assert run("dicom_to_png", tmp_path / "tree", tmp_path / "films")[0] == 0
+    said = ("height", "width", "row_spacing_mm", "column_spacing_mm", "pixel_aspect")
+    rows = read_rows(tmp_path / "films" / "images.csv")
+    assert [[row[name] for name in said] for row in rows] == [
+        ["60", "80", "0.1", "0.1", "0.5"], ["60", "40", "0.1", "0.1", ""],
+    ]  # fmt: skip
+    assert read_image(tmp_path / "films" / rows[0]["file"]).shape == (60, 80)

@@ -1,4 +1,6 @@
-"""Files below a folder are listed once; those that cannot be used are excluded with the reason."""
+"""Files below a folder are listed once and read by every name of their format; those that cannot be
+used are excluded with the reason.
+"""
 
 import os
 
@@ -137,3 +139,38 @@ def test_the_output_is_no_input_even_behind_a_link(tree):
 def test_a_folder_without_files_is_said(tmp_path):
     with pytest.raises(InputError, match="holds no files"):
         visible_files(tmp_path, tmp_path / "out")
+
+
+def rename(folder, names):
+    """Rewrite the files in other formats, one per suffix."""
+    for old, new in names.items():
+        image = cv2.imread(str(folder / old), cv2.IMREAD_UNCHANGED)
+        kind = ".bmp" if new.endswith(".dib") else ".jpg"
+        (folder / new).write_bytes(cv2.imencode(kind, image)[1].tobytes())
+        (folder / old).unlink()
+
+
+def test_films_and_knees_are_read_by_every_name_of_their_format(tmp_path, run):
+    pytest.importorskip("pydicom")
+    from dicom_files import write_dicom
+
+    write_films(tmp_path / "films", 12)
+    rename(tmp_path / "films", {"S000.png": "S000.jfif", "S001.png": "S001.jpe"})
+    (tmp_path / "films" / "S012.gif").write_bytes(b"GIF89a")
+    write_dicom(tmp_path / "films" / "S013", FILM.astype(np.uint16))
+    code, printed = run("split_knees", tmp_path / "films", tmp_path / "knees")
+    assert code == 0 and summary_counts(printed) == (14, 12, 2)
+    reasons = {row["source"][-4:]: row["reason"]
+               for row in read_rows(tmp_path / "knees" / "excluded.csv")}  # fmt: skip
+    assert reasons == {".gif": "a GIF image; this format is not supported",
+                       "S013": "a DICOM file; convert it with data_prep/dicom_to_png.py"}
+
+    rename(tmp_path / "knees", {"S002_R.png": "S002_R.dib", "S003_L.png": "S003_L.jpe"})
+    (tmp_path / "knees" / "S004_R.heic").write_bytes(b"")
+    code, printed = run("make_dataset", tmp_path / "knees", tmp_path / "films.csv",
+                        tmp_path / "set", "--h5", tmp_path / "set.h5")
+    assert code == 0 and summary_counts(printed) == (25, 24, 1)
+    assert "a HEIC image; this format is not supported" in printed
+    names = {row["file"].split("/")[-1] for row in read_rows(tmp_path / "set" / "manifest.csv")}
+    assert {"S002_R.dib", "S003_L.jpe"} <= names
+    assert run("make_dataset", "--verify", tmp_path / "set")[0] == 0

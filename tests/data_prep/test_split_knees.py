@@ -1,4 +1,6 @@
 import os
+import struct
+import zlib
 from collections import Counter
 
 import cv2
@@ -219,3 +221,22 @@ def test_a_film_whose_name_is_no_text_is_drawn_too(films, tmp_path, run):
     code, printed = run("split_knees", odd.parent, tmp_path / "out", "--contact-sheet",
                         tmp_path / "sheet.png")
     assert code == 0 and (tmp_path / "sheet.png").stat().st_size > 1000, printed
+
+
+def test_knees_are_cut_from_square_pixels_and_the_table_says_so(tmp_path, run):
+    square, wide = tmp_path / "square", tmp_path / "wide"
+    write_films(square, 1)
+    film = read_image(square / "S000.png")
+    content = cv2.imencode(".png", cv2.resize(film, None, fx=0.5, fy=1))[1].tobytes()
+    data = b"pHYs" + struct.pack(">IIB", 100, 200, 0)
+    chunk = struct.pack(">I", 9) + data + struct.pack(">I", zlib.crc32(data))
+    wide.mkdir()
+    (wide / "S000.png").write_bytes(content[:33] + chunk + content[33:])
+    knees, aspects = [], []
+    for folder in (square, wide):
+        out = tmp_path / f"knees of {folder.name}"
+        run("split_knees", folder, out, "--fit", "pad", "--equalize", "none")
+        knees.append(read_image(out / "S000_R.png"))
+        aspects.append([row["pixel_aspect"] for row in read_rows(out / "knees.csv")])
+    assert np.corrcoef(knees[0].ravel(), knees[1].ravel())[0, 1] > 0.98
+    assert aspects == [["", ""], ["0.5", "0.5"]]
