@@ -2,7 +2,7 @@
 
     python experiments/run_jetley.py --data DIR --crop square --image-size 112 112
 
-Here: not trained.
+Here (kneeKL224 validation, 112x112 pixels, 1 training): 60.9%; 138 minutes on 2 CPU cores.
 """
 
 from knee_attention.commands.scripts.experiment import main

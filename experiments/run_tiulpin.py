@@ -2,7 +2,7 @@
 
     python experiments/run_tiulpin.py --data DIR --crop square
 
-Here: not trained.
+Here (kneeKL224 validation, 300x300 pixels, 1 training): 62.8%; 120 minutes on 2 CPU cores.
 """
 
 from knee_attention.commands.scripts.experiment import main
