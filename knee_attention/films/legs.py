@@ -164,7 +164,7 @@ def _border(film: np.ndarray, width: int) -> np.ndarray:
 KNEE_NAME = re.compile(r"(.+?)(?:[_-]|(?<=\d))([RL])")
 
 SUFFIX = re.compile(r"\.[a-z][a-z0-9]{1,4}$", re.IGNORECASE)
-"""A file's suffix. A part of an id after a dot is none, such as the last number of a DICOM UID."""
+"""A file's suffix. The last number of a DICOM UID is not one."""
 
 
 def id_and_side(file: str | os.PathLike) -> tuple[str, str | None]:

@@ -217,3 +217,25 @@ class RunOptions:
 
 
 DEFAULT_OPTIONS = RunOptions()
+
+
+MOST_CHANGES = 3
+"""Number of settings that a message about another experiment names."""
+
+
+def changes_in_words(different: dict[str, tuple]) -> str:
+    """Different settings as `epochs 2 -> 3, image size 96 96 -> 112 112`; at most three of them.
+
+    Args:
+        different: `{name: (value before, value now)}`. The value None is shown as `not given`.
+    """
+    changes = [f"{name.replace('_', ' ')} {_shown(before)} -> {_shown(now)}"
+               for name, (before, now) in different.items()]
+    more = len(changes) - MOST_CHANGES
+    return ", ".join(changes[:MOST_CHANGES] + ([f"{more} more"] if more > 0 else []))
+
+
+def _shown(value) -> str:
+    if value is None:
+        return "not given"
+    return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING
 
 from knee_attention.errors import ImageError, InputError
 from knee_attention.files import RUN_MODEL, read_json, write_json, write_table
-from knee_attention.runs.experiment import Settings
+from knee_attention.runs.experiment import Settings, changes_in_words
 from knee_attention.runs.folder_lock import LOCK_NAME, locked
 
 if TYPE_CHECKING:  # pandas, which command lines do not wait for
     from knee_attention.evidence.finished_run import FinishedRun
     from knee_attention.evidence.predictions import Predictions
-
-MOST_CHANGES = 3
-"""Number of settings that a message about another experiment names."""
 
 
 class RunFolder:
@@ -253,21 +250,3 @@ class RunFolder:
 
 def _if_there(path: Path) -> dict | None:
     return read_json(path) if path.exists() else None
-
-
-def changes_in_words(different: dict[str, tuple]) -> str:
-    """Different settings as `epochs 2 -> 3, image size 96 96 -> 112 112`; at most three of them.
-
-    Args:
-        different: `{name: (value before, value now)}`. The value None is shown as `not given`.
-    """
-    changes = [f"{name.replace('_', ' ')} {_shown(before)} -> {_shown(now)}"
-               for name, (before, now) in different.items()]
-    more = len(changes) - MOST_CHANGES
-    return ", ".join(changes[:MOST_CHANGES] + ([f"{more} more"] if more > 0 else []))
-
-
-def _shown(value) -> str:
-    if value is None:
-        return "not given"
-    return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

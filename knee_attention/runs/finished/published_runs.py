@@ -9,7 +9,7 @@ from knee_attention.evidence.finished_run import FinishedRun, refuse_mismatch
 from knee_attention.evidence.metrics import SCALARS
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.limits import GRADES
-from knee_attention.runs.experiment import Experiment
+from knee_attention.runs.experiment import Experiment, changes_in_words
 from knee_attention.runs.finished.published_rows import (
     ATTENTION_COLUMNS,
     DISPLACED,
@@ -32,7 +32,6 @@ from knee_attention.runs.finished.published_set import (
     predictions_name,
     run_of,
 )
-from knee_attention.runs.run_folder import changes_in_words
 from knee_attention.runs.sweeps.cells import without_seed
 
 

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from threading import Event, Thread
 
 from knee_attention.errors import InputError, first_line
-from knee_attention.runs.run_folder import changes_in_words
+from knee_attention.runs.experiment import changes_in_words
 from knee_attention.runs.sweeps.status import CELL, INTERRUPTED, REASON, WORKER, Status
 from knee_attention.runs.sweeps.storage import (
     connected,
