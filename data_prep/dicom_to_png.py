@@ -17,13 +17,14 @@ from pathlib import Path
 
 from knee_attention.commands.arguments import as_path, positive_number
 from knee_attention.errors import InputError, how_to_install, missing_raises
+from knee_attention.runs.folder_lock import locked
 from knee_attention.startup import command_line
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command with these arguments; by default those of the command line."""
     options = _parser().parse_args(arguments)
-    with command_line("dicom_to_png.py", resumable=True):
+    with command_line("dicom_to_png.py", resumable=True), locked(options.films, clean=False):
         _convert(options)
 
 
@@ -62,7 +63,7 @@ def _convert(options: argparse.Namespace) -> None:
     )
     from knee_attention.data_prep.film_subjects import with_subjects
     from knee_attention.data_prep.grade_tables import rows_kept, write_excluded
-    from knee_attention.data_prep.journal import JOURNAL, Journal
+    from knee_attention.data_prep.journal import JOURNAL, SAME_ID_ELSEWHERE, Journal
     from knee_attention.data_prep.workers import process_files, refuse_other_images, visible_files
     from knee_attention.files import write_table
 
@@ -83,15 +84,18 @@ def _convert(options: argparse.Namespace) -> None:
     ids = {film["source"]: film["id"] for film in films}
     converter = Converter(options.films, ids, options.bits)
     journal = Journal(options.films / JOURNAL, {"bits": options.bits}, ids)
-    paths = [Path(film["source"]) for film in films]
+    taken = {source: SAME_ID_ELSEWHERE for source, film in ids.items()
+             if journal.made_elsewhere(f"{film}.png", options.tree)}
+    paths = [Path(source) for source in ids if source not in taken]
     summary = process_files(paths, converter, journal, options.workers, "films")
     summary.found = len(sources) + len(unreadable)
-    summary.excluded += unreadable + survey.excluded + copies
+    summary.excluded += unreadable + survey.excluded + copies + list(taken.items())
 
     surveyed = {film["source"]: film for film in films}
     rows = [{**surveyed[row["source"]], **row} for row in summary.rows]
     if summary.written:
-        summary.removed, summary.elsewhere = journal.remove_stale(options.tree, summary.rows)
+        kept = survey.to_retry | summary.to_retry | set(map(os.path.abspath, taken))
+        summary.removed, summary.elsewhere = journal.remove_stale(options.tree, summary.rows, kept)
     table = options.films / "images.csv"
     write_table(table, IMAGE_COLUMNS, rows + rows_kept(table, rows))
     write_excluded(options.films / "excluded.csv", summary.excluded)

@@ -17,6 +17,7 @@ from pathlib import Path
 from knee_attention.commands.arguments import as_path, positive_number, seed_number
 from knee_attention.errors import InputError
 from knee_attention.limits import TEST_SHARE, VALIDATION_SHARE
+from knee_attention.runs.folder_lock import locked
 from knee_attention.startup import command_line
 
 
@@ -28,7 +29,8 @@ def main(arguments: list[str] | None = None) -> None:
         if options.verify:
             _verify(options.verify, options.workers)
         elif options.dataset:
-            _make(options)
+            with locked(options.dataset, clean=False):
+                _make(options)
         else:
             parser.error("give KNEES LABELS DATASET, or --verify PATH")
 
@@ -60,7 +62,8 @@ def _parser() -> argparse.ArgumentParser:
         help="make K sets for cross-validation",
     )  # fmt: skip
     parser.add_argument("--copy", action="store_true", help="copy files instead of linking them")
-    parser.add_argument("--verify", type=as_path, metavar="PATH", help="check a finished set")
+    parser.add_argument("--verify", type=as_path, metavar="PATH",
+                        help="check a finished set; the exit code is 1 if it has faults")
     parser.add_argument(
         "--workers", type=positive_number, default=os.cpu_count(), help="number of processes"
     )
@@ -102,6 +105,9 @@ def _make(options: argparse.Namespace) -> None:
     journal = Journal(options.dataset / JOURNAL, choices)
 
     summary = process_files(sources, read_knee, journal, options.workers, "knees")
+    if summary.to_retry and any((folder / MANIFEST).exists() for folder, _ in places):
+        raise InputError(f"{min(summary.to_retry)}: cannot be read now ({len(summary.to_retry)} "
+                         "knees). Without them the set would be split anew; run the command again")
     try:
         knees = _labelled_knees(options, files, summary, grades)
         sets = split_rows(knees, **choices)

@@ -24,10 +24,12 @@ from knee_attention.limits import (
     EQUALIZATIONS,
     FITS,
     KNEE_SIZE,
+    LARGEST_SIDE,
     POLARITIES,
     SMALLEST_SIDE,
     SPLIT_METHODS,
 )
+from knee_attention.runs.folder_lock import locked
 from knee_attention.startup import command_line
 
 SIZES = {"half": KNEE_SIZE, "square": (224, 224), "antony": (200, 300)}
@@ -38,7 +40,7 @@ Antony's networks."""
 def main(arguments: list[str] | None = None) -> None:
     """Run the command with these arguments; by default those of the command line."""
     options = _parser().parse_args(arguments)
-    with command_line("split_knees.py", resumable=True):
+    with command_line("split_knees.py", resumable=True), locked(options.knees, clean=False):
         _split(options)
 
 
@@ -108,8 +110,8 @@ def _split(options: argparse.Namespace) -> None:
         raise InputError("--split cannot be combined with --crop joint, which finds each joint")
     crop = (options.aspect or "square") if options.crop == "joint" else "half"
     size = tuple(options.size or SIZES[crop])
-    if min(size) < SMALLEST_SIDE:
-        raise InputError(f"--size must be at least {SMALLEST_SIDE} pixels a side")
+    if min(size) < SMALLEST_SIDE or max(size) > LARGEST_SIDE:
+        raise InputError(f"--size must be {SMALLEST_SIDE} to {LARGEST_SIDE} pixels a side")
     if options.contact_sheet and options.contact_sheet.suffix.lower() not in (".png", ".jpg"):
         raise InputError(f"{options.contact_sheet}: a contact sheet must be a .png or .jpg file")
 
@@ -121,12 +123,13 @@ def _split(options: argparse.Namespace) -> None:
         page_files,
     )
     from knee_attention.data_prep.grade_tables import rows_kept, write_excluded
-    from knee_attention.data_prep.journal import JOURNAL, Journal
+    from knee_attention.data_prep.journal import JOURNAL, SAME_ID_ELSEWHERE, Journal
     from knee_attention.data_prep.pairing import subjects_of_films
     from knee_attention.data_prep.workers import process_files, refuse_other_images, visible_files
     from knee_attention.files import keep_inputs, write_table
     from knee_attention.films.cutting import CUTTING, Cutting, write_cutting
     from knee_attention.films.image_files import is_image_file
+    from knee_attention.films.legs import knee_name
     from knee_attention.films.localiser import fingerprint
 
     own_tables = {"images.csv", "excluded.csv"}
@@ -137,7 +140,7 @@ def _split(options: argparse.Namespace) -> None:
     by_id = defaultdict(list)
     for source in filter(is_image_file, sources):
         by_id[source.stem].append(source)
-    ambiguous = {source for same in by_id.values() if len(same) > 1 for source in same}
+    ambiguous = sorted(source for same in by_id.values() if len(same) > 1 for source in same)
 
     split = options.split or "auto"
     cutting = Cutting(split, size, options.fit, options.equalize, options.flip_left, crop)
@@ -148,23 +151,31 @@ def _split(options: argparse.Namespace) -> None:
     journal = Journal(options.knees / JOURNAL, choices)
     write_cutting(options.knees, cutting)
     cutter = Cutter(options.knees, cutting, options.polarity)
-    distinct = [source for source in sources if source not in ambiguous]
+    not_cut = dict.fromkeys(ambiguous, "another film has the same id")
+    for film, (source, *others) in by_id.items():
+        knee = f"{knee_name(film, 'R')}.png"
+        if not others and journal.made_elsewhere(knee, options.films):
+            not_cut[source] = SAME_ID_ELSEWHERE
+    distinct = [source for source in sources if source not in not_cut]
     summary = process_files(distinct, cutter, journal, options.workers, "films")
     summary.found = len(sources)
-    summary.excluded += [(str(path), "another film has the same id") for path in sorted(ambiguous)]
+    summary.excluded += [(str(path), reason) for path, reason in not_cut.items()]
 
     subjects = subjects_of_films(path for path in files if path.name == "images.csv")
     rows = [{**row, "subject": subjects.get(row["id"], "")} for row in summary.rows]
     columns = KNEE_COLUMNS if crop == "half" else [*KNEE_COLUMNS, *BOX_COLUMNS]
     if summary.written:
-        summary.removed, summary.elsewhere = journal.remove_stale(options.films, summary.rows)
+        summary.removed, summary.elsewhere = journal.remove_stale(
+            options.films, summary.rows, summary.to_retry
+        )
     table = options.knees / "knees.csv"
     write_table(table, columns, rows + rows_kept(table, rows))
     write_excluded(options.knees / "excluded.csv", summary.excluded)
     print(summary)
     if summary.written == 0:
-        raise InputError(f"{options.films}: no film could be cut into two knees; give single knees "
-                         "directly to make_dataset.py")
+        raise InputError(f"{options.films}: no film could be cut into two knees; the reasons are "
+                         f"in {options.knees / 'excluded.csv'}. Give single knees directly to "
+                         "make_dataset.py")
     inverted = {row["id"] for row in rows if row.get("turned")}
     if inverted:
         print(f"photographic negatives inverted: {len(inverted)}, marked in the column 'turned'")

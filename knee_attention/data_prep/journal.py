@@ -2,13 +2,16 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 
 from knee_attention.errors import InputError
 
 JOURNAL = ".journal.jsonl"
 """The name of a journal's file."""
+
+SAME_ID_ELSEWHERE = "a film of another folder has the same id"
+"""The reason to exclude a film whose output was `made_elsewhere`."""
 
 
 class Journal:
@@ -101,12 +104,24 @@ class Journal:
         self._append(entry)
         self._keep(entry)
 
-    def remove_stale(self, root: Path, rows: Iterable[dict]) -> tuple[int, int]:
+    def made_elsewhere(self, output: str, root: Path) -> bool:
+        """Whether an existing output was made from an existing source that is not below `root`."""
+        source = self._makers.get(output, "")
+        if not (os.path.exists(source) and (self.path.parent / output).exists()):
+            return False
+        # The source and the root may be given through different links.
+        names = (source, os.path.abspath(root)), (os.path.realpath(source), os.path.realpath(root))
+        return not any(Path(name).is_relative_to(folder) for name, folder in names)
+
+    def remove_stale(
+        self, root: Path, rows: Iterable[dict], kept: Container[str] = ()
+    ) -> tuple[int, int]:
         """Remove outputs whose source below `root` is missing or excluded now.
 
         Args:
             root: the input folder.
             rows: one row per current output.
+            kept: absolute paths of sources whose outputs are kept.
 
         Returns:
             The number of removed outputs, and the number of outputs kept because their source is
@@ -116,7 +131,7 @@ class Journal:
         removed = elsewhere = 0
         for output, source in self._makers.items():
             path = self.path.parent / output
-            if output in current or not path.exists():
+            if output in current or source in kept or not path.exists():
                 continue
             if Path(source).is_relative_to(root):
                 path.unlink()

@@ -37,6 +37,8 @@ class Summary:
             missing or excluded now.
         elsewhere: number of outputs of an earlier run on another folder; they are kept, also in the
             table.
+        to_retry: absolute paths of the excluded sources that had a temporary error. The next run
+            retries them; outputs of an earlier run are kept.
     """
 
     found: int
@@ -46,6 +48,7 @@ class Summary:
     excluded: list[tuple[str, str]] = field(default_factory=list)
     removed: int = 0
     elsewhere: int = 0
+    to_retry: set[str] = field(default_factory=set)
 
     def __str__(self) -> str:
         earlier = f" ({self.earlier} of them by an earlier run)" if self.earlier else ""
@@ -139,7 +142,9 @@ def process_files(
     attempts = in_parallel(partial(_attempt, work), to_do, workers)
     with tqdm(total=len(sources), initial=len(sources) - len(to_do), desc=title) as progress:
         for source, outcome in attempts:
-            if not outcome.pop("passing"):  # the next run retries after a temporary error
+            if outcome.pop("temporary"):
+                summary.to_retry.add(os.path.abspath(source))
+            else:
                 journal.add(source, outcome)
             outcomes[source] = outcome
             progress.update()
@@ -155,9 +160,9 @@ def process_files(
 
 def _attempt(work: Work, source: Path) -> dict:
     try:
-        return {"rows": work(source), "reason": None, "passing": False}
+        return {"rows": work(source), "reason": None, "temporary": False}
     except ImageError as error:
-        return {"rows": [], "reason": error.reason, "passing": error.temporary}
+        return {"rows": [], "reason": error.reason, "temporary": error.temporary}
 
 
 def in_parallel(function: Callable, items: list, workers: int) -> Iterator[tuple]:

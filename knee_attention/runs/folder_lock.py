@@ -19,11 +19,14 @@ LOCK_NAME = ".claim"
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, clean: bool = True) -> Iterator[None]:
     """Create a folder if it does not exist, and lock it until the block ends.
 
-    Temporary files of a killed process are removed. At the end the folder is removed if it was
-    created here and is empty.
+    At the end the folder is removed if it was created here and is empty.
+
+    Args:
+        folder: the folder.
+        clean: remove the temporary files of a killed process.
 
     Raises:
         InputError: the folder is not writable, or another process has locked it.
@@ -34,7 +37,8 @@ def locked(folder: Path) -> Iterator[None]:
         file.truncate(0)
         print(os.getpid(), file=file, flush=True)
         try:
-            remove_remains(folder.rglob(".*"))
+            if clean:
+                remove_remains(folder.rglob(".*"))
             yield
         finally:
             with suppress(OSError):  # Windows cannot remove an open file

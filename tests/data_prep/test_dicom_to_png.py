@@ -10,7 +10,9 @@ from pydicom import dcmread  # noqa: E402
 from pydicom.uid import JPEG2000Lossless, RLELossless  # noqa: E402
 from stand_ins import read_rows, summary_counts  # noqa: E402
 
+from knee_attention.data_prep import dicom_trees  # noqa: E402
 from knee_attention.data_prep.dicom_trees import name_films  # noqa: E402
+from knee_attention.errors import ImageError  # noqa: E402
 from knee_attention.films.dicom import pixels  # noqa: E402
 from knee_attention.films.dicom.pixels import read_film  # noqa: E402
 from knee_attention.films.image_files import read_image  # noqa: E402
@@ -172,6 +174,49 @@ def test_films_of_an_earlier_tree_stay_in_the_table(tmp_path, run):
         run("dicom_to_png", tmp_path / name, tmp_path / "films")
     rows = read_rows(tmp_path / "films" / "images.csv")
     assert sorted(row["subject"] for row in rows) == ["A", "B"]
+
+
+def test_a_film_of_another_tree_does_not_replace_the_film_of_the_same_id(tmp_path, run):
+    for name, stored in (("A", STORED), ("B", 4095 - STORED)):
+        write_dicom(tmp_path / name / "1", stored)
+        write_dicom(tmp_path / name / "2", stored, PatientID=name)
+        code, printed = run("dicom_to_png", tmp_path / name, tmp_path / "films")
+    assert code == 0 and summary_counts(printed) == (2, 1, 1)
+    assert "1  a film of another folder has the same id" in printed
+    np.testing.assert_array_equal(read_image(tmp_path / "films" / "9000001_20040101.png"), STORED)
+    assert len(read_rows(tmp_path / "films" / "images.csv")) == 3
+
+
+def test_films_of_one_tree_may_exchange_their_ids(tmp_path, run):
+    """A new film whose UID comes first takes the id without a number."""
+    tree = tmp_path / "tree"
+    for number in (2, 1):
+        write_dicom(tree / str(number), STORED + number, SOPInstanceUID=f"1.2.{number}")
+        code, printed = run("dicom_to_png", tree, tmp_path / "films")
+    assert code == 0 and summary_counts(printed) == (2, 2, 0)
+    np.testing.assert_array_equal(
+        read_image(tmp_path / "films" / "9000001_20040101.png"), STORED + 1
+    )
+
+
+@pytest.mark.parametrize("step", ["read_header", "read_film"])
+def test_a_temporary_error_removes_no_film(tmp_path, run, monkeypatch, step):
+    for name in ("A", "B"):
+        write_dicom(tmp_path / "tree" / name, STORED, PatientID=name)
+    run("dicom_to_png", tmp_path / "tree", tmp_path / "films")
+    (tmp_path / "tree" / "B").touch()
+    whole = getattr(dicom_trees, step)
+
+    def fail_for_b(source):
+        if source.name == "B":
+            raise ImageError(source, "Input/output error", temporary=True)
+        return whole(source)
+
+    monkeypatch.setattr(dicom_trees, step, fail_for_b)
+    code, printed = run("dicom_to_png", tmp_path / "tree", tmp_path / "films")
+    assert code == 0 and summary_counts(printed) == (2, 1, 1)
+    assert len(list((tmp_path / "films").glob("*.png"))) == 2
+    assert len(read_rows(tmp_path / "films" / "images.csv")) == 2
 
 
 def test_a_header_of_two_heights_is_one_file_left_out(tmp_path, run):

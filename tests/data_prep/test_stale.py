@@ -12,9 +12,12 @@ import pytest
 from conftest import ROOT
 from stand_ins import read_rows, summary_counts, write_films
 
+from knee_attention.data_prep import film_to_knees
 from knee_attention.data_prep.journal import JOURNAL, Journal
+from knee_attention.errors import ImageError
 from knee_attention.films.image_files import read_image, write_image
 from knee_attention.phantoms.film import phantom_film
+from knee_attention.runs.folder_lock import locked
 
 
 def knees_in(folder):
@@ -110,6 +113,51 @@ def test_knees_of_another_folder_stay_and_are_said(split, run):
     run("split_knees", split / "others", split / "knees")
     files = [row["file"] for row in read_rows(split / "knees" / "knees.csv")]
     assert sorted(files) == knees_in(split / "knees") and len(files) == 8
+
+
+def test_a_film_of_another_folder_does_not_replace_the_knees_of_the_same_id(split, run):
+    write_films(split / "others", 4)
+    film = split / "others" / "S001.png"
+    cv2.imwrite(str(film), phantom_film((4, 4), 9, height=160).image)
+    (split / "films" / "S002.png").unlink()
+    expected = read_image(split / "knees" / "S001_R.png")
+    code, printed = run("split_knees", split / "others", split / "knees")
+    assert code == 0 and summary_counts(printed) == (4, 2, 2)
+    assert "2  a film of another folder has the same id" in printed
+    np.testing.assert_array_equal(read_image(split / "knees" / "S001_R.png"), expected)
+    sources = {row["id"]: row["source"] for row in read_rows(split / "knees" / "knees.csv")}
+    assert sources["S001"] == str(split / "films" / "S001.png") and len(sources) == 4
+
+
+def test_a_link_to_the_folder_of_films_is_no_other_folder(split, run):
+    (split / "link").symlink_to(split / "films")
+    code, printed = run("split_knees", split / "link", split / "knees")
+    assert code == 0 and summary_counts(printed) == (3, 3, 0)
+
+
+def test_a_temporary_error_removes_no_knees(split, run, monkeypatch):
+    def unreadable(path):
+        raise ImageError(path, "Input/output error", temporary=True)
+
+    (split / "films" / "S001.png").touch()
+    (split / "films" / "S002.png").unlink()
+    whole = film_to_knees.read_radiograph
+    monkeypatch.setattr(film_to_knees, "read_radiograph",
+                        lambda path: (unreadable if path.stem == "S001" else whole)(path))
+    code, printed = run("split_knees", split / "films", split / "knees")
+    assert code == 0 and summary_counts(printed) == (2, 1, 1) and "removed         2" in printed
+    files = [row["file"] for row in read_rows(split / "knees" / "knees.csv")]
+    assert sorted(files) == knees_in(split / "knees") and len(files) == 4
+
+
+@pytest.mark.parametrize("script", ["dicom_to_png", "split_knees", "make_dataset"])
+def test_a_folder_in_which_another_process_works_is_refused(tmp_path, run, script):
+    inputs = ["input"] * (2 if script == "make_dataset" else 1)
+    with locked(tmp_path / "out"):
+        remains = tmp_path / "out" / ".123.S000_R.png"
+        remains.touch()
+        code, printed = run(script, *inputs, tmp_path / "out")
+        assert code == 2 and "is working there" in printed and remains.exists()
 
 
 def test_films_of_a_dicom_file_that_is_gone_go(tmp_path, run):
