@@ -38,8 +38,10 @@ from test_fuzz import mutations  # noqa: E402
 from knee_attention.commands.cli import main  # noqa: E402
 from knee_attention.errors import InputError  # noqa: E402
 from knee_attention.grading.grader import Grader  # noqa: E402
+from knee_attention.grading.node import node as node_module  # noqa: E402
 from knee_attention.grading.node.archive import Archive  # noqa: E402
 from knee_attention.grading.node.node import Node, transfer_syntaxes  # noqa: E402
+from knee_attention.grading.node.spool import Spool  # noqa: E402
 
 COMPRESSED = {RLELossless, JPEG2000Lossless, JPEGLSLossless}
 UNCOMPRESSED = {ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian}
@@ -89,7 +91,7 @@ def test_what_is_no_knee_from_the_front_is_left_out(node, archive, tmp_path, cap
     slice_.SOPClassUID = slice_.file_meta.MediaStorageSOPClassUID = CTImageStorage
     slice_.save_as(tmp_path / "ct.dcm")
     knee = study_film(tmp_path / "knee.dcm", BodyPartExamined="KNEE", ViewPosition="PA",
-                      SeriesDescription="Knie bds. a.p.")  # fmt: skip
+                      SeriesDescription="Knie bds. a.p./lat.")  # fmt: skip
     assert send(node(), *films, tmp_path / "ct.dcm", knee) == [0] * 12
     until(lambda: len(archive.received) == 2)
     assert archive.films() == [sop(knee)] * 2
@@ -155,6 +157,21 @@ def test_a_full_disk_is_out_of_resources(node, archive, tmp_path, full_disk):
     assert waiting(tmp_path, "films") == 0
     assert send(port, film) == [0]
     until(lambda: len(archive.received) == 2)
+
+
+def test_a_queue_that_fails_once_is_read_again(node, archive, tmp_path, caplog, monkeypatch):
+    errors, whole = [OSError("Input/output error")], Spool.waiting
+
+    def waiting(spool):
+        if spool.folder.name == "films" and errors:
+            raise errors.pop()
+        return whole(spool)
+
+    monkeypatch.setattr(Spool, "waiting", waiting)
+    monkeypatch.setattr(node_module, "PAUSE", 0)
+    assert send(node(), study_film(tmp_path / "film.dcm")) == [0]
+    until(lambda: len(archive.received) == 2)
+    assert "queue: waits, Input/output error" in caplog.text
 
 
 def test_a_film_that_fails_for_no_fault_of_its_own_is_kept(node, archive, tmp_path, caplog):

@@ -1,5 +1,6 @@
 """The folder of a node's queue, and the reports that it sends to its archive or keeps."""
 
+import os
 import threading
 
 import pytest
@@ -79,6 +80,30 @@ def test_a_report_that_is_made_again_while_it_is_sent_is_sent_again(tmp_path):
         take(path)
         assert spool.waiting() == [path.with_name("1.3.dcm")]
     assert (refused / "1.2.dcm").read_bytes() == b"second"
+
+
+def test_a_file_that_a_user_removes_does_not_wait(tmp_path, monkeypatch):
+    spool = Spool(tmp_path / "films", 9)
+    spool.put("1.2", b"film")
+    [path] = spool.waiting()
+    monkeypatch.setattr(spool, "_files", lambda: [path.with_name("1.1.dcm"), path])
+    assert spool.waiting() == [path]
+
+
+def test_a_film_that_ended_the_process_comes_last_after_a_restart(tmp_path):
+    spool = Spool(tmp_path / "films", 9)
+    for second, uid in enumerate(("1.1", "1.2")):
+        spool.put(uid, b"film")
+        os.utime(spool.folder / f"{uid}.dcm", (second, second))
+    spool.read(spool.folder / "1.1.dcm")
+    assert [path.stem for path in Spool(spool.folder, 9).waiting()] == ["1.2", "1.1"]
+
+
+def test_the_name_of_a_film_reaches_the_disk_after_its_content(tmp_path, monkeypatch):
+    spool, synced = Spool(tmp_path / "films", 9), []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_ino))
+    spool.put("1.2", b"film")
+    assert synced == [path.stat().st_ino for path in (spool.folder / "1.2.dcm", spool.folder)]
 
 
 def test_the_pause_begins_anew_after_progress(tmp_path, monkeypatch):

@@ -39,7 +39,8 @@ RADIOGRAPHS = {
 
 KNEE = r"knee|knie|genou|rodilla|ginocchio|joelho"
 FRONTAL = r"(?<![a-z])(ap|pa)(?![a-z])"
-NOT_FRONTAL = r"(?<![a-z])lat|skyline|sunrise|merchant|patell|axial"
+LATERAL = r"(?<![a-z])lat"
+AXIAL = r"skyline|sunrise|merchant|patell|axial"
 
 ASSOCIATIONS = 10
 """How many senders are served at once; further ones are rejected and can try again."""
@@ -82,7 +83,9 @@ def objection(header: Header) -> str | None:
         return f"another view: {header.view}"
     if header.other_view:
         return f"another view: {header.other_view}"
-    if re.search(NOT_FRONTAL, header.series, re.IGNORECASE):
+    # A series may be named after two views, such as "Knee AP/LAT".
+    others = AXIAL if header.view else f"{LATERAL}|{AXIAL}"
+    if re.search(others, header.series, re.IGNORECASE):
         return f"another view: {header.series}"
     return None
 
@@ -183,18 +186,20 @@ class Node:
             # The end is checked after `clear`, which would erase an end that is set in between.
             if self._ended.is_set():
                 return
-            waiting = self.films.waiting()
-            if not waiting:
-                self._film_came.wait()
-                continue
-            if self.reports.is_full():  # the archive is unreachable for long
-                self._ended.wait(PAUSE)
-                continue
+            name = "queue"
             try:
-                log.info("film %s: %s", waiting[0].stem, self._report(waiting[0]))
+                waiting = self.films.waiting()
+                if not waiting:
+                    self._film_came.wait()
+                    continue
+                if self.reports.is_full():  # the archive is unreachable for long
+                    self._ended.wait(PAUSE)
+                    continue
+                name = f"film {waiting[0].stem}"
+                log.info("%s: %s", name, self._report(waiting[0]))
                 self.films.remove(waiting[0])
             except (InputError, OSError) as error:
-                log.error("film %s: waits, %s", waiting[0].stem, error)
+                log.error("%s: waits, %s", name, error)
                 self._ended.wait(PAUSE)
 
     def _report(self, path: Path) -> str:

@@ -1,6 +1,8 @@
 """The node's queues of DICOM files on disk, which survive the process."""
 
+import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from knee_attention.errors import InputError
@@ -51,8 +53,12 @@ class Spool:
         self._read: Path | None = None
 
     def waiting(self) -> list[Path]:
-        """The waiting files, oldest first."""
-        return sorted(self._files(), key=lambda path: path.stat().st_mtime_ns)
+        """The waiting files, oldest first; a file counts as new each time it is read."""
+        dated = []
+        for path in self._files():
+            with suppress(FileNotFoundError):  # a user may remove files
+                dated.append((path.stat().st_mtime_ns, path))
+        return [path for _, path in sorted(dated)]
 
     def is_full(self) -> bool:
         """Whether the limit is reached."""
@@ -75,13 +81,27 @@ class Spool:
         with self._lock:
             with written_whole(path) as beside:
                 beside.write_bytes(content)
+            self._sync_folder()
             if self._read == path:
                 self._read = None
+
+    def _sync_folder(self) -> None:
+        """Bring the names of new files to the disk, so that a power cut does not lose them."""
+        if os.name != "posix":  # Windows cannot open a folder
+            return
+        with suppress(OSError):  # some file systems cannot do it
+            folder = os.open(self.folder, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
     def read(self, path: Path) -> bytes:
         """The content of a waiting file; `remove` or `move` then apply to it."""
         with self._lock:
             self._read = path
+            with suppress(OSError):  # another user's file
+                os.utime(path)  # a film that ends the process comes last after a restart
             return path.read_bytes()
 
     def remove(self, path: Path) -> None:
