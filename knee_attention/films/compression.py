@@ -5,7 +5,6 @@ check that the compressed data fill the image exactly. The unpacked size of LZW 
 computed without decompressing them.
 """
 
-import mmap
 import struct
 import zlib
 from collections.abc import Sequence
@@ -27,7 +26,7 @@ YCBCR, LOW_BITS_FIRST, SEPARATE = 6, 2, 2
 """Values of PhotometricInterpretation, FillOrder and PlanarConfiguration."""
 
 
-def check_packed(content: bytes | mmap.mmap) -> None:
+def check_packed(content: bytes) -> None:
     """Check that the strips or tiles of a TIFF file's first page decompress to the image's size.
 
     Uncompressed data and rare compressions are not checked.

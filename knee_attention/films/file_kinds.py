@@ -62,7 +62,11 @@ def image_kind(path: Path) -> str | None:
     Returns:
         The format's name; None if the file does not look like an image or cannot be opened.
     """
-    start = read_start(path)
+    return kind_of(read_start(path), path.suffix)
+
+
+def kind_of(start: bytes, suffix: str) -> str | None:
+    """As `image_kind`, of a file's first `START` bytes and the suffix of its name."""
     if begins_as_dicom(start):
         return DICOM
     for kind, place, signature in SIGNATURES:
@@ -72,7 +76,7 @@ def image_kind(path: Path) -> str | None:
         return "BMP"
     if PORTABLE_MAP.match(start):
         return "portable map"
-    suffix = path.suffix.lower()
+    suffix = suffix.lower()
     if suffix in DICOM_SUFFIXES:
         return DICOM
     return suffix[1:].upper() if suffix in OTHER_SUFFIXES else None

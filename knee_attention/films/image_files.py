@@ -1,6 +1,5 @@
 """Reading image files as grey arrays, and writing them atomically."""
 
-import mmap
 import os
 import zlib
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ import numpy as np
 from knee_attention.errors import ImageError
 from knee_attention.files import written_whole
 from knee_attention.films import compression, jpeg
-from knee_attention.films.file_kinds import why_unread
+from knee_attention.films.file_kinds import DICOM, READ, START, kind_of, why_unread
 from knee_attention.films.image_headers import (
     is_known,
     is_truncated,
@@ -32,6 +31,9 @@ being read as a radiograph."""
 MOST_PIXELS = 100_000_000
 """The largest number of pixels of an image. A stitched film of both legs has a third of it. A file
 of 100 kB can declare 900 million, and decoding it would take a gigabyte of memory."""
+
+MOST_BYTES = 16 * MOST_PIXELS
+"""The largest size of an image file in bytes."""
 
 LONGEST_NAME = 255
 """The longest file name in bytes that file systems allow."""
@@ -102,7 +104,8 @@ def read_image(path: str | os.PathLike, content: bytes | None = None) -> np.ndar
     Returns:
         `(height, width)` array: uint8, uint16, or another type that a TIFF file stores. The Exif
         orientation is applied, WhiteIsZero is inverted, colour becomes luminance, transparency is
-        dropped. Pixels that are not square are resampled to square ones.
+        dropped. Pixels that are not square are resampled to square ones; those of WebP and BMP
+        files count as square.
 
     Raises:
         ImageError: the file is missing, empty, truncated, too large, not an image, or has several
@@ -113,10 +116,13 @@ def read_image(path: str | os.PathLike, content: bytes | None = None) -> np.ndar
 
 def _read(path: Path, content: bytes | None) -> tuple[np.ndarray, float]:
     """The results of `read_radiograph`."""
-    content = _mapped(path) if content is None else content
+    content = _content(path) if content is None else content
     if not content:
         raise ImageError(path, "the file is empty")
     if not is_known(content):
+        kind = kind_of(content[:START], path.suffix)
+        if kind and kind not in {*READ, DICOM}:
+            raise ImageError(path, f"a {kind} image, which cannot be read; save it as PNG or JPEG")
         raise ImageError(path, "not an image, or a damaged one")
     pixels = pixels_declared(content)
     aspect = aspect_of_file(content)
@@ -138,7 +144,7 @@ def _read(path: Path, content: bytes | None) -> tuple[np.ndarray, float]:
     return square_pixels(grey, aspect), aspect
 
 
-def _decoded_pages(path: Path, content: bytes | mmap.mmap) -> Sequence[np.ndarray]:
+def _decoded_pages(path: Path, content: bytes) -> Sequence[np.ndarray]:
     """The first two pages of an image file; empty if OpenCV cannot decode it."""
     try:
         if content[:2] == b"\xff\xd8":
@@ -153,16 +159,17 @@ def _decoded_pages(path: Path, content: bytes | mmap.mmap) -> Sequence[np.ndarra
         return ()
 
 
-def _mapped(path: Path) -> mmap.mmap:
-    """The bytes of a file as a memory map, because copying large films takes time."""
+def _content(path: Path) -> bytes:
+    """The bytes of a file. A memory map would end the process if the disk fails while it is read.
+    """
     check_regular(path)
     try:
         with path.open("rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            if os.fstat(file.fileno()).st_size > MOST_BYTES:
+                raise ImageError(path, "larger than any film")
+            return file.read()
     except OSError as error:
         raise ImageError(path, error.strerror or "cannot be opened", temporary=True) from None
-    except ValueError:  # an empty file cannot be mapped
-        raise ImageError(path, "the file is empty") from None
 
 
 def check_regular(path: Path) -> None:

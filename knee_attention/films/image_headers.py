@@ -3,7 +3,6 @@
 OpenCV decodes truncated and huge files without an error, so these are checked first.
 """
 
-import mmap
 import struct
 import zlib
 from collections.abc import Iterator
@@ -41,7 +40,7 @@ DAMAGED = (struct.error, OverflowError)
 """Exceptions that damaged structures raise here. Decoding refuses such a file later."""
 
 
-def is_known(content: bytes | mmap.mmap) -> bool:
+def is_known(content: bytes) -> bool:
     """Whether a file begins as a PNG, JPEG, WebP, TIFF or BMP file.
 
     OpenCV decodes other formats too, but their size cannot be checked here beforehand.
@@ -51,7 +50,7 @@ def is_known(content: bytes | mmap.mmap) -> bool:
     return content[:2] in (b"\x89P", b"\xff\xd8", b"II", b"MM", b"BM")
 
 
-def is_truncated(content: mmap.mmap) -> bool:
+def is_truncated(content: bytes) -> bool:
     """Whether a PNG file ends before its IEND chunk does; False for other formats.
 
     Bytes behind that chunk do not matter.
@@ -67,17 +66,17 @@ def is_truncated(content: mmap.mmap) -> bool:
     return place > len(content)
 
 
-def white_is_zero(content: mmap.mmap) -> bool:
+def white_is_zero(content: bytes) -> bool:
     """Whether a TIFF file states WhiteIsZero: its lowest value is white."""
     return tiff_tags(content).get(PHOTOMETRIC_INTERPRETATION) == 0
 
 
-def tiff_tags(content: bytes | mmap.mmap) -> dict[int, float]:
+def tiff_tags(content: bytes) -> dict[int, float]:
     """The tags of a TIFF file's first page, or of Exif data, whose value is a single number."""
     return next(_tiff_pages(content), {})
 
 
-def pixels_declared(content: bytes | mmap.mmap) -> int:
+def pixels_declared(content: bytes) -> int:
     """The number of pixels that an image file's header declares.
 
     Args:
@@ -160,7 +159,7 @@ class TiffField(NamedTuple):
     room: int
 
 
-def tiff_directories(content: bytes | mmap.mmap) -> Iterator[dict[int, TiffField]]:
+def tiff_directories(content: bytes) -> Iterator[dict[int, TiffField]]:
     """Yield for each page of a TIFF or BigTIFF file its fields by tag, up to a damaged page."""
     order = {b"II": "<", b"MM": ">"}.get(content[:2])
     if order is None:

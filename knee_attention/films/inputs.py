@@ -55,11 +55,14 @@ class OpenedFilm:
             DICOM file's MONOCHROME1 is inverted; other negatives are not.
         side: `"R"` or `"L"` by the DICOM header, else by the file's name; None if unknown.
         pixel_aspect: height over width of the file's own pixels; 1.0 if they are square.
+        other_view: the element of a DICOM header that states a lateral or axial view; blank if none
+            does.
     """
 
     pixels: np.ndarray = field(repr=False)
     side: str | None
     pixel_aspect: float = 1.0
+    other_view: str = ""
 
 
 def open_film(image: str | os.PathLike | FileInMemory) -> OpenedFilm:
@@ -82,7 +85,8 @@ def open_film(image: str | os.PathLike | FileInMemory) -> OpenedFilm:
 
         header = read_header(path, content)
         pixels = read_film(path, content)
-        return OpenedFilm(pixels, header.side or side_of(path), header.pixel_aspect)
+        side = header.side or side_of(path)
+        return OpenedFilm(pixels, side, header.pixel_aspect, header.other_view)
 
 
 def is_dicom(path: Path) -> bool:

@@ -154,10 +154,11 @@ def joints_to_grade(
     """
     joints = [joint for joint in candidates if joint.score >= threshold_of(joint, film.shape)]
     likely = joints or [joint for joint in candidates if joint.score >= LIKELY]
-    metal = max((joint.implant for joint in likely), default=0.0)
-    if implants == "refuse" and metal >= IMPLANT:
-        raise ValueError(f"a prosthesis or implant covers the joint (score {_rounded_down(metal)}, "
-                         f"the threshold is {IMPLANT:.2f})")
+    metal = [joint.implant for joint in likely if joint.implant >= IMPLANT]
+    if implants == "refuse" and metal:
+        alone = "; cut out the other knee to grade it" if len(likely) > len(metal) else ""
+        raise ValueError("a prosthesis or implant covers the joint (score "
+                         f"{_rounded_down(max(metal))}, the threshold is {IMPLANT:.2f}){alone}")
     joints, found = [joint for joint in joints if core_seen(joint.box, film.shape) >= SEEN], joints
     if found and not joints:
         raise ValueError("the border of the film cuts off the knee joint")

@@ -5,8 +5,6 @@ both, and simplejpeg raises its warnings as errors. Missing scans are detected h
 libjpeg-turbo decodes an image without its last scans as a coarse one.
 """
 
-import mmap
-
 import cv2
 import numpy as np
 
@@ -15,6 +13,9 @@ from knee_attention.films.jpeg_segments import FRAMES, SCAN, jpeg_segments
 
 PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 """Markers of frames whose coefficients are spread over several scans (ISO 10918-1 table B.1)."""
+
+SEQUENTIAL = frozenset({0xC0, 0xC1})
+"""Markers of Huffman-coded frames whose scans hold all coefficients (ISO 10918-1 table B.1)."""
 
 EXIF = 0xE1
 """The marker of a segment that may hold Exif data."""
@@ -31,7 +32,7 @@ class DamagedJpeg(ValueError):
     """The JPEG data are truncated or damaged."""
 
 
-def decode(content: bytes | mmap.mmap) -> np.ndarray:
+def decode(content: bytes) -> np.ndarray:
     """Decode complete 8-bit JPEG data to the pixels that OpenCV gives.
 
     Args:
@@ -76,7 +77,7 @@ def _checked(content) -> tuple[np.ndarray, bytes]:
     import simplejpeg
 
     try:
-        tidy = _without_strays(content)
+        tidy = _tidied(content)
         if _lacks_scans(tidy):
             raise DamagedJpeg("scans of the JPEG data are missing")
         space = simplejpeg.decode_jpeg_header(tidy)[2]
@@ -85,13 +86,21 @@ def _checked(content) -> tuple[np.ndarray, bytes]:
         raise DamagedJpeg(str(error)) from None
 
 
-def _without_strays(content) -> bytes:
-    """The data without the bytes between segments before the first scan; decoders skip those."""
-    parts = [b"\xff\xd8"]
+def _tidied(content) -> bytes:
+    """The data without two faults that most decoders ignore and strict ones refuse.
+
+    Bytes between segments before the first scan are removed. The spectral selection of a sequential
+    scan, which some phones write wrongly, is set to all coefficients (ISO 10918-1 B.2.3).
+    """
+    parts, sequential = [b"\xff\xd8"], False
     for marker, start, end in jpeg_segments(content):
+        segment = content[start - 2 : end]
+        if marker in FRAMES:
+            sequential = marker in SEQUENTIAL
         if marker == SCAN:
-            return b"".join([*parts, content[start - 2 :]])
-        parts.append(content[start - 2 : end])
+            segment = segment[:-3] + b"\0\x3f\0" if sequential else segment
+            return b"".join([*parts, segment, content[end:]])
+        parts.append(segment)
     raise DamagedJpeg("the JPEG data have no scan")
 
 

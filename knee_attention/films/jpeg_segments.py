@@ -1,6 +1,5 @@
 """The segments of JPEG and JPEG-LS data, and the frame header."""
 
-import mmap
 import re
 import struct
 from collections.abc import Iterator
@@ -34,7 +33,7 @@ class FrameHeader(NamedTuple):
     width: int
 
 
-def frame_header(content: bytes | mmap.mmap) -> FrameHeader | None:
+def frame_header(content: bytes) -> FrameHeader | None:
     """The frame header before the first scan; None if it is missing or these are not JPEG data."""
     if content[:2] != b"\xff\xd8":
         return None
@@ -48,7 +47,7 @@ def frame_header(content: bytes | mmap.mmap) -> FrameHeader | None:
     return None
 
 
-def jpeg_segments(content: bytes | mmap.mmap) -> Iterator[tuple[int, int, int]]:
+def jpeg_segments(content: bytes) -> Iterator[tuple[int, int, int]]:
     """Iterate over the segments of JPEG data up to the end of image; skip entropy-coded data.
 
     Yields:

@@ -1,6 +1,5 @@
 """Pixels that are not square: reading their aspect ratio, and resampling to square pixels."""
 
-import mmap
 import struct
 
 import cv2
@@ -81,29 +80,23 @@ def square_pixels(film: np.ndarray, aspect: float) -> np.ndarray:
     return (np.rint(resampled) if whole else resampled).astype(film.dtype, copy=False)
 
 
-def aspect_of_file(content: bytes | mmap.mmap) -> float:
+def aspect_of_file(content: bytes) -> float:
     """Height over width of an image file's pixels, after its Exif orientation is applied.
 
-    It is read from pHYs in PNG, the density in JFIF, the resolution in TIFF and Exif, and the
-    pixels per metre in BMP.
+    It is read from pHYs in PNG, the density in JFIF, and the resolution in TIFF and in the Exif
+    data of JPEG.
 
     Args:
         content: a PNG, JPEG, WebP, TIFF or BMP file.
 
     Returns:
-        The ratio; 1.0 if the file states none or an implausible one.
+        The ratio; 1.0 for WebP and BMP, and if the file states none or an implausible one.
     """
     try:
         if content[:4] == b"\x89PNG":
             return _png_aspect(content)
         if content[:2] == b"\xff\xd8":
             return _jpeg_aspect(content)
-        if content[:4] == b"RIFF":
-            return _exif_aspect(_webp_exif(content))
-        if content[:2] == b"BM":  # the 12-byte header of OS/2 states no resolution
-            if struct.unpack_from("<I", content, 14)[0] < 40:
-                return 1.0
-            return plausible_aspect(*struct.unpack_from("<ii", content, 38))
         return _exif_aspect(content)
     except DAMAGED:
         return 1.0
@@ -139,17 +132,6 @@ def _jpeg_aspect(content) -> float:
         return _exif_aspect(exif)
     aspect = plausible_aspect(*jfif[1:])
     return 1 / aspect if _is_transposed(exif) else aspect
-
-
-def _webp_exif(content) -> bytes:
-    """The EXIF chunk of an extended WebP file (RFC 9649); empty without one."""
-    place = 12
-    while place + 8 <= len(content):
-        kind, length = struct.unpack_from("<4sI", content, place)
-        if kind == b"EXIF":
-            return content[place + 8 : place + 8 + length].removeprefix(b"Exif\0\0")
-        place += 8 + length + length % 2
-    return b""
 
 
 def _exif_aspect(content) -> float:

@@ -131,6 +131,13 @@ def test_a_progressive_film_without_its_last_scans_is_refused(name):
             opened(coded[:start] + END_OF_IMAGE)
 
 
+def test_a_phone_s_wrong_spectral_selection_does_not_matter():
+    coded = encoded(".jpg", FILM_8)
+    end = next(end for marker, _, end in jpeg_segments(coded) if marker == SCAN)
+    wrong = coded[: end - 3] + b"\1\2\0" + coded[end:]
+    np.testing.assert_array_equal(opened(wrong), opened(coded))
+
+
 @pytest.mark.parametrize("predictor", range(1, 8))
 @pytest.mark.parametrize("bits", [8, 12, 16])
 def test_every_kind_of_lossless_jpeg_is_whole(predictor, bits):

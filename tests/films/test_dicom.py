@@ -110,7 +110,6 @@ def test_the_other_spacing_is_taken_where_one_is_none(tmp_path):
 @pytest.mark.parametrize(
     "elements",
     [
-        {"WindowCenter": 100, "WindowWidth": 0},
         {"PixelRepresentation": None},
         {"BitsStored": None},
         {"BitsStored": 0},

@@ -116,6 +116,7 @@ def test_a_window_after_a_modality_table(tmp_path):
         {"WindowCenter": "", "WindowWidth": ""},
         {"WindowCenter": 2000, "WindowWidth": ""},
         {"WindowWidth": 100},
+        {"WindowCenter": 100, "WindowWidth": 0},
         {"VOILUTSequence": []},
         {"VOILUTSequence": [Dataset()]},
         {"ModalityLUTSequence": []},

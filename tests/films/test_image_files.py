@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from knee_attention.errors import ImageError
+from knee_attention.films import image_files
 from knee_attention.films.compression import check_packed
 from knee_attention.films.image_files import MOST_PIXELS, read_image
 from knee_attention.films.image_headers import pixels_declared
@@ -104,6 +105,23 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path, name):
     os.mkfifo(tmp_path / name)
     with pytest.raises(ImageError, match="not a regular file"):
         open_film(tmp_path / name)
+
+
+def test_a_file_that_is_shortened_while_it_is_read_does_not_end_the_process(tmp_path, monkeypatch):
+    def shorten(content):
+        os.truncate(tmp_path / "film.png", 0)
+        return True
+
+    cv2.imwrite(str(tmp_path / "film.png"), MARKED)
+    monkeypatch.setattr(image_files, "is_known", shorten)
+    np.testing.assert_array_equal(read_image(tmp_path / "film.png"), MARKED)
+
+
+def test_a_file_larger_than_any_film_is_not_read(tmp_path):
+    (tmp_path / "film.tif").touch()
+    os.truncate(tmp_path / "film.tif", image_files.MOST_BYTES + 1)
+    with pytest.raises(ImageError, match="film.tif: larger than any film"):
+        read_image(tmp_path / "film.tif")
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
@@ -229,8 +247,12 @@ def test_what_says_too_many_pixels_is_refused_whatever_it_holds(tmp_path):
 def test_a_format_that_does_not_say_its_size_here_is_not_decoded(tmp_path):
     bitmap = tmp_path / "film.png"
     bitmap.write_bytes(b"P4 11000 11000\n" + bytes(11000 * 11000 // 8))
-    with pytest.raises(ImageError, match="not an image"):
+    with pytest.raises(ImageError, match="film.png: a portable map image, which cannot be read"):
         read_image(bitmap)
+    with pytest.raises(ImageError, match="film.dcm: not an image, or a damaged one"):
+        open_film(FileInMemory("film.dcm", bytes(300)))
+    with pytest.raises(ImageError, match="a HEIF image, .* save it as PNG or JPEG"):
+        open_film(FileInMemory("film", b"\0\0\0\x18ftypheic" + bytes(100)))
 
 
 def test_a_tiff_whose_pages_lie_beyond_all_files_is_damaged(tmp_path):

@@ -1,5 +1,7 @@
 """Crops of joints at any place: their boxes, and the films that are refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -125,8 +127,10 @@ def test_a_score_below_the_threshold_is_not_printed_as_the_threshold():
 
 def test_an_implant_is_refused_unless_it_is_accepted():
     metal = Joint(LEFT.box, 0.8, implant=IMPLANT)
-    with pytest.raises(ValueError, match=f"a prosthesis or implant covers.*score {IMPLANT:.2f}"):
+    with pytest.raises(ValueError, match=f"score {IMPLANT:.2f}.*; cut out the other knee"):
         joint_crops(FILM, localiser=Finds(RIGHT, metal))
+    with pytest.raises(ValueError, match=f"the threshold is {IMPLANT:.2f}\\)$"):
+        joint_crops(FILM, localiser=Finds(metal))
     assert len(joint_crops(FILM, implants="accept", localiser=Finds(RIGHT, metal))) == 2
     beside = Joint(LEFT.box, THRESHOLD - 0.1, implant=0.9)
     assert len(joint_crops(FILM, localiser=Finds(RIGHT, beside))) == 1
@@ -234,7 +238,7 @@ def test_the_crop_is_there_and_no_edge_shows_where_it_ends(crop):
 
 
 def test_two_knees_get_different_legs_and_one_knee_always_the_same(crop):
-    prepared = SQUARE.with_displacement()
+    prepared = replace(SQUARE, displaced=True)
     first, again, other = (prepared.knee(crop, (80, 56), name) for name in ("1R", "1R", "1L"))
     np.testing.assert_array_equal(first, again)
     assert first.shape == (80, 56) and first.dtype == np.uint8 and (first != other).any()
@@ -254,7 +258,7 @@ def test_two_knees_get_different_legs_and_one_knee_always_the_same(crop):
 )
 def test_only_square_crops_are_displaced(preparation, received):
     with pytest.raises(InputError, match=f"square crops .* these knees are {received}"):
-        preparation.with_displacement()
+        replace(preparation, displaced=True)
 
 
 def test_a_film_among_square_crops_is_refused(crop):
@@ -264,5 +268,5 @@ def test_a_film_among_square_crops_is_refused(crop):
 
 @pytest.mark.parametrize("options", [{}, {"data": "knees", "crop": "half"}])
 def test_an_experiment_displaces_square_crops_of_real_joints_only(options):
-    with pytest.raises(InputError, match="expected square crops of joints to displace"):
+    with pytest.raises(InputError, match="--displace needs square crops of joints: give"):
         Experiment(displace=True, **options)

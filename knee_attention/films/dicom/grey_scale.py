@@ -144,8 +144,8 @@ def _voi_table(dataset, signed: bool) -> LookupTable | None:
 def _remove_blanks(dataset) -> None:
     """Remove blank elements, which pydicom would not skip.
 
-    A half-blank rescaling is completed, the first complete window is kept, and an unknown VOI
-    function is removed.
+    A half-blank rescaling is completed, the first complete window with a width above 0 is kept, and
+    an unknown VOI function is removed.
     """
     rescaling = {"RescaleSlope": 1, "RescaleIntercept": 0}
     if all(_is_blank(dataset.get(keyword)) for keyword in rescaling):
@@ -155,7 +155,9 @@ def _remove_blanks(dataset) -> None:
             _put(dataset, keyword, absent)
     window = ("WindowCenter", "WindowWidth")
     pairs = zip(*(_listed(dataset.get(keyword)) for keyword in window), strict=False)
-    first = next((pair for pair in pairs if not any(map(_is_blank, pair))), (None, None))
+    first = next(
+        (pair for pair in pairs if not any(map(_is_blank, pair)) and pair[1] > 0), (None, None)
+    )
     for keyword, value in zip(window, first, strict=True):
         _put(dataset, keyword, value)
     if str(dataset.get("VOILUTFunction") or "").strip().upper() not in VOI_FUNCTIONS:

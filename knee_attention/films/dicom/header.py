@@ -82,8 +82,9 @@ def read_header(path: Path, content: bytes | None = None) -> Header:
     check_transfer_syntax(path, dataset)
     if frames_of(dataset) > 1:
         raise ImageError(path, "expected one frame, but the image has several")
-    if not _text(dataset, "PhotometricInterpretation").startswith("MONOCHROME"):
-        raise ImageError(path, f"not a grey image: {_text(dataset, 'PhotometricInterpretation')}")
+    colours = _text(dataset, "PhotometricInterpretation")
+    if not colours.startswith("MONOCHROME"):
+        raise ImageError(path, f"not a grey image: {colours}; export it in grey, or as PNG")
     return Header(
         subject=_text(dataset, "PatientID"),
         date=_text(dataset, "StudyDate"),

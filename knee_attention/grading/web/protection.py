@@ -58,8 +58,8 @@ class Guard:
         host = headers.get("host", "")
         if not self._is_own_name(_host_name(host), scope["server"][0]):
             return 421, f"this server does not accept the host name {host[:80]!r}; see --name"
-        origin = headers.get("origin")
-        foreign = origin is not None and origin.partition("://")[2].lower() != host.lower()
+        sender = headers.get("origin", f"http://{host}").partition("://")[2].lower()
+        foreign = sender != host.lower() and _host_name(sender) not in self.names
         fetched_from = headers.get("sec-fetch-site") if scope["method"] == "POST" else None
         if foreign or fetched_from in ("cross-site", "same-site"):
             return 403, "a page of another site sent this request"

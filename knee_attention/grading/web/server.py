@@ -44,7 +44,6 @@ def serve(
         from knee_attention.grading.web.protection import CONNECTIONS, Connection
     with _listening(host, port) as listening:
         grader = load()
-        grader.network.file.digest()  # reports name it; the file may be replaced later
         _print_address(*listening.getsockname()[:2])
         app = application(grader, names, most_bytes)
         server = uvicorn.Server(

@@ -21,6 +21,9 @@ RETRY_SECONDS = 5
 
 FORM = "multipart/form-data"
 
+MOST_PARTS = 16
+"""Limit on the parts of a form, each of which is parsed."""
+
 FILMS = ("", "application/octet-stream", "application/dicom", "application/x-www-form-urlencoded")
 """Content types of a body that is a film, besides `image/*`. The last is what `curl --data-binary`
 sends by default."""
@@ -109,7 +112,10 @@ def film_of(request: Request, content: bytes) -> tuple[str | None, bytes]:
     if not boundary:
         raise HTTPException(400, "the form names no boundary")
     found = []
-    parts = (b"\r\n" + content).split(b"\r\n--" + boundary.encode("latin-1", "replace"))[1:]
+    dashes = b"\r\n--" + boundary.encode("latin-1", "replace")
+    parts = (b"\r\n" + content).split(dashes, MOST_PARTS + 2)[1:]
+    if len(parts) > MOST_PARTS + 1:  # the last one is the end
+        raise HTTPException(400, f"expected a form of at most {MOST_PARTS} parts")
     if not parts or not parts[-1].startswith(b"--"):
         raise HTTPException(400, "the form ends before its last boundary")
     for part in parts:

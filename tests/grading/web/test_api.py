@@ -99,10 +99,10 @@ def test_the_shipped_model_has_its_card():
 
 def test_the_model_has_the_figures_of_its_rule_and_a_calibrated_copy_none(model):
     grader = load_grader(model, decide="median")
-    rules = {"probable": {"accuracy": 0.7}, "median": {"accuracy": 0.4}}
+    rules = {"probable": {"accuracy": 0.7}, "median": {"accuracy": 0.4, "kappa_quadratic": 0.5}}
     grader.description |= {"name": DEFAULT, "decision": {"validation": rules}}
     told = about_model(grader)
-    assert told["validation"] == {"accuracy": 0.4, "kappa_quadratic": 0.6}
+    assert told["validation"] == {"accuracy": 0.4, "kappa_quadratic": 0.5, "oa_auc": None}
     assert told["results"]["knees"] == 9 and told["card"] == "/card"
     grader.description |= {"local_calibration": {"data": "clinic"}}
     told = about_model(grader)
@@ -189,6 +189,7 @@ def test_a_film_in_a_form_is_graded_as_the_film_itself(ask, film):
         (form_of(('name="film"; filename="a.png"', b"x"), end=b""), "ends before its last"),
         (b"", "ends before its last"),
         (form_of(("name=\"film\"; filename*=idna''%ff", b"x")), "file name cannot be read"),
+        (form_of(*[('name="note"', b"x")] * 20), "at most 16 parts"),
     ],
 )
 def test_a_broken_form_is_a_sentence(ask, sent, reason):
@@ -331,6 +332,12 @@ def test_who_listens_to_others_is_warned(model):
         port = address.rpartition(":")[2]
         for name, status in (("films.example", 200), ("evil.example", 421)):
             assert asked(f"127.0.0.1:{port}", "GET", "/health", Host=name)[0] == status
+        # A proxy at another port that keeps the name, and one that sends the server's own address.
+        for host in ("films.example", f"127.0.0.1:{port}"):
+            headers = {"Host": host, "Origin": "https://films.example:8443"}
+            assert asked(f"127.0.0.1:{port}", "POST", "/grade", b"no image", **headers)[0] == 422
+            headers["Origin"] = "https://evil.example"
+            assert asked(f"127.0.0.1:{port}", "POST", "/grade", b"no image", **headers)[0] == 403
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=20)[1]
     assert said.startswith("warning: other machines can use this server")
