@@ -88,6 +88,7 @@ def run(options) -> None:
 
 def _opened(options) -> tuple:
     """The model, its knees, those with known joints or None, and what they are, for the results."""
+    from knee_attention.datasets.persons import remark_on_persons
     from knee_attention.runs.finished.saved_model import (
         knee_source,
         open_with_network,
@@ -99,6 +100,8 @@ def _opened(options) -> tuple:
     limit = options.limit or (KNEES if options.data else None)
     source = knee_source(saved, options.data, options.split, limit, options.seed, options.polarity)
     knees, knees_with_joints = source.knees(saved.image_size), None
+    if remark := remark_on_persons(saved.description, options.model, knees.subjects):
+        print(remark)
     about = {"model": saved.name, "data": source.name, "split": options.split}
     if options.masks:
         about |= {"masks": options.masks.name, "masks_split": options.masks_split or options.split}

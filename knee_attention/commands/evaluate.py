@@ -79,8 +79,6 @@ def run(options) -> None:
         for model, label in zip(saved, labels, strict=True)
     ]
     compared = comparison.compare(models) if len(models) > 1 else None
-    if options.output:
-        _write(options.output, models, compared)
     if source.masks:
         print(_attention_text(models, source))
         if not source.limit:
@@ -93,6 +91,8 @@ def run(options) -> None:
         for model, label in zip(saved, labels, strict=True):
             if model.description.get("synthetic"):
                 print(f"{label} was trained on synthetic phantoms")
+    if options.output:  # below the results, which a failure to write must not hide
+        _write(options.output, models, compared)
     if options.pictures:
         for model in models:
             origin = f"{model.label}, {source.name} {source.split} split"
@@ -105,7 +105,9 @@ def run(options) -> None:
 
 
 def _remarks(saved, source) -> list[str]:
-    """Remarks on data that are not those of the model's run, or have another shape."""
+    """Remarks on data that are not those of the model's run, on training persons among them, on
+    figures that were fitted to them, and on another shape."""
+    from knee_attention.datasets.persons import remark_on_persons
     from knee_attention.films.preparation import Preparation
     from knee_attention.runs.known_data import remark_on_data
     from knee_attention.runs.stretching import remark_on_shape
@@ -116,7 +118,13 @@ def _remarks(saved, source) -> list[str]:
     remarks = [
         remark_on_data(run, source.data, source.split, source.limit, source.seed),
         remark_on_shape(source.data, source.split, saved.given, crop, size),
+        remark_on_persons(saved.description, saved.given, source.knees(tuple(size)).subjects),
     ]
+    fitted_to = saved.experiment.get("data")
+    own = fitted_to == source.name and source.split == "validation"
+    if own and saved.description.get("decision"):
+        remarks.append("remark: the decision rules and the prediction sets were fitted to these "
+                       "knees; the model's card has cross-validated figures")
     return [remark for remark in remarks if remark]
 
 

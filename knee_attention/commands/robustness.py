@@ -42,6 +42,7 @@ def run(options) -> None:
     if options.output:
         make_folder(options.output)
     start_for(options.model)
+    from knee_attention.datasets.persons import remark_on_persons
     from knee_attention.evidence.figures.audit import robustness_figure
     from knee_attention.evidence.robustness import robustness_heading, robustness_text
     from knee_attention.grading.grader import load_grader
@@ -54,6 +55,9 @@ def run(options) -> None:
             print(f"skipped {error}")
         if knees.manifest_remark:
             print(knees.manifest_remark)
+        subjects = knees.splits[options.split].subjects
+        if remark := remark_on_persons(grader.description, options.model, subjects):
+            print(remark)
         if knees.inverted:
             print(f"inverted photographic negatives: {len(knees.inverted)}")
     results = {

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from knee_attention.datasets.layout import FOLDERS, MANIFEST, read_manifest
 from knee_attention.films.legs import id_and_side, subject_of
+from knee_attention.limits import DIGEST_BYTES
 
 FIRST_NAME = {name: names[0] for names in FOLDERS.values() for name in names}
 """For each accepted folder name of a split, the name that is used for writing."""
@@ -84,10 +85,6 @@ def _place(name: str) -> tuple[str, ...]:
     return FIRST_NAME.get(folder, folder), *rest
 
 
-BYTES = 4
-"""Length of a digest. With 3,000 persons in the model file, a calibration on 100 films of others
-mistakes one of them for a training person in 7 of 100,000 cases."""
-
 MOST_PERSONS = 8000
 """A model file holds up to so many persons; an attribute of an HDF5 file has at most 64 kB."""
 
@@ -114,6 +111,21 @@ def known_positions(digests: str, subjects: Sequence[str]) -> list[int]:
     return [place for place, subject in enumerate(subjects) if _digest(subject) in known]
 
 
+def remark_on_persons(description: Mapping, name: str, subjects: Sequence[str]) -> str:
+    """A remark if knees are of persons that a model was trained on; blank if none are known to be.
+
+    Args:
+        description: of the model file; it may hold digests of the training persons.
+        name: the model's name or file.
+        subjects: the person of each knee.
+    """
+    seen = known_positions(description.get("training_persons") or "", subjects)
+    if not seen:
+        return ""
+    return (f"remark: {name} was trained on the persons of {len(seen)} of these {len(subjects)} "
+            "knees")  # fmt: skip
+
+
 def number_of_persons(digests: str) -> int:
     """The number of persons in the result of `person_digests`."""
     return len(_persons(digests))
@@ -121,8 +133,9 @@ def number_of_persons(digests: str) -> int:
 
 def _persons(digests: str) -> set[bytes]:
     content = base64.b64decode(digests)
-    return {content[start : start + BYTES] for start in range(0, len(content), BYTES)}
+    starts = range(0, len(content), DIGEST_BYTES)
+    return {content[start : start + DIGEST_BYTES] for start in starts}
 
 
 def _digest(subject: str) -> bytes:
-    return hashlib.sha256(subject.encode("utf-8", "surrogateescape")).digest()[:BYTES]
+    return hashlib.sha256(subject.encode("utf-8", "surrogateescape")).digest()[:DIGEST_BYTES]

@@ -26,9 +26,9 @@ import numpy as np
 
 from knee_attention.errors import InputError
 from knee_attention.evidence.decision import decide, frequency_divisors
-from knee_attention.evidence.prediction_sets import STEPS, prediction_sets
+from knee_attention.evidence.prediction_sets import prediction_sets
 from knee_attention.evidence.probabilities import refuse_not_finite, tempered
-from knee_attention.limits import GRADES, PROBABLE
+from knee_attention.limits import COVERAGE_STEPS, GRADES, PROBABLE
 
 COVERAGE = 0.9
 """Coverage of the prediction sets unless another one is asked for."""
@@ -111,8 +111,8 @@ class Calibration:
             return None if self.thresholds is None else COVERAGE
         if self.thresholds is None:
             raise InputError(NO_SETS)
-        percent = coverage * STEPS
-        if not 0.5 < percent < STEPS - 0.5 or abs(percent - round(percent)) > 1e-6:
+        percent = coverage * COVERAGE_STEPS
+        if not 0.5 < percent < COVERAGE_STEPS - 0.5 or abs(percent - round(percent)) > 1e-6:
             raise InputError("expected a coverage from 0.01 to 0.99 with two decimals. Received: "
                              f"{coverage}")
         return coverage

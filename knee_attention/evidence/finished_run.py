@@ -16,7 +16,7 @@ from knee_attention.evidence.probabilities import classifying
 from knee_attention.limits import REGRESSION
 
 OF_PROBABILITIES = ("cross_entropy", "oa_auc", "expected_calibration_error")
-"""Metrics that a regression cannot have, because it has no probabilities."""
+"""Metrics of probabilities, which grades alone do not have."""
 
 ACCURACY_TOLERANCE = 0.002
 """Largest difference between the accuracies of the run and of its rounded predictions; for few
@@ -47,10 +47,18 @@ def split_results(predictions: Predictions) -> dict:
         for name, values in predictions.with_ensemble().items()
     }
     if REGRESSION in results:
-        undefined = dict.fromkeys(OF_PROBABILITIES)
-        results[REGRESSION] |= undefined
-        results[REGRESSION]["intervals"] |= undefined
+        results[REGRESSION] = of_grades(results[REGRESSION])
     return results
+
+
+def of_grades(metrics: dict) -> dict:
+    """The metrics of grades without probabilities: those of probabilities are None.
+
+    Args:
+        metrics: as `metrics_with_intervals` returns them.
+    """
+    undefined = dict.fromkeys(OF_PROBABILITIES)
+    return metrics | undefined | {"intervals": metrics["intervals"] | undefined}
 
 
 def metrics_with_intervals(

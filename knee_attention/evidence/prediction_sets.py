@@ -19,10 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from knee_attention.limits import GRADES
-
-STEPS = 100
-"""Coverages are whole percents, from 1 to 99."""
+from knee_attention.limits import COVERAGE_STEPS, GRADES
 
 WIDE = 3
 """A set of this many grades or more says too little: the film needs a second look."""
@@ -72,7 +69,7 @@ def thresholds(
     order = np.argsort(scores)
     # The person of the new knee counts as one more, whose score is infinite.
     reached = np.cumsum(1 / knees[person][order]) / (len(knees) + 1)
-    places = np.searchsorted(reached, np.arange(1, STEPS) / STEPS - 1e-9)
+    places = np.searchsorted(reached, np.arange(1, COVERAGE_STEPS) / COVERAGE_STEPS - 1e-9)
     rounded = np.ceil(scores[order] * 1e5) / 1e5
     return [float(rounded[place]) if place < len(scores) else None for place in places]
 
@@ -90,7 +87,7 @@ def prediction_sets(
     Returns:
         `(n, 2)` int64. The most probable grade is always in the set.
     """
-    threshold = limits[round(coverage * STEPS) - 1]
+    threshold = limits[round(coverage * COVERAGE_STEPS) - 1]
     scores = nonconformity(probabilities)
     held = scores <= (np.inf if threshold is None else threshold)
     held |= scores == scores.min(axis=1, keepdims=True)

@@ -16,6 +16,7 @@ from knee_attention.films.network_input import PreparedKnee, likeness, prepared_
 from knee_attention.films.polarity import bone_bright, refused
 from knee_attention.films.preparation import Preparation
 from knee_attention.grading.graded_knee import GradedKnee
+from knee_attention.limits import PROBABLE
 from knee_attention.networks.files.description import masked_branches
 from knee_attention.networks.files.location import model_path
 
@@ -107,14 +108,15 @@ class Grader:
     def validation(self) -> dict | None:
         """The recorded validation figures of the grades, by the original calibration.
 
-        They are those of the chosen output, and of the decision rule where it has its own. None if
-        the file records none.
+        They are those of the chosen output, by the decision rule. None if the file records none.
         """
         results = self.description.get("results") or {}
         decision = self.description.get("decision") or {}
         of_output = results.get("outputs", {}).get(self.chosen, {})
-        of_rule = (decision.get("validation") or {}).get(self.decide) or {}
-        return {**of_output, **of_rule} if of_output else None
+        of_rule = (decision.get("validation") or {}).get(self.decide)
+        if self.decide == PROBABLE:
+            return {**of_output, **(of_rule or {})} or None
+        return {"oa_auc": of_output.get("oa_auc"), **of_rule} if of_rule else None
 
     def check_masks_fit_boxes(self) -> None:
         """Refuse a model whose masks have no known place on the film.
@@ -140,7 +142,8 @@ class Grader:
             image: the path of a PNG, JPEG, WebP, TIFF, BMP or DICOM file of 8 or 16 bits, such a
                 file in memory, or pixels `(height, width[, channels])`. It shows both knees, one
                 knee, or a knee that is already prepared.
-            view: one of `limits.VIEWS`; `"auto"` detects it.
+            view: one of `limits.VIEWS`; `"auto"` detects it, and refuses a DICOM file whose header
+                states a lateral or axial view.
 
         Returns:
             The right and the left knee of a film, or one knee.
@@ -162,7 +165,8 @@ class Grader:
 
         Args:
             images: images as `grade` takes them, or a folder. Threads read them one batch ahead.
-            view: one of `limits.VIEWS`; `"auto"` detects it.
+            view: one of `limits.VIEWS`; `"auto"` detects it, and refuses a DICOM file whose header
+                states a lateral or axial view.
             batch_size: knees per batch.
 
         Yields:
@@ -204,6 +208,9 @@ class Grader:
         try:
             is_array = isinstance(image, np.ndarray)
             film = OpenedFilm(image, None) if is_array else open_film(image)
+            if view == "auto" and film.other_view:
+                raise ImageError(_name(image), "its header states another view "
+                                 f"({film.other_view}); if that is wrong, name the view (--view)")
             pixels, inverted = bone_bright(film.pixels, self.polarity)
             knees = prepared_knees(pixels, view, film.side, self.preparation, self.image_size)
             return [(knee, inverted, film.pixel_aspect) for knee in knees]

@@ -1,6 +1,7 @@
 """Run an experiment: load data, build the model, train, evaluate, write the run's folder."""
 
 import time
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -129,7 +130,7 @@ def _load(
         return phantom_dataset(image_size, limit, seed, crop=crop)
     preparation = preparation_of(data).with_crop(crop)
     if displace:
-        preparation = preparation.with_displacement()
+        preparation = replace(preparation, displaced=True)
     return load_dataset(
         data, image_size, limit, seed, polarity=polarity, preparation=preparation
     )
@@ -198,6 +199,12 @@ def _announce(
     for grade, count in enumerate(dataset.splits["train"].grade_counts()):
         if count == 0:
             print(f"warning: the training split has no knee of grade {grade}")
+    trained = set(dataset.splits["train"].subjects) - {""}
+    for split, knees in dataset.splits.items():
+        if split != "train" and (shared := trained.intersection(knees.subjects)):
+            print(f"warning: persons in both the training and the {split} split, by the manifest "
+                  f"or the file names: {len(shared)}. If they are the same persons, the {split} "
+                  "results are too good; make_dataset.py --verify names them")
     if dataset.manifest_remark:
         print(f"warning: {dataset.manifest_remark}")
     if dataset.inverted:

@@ -114,7 +114,7 @@ def test_what_cannot_be_audited_is_a_sentence(phantom_runs, knee_folder, tmp_pat
     for arguments, said in (
         ((tmp_path / "baseline.h5", *data, *train), "without attention branches"),
         ((tmp_path / "few.keras", *data, *train), "has 3 classes, and the knees have grades up"),
-        ((tmp_path / "model.onnx", *data), "can only grade"),
+        ((tmp_path / "model.onnx", *data), "not an ONNX file"),
         ((tmp_path / "nothing.h5", *data), "no such model file"),
         ((run, *data), "test"),
         ((run, *data, *train, "--masks", tmp_path / "masks"), "none of its 1 masks can be used"),

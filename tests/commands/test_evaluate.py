@@ -15,9 +15,10 @@ from small_trainings import results_of as results
 from knee_attention.commands.cli import main
 from knee_attention.datasets.dataset import load_dataset
 from knee_attention.datasets.fingerprint import dataset_records, write_records
+from knee_attention.datasets.persons import person_digests
 from knee_attention.evidence.predictions import read_predictions
 from knee_attention.evidence.probabilities import ensemble
-from knee_attention.networks.files.model_files import load_model, save_model
+from knee_attention.networks.files.model_files import load_model, read_description, save_model
 from knee_attention.networks.model import build_model
 from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.runs.experiment import Experiment
@@ -46,6 +47,9 @@ def test_a_saved_model_gives_its_run_s_own_numbers(runs, tmp_path, capsys, file)
     for name in ("name", "synthetic", "split", "knees", "subjects", "parameters", "chosen",
                  "test", "localisation"):  # fmt: skip
         assert now[name] == then[name], name
+    by_grade = now["rules"]["probable"]
+    assert by_grade["accuracy"] == then["test"][then["chosen"]]["accuracy"]
+    assert by_grade["oa_auc"] is by_grade["intervals"]["cross_entropy"] is None
     assert (tmp_path / "predictions.csv").read_bytes() == (
         runs / "two" / "predictions.csv"
     ).read_bytes()
@@ -56,6 +60,13 @@ def test_a_saved_model_gives_its_run_s_own_numbers(runs, tmp_path, capsys, file)
         assert f"{scores['inside_over_outside']:.2f} (uniform" in line
     low, high = then["test"]["att1"]["intervals"]["accuracy"]
     assert f"{then['test']['att1']['accuracy']:.3f} [{low:.3f}, {high:.3f}]" in shown
+
+
+def test_results_that_cannot_be_written_are_shown(runs, tmp_path, capsys, full_disk):
+    with full_disk(), pytest.raises(SystemExit):
+        evaluate(runs / "two", "--output", tmp_path)
+    shown = capsys.readouterr()
+    assert "10 test knees of 5 persons" in shown.out and "cannot be written" in shown.err
 
 
 def test_on_a_data_folder_it_gives_the_run_s_own_numbers(knee_folder, tmp_path, capsys):
@@ -220,6 +231,16 @@ def test_a_run_that_is_measured_on_other_data_says_so_and_goes_on(
         evaluate(model, "--data", knee_folder)
         assert (f"remark: {knee_folder} differs from the test split of {run}: 1 of "
                 "10 images with another label (the first test00R.png)") in capsys.readouterr().out
+
+
+def test_persons_of_the_training_are_remarked(runs, knee_folder, tmp_path, capsys):
+    source, path = runs / "att1" / "model.h5", tmp_path / "model.h5"
+    known = {"training_persons": person_digests(["test00", "train00"])}
+    save_model(load_model(source), path, {**read_description(source), **known})
+    for command in ("evaluate", "audit", "robustness"):
+        main([command, str(path), "--data", str(knee_folder), "--split", "test"])
+        said = f"remark: {path} was trained on the persons of 2 of these 10 knees"
+        assert said in capsys.readouterr().out
 
 
 @pytest.fixture

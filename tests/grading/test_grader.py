@@ -57,6 +57,15 @@ def probabilities(knees):
     return np.stack([knee.branches[name] for knee in knees for name in knee.branches])
 
 
+def test_a_model_file_that_is_replaced_while_it_is_read_is_refused(files, tmp_path, monkeypatch):
+    path = tmp_path / "model.h5"
+    path.write_bytes(files[".h5"].read_bytes())
+    monkeypatch.setattr("knee_attention.grading.keras_network.load_model",
+                        lambda path: path.write_bytes(b"another"))  # fmt: skip
+    with pytest.raises(InputError, match="model.h5: replaced since the model was read"):
+        knee_attention.load_grader(path)
+
+
 @pytest.mark.parametrize("suffix", [".h5", ".keras", ".onnx"])
 def test_a_film_is_graded_as_the_model_says_of_its_prepared_halves(model, files, film, suffix):
     if suffix not in files:
@@ -93,6 +102,16 @@ def test_bits_format_and_photometric_interpretation_do_not_change_a_grade(grader
     expected = probabilities(grader.grade(film))
     for path in sorted(tmp_path.iterdir()):
         np.testing.assert_array_equal(probabilities(grader.grade(path)), expected, str(path))
+
+
+def test_a_view_that_the_header_calls_lateral_is_graded_only_if_asked(grader, film, tmp_path):
+    pytest.importorskip("pydicom")
+
+    path = tmp_path / "film.dcm"
+    write_dicom(path, film.astype(np.uint16) * 16, ViewPosition="LL")
+    with pytest.raises(ImageError, match="film.dcm: its header states another view .*LL"):
+        grader.grade(path)
+    assert len(grader.grade(path, "bilateral")) == 2
 
 
 def test_a_prepared_knee_is_taken_as_it_is(grader, film):

@@ -257,3 +257,10 @@ def test_a_class_missing_in_training_is_a_warning(start, capsys, knee_folder):
     shutil.rmtree(knee_folder / "train" / "4")
     assert start() == "trains"
     assert "the training split has no knee of grade 4" in capsys.readouterr().out
+
+
+def test_a_person_in_two_splits_is_a_warning(start, capsys, knee_folder):
+    shutil.copy(knee_folder / "train/0/train00R.png", knee_folder / "test/0")
+    assert start() == "trains"
+    said = "in both the training and the test split, by the manifest or the file names: 1. If"
+    assert said in capsys.readouterr().out

@@ -16,6 +16,7 @@ from knee_attention.errors import InputError
 from knee_attention.films.cutting import Cutting, write_cutting
 from knee_attention.networks.model import build_model
 from knee_attention.runs.experiment import CHOICES, Experiment
+from knee_attention.runs.finished.saved_model import KneeSource
 from knee_attention.runs.run_folder import RunFolder
 from knee_attention.runs.stretching import remark_on_shape
 
@@ -209,11 +210,23 @@ def test_an_evaluation_remarks_on_images_of_another_shape(tmp_path, shape, crop,
 def test_remarks_include_the_shape_of_the_images(tmp_path):
     (tmp_path / "test" / "0").mkdir(parents=True)
     cv2.imwrite(str(tmp_path / "test" / "0" / "1_R.png"), np.eye(96, dtype=np.uint8) * 255)
-    saved = SimpleNamespace(path=tmp_path / "model.h5", given=Path("model.h5"),
+    saved = SimpleNamespace(path=tmp_path / "model.h5", given=Path("model.h5"), experiment={},
                             description={"image_size": [320, 224]})  # fmt: skip
-    source = SimpleNamespace(data=str(tmp_path), split="test", limit=None, seed=0)
+    source = KneeSource(str(tmp_path), "test", None, 0)
     [remark] = evaluate._remarks(saved, source)
     assert remark.startswith(f"remark: {tmp_path}: its images are 96x96 pixels")
+
+
+@pytest.mark.parametrize("data", ["own", "another"])
+def test_a_remark_says_that_the_rules_were_fitted_to_these_knees(tmp_path, data):
+    (tmp_path / "own" / "validation" / "0").mkdir(parents=True)
+    knee = np.eye(96, dtype=np.uint8) * 255
+    cv2.imwrite(str(tmp_path / "own" / "validation" / "0" / "1_R.png"), knee)
+    description = {"image_size": [96, 96], "decision": {"power": 1}}
+    saved = SimpleNamespace(path=tmp_path / "model.h5", given=Path("model.h5"),
+                            experiment={"data": data}, description=description)  # fmt: skip
+    remarks = evaluate._remarks(saved, KneeSource(str(tmp_path / "own"), "validation", None, 0))
+    assert ["fitted to these knees" in remark for remark in remarks] == [True] * (data == "own")
 
 
 def test_data_that_record_their_crop_need_no_remark(tmp_path):

@@ -6,13 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from knee_attention.evidence.finished_run import FinishedRun
+from knee_attention.evidence.finished_run import OF_PROBABILITIES, FinishedRun
 from knee_attention.evidence.intervals import bootstrap_intervals, paired_differences
 from knee_attention.evidence.metrics import grade_metrics
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.evidence.report import markup
 from knee_attention.evidence.report.page import page
 from knee_attention.evidence.result_lines import with_interval
+from knee_attention.limits import REGRESSION
 
 FEW = ("model", "network", "branch", "output", "accuracy, %", "trainings", "paper, %", "loss",
        "quadratic", "quadratic kappa", "published band, %")  # fmt: skip
@@ -42,6 +43,8 @@ def mean_metrics(trainings: list[FinishedRun], output: str, metrics: tuple[str, 
         `parameters`, and the mean `minutes`.
     """
     found = [grade_metrics(t.predictions.grades, t.predictions.of(output)) for t in trainings]
+    if output == REGRESSION:
+        found = [values | dict.fromkeys(OF_PROBABILITIES) for values in found]
     accuracies = [values["accuracy"] for values in found]
     first = trainings[0].predictions
     low = high = None

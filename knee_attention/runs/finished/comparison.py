@@ -9,6 +9,7 @@ import numpy as np
 from knee_attention.evidence.calibration import COVERAGE, Calibration
 from knee_attention.evidence.finished_run import (
     metrics_with_intervals,
+    of_grades,
     one_of_each_grade,
     worst_positions,
 )
@@ -98,9 +99,9 @@ def calibrated_figures(calibration: Calibration, known: Predictions, chosen: str
         chosen: the output that grades.
 
     Returns:
-        `rules`: `{rule: metrics}`, without `balanced` if the file does not record what it needs;
-        and, if the file has sets, `prediction_sets`: the figures of `set_figures` at the usual
-        coverage, which is `asked`.
+        `rules`: `{rule: metrics of its grades}`, without `balanced` if the file does not record
+        what it needs; and, if the file has sets, `prediction_sets`: the figures of `set_figures` at
+        the usual coverage, which is `asked`.
     """
     values = calibration.probabilities(chosen, known.of(chosen))
     decided = {
@@ -110,7 +111,9 @@ def calibrated_figures(calibration: Calibration, known: Predictions, chosen: str
     }
     found = {
         "rules": {
-            rule: metrics_with_intervals(known.grades, np.eye(len(GRADES))[grades], known.subjects)
+            rule: of_grades(metrics_with_intervals(
+                known.grades, np.eye(len(GRADES))[grades], known.subjects
+            ))
             for rule, grades in decided.items()
         }
     }

@@ -218,7 +218,7 @@ def preparation_like(data: str, trained: Preparation) -> Preparation:
     """
     recorded = preparation_of(data)
     if trained.displaced:
-        return recorded.with_crop("square").with_displacement()
+        return replace(recorded.with_crop("square"), displaced=True)
     return recorded
 
 

@@ -244,6 +244,7 @@ def test_related_systems_are_compared_with_multi_loss(finished_trainings):
     table = related.rows(runs)
     joint = "antony_joint_baseline"
     assert table["backbone"].tolist() == ["vgg16", "vgg16", "tiulpin", joint, joint]
+    assert table["oa_auc"].isna().tolist() == [False] * 4 + [True]  # that of a regression
     text = related.as_text(table)
     assert text["pixels"].tolist() == ["112x112", "112x112", "300x300", "112x112", "112x112"]
     tiulpin, joint = related.claims(runs)
