@@ -119,7 +119,7 @@ def better(before: dict | None, now: dict) -> dict:
     """The better value of each quantity in two rounds."""
     if before is None:
         return now
-    lower_is_better = ("first_step", "memory", "augmentation")
+    lower_is_better = ("first_step", "memory")
     return now | {
         key: (min if key in lower_is_better else max)(value, now[key])
         for key, value in before.items()
@@ -147,8 +147,6 @@ def table(best: dict[str, dict], options: argparse.Namespace) -> str:
             inference = row["gflop"] * row["inference"] / row["convolution"]
             lines.append(f"{MODELS[model]}: 3x3 convolution {row['convolution']:.0f} GFLOP/s; "
                          f"training reaches {training:.0%} of it, inference {inference:.0%}")
-            lines.append(f"{MODELS[model]}: strong augmentation adds {row['augmentation']:.1%} to "
-                         "an epoch with flips")
     if "keras2" in best:
         for model in (model for model in best if model != "keras2"):
             ratios = [f"{title} {best[model][key] / best['keras2'][key]:.2f}"

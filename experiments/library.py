@@ -91,7 +91,7 @@ def fine_tune_the_shipped_model(folder: Path, name: str = "kneekl-vgg16-multilos
 
     description, model = read_description(name), load_model(name)
     for layer in model.layers:
-        layer.trainable = layer.name.startswith(("block5", "att"))
+        layer.trainable = layer.name.startswith(("block4", "att"))
     knees = phantom_dataset(tuple(description["image_size"]), limit=6, crop="square")
     new = knees.splits["train"]
     model.compile(keras.optimizers.Adam(1e-5), loss=dict.fromkeys(model.output, CROSS_ENTROPY))

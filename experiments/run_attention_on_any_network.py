@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _train(network, options: argparse.Namespace) -> None:
     import keras
 
-    from knee_attention import attach_attention
+    from knee_attention import attach_attention, device
     from knee_attention.datasets.batches import KneeBatches
     from knee_attention.evidence.finished_run import one_of_each_grade
     from knee_attention.phantoms.dataset import phantom_dataset
@@ -61,7 +61,7 @@ def _train(network, options: argparse.Namespace) -> None:
         optimizer=keras.optimizers.Adam(LEARNING_RATE),
         loss={branch: "sparse_categorical_crossentropy" for branch in taps},
         metrics={branch: "accuracy" for branch in taps},
-        jit_compile=False,
+        jit_compile=device.choose_jit_compile(),
     )
     shuffling = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, logs: training.start(epoch)

@@ -32,9 +32,14 @@ def choose_precision(precision: str) -> str:
         return precision
     if gpus():
         return "mixed_bfloat16" if _first_gpu()[1] >= (8, 0) else "mixed_float16"
-    if keras.backend.backend() == "jax":  # jaxlib 0.11.2 gives NaN in bfloat16 on a CPU
-        return "float32"
-    return "mixed_bfloat16" if cpu_has_bfloat16() else "float32"
+    return usable_precision("mixed_bfloat16") if cpu_has_bfloat16() else "float32"
+
+
+def usable_precision(precision: str) -> str:
+    """The precision, or float32 in place of bfloat16 with JAX on a CPU, where it gives NaN
+    (jaxlib 0.11.2)."""
+    unsafe = precision == "mixed_bfloat16" and keras.backend.backend() == "jax" and not gpus()
+    return "float32" if unsafe else precision
 
 
 def choose_jit_compile(devices: int = 1) -> bool:
@@ -97,8 +102,8 @@ def find_devices(requested: int | str | None) -> list[str]:
         return available
     requested = requested or 1
     if requested > len(available):
-        raise InputError(f"--devices {requested}: {keras.backend.backend()} has only "
-                         f"{len(available)} ({describe_device()})")
+        raise InputError(f"--devices {requested}: this machine has only {len(available)} that "
+                         f"{keras.backend.backend()} can use ({describe_device()})")
     return available[:requested]
 
 

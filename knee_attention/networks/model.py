@@ -83,19 +83,19 @@ def _output_of(model: keras.Model, layer: str):
         near = get_close_matches(layer, known, n=3)
         hint = f"; did you mean {', '.join(near)}?" if near else ""
         raise ValueError(f"{model.name} has no layer {layer!r}{hint}")
-    tapped = model.get_layer(layer)
     graph = getattr(model, "_functional", model)  # that of a sequential model
     calls = [node for nodes in graph._nodes_by_depth.values() for node in nodes
-             if node.operation is tapped]  # fmt: skip
+             if node.operation.name == layer]  # fmt: skip
     if len(calls) > 1:
         raise ValueError(f"{model.name} uses its layer {layer!r} more than once, so that its "
                          "output is not one tensor")
-    features = tapped.output
-    if not isinstance(features, keras.KerasTensor) or len(features.shape) != 4:
-        shape = getattr(features, "shape", "several tensors")
+    # Not the layer's `output`: that is the one of its first call, perhaps in another model.
+    outputs = calls[0].outputs
+    if len(outputs) != 1 or len(outputs[0].shape) != 4:
+        shape = outputs[0].shape if len(outputs) == 1 else "several tensors"
         raise ValueError(f"expected a layer with an output (batch, height, width, channels). "
                          f"Received: {layer!r} with {shape}")
-    return features
+    return outputs[0]
 
 
 PIXEL_MEAN, PIXEL_DEVIATION = 120.67308000216417, 75.15477869837049

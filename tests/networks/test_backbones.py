@@ -198,6 +198,19 @@ def test_what_cannot_be_attached_is_named(mobile_net, taps, options, reason):
         attach_attention(given, taps, **{"fusion": "single", **options})
 
 
+def test_a_layer_that_another_model_called_first_is_tapped_where_it_is_given():
+    layer = keras.layers.Conv2D(3, 3, name="tap")
+    elsewhere = keras.Input(SIZE)
+    keras.Model(elsewhere, layer(elsewhere))
+    given = keras.Sequential([keras.Input(SIZE)])
+    for step in (layer, keras.layers.Activation("relu", name="after")):
+        given.add(step)  # each calls all layers again
+    model = attach_attention(given, {"att0": "tap", "att1": "after"}, "multi_loss")
+    calls = [node for nodes in model._nodes_by_depth.values() for node in nodes
+             if node.operation is layer]  # fmt: skip
+    assert len(calls) == 1 and set(model.output) == {"att0", "att1"}
+
+
 class Narrow(keras.Model):
     """A functional model with a constructor of its own, and a layer without a configuration."""
 

@@ -139,6 +139,7 @@ def test_bfloat16_on_a_processor_is_left_to_tensorflow(monkeypatch, backend, bfl
     monkeypatch.setattr("keras.backend.backend", lambda: backend)
     assert device.choose_precision("auto") == chosen
     assert device.choose_precision("mixed_bfloat16") == "mixed_bfloat16"
+    assert (device.usable_precision("mixed_bfloat16") == "float32") == (backend == "jax")
 
 
 @pytest.mark.parametrize(

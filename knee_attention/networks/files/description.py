@@ -5,7 +5,15 @@ import os
 from collections.abc import Callable, Mapping
 
 from knee_attention.errors import InputError
-from knee_attention.limits import ATTENTIONS, DECISIONS, GRADES, LARGEST_SIDE
+from knee_attention.limits import (
+    ATTENTIONS,
+    COVERAGE_STEPS,
+    DECISIONS,
+    DIGEST_BYTES,
+    GRADES,
+    LARGEST_SIDE,
+    TYPICAL_SIDE,
+)
 
 DESCRIPTION = "knee_attention"
 """Key of the description: an attribute of an .h5 file, an entry of the metadata of an .onnx file,
@@ -18,14 +26,8 @@ GRAPH = ("backbone", "branches", "fusion", "outputs", "image_size", "channels", 
 LARGEST = 1e9
 """Largest number in a description."""
 
-COVERAGES = 99
-"""Number of thresholds of the prediction sets: one for each whole percentage below 100."""
-
-DIGEST_BYTES = 4
-"""Length of the digest of a training person."""
-
-TYPICAL_SIDE = 16
-"""Rows and columns of `typical_knee`, the size to which `network_input.likeness` shrinks knees."""
+COVERAGES = COVERAGE_STEPS - 1
+"""Number of thresholds of the prediction sets."""
 
 
 def check_description(description: Mapping, source: str | os.PathLike) -> None:

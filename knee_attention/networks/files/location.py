@@ -1,4 +1,4 @@
-"""The file of a model: where it lies, and whether it is replaced while the model is in use."""
+"""The file of a model: where it lies, its digest, and whether it was replaced."""
 
 import hashlib
 import os
@@ -44,7 +44,7 @@ def existing_model_file(path: str | os.PathLike) -> Path:
     if not path.is_file():
         raise InputError(f"{path}: no such model file")
     if path.suffix.lower() == ".onnx":
-        raise InputError(f"{path}: an ONNX file can only grade; give the .h5 or .keras file")
+        raise InputError(f"{path}: expected an .h5 or .keras file, not an ONNX file")
     with path.open("rb") as file:
         start = file.read(64)
     if start.startswith(b"version https://git-lfs"):
@@ -54,48 +54,27 @@ def existing_model_file(path: str | os.PathLike) -> Path:
     return path
 
 
-class LoadedFile:
-    """The identity of a model's file.
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, as a hexadecimal string.
 
-    Create it before reading the model, so that it notices a replacement during the reading.
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+
+
+def refuse_replaced(path: Path, digest: str) -> None:
+    """Refuse a model file that changed after it was read.
 
     Args:
         path: the file.
+        digest: the result of `file_digest` when the model was read.
+
+    Raises:
+        InputError: the file was replaced or changed, or cannot be read.
     """
-
-    def __init__(self, path: Path):
-        self.path = path
-        self._identity = _identity(path)
-        self._digest: str | None = None
-
-    def refuse_replaced(self) -> None:
-        """Refuse a file that changed since this object was created.
-
-        Raises:
-            InputError: the file was replaced, changed or removed.
-        """
-        if _identity(self.path) != self._identity:
-            raise InputError(f"{self.path}: replaced since the model was read; load it again")
-
-    def digest(self) -> str:
-        """SHA-256 of the file, as a hexadecimal string.
-
-        It is computed once. A replacement after the first call changes nothing.
-
-        Raises:
-            InputError: the file was replaced before the first call.
-        """
-        if self._digest is None:
-            self.refuse_replaced()
-            digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
-            self.refuse_replaced()
-            self._digest = digest
-        return self._digest
-
-
-def _identity(path: Path) -> tuple[int, int, int, int] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    if file_digest(path) != digest:
+        raise InputError(f"{path}: replaced since the model was read; load it again")

@@ -16,6 +16,7 @@ import h5py
 import keras
 import numpy as np
 
+from knee_attention import device
 from knee_attention.errors import InputError, first_line
 from knee_attention.files import open_hdf5, written_whole
 from knee_attention.networks.files.description import DESCRIPTION, check_description
@@ -67,7 +68,8 @@ def save_model(model: keras.Model, path: str | os.PathLike, description: Mapping
 
 
 def load_model(path: str | os.PathLike) -> keras.Model:
-    """A saved model, not compiled, in the precision in which it was saved.
+    """A saved model, not compiled, in the precision in which it was saved; with JAX on a CPU in
+    float32 in place of bfloat16.
 
     Args:
         path: an `.h5` or `.keras` file of this project, a run's folder, or the name of a model
@@ -109,7 +111,7 @@ def empty_model(description: Mapping) -> keras.Model:
             description["channels"],
             tuple(description["pixel_mean"]),
             description["pixel_deviation"],
-            description["precision"],
+            device.usable_precision(description["precision"]),
             description.get("attention") or "local",
         )
     except ValueError as error:

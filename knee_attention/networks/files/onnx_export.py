@@ -103,7 +103,7 @@ def onnx_package():
     Raises:
         InputError: it is not installed.
     """
-    missing = InputError(f"export needs the package onnx: {how_to_install('onnx')}")
+    missing = InputError(f"writing an ONNX file needs the package onnx: {how_to_install('onnx')}")
     with missing_raises(missing, "onnx"):
         import onnx
     return onnx

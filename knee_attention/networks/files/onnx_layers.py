@@ -49,10 +49,10 @@ class Graph:
         self.arrays[name] = half
         return self.add("Cast", [name], to=FLOAT)
 
-    def activate(self, inner: str, layer, axis: int = 1) -> None:
+    def activate(self, inner: str, layer) -> None:
         """Add the activation of a layer, from the tensor `inner` to the layer's output."""
         kind = ACTIVATIONS[layer.activation.__name__]
-        options = {"axis": axis} if kind == "Softmax" else {}
+        options = {"axis": 1} if kind == "Softmax" else {}
         self.add(kind, [inner], self.name_of(layer.output), **options)
 
 

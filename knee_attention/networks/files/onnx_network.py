@@ -2,6 +2,7 @@
 
 import json
 import os
+from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 
@@ -14,7 +15,6 @@ from knee_attention.networks.files.description import (
     check_description,
     masked_branches,
 )
-from knee_attention.networks.files.location import LoadedFile
 from knee_attention.networks.files.onnx_content import FLOAT, OnnxContent, read_onnx
 
 
@@ -26,7 +26,7 @@ class OnnxNetwork:
 
     Attributes:
         path: the file.
-        file: its `LoadedFile`.
+        digest: SHA-256 of the file, as a hexadecimal string.
         description: the description in the file.
 
     Raises:
@@ -38,8 +38,8 @@ class OnnxNetwork:
         path = Path(path)
         if not path.is_file():
             raise InputError(f"{path}: no such model file")
-        self.path, self.file = path, LoadedFile(path)
-        content = path.read_bytes()
+        self.path, content = path, path.read_bytes()
+        self.digest = sha256(content).hexdigest()
         declared = read_onnx(content, path)
         try:
             self.description = {**json.loads(declared.metadata[DESCRIPTION])}

@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from knee_attention.datasets.layout import SPLITS
 from knee_attention.errors import InputError
 from knee_attention.films.joints import Box, box_of_square
 
 OUR_COLUMNS = ("file", "side", "x1", "y1", "x2", "y2")
-SPLITS = ("train", "validation", "test")
 PERSON = re.compile(r"(?<!\d)(\d{7})(?!\d)")
 """Identifier of an OAI person in a file name."""
 

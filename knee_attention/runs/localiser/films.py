@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from knee_attention.datasets.knees import in_threads
-from knee_attention.datasets.layout import required_files
+from knee_attention.datasets.layout import SPLITS, required_files
 from knee_attention.errors import InputError
 from knee_attention.films.borders import without_frame
 from knee_attention.films.inputs import files_to_open, open_film
@@ -26,8 +26,6 @@ LONGEST_SIDE = 768
 
 FEWEST_PERSONS = 10
 """Smallest number of persons that can be split; one is for validation, two are for the test."""
-
-PHANTOM_SPLITS = {"train": 0, "validation": 1, "test": 2}
 
 HELD_OUT_PART = 3
 """One of this many images without a knee is held out, to measure how many are refused."""
@@ -91,7 +89,7 @@ def phantom_films(count: int, split: str, seed: int) -> list[KnownFilm]:
         split: `"train"`, `"validation"` or `"test"`; each split has different films.
         seed: seed of the films.
     """
-    generator = np.random.default_rng((seed, PHANTOM_SPLITS[split], 16))
+    generator = np.random.default_rng((seed, SPLITS.index(split), 16))
     grades, seeds = generator.integers(0, 5, (count, 2)), generator.integers(2**31, size=count)
 
     def draw(place: int) -> KnownFilm:

@@ -12,6 +12,7 @@ from knee_attention import device
 from knee_attention.datasets.fingerprint import file_records, write_records
 from knee_attention.files import files_below, written_whole
 from knee_attention.films.localiser import Localiser
+from knee_attention.networks.files.model_files import HEADING
 from knee_attention.networks.files.onnx_export import onnx_package
 from knee_attention.runs.finishing import environment
 from knee_attention.runs.known_data import refuse_other_records
@@ -89,6 +90,8 @@ def run_localiser(settings: LocaliserRun, output: Path, overwrite: bool = False)
         if records:
             write_records(place.data_file, records)
         precision = device.choose_precision(settings.precision)
+        if precision == "mixed_float16":  # it needs loss scaling, which this training lacks
+            precision = "float32"
         keras.utils.set_random_seed(settings.seed)
         model = build_localiser(precision)
         print(f"localiser, {settings.origin}: {len(learning.real)} films, {len(learning.crops)} "
@@ -204,9 +207,13 @@ def _train(
             progress.begin_epoch(settings.steps)
             losses = []
             for _ in range(settings.steps):
+                model.reset_metrics()  # before Keras 3.15, a loss is the mean since the last reset
                 losses.append(float(model.train_on_batch(*next(batches))))
                 progress.end_step(sum(losses) / len(losses))
-            val_losses = [float(model.test_on_batch(*batch)) for batch in unseen]
+            val_losses = []
+            for batch in unseen:
+                model.reset_metrics()
+                val_losses.append(float(model.test_on_batch(*batch)))
             row = {
                 "epoch": epoch + 1,
                 "seconds": round(time.perf_counter() - began, 2),
@@ -218,6 +225,9 @@ def _train(
             with written_whole(place.history) as beside:
                 pd.DataFrame(rows).to_csv(beside, index=False)
             with written_whole(state) as beside:
+                # HDF5 crashes on a full disk; writing as many zeros first raises an OSError
+                # instead. Adam adds two numbers per weight.
+                beside.write_bytes(bytes(3 * 4 * model.count_params() + HEADING))
                 model.save_weights(beside)
     return rows
 

@@ -12,10 +12,10 @@ import pytest
 
 from knee_attention.datasets.persons import person_digests
 from knee_attention.errors import InputError
-from knee_attention.films.network_input import GRID, typical_knee
+from knee_attention.films.network_input import typical_knee
 from knee_attention.grading.grader import load_grader
 from knee_attention.networks.files import model_files
-from knee_attention.networks.files.description import TYPICAL_SIDE, check_description
+from knee_attention.networks.files.description import check_description
 from knee_attention.networks.files.initial_weights import read_weights
 from knee_attention.networks.files.model_files import read_description, save_model
 from knee_attention.networks.model import build_model
@@ -52,7 +52,6 @@ def test_a_good_one_passes_with_and_without_what_may_be_missing():
 
 
 def test_a_typical_knee_is_checked_at_the_size_that_knees_are_compared_at():
-    assert TYPICAL_SIDE == GRID
     typical = typical_knee([np.arange(96 * 96).reshape(96, 96) % 256]).tolist()
     check_description({**GOOD, "typical_knee": {"grey": typical, "least": -1}}, "model.h5")
 

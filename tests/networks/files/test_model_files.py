@@ -89,7 +89,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, full_disk, suffix):
     assert not any(tmp_path.iterdir())
 
 
-def test_the_precision_is_the_saved_one_and_the_callers_stays(tmp_path):
+def test_the_precision_is_the_saved_one_and_the_callers_stays(tmp_path, monkeypatch):
     before = keras.config.dtype_policy()
     try:
         keras.config.set_dtype_policy("mixed_bfloat16")
@@ -100,6 +100,9 @@ def test_the_precision_is_the_saved_one_and_the_callers_stays(tmp_path):
     again = model_files.load_model(tmp_path / "model.h5")
     assert again.get_layer("conv2").compute_dtype == "bfloat16"
     assert keras.config.dtype_policy() == before
+    monkeypatch.setattr(model_files.device, "usable_precision", lambda saved: "float32")
+    again = model_files.load_model(tmp_path / "model.h5")
+    assert again.get_layer("conv2").compute_dtype == "float32"
 
 
 def test_a_model_saved_by_keras_alone_is_known_by_its_graph(tmp_path):
@@ -130,7 +133,7 @@ def test_the_code_in_a_file_is_not_run(tmp_path, suffix):
         ("model.h5", b"", "empty"),
         ("model.h5", b"version https://git-lfs.github.com/spec/v1\noid sha256:1", "git lfs pull"),
         ("model.h5", b"an image, perhaps", "not a readable model file"),
-        ("model.onnx", b"a graph", "can only grade"),
+        ("model.onnx", b"a graph", "not an ONNX file"),
         ("model.keras", b"PK no zip", "not a readable model file"),
     ],
 )

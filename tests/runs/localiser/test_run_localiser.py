@@ -105,6 +105,12 @@ def test_a_training_outlives_an_export_that_fails(tmp_path, monkeypatch):
     assert not (tmp_path / "run" / "checkpoint.weights.h5").exists()
 
 
+def test_a_full_disk_ends_a_training_in_one_sentence(tmp_path, full_disk):
+    one_step = replace(SMALL, epochs=1, steps=1)
+    with full_disk(100_000), pytest.raises(InputError, match="weights.h5 cannot be written: File"):
+        run_localiser(one_step, tmp_path / "run")
+
+
 def test_a_folder_of_another_kind_of_run_is_refused(tmp_path):
     RunFolder(tmp_path).begin(Experiment(), [])
     with pytest.raises(InputError, match="contains another experiment .name vgg16_att0 -> "):
