@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
@@ -61,21 +61,25 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
             raise InputError(f"{path} cannot be written: {error.strerror}") from None
         raise
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # a read-only mount refuses even a missing name
+            beside.unlink(missing_ok=True)
 
 
 def make_folder(path: str | os.PathLike) -> None:
-    """Create a folder and its parents if they do not exist.
+    """Create a folder and its parents if they do not exist, for files to be written there.
 
     Raises:
-        InputError: it cannot be created.
+        InputError: it cannot be created, or files in it cannot be written.
     """
+    path = Path(path)
     try:
-        Path(path).mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
         raise InputError(f"{path} cannot be written: it is a file, not a folder") from None
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from None
+    if not os.access(path, os.W_OK):
+        raise InputError(f"{path} cannot be written: no permission, or a read-only disk")
 
 
 def keep_inputs(inputs: Iterable[Path], outputs: Iterable[Path]) -> None:

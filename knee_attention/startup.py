@@ -29,9 +29,6 @@ BACKENDS = ("tensorflow", "jax")
 LONGEST_WAIT = 2.0
 """Seconds after Ctrl-C or SIGTERM until a command that can be resumed ends within a native call."""
 
-RESUMES = "; run the same command to resume"
-"""Advice after the interruption of a command that can be resumed."""
-
 
 def start_keras() -> None:
     """Import Keras and look for GPUs, without the native log lines (oneDNN, missing CUDA).
@@ -139,7 +136,7 @@ def _native_calls_ended(program: str) -> Iterator[None]:
         while number := arrived.recv(1):
             if number[0] in before and not handled.wait(LONGEST_WAIT):
                 words = "interrupted" if number[0] == signal.SIGINT else "terminated"
-                os.write(2, f"{program}: {words}{RESUMES}\n".encode())
+                os.write(2, f"{program}: {words}{_how_to_resume()}\n".encode())
                 os._exit(128 + number[0])
 
     for number, handler in before.items():
@@ -206,6 +203,11 @@ def ignore_dicom_warnings() -> None:
     warnings.filterwarnings("ignore", module=rf"(pydicom|highdicom|{ours})\b")
 
 
+def _how_to_resume() -> str:
+    without = " without --overwrite" if "--overwrite" in sys.argv else ""
+    return f"; run the same command{without} to resume"
+
+
 @contextmanager
 def command_line(program: str, resumable: bool = False) -> Iterator[None]:
     """Turn errors in the block into one sentence and an exit code.
@@ -222,7 +224,7 @@ def command_line(program: str, resumable: bool = False) -> Iterator[None]:
     ignore_dicom_warnings()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file name may not be valid text
-    advice = RESUMES if resumable else ""
+    advice = _how_to_resume() if resumable else ""
     try:
         with (_termination_raised(),
               _native_calls_ended(program) if resumable else nullcontext()):

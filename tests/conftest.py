@@ -16,10 +16,11 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 import h5py
 import numpy as np
 import pytest
-from stand_ins import blob_knee, write_knees
+from stand_ins import SQUARE, Uniform, blob_knee, write_knees
 
 from knee_attention.commands.cli import main
 from knee_attention.films.radiograph import resize_knee
+from knee_attention.phantoms.film import phantom_film
 
 
 @pytest.fixture(scope="session")
@@ -151,6 +152,20 @@ def refused(capsys):
         return said
 
     return run
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    """A film of knees of grade 0 and 4."""
+    return phantom_film((0, 4), seed=9011)
+
+
+@pytest.fixture(scope="module")
+def grader():
+    """A grader of square crops with a network that finds every grade equally probable."""
+    from knee_attention.grading.grader import Grader
+
+    return Grader(Uniform(SQUARE))
 
 
 @pytest.fixture

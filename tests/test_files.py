@@ -1,6 +1,7 @@
 """Files are written atomically, tables escape formulas; a bad file gives one sentence."""
 
 import csv
+import errno
 import os
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from knee_attention.files import (
     escaped,
     files_below,
     keep_inputs,
+    make_folder,
     read_json,
     remove_remains,
     table_rows,
@@ -33,7 +35,7 @@ from knee_attention.networks.model import build_model
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.finished.publishing import named_in_data
 from knee_attention.runs.run_folder import RunFolder
-from knee_attention.startup import _native_stderr_held_back
+from knee_attention.startup import Terminated, _native_stderr_held_back
 
 
 def test_a_disk_that_is_full_is_one_sentence_and_leaves_nothing(tmp_path, full_disk):
@@ -50,6 +52,22 @@ def test_a_place_that_cannot_be_written_to_is_one_sentence(tmp_path):
     for place in (tmp_path / "file" / "table.csv", tmp_path / "folder"):
         with pytest.raises(InputError, match="cannot be written"), written_whole(place) as beside:
             beside.write_text("words")
+
+
+def test_a_read_only_folder_is_noticed_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(InputError, match="cannot be written: no permission"):
+        make_folder(tmp_path)
+
+
+def test_a_mount_that_becomes_read_only_is_one_sentence(tmp_path, monkeypatch):
+    def refuse(path, *_, **__):
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(InputError, match="numbers.json cannot be written: Read-only"):
+        write_json(tmp_path / "numbers.json", {"grade": 3})
 
 
 def test_what_was_written_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
@@ -204,6 +222,21 @@ def test_the_table_of_grades_holds_no_formula(tmp_path):
     with _table(tmp_path / "grades.csv", ["file", "likeness", "error"]) as write:
         write({"file": "=HYPERLINK(1).png", "likeness": -0.01, "error": "-no film"})
     assert cells(tmp_path / "grades.csv") == [["'=HYPERLINK(1).png", "-0.01", "'-no film"]]
+
+
+@pytest.mark.parametrize("early_end", [Terminated, InputError, BrokenPipeError, RuntimeError])
+def test_a_table_that_ends_early_keeps_its_rows_in_a_part(tmp_path, capsys, early_end):
+    table, part = tmp_path / "grades.csv", tmp_path / "grades.part.csv"
+    for name in ("film.png", None):  # a second run ends before its first row
+        with pytest.raises(early_end), _table(table, ["file"]) as write:
+            if name:
+                write({"file": name})
+            raise early_end
+        assert list(tmp_path.iterdir()) == [part] and cells(part) == [["film.png"]]
+    assert capsys.readouterr().err == f"the rows so far: {part}\n"
+    with _table(table, ["file"]) as write:
+        write({"file": "film.png"})
+    assert list(tmp_path.iterdir()) == [table]
 
 
 def test_predictions_are_of_the_knees_as_they_are_named(tmp_path):

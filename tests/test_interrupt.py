@@ -17,6 +17,7 @@ from processes import ENDING, heeding_signals
 from knee_attention import load_grader
 from knee_attention.networks.files.model_files import save_model
 from knee_attention.networks.model import build_model
+from knee_attention.startup import command_line
 
 SWALLOWED = """
 import signal
@@ -71,6 +72,14 @@ def test_sigterm_ends_a_command_as_ctrl_c_does(tmp_path, when):
                           text=True, env={**os.environ, "PYTHONPATH": paths})  # fmt: skip
     assert (done.returncode, done.stderr) == (143, "command: terminated\n")
     assert done.stdout == "tidied up\n"
+
+
+def test_the_advice_to_resume_leaves_out_what_would_start_again(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["training", "--overwrite"])
+    with pytest.raises(SystemExit), command_line("training", resumable=True):
+        raise KeyboardInterrupt
+    said = "training: interrupted; run the same command without --overwrite to resume\n"
+    assert capsys.readouterr().err == said
 
 
 HELD = """

@@ -12,7 +12,7 @@ from typing import Any
 from knee_attention.errors import InputError
 from knee_attention.files import make_folder, write_json
 from knee_attention.limits import CROPS, DECISIONS, POLARITIES
-from knee_attention.networks.files.location import model_path
+from knee_attention.networks.files.location import DEFAULT, model_path
 
 
 def add_model_and_data(
@@ -92,6 +92,13 @@ def add_polarity(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--polarity", choices=POLARITIES, default="auto",
                         help="auto inverts photographic negatives; as-is leaves every image as it "
                         "is (default: auto)")
+
+
+def add_grading_model(parser: argparse.ArgumentParser) -> None:
+    """Add `MODEL`, by default the model that ships, for commands that wait for films."""
+    parser.add_argument("model", nargs="?", default=DEFAULT, type=grading_model, metavar="MODEL",
+                        help="an .h5, .keras or .onnx file, the folder of a run, or a model that "
+                        f"ships with the package (default: {DEFAULT})")
 
 
 def add_grading(parser: argparse.ArgumentParser) -> None:

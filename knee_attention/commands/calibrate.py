@@ -17,7 +17,7 @@ from pathlib import Path
 
 from knee_attention.commands.arguments import add_crop, add_polarity, as_path
 from knee_attention.errors import InputError
-from knee_attention.files import RUN_MODEL, keep_inputs
+from knee_attention.files import RUN_MODEL, keep_inputs, make_folder
 from knee_attention.networks.files.location import model_path
 
 TITLES = {
@@ -47,6 +47,7 @@ def run(options: argparse.Namespace) -> None:
     """Grade the films, fit, print what is gained, and write the model."""
     from knee_attention.grading import local_calibration
     from knee_attention.grading.grader import load_grader
+    from knee_attention.networks.files.onnx_export import onnx_package
     from knee_attention.startup import start_for
 
     # The name of a shipped model means the file of the suffix of NEW.
@@ -59,6 +60,9 @@ def run(options: argparse.Namespace) -> None:
         if options.output.suffix.lower() != path.suffix.lower():
             raise InputError(f"{options.output}: expected a name that ends in {path.suffix}, as "
                              f"{path.name} does")
+        make_folder(options.output.parent)
+        if path.suffix.lower() == ".onnx":
+            onnx_package()  # a missing package is reported before the films are graded
     _refuse_training_films(path, options.data, films)
     start_for(path)
     grader = load_grader(path, options.polarity, options.crop)

@@ -1,18 +1,20 @@
 """Grade films of both knees, single knees, or folders of them, with a saved model.
 
 Images may be PNG, JPEG, WebP, TIFF, BMP or DICOM, of 8 or 16 bits. Images that cannot be graded are
-reported and skipped; the exit code is 2 only if no image is graded. KL is the grade by the rule of
-`--decide`, and in brackets the prediction set: the range that holds the true grade of 90% of the
-knees (`--coverage`), if they are like the knees of the model's calibration. P0 to P4 are the
-probabilities of the grades by the branch that validation chose, "mean" is their mean grade, and
-P(KL>=2) the probability of radiographic osteoarthritis; if it and the grade disagree, the line says
-between which grades the knee is. "likeness" is the correlation with the mean training knee, -1 to
-1; "unlike" marks a knee below the usual range. "look again" marks an unlike knee and a set of three
-grades or more.
+reported and skipped. The exit code is 2 if no image is graded, or if `--dicom` reports none.
+
+KL is the grade by the rule of `--decide`, and in brackets the prediction set: the range that holds
+the true grade of 90% of the knees (`--coverage`), if they are like the knees of the model's
+calibration. P0 to P4 are the probabilities of the grades by the branch that validation chose,
+"mean" is their mean grade, and P(KL>=2) the probability of radiographic osteoarthritis; if it and
+the grade disagree, the line says between which grades the knee is. "likeness" is the correlation
+with the mean training knee, -1 to 1; "unlike" marks a knee below the usual range. "look again"
+marks an unlike knee and a set of three grades or more.
 """
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -46,7 +48,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         f"ships with the package (default: {DEFAULT})")
     parser.add_argument("--csv", type=as_path, metavar="FILE",
                         help="also write the probabilities by every output to a CSV file; names "
-                        "that a spreadsheet would run as formulas get an apostrophe")
+                        "that a spreadsheet would run as formulas get an apostrophe; if the "
+                        "command is stopped, a file .part.csv keeps the rows so far, unless --sort "
+                        "uncertain holds them back")
     parser.add_argument("--overlay", type=as_path, metavar="DIR",
                         help="also draw every knee beside its attention by every branch")
     parser.add_argument("--branch", metavar="NAME",
@@ -62,7 +66,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="print JSON Lines, one object per knee, instead of the table")
     parser.add_argument("--view", choices=VIEWS, default="auto",
                         help="what the images show: both knees (bilateral), one knee (single), or "
-                        "a crop of the joint (default: auto, detected)")
+                        "a crop of the joint (default: auto, detected; a DICOM film whose header "
+                        "states a lateral or axial view is then refused)")
     add_grading(parser)
     parser.add_argument("--sort", choices=("given", "uncertain"), default="given",
                         help="the order of the knees: as given, or those to look at again first, "
@@ -90,7 +95,9 @@ def run(options: argparse.Namespace) -> None:
     with ExitStack() as stack:
         table = nullcontext(lambda row: None)
         if options.csv:
-            table = _table(options.csv, columns(grader.outputs))
+            # `uncertain` holds the rows back, so that a part would have none of them.
+            keep_part = options.sort == "given"
+            table = _table(options.csv, columns(grader.outputs), keep_part)
         write_row = stack.enter_context(table)
         for folder in filter(None, (options.overlay, options.masks, options.dicom)):
             make_folder(folder)
@@ -124,6 +131,8 @@ def _refuse_options(options: argparse.Namespace) -> None:
         raise InputError(f"{options.csv} cannot be written: it is a folder")
     if options.parametric_map and not options.dicom:
         raise InputError("--parametric-map needs --dicom DIR")
+    if options.branch and not options.overlay:
+        raise InputError("--branch needs --overlay DIR")
 
 
 def _heading(grader, model: Path) -> str:
@@ -135,12 +144,30 @@ def _heading(grader, model: Path) -> str:
 
 
 @contextmanager
-def _table(path: Path, columns: list[str]) -> Iterator[Callable[[dict], object]]:
-    """Open a CSV file for rows; it appears when the block ends."""
+def _table(
+    path: Path, columns: list[str], keep_part: bool = True
+) -> Iterator[Callable[[dict], object]]:
+    """Open a CSV file for rows; it appears when the block ends.
+
+    If the block ends early, the rows so far stay in a file `.part.csv`, unless `keep_part` is
+    False.
+    """
+    part = path.with_suffix(".part.csv")
     with written_whole(path) as beside, open_table(beside) as file:
         writer = TableWriter(file, columns)
         writer.writeheader()
-        yield writer.writerow
+        header = file.tell()
+        try:
+            yield writer.writerow
+        except BaseException as error:
+            file.close()  # Windows does not rename an open file
+            # After an OSError of this file, its last row is torn.
+            whole = isinstance(error, BrokenPipeError) or not isinstance(error, OSError)
+            if keep_part and whole and beside.stat().st_size > header:
+                os.replace(beside, part)
+                print(f"the rows so far: {part}", file=sys.stderr)
+            raise
+    part.unlink(missing_ok=True)  # of an earlier run
 
 
 def _report_writer(grader, options: argparse.Namespace):

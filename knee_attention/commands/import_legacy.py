@@ -16,12 +16,13 @@ from knee_attention.networks.fusions import FUSED_OUTPUT
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `import-legacy`."""
+    with_branches = [name for name, backbone in BACKBONES.items() if backbone.taps]
     parser.add_argument("old", type=as_path, metavar="OLD.h5",
                         help="weights or a whole model of Keras 2, such as weights.hdf5")
     parser.add_argument("new", type=as_path, metavar="NEW.h5",
                         help="the file to write, .h5 or .keras")
     parser.add_argument("--backbone", required=True, metavar="NAME",
-                        help=f"one of {', '.join(BACKBONES)}")
+                        help=f"one of {', '.join(with_branches)}")
     parser.add_argument("--branches", required=True, nargs="+", metavar="BRANCH",
                         help="the branches in the file, of att0 att1 att2; the fusion and the "
                         "number of image channels follow from the file")

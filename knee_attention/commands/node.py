@@ -17,24 +17,21 @@ from pathlib import Path
 
 from knee_attention.commands.arguments import (
     add_grading,
+    add_grading_model,
     add_parametric_map,
     as_path,
     grader_of,
-    grading_model,
     named,
     positive_number,
 )
 from knee_attention.errors import InputError, how_to_install, missing_raises
-from knee_attention.networks.files.location import DEFAULT
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `node`."""
-    parser.add_argument("model", nargs="?", default=DEFAULT, type=grading_model, metavar="MODEL",
-                        help="an .h5, .keras or .onnx file, the folder of a run, or a model that "
-                        f"ships with the package (default: {DEFAULT})")
+    add_grading_model(parser)
     parser.add_argument("--send-to", required=True, type=_archive, metavar="TITLE@HOST:PORT",
                         help="the archive that receives the reports")
     parser.add_argument("--ae-title", default="KNEEATT", type=_title, metavar="TITLE",

@@ -9,20 +9,17 @@ from functools import partial
 
 from knee_attention.commands.arguments import (
     add_grading,
+    add_grading_model,
     count,
     grader_of,
-    grading_model,
     named,
     positive_number,
 )
-from knee_attention.networks.files.location import DEFAULT
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `serve`."""
-    parser.add_argument("model", nargs="?", default=DEFAULT, type=grading_model, metavar="MODEL",
-                        help="an .h5, .keras or .onnx file, the folder of a run, or a model that "
-                        f"ships with the package (default: {DEFAULT})")
+    add_grading_model(parser)
     parser.add_argument("--host", type=named, default="127.0.0.1", metavar="ADDRESS",
                         help="the address to listen on (default: 127.0.0.1, this machine only)")
     parser.add_argument("--port", type=count, default=8000, metavar="N",

@@ -132,25 +132,17 @@ def _load_folder(root: Path, size, limit, seed, wanted, polarity, preparation) -
     splits, unreadable = {}, []
     manifest = Manifest.read(root)
     for split, asked in files_by_split(root, limit, seed, wanted).items():
-        paths = [file.path for file in asked]
-        images, inverted, trimmed, failed = _read_knees(
-            read_image, paths, paths, size, preparation, polarity, f"reading {split}"
-        )
+        names = [file.name for file in asked]
+        splits[split], failed = _read_knees(
+            lambda name: read_image(root / name), names, root, names,
+            np.array([file.grade for file in asked], np.int64),
+            [manifest.subject_of(name) for name in names], size, preparation, polarity,
+            f"reading {split}",
+        )  # fmt: skip
         if len(failed) == len(asked):
             raise InputError(f"{split_folder(root, split)}: none of its {len(asked)} images can "
                              f"be read (the first error: {failed[0].reason})")
         unreadable += [*failed.values(), *unread_images(root, split)]
-        kept = [file for position, file in enumerate(asked) if position not in failed]
-        names = [file.name for file in kept]
-        splits[split] = Knees(
-            images=images,
-            grades=np.array([file.grade for file in kept], np.int64),
-            files=names,
-            subjects=[manifest.subject_of(name) for name in names],
-            masks=_known_joints(names, size, preparation),
-            inverted=[names[position] for position in np.flatnonzero(inverted)],
-            trimmed=[names[position] for position in np.flatnonzero(trimmed)],
-        )
     names = [name for knees in splits.values() for name in knees.files]
     return Dataset(
         splits,
@@ -161,51 +153,57 @@ def _load_folder(root: Path, size, limit, seed, wanted, polarity, preparation) -
 
 
 def _read_knees(
-    read: Callable[[T], np.ndarray], sources: Sequence[T], names: Sequence[str | os.PathLike],
-    size: tuple[int, int], preparation: Preparation, polarity: str, title: str,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[int, ImageError]]:  # fmt: skip
+    read: Callable[[T], np.ndarray], sources: Sequence[T], path: Path, files: list[str],
+    grades: np.ndarray, subjects: list[str], size: tuple[int, int], preparation: Preparation,
+    polarity: str, title: str,
+) -> tuple[Knees, dict[int, ImageError]]:  # fmt: skip
     """Read and prepare knees in threads.
 
     Args:
         read: returns the image of a source, or raises ImageError.
         sources: what `read` takes for each knee.
-        names: the name of each knee, for its preparation and for errors.
+        path: the data set, for errors.
+        files: as in `Knees`.
+        grades: as in `Knees`.
+        subjects: as in `Knees`.
         size: height and width of the prepared knees in pixels.
         preparation: how the knees are prepared.
         polarity: as for `load_dataset`.
         title: the progress bar's text.
 
     Returns:
-        The images `(n, height, width)` uint8; which of them were inverted and which had a frame,
-        both `(n,)` bool; and the errors by position in `sources`. n does not count failed knees.
+        The knees that can be prepared, and the errors of the others by position in `sources`.
     """
     images = np.empty((len(sources), *size), np.uint8)
     inverted, trimmed = np.zeros((2, len(sources)), bool)
     failed = {}
 
     def prepare(position: int) -> None:
-        name = names[position]
+        file = files[position]
         try:
             image, inverted[position] = bone_bright(read(sources[position]), polarity, "knee")
             within, frame = without_frame(image)
             trimmed[position] = bool(frame)
-            images[position] = preparation.knee(within, size, name)
+            images[position] = preparation.knee(within, size, file)
         except ValueError as error:
-            failed[position] = refused(name, error, inverted[position])
+            failed[position] = refused(path / file, error, inverted[position])
 
     in_threads(prepare, len(sources), title)
+    joints = None
+    if preparation.displaced:
+        joints = [Displacement.of(file).joint(size) for file in files]
+    knees = Knees(
+        images=images,
+        grades=grades,
+        files=files,
+        subjects=subjects,
+        masks=joints,
+        inverted=[files[position] for position in np.flatnonzero(inverted)],
+        trimmed=[files[position] for position in np.flatnonzero(trimmed)],
+    )
     if failed:
-        images = np.delete(images, list(failed), axis=0)
-        inverted, trimmed = (np.delete(which, list(failed)) for which in (inverted, trimmed))
-    return images, inverted, trimmed, dict(sorted(failed.items()))
-
-
-def _known_joints(
-    names: list[str], size: tuple[int, int], preparation: Preparation
-) -> list[np.ndarray] | None:
-    if not preparation.displaced:
-        return None
-    return [Displacement.of(name).joint(size) for name in names]
+        knees = knees.take(np.setdiff1d(np.arange(len(files)), list(failed)))
+    return knees, dict(sorted(failed.items()))
 
 
 def _load_hdf5(path: Path, size, limit, seed, wanted, polarity, preparation) -> Dataset:
@@ -220,20 +218,11 @@ def _load_hdf5(path: Path, size, limit, seed, wanted, polarity, preparation) -> 
         rows = rows[stratified_subset(contents.grades[rows], limit, seed)]
         names = [contents.names[row] for row in rows]
         with open_hdf5(path) as file:
-            images, inverted, trimmed, failed = _read_knees(
-                partial(stored_knee, file["images"]), rows, names, size, preparation, polarity,
-                f"reading {split}",
+            splits[split], failed = _read_knees(
+                partial(stored_knee, file["images"]), rows, path, names, contents.grades[rows],
+                contents.subjects[rows].tolist(), size, preparation, polarity, f"reading {split}",
             )  # fmt: skip
         if failed:
             position, error = next(iter(failed.items()))
             raise InputError(f"{path}: {names[position]} cannot be prepared: {error.reason}")
-        splits[split] = Knees(
-            images=images,
-            grades=contents.grades[rows],
-            files=names,
-            subjects=contents.subjects[rows].tolist(),
-            masks=_known_joints(names, size, preparation),
-            inverted=[names[position] for position in np.flatnonzero(inverted)],
-            trimmed=[names[position] for position in np.flatnonzero(trimmed)],
-        )
     return Dataset(splits, preparation=preparation)

@@ -7,12 +7,10 @@ import stat
 from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-import h5py
 import numpy as np
 
 from knee_attention.datasets.dataset import files_by_split, is_hdf5
@@ -205,21 +203,4 @@ def _hdf5_records(path: Path, limit, seed, wanted) -> tuple[ImageRecord, ...]:
 @lru_cache(2)
 def _stored_digests(path: str, rows: tuple[int, ...], *stamp: int) -> list[str]:
     with open_hdf5(path) as file:
-        images = file["images"]
-        as_stored = (
-            images.chunks == (1, *images.shape[1:])
-            and images.id.get_create_plist().get_nfilters() == 0
-        )
-        return [_digest(_stored_pixels(images, row, as_stored)) for row in rows]
-
-
-def _stored_pixels(images: h5py.Dataset, row: int, as_stored: bool) -> bytes:
-    """The bytes of one knee's pixels.
-
-    If each knee is an uncompressed chunk (`as_stored`), the chunk is read directly, which is four
-    times as fast.
-    """
-    if as_stored:
-        with suppress(OSError, RuntimeError, ValueError):  # the chunk is missing or damaged
-            return images.id.read_direct_chunk((row, 0, 0))[1]
-    return stored_knee(images, row).tobytes()
+        return [_digest(stored_knee(file["images"], row).tobytes()) for row in rows]

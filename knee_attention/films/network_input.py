@@ -11,7 +11,7 @@ from knee_attention.films.joint_crops import joint_crops
 from knee_attention.films.legs import split_knees
 from knee_attention.films.preparation import Preparation
 from knee_attention.films.radiograph import to_grey, to_uint8
-from knee_attention.limits import SMALLEST_SIDE, VIEWS
+from knee_attention.limits import SMALLEST_SIDE, TYPICAL_SIDE, VIEWS
 
 PICTURE_HEIGHT = 960
 """The largest height in pixels of a film that is kept for display."""
@@ -189,17 +189,10 @@ def knees_of(
     return halves if split == "auto" else split_knees(image, split)
 
 
-GRID = 16
-"""Rows and columns to which a knee is shrunk. Bones, joint space and background remain visible.
-
-At 16x16, 95% of the public set's validation knees correlate with its mean training knee by at least
-0.81. Halves of films reach at most 0.76; negatives, noise and rotated knees at most 0.65.
-"""
-
-
 def coarse(knee: np.ndarray) -> np.ndarray:
     """Shrink a prepared knee `(height, width)` uint8 to `(16, 16)` float32."""
-    return cv2.resize(knee.astype(np.float32), (GRID, GRID), interpolation=cv2.INTER_AREA)
+    size = TYPICAL_SIDE, TYPICAL_SIDE
+    return cv2.resize(knee.astype(np.float32), size, interpolation=cv2.INTER_AREA)
 
 
 def typical_knee(knees: Sequence[np.ndarray]) -> np.ndarray:

@@ -79,18 +79,11 @@ class Preparation:
         """
         if crop == "auto":
             return self
+        changed = replace(self, crop=crop)
         if self.crop not in (None, crop):
             raise InputError(f"the knees cannot be {CROPS_IN_WORDS[crop]}: according to their "
                              f"record they are {CROPS_IN_WORDS[self.crop]}")
-        return replace(self, crop=crop)
-
-    def with_displacement(self) -> "Preparation":
-        """A copy whose knees are displaced.
-
-        Raises:
-            InputError: the knees are not known to be square crops.
-        """
-        return replace(self, displaced=True)
+        return changed
 
     @property
     def split(self) -> str:

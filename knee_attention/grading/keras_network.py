@@ -7,7 +7,7 @@ import numpy as np
 
 from knee_attention import device
 from knee_attention.networks.attention import MASK_SUFFIX, with_masks
-from knee_attention.networks.files.location import LoadedFile
+from knee_attention.networks.files.location import file_digest, refuse_replaced
 from knee_attention.networks.files.model_files import (
     existing_model_file,
     load_model,
@@ -25,19 +25,21 @@ class KerasNetwork:
         path: the file.
 
     Attributes:
-        path, file: the file.
+        path: the file.
+        digest: SHA-256 of the file, as a hexadecimal string.
         description: the metadata of the file, see `read_description`.
 
     Raises:
-        InputError: the file does not exist, is damaged, or is not a model of this project.
+        InputError: the file does not exist, is damaged, is not a model of this project, or is
+            replaced while it is read.
     """
 
     def __init__(self, path: str | os.PathLike):
         self.path = existing_model_file(path)
-        self.file = LoadedFile(self.path)
+        self.digest = file_digest(self.path)
         self.description = read_description(path)
         model = load_model(path)
-        self.file.refuse_replaced()
+        refuse_replaced(self.path, self.digest)
         self._network = with_masks(model)
         self._network.jit_compile = device.choose_jit_compile()
 

@@ -22,6 +22,7 @@ from knee_attention.grading.graded_knee import GradedKnee
 from knee_attention.grading.grader import Grader
 from knee_attention.limits import GRADES
 from knee_attention.networks.files.copies import copy_with_description
+from knee_attention.networks.files.location import refuse_replaced
 
 LEAST_FILMS = 25
 """Fewer films cannot determine the five fitted numbers: four shifts and a temperature."""
@@ -154,7 +155,7 @@ def write_calibrated(
     Raises:
         InputError: the file was replaced since it was loaded, or cannot be written.
     """
-    grader.network.file.refuse_replaced()
+    refuse_replaced(source, grader.network.digest)
     origin = {"data": folder.resolve().name, "date": date.today().isoformat()}
     figures = {"before": rounded(fit.before), "after": rounded(fit.after)}
     entry = {**origin, **fit.entry, "cross_validated": figures}

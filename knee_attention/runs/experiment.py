@@ -120,8 +120,8 @@ class Experiment:
         if self.limit is not None and not _is_whole(self.limit, 1):
             raise _expected("a whole number from 1 as limit, or None", self.limit)
         if self.displace and (self.data is None or self.crop not in ("auto", "square")):
-            raise _expected("square crops of joints to displace (--data, --crop square)",
-                            f"crop {self.crop}" if self.data else "phantoms")
+            raise InputError("--displace needs square crops of joints: give --data DIR "
+                             "--crop square")
         if not _is_whole(self.seed, 0) or self.seed >= 2**32:
             raise _expected("a whole number from 0 to 2^32 - 1 as seed", self.seed)
         if not _is_positive(self.learning_rate):

@@ -1,7 +1,6 @@
 """How a training goes and how long it takes: a bar in a terminal, lines in a log file."""
 
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from contextlib import contextmanager
 from tqdm import tqdm
 
 SILENCE = 60.0
-"""The most seconds between two lines in a log file."""
+"""A step that ends this many seconds after a log file's last line prints another one."""
 
 TIMED_SECONDS, TIMED_STEPS = 5.0, 3
 """Time and number of steps from which the first estimate is made."""
@@ -19,7 +18,7 @@ class Progress:
     """Prints the progress of a training.
 
     After the first steps a line says how long an epoch and the whole training take. Each epoch ends
-    with a line. Without a terminal, a line is printed at least once a minute.
+    with a line. Without a terminal, a long epoch also prints a line about once a minute.
 
     Args:
         epochs: the last epoch of the training.
@@ -29,28 +28,16 @@ class Progress:
     def __init__(self, epochs: int, done: int = 0):
         self.epochs = epochs
         self._epoch = done
-        self._step = self._steps = 0
         self._bar = None
-        self._step_seconds = None  # mean time of a step, once it is known
         self._estimated = False
         self._said = time.monotonic()
 
     @contextmanager
     def shown(self) -> Iterator[None]:
         """Show the progress of the training in the block."""
-        ended = threading.Event()
-
-        def print_each_minute():
-            while not ended.wait(max(0.01, self._said + SILENCE - time.monotonic())):
-                if time.monotonic() >= self._said + SILENCE:
-                    self._say(self._state())
-
-        if not sys.stdout.isatty():
-            threading.Thread(target=print_each_minute, daemon=True).start()
         try:
             yield
         finally:
-            ended.set()
             self._close_bar()
 
     def begin_epoch(self, steps: int) -> None:
@@ -64,7 +51,7 @@ class Progress:
         self._bar = tqdm(total=steps, desc=self._title, leave=False, disable=None)
 
     def end_step(self, loss: float) -> None:
-        """Count a step, and print the first estimate once it can be made.
+        """Count a step. Print the first estimate once it can be made, and a line in a long epoch.
 
         Args:
             loss: the mean loss of the epoch so far.
@@ -76,9 +63,12 @@ class Progress:
         if self._step == 1:  # the first step of a training also traces and compiles
             self._timed_from = now
             return
-        self._step_seconds = (now - self._timed_from) / (self._step - 1)
+        step_seconds = (now - self._timed_from) / (self._step - 1)
         if self._step > TIMED_STEPS and now - self._timed_from >= TIMED_SECONDS:
-            self._estimate(self._step_seconds * self._steps)
+            self._estimate(step_seconds * self._steps)
+        if now - self._said >= SILENCE and not sys.stdout.isatty():
+            left = duration((self._steps - self._step) * step_seconds)
+            self._say(f"{self._title}: step {self._step} of {self._steps}, {left} left of it")
 
     def end_epoch(self, words: str) -> None:
         """Print the line of an epoch.
@@ -106,17 +96,6 @@ class Progress:
         if epochs > 1:
             self._say(f"an epoch takes about {duration(seconds)}, {epochs} epochs "
                       f"{duration(epochs * seconds)}")
-
-    def _state(self) -> str:
-        """The line that is printed each minute."""
-        if not self._steps:
-            return "preparing the first epoch"
-        if self._step == self._steps:
-            return f"{self._title}: validation"
-        state = f"{self._title}: step {self._step} of {self._steps}"
-        if self._step_seconds is None:
-            return state
-        return f"{state}, {duration((self._steps - self._step) * self._step_seconds)} left of it"
 
     def _say(self, line: str) -> None:
         self._said = time.monotonic()

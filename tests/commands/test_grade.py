@@ -213,7 +213,7 @@ def test_masks_are_written_as_values_and_as_pictures(trained, tmp_path, refused,
     capsys.readouterr()
     said = refused("grade", *command)
     assert "is not a picture of an earlier grading; choose another --masks" in said
-    said = refused("grade", *command[:3], "--branch", "att0")
+    said = refused("grade", *command[:3], "--branch", "att0", "--overlay", tmp_path / "drawn")
     assert "no branch 'att0'; its branches: att1, att2" in said
 
 
@@ -284,6 +284,7 @@ def test_what_cannot_be_is_refused_before_grading(trained, knees, tmp_path, refu
         ((knees, "--model", model, "--csv", tmp_path / "folder.csv"), "it is a folder"),
         ((knees, "--model", model, "--overlay", tmp_path / "file"), "it is a file"),
         ((knees, "--model", model, "--csv", tmp_path / "film.jpg"), "a table must end in .csv"),
+        ((knees, "--model", model, "--branch", "att1"), "--branch needs --overlay DIR"),
         (("", "--model", model), "an empty name"),
     ]:
         assert message in refused("grade", *arguments)

@@ -206,7 +206,7 @@ def test_the_mistakes_of_displaced_joints_are_drawn_displaced(tmp_path, monkeypa
 
     monkeypatch.setattr("knee_attention.runs.finished.reporting.measure", keep)
     report(tmp_path / "run", "-o", tmp_path / "page.html", "--mistakes", 1)
-    preparation = Preparation(crop="square").with_displacement()
+    preparation = Preparation(crop="square", displaced=True)
     known = load_dataset(str(tmp_path / "knees"), (96, 96), preparation=preparation)
     [image] = drawn[0]
     assert any((image == knee).all() for knee in known.splits["test"].images)

@@ -23,18 +23,7 @@ from knee_attention.grading.grader import Grader
 from knee_attention.grading.rows import BOX, columns, csv_row, film_picture, knee_row
 from knee_attention.networks.files.model_files import read_description, save_model
 from knee_attention.networks.model import build_model
-from knee_attention.phantoms.film import phantom_film
 from knee_attention.runs.localiser.distractors import draw_distractor
-
-
-@pytest.fixture(scope="module")
-def phantom():
-    return phantom_film((0, 4), seed=9011)
-
-
-@pytest.fixture(scope="module")
-def grader():
-    return Grader(Uniform(SQUARE))
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +45,7 @@ def test_of_a_film_both_joints_are_cut_out(grader, phantom):
 
 def test_a_model_of_displaced_joints_grades_no_films():
     with pytest.raises(InputError, match="trained on displaced joints .* it grades no films"):
-        Grader(Uniform(SQUARE.with_displacement()))
+        Grader(Uniform(Preparation(crop="square", displaced=True)))
 
 
 def test_of_half_a_film_the_joint_is_cut_out_and_a_crop_is_taken_as_it_is(

@@ -18,17 +18,6 @@ from knee_attention.films.radiograph import cut_out
 from knee_attention.grading.graded_knee import seen_around
 from knee_attention.grading.grader import Grader
 from knee_attention.grading.rows import film_picture
-from knee_attention.phantoms.film import phantom_film
-
-
-@pytest.fixture(scope="module")
-def phantom():
-    return phantom_film((0, 4), seed=9011)
-
-
-@pytest.fixture(scope="module")
-def grader():
-    return Grader(Uniform(SQUARE))
 
 
 def test_the_film_comes_first_with_the_boxes_of_its_knees(grader, phantom):

@@ -35,7 +35,7 @@ from knee_attention.grading.dicom.reports import (  # noqa: E402
     write_report,
 )
 from knee_attention.grading.grader import Grader  # noqa: E402
-from knee_attention.networks.files.location import LoadedFile  # noqa: E402
+from knee_attention.networks.files.location import file_digest  # noqa: E402
 from knee_attention.phantoms.film import phantom_film  # noqa: E402
 
 FILED_BY = (
@@ -78,7 +78,7 @@ def bright_knee_model(monkeypatch, tmp_path):
 
     def load(path, *_):
         grader = bright_knee_grader()
-        grader.network.path, grader.network.file = path, LoadedFile(path)
+        grader.network.path, grader.network.digest = path, file_digest(path)
         return grader
 
     monkeypatch.setattr("knee_attention.grading.grader.load_grader", load)

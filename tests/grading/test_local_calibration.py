@@ -119,6 +119,15 @@ def test_a_calibrated_model_grades_as_the_local_readers(model, films, tmp_path, 
     assert "calibrated on  clinic, 58 knees, " in capsys.readouterr().out
 
 
+def test_a_place_that_cannot_be_written_is_refused_before_grading(
+    model, films, tmp_path, refused, monkeypatch
+):
+    monkeypatch.setattr(local_calibration, "local_predictions", None)
+    (tmp_path / "file").touch()
+    assert "it is a file, not a folder" in refused(
+        "calibrate", model, "--data", films, "--output", tmp_path / "file" / "new.h5")
+
+
 def test_a_second_calibration_starts_from_the_original_one(model, films, tmp_path):
     first, plain, second = (tmp_path / f"{name}.h5" for name in ("first", "plain", "second"))
     wrong = {"cut_points": {"att1": {"shifts": [2, 2, 2, 2], "temperature": 3}}, "date": "",

@@ -33,7 +33,7 @@ def main(experiment: Experiment, arguments: list[str] | None = None) -> None:
         f"{described(experiment.branches, experiment.fusion)}. Without --data it draws synthetic "
         "knee radiographs and uses a small setting.",
     )
-    add_options(parser, f"runs/{experiment.name}", experiment.phantom_setting)
+    add_options(parser, f"runs/{experiment.name}", experiment)
     options = vars(parser.parse_args(arguments))
     output = options.pop("output")
     with command_line(Path(sys.argv[0]).name, resumable=True):
@@ -85,16 +85,19 @@ def check_images(experiment: Experiment, options: dict, folders: Iterable[Path])
         refuse_stretching(experiment, bool(options["image_size"] or experiment.fixed_size))
 
 
-def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | None) -> None:
+def add_options(
+    parser: argparse.ArgumentParser, output: str, experiment: Experiment | None
+) -> None:
     """Add the options of every experiment.
 
     Args:
         parser: the parser to add them to.
         output: the default output folder, for the help.
-        phantom: the setting on phantoms, for the help; None for a command of many experiments,
-            whose settings differ.
+        experiment: the experiment of the defaults in the help; None for a command of many
+            experiments, whose defaults differ.
     """
-    paper = Experiment()
+    paper = experiment or Experiment()
+    phantom = experiment.phantom_setting if experiment else None
 
     def default(name: str) -> str:
         small = _shown(phantom[name]) if phantom else "smaller"
@@ -107,8 +110,8 @@ def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | No
     add("--data", "folder train|validation|test/<grade>/<image>, or .h5 of make_dataset.py",
         "synthetic phantoms", metavar="DIR|FILE.h5", type=absolute_path)
     add("--output", "folder of the results", output, metavar="DIR", type=as_path)
-    if phantom:
-        add("--loss-weights", "weight of each branch's loss, in a multi-loss experiment", "1.0 0.8",
+    if experiment:
+        add("--loss-weights", "weight of the loss of each output", _shown(paper.loss_weights),
             nargs="+", type=rate, metavar="W")
     add("--epochs", "maximum number of epochs", default("epochs"), type=positive_number,
         metavar="N")
@@ -122,7 +125,7 @@ def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | No
         nargs=2, metavar=("H", "W"))
     add("--precision", "auto is the fastest on this device", paper.precision,
         choices=CHOICES["precision"])
-    if phantom:
+    if experiment:
         add("--weights", "scratch, imagenet, or an .h5/.keras file of the same backbone",
             paper.weights, metavar="scratch|imagenet|FILE", type=named)
     else:
@@ -156,7 +159,8 @@ def add_options(parser: argparse.ArgumentParser, output: str, phantom: dict | No
     add("--seed", "seed of initial weights, order, augmentation, phantoms and --limit",
         paper.seed, type=seed_number, metavar="N")
     parser.add_argument("--overwrite", action="store_true",
-                        help="train a finished run again from the start")
+                        help="train from the start, even if the run is unfinished; leave it out "
+                        "to resume")
     parser.add_argument("--pdf", action="store_true", help="also draw figures as PDF")
     add("--devices", "GPUs of this machine that share each batch", 1, type=_devices,
         metavar="N|all")

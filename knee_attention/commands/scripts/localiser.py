@@ -98,7 +98,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=seed_number, metavar="N",
                         help="random seed (default: 0)")
     parser.add_argument("--overwrite", action="store_true",
-                        help="train a finished run again from the start")
+                        help="train from the start, even if the run is unfinished; leave it out "
+                        "to resume")
     parser.add_argument("--install", action="store_true",
                         help="copy the network into this package")
     return parser

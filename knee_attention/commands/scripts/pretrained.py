@@ -5,6 +5,7 @@ from pathlib import Path
 
 from knee_attention.commands.arguments import as_path, named
 from knee_attention.errors import InputError
+from knee_attention.files import make_folder
 from knee_attention.limits import CROPS
 from knee_attention.networks.files.location import DEFAULT, FOLDER
 from knee_attention.startup import command_line, start_keras
@@ -54,6 +55,7 @@ def main(arguments: list[str] | None = None, answers: Path | None = None) -> Non
             return
         from knee_attention.runs.finished.release import make_pretrained
 
+        make_folder(options.output)
         card = make_pretrained(
             options.run, options.name, options.about, options.output, options.crop
         )

@@ -128,6 +128,7 @@ def _parser(name: str, experiments: list[Experiment]) -> argparse.ArgumentParser
     add_options(parser, f"runs/{name}", None)
     parser.add_argument("--only", nargs="+", metavar="NAME",
                         choices=[experiment.name for experiment in experiments],
-                        help="run only these experiments, such as vgg16_multiloss")
+                        help="run only these experiments, such as vgg16_multiloss; the table "
+                        "then has only their rows")
     add_queue_options(parser)
     return parser

@@ -38,16 +38,13 @@ class Algorithm:
         Args:
             grader: from `load_grader`.
             view: the view that `grader.grade` gets.
-
-        Raises:
-            InputError: the model file was replaced after the model was loaded.
         """
         path, crop = grader.network.path, grader.preparation.known_crop
         cut_out = (f"crop {crop}",) if grader.preparation.shows_joints else ()
         sets = (f"coverage {grader.coverage}",) if grader.coverage else ()
         return cls(
             model=grader.description.get("name") or path.name,
-            digest=grader.network.file.digest(),
+            digest=grader.network.digest,
             settings=(
                 f"polarity {grader.polarity}",
                 f"view {view}",

@@ -5,6 +5,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -159,7 +160,8 @@ def run_by_workers(queue: Queue, command: list[str], count: int, output: Path) -
         output: the sweep's folder.
 
     Raises:
-        InputError: all workers ended although cells are left.
+        InputError: all workers ended although cells are left, or the queue cannot be read before
+            the workers start or after they ended.
     """
     from tqdm import tqdm
 
@@ -177,7 +179,8 @@ def run_by_workers(queue: Queue, command: list[str], count: int, output: Path) -
         with tqdm(total=len(queue.cells), initial=done, desc="runs", disable=None) as progress:
             while any(worker.poll() is None for worker in workers):
                 time.sleep(POLL)
-                status = queue.status()
+                with suppress(InputError):  # the workers report a database that stays away
+                    status = queue.status()
                 progress.update(len(status.done) - progress.n)
                 progress.set_postfix(running=len(status.running), failed=len(status.failed))
     finally:

@@ -76,6 +76,12 @@ def test_it_grades_by_its_name_with_calibrated_probabilities(shipped_small, tmp_
         load_grader("small")
 
 
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path, refused):
+    (tmp_path / "file").touch()
+    said = refused(make_pretrained, ["none", "--about", "", "--output", str(tmp_path / "file")])
+    assert "it is a file, not a folder" in said
+
+
 def test_a_knee_unlike_the_training_knees_is_reported(shipped_small, tmp_path, capsys):
     import cv2
 

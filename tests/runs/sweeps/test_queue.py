@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import pytest
@@ -17,8 +17,10 @@ from processes import done, start_worker, wait_for_a_cell
 from stand_ins import EXPERIMENTS
 
 from knee_attention.errors import InputError
+from knee_attention.runs.sweeps import cells as sweep_cells
 from knee_attention.runs.sweeps import queue
 from knee_attention.runs.sweeps.queue import Queue
+from knee_attention.runs.sweeps.status import Status
 from knee_attention.runs.sweeps.storage import local_storage
 
 pytest.importorskip("optuna")
@@ -257,6 +259,26 @@ def test_a_storage_that_is_lost_in_the_midst_is_refused(tmp_path):
 SEARCH = EXPERIMENTS / "run_weight_search.py"
 QUICK = ["--limit", "10", "--epochs", "1", "--image-size", "96", "96", "--batch-size", "10",
          "--precision", "float32", "--grid", "0.5", "1.0"]  # fmt: skip
+
+
+@pytest.mark.parametrize("lasts", [False, True])
+def test_a_database_that_fails_for_a_moment_ends_no_worker(tmp_path, monkeypatch, lasts):
+    class FailingQueue:
+        cells = ["cell"]
+
+        def status(self):
+            if (tmp_path / "done").exists() and not lasts:
+                return Status(done=["cell"])
+            if (tmp_path / "worker1.log").exists():
+                raise InputError("the database does not answer")
+            return Status(waiting=["cell"])
+
+    monkeypatch.setattr(sweep_cells, "POLL", 0.01)
+    code = "import time, pathlib, sys; time.sleep(0.3); pathlib.Path(sys.argv[1]).touch()"
+    command = [sys.executable, "-c", code, str(tmp_path / "done")]
+    with pytest.raises(InputError, match="does not answer") if lasts else nullcontext():
+        sweep_cells.run_by_workers(FailingQueue(), command, 1, tmp_path)
+    assert (tmp_path / "done").exists()
 
 
 def test_another_study_is_refused_without_the_password(postgresql):
