@@ -209,8 +209,8 @@ class Grader:
             is_array = isinstance(image, np.ndarray)
             film = OpenedFilm(image, None) if is_array else open_film(image)
             if view == "auto" and film.other_view:
-                raise ImageError(_name(image), "its header states another view "
-                                 f"({film.other_view}); if that is wrong, name the view (--view)")
+                raise ImageError(_name(image), f"its header states another view ({film.other_view}"
+                                 "); if that is wrong, use knee-attention grade --view")
             pixels, inverted = bone_bright(film.pixels, self.polarity)
             knees = prepared_knees(pixels, view, film.side, self.preparation, self.image_size)
             return [(knee, inverted, film.pixel_aspect) for knee in knees]

@@ -38,6 +38,7 @@ def about_model(grader: Grader) -> dict:
         "chosen": grader.chosen,
         "decide": grader.decide,
         "coverage": grader.coverage,
+        "calibrated": (description.get("local_calibration") or {}).get("data"),
         "image_size": grader.image_size,
         "synthetic": bool(description.get("synthetic")),
         "results": description.get("results") if is_original else None,

@@ -79,6 +79,8 @@ def _listening(host: str, port: int) -> socket.socket:
 
 def _print_address(address: str, port: int) -> None:
     shown = f"[{address}]" if ":" in address else address
+    if ip_address(address).is_unspecified:  # all addresses of this machine; none can be opened
+        shown = "[::1]" if ":" in address else "127.0.0.1"
     print(f"http://{shown}:{port} (Ctrl-C stops it)", flush=True)
     if not ip_address(address).is_loopback:
         print("warning: other machines can use this server without a password, unencrypted; "

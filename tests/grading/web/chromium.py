@@ -47,7 +47,10 @@ class Page:
         return self.driver.find_element(By.CSS_SELECTOR, selector).text
 
     def click(self, selector: str) -> None:
-        self.driver.find_element(By.CSS_SELECTOR, selector).click()
+        element = self.driver.find_element(By.CSS_SELECTOR, selector)
+        # The notice at the top of the window may cover it.
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+        element.click()
 
     def until(self, condition) -> None:
         WebDriverWait(self.driver, 30).until(lambda _: condition())

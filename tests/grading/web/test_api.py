@@ -106,6 +106,7 @@ def test_the_model_has_the_figures_of_its_rule_and_a_calibrated_copy_none(model)
     assert told["results"]["knees"] == 9 and told["card"] == "/card"
     grader.description |= {"local_calibration": {"data": "clinic"}}
     told = about_model(grader)
+    assert told["calibrated"] == "clinic"
     assert told["validation"] is told["results"] is told["card"] is None
 
 
@@ -329,6 +330,7 @@ def test_a_model_that_is_none_is_one_sentence(refused, tmp_path):
 def test_who_listens_to_others_is_warned(model):
     with serving(model, "--port", 0, "--host", "0.0.0.0", "--name", "films.example") as started:
         process, address = started
+        assert address.startswith("127.0.0.1:")  # 0.0.0.0 cannot be opened
         port = address.rpartition(":")[2]
         for name, status in (("films.example", 200), ("evil.example", 421)):
             assert asked(f"127.0.0.1:{port}", "GET", "/health", Host=name)[0] == status

@@ -196,6 +196,28 @@ def test_clear_ends_what_waits(page, film, tmp_path):
     assert len(page.all(".film")) == 1 and "film.png: right knee KL" in page.text("#status")
 
 
+def test_films_wait_for_a_server_that_does_not_answer(page, film):
+    page.driver.execute_script(
+        "const whole = fetch; window.down = true; window.fetch = (address, ...more) =>"
+        " address === '/health' && window.down ? Promise.reject() : whole(address, ...more)"
+    )
+    page.driver.find_element(By.ID, "files").send_keys(str(film))
+    page.until(lambda: page.text("#status") == "The server does not answer; 1 waiting.")
+    page.driver.execute_script("window.down = false")
+    page.until(lambda: "right knee KL" in page.text("#status"))
+    assert len(page.all(".film")) == 1
+
+
+def test_the_films_of_a_dropped_folder_are_graded(page, film, tmp_path):
+    for name in ("1/a.png", "2/a.png", ".hidden"):
+        (tmp_path / "films" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "films" / name).write_bytes(film.read_bytes())
+    page.drop(tmp_path / "films")
+    page.until(lambda: len(page.all(".film")) == 2)
+    names = [name.text for name in page.all(".film .name")]
+    assert sorted(names) == ["films/1/a.png", "films/2/a.png"]
+
+
 def test_a_name_is_text_and_no_markup(page, film, tmp_path):
     name = "<img src=x onerror=alert(1)>.png"
     (tmp_path / name).write_bytes(film.read_bytes())

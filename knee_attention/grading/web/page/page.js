@@ -5,6 +5,7 @@ const byId = (id) => document.getElementById(id);
 const rows = [];
 const waiting = [];
 const MOST_SENTENCES = 5;
+const RETRY = 3000; // milliseconds until a server that does not answer is asked again
 const FORMULA = /^'*[=+\-@\t\r\n＝＋－＠]/; // as in files.py
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 const SUFFIX = /\.(png|jpe?g|webp|tiff?|bmp|dcm|dicom)$/i; // not the last number of a UID
@@ -69,7 +70,8 @@ async function downloadsOf(file) {
         const content = await (await ask(file, form)).blob();
         download(content, `${file.name.replace(SUFFIX, "")}_graded.${suffix}`);
       } catch (error) {
-        say(`${file.name}: ${error.message}.`);
+        const remark = { className: "remark", role: "alert", textContent: `${text}: ${error.message}.` };
+        button.closest(".tools").after(Object.assign(document.createElement("p"), remark));
       }
     });
     return button;
@@ -88,6 +90,12 @@ async function take(files) {
   await loaded;
   let sentences = [];
   while (waiting.length) {
+    if (!(await fetch("/health").catch(() => null))?.ok) {
+      say(`The server does not answer; ${waiting.length} waiting.`);
+      byId("clear").disabled = false;
+      await new Promise((done) => setTimeout(done, RETRY));
+      continue;
+    }
     const file = waiting.shift();
     const clearsBefore = clears;
     say(`Grading ${file.name}${waiting.length ? `, ${waiting.length} more` : ""} …`);
@@ -101,8 +109,9 @@ async function take(files) {
     byId("table").disabled = false;
   }
   if (sentences.length > MOST_SENTENCES) {
-    const refused = sentences.filter((sentence) => sentence.includes(" was not graded: ")).length;
-    say(`${sentences.length - refused} files graded, ${refused} refused.`);
+    const refused = sentences.filter((sentence) => sentence.includes(" was not graded: "));
+    const named = refused.slice(0, MOST_SENTENCES).join(" ");
+    say(`${sentences.length - refused.length} files graded, ${refused.length} refused. ${named}`);
   } else if (sentences.length) {
     say(sentences.join(" "));
   }
@@ -127,11 +136,14 @@ async function load() {
   }
   model = await answer.json();
   const [height, width] = model.image_size;
-  byId("model").textContent = `${model.name ?? "A model without a name"}, grades by ${model.chosen}, ` +
+  byId("model").textContent = `${model.name ?? "A model without a name"}, grades by ${model.chosen}` +
+    (model.decide === "probable" ? "" : ` with the rule ${model.decide}`) +
+    (model.calibrated ? `, calibrated on ${model.calibrated}` : "") + ", " +
     `${height}×${width} pixels. ${accuracy()}knee_attention ${model.version}. `;
   if (model.card) {
     const card = document.createElement("a");
     card.href = model.card;
+    card.target = "_blank"; // the results on this page stay
     card.textContent = "Card of the model";
     byId("model").append(card);
   }
@@ -186,11 +198,36 @@ function listen() {
   document.addEventListener("dragleave", (event) => {
     if (!event.relatedTarget) document.body.classList.remove("dropping");
   });
-  document.addEventListener("drop", (event) => {
+  document.addEventListener("drop", async (event) => {
     event.preventDefault();
     document.body.classList.remove("dropping");
-    take([...event.dataTransfer.files]);
+    const dropped = [...event.dataTransfer.items].map((item) => {
+      const entry = item.webkitGetAsEntry?.();
+      if (entry?.isDirectory) return filesIn(entry);
+      return item.kind === "file" ? [item.getAsFile()] : [];
+    });
+    take((await Promise.all(dropped)).flat());
   });
+  window.addEventListener("beforeunload", (event) => {
+    if (rows.length) event.preventDefault(); // the browser asks before the results are lost
+  });
+}
+
+// The files below a dropped folder, by their paths; hidden ones are left out.
+async function filesIn(folder) {
+  const [reader, files] = [folder.createReader(), []];
+  for (;;) { // a reader lists some entries at a time
+    const entries = await new Promise((done, failed) => reader.readEntries(done, failed));
+    if (!entries.length) return files;
+    for (const entry of entries.filter(({ name }) => !name.startsWith("."))) {
+      if (entry.isDirectory) {
+        files.push(...await filesIn(entry));
+      } else {
+        const file = await new Promise((done, failed) => entry.file(done, failed));
+        files.push(new File([file], entry.fullPath.slice(1)));
+      }
+    }
+  }
 }
 
 listen();
@@ -199,8 +236,8 @@ const loaded = load();
 // Downloads: the table has the columns of `knee-attention grade --csv`.
 function table(films) {
   const rows = films.map(flat);
-  const graded = rows.find((row) => !row.error) ?? { file: "" };
-  const columns = [...Object.keys(graded), "error"];
+  const names = new Set(rows.flatMap(Object.keys)); // another model may have been served before
+  const columns = [...names].filter((name) => name !== "error").concat("error");
   const lines = rows.map((row) => columns.map((name) => cell(row[name])).join(","));
   return [columns.join(","), ...lines, ""].join("\r\n");
 }
