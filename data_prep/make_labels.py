@@ -50,8 +50,8 @@ def _make_labels(tables: list[Path], labels: Path, visit: str | None) -> None:
     keep_inputs(tables, [labels, excluded])
     readings = [reading for path in tables for reading in readings_of(read_table(path))]
     if labels.exists() and not _made_of(readings, read_table(labels)):
-        raise InputError(f"{labels}: the file exists and was not made from these tables; name the "
-                         "output file last")
+        raise InputError(f"{labels}: the file exists and was not made from these tables; give all "
+                         "tables in one command, or name another output file last")
     visits = {reading.visit for reading in readings}
     if visit and visit not in visits:
         raise InputError(f"no reading has the visit {visit}; the tables have "

@@ -9,6 +9,7 @@ A rerun is measured on the same knees, so the sampling error of the knees is not
 """
 
 from math import sqrt
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from knee_attention.evidence.finished_run import FinishedRun
 from knee_attention.evidence.intervals import LEVEL
 from knee_attention.evidence.metrics import grade_metrics
 from knee_attention.evidence.tables.beyond_the_paper import Runs
-from knee_attention.evidence.tables.common import Finished, same_knees
+from knee_attention.evidence.tables.common import Finished
 
 METRICS = ("accuracy", "kappa_quadratic")
 
@@ -147,8 +148,12 @@ def with_bands(table: pd.DataFrame, finished: Finished, published: Runs) -> pd.D
 
 
 def _are_reruns(trainings: list[FinishedRun], published: list[FinishedRun]) -> bool:
-    """Whether runs have the knees and the options of published ones."""
-    every = [*published, *trainings]
-    return same_knees(every) and all(
-        (run.recipe, run.split) == (published[0].recipe, published[0].split) for run in every
-    )
+    """Whether runs have the knees and the options of published ones.
+
+    Knees are compared by name and grade, because folders and image formats of a set may differ.
+    """
+    def identity(run: FinishedRun) -> tuple:
+        knees = [Path(file).stem for file in run.predictions.files]
+        return {**run.recipe, "data": None}, run.split, knees, run.predictions.grades.tolist()
+
+    return all(identity(run) == identity(published[0]) for run in [*published, *trainings])

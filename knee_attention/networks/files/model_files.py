@@ -39,7 +39,8 @@ LARGEST_TEXT = 2**24
 HEADING = 1_000_000
 """Upper bound of the bytes that a model file has in addition to its weights."""
 
-IMPORT_HINT = "convert a file of the original code with knee-attention import-legacy"
+IMPORT_HINT = ("a network of attach_attention is for audit only; convert a file of the original "
+               "code with knee-attention import-legacy")
 
 
 def save_model(model: keras.Model, path: str | os.PathLike, description: Mapping) -> None:
