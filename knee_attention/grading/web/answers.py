@@ -25,8 +25,9 @@ from knee_attention.networks.files.location import FOLDER
 def about_model(grader: Grader) -> dict:
     """The content of `GET /model`: the model's name, graph, rules, results and answer forms.
 
-    `validation` has the figures of the grades that the server gives. A locally calibrated model has
-    no results, because those in its file are of the original calibration.
+    `validation` has the figures of the grades that the server gives. `calibrated` is the folder's
+    name of a local calibration, else None; such a model has no results, because those in its file
+    are of the original calibration.
     """
     description = grader.description
     is_original = not description.get("local_calibration")

@@ -141,7 +141,7 @@ def _answer(grader: Grader, name: str, content: bytes, form: str) -> Response:
     """Grade a film and answer in a form; runs in a thread."""
     if form not in ANSWERS:
         raise HTTPException(400, f"expected as={', '.join(ANSWERS)}. Received: {form[:80]!r}")
-    return ANSWERS[form](FileInMemory(name[:255], content), grader)
+    return ANSWERS[form](FileInMemory(name[-255:], content), grader)
 
 
 async def _refused(request: Request, error: HTTPException) -> Response:

@@ -110,7 +110,8 @@ def openapi(outputs: Iterable[str], forms: Iterable[str]) -> dict:
         "info": {"title": "knee_attention", "version": __version__, "description": RESEARCH_ONLY},
         "paths": {
             "/grade": {"post": grade},
-            "/model": {"get": _getting("The model: its name, outputs and validation results")},
+            "/model": {"get": _getting("The model: its name, outputs, decision rule, local "
+                                       "calibration and validation results")},
             "/health": {"get": _getting("Whether the server runs")},
             "/openapi.json": {"get": _getting("This description")},
             "/card": {"get": {

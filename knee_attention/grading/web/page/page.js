@@ -66,6 +66,7 @@ async function downloadsOf(file) {
     button.className = form;
     button.textContent = text;
     button.addEventListener("click", async () => {
+      button.closest(".film").querySelector(".tools + .remark")?.remove();
       try {
         const content = await (await ask(file, form)).blob();
         download(content, `${file.name.replace(SUFFIX, "")}_graded.${suffix}`);
@@ -90,23 +91,25 @@ async function take(files) {
   await loaded;
   let sentences = [];
   while (waiting.length) {
-    if (!(await fetch("/health").catch(() => null))?.ok) {
+    const clearsBefore = clears;
+    const answers = (await fetch("/health").catch(() => null))?.ok;
+    if (answers && !model) await load().catch(() => null);
+    if (clearsBefore === clears && answers) {
+      const file = waiting.shift();
+      say(`Grading ${file.name}${waiting.length ? `, ${waiting.length} more` : ""} …`);
+      byId("clear").disabled = false;
+      const sentence = await grade(file, sentences);
+      if (clearsBefore === clears) {
+        sentences.push(sentence);
+        byId("table").disabled = false;
+      }
+    } else if (clearsBefore === clears) {
+      model = null; // another model may come back
       say(`The server does not answer; ${waiting.length} waiting.`);
       byId("clear").disabled = false;
       await new Promise((done) => setTimeout(done, RETRY));
-      continue;
     }
-    const file = waiting.shift();
-    const clearsBefore = clears;
-    say(`Grading ${file.name}${waiting.length ? `, ${waiting.length} more` : ""} …`);
-    byId("clear").disabled = false;
-    const sentence = await grade(file, sentences);
-    if (clearsBefore !== clears) {
-      sentences = [];
-      continue;
-    }
-    sentences.push(sentence);
-    byId("table").disabled = false;
+    if (clearsBefore !== clears) sentences = [];
   }
   if (sentences.length > MOST_SENTENCES) {
     const refused = sentences.filter((sentence) => sentence.includes(" was not graded: "));
@@ -135,6 +138,7 @@ async function load() {
     return;
   }
   model = await answer.json();
+  for (const id of ["outputs", "knees", "examples"]) byId(id).replaceChildren();
   const [height, width] = model.image_size;
   byId("model").textContent = `${model.name ?? "A model without a name"}, grades by ${model.chosen}` +
     (model.decide === "probable" ? "" : ` with the rule ${model.decide}`) +
@@ -206,10 +210,14 @@ function listen() {
       if (entry?.isDirectory) return filesIn(entry);
       return item.kind === "file" ? [item.getAsFile()] : [];
     });
-    take((await Promise.all(dropped)).flat());
+    try {
+      take((await Promise.all(dropped)).flat());
+    } catch (error) {
+      say(`A dropped folder cannot be read, so none of its films is graded: ${error.message}`);
+    }
   });
   window.addEventListener("beforeunload", (event) => {
-    if (rows.length) event.preventDefault(); // the browser asks before the results are lost
+    if (rows.length || waiting.length) event.preventDefault(); // the browser asks before the results are lost
   });
 }
 
@@ -218,7 +226,7 @@ async function filesIn(folder) {
   const [reader, files] = [folder.createReader(), []];
   for (;;) { // a reader lists some entries at a time
     const entries = await new Promise((done, failed) => reader.readEntries(done, failed));
-    if (!entries.length) return files;
+    if (!entries.length) return files.sort((one, other) => (one.name < other.name ? -1 : 1));
     for (const entry of entries.filter(({ name }) => !name.startsWith("."))) {
       if (entry.isDirectory) {
         files.push(...await filesIn(entry));
