@@ -6,7 +6,7 @@ DICOM files are recognised by content, so file names do not matter (OAI's are na
 FILMS gets <id>.png, images.csv (id, subject, date, barcode, spacing in mm, size, bits, source), and
 excluded.csv with a reason for every other file. Ids are as in the labels: <subject>_<barcode> for
 OAI, and <MOSTID>_V<visit> for MOST if its original folders are kept. A warning counts the films
-whose PatientID and folder name different persons.
+whose PatientID and folder disagree.
 The same command resumes a killed run. DICOM files need pip install -e ".[dicom]"; JPEG Lossless,
 JPEG-LS and 12-bit JPEG need ".[dicom-jpeg]".
 """
@@ -102,7 +102,7 @@ def _convert(options: argparse.Namespace) -> None:
     print(summary)
     if disagreeing:
         first = disagreeing[0]
-        print(f"WARNING: PatientID and folder or contents.csv name different persons for "
+        print(f"WARNING: PatientID differs from the folder or contents.csv for "
               f"{len(disagreeing)} of {len(survey.rows)} films (the first: {first['source']}, "
               f"PatientID {first['patient'] or 'blank'}, assigned to {first['subject']})")
     without_spacing = sum(row["row_spacing_mm"] == "" for row in rows)

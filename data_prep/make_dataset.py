@@ -107,7 +107,7 @@ def _make(options: argparse.Namespace) -> None:
     summary = process_files(sources, read_knee, journal, options.workers, "knees")
     if summary.to_retry and any((folder / MANIFEST).exists() for folder, _ in places):
         raise InputError(f"{min(summary.to_retry)}: cannot be read now ({len(summary.to_retry)} "
-                         "knees). Without them the set would be split anew; run the command again")
+                         "knees). Without them the split would change; run the command again")
     try:
         knees = _labelled_knees(options, files, summary, grades)
         sets = split_rows(knees, **choices)

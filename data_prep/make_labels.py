@@ -25,8 +25,8 @@ def main(arguments: list[str] | None = None) -> None:
         "tables", type=as_path, nargs="+", help="tables of one or several cohorts"
     )
     parser.add_argument("labels", type=as_path, help="output file, e.g. labels.csv")
-    parser.add_argument("--visit", metavar="V00", help="use only readings of this visit, and give "
-                        "only its films to the later steps (default: all visits)")
+    parser.add_argument("--visit", metavar="V00", help="use only readings of this visit (default: "
+                        "all); then give later steps only films of this visit")
     options = parser.parse_args(arguments)
     with command_line("make_labels.py"):
         _make_labels(options.tables, options.labels, options.visit)

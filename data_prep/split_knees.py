@@ -9,7 +9,7 @@ with a reason for every other file. The same command resumes a killed run.
     python data_prep/split_knees.py FILMS KNEES --crop joint --contact-sheet cuts.png
 
 writes crops of the joints instead: squares like those of the public set, or --aspect antony. A film
-is excluded, with its score, unless both joints are found and no implant covers them. knees.csv also
+is excluded, with its score, if a joint is not found or an implant covers one. knees.csv also
 lists each joint's score and its box on the film.
 """
 

@@ -106,7 +106,7 @@ def fine_tune_the_shipped_model(folder: Path, name: str = "kneekl-vgg16-multilos
 def load_with_plain_keras(folder: Path) -> None:
     """Load a saved file with Keras alone: importing the package after Keras registers its layers.
 
-    `knee_attention.load_model` also reads files of strangers safely, and needs no order of imports.
+    `knee_attention.load_model` is also safe for untrusted files, and needs no order of imports.
     """
     import keras
 

@@ -9,8 +9,8 @@ for the mean mask, a uniform mask, a horizontal band (the middle quarter of the 
 and HiResCAM of the same features for the predicted grade.
 
 Whether it depends on the image: the correlation of each mask with the mean mask and with the mask
-of another person's knee, and what is left of the masks when the weights are shuffled, from the top
-of the network down to its input (Adebayo 2018).
+of another person's knee; and with itself after the weights are shuffled, from the top of the
+network down to its input (Adebayo 2018).
 
 Whether it matters: the grades with the mean mask, another knee's, a uniform or an inverted mask in
 the place of each knee's own.

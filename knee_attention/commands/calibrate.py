@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
     print(_table(fit))
     if not fit.is_better:
         sentence = ("the calibration is not better: by cross-validation, the cross-entropy does "
-                    "not fall or the quadratic kappa does")
+                    "not fall, or quadratic kappa falls")
         if options.output:
             raise InputError(f"{sentence}; {options.output} is not written")
         print(sentence)

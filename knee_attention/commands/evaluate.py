@@ -2,7 +2,7 @@
 
 Without --data, a model that was trained on phantoms is measured on the same phantoms. With several
 models (--with), each is measured on the same knees. Their ensemble (mean before the softmax) is
-measured too, and the first model is compared with each other one, knee by knee. Brackets hold 95%
+measured too, and the first model is compared with all others, knee by knee. Brackets hold 95%
 intervals by bootstrap over persons.
 
 --masks measures attention instead, on knees with an expert's mask of the joint: once with the exact

@@ -1,6 +1,6 @@
 """Write a saved model as ONNX, which OpenCV runs: `grade` then needs no Keras or TensorFlow.
 
-The ONNX file computes in float32. A float32 model gives the same grades as before. A mixed_bfloat16
+The ONNX file computes in float32. A float32 model grades as it does in Keras. A mixed_bfloat16
 model, such as the one that ships with the package, may grade a knee differently if two grades have
 nearly the same probability. Weights that float16 represents exactly are stored in float16.
 """

@@ -47,10 +47,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="an .h5, .keras or .onnx file, the folder of a run, or a model that "
                         f"ships with the package (default: {DEFAULT})")
     parser.add_argument("--csv", type=as_path, metavar="FILE",
-                        help="also write the probabilities by every output to a CSV file; names "
-                        "that a spreadsheet would run as formulas get an apostrophe; if the "
-                        "command is stopped, a file .part.csv keeps the rows so far, unless --sort "
-                        "uncertain holds them back")
+                        help="also write the probabilities by every output to a CSV file. Names "
+                        "that a spreadsheet would run as formulas get an apostrophe. A stopped "
+                        "command keeps its rows in a file .part.csv, but not with --sort uncertain")
     parser.add_argument("--overlay", type=as_path, metavar="DIR",
                         help="also draw every knee beside its attention by every branch")
     parser.add_argument("--branch", metavar="NAME",
@@ -70,8 +69,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         "states a lateral or axial view is then refused)")
     add_grading(parser)
     parser.add_argument("--sort", choices=("given", "uncertain"), default="given",
-                        help="the order of the knees: as given, or those to look at again first, "
-                        "and the least probable grades first (default: given)")
+                        help="order of the knees; uncertain: those to look at again first, then "
+                        "by rising probability of the grade (default: given)")
     parser.add_argument("--batch-size", type=positive_number, default=32, metavar="N",
                         help="knees per batch (default: 32)")
 

@@ -1,7 +1,7 @@
 """Write one HTML page about finished runs: tables, learning curves, attention, worst mistakes.
 
-The page is one file and needs no network. Several runs are shown side by side, and the first is
-compared with each other one on the knees that both graded. The page contains pictures of knees:
+The page is one file and works offline. Several runs are shown side by side, and the first is
+compared with all others on the knees that both graded. The page contains pictures of knees:
 treat it like the radiographs themselves.
 """
 

@@ -1,4 +1,4 @@
-"""Tables: their files, and the tables of grades of the known studies."""
+"""Read and write tables, and list the readings in tables of grades."""
 
 import codecs
 import re
@@ -51,8 +51,8 @@ def read_table(path: Path) -> list[dict[str, str]]:
     table.columns = [str(name).strip().upper() for name in table.columns]
     twice = table.columns[table.columns.duplicated()]
     if len(twice):
-        raise InputError(f"{path}: two columns are called {twice[0]}, apart from capitals and "
-                         "spaces; rename one of them")
+        raise InputError(f"{path}: two columns are called {twice[0]}, ignoring capitals and "
+                         "outer spaces; rename one")
     return table.fillna("").map(lambda cell: unescaped(cell.strip())).to_dict("records")
 
 

@@ -147,9 +147,9 @@ class Journal:
     def _stamp(self, source: Path) -> list:
         """Values of which at least one changes when a source does.
 
-        Size and modification time are not enough: films of one camera may have the same size, and
-        copying, moving and unpacking keep the modification time. Renaming changes the inode,
-        overwriting the change time.
+        Size and modification time are not enough: films of one device may have the same size, and
+        copying, moving and unpacking keep the modification time. Renaming gives another inode;
+        overwriting changes ctime.
         """
         try:
             status = source.stat()

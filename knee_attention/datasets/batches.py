@@ -136,13 +136,13 @@ LIMITS = {
 }
 """The augmentations that distort. `strong` has the differences between films of one knee in one
 hospital; `wide` those between hospitals: other framing, exposure, processing, sharpness, noise and
-compression. Its noise is strong because the knees were equalised before: 8% of a film's grey range
-is 18% of the equalised knee's (median of 60 training crops of the public set)."""
+compression. `wide` adds noise after equalisation, so its limit is 18%, which equals 8% of a film's
+grey range before it (median of 60 training crops of the public set)."""
 
 
 CORRUPTED = 0.25
-"""Share of the knees that are blurred, of those that get noise, and of those that are compressed.
-They are drawn independently."""
+"""Share of the knees that are blurred, that get noise, and that are compressed. Each of the three
+is drawn independently."""
 
 
 @dataclass(frozen=True)

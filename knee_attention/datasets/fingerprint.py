@@ -103,8 +103,8 @@ def read_records(path: Path) -> tuple[ImageRecord, ...]:
                 return tuple(ImageRecord._make(map(unescaped, row)) for row in rows)
     except (OSError, csv.Error, TypeError, ValueError):
         pass
-    raise InputError(f"{path}: the file is damaged; it should list the images that the run "
-                     "was started with")
+    raise InputError(f"{path}: the file is damaged; restore this list of the run's images, "
+                     "or train again")
 
 
 def difference(before: Iterable[ImageRecord], now: Iterable[ImageRecord]) -> str:

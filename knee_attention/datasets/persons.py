@@ -1,7 +1,7 @@
-"""Persons of a data set: by its manifest, and by digests in a model file, without their names.
+"""The persons of a data set by its manifest, and their digests in a model file.
 
-A model file holds digests of the persons in place of names, so that a calibration can refuse the
-films that the model was trained on.
+A model file holds digests of its training persons, not their names. A calibration refuses films of
+these persons.
 """
 
 import base64

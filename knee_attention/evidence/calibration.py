@@ -9,12 +9,12 @@ The entries of a description:
   that they come from, and the `validation` figures.
 - `local_calibration`: see `shift_cut_points` and `fit_cut_points`. Its sets replace those above.
 
-Cut points are those of local readers, who draw the border between two grades at different places;
-another hospital's films also move the network's values. Both shift the log-odds of "at least grade
-k" (McCullagh, "Regression Models for Ordinal Data", JRSS B 42, 1980): for k = 1 to 4,
-`(log-odds - shift) / temperature`. Few films cannot say much about five numbers. So the fit is the
-most probable one under normal priors that keep the shifts near zero and near each other, and the
-temperature near one.
+Local readers draw the borders between grades (cut points) at other places, and films of another
+hospital move the network's values. Both shift the log-odds of "at least grade k" (McCullagh,
+"Regression Models for Ordinal Data", JRSS B 42, 1980): for k = 1 to 4,
+`(log-odds - shift) / temperature`. Few films do not determine five numbers. The fit is therefore
+the maximum a posteriori under normal priors, which keep the shifts near zero and near each other,
+and the temperature near one.
 
 The module needs only NumPy, because grading works without scikit-learn.
 """

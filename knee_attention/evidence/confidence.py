@@ -1,7 +1,7 @@
 """Fit decision rules and prediction sets to validation predictions, and measure them.
 
-The figures are those of persons whose knees served for no fit: temperature, power and thresholds
-are fitted ten times, each time to nine tenths of the persons.
+The figures come from ten-fold cross-validation over persons: temperature, power and thresholds are
+fitted to nine tenths of them and measured on the others.
 """
 
 from collections.abc import Sequence

@@ -2,8 +2,8 @@
 
 Grade 1 (doubtful osteoarthritis) is seldom the most probable grade, even for knees of grade 1, so
 the paper's rule hardly ever gives it. `balanced` divides the probabilities by a power of the
-frequencies of the training grades, which favours rare grades. `median` gives the lowest grade that
-at most half of the probability exceeds.
+frequencies of the training grades, which favours rare grades. `median` gives the grade at which
+the cumulative probability reaches 0.5.
 """
 
 from collections.abc import Callable, Sequence
@@ -61,7 +61,7 @@ def decide(
 
 
 def frequency_divisors(counts: Sequence[int], power: float) -> np.ndarray:
-    """What `balanced` divides the probabilities by.
+    """The divisors of the rule `balanced`.
 
     Args:
         counts: number of training knees of each grade; a missing grade counts as one knee.

@@ -1,7 +1,4 @@
-"""The results of a run: from predictions on a split to `results.json`, and as plain data.
-
-Tables and the report read the plain data.
-"""
+"""The results of a run: computed from predictions, and as dataclasses for tables and report."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

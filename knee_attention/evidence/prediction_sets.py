@@ -4,15 +4,15 @@ Split conformal prediction with the score of least ambiguous sets (Sadinle, Lei 
 "Least Ambiguous Set-Valued Classifiers with Bounded Error Levels", JASA 114, 2019). Grades are
 ordered, so a set must have no gap. It has none if the probabilities fall on both sides of the most
 probable grade (Dey, Merugu and Kaveri, "Conformal Prediction Sets for Ordinal Classification",
-NeurIPS 2023). Here a grade counts as much as the least probable grade on the way to it.
+NeurIPS 2023). Here a grade has the least probability between it and the most probable one.
 
 The two knees of a person are alike, so persons are exchangeable and knees are not. Each person has
 the same weight (Lee, Barber and Willett, "Distribution-free inference with hierarchical data",
 arXiv 2306.06342, 2023).
 
-The guarantee: of the knees of new persons, at least the asked share is in its set, on average over
-all grades. It holds for films like those of the calibration. It says nothing about films of another
-hospital, nor about the knees of one grade.
+Guarantee: for new persons, at least the asked share of sets hold the true grade, on average
+over all grades. It holds for films like those of the calibration. It says nothing about films of
+another hospital, nor about the knees of one grade.
 """
 
 from collections.abc import Sequence
@@ -26,9 +26,7 @@ WIDE = 3
 
 
 def nonconformity(probabilities: np.ndarray) -> np.ndarray:
-    """How little each grade conforms: one minus the least probability on the way to it.
-
-    The way leads from the most probable grade to the grade, both included.
+    """One minus the least probability between each grade and the most probable one, inclusive.
 
     Args:
         probabilities: `(n, 5)`.

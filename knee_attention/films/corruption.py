@@ -1,9 +1,9 @@
-"""Corruptions of a knee, to measure what a model loses by them.
+"""Corruptions of a knee, to measure a model's robustness.
 
 A corruption stands for a fault of the film (blur, noise, exposure, compression) or of the crop
-(width, angle). It is applied at the size of the network's input and before the histogram is
-equalised, because it happens before our software sees the film. Knees that were equalised when they
-were cut are corrupted afterwards.
+(width, angle). It is applied at the network's input size, before histogram equalisation, because
+such faults arise before the software sees the film. Knees that were equalised when they were cut
+are corrupted afterwards.
 
 The method is that of Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common
 Corruptions and Perturbations", ICLR 2019 (ImageNet-C, five severities, 224x224 pixels).
@@ -30,8 +30,8 @@ FILM_NOISE, NOISE = 0.02, 0.08
 severity 1; the smaller is four times the usual noise of the public set's crops (median 0.0046)."""
 
 GAMMA = 1.6
-"""Exponent of the grey values, and its inverse: the largest difference of exposure and processing
-between hospitals in the augmentation `wide`."""
+"""Exponent that darkens the grey values; its inverse brightens them. It is the largest gamma of
+the augmentation `wide`."""
 
 RESOLUTION = 0.5
 """Rows and columns that are kept: ImageNet-C's severity 2 of its pixelation."""
@@ -40,7 +40,7 @@ JPEG_QUALITY = 30
 """Slightly better than the 25 of ImageNet-C's severity 1."""
 
 WIDER, NARROWER = 1.15, 0.85
-"""Side of the crop as a multiple of the right one. The augmentation `strong` varies it by 10%."""
+"""Side of the crop relative to the correct side. The augmentation `strong` varies it by 10%."""
 
 ANGLE = 10
 """Degrees of rotation to either side: the largest of the augmentations."""

@@ -185,8 +185,8 @@ def _roughness(crop: np.ndarray, place: Displacement) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _grain() -> np.ndarray:
-    """Noise that is drawn out lengthways like bone, relative to `_roughness`; twice as high and
-    wide as `KNEE_SIZE`."""
+    """Noise with vertical strands, as in bone, in units of `_roughness`; twice as high and wide
+    as `KNEE_SIZE`."""
     height, width = KNEE_SIZE
     noise = np.random.default_rng(0).standard_normal((2 * height, 2 * width), dtype=np.float32)
     noise = _blurred(noise, 0.6, 1.5)

@@ -25,8 +25,8 @@ SQUARE_SIDE = 0.92
 knees for which both are known (0.87, 0.93, 0.93, 0.96)."""
 
 SEEN = 0.6
-"""The film's border cuts off a joint if a smaller part of its core lies on the film. On 174 close
-views this part is at least 0.76."""
+"""At least this part of a joint's core must lie on the film, else the joint is cut off. On 174
+close views it is at least 0.76."""
 
 CANDIDATE = 0.1
 """The lowest score of a cell that is a candidate for a joint."""

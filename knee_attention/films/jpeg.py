@@ -105,7 +105,7 @@ def _tidied(content) -> bytes:
 
 
 def _lacks_scans(content: bytes) -> bool:
-    """Whether a coefficient lacks its scan, or its last scan (ISO 10918-1 G.1.1.1.2)."""
+    """Whether a coefficient is missing or lacks low bits (ISO 10918-1 G.1.1.1.2)."""
     lowest, progressive = {}, False
     for marker, start, _ in jpeg_segments(content):
         if marker in FRAMES:

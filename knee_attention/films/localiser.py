@@ -48,8 +48,8 @@ def localiser_input(
         reach: the side of the square as a multiple of the film's longer side.
 
     Returns:
-        `(256, 256, 2)` uint8; the scale, in pixels of it per pixel of the film; and the width of
-        the left and the top border in pixels.
+        `(256, 256, 2)` uint8; the scale, in its pixels per pixel of the film; and its left and
+        top border in pixels.
 
     Raises:
         ValueError: not an image, or too small for a knee.

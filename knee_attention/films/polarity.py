@@ -28,9 +28,9 @@ SIDES = 0.05
 """The part of the width at the left and at the right with which the middle is compared."""
 
 CLEAR = 0.45
-"""The localiser decides if the difference of mean ranks is smaller than this. Of 529 clinical films
-with narrow legs, 33 have a difference below zero, down to -0.40. Of the 73 crops of the public set
-with such a small difference, the localiser mistakes none for a negative."""
+"""The localiser decides if the difference of mean ranks is closer to 0 than this. Of 529 clinical
+films with narrow legs, 33 have a difference below 0, down to -0.40. Of the 73 crops of the public
+set that are so close to 0, the localiser mistakes none for a negative."""
 
 SEEN_JOINT = 0.5
 """The lowest joint score with which the localiser decides."""
@@ -45,9 +45,9 @@ FILM_OF_TWO = 1.1
 def is_negative(image: np.ndarray) -> bool:
     """Whether an image is a negative; it may show a whole film or a single knee.
 
-    `rank_difference` decides if it is at least `CLEAR`. Otherwise the localiser decides: its score
-    is higher if bone is bright. The first of its scales at which it sees a joint counts. If it sees
-    none, or if the image is too narrow for it, `rank_difference` decides. Blank and too small
+    The sign of `rank_difference` decides if its absolute value is at least `CLEAR`. Otherwise the
+    localiser decides: its score is higher if bone is bright. Its first scale with a joint counts.
+    If it finds none, or if the image is too narrow for it, the sign decides. Blank and too small
     images count as not negative.
 
     Args:

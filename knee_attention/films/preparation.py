@@ -183,9 +183,9 @@ class Preparation:
     def differences(self, other: "Preparation") -> list[str]:
         """The differences from another preparation, in words; empty if there are none.
 
-        If one cutting is unknown, only the crops are compared, if both are known. The size of the
-        stored knees is ignored if both cuttings stretch, because the knees are stretched to the
-        network's size afterwards.
+        If a cutting is unknown, the crops are compared instead, where both are known. The size of
+        the stored knees is ignored if both cuttings stretch, because the knees are stretched to
+        the network's size later.
         """
         sets = [
             tuple(

@@ -106,9 +106,9 @@ class Grader:
 
     @property
     def validation(self) -> dict | None:
-        """The recorded validation figures of the grades, by the original calibration.
+        """The recorded validation metrics of the chosen output and the decision rule.
 
-        They are those of the chosen output, by the decision rule. None if the file records none.
+        They hold for the original calibration. None if the file records none.
         """
         results = self.description.get("results") or {}
         decision = self.description.get("decision") or {}
@@ -129,8 +129,8 @@ class Grader:
         if not masked_branches(self.description):
             raise InputError(f"{self.network.path}: the model has no attention to map")
         if not (self.preparation.shows_joints and stretched):
-            raise InputError(f"{self.network.path}: the place of its attention on a film is not "
-                             "known, because it grades no crops of joints or pads them; leave out "
+            raise InputError(f"{self.network.path}: it grades no crops of joints or pads them, "
+                             "so its masks have no known place on a film; leave out "
                              "--parametric-map")
 
     def grade(

@@ -15,7 +15,7 @@ from knee_attention.networks.files.model_files import (
 )
 
 FEW = 8
-"""Up to this many knees a call, compiling the graph takes longer than it saves."""
+"""With at most this many knees, compiling the graph takes longer than it saves."""
 
 
 class KerasNetwork:

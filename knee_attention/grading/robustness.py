@@ -1,4 +1,4 @@
-"""Grade knees clean and corrupted, to measure what a model loses by corruptions."""
+"""Measure a model's robustness: grade the same knees clean and corrupted."""
 
 import numpy as np
 from tqdm import tqdm

@@ -19,8 +19,8 @@ class Backbone:
         build: function from images `(batch, height, width, channels)` to the last layer's output.
         taps: `{branch: name of the layer it attends to}`; empty for a network without branches.
         smallest: smallest image side in pixels at which every tap has a grid of at least 2x2.
-        known_by: name of a layer that identifies this backbone in a model file. Among the
-            backbones with taps, and among those without, no other has it. Taps come after it.
+        known_by: name of a layer before the taps that identifies this backbone in a model file.
+            It is unique among the backbones with taps, and among those without.
         first_convolution: the layer whose kernel shape gives the number of image channels.
         phantom_setting: attributes of `Experiment` that replace the paper's values on phantoms,
             so that a run takes minutes on two cores.

@@ -71,8 +71,8 @@ class LocallyConnected2D(keras.layers.Layer):
 class AttentionPooling2D(keras.layers.Layer):
     """Mean of a feature volume, weighted by an attention mask.
 
-    Equal to `GAP(A * B) / GAP(A)`, computed as `sum(A * B) / sum(A)`. It needs one matrix product
-    per sample and never stores the masked volume.
+    It equals `GAP(mask * features) / GAP(mask)`, but needs only one matrix product per sample and
+    never stores the masked volume.
 
     Reference: Gorriz et al., MIDL 2019, section 3.1; Mader's bone-age notebook.
 

@@ -29,8 +29,7 @@ def attach_attention(
 ) -> keras.Model:
     """Attach attention branches to named layers of a functional or sequential Keras model.
 
-    Layers of the model behind the deepest tap are left out. The weights are those of `model`, not
-    copies.
+    Layers after the deepest tap are left out. The others are shared with `model`, not copied.
 
     Args:
         model: the network, with any input.
@@ -87,8 +86,8 @@ def _output_of(model: keras.Model, layer: str):
     calls = [node for nodes in graph._nodes_by_depth.values() for node in nodes
              if node.operation.name == layer]  # fmt: skip
     if len(calls) > 1:
-        raise ValueError(f"{model.name} uses its layer {layer!r} more than once, so that its "
-                         "output is not one tensor")
+        raise ValueError(f"{model.name} uses its layer {layer!r} more than once; tap a layer that "
+                         "it uses once")
     # Not the layer's `output`: that is the one of its first call, perhaps in another model.
     outputs = calls[0].outputs
     if len(outputs) != 1 or len(outputs[0].shape) != 4:

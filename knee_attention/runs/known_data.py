@@ -73,7 +73,7 @@ def trained_on(folder: Path, films: Iterable[Path]) -> list[Path]:
     """Those films that a run was trained on, by the digests of their bytes.
 
     Args:
-        folder: the folder of the model file; the list is empty unless it is a run's with a record.
+        folder: the folder of the model file. If it records no data, the list is empty.
         films: image files.
     """
     run = RunFolder(folder)

@@ -48,10 +48,10 @@ def refuse_collision(folder: Path, experiment: Experiment) -> None:
 
 
 def can_continue(run: RunFolder, experiment: Experiment) -> bool:
-    """Whether a folder contains the same experiment with fewer epochs, which can go on.
+    """Whether a folder contains the experiment with fewer epochs and can be continued.
 
     Raises:
-        InputError: it cannot go on: its learning rate depends on the number of epochs, it stopped
+        InputError: it cannot: its learning rate depends on the number of epochs, it stopped
             early, or its state is not saved.
     """
     if not run.exists or set(different := run.different_from(experiment)) != {"epochs"}:
@@ -69,6 +69,6 @@ def can_continue(run: RunFolder, experiment: Experiment) -> bool:
             raise InputError(f"{run.folder}: the training stopped after {trained} of {before} "
                              "epochs, because the validation loss did not improve; more --epochs "
                              "change nothing")
-        raise InputError(f"{run.folder}: finished after {before} epochs without a saved state (as "
-                         "in tables and earlier versions); choose another --output, or --overwrite")
+        raise InputError(f"{run.folder}: finished after {before} epochs without a saved state "
+                         "(sweeps keep none); choose another --output, or --overwrite")
     return True

@@ -68,7 +68,7 @@ class Progress:
             self._estimate(step_seconds * self._steps)
         if now - self._said >= SILENCE and not sys.stdout.isatty():
             left = duration((self._steps - self._step) * step_seconds)
-            self._say(f"{self._title}: step {self._step} of {self._steps}, {left} left of it")
+            self._say(f"{self._title}: step {self._step} of {self._steps}, ends in {left}")
 
     def end_epoch(self, words: str) -> None:
         """Print the line of an epoch.

@@ -25,8 +25,7 @@ class RunFolder:
         folder: the folder.
         experiment_file: the settings of the run; its first file.
         data_file: names and checksums of the real knees at the start of the run.
-        checkpoint: state of the training after its last epoch, until the run is finished, or for
-            more epochs.
+        checkpoint: state of the training after its last epoch; kept while epochs can follow.
         weights_checkpoint: the same for a training of the localiser.
         history: losses and accuracies, one row per epoch.
         inverted: list of the inverted photographic negatives, if there are any.

@@ -35,8 +35,8 @@ def refuse_stretching(experiment: Experiment, size_given: bool) -> None:
         size_given: whether the user chose the image size.
 
     Raises:
-        InputError: most images of a sample are square and nothing says what they show, or they do
-            not have the network's shape and the size was not chosen; or the data cannot be used.
+        InputError: most images of a sample are square and of unknown crop, or would be stretched or
+            enlarged to a size that the user did not choose; or the data cannot be used.
     """
     known = preparation_of(experiment.data).with_crop(experiment.crop).known_crop
     sizes = _sample_of_sizes(Path(experiment.data), "train")

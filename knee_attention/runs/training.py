@@ -28,7 +28,7 @@ each of its neighbours 11%."""
 
 
 class NeighbouringGrades(keras.losses.Loss):
-    """Cross-entropy with a Gaussian around the true grade, which blames a near miss less.
+    """Cross-entropy with Gaussian soft labels, so that a near miss costs less.
 
     The method is that of Diaz and Marathe, "Soft Labels for Ordinal Regression", CVPR 2019, with
     the square of the distance.

@@ -187,7 +187,7 @@ def test_a_long_epoch_prints_a_line_a_minute(capsys, monkeypatch):
     shown.begin_epoch(steps=9)
     for _ in range(4):
         shown.end_step(1.5)
-    assert capsys.readouterr().out == "epoch 1/1: step 2 of 9, 3 min left of it\n"
+    assert capsys.readouterr().out == "epoch 1/1: step 2 of 9, ends in 3 min\n"
 
 
 @pytest.mark.parametrize(("seconds", "words"), [

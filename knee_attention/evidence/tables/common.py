@@ -112,13 +112,13 @@ def compared(first: list[FinishedRun], second: list[FinishedRun]) -> str:
 def claims_against(
     finished: Finished, titles: Mapping[tuple[str, str], str], ours: tuple[str, str]
 ) -> list[str]:
-    """A sentence for each network of a table: the difference of accuracy of ours to it on the same
-    knees, with its paired interval; and the result of `unlike`.
+    """Sentences on the accuracy of our network minus that of every other one of a table, on the
+    same knees with paired intervals; and those of `unlike`.
 
     Args:
         finished: `{(backbone, variant): trainings}`.
         titles: `{(backbone, variant): title}` of the networks.
-        ours: our key among these.
+        ours: our network's key.
     """
     sentences, own = [], finished.get(ours)
     for key, title in titles.items():

@@ -17,8 +17,8 @@ Weights = tuple[float, float]
 def weight_table(trainings: Iterable[FinishedRun]) -> pd.DataFrame:
     """The validation results of a search.
 
-    A sum of losses with other weights is another measure. Therefore the table also holds the loss
-    and the accuracy of each branch.
+    Sums of losses with different weights are not comparable. So the table also holds the loss and
+    the accuracy of each branch.
 
     Args:
         trainings: trainings of one experiment with two losses.

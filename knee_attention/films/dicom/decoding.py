@@ -1,8 +1,8 @@
 """Decoding of DICOM pixel data with one fixed decoder per codec; truncated data are refused.
 
 pydicom tries every installed decoder until one accepts the data. Here `DECODERS` fixes the decoder,
-so that pixels and errors do not depend on what is installed. pylibjpeg fills missing parts of JPEG
-data with more than 8 bits, so these are checked separately.
+so that pixels and errors do not depend on what is installed. pylibjpeg fills gaps in JPEG data of
+more than 8 bits, so these are checked separately.
 """
 
 import struct

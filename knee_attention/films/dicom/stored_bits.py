@@ -18,9 +18,9 @@ OVERLAYS = range(0x6000, 0x6020, 2)
 """The groups of overlays (PS3.3 C.9.2)."""
 
 NOISE = 1 / 8
-"""A reading of the bits is an image if the median jump between neighbouring pixels is at most this
-part of the value range, or of the other reading's jump. In noise the jump is about a third of the
-range."""
+"""A choice of bits is an image if the median difference of neighbouring pixels is at most this part
+of the value range, or of the other choice's difference. In noise it is about a third of the range.
+"""
 
 UNUSED = 3
 """A film leaves fewer than this many of its highest bits unused."""
@@ -134,8 +134,8 @@ def stored_values(
 ) -> tuple[np.ndarray, int, bool]:
     """Extract the values of a film from whole words.
 
-    Bits outside those that the header states belong to the image if neighbouring pixels have
-    similar values only with them.
+    Bits that the header leaves out belong to the image if neighbouring pixels are similar only
+    with them.
 
     Args:
         pixels: `(height, width)` integers, as decoded.

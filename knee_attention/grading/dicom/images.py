@@ -29,12 +29,12 @@ def parametric_map(
 ) -> ParametricMap:
     """A Parametric Map of the film's size and place in space, with one frame per branch.
 
-    The standard asks for a place, but a radiograph usually has none. Then the map lies in a frame
-    of reference of its own, and only its reference to the film says where it belongs.
+    The standard requires a place in space, but a radiograph usually has none. Then the map gets a
+    frame of reference of its own, and only its reference links it to the film.
 
     Each knee's mask lies where the knee is on the film, in the film's stored orientation; outside
-    of the knees the map is 0. The stored values are the attention, 0 to 1, as float32: OHIF shows
-    stored values, whatever their mapping to real world values says.
+    of the knees the map is 0. The stored values are the attention, 0 to 1, as float32, because
+    OHIF ignores the mapping to real world values.
 
     Args:
         source: the film's data set from `source_of`.
@@ -91,10 +91,10 @@ def _placed(source: Dataset, algorithm: Algorithm) -> Dataset:
 def _directions(source: Dataset) -> list[int]:
     """The directions of the rows and columns of a film without a place.
 
-    OHIF assumes that such a film lies in the x-y plane, and shows no map in another plane over it.
-    So the usual film, upright with the patient's left on the right, gets this plane; only its rows
-    then have their true direction. A film stored otherwise keeps its true directions, because a
-    viewer could exchange left and right.
+    OHIF places such a film in the x-y plane and overlays only maps in that plane. So the usual
+    film, upright with the patient's left on the right, gets this plane, although its columns run
+    from head to feet. A film stored otherwise keeps its true directions; else a viewer could
+    exchange left and right.
     """
     stated = [str(part)[:1] for part in source.get("PatientOrientation") or ()]
     known = len(stated) == 2 and all(part in DIRECTIONS for part in stated)

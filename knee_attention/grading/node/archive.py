@@ -93,7 +93,7 @@ class Sender:
         pause, logged = 0, set()
         while True:
             came.clear()
-            # The end is checked after `clear`, which would erase an end that is set in between.
+            # `Node.stop` sets `ended` before `came`, so this check after `clear` misses no end.
             if ended.is_set():
                 return
             before = self._taken

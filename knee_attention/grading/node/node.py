@@ -183,7 +183,7 @@ class Node:
     def _grade_until_ended(self) -> None:
         while True:
             self._film_came.clear()
-            # The end is checked after `clear`, which would erase an end that is set in between.
+            # `stop` sets `_ended` before `_film_came`: this check after `clear` misses no end.
             if self._ended.is_set():
                 return
             name = "queue"

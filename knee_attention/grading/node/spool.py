@@ -86,7 +86,7 @@ class Spool:
                 self._read = None
 
     def _sync_folder(self) -> None:
-        """Bring the names of new files to the disk, so that a power cut does not lose them."""
+        """Flush the folder's entries to disk, so that a power cut does not lose new files."""
         if os.name != "posix":  # Windows cannot open a folder
             return
         with suppress(OSError):  # some file systems cannot do it

@@ -84,9 +84,9 @@ def openapi(outputs: Iterable[str], forms: Iterable[str]) -> dict:
     grade = {
         "summary": "Grade the knees of a film",
         "parameters": [
-            _query("name", TEXT, "file name of the film; `9000001_L.png` says the side"),
+            _query("name", TEXT, "film's file name; `9000001_L.png` means a left knee"),
             _query("as", {"enum": forms, "default": "json"},
-                   "json: a row a knee; view: the same with picture and masks; png: the picture "
+                   "json: one row per knee; view: rows with picture and masks; png: the picture "
                    "of `grade --overlay`; dicom: a ZIP of the objects of `grade --dicom`"),
         ],
         "requestBody": {

@@ -83,5 +83,5 @@ def _print_address(address: str, port: int) -> None:
         shown = "[::1]" if ":" in address else "127.0.0.1"
     print(f"http://{shown}:{port} (Ctrl-C stops it)", flush=True)
     if not ip_address(address).is_loopback:
-        print("warning: other machines can use this server without a password, unencrypted; "
-              "radiographs are patient data", file=sys.stderr, flush=True)
+        print("warning: other machines can use this server without a password or encryption; "
+              "use a proxy that adds both", file=sys.stderr, flush=True)

@@ -20,7 +20,7 @@ def copy_with_description(source: Path, path: Path, description: Mapping) -> Non
     Args:
         source: an `.h5`, `.keras` or `.onnx` file of this project.
         path: the file to write, with the same suffix.
-        description: the new description, as the file's own is read.
+        description: the new one, as `read_description` returns it.
 
     Raises:
         InputError: an invalid description, a file that cannot be written, or an ONNX file without

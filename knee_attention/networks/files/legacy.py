@@ -57,8 +57,8 @@ def import_legacy(
 ) -> LegacyImport:
     """Rebuild a model of the original code from its file.
 
-    The fusion and the number of channels are inferred from the file. Files that Keras wrote on
-    Theano or CNTK give the same predictions as there.
+    The fusion and the number of channels are inferred from the file. A model that was saved on
+    Theano or CNTK keeps its predictions.
 
     Args:
         path: HDF5 file of Keras 2 (`weights.hdf5`), with weights or a whole model.

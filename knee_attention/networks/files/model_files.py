@@ -39,8 +39,8 @@ LARGEST_TEXT = 2**24
 HEADING = 1_000_000
 """Upper bound of the bytes that a model file has in addition to its weights."""
 
-IMPORT_HINT = ("a network of attach_attention is for audit only; convert a file of the original "
-               "code with knee-attention import-legacy")
+IMPORT_HINT = ("knee-attention audit takes a .keras file of attach_attention, import-legacy a file "
+               "of the original code")
 
 
 def save_model(model: keras.Model, path: str | os.PathLike, description: Mapping) -> None:
@@ -69,8 +69,9 @@ def save_model(model: keras.Model, path: str | os.PathLike, description: Mapping
 
 
 def load_model(path: str | os.PathLike) -> keras.Model:
-    """A saved model, not compiled, in the precision in which it was saved; with JAX on a CPU in
-    float32 in place of bfloat16.
+    """A saved model, not compiled, in its saved precision.
+
+    With JAX on a CPU, float32 replaces bfloat16.
 
     Args:
         path: an `.h5` or `.keras` file of this project, a run's folder, or the name of a model

@@ -1,4 +1,4 @@
-"""What a saved file states of its network and weights, read before Keras builds the model."""
+"""Read and check the graph and the weights in a file before Keras builds the model."""
 
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping

@@ -99,7 +99,7 @@ def shuffled_masks(
 
     Args:
         trained: a pass of the network as trained.
-        parts: the knees of that pass to use, by position. Each part gets a shuffling of its own.
+        parts: positions of knees in that pass. Weights are shuffled anew for each part.
         advance: called with the number of knees of each batch.
 
     Returns:

@@ -99,9 +99,9 @@ def calibrated_figures(calibration: Calibration, known: Predictions, chosen: str
         chosen: the output that grades.
 
     Returns:
-        `rules`: `{rule: metrics of its grades}`, without `balanced` if the file does not record
-        what it needs; and, if the file has sets, `prediction_sets`: the figures of `set_figures` at
-        the usual coverage, which is `asked`.
+        `rules`: `{rule: metrics of its grades}`, with `balanced` only if the file records the
+        training frequencies. If the file has sets, also `prediction_sets`: the usual coverage
+        `asked`, and the figures of `set_figures`.
     """
     values = calibration.probabilities(chosen, known.of(chosen))
     decided = {

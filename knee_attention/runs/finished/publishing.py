@@ -82,7 +82,7 @@ def publish(run: Path, to: Path, overwrite: bool = False) -> bool:
 
 
 def _refuse_other_files(published: PublishedSet) -> None:
-    """Keep files that only have the name of a table from being overwritten."""
+    """Refuse to overwrite files that only have the name of a table."""
     if published.exists:
         if "run" not in published.table(RUNS).columns:
             raise InputError(f"{published.path(RUNS)}: not a table of published runs, because it "

@@ -60,7 +60,7 @@ def make_pretrained(run: Path, name: str, about: str, folder: Path, crop: str = 
     if experiment["data"] is None:
         raise InputError(f"{run}: a run on synthetic phantoms; give one on real knees")
     if experiment.get("displace"):
-        raise InputError(f"{run}: a run on displaced joints, which grades no films")
+        raise InputError(f"{run}: a run with --displace; give one without it")
     if experiment.get("limit"):
         raise InputError(f"{run}: a run with --limit; give one on all knees")
     dataset = load_dataset(

@@ -211,10 +211,10 @@ def knee_source(
 
 
 def preparation_like(data: str, trained: Preparation) -> Preparation:
-    """The preparation that data record; their knees are displaced if the training knees were.
+    """The preparation that data record, with displaced joints if the training knees had them.
 
     Raises:
-        InputError: the data cannot be used, or are not square crops, which alone can be displaced.
+        InputError: the data cannot be used, or must be displaced and are not square crops.
     """
     recorded = preparation_of(data)
     if trained.displaced:

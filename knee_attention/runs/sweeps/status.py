@@ -8,7 +8,7 @@ CELL, REASON, WORKER = "cell", "reason", "worker"
 """Names of a trial's attributes in the database: its cell, why it failed, and who runs it."""
 
 INTERRUPTED = "interrupted, or its workers died"
-"""The reason of a failure without a reason."""
+"""The reason shown if a failure has none."""
 
 
 @dataclass(frozen=True)

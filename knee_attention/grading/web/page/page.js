@@ -148,7 +148,7 @@ async function load() {
     const card = document.createElement("a");
     card.href = model.card;
     card.target = "_blank"; // the results on this page stay
-    card.textContent = "Card of the model";
+    card.textContent = "Model card";
     byId("model").append(card);
   }
   for (const [output, meaning] of Object.entries(model.meanings)) {
@@ -213,7 +213,7 @@ function listen() {
     try {
       take((await Promise.all(dropped)).flat());
     } catch (error) {
-      say(`A dropped folder cannot be read, so none of its films is graded: ${error.message}`);
+      say(`A dropped folder cannot be read, so no dropped file is graded: ${error.message}`);
     }
   });
   window.addEventListener("beforeunload", (event) => {
