@@ -281,7 +281,8 @@ def test_persons_of_one_most_folder_are_two_subjects_and_mb_ids_keep_their_visit
                     SeriesDescription=None)  # fmt: skip
     code, printed = run("dicom_to_png", tree, tmp_path / "films")
     assert code == 0
-    assert f"different persons for 2 of 4 films (the first: {tree}" in printed
+    said = "PatientID differs from the folder or contents.csv for 2 of 4 films (the first: "
+    assert f"{said}{tree}" in printed
     assert "PatientID P1, assigned to P1)" in printed
     rows = read_rows(tmp_path / "films" / "images.csv")
     assert {row["id"]: row["subject"] for row in rows} == {

@@ -38,6 +38,7 @@ def browser(tmp_path_factory):
 
 @pytest.fixture
 def page(browser, address):
+    browser.get("about:blank")  # leaving the page of another test may be logged
     browser.get_log("browser")
     browser.get_log("performance")
     return Page(browser, address)
