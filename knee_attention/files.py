@@ -65,6 +65,16 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
             beside.unlink(missing_ok=True)
 
 
+def reserve(path: Path, size: int) -> None:
+    """Write a file of zeros, which raises an OSError on a full disk, where HDF5 would crash.
+
+    Args:
+        path: the file that HDF5 will replace.
+        size: an upper bound of its bytes.
+    """
+    path.write_bytes(bytes(size))
+
+
 def make_folder(path: str | os.PathLike) -> None:
     """Create a folder and its parents if they do not exist, for files to be written there.
 

@@ -105,8 +105,7 @@ def run(options) -> None:
 
 
 def _remarks(saved, source) -> list[str]:
-    """Remarks on data that are not those of the model's run, on training persons among them, on
-    figures that were fitted to them, and on another shape."""
+    """Remarks on the knees of an evaluation: whether the figures can be trusted."""
     from knee_attention.datasets.persons import remark_on_persons
     from knee_attention.films.preparation import Preparation
     from knee_attention.runs.known_data import remark_on_data

@@ -79,7 +79,7 @@ class Preparation:
         """
         if crop == "auto":
             return self
-        changed = replace(self, crop=crop)
+        changed = replace(self, crop=crop)  # refuses an unknown crop
         if self.crop not in (None, crop):
             raise InputError(f"the knees cannot be {CROPS_IN_WORDS[crop]}: according to their "
                              f"record they are {CROPS_IN_WORDS[self.crop]}")

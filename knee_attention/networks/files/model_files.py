@@ -18,7 +18,7 @@ import numpy as np
 
 from knee_attention import device
 from knee_attention.errors import InputError, first_line
-from knee_attention.files import open_hdf5, written_whole
+from knee_attention.files import open_hdf5, reserve, written_whole
 from knee_attention.networks.files.description import DESCRIPTION, check_description
 from knee_attention.networks.files.location import existing_model_file
 from knee_attention.networks.files.stored_content import (
@@ -57,8 +57,7 @@ def save_model(model: keras.Model, path: str | os.PathLike, description: Mapping
     """
     uncompiled = keras.Model(model.input, model.output, name=model.name)
     with written_whole(path) as beside:
-        # HDF5 crashes on a full disk; writing as many zeros first raises an OSError instead.
-        beside.write_bytes(bytes(4 * model.count_params() + HEADING))
+        reserve(beside, 4 * model.count_params() + HEADING)
         uncompiled.save(beside)
         if beside.suffix == ".keras":
             with zipfile.ZipFile(beside, "a") as archive:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from knee_attention import device
 from knee_attention.datasets.fingerprint import file_records, write_records
-from knee_attention.files import files_below, written_whole
+from knee_attention.files import files_below, reserve, written_whole
 from knee_attention.films.localiser import Localiser
 from knee_attention.networks.files.model_files import HEADING
 from knee_attention.networks.files.onnx_export import onnx_package
@@ -225,9 +225,8 @@ def _train(
             with written_whole(place.history) as beside:
                 pd.DataFrame(rows).to_csv(beside, index=False)
             with written_whole(state) as beside:
-                # HDF5 crashes on a full disk; writing as many zeros first raises an OSError
-                # instead. Adam adds two numbers per weight.
-                beside.write_bytes(bytes(3 * 4 * model.count_params() + HEADING))
+                # Adam adds two numbers per weight.
+                reserve(beside, 3 * 4 * model.count_params() + HEADING)
                 model.save_weights(beside)
     return rows
 
