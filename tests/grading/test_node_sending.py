@@ -34,7 +34,7 @@ def test_what_waits_for_an_archive_that_is_away_is_sent_when_it_is_back(node, tm
     away = StandIn()
     films = [study_film(tmp_path / f"{n}.dcm", n) for n in range(3)]
     assert send(node(away), *films) == [0] * 3
-    until(lambda: waiting(tmp_path, "reports") == 6)
+    until(lambda: waiting(tmp_path, "reports") == 6 and "does not answer" in caplog.text)
     assert caplog.text.count("does not answer") == 1
     away.start()
     until(lambda: len(away.received) == 6)
@@ -152,8 +152,8 @@ def test_what_an_archive_refuses_is_kept_and_said(node, archive, tmp_path, caplo
     archive.status = 0xC000
     port = node()
     send(port, study_film(tmp_path / "film.dcm"))
-    until(lambda: waiting(tmp_path, "refused") == 2)
-    assert caplog.text.count("status 0xc000; kept in") == 2
+    until(lambda: caplog.text.count("status 0xc000; kept in") == 2)
+    assert waiting(tmp_path, "refused") == 2
     archive.status = 0
     for path in (tmp_path / "queue" / "refused").iterdir():
         path.replace(tmp_path / "queue" / "reports" / path.name)
