@@ -15,7 +15,7 @@ from knee_attention.networks.fusions import check_architecture, outputs_of, vari
 CHOICES = {
     "precision": ("auto", "float32", "mixed_bfloat16", "mixed_float16"),
     "batch_norm": ("precise", "moving"),
-    "augment": ("flips", "strong", "wide"),
+    "augment": ("flips", "strong", "wide", "harsh"),
     "schedule": ("plateau", "cosine"),
     "polarity": POLARITIES,
     "crop": ("auto", *CROPS),
