@@ -176,9 +176,9 @@ def _split(options: argparse.Namespace) -> None:
         raise InputError(f"{options.films}: no film could be cut into two knees; the reasons are "
                          f"in {options.knees / 'excluded.csv'}. Give single knees directly to "
                          "make_dataset.py")
-    inverted = {row["id"] for row in rows if row.get("turned")}
+    inverted = {row["id"] for row in rows if row.get("inverted")}
     if inverted:
-        print(f"photographic negatives inverted: {len(inverted)}, marked in the column 'turned'")
+        print(f"photographic negatives inverted: {len(inverted)}, marked in the column 'inverted'")
     print(f"{len(rows)} knees: {options.knees}")
     if options.contact_sheet:
         files = [options.knees / row["file"] for row in rows]

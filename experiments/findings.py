@@ -56,7 +56,8 @@ ABOUT = {
     "kneeKL224": "kneeKL224 is a public data set from the Osteoarthritis Initiative: crops of knee "
     "joints with Kellgren-Lawrence grades (P. Chen, Mendeley Data 56rmx5bjcr, CC BY 4.0). The "
     "networks were trained on its 5,778 training knees. The epoch of each network was chosen on "
-    "the validation knees.",
+    "the validation knees. The weights kneekl-vgg16-multiloss.h5 that some runs start from are an "
+    "earlier file of that name (notes.md).",
 }
 """Texts about data sets."""
 
@@ -66,8 +67,9 @@ PICTURES = {
     "learning_curves.png": "Learning curves of the multi-loss networks, seed 0.",
     "masks.jpg": "Attention masks of VGG-16 multi-loss at 224x224 on validation knees of grades 0 "
     f"to 4. {KNEES}",
-    "masks_displaced.jpg": "Attention masks of Antony's extended network, seed 1, where joints lie "
-    f"at different places: validation knees of grades 0 to 4, set into drawn legs. {KNEES}",
+    "masks_displaced.jpg": "Attention masks of Antony's extended network, seed 1 (of three the one "
+    "with the best att1), where joints lie at different places: validation knees of grades 0 to "
+    f"4, set into drawn legs. {KNEES}",
     "mistakes.jpg": f"The six worst mistakes of the shipped model on validation knees. {KNEES}",
     "audit.png": "Audit of the shipped model's attention, by `knee-attention audit`.",
     "robustness.png": "What corruptions change of the shipped model's quadratic kappa, by "

@@ -81,7 +81,7 @@ class Results:
 
     def add(self, position: int, file: Path, knees: list) -> None:
         """Print and write the results of a graded film; `position` is its place in `planned`."""
-        self.inverted += any(knee.turned for knee in knees)
+        self.inverted += any(knee.inverted for knee in knees)
         for remark in _remarks(knees):
             self.progress.write(f"{file}: {remark}", file=sys.stderr)
         for knee in knees:
@@ -142,7 +142,7 @@ class Results:
 
 def _remarks(knees: list) -> Iterator[str]:
     """What was done to a film before its knees were graded."""
-    if any(knee.turned for knee in knees):
+    if any(knee.inverted for knee in knees):
         yield "a photographic negative, inverted"
     if knees[0].frame:
         yield ("cropped off a uniform border (pixels at the left, top, right and bottom: "

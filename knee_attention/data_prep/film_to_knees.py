@@ -24,8 +24,8 @@ from knee_attention.films.pixel_aspect import recorded_aspect
 from knee_attention.films.polarity import bone_bright, refused
 from knee_attention.limits import SMALLEST_SIDE
 
-KNEE_COLUMNS = ["id", "subject", "side", "file", "source", "turned", "pixel_aspect", "trimmed"]
-"""Columns of knees.csv. turned is "yes" for an inverted negative. pixel_aspect is height over width
+KNEE_COLUMNS = ["id", "subject", "side", "file", "source", "inverted", "pixel_aspect", "trimmed"]
+"""Columns of knees.csv. `inverted` is "yes" for a negative. pixel_aspect is height over width
 of the film's pixels; it is blank if they are square. Such a film is resampled before it is cut.
 trimmed is the width of the border of one grey that was cut off at the left, top, right and bottom.
 """
@@ -53,8 +53,8 @@ class Cutter:
         """Write the two knees of a film.
 
         Returns:
-            One row per knee with the columns id, side, file, turned, pixel_aspect and trimmed; for
-            crops also `BOX_COLUMNS`.
+            One row per knee with the columns id, side, file, inverted, pixel_aspect and trimmed;
+            for crops also `BOX_COLUMNS`.
 
         Raises:
             ImageError: the file cannot be read, or does not show two knees.
@@ -68,7 +68,7 @@ class Cutter:
             knees = self._cut(within, frame)
         except ValueError as error:
             raise refused(source, error, inverted) from None
-        changes = {"turned": "yes" if inverted else "", "pixel_aspect": recorded_aspect(aspect),
+        changes = {"inverted": "yes" if inverted else "", "pixel_aspect": recorded_aspect(aspect),
                    "trimmed": " ".join(map(str, frame.pixels)) if frame else ""}
         return [
             {**self._write(source.stem, side, knee), **columns, **changes}

@@ -32,7 +32,7 @@ class GradedKnee:
         branches: `{output: (5,)}` probabilities of the grades 0 to 4 by each output.
         chosen: the output that gives the predicted grade.
         branch_masks: `{branch: (h, w)}` attention masks in 0-1, at the branch's resolution.
-        turned: whether the image was a photographic negative, which was inverted.
+        inverted: whether the image was a photographic negative and was inverted.
         place: where the joint was cropped from its film, for a model of crops; None for half a
             film, or for an image of one knee.
         likeness: correlation with the mean training knee, see `network_input.likeness`; None if
@@ -53,7 +53,7 @@ class GradedKnee:
     branches: dict[str, np.ndarray]
     chosen: str
     branch_masks: dict[str, np.ndarray] = field(repr=False)
-    turned: bool = False
+    inverted: bool = False
     place: Place | None = field(default=None, repr=False)
     likeness: float | None = None
     unlike: bool = False

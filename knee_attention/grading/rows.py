@@ -35,7 +35,7 @@ def knee_row(file: str, knee: GradedKnee, synthetic: bool) -> dict:
         - `between`: the two grades between which the knee is, if the grade and the probability of
           osteoarthritis disagree; else None.
         - `look_again`: whether the set has three grades or more, or the knee is `unlike`.
-        - `turned`: whether the film was a negative, which was inverted.
+        - `inverted`: whether the film was a negative, which was inverted.
         - `box`: the crop on the upright film: left, top, width and height in pixels. None for half
           a film, or for an image that is a crop already.
         - `pixel_aspect`: height over width of the file's pixels. If it is not 1, the film was
@@ -59,7 +59,7 @@ def knee_row(file: str, knee: GradedKnee, synthetic: bool) -> dict:
         "expected_grade": knee.expected_grade,
         "oa_probability": knee.oa_probability,
         "chosen": knee.chosen,
-        "turned": knee.turned,
+        "inverted": knee.inverted,
         "box": list(knee.box) if knee.box else None,
         "pixel_aspect": knee.pixel_aspect,
         "trimmed": knee.frame.pixels if knee.frame else None,
@@ -122,7 +122,7 @@ def columns(outputs: list[str]) -> list[str]:
     """
     probabilities = [f"{name}_p{grade}" for name in (*outputs, "ensemble") for grade in GRADES]
     return ["file", "side", "grade", "lowest", "highest", "coverage", "between", "look_again",
-            "expected_grade", "oa_probability", "chosen", "turned", *BOX, "pixel_aspect",
+            "expected_grade", "oa_probability", "chosen", "inverted", *BOX, "pixel_aspect",
             "trimmed", "likeness", "unlike", "synthetic_model", *probabilities,
             "error"]  # fmt: skip
 

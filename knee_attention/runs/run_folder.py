@@ -49,7 +49,7 @@ class RunFolder:
         self.checkpoint = self.folder / "checkpoint.h5"
         self.weights_checkpoint = self.folder / "checkpoint.weights.h5"
         self.history = self.folder / "history.csv"
-        self.inverted = self.folder / "turned.csv"
+        self.inverted = self.folder / "inverted.csv"
         self.trimmed = self.folder / "trimmed.csv"
         self.unreadable = self.folder / "unreadable.csv"
         self.tensorboard = self.folder / "tensorboard"

@@ -156,11 +156,11 @@ def test_turned_negatives_are_counted_and_marked(trained, tmp_path, capsys):
     grade(tmp_path, "--model", trained / "model.h5", "--csv", table)
     assert "inverted photographic negatives: 1 of 2 files" in capsys.readouterr().out
     graded = pd.read_csv(table)
-    assert graded["turned"].tolist() == [False, False, True, True]
+    assert graded["inverted"].tolist() == [False, False, True, True]
     assert graded["grade"][:2].tolist() == graded["grade"][2:].tolist()
     grade(tmp_path / "negative.png", "--model", trained / "model.h5", "--json", "--polarity",
           "as-is", "--view", "single")
-    assert [json.loads(row)["turned"] for row in capsys.readouterr().out.splitlines()] == [False]
+    assert [json.loads(row)["inverted"] for row in capsys.readouterr().out.splitlines()] == [False]
 
 
 def test_overlays_have_a_picture_a_file_even_for_files_of_one_name(trained, knees, tmp_path):

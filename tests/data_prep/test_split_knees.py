@@ -205,8 +205,8 @@ def test_negatives_are_turned_counted_and_listed(films, tmp_path, run):
     cv2.imwrite(os.fspath(films / "S001.png"), ~positive)
     code, printed = run("split_knees", films, tmp_path / "knees")
     assert code == 0 and "photographic negatives inverted: 1" in printed
-    turned = {row["id"]: row["turned"] for row in read_rows(tmp_path / "knees" / "knees.csv")}
-    assert turned == {"S000": "", "S001": "yes", "S002": ""}
+    inverted = {row["id"]: row["inverted"] for row in read_rows(tmp_path / "knees" / "knees.csv")}
+    assert inverted == {"S000": "", "S001": "yes", "S002": ""}
     right = split_knees(positive, "auto")["R"]
     np.testing.assert_array_equal(
         read_image(tmp_path / "knees" / "S001_R.png"), prepare_knee(right)

@@ -66,7 +66,7 @@ def test_of_half_a_film_the_joint_is_cut_out_and_a_crop_is_taken_as_it_is(
 def test_a_negative_film_is_turned_first(grader, phantom):
     boxes = [knee.box for knee in grader.grade(phantom.image)]
     turned = grader.grade(~phantom.image)
-    assert [knee.box for knee in turned] == boxes and all(knee.turned for knee in turned)
+    assert [knee.box for knee in turned] == boxes and all(knee.inverted for knee in turned)
 
 
 def test_a_model_of_halves_is_shown_halves(phantom):

@@ -283,11 +283,11 @@ def test_a_model_that_names_an_output_it_lacks_is_refused(model, tmp_path):
 
 def test_a_negative_is_inverted_and_reported(files, grader, film):
     right, left = grader.grade(~film)
-    assert right.turned and left.turned
+    assert right.inverted and left.inverted
     np.testing.assert_array_equal(probabilities([right, left]), probabilities(grader.grade(film)))
-    assert not grader.grade(film)[0].turned
+    assert not grader.grade(film)[0].inverted
     as_is = knee_attention.load_grader(files[".h5"], polarity="as-is").grade(~film, "single")
-    assert not as_is[0].turned
+    assert not as_is[0].inverted
     np.testing.assert_array_equal(as_is[0].image, prepare_knee(~film, SIZE))
 
 
@@ -295,7 +295,7 @@ def test_a_wrong_photometric_interpretation_is_seen_through(grader, film, tmp_pa
     twelve_bits = film.astype(np.uint16) * 16
     write_dicom(tmp_path / "film.dcm", twelve_bits, photometric="MONOCHROME1")
     graded = grader.grade(tmp_path / "film.dcm")
-    assert [knee.turned for knee in graded] == [True, True]
+    assert [knee.inverted for knee in graded] == [True, True]
     np.testing.assert_allclose(
         probabilities(graded), probabilities(grader.grade(film)), atol=1e-5
     )

@@ -237,7 +237,7 @@ def test_negatives_are_listed_before_the_training(start, tmp_path, capsys):
                 cv2.imwrite(str(path / f"{split}{number}{side}.png"), ~knee if negative else knee)
     assert start(data=tmp_path / "mixed") == "trains"
     assert "photographic negatives inverted: 2, listed in " in capsys.readouterr().out
-    turned = pd.read_csv(tmp_path / "run" / "turned.csv")["file"].tolist()
+    turned = pd.read_csv(tmp_path / "run" / "inverted.csv")["file"].tolist()
     assert turned == ["train/3/train1L.png", "validation/3/validation1L.png"]
 
 

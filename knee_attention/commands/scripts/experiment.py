@@ -136,8 +136,8 @@ def add_options(
         "Keras' moving averages, as the paper does", paper.batch_norm,
         choices=CHOICES["batch_norm"])
     add("--augment", "flips: mirror left to right, as the paper does; strong: also rotate, shift, "
-        "zoom, and change exposure a little; wide: more of it, blur, noise and JPEG; harsh: more blur "
-        "and noise", paper.augment, choices=CHOICES["augment"])
+        "zoom, and change exposure a little; wide: more of it, blur, noise and JPEG; harsh: more "
+        "blur and noise", paper.augment, choices=CHOICES["augment"])
     add("--schedule", "learning rate. plateau: falls when the validation loss stops improving; "
         "cosine: falls to zero over --epochs", paper.schedule, choices=CHOICES["schedule"])
     add("--polarity", "auto inverts photographic negatives; as-is leaves every image as it is",

@@ -155,7 +155,7 @@ def _evaluations(knee: GradedKnee, algorithm: Algorithm) -> list[QualitativeEval
     pairs = [(ours.GRADE, ours.GRADES[knee.grade]), ours.RESEARCH_USE]
     if algorithm.synthetic:
         pairs.append(ours.PHANTOMS)
-    if knee.turned:
+    if knee.inverted:
         pairs.append(ours.NEGATIVE)
     if knee.pixel_aspect != 1:
         pairs.append(ours.NOT_SQUARE)

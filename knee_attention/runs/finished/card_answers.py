@@ -86,7 +86,7 @@ def answer_checklists(
     found, description = _published_run(runs, run, published), read_description(model)
     _refuse_another_run(found, description, model, run)
     tables = PublishedSet(published)
-    inverted = {row["file"] for row in tables.table("turned.csv").rows}
+    inverted = {row["file"] for row in tables.table("inverted.csv").rows}
     unreadable = len(tables.table("unreadable.csv").rows)
     fields = {
         "run": run,

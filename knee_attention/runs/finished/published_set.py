@@ -19,7 +19,7 @@ ATTENTION = "attention.csv"
 AUDITS = "audits.csv"
 HISTORIES = "histories.csv"
 KNEES = "knees.csv"
-LISTS = ("turned.csv", "trimmed.csv", "unreadable.csv")
+LISTS = ("inverted.csv", "trimmed.csv", "unreadable.csv")
 TABLES = (RUNS, METRICS, ATTENTION, AUDITS, HISTORIES, KNEES, *LISTS)
 
 

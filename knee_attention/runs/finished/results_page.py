@@ -44,7 +44,7 @@ FILES = {
     KNEES: "One row a knee: file, subject, true grade, split.",
     "predictions": "One file for all runs with the same `name` in runs.csv, one row a knee: file, "
     "true grade, and the probability of each grade in `<run>/<output>_p<grade>`.",
-    "turned.csv": "Images that were photographic negatives; the trainings inverted them.",
+    "inverted.csv": "Images that were photographic negatives; the trainings inverted them.",
     "trimmed.csv": "Images with a border of one grey level; the trainings cut it off.",
     "unreadable.csv": "Images that the trainings left out, and the reasons.",
     "focus.csv": "How sharp the knees are: the standard deviation of the Laplacian of the "

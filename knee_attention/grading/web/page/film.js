@@ -31,7 +31,7 @@ export async function knownFilm(name, rows, downloads) {
     `${sideOf(row)}: ${row.unlike ? "unlike the training knees, " : ""}look again`);
   if (rows.some((row) => row.pixel_aspect !== 1)) remarks.unshift("The pixels are not square; the film was resampled before grading");
   if (rows.some((row) => row.trimmed)) remarks.unshift("A uniform border was cropped off before grading");
-  if (rows.some((row) => row.turned)) remarks.unshift("The film is a photographic negative; it was inverted before grading");
+  if (rows.some((row) => row.inverted)) remarks.unshift("The film is a photographic negative; it was inverted before grading");
   part(".remark").textContent = remarks.join(". ");
   part(".remark").hidden = remarks.length === 0;
   const { chosen, masks } = rows[0];
