@@ -76,7 +76,7 @@ def model_card(
         f"## Validation: {results['knees']} knees of {results['subjects']} persons",
         "",
         "Epoch, learning rate, grading branch and temperature were chosen on these knees, so "
-        "results on a test set will be slightly worse. In brackets: 95% intervals by bootstrap "
+        "results on a test set may be worse. In brackets: 95% intervals by bootstrap "
         "over persons.",
         "",
         markdown_rows(
