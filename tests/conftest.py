@@ -23,6 +23,13 @@ from knee_attention.films.radiograph import resize_knee
 from knee_attention.phantoms.film import phantom_film
 
 
+def pytest_collection_modifyitems(items):
+    """Slow tests may take longer than .pytest.ini allows the others."""
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(1500))
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real films and tables, which are not in this repository; skips without them.
@@ -182,7 +189,8 @@ def archive():
 @pytest.fixture
 def node(tmp_path, archive, caplog):
     """Starts nodes, returns a node's port, and stops the nodes after the test."""
-    from study_films import ALGORITHM, bright_knee_grader, free_port
+    from processes import free_port
+    from study_films import ALGORITHM, bright_knee_grader
 
     from knee_attention.grading.node.archive import Archive
     from knee_attention.grading.node.node import Node

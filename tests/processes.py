@@ -1,7 +1,8 @@
-"""Processes for tests: their signals, the server and its client, and workers of the queue."""
+"""Processes for tests: signals, ports, the server and its client, and workers of the queue."""
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +13,16 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
+HELD_PORTS = []
+
+
+def free_port() -> int:
+    """A free port on the loopback address, which other processes are not given meanwhile."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))  # not listening, so a server with SO_REUSEADDR can open it
+    HELD_PORTS.append(held)
+    return held.getsockname()[1]
 
 
 @contextmanager

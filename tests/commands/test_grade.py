@@ -299,7 +299,7 @@ def test_nothing_gradable_ends_with_two(trained, tmp_path, capsys):
 
 
 def test_a_reader_that_has_seen_enough_ends_it_quietly(quick_model, knees):
-    command = [sys.executable, "-m", "knee_attention", "grade", knees, "--model", quick_model,
+    command = [sys.executable, "-u", "-m", "knee_attention", "grade", knees, "--model", quick_model,
                "--batch-size", "1"]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout.readline().startswith("file")

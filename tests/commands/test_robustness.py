@@ -3,6 +3,7 @@
 import json
 
 import cv2
+import keras
 import numpy as np
 import pytest
 
@@ -154,6 +155,7 @@ def test_only_what_changes_the_bars_costs_a_reader_of_bars(knee_folder):
 @pytest.fixture
 def small_model(tmp_path):
     """An untrained network as model.h5."""
+    keras.utils.set_random_seed(0)
     model = build_model("antony_clsf", ("att1",), "single", (96, 96))
     save_model(model, tmp_path / "model.h5", {"name": "small"})
     return tmp_path / "model.h5"

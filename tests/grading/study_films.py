@@ -1,12 +1,12 @@
 """Helpers for tests of reports and of the node: DICOM films, a trivial network, an archive."""
 
-import socket
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from dicom_files import write_dicom
+from processes import free_port
 from pydicom import dcmread
 from pydicom.uid import (
     Comprehensive3DSRStorage,
@@ -93,13 +93,6 @@ def send(port: int, *films: Path) -> list[int | None]:
             answers.append(None)
     association.release()
     return answers
-
-
-def free_port() -> int:
-    """A free port on the loopback address."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def waiting(folder: Path, *names: str) -> int:

@@ -136,7 +136,10 @@ def test_a_second_calibration_starts_from_the_original_one(model, films, tmp_pat
     assert load_grader(first).coverage == 0.9
     for source, new in ((model, plain), (first, second)):
         main(["calibrate", str(source), "--data", str(films), "--output", str(new)])
-    assert read_description(plain) == read_description(second)
+    descriptions = [read_description(path) for path in (plain, second)]
+    for described in descriptions:
+        described["local_calibration"].pop("date")  # midnight may lie between the two
+    assert descriptions[0] == descriptions[1]
 
 
 @pytest.mark.parametrize(("change", "message"), [

@@ -97,7 +97,7 @@ def test_what_is_no_knee_from_the_front_is_left_out(node, archive, tmp_path, cap
     assert archive.films() == [sop(knee)] * 2
     for film in [*films, tmp_path / "ct.dcm"]:
         assert any(sop(film) in line for line in caplog.messages)
-    assert waiting(tmp_path, "films", "reports") == 0
+    until(lambda: waiting(tmp_path, "films", "reports") == 0)
 
 
 def test_a_parametric_map_is_sent_where_it_is_wanted(node, archive, tmp_path):
@@ -240,7 +240,7 @@ def test_200_damaged_films(node, archive, tmp_path):
         for number, damaged in enumerate(mutations(content, 100)):
             (films / f"1.{kind}.{number}.dcm").write_bytes(damaged)
     port = node(grader=Grader(OneOutput()))
-    until(lambda: waiting(tmp_path, "films") == 0, 250)
+    until(lambda: waiting(tmp_path, "films") == 0, 1200)
     assert len(archive.received) > 40
     last = study_film(tmp_path / "last.dcm")
     assert send(port, last) == [0]

@@ -14,9 +14,9 @@ import pytest
 pytest.importorskip("highdicom")
 pytest.importorskip("pynetdicom")
 pytest.importorskip("onnx")
-from processes import heeding_signals  # noqa: E402
+from processes import free_port, heeding_signals  # noqa: E402
 from pydicom import dcmread  # noqa: E402
-from study_films import free_port, send, study_film, until  # noqa: E402
+from study_films import send, study_film, until  # noqa: E402
 
 from knee_attention.networks.files.model_files import read_description, save_model
 from knee_attention.networks.files.onnx_export import export_onnx  # noqa: E402

@@ -8,13 +8,13 @@ import pytest
 pytest.importorskip("highdicom")
 pytest.importorskip("pynetdicom")
 
+from processes import free_port  # noqa: E402
 from pydicom import dcmread  # noqa: E402
 from pydicom.uid import SecondaryCaptureImageStorage  # noqa: E402
 from study_films import (  # noqa: E402
     ALGORITHM,
     StandIn,
     bright_knee_grader,
-    free_port,
     send,
     sop,
     study_film,

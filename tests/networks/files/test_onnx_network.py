@@ -47,6 +47,7 @@ def shaken(model):
 def test_opencv_and_onnxruntime_compute_what_keras_does(tmp_path, backbone, fusion):
     """At 128x96, Antony's first convolution has an odd padding."""
     onnxruntime = pytest.importorskip("onnxruntime")
+    keras.utils.set_random_seed(0)
     model = shaken(build_model(backbone, ("att0", "att1"), fusion, (128, 96)))
     path = tmp_path / "model.onnx"
     export_onnx(model, path, description(model))
@@ -55,7 +56,7 @@ def test_opencv_and_onnxruntime_compute_what_keras_does(tmp_path, backbone, fusi
     values = network(knees)
     others = onnxruntime.InferenceSession(path).run(list(values), {"knee": knees})
     for value, other in zip(values.values(), others, strict=True):
-        np.testing.assert_allclose(value, other, atol=2e-6)
+        np.testing.assert_allclose(value, other, atol=5e-6)
     expected = with_masks(model).predict(knees, verbose=0)
     for output in model.output:
         np.testing.assert_allclose(values[output], expected[output], atol=1e-5)
