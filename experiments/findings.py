@@ -67,9 +67,9 @@ PICTURES = {
     "learning_curves.png": "Learning curves of the multi-loss networks, seed 0.",
     "masks.jpg": "Attention masks of VGG-16 multi-loss at 224x224 on validation knees of grades 0 "
     f"to 4. {KNEES}",
-    "masks_displaced.jpg": "Attention masks of Antony's extended network, seed 1 (of three the one "
-    "with the best att1), where joints lie at different places: validation knees of grades 0 to "
-    f"4, set into drawn legs. {KNEES}",
+    "masks_displaced.jpg": "Attention masks of Antony's extended network, seed 1 (the best att1 of "
+    "three), where joints lie at different places: validation knees of grades 0 to 4, set into "
+    f"drawn legs. {KNEES}",
     "mistakes.jpg": f"The six worst mistakes of the shipped model on validation knees. {KNEES}",
     "audit.png": "Audit of the shipped model's attention, by `knee-attention audit`.",
     "robustness.png": "What corruptions change of the shipped model's quadratic kappa, by "

@@ -3,7 +3,7 @@
     python experiments/run_vgg16_plain.py --data DIR --crop square --image-size 112 112
 
 With 20 epochs in place of the recipe's 30 (kneeKL224 validation, 112x112 pixels, 1 training):
-61.5%; 137 minutes on 2 CPU cores. With 30 epochs they need more than three hours.
+61.5%; 137 minutes on 2 CPU cores. Thirty epochs would take more than three hours there.
 Here: not trained.
 """
 

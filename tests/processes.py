@@ -17,7 +17,7 @@ HELD_PORTS = []
 
 
 def free_port() -> int:
-    """A free port on the loopback address, which other processes are not given meanwhile."""
+    """A free port on the loopback address; until this process ends, no other call returns it."""
     held = socket.socket()
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     held.bind(("127.0.0.1", 0))  # not listening, so a server with SO_REUSEADDR can open it

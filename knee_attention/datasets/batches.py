@@ -4,7 +4,7 @@ The paper only flips knees left to right (section 4). `strong` and `wide` add di
 films: position of the leg, distance of the film, exposure and processing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, gcd
 
 import cv2
@@ -133,16 +133,17 @@ class Limits:
     corrupted: float = 0.25
 
 
+WIDE = Limits(10, 0.12, (0.8, 1.25), 1.6, 0.3, 25, 0.015, 0.18, 20)
 LIMITS = {
     "strong": Limits(10, 0.06, (0.9, 1.1), 1.25, 0.15, 15),
-    "wide": Limits(10, 0.12, (0.8, 1.25), 1.6, 0.3, 25, 0.015, 0.18, 20),
-    "harsh": Limits(10, 0.12, (0.8, 1.25), 1.6, 0.3, 25, 0.02, 0.25, 20, corrupted=0.5),
+    "wide": WIDE,
+    "harsh": replace(WIDE, blur=0.02, noise=0.25, corrupted=0.5),
 }
 """The augmentations that distort. `strong` has the differences between films of one knee in one
 hospital; `wide` those between hospitals: other framing, exposure, processing, sharpness, noise and
 compression. `wide` adds noise after equalisation, so its limit is 18%, which equals 8% of a film's
 grey range before it (median of 60 training crops of the public set). `harsh` blurs more than `wide`
-and adds more noise, and both reach twice as many knees, as JPEG compression does."""
+and adds more noise; blur, noise and compression each reach twice as many knees."""
 
 
 @dataclass(frozen=True)

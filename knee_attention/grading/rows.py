@@ -35,7 +35,7 @@ def knee_row(file: str, knee: GradedKnee, synthetic: bool) -> dict:
         - `between`: the two grades between which the knee is, if the grade and the probability of
           osteoarthritis disagree; else None.
         - `look_again`: whether the set has three grades or more, or the knee is `unlike`.
-        - `inverted`: whether the film was a negative, which was inverted.
+        - `inverted`: whether the film was a negative and was inverted.
         - `box`: the crop on the upright film: left, top, width and height in pixels. None for half
           a film, or for an image that is a crop already.
         - `pixel_aspect`: height over width of the file's pixels. If it is not 1, the film was

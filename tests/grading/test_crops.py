@@ -63,10 +63,10 @@ def test_of_half_a_film_the_joint_is_cut_out_and_a_crop_is_taken_as_it_is(
     np.testing.assert_array_equal(given.image, knee.image)
 
 
-def test_a_negative_film_is_turned_first(grader, phantom):
+def test_a_negative_film_is_inverted_first(grader, phantom):
     boxes = [knee.box for knee in grader.grade(phantom.image)]
-    turned = grader.grade(~phantom.image)
-    assert [knee.box for knee in turned] == boxes and all(knee.inverted for knee in turned)
+    inverted = grader.grade(~phantom.image)
+    assert [knee.box for knee in inverted] == boxes and all(knee.inverted for knee in inverted)
 
 
 def test_a_model_of_halves_is_shown_halves(phantom):

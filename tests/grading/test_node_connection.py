@@ -100,7 +100,7 @@ def test_a_film_that_arrives_while_another_of_its_identifier_is_graded_is_graded
     assert begun.wait(60)
     assert send(port, films[1]) == [0]
     free.set()
-    # The reports of the second film replace those of the first that are not sent yet.
+    # The reports of the second film replace those of the first that still wait.
     last = dcmread(films[1]).StudyInstanceUID
     until(lambda: sum(one.StudyInstanceUID == last for one in archive.received) == 2)
     until(lambda: waiting(tmp_path, "films") == 0)

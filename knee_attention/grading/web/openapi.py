@@ -25,7 +25,7 @@ ROW = {
     "expected_grade": {"type": "number", "minimum": 0, "maximum": 4},
     "oa_probability": SHARE,
     "chosen": {**TEXT, "description": "the output that gives the grade"},
-    "inverted": {**BOOLEAN, "description": "a photographic negative, which was inverted"},
+    "inverted": {**BOOLEAN, "description": "whether the film was a negative and was inverted"},
     "box": {**NUMBERS, "description": "the crop: left, top, width, height in pixels"},
     "pixel_aspect": {**NUMBER, "description": "height over width of the file's pixels"},
     "trimmed": {**NUMBERS, "description": "border cropped off: left, top, right, bottom"},
