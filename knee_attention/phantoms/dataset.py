@@ -25,6 +25,7 @@ def phantom_dataset(
     seed: int = 0,
     wanted: tuple[str, ...] = SPLITS,
     crop: str = "auto",
+    equalization: str = "hist",
 ) -> Dataset:
     """Draw phantom films and prepare their knees by the same steps as real ones.
 
@@ -36,10 +37,12 @@ def phantom_dataset(
         wanted: the splits to draw.
         crop: the part of a film that a knee shows: `"half"` or `"auto"`, half of the film;
             `"square"` or `"antony"`, a crop at the joint's true position.
+        equalization: how the knees' histograms are equalised; one of `limits.EQUALIZATIONS`.
     """
     crop = "half" if crop == "auto" else crop
     # Cutting does not equalise, because the network input is equalised anyway.
-    preparation = Preparation(Cutting("middle", tuple(size), equalize="none", crop=crop))
+    cutting = Cutting("middle", tuple(size), equalize="none", crop=crop)
+    preparation = Preparation(cutting, equalization=equalization)
     splits = {}
     for split in wanted:
         count = PHANTOM_FILMS[split]

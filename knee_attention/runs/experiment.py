@@ -27,8 +27,8 @@ CHOICES = {
 NAMED_WEIGHTS = ("scratch", "imagenet")
 """Values of `weights` that are not files."""
 
-COUNTS = ("epochs", "batch_size", "patience")
-"""Attributes that are whole numbers from 1."""
+COUNTS = {"epochs": 0, "batch_size": 1, "patience": 1, "stability": 0}
+"""Attributes that are whole numbers, and the least of each."""
 
 
 class Settings(Protocol):
@@ -57,7 +57,7 @@ class Experiment:
         loss_weights: one per output, each above 0.
         data: a data folder or HDF5 file; None for phantoms.
         image_size: height and width in pixels.
-        epochs: maximum number of epochs.
+        epochs: maximum number of epochs; with 0, `weights` stay as they are.
         batch_size: knees per step.
         learning_rate: initial learning rate of Adam.
         patience: factor of the paper's patience for the plateau schedule and early stopping.
@@ -76,6 +76,7 @@ class Experiment:
         attention: how masks are computed; one of `limits.ATTENTIONS`.
         targets: what the loss compares probabilities with: `grades`, the true grade alone (as in
             the paper), or `gaussian`, see `runs.training.NeighbouringGrades`.
+        stability: rounds of stability training after the epochs, see `runs/stability.py`.
         limit: maximum number of knees per split; None for all.
         seed: seed of the initial weights, the order of the knees, augmentation, phantoms and the
             choice of a limit; 0 to 2^32 - 1.
@@ -104,6 +105,7 @@ class Experiment:
     displace: bool = False
     attention: str = "local"
     targets: str = "grades"
+    stability: int = 0
     limit: int | None = None
     seed: int = 0
 
@@ -114,9 +116,14 @@ class Experiment:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise _expected(f"{' or '.join(choices)} as {name}", getattr(self, name))
-        for name in COUNTS:
-            if not _is_whole(getattr(self, name), 1):
-                raise _expected(f"a whole number from 1 as {name}", getattr(self, name))
+        for name, least in COUNTS.items():
+            if not _is_whole(getattr(self, name), least):
+                raise _expected(f"a whole number from {least} as {name}", getattr(self, name))
+        if self.epochs == 0 and self.weights in NAMED_WEIGHTS:
+            raise InputError("--epochs 0 trains nothing, so it needs the --weights of a trained "
+                             "model")
+        if self.stability and not self.branches:
+            raise InputError(f"--stability needs attention branches, which {self.name} lacks")
         if self.limit is not None and not _is_whole(self.limit, 1):
             raise _expected("a whole number from 1 as limit, or None", self.limit)
         if self.displace and (self.data is None or self.crop not in ("auto", "square")):

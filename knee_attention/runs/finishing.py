@@ -69,7 +69,8 @@ def finish(
     run.write_predictions(reported.predictions, chosen)
     title = f"{experiment.name}, {experiment.origin}"
     outputs = list(experiment.output_weights)
-    curves.learning_curves(history, outputs, title, run.figure("learning_curves"), pdf)
+    if history:
+        curves.learning_curves(history, outputs, title, run.figure("learning_curves"), pdf)
     _draw_split(reported, chosen, f"{title}, {split}", run, pdf)
     return results
 

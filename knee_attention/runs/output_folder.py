@@ -51,8 +51,8 @@ def can_continue(run: RunFolder, experiment: Experiment) -> bool:
     """Whether a folder contains the experiment with fewer epochs and can be continued.
 
     Raises:
-        InputError: it cannot: its learning rate depends on the number of epochs, it stopped
-            early, or its state is not saved.
+        InputError: it cannot: its learning rate depends on the number of epochs, stability
+            training follows the last one, it stopped early, or its state is not saved.
     """
     if not run.exists or set(different := run.different_from(experiment)) != {"epochs"}:
         return False
@@ -63,6 +63,10 @@ def can_continue(run: RunFolder, experiment: Experiment) -> bool:
         raise InputError(f"{run.folder}: its learning rate falls to zero over {before} epochs "
                          f"(--schedule cosine), so {epochs} epochs are another training; choose "
                          "another --output, or --overwrite")
+    if experiment.stability:
+        raise InputError(f"{run.folder}: its stability training follows epoch {before}, so "
+                         f"{epochs} epochs are another training; choose another --output, or "
+                         "--overwrite")
     if run.finished and not run.checkpoint.exists():
         trained = run.read_results().get("epochs")
         if trained != before:

@@ -16,6 +16,8 @@ from knee_attention.datasets.knees import Dataset
 from knee_attention.datasets.layout import other_folders
 from knee_attention.device import find_devices, refuse_uneven, shared_by
 from knee_attention.errors import InputError
+from knee_attention.files import write_table
+from knee_attention.networks.backbones import BACKBONES
 from knee_attention.networks.files import initial_weights
 from knee_attention.networks.model import build_model
 from knee_attention.phantoms.dataset import phantom_dataset
@@ -24,6 +26,7 @@ from knee_attention.runs.finishing import draw_augmentation, environment, finish
 from knee_attention.runs.known_data import records_of, refuse_other_data
 from knee_attention.runs.output_folder import can_continue, refuse_overlap
 from knee_attention.runs.run_folder import RunFolder
+from knee_attention.runs.stability import stabilise
 from knee_attention.runs.training import compile_model, train
 
 
@@ -48,6 +51,8 @@ def run(experiment: Experiment, output: Path, run_options: RunOptions = DEFAULT_
     refuse_overlap(output, [experiment.data], run_options.overwrite, experiment.weights)
     devices = find_devices(run_options.devices)
     refuse_uneven(experiment.batch_size, len(devices))
+    if experiment.stability and len(devices) > 1:
+        raise InputError("--stability runs on one device; leave out --devices")
     with place.locked():
         restart = run_options.overwrite and place.exists
         longer = not restart and can_continue(place, experiment)
@@ -67,16 +72,7 @@ def _run(
 ) -> dict:
     began = time.perf_counter()
     records = records_of(experiment)
-    dataset = _load(
-        experiment.data,
-        experiment.image_size,
-        experiment.limit,
-        experiment.data_seed,
-        experiment.polarity,
-        experiment.crop,
-        experiment.displace,
-        records,
-    )
+    dataset = _dataset(experiment, records)
     precision = device.choose_precision(experiment.precision)
     keras.utils.set_random_seed(experiment.seed)
     model = _build(experiment, dataset.splits["train"].images, precision)
@@ -106,20 +102,59 @@ def _run(
         dataset.splits["validation"], outputs, EVALUATION_BATCH * devices, devices=devices
     )
     before = place.seconds_trained()
-    history = train(model, training, validation, experiment, place, run_options.tensorboard)
+    history = []
+    if experiment.epochs:
+        history = train(model, training, validation, experiment, place, run_options.tensorboard)
+        draw_augmentation(training, experiment, place, run_options.pdf)
+    else:
+        write_table(place.history, ["epoch"], [])
+    if experiment.stability:
+        least = BACKBONES[experiment.backbone].smallest
+        stabilise(
+            model,
+            _dataset(experiment, records, equalization="none").splits["train"],
+            dataset.preparation.equalization,
+            tuple(max(side // 2, least) for side in experiment.image_size),
+            place.stability_state,
+            experiment.stability,
+            experiment.seed,
+        )
     results = finish(experiment, model, dataset, history, place, run_options.pdf, devices)
-    draw_augmentation(training, experiment, place, run_options.pdf)
     seconds = before + time.perf_counter() - began
-    # A cosine has ended, and a training that stopped early stays stopped.
-    more = experiment.schedule == "plateau" and len(history) == experiment.epochs
+    # A cosine has ended, and a training that stopped early stays stopped; see `can_continue`.
+    more = (experiment.schedule == "plateau" and not experiment.stability
+            and len(history) == experiment.epochs)  # fmt: skip
     place.finish(results, environment(precision, history, seconds, devices), keep_state=more)
     return results
+
+
+def _dataset(
+    experiment: Experiment, records: tuple[ImageRecord, ...], equalization: str | None = None
+) -> Dataset:
+    """The knees of an experiment.
+
+    Args:
+        experiment: the experiment.
+        records: records of its images.
+        equalization: how histograms are equalised in place of how they are for the network.
+    """
+    return _load(
+        experiment.data,
+        experiment.image_size,
+        experiment.limit,
+        experiment.data_seed,
+        experiment.polarity,
+        experiment.crop,
+        experiment.displace,
+        records,
+        equalization,
+    )
 
 
 @lru_cache(maxsize=1)
 def _load(
     data: str | None, image_size: tuple[int, int], limit: int | None, seed: int, polarity: str,
-    crop: str, displace: bool, records: tuple[ImageRecord, ...],
+    crop: str, displace: bool, records: tuple[ImageRecord, ...], equalization: str | None,
 ) -> Dataset:
     """The knees. They stay cached for the next experiment, such as the next cell of Table 1.
 
@@ -127,10 +162,13 @@ def _load(
         records: records of the images; a change of the images invalidates the cache.
     """
     if data is None:
-        return phantom_dataset(image_size, limit, seed, crop=crop)
+        preparation = {"equalization": equalization} if equalization else {}
+        return phantom_dataset(image_size, limit, seed, crop=crop, **preparation)
     preparation = preparation_of(data).with_crop(crop)
     if displace:
         preparation = replace(preparation, displaced=True)
+    if equalization:
+        preparation = replace(preparation, equalization=equalization)
     return load_dataset(
         data, image_size, limit, seed, polarity=polarity, preparation=preparation
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from knee_attention.commands.arguments import (
     absolute_path,
     as_path,
+    count,
     named,
     positive_number,
     rate,
@@ -113,8 +114,8 @@ def add_options(
     if experiment:
         add("--loss-weights", "weight of the loss of each output", _shown(paper.loss_weights),
             nargs="+", type=rate, metavar="W")
-    add("--epochs", "maximum number of epochs", default("epochs"), type=positive_number,
-        metavar="N")
+    add("--epochs", "maximum number of epochs; with 0, --weights stay as they are",
+        default("epochs"), type=count, metavar="N")
     add("--batch-size", "knees per step", default("batch_size"), type=positive_number, metavar="N")
     add("--learning-rate", "initial learning rate of Adam", default("learning_rate"), type=rate,
         metavar="X")
@@ -154,6 +155,9 @@ def add_options(
     add("--targets", "what the loss compares with. grades: the true grade, as in the paper; "
         "gaussian: also its neighbours, so that a near miss costs less", paper.targets,
         choices=CHOICES["targets"])
+    add("--stability", "after the epochs, N rounds of 50 steps in which the network learns to "
+        "compute the same features of noisy, blurred and compressed knees as of clean ones",
+        paper.stability, type=count, metavar="N")
     add("--limit", "at most N knees per split, with the same proportions of grades, for tests",
         metavar="N", type=positive_number)
     add("--seed", "seed of initial weights, order, augmentation, phantoms and --limit",
