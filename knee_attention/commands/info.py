@@ -9,8 +9,8 @@ from knee_attention.files import RUN_MODEL
 from knee_attention.films.preparation import CROPS_IN_WORDS, Preparation
 from knee_attention.networks.fusions import described
 
-ABOUT_TRAINING = ("data", "epochs", "batch_size", "learning_rate", "weights", "batch_norm", "limit",
-                  "seed")
+ABOUT_TRAINING = ("data", "epochs", "batch_size", "learning_rate", "weights", "batch_norm",
+                  "stability", "limit", "seed")
 ABOUT_RESULTS = {"accuracy": "accuracy", "kappa_quadratic": "quadratic kappa",
                  "mean_absolute_error": "MAE"}
 

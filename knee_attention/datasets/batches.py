@@ -4,7 +4,7 @@ The paper only flips knees left to right (section 4). `strong` and `wide` add di
 films: position of the leg, distance of the film, exposure and processing.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil, gcd
 
 import cv2
@@ -30,8 +30,8 @@ class KneeBatches(keras.utils.PyDataset):
         batch_size: number of knees per batch; the last batch may be smaller.
         training: shuffle, and flip half of the knees left to right.
         seed: seed of the order, the flips and the distortions.
-        augment: `"flips"`, or a name in `LIMITS` (`"strong"`, `"wide"`, `"harsh"`) to also distort
-            each knee by `Distortions`.
+        augment: `"flips"`, or a name in `LIMITS` (`"strong"`, `"wide"`) to also distort each knee
+            by `Distortions`.
         devices: number of devices that share each batch.
 
     Yields:
@@ -117,8 +117,6 @@ class Limits:
         blur: the largest standard deviation of a Gaussian blur as a part of the width.
         noise: the largest standard deviation of Gaussian noise as a part of the grey range.
         jpeg: the lowest quality of a JPEG compression; 100 compresses no knee.
-        corrupted: share of the knees that are blurred, that get noise, and that are compressed.
-            Each of the three is drawn independently.
     """
 
     rotation: float
@@ -130,20 +128,21 @@ class Limits:
     blur: float = 0.0
     noise: float = 0.0
     jpeg: int = 100
-    corrupted: float = 0.25
 
 
-WIDE = Limits(10, 0.12, (0.8, 1.25), 1.6, 0.3, 25, 0.015, 0.18, 20)
 LIMITS = {
     "strong": Limits(10, 0.06, (0.9, 1.1), 1.25, 0.15, 15),
-    "wide": WIDE,
-    "harsh": replace(WIDE, blur=0.02, noise=0.25, corrupted=0.5),
+    "wide": Limits(10, 0.12, (0.8, 1.25), 1.6, 0.3, 25, 0.015, 0.18, 20),
 }
 """The augmentations that distort. `strong` has the differences between films of one knee in one
 hospital; `wide` those between hospitals: other framing, exposure, processing, sharpness, noise and
 compression. `wide` adds noise after equalisation, so its limit is 18%, which equals 8% of a film's
-grey range before it (median of 60 training crops of the public set). `harsh` blurs more than `wide`
-and adds more noise; blur, noise and compression each reach twice as many knees."""
+grey range before it (median of 60 training crops of the public set)."""
+
+
+CORRUPTED = 0.25
+"""Share of the knees that are blurred, that get noise, and that are compressed. Each of the three
+is drawn independently."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +184,7 @@ class Distortions:
             return generator.uniform(-limit, limit, (count, *shape))
 
         def for_some(limit: float) -> np.ndarray:
-            return generator.uniform(0, limit, count) * (generator.random(count) < limits.corrupted)
+            return generator.uniform(0, limit, count) * (generator.random(count) < CORRUPTED)
 
         return cls(
             angles=within(limits.rotation),

@@ -55,7 +55,6 @@ def model_card(
     height, width = experiment["image_size"]
     outputs = results["outputs"]
     chosen = outputs[results["chosen"]]
-    epochs = "1 epoch" if experiment["epochs"] == 1 else f"{experiment['epochs']} epochs"
     lines = [
         f"# {name}",
         "",
@@ -66,12 +65,7 @@ def model_card(
         "",
         "## Training",
         "",
-        f"{about.rstrip('.')}. Trained on the training split, "
-        f"{origin_of_weights(experiment['weights'])}: batches of "
-        f"{experiment['batch_size']}, at most {epochs}, Adam with learning "
-        f"rate {experiment['learning_rate']:g} ({experiment['schedule']}), augmentation "
-        f"{experiment['augment']}, loss weights {_numbers(experiment['loss_weights'])}, seed "
-        f"{experiment['seed']}.",
+        f"{about.rstrip('.')}. {_training(experiment)}",
         "",
         f"## Validation: {results['knees']} knees of {results['subjects']} persons",
         "",
@@ -157,6 +151,28 @@ def origin_of_weights(weights: str) -> str:
         return f"initial weights {weights}"
     path = PurePath(weights)
     return f"initial weights of {path.parent.name if path.name == RUN_MODEL else path.name}"
+
+
+def _training(experiment: Mapping) -> str:
+    """The training of an experiment in words."""
+    weights = origin_of_weights(experiment["weights"])
+    if not experiment["epochs"] and not experiment.get("stability"):
+        return f"This run trained nothing: {weights}."
+    count, parts = experiment["epochs"], []
+    if count:
+        parts += [
+            f"batches of {experiment['batch_size']}",
+            f"at most {count} {'epoch' if count == 1 else 'epochs'}",
+            f"Adam with learning rate {experiment['learning_rate']:g} ({experiment['schedule']})",
+            f"augmentation {experiment['augment']}",
+            f"loss weights {_numbers(experiment['loss_weights'])}",
+        ]
+    if rounds := experiment.get("stability"):  # runs of earlier versions lack it
+        parts.append(f"{rounds} rounds of stability training, in which the layers below the "
+                     "branches learned to compute the same features of noisy, blurred and "
+                     "compressed knees as of clean ones (knee_attention/runs/stability.py)")
+    parts.append(f"seed {experiment['seed']}")
+    return f"Trained on the training split, {weights}: {', '.join(parts)}."
 
 
 def _numbers(values) -> str:

@@ -4,10 +4,13 @@ import io
 import json
 import math
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
 import keras
+import numpy as np
 
 from knee_attention.errors import InputError
 from knee_attention.files import open_hdf5, write_table, written_whole
@@ -61,12 +64,10 @@ class Checkpoint(keras.callbacks.Callback):
             with open_hdf5(self.path) as file:
                 state = json.loads(file.attrs["state"])
                 self.rows = json.loads(file["history"][()])
-                model.set_weights(_read(file["weights"]))
-                values = _read(file["optimizer"])
-                best_weights = _read(file["best_weights"])
-                random_states = _read(file["drawing"]) if "drawing" in file else []
-            for variable, value in zip(model.optimizer.variables, values, strict=True):
-                variable.assign(value)
+                model.set_weights(read_arrays(file["weights"]))
+                read_optimizer(file["optimizer"], model.optimizer)
+                best_weights = read_arrays(file["best_weights"])
+                random_states = read_arrays(file["drawing"]) if "drawing" in file else []
             states = _random_states(model)
             for variable, value in zip(states, random_states, strict=bool(random_states)):
                 variable.assign(value)
@@ -103,17 +104,14 @@ class Checkpoint(keras.callbacks.Callback):
             "plateau": {name: getattr(self.plateau, name) for name in PLATEAU_STATE},
             "stopping": {name: getattr(self.stopping, name) for name in STOPPING_STATE},
         }
-        content = io.BytesIO()  # HDF5 crashes if it writes to a full disk
-        with h5py.File(content, "w") as file:
+        with state_written(self.path) as file:
             file.attrs["state"] = json.dumps(state)
             file["history"] = json.dumps(self.rows)
-            _write(file.create_group("weights"), self.model.get_weights())
+            write_arrays(file, "weights", self.model.get_weights())
             for name, variables in (("optimizer", self.model.optimizer.variables),
                                     ("drawing", _random_states(self.model))):
-                _write(file.create_group(name), map(keras.ops.convert_to_numpy, variables))
-            _write(file.create_group("best_weights"), self.stopping.best_weights)
-        with written_whole(self.path) as beside:
-            beside.write_bytes(content.getbuffer())
+                write_arrays(file, name, map(keras.ops.convert_to_numpy, variables))
+            write_arrays(file, "best_weights", self.stopping.best_weights)
         write_table(self.history_path, list(self.rows[0]), self.rows)
 
 
@@ -123,10 +121,33 @@ def _random_states(model: keras.Model) -> list[keras.Variable]:
     return [state for state in model.non_trainable_variables if id(state) not in weights]
 
 
-def _write(group: h5py.Group, arrays) -> None:
+@contextmanager
+def state_written(path: Path) -> Iterator[h5py.File]:
+    """An HDF5 file to write a state into. It appears at `path` when the block ends."""
+    content = io.BytesIO()  # HDF5 crashes if it writes to a full disk
+    with h5py.File(content, "w") as file:
+        yield file
+    with written_whole(path) as beside:
+        beside.write_bytes(content.getbuffer())
+
+
+def write_arrays(file: h5py.File, name: str, arrays: Iterable[np.ndarray]) -> None:
+    """Write arrays into a new group of a file."""
+    group = file.create_group(name)
     for number, array in enumerate(arrays):
         group[f"{number:04d}"] = array
 
 
-def _read(group: h5py.Group) -> list:
+def read_arrays(group: h5py.Group) -> list[np.ndarray]:
+    """The arrays that `write_arrays` wrote."""
     return [group[name][()] for name in sorted(group)]
+
+
+def read_optimizer(group: h5py.Group, optimizer: keras.Optimizer) -> None:
+    """Set the variables of a built optimizer to the arrays of a group.
+
+    Raises:
+        ValueError: there are more arrays, or fewer.
+    """
+    for variable, value in zip(optimizer.variables, read_arrays(group), strict=True):
+        variable.assign(value)

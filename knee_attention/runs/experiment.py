@@ -15,7 +15,7 @@ from knee_attention.networks.fusions import check_architecture, outputs_of, vari
 CHOICES = {
     "precision": ("auto", "float32", "mixed_bfloat16", "mixed_float16"),
     "batch_norm": ("precise", "moving"),
-    "augment": ("flips", "strong", "wide", "harsh"),
+    "augment": ("flips", "strong", "wide"),
     "schedule": ("plateau", "cosine"),
     "polarity": POLARITIES,
     "crop": ("auto", *CROPS),
@@ -57,7 +57,7 @@ class Experiment:
         loss_weights: one per output, each above 0.
         data: a data folder or HDF5 file; None for phantoms.
         image_size: height and width in pixels.
-        epochs: maximum number of epochs; with 0, `weights` stay as they are.
+        epochs: maximum number of epochs; 0 keeps `weights`, which must be those of a file.
         batch_size: knees per step.
         learning_rate: initial learning rate of Adam.
         patience: factor of the paper's patience for the plateau schedule and early stopping.

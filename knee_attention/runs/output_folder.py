@@ -67,7 +67,7 @@ def can_continue(run: RunFolder, experiment: Experiment) -> bool:
         raise InputError(f"{run.folder}: its stability training follows epoch {before}, so "
                          f"{epochs} epochs are another training; choose another --output, or "
                          "--overwrite")
-    if run.finished and not run.checkpoint.exists():
+    if run.finished and before and not run.checkpoint.exists():
         trained = run.read_results().get("epochs")
         if trained != before:
             raise InputError(f"{run.folder}: the training stopped after {trained} of {before} "

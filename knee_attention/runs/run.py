@@ -12,11 +12,12 @@ from knee_attention import device
 from knee_attention.datasets.batches import EVALUATION_BATCH, KneeBatches
 from knee_attention.datasets.dataset import load_dataset, preparation_of
 from knee_attention.datasets.fingerprint import ImageRecord, write_records
-from knee_attention.datasets.knees import Dataset
+from knee_attention.datasets.knees import Dataset, Knees
 from knee_attention.datasets.layout import other_folders
 from knee_attention.device import find_devices, refuse_uneven, shared_by
 from knee_attention.errors import InputError
 from knee_attention.files import write_table
+from knee_attention.films.preparation import Preparation
 from knee_attention.networks.backbones import BACKBONES
 from knee_attention.networks.files import initial_weights
 from knee_attention.networks.model import build_model
@@ -26,7 +27,7 @@ from knee_attention.runs.finishing import draw_augmentation, environment, finish
 from knee_attention.runs.known_data import records_of, refuse_other_data
 from knee_attention.runs.output_folder import can_continue, refuse_overlap
 from knee_attention.runs.run_folder import RunFolder
-from knee_attention.runs.stability import stabilise
+from knee_attention.runs.stability import seconds_trained, stabilise
 from knee_attention.runs.training import compile_model, train
 
 
@@ -72,7 +73,16 @@ def _run(
 ) -> dict:
     began = time.perf_counter()
     records = records_of(experiment)
-    dataset = _dataset(experiment, records)
+    dataset = _load(
+        experiment.data,
+        experiment.image_size,
+        experiment.limit,
+        experiment.data_seed,
+        experiment.polarity,
+        experiment.crop,
+        experiment.displace,
+        records,
+    )
     precision = device.choose_precision(experiment.precision)
     keras.utils.set_random_seed(experiment.seed)
     model = _build(experiment, dataset.splits["train"].images, precision)
@@ -101,7 +111,7 @@ def _run(
     validation = KneeBatches(
         dataset.splits["validation"], outputs, EVALUATION_BATCH * devices, devices=devices
     )
-    before = place.seconds_trained()
+    before = place.seconds_trained() + seconds_trained(place.stability_state)
     history = []
     if experiment.epochs:
         history = train(model, training, validation, experiment, place, run_options.tensorboard)
@@ -112,7 +122,7 @@ def _run(
         least = BACKBONES[experiment.backbone].smallest
         stabilise(
             model,
-            _dataset(experiment, records, equalization="none").splits["train"],
+            _knees_as_cut(experiment),
             dataset.preparation.equalization,
             tuple(max(side // 2, least) for side in experiment.image_size),
             place.stability_state,
@@ -128,33 +138,10 @@ def _run(
     return results
 
 
-def _dataset(
-    experiment: Experiment, records: tuple[ImageRecord, ...], equalization: str | None = None
-) -> Dataset:
-    """The knees of an experiment.
-
-    Args:
-        experiment: the experiment.
-        records: records of its images.
-        equalization: how histograms are equalised in place of how they are for the network.
-    """
-    return _load(
-        experiment.data,
-        experiment.image_size,
-        experiment.limit,
-        experiment.data_seed,
-        experiment.polarity,
-        experiment.crop,
-        experiment.displace,
-        records,
-        equalization,
-    )
-
-
 @lru_cache(maxsize=1)
 def _load(
     data: str | None, image_size: tuple[int, int], limit: int | None, seed: int, polarity: str,
-    crop: str, displace: bool, records: tuple[ImageRecord, ...], equalization: str | None,
+    crop: str, displace: bool, records: tuple[ImageRecord, ...],
 ) -> Dataset:
     """The knees. They stay cached for the next experiment, such as the next cell of Table 1.
 
@@ -162,16 +149,29 @@ def _load(
         records: records of the images; a change of the images invalidates the cache.
     """
     if data is None:
-        preparation = {"equalization": equalization} if equalization else {}
-        return phantom_dataset(image_size, limit, seed, crop=crop, **preparation)
-    preparation = preparation_of(data).with_crop(crop)
-    if displace:
-        preparation = replace(preparation, displaced=True)
-    if equalization:
-        preparation = replace(preparation, equalization=equalization)
+        return phantom_dataset(image_size, limit, seed, crop=crop)
     return load_dataset(
-        data, image_size, limit, seed, polarity=polarity, preparation=preparation
-    )
+        data, image_size, limit, seed, polarity=polarity,
+        preparation=_preparation(data, crop, displace),
+    )  # fmt: skip
+
+
+def _knees_as_cut(experiment: Experiment) -> Knees:
+    """The training knees of an experiment, without the equalisation for the network."""
+    wanted, size, data = ("train",), experiment.image_size, experiment.data
+    limit, seed = experiment.limit, experiment.data_seed
+    if data is None:
+        dataset = phantom_dataset(size, limit, seed, wanted, experiment.crop, "none")
+    else:
+        preparation = _preparation(data, experiment.crop, experiment.displace)
+        dataset = load_dataset(data, size, limit, seed, wanted, experiment.polarity,
+                               replace(preparation, equalization="none"))  # fmt: skip
+    return dataset.splits["train"]
+
+
+def _preparation(data: str, crop: str, displace: bool) -> Preparation:
+    preparation = preparation_of(data).with_crop(crop)
+    return replace(preparation, displaced=True) if displace else preparation
 
 
 def _build(experiment: Experiment, images, precision: str) -> keras.Model:
@@ -185,6 +185,8 @@ def _build(experiment: Experiment, images, precision: str) -> keras.Model:
             given = initial_weights.read_weights(experiment.weights)
         if given and initial_weights.input_channels(given) == 3:
             normalisation = initial_weights.pixels_of_colour(experiment.weights)
+        elif experiment.epochs == 0:
+            normalisation = initial_weights.recorded_pixels(experiment.weights)
         else:
             sample = images[np.linspace(0, len(images) - 1, min(len(images), 1000)).astype(int)]
             normalisation = {
@@ -204,7 +206,11 @@ def _build(experiment: Experiment, images, precision: str) -> keras.Model:
     except ValueError as error:
         raise InputError(str(error)) from None
     if given:
-        initial_weights.set_weights_by_layer(model, given, experiment.weights)
+        known = initial_weights.set_weights_by_layer(model, given, experiment.weights)
+        new = [layer.name for layer in model.layers if layer.weights and layer.name not in known]
+        if new and experiment.epochs == 0:
+            raise InputError(f"{experiment.weights}: has no weights for {', '.join(new)}, and "
+                             "--epochs 0 trains none")
     return model
 
 
@@ -220,12 +226,14 @@ def _announce(
         f"{split} {len(knees)} ({' '.join(map(str, knees.grade_counts()))})"
         for split, knees in dataset.splits.items()
     )
+    rounds = experiment.stability
+    stability = f", {rounds} rounds of stability training" if rounds else ""
     shared = f", batches shared by {devices} devices" if devices > 1 else ""
     print(
         f"{experiment.name} | {model.count_params():,} parameters | "
         f"{'synthetic phantoms' if dataset.synthetic else experiment.data}: {splits} by KL 0-4 | "
         f"{experiment.image_size[0]}x{experiment.image_size[1]}, batch {experiment.batch_size}, "
-        f"lr {experiment.learning_rate:g}, at most {experiment.epochs} epochs | "
+        f"lr {experiment.learning_rate:g}, at most {experiment.epochs} epochs{stability} | "
         f"{precision} on {device.describe_device()}, {keras.backend.backend()}{shared} | "
         f"{place.folder}",
         flush=True,

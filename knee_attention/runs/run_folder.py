@@ -27,7 +27,7 @@ class RunFolder:
         data_file: names and checksums of the real knees at the start of the run.
         checkpoint: state of the training after its last epoch; kept while epochs can follow.
         weights_checkpoint: the same for a training of the localiser.
-        stability_state: folder of the same for stability training.
+        stability_state: the same for stability training.
         history: losses and accuracies, one row per epoch.
         inverted: list of the inverted photographic negatives, if there are any.
         trimmed: list of the images whose uniform border was removed, if there are any.
@@ -49,7 +49,7 @@ class RunFolder:
         self.data_file = self.folder / "data.csv"
         self.checkpoint = self.folder / "checkpoint.h5"
         self.weights_checkpoint = self.folder / "checkpoint.weights.h5"
-        self.stability_state = self.folder / "stability"
+        self.stability_state = self.folder / "stability.h5"
         self.history = self.folder / "history.csv"
         self.inverted = self.folder / "inverted.csv"
         self.trimmed = self.folder / "trimmed.csv"
@@ -115,9 +115,8 @@ class RunFolder:
 
     def delete_state(self) -> None:
         """Delete the checkpoints, without which a finished run cannot go on."""
-        for state in (self.checkpoint, self.weights_checkpoint):
+        for state in (self.checkpoint, self.weights_checkpoint, self.stability_state):
             state.unlink(missing_ok=True)
-        shutil.rmtree(self.stability_state, ignore_errors=True)
 
     def seconds_trained(self) -> float:
         """Seconds that the epochs of a saved training took; 0 without one."""

@@ -2,38 +2,54 @@
 
 A network below its attention branches is trained so that its features of a corrupted crop come
 close to those that it had of the clean crop before. The branches stay as they are, and grades are
-not needed. Features depend on their surroundings alone, so crops do, which cost less than knees.
+not needed. A feature depends only on the pixels around it, so crops are enough, and they cost less
+than whole knees.
 
-Knees are corrupted before their histogram is equalised, as films are. The augmentations of
-`datasets/batches.py` add their noise afterwards, and equal noise then looks different: a film's is
-weak in dark surroundings, and white bone is not clipped.
+Knees are corrupted before their histogram is equalised, because a film is noisy before the software
+sees it. Knees that were equalised when they were cut are corrupted afterwards. The augmentations of
+`datasets/batches.py` always add noise afterwards; it then clips white bone, and is as strong in
+dark soft tissue as in bone, which the noise of a film is not.
 
 The method is that of Zheng et al., "Improving the Robustness of Deep Neural Networks via Stability
 Training", CVPR 2016, which compares outputs in place of features.
 """
 
-from collections.abc import Callable
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
+import h5py
 import keras
 import numpy as np
 from keras import ops
 from tqdm import tqdm
 
 from knee_attention import device
-from knee_attention.datasets.batches import LIMITS
 from knee_attention.datasets.knees import Knees
-from knee_attention.films.corruption import NOISE, jpeg, noise
+from knee_attention.errors import InputError
+from knee_attention.files import open_hdf5
+from knee_attention.films.corruption import jpeg, noise
 from knee_attention.films.radiograph import equalize
 from knee_attention.networks.taps import TappedNetwork
+from knee_attention.runs.checkpoint import (
+    read_arrays,
+    read_optimizer,
+    state_written,
+    write_arrays,
+)
 from knee_attention.runs.training import ADAM_BETAS
 
 ROUND, BATCH, LEARNING_RATE = 50, 16, 1e-4
 """Steps after which the state is saved, crops per step, and the initial learning rate of Adam."""
 
-MOST_NOISE = 1.5 * NOISE
-"""The largest standard deviation of the noise as a part of the grey range."""
+MOST_NOISE, MOST_BLUR, LEAST_QUALITY = 0.12, 0.02, 20
+"""Limits of the corruptions: standard deviation of the noise as a part of the grey range, standard
+deviation of the blur as a part of the width, and quality of the JPEG compression. Each lies beyond
+the strength that `films/corruption.py` measures."""
 
 
 class CorruptedCrops(keras.utils.PyDataset):
@@ -104,19 +120,17 @@ def corrupted(knee: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     kind, strength = generator.random(), generator.random()
     if kind < 0.5:
         return noise(knee, generator.integers(2**32), MOST_NOISE * strength)
-    limits = LIMITS["harsh"]
     if kind < 0.75:
-        deviation = max(strength * limits.blur * knee.shape[1], 0.01)  # 0 would choose one itself
+        deviation = max(MOST_BLUR * strength * knee.shape[1], 0.01)  # for 0 OpenCV chooses one
         return cv2.GaussianBlur(knee, None, deviation)
-    return jpeg(knee, round(100 - (100 - limits.jpeg) * strength))
+    return jpeg(knee, round(100 - (100 - LEAST_QUALITY) * strength))
 
 
 class RelativeError(keras.losses.Loss):
     """The squared error of features, divided by their variance in the batch."""
 
     def call(self, wanted, features):
-        wanted, features = ops.cast(wanted, "float32"), ops.cast(features, "float32")
-        return ops.mean(ops.square(wanted - features)) / ops.var(wanted)
+        return ops.mean(ops.square(wanted - features)) / (ops.var(wanted) + keras.config.epsilon())
 
 
 def stabilise(
@@ -138,25 +152,33 @@ def stabilise(
         knees: training knees of the model's image size whose histograms are not equalised.
         equalization: how they are equalised then.
         size: height and width of the crops in pixels.
-        state: the folder of the saved state.
+        state: the file of the saved state.
         rounds: number of rounds of `ROUND` steps.
         seed: decides about knees, places and corruptions.
+
+    Raises:
+        InputError: the saved state cannot be used, or the loss is not finite.
     """
     below = TappedNetwork(model).below
     before, after = (_for_crops(below, size) for _ in range(2))
     for layer in after.layers:
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
-    schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, rounds * ROUND)
+    optimizer = keras.optimizers.Adam(
+        keras.optimizers.schedules.CosineDecay(LEARNING_RATE, rounds * ROUND), *ADAM_BETAS
+    )
+    if any(layer.dtype_policy.name == "mixed_float16" for layer in after.layers):
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     after.compile(
-        keras.optimizers.Adam(schedule, *ADAM_BETAS),
+        optimizer,
         loss=dict.fromkeys(after.output, RelativeError()),
         jit_compile=device.choose_jit_compile(),
     )
     crops = CorruptedCrops(knees, equalization, size, before.predict_on_batch, seed)
-    after.fit(crops, epochs=rounds, shuffle=False, verbose=0, callbacks=[
-        keras.callbacks.BackupAndRestore(state, double_checkpoint=True, delete_checkpoint=False),
+    shown = Rounds(rounds, state, len(after.output))
+    after.fit(crops, initial_epoch=shown.restore(after), epochs=rounds, shuffle=False, verbose=0,
+              callbacks=[
         keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: crops.start(epoch)),
-        ShownRounds(rounds),
+        shown,
     ])  # fmt: skip
     below.set_weights(after.get_weights())
 
@@ -169,26 +191,83 @@ def _for_crops(network: keras.Model, size: tuple[int, int]) -> keras.Model:
     return copy
 
 
-class ShownRounds(keras.callbacks.Callback):
-    """Keras callback that shows the progress of stability training."""
+class Rounds(keras.callbacks.Callback):
+    """Keras callback that shows the progress of stability training and saves its state.
 
-    def __init__(self, rounds: int):
+    Args:
+        rounds: number of rounds of the whole training.
+        path: file of the state.
+        taps: number of outputs, over which the shown error is averaged.
+    """
+
+    def __init__(self, rounds: int, path: Path, taps: int):
         super().__init__()
         self.rounds = rounds
+        self.path = path
+        self.taps = taps
+        self.seconds = seconds_trained(path)
+
+    def restore(self, model: keras.Model) -> int:
+        """Restore the saved state of a compiled model, if there is one; returns its round.
+
+        Raises:
+            InputError: the file is damaged or belongs to another model.
+        """
+        if not self.path.exists():
+            return 0
+        model.optimizer.build(model.trainable_variables)
+        with _opened(self.path) as file:
+            model.set_weights(read_arrays(file["weights"]))
+            read_optimizer(file["optimizer"], model.optimizer)
+            return int(file.attrs["round"])
 
     def on_train_begin(self, logs=None):
         self.bar = tqdm(total=self.rounds * ROUND, desc="stability training", unit="step",
                         disable=None)  # fmt: skip
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.bar.n = epoch * ROUND
+        self.bar.n, self._began = epoch * ROUND, time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
         self.bar.update()
 
     def on_epoch_end(self, epoch, logs=None):
-        tqdm.write(f"stability training, round {epoch + 1} of {self.rounds}: squared error of the "
-                   f"features of corrupted crops {logs['loss']:.3f} of their variance")
+        self.seconds += time.perf_counter() - self._began
+        if not math.isfinite(logs["loss"]):
+            raise InputError(f"stability training, round {epoch + 1}: the loss is not finite; try "
+                             "--precision float32")
+        with state_written(self.path) as file:
+            file.attrs.update({"round": epoch + 1, "seconds": self.seconds})
+            write_arrays(file, "weights", self.model.get_weights())
+            variables = self.model.optimizer.variables
+            write_arrays(file, "optimizer", map(ops.convert_to_numpy, variables))
+        tqdm.write(f"stability training, round {epoch + 1} of {self.rounds}: the features of "
+                   f"corrupted crops differ by {logs['loss'] / self.taps:.3f} of their variance",
+                   file=sys.stdout)  # fmt: skip
+        sys.stdout.flush()
 
     def on_train_end(self, logs=None):
         self.bar.close()
+
+
+def seconds_trained(state: Path) -> float:
+    """Seconds that the rounds of a saved stability training took; 0 without one.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    if not state.exists():
+        return 0.0
+    with _opened(state) as file:
+        return float(file.attrs["seconds"])
+
+
+@contextmanager
+def _opened(state: Path) -> Iterator[h5py.File]:
+    """A saved state; an `InputError` if it is damaged or belongs to another model."""
+    try:
+        with open_hdf5(state) as file:
+            yield file
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(f"{state}: the saved state cannot be used ({error}); start again with "
+                         "--overwrite") from None

@@ -178,6 +178,7 @@ def test_the_epochs_before_a_kill_count_for_the_time_of_the_run(tmp_path):
     ({"schedule": "cosine"}, 4, "over 4 epochs .--schedule cosine., so 5 epochs are another"),
     ({}, 3, "stopped after 3 of 4 epochs, because .*; more --epochs change nothing"),
     ({}, 4, "finished after 4 epochs without a saved state"),
+    ({"stability": 2}, 4, "its stability training follows epoch 4, so 5 epochs are another"),
 ])  # fmt: skip
 def test_a_finished_run_that_cannot_go_on_says_why(tmp_path, settings, trained, reason):
     run = RunFolder(tmp_path)

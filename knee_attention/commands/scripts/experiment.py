@@ -114,8 +114,8 @@ def add_options(
     if experiment:
         add("--loss-weights", "weight of the loss of each output", _shown(paper.loss_weights),
             nargs="+", type=rate, metavar="W")
-    add("--epochs", "maximum number of epochs; with 0, --weights stay as they are",
-        default("epochs"), type=count, metavar="N")
+    add("--epochs", "maximum number of epochs", default("epochs"),
+        type=count if experiment else positive_number, metavar="N")
     add("--batch-size", "knees per step", default("batch_size"), type=positive_number, metavar="N")
     add("--learning-rate", "initial learning rate of Adam", default("learning_rate"), type=rate,
         metavar="X")
@@ -137,8 +137,8 @@ def add_options(
         "Keras' moving averages, as the paper does", paper.batch_norm,
         choices=CHOICES["batch_norm"])
     add("--augment", "flips: mirror left to right, as the paper does; strong: also rotate, shift, "
-        "zoom, and change exposure a little; wide: more of it, blur, noise and JPEG; harsh: more "
-        "blur and noise", paper.augment, choices=CHOICES["augment"])
+        "zoom, and change exposure a little; wide: more of it, blur, noise and JPEG",
+        paper.augment, choices=CHOICES["augment"])
     add("--schedule", "learning rate. plateau: falls when the validation loss stops improving; "
         "cosine: falls to zero over --epochs", paper.schedule, choices=CHOICES["schedule"])
     add("--polarity", "auto inverts photographic negatives; as-is leaves every image as it is",
@@ -155,9 +155,10 @@ def add_options(
     add("--targets", "what the loss compares with. grades: the true grade, as in the paper; "
         "gaussian: also its neighbours, so that a near miss costs less", paper.targets,
         choices=CHOICES["targets"])
-    add("--stability", "after the epochs, N rounds of 50 steps in which the network learns to "
-        "compute the same features of noisy, blurred and compressed knees as of clean ones",
-        paper.stability, type=count, metavar="N")
+    if experiment and experiment.branches:
+        add("--stability", "after the epochs, N rounds of 50 steps in which the network learns to "
+            "compute the same features of noisy, blurred and compressed knees as of clean ones",
+            paper.stability, type=count, metavar="N")
     add("--limit", "at most N knees per split, with the same proportions of grades, for tests",
         metavar="N", type=positive_number)
     add("--seed", "seed of initial weights, order, augmentation, phantoms and --limit",

@@ -73,11 +73,12 @@ def _draw_curves(names: set[str], folder: Path, path: Path) -> None:
     from knee_attention.runs.finished.published_set import PublishedSet
 
     published = PublishedSet(folder)
-    shown = {
+    histories = {
         title: published.history(f"{backbone}_multiloss")
         for backbone, title in BACKBONE_TITLES.items()
         if f"{backbone}_multiloss" in names
     }
+    shown = {title: history for title, history in histories.items() if history}
     if not shown:
         raise InputError(f"{folder}: no multi-loss run to draw")
     several_learning_curves(shown, path)

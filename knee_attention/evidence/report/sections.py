@@ -28,6 +28,7 @@ def one_run(run: ReportedRun) -> Markup:
         if name in run.figures
         else element("p", f"{title}: figures/{name}.png is missing or damaged.", class_="missing")
         for name, title in FIGURES.items()
+        if name != "learning_curves" or run.results["epochs"]
     ]
     grades = [
         row(

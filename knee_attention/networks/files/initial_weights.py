@@ -76,9 +76,18 @@ def pixels_of_colour(path: str | os.PathLike) -> dict:
     on; one-channel networks use the statistics of the new images.
     """
     try:
-        known = read_description(path)
+        return recorded_pixels(path)
     except InputError:
         return IMAGENET_PIXELS
+
+
+def recorded_pixels(path: str | os.PathLike) -> dict:
+    """Pixel arguments of `build_model` that a model file records.
+
+    Raises:
+        InputError: not a model file of this project.
+    """
+    known = read_description(path)
     return {
         "channels": known["channels"],
         "pixel_mean": tuple(known["pixel_mean"]),
