@@ -46,6 +46,9 @@ COMPARED = {
     "VGG-16 multi-loss at 224x224: nine epochs with wide (of seed 2), averaged - three seeds": (
         "vgg16_multiloss-224_mean", "vgg16_multiloss-224"
     ),
+    "VGG-16 multi-loss at 224x224: stability training of the former - the former": (
+        "vgg16_multiloss-224_stable", "vgg16_multiloss-224_mean"
+    ),
     "VGG-16 multi-loss - VGG-16 without attention, 20 epochs in place of 30": (
         "vgg16_multiloss", "vgg16_plain-epochs20"
     ),

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,10 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 import h5py
 import numpy as np
 import pytest
-from stand_ins import SQUARE, Uniform, blob_knee, write_knees
+from stand_ins import SQUARE, Uniform, blob_knee, load_script, write_knees
 
 from knee_attention.commands.cli import main
+from knee_attention.films.image_files import write_image
 from knee_attention.films.radiograph import resize_knee
 from knee_attention.phantoms.film import phantom_film
 
@@ -242,3 +244,36 @@ def published_once(finished_runs, tmp_path_factory):
 def published(published_once, tmp_path):
     """A copy of the folder with all finished runs."""
     return shutil.copytree(published_once, tmp_path / "results")
+
+
+@pytest.fixture
+def run(capsys) -> Callable[..., tuple[int, str]]:
+    """A function that runs a script of data_prep in this process and returns its exit code and
+    output."""
+
+    def run(script: str, *arguments: object) -> tuple[int, str]:
+        module = load_script(Path(__file__).parents[1] / "data_prep" / f"{script}.py")
+        workers = [] if script == "make_labels" else ["--workers", "1"]
+        try:
+            module.main([*map(str, arguments), *workers])
+            code = 0
+        except SystemExit as exit_:
+            code = exit_.code
+        captured = capsys.readouterr()
+        return code, captured.out + captured.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """Thirty small films of 15 subjects and their labels; no two knees have the same pixels."""
+    folder = tmp_path_factory.mktemp("prepared")
+    lines, rng = ["id,subject,side,kl"], np.random.default_rng(0)
+    for index in range(30):
+        for side in "RL":
+            knee = rng.integers(0, 256, (40, 28)).astype(np.uint8)
+            write_image(folder / "knees" / f"S{index:03d}_{side}.png", knee)
+            lines.append(f"S{index:03d},P{index // 2:02d},{side},{index % 5}")
+    (folder / "labels.csv").write_text("\n".join(lines), encoding="utf-8")
+    return folder

@@ -5,11 +5,11 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT
 from stand_ins import read_rows, summary_counts, write_films
 
 from knee_attention.data_prep import film_to_knees
@@ -19,6 +19,7 @@ from knee_attention.films.image_files import read_image, write_image
 from knee_attention.phantoms.film import phantom_film
 from knee_attention.runs.folder_lock import locked
 
+ROOT = Path(__file__).parents[2]
 
 def knees_in(folder):
     return sorted(path.name for path in folder.glob("*.png"))
