@@ -155,10 +155,11 @@ def origin_of_weights(weights: str) -> str:
 
 def _training(experiment: Mapping) -> str:
     """The training of an experiment in words."""
-    weights = origin_of_weights(experiment["weights"])
-    if not experiment["epochs"] and not experiment.get("stability"):
+    weights, count = origin_of_weights(experiment["weights"]), experiment["epochs"]
+    rounds = experiment.get("stability")  # runs of earlier versions lack it
+    if not count and not rounds:
         return f"This run trained nothing: {weights}."
-    count, parts = experiment["epochs"], []
+    parts = []
     if count:
         parts += [
             f"batches of {experiment['batch_size']}",
@@ -167,7 +168,7 @@ def _training(experiment: Mapping) -> str:
             f"augmentation {experiment['augment']}",
             f"loss weights {_numbers(experiment['loss_weights'])}",
         ]
-    if rounds := experiment.get("stability"):  # runs of earlier versions lack it
+    if rounds:
         parts.append(f"{rounds} rounds of stability training, in which the layers below the "
                      "branches learned to compute the same features of noisy, blurred and "
                      "compressed knees as of clean ones (knee_attention/runs/stability.py)")

@@ -60,14 +60,13 @@ class Checkpoint(keras.callbacks.Callback):
         if not self.path.exists():
             return
         model.optimizer.build(model.trainable_variables)
-        try:
-            with open_hdf5(self.path) as file:
-                state = json.loads(file.attrs["state"])
-                self.rows = json.loads(file["history"][()])
-                model.set_weights(read_arrays(file["weights"]))
-                read_optimizer(file["optimizer"], model.optimizer)
-                best_weights = read_arrays(file["best_weights"])
-                random_states = read_arrays(file["drawing"]) if "drawing" in file else []
+        with state_opened(self.path) as file:
+            state = json.loads(file.attrs["state"])
+            self.rows = json.loads(file["history"][()])
+            model.set_weights(read_arrays(file["weights"]))
+            read_optimizer(file["optimizer"], model.optimizer)
+            best_weights = read_arrays(file["best_weights"])
+            random_states = read_arrays(file["drawing"]) if "drawing" in file else []
             states = _random_states(model)
             for variable, value in zip(states, random_states, strict=bool(random_states)):
                 variable.assign(value)
@@ -77,9 +76,6 @@ class Checkpoint(keras.callbacks.Callback):
                 self.stopping: {name: state["stopping"][name] for name in STOPPING_STATE}
                 | {"best_weights": best_weights},
             }
-        except (OSError, KeyError, ValueError) as error:
-            raise InputError(f"{self.path}: the saved state cannot be used ({error}); start again "
-                             "with --overwrite") from None
         write_table(self.history_path, list(self.rows[0]), self.rows)
 
     def on_train_begin(self, logs=None):
@@ -119,6 +115,21 @@ def _random_states(model: keras.Model) -> list[keras.Variable]:
     """The states of the model's random generators, which `model.weights` does not contain."""
     weights = {id(weight) for weight in model.weights}
     return [state for state in model.non_trainable_variables if id(state) not in weights]
+
+
+@contextmanager
+def state_opened(path: Path) -> Iterator[h5py.File]:
+    """A saved state, to be read in the block.
+
+    Raises:
+        InputError: the file is damaged or belongs to another model.
+    """
+    try:
+        with open_hdf5(path) as file:
+            yield file
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(f"{path}: the saved state cannot be used ({error}); start again with "
+                         "--overwrite") from None
 
 
 @contextmanager

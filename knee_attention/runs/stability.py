@@ -7,8 +7,8 @@ than whole knees.
 
 Knees are corrupted before their histogram is equalised, because a film is noisy before the software
 sees it. Knees that were equalised when they were cut are corrupted afterwards. The augmentations of
-`datasets/batches.py` always add noise afterwards; it then clips white bone, and is as strong in
-dark soft tissue as in bone, which the noise of a film is not.
+`datasets/batches.py` always add noise afterwards. That noise clips white bone and is as strong in
+dark soft tissue as in bone; the noise of a film is weaker there.
 
 The method is that of Zheng et al., "Improving the Robustness of Deep Neural Networks via Stability
 Training", CVPR 2016, which compares outputs in place of features.
@@ -17,12 +17,10 @@ Training", CVPR 2016, which compares outputs in place of features.
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
-import h5py
 import keras
 import numpy as np
 from keras import ops
@@ -31,13 +29,13 @@ from tqdm import tqdm
 from knee_attention import device
 from knee_attention.datasets.knees import Knees
 from knee_attention.errors import InputError
-from knee_attention.files import open_hdf5
 from knee_attention.films.corruption import jpeg, noise
 from knee_attention.films.radiograph import equalize
 from knee_attention.networks.taps import TappedNetwork
 from knee_attention.runs.checkpoint import (
     read_arrays,
     read_optimizer,
+    state_opened,
     state_written,
     write_arrays,
 )
@@ -97,8 +95,8 @@ class CorruptedCrops(keras.utils.PyDataset):
         generator = np.random.default_rng((self.seed, self.round, index))
         crops = [self._crops(place, generator)
                  for place in generator.integers(len(self.knees), size=BATCH)]
-        clean, corrupted = (np.stack(views)[..., np.newaxis] for views in zip(*crops, strict=True))
-        return corrupted, self.features(clean)
+        clean, changed = (np.stack(views)[..., np.newaxis] for views in zip(*crops, strict=True))
+        return changed, self.features(clean)
 
     def _crops(
         self, place: int, generator: np.random.Generator
@@ -121,7 +119,7 @@ def corrupted(knee: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     if kind < 0.5:
         return noise(knee, generator.integers(2**32), MOST_NOISE * strength)
     if kind < 0.75:
-        deviation = max(MOST_BLUR * strength * knee.shape[1], 0.01)  # for 0 OpenCV chooses one
+        deviation = max(MOST_BLUR * strength * knee.shape[1], 0.01)  # OpenCV takes 0 as unknown
         return cv2.GaussianBlur(knee, None, deviation)
     return jpeg(knee, round(100 - (100 - LEAST_QUALITY) * strength))
 
@@ -142,7 +140,9 @@ def stabilise(
     rounds: int,
     seed: int = 0,
 ) -> None:
-    """Train the layers below a model's branches to bear corruptions. A killed call is resumed.
+    """Train the layers below a model's branches to compute the same features of corrupted knees.
+
+    A killed call is resumed.
 
     The learning rate falls to zero along half a cosine. Batch normalisation below the branches
     keeps its statistics.
@@ -216,7 +216,7 @@ class Rounds(keras.callbacks.Callback):
         if not self.path.exists():
             return 0
         model.optimizer.build(model.trainable_variables)
-        with _opened(self.path) as file:
+        with state_opened(self.path) as file:
             model.set_weights(read_arrays(file["weights"]))
             read_optimizer(file["optimizer"], model.optimizer)
             return int(file.attrs["round"])
@@ -241,8 +241,8 @@ class Rounds(keras.callbacks.Callback):
             write_arrays(file, "weights", self.model.get_weights())
             variables = self.model.optimizer.variables
             write_arrays(file, "optimizer", map(ops.convert_to_numpy, variables))
-        tqdm.write(f"stability training, round {epoch + 1} of {self.rounds}: the features of "
-                   f"corrupted crops differ by {logs['loss'] / self.taps:.3f} of their variance",
+        tqdm.write(f"stability training, round {epoch + 1} of {self.rounds}: squared error of the "
+                   f"features {logs['loss'] / self.taps:.3f} of their variance",
                    file=sys.stdout)  # fmt: skip
         sys.stdout.flush()
 
@@ -258,16 +258,5 @@ def seconds_trained(state: Path) -> float:
     """
     if not state.exists():
         return 0.0
-    with _opened(state) as file:
+    with state_opened(state) as file:
         return float(file.attrs["seconds"])
-
-
-@contextmanager
-def _opened(state: Path) -> Iterator[h5py.File]:
-    """A saved state; an `InputError` if it is damaged or belongs to another model."""
-    try:
-        with open_hdf5(state) as file:
-            yield file
-    except (OSError, KeyError, ValueError) as error:
-        raise InputError(f"{state}: the saved state cannot be used ({error}); start again with "
-                         "--overwrite") from None

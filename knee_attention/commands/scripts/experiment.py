@@ -114,7 +114,8 @@ def add_options(
     if experiment:
         add("--loss-weights", "weight of the loss of each output", _shown(paper.loss_weights),
             nargs="+", type=rate, metavar="W")
-    add("--epochs", "maximum number of epochs", default("epochs"),
+    none = "; 0 for --weights that need no further one" if experiment else ""
+    add("--epochs", f"maximum number of epochs{none}", default("epochs"),
         type=count if experiment else positive_number, metavar="N")
     add("--batch-size", "knees per step", default("batch_size"), type=positive_number, metavar="N")
     add("--learning-rate", "initial learning rate of Adam", default("learning_rate"), type=rate,
