@@ -169,12 +169,12 @@ PACKAGES = ("keras", "tensorflow", "jax", "numpy", "opencv-python",
             "scikit-learn", "h5py", "pandas", "matplotlib")
 
 
-def environment(precision: str, history: list[dict], seconds: float, devices: int = 1) -> dict:
+def environment(precision: str, trained: float, seconds: float, devices: int = 1) -> dict:
     """The content of `environment.json`: versions, commit, device, precision, command, times.
 
     Args:
         precision: the Keras dtype policy of the model.
-        history: one dict per epoch, with its `seconds`.
+        trained: seconds of its training, without loading and measuring.
         seconds: wall time of the whole run.
         devices: number of devices that shared the batches.
     """
@@ -192,7 +192,7 @@ def environment(precision: str, history: list[dict], seconds: float, devices: in
         "devices": devices,
         "precision": precision,
         "command": sys.argv,
-        "training_seconds": round(sum(row["seconds"] for row in history), 1),
+        "training_seconds": round(trained, 1),
         "wall_seconds": round(seconds, 1),
     }
 

@@ -131,10 +131,11 @@ def _run(
         )
     results = finish(experiment, model, dataset, history, place, run_options.pdf, devices)
     seconds = before + time.perf_counter() - began
+    trained = sum(row["seconds"] for row in history) + seconds_trained(place.stability_state)
     # A cosine has ended, and a training that stopped early stays stopped; see `can_continue`.
     more = (experiment.schedule == "plateau" and not experiment.stability
             and len(history) == experiment.epochs)  # fmt: skip
-    place.finish(results, environment(precision, history, seconds, devices), keep_state=more)
+    place.finish(results, environment(precision, trained, seconds, devices), keep_state=more)
     return results
 
 

@@ -1,5 +1,7 @@
 """Stability training: nearer features, untouched branches, what a killed one resumes, refusals."""
 
+import csv
+import json
 from collections import Counter
 
 import keras
@@ -152,6 +154,10 @@ def test_a_run_with_stability_keeps_no_state_and_takes_no_more_epochs(tmp_path, 
     run(ONE, *once, 1)
     assert "stability training, round 1 of 1" in capsys.readouterr().out
     assert not (tmp_path / "run" / "stability.h5").exists()
+    with (tmp_path / "run" / "history.csv").open(newline="") as file:
+        epochs = sum(float(row["seconds"]) for row in csv.DictReader(file))
+    times = json.loads((tmp_path / "run" / "environment.json").read_text())
+    assert epochs + 0.1 < times["training_seconds"] < times["wall_seconds"]
     said = refused(lambda *arguments: run(ONE, *arguments), *once, 2)
     assert "its stability training follows epoch 1" in said
 

@@ -113,7 +113,8 @@ def run_localiser(settings: LocaliserRun, output: Path, overwrite: bool = False)
         }
         write_evidence(joints, place)
         seconds = before + time.perf_counter() - began
-        place.finish(results, environment(precision, history, seconds))
+        trained = sum(row["seconds"] for row in history)
+        place.finish(results, environment(precision, trained, seconds))
         return results
 
 
