@@ -49,6 +49,9 @@ COMPARED = {
     "VGG-16 multi-loss at 224x224: stability training of the former - the former": (
         "vgg16_multiloss-224_stable", "vgg16_multiloss-224_mean"
     ),
+    "VGG-16 multi-loss at 224x224: 60 rounds of stability training - 8": (
+        "vgg16_multiloss-224_stable60", "vgg16_multiloss-224_stable"
+    ),
     "VGG-16 multi-loss - VGG-16 without attention, 20 epochs in place of 30": (
         "vgg16_multiloss", "vgg16_plain-epochs20"
     ),

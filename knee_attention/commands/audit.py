@@ -10,7 +10,8 @@ and HiResCAM of the same features for the predicted grade.
 
 Whether it depends on the image: the correlation of each mask with the mean mask and with the mask
 of another person's knee; and with itself after the weights are shuffled, from the top of the
-network down to its input (Adebayo 2018).
+network down to its input (Adebayo 2018). At most 84 knees are graded with shuffled weights, in
+three parts with a shuffling each.
 
 Whether it matters: the grades with the mean mask, another knee's, a uniform or an inverted mask in
 the place of each knee's own.

@@ -109,11 +109,19 @@ def test_what_cannot_be_audited_is_a_sentence(phantom_runs, knee_folder, tmp_pat
     image = keras.Input((32, 32, 1))
     few = keras.Model(image, keras.layers.Conv2D(4, 3, name="tap")(image), name="few")
     attach_attention(few, {"att0": "tap"}, "single", classes=3).save(tmp_path / "few.keras")
+    doubled = keras.layers.Lambda(lambda pixels: 2 * pixels, name="tap")(image)
+    with_code = attach_attention(keras.Model(image, doubled), {"att0": "tap"}, "single")
+    with_code.save(tmp_path / "code.keras")
+    pair = [image, keras.Input((32, 32, 1))]
+    of_two = keras.Model(pair, keras.layers.Multiply(name="tap")(pair))
+    attach_attention(of_two, {"att0": "tap"}, "single").save(tmp_path / "two.keras")
     data, train = ("--data", knee_folder), ("--split", "train")
     run = phantom_runs / "att1"
     for arguments, said in (
         ((tmp_path / "baseline.h5", *data, *train), "without attention branches"),
         ((tmp_path / "few.keras", *data, *train), "has 3 classes, and the knees have grades up"),
+        ((tmp_path / "code.keras", *data, *train), "a Lambda layer, which may hold any code"),
+        ((tmp_path / "two.keras", *data, *train), "expected a network with one grey or colour"),
         ((tmp_path / "model.onnx", *data), "not an ONNX file"),
         ((tmp_path / "nothing.h5", *data), "no such model file"),
         ((run, *data), "test"),

@@ -23,8 +23,11 @@ from knee_attention.limits import GRADES
 from knee_attention.networks.files.model_files import read_description
 from knee_attention.runs.finished.published_runs import read_runs
 from knee_attention.runs.finished.published_set import PublishedSet
+from knee_attention.runs.finished.results_page import other_hospitals_section, robustness_section
 
 FOCUS = "focus.csv"
+
+NOT_MEASURED = "Not measured."
 
 FIGURES = ("accuracy", "kappa_quadratic", "mean_absolute_error")
 """The metrics of a subgroup."""
@@ -92,6 +95,8 @@ def answer_checklists(
         "run": run,
         "files": markdown_rows(("file", "MB", "SHA-256"), [*map(_file, (model, graph, SHIPPED))]),
         "left_out": f"{unreadable} that could not be read" if unreadable else "none",
+        "other_hospitals": other_hospitals_section(published) or NOT_MEASURED,
+        "robustness": robustness_section(published) or NOT_MEASURED,
         "inverted_training": sum(file.startswith("train/") for file in inverted),
         "inverted_validation": sum(file.startswith("validation/") for file in inverted),
         **_run_fields(found),

@@ -62,10 +62,10 @@ FILES = {
 """What each file holds."""
 
 OTHERS = (
-    "What the model that ships reaches on films of another hospital, beside the validation knees "
-    "of this set. The normal path finds the joint and cuts it out; whole images and centre squares "
-    "are graded as if they were crops. With local films, `knee-attention calibrate` is fitted to "
-    "graded films of one half and measured on the other: means over 20 splits."
+    "What the model that ships reaches on films of another hospital, compared with its own "
+    "validation knees. The normal path finds the joint and cuts it out; whole images and centre "
+    "squares are graded as if they were crops. With local films, `knee-attention calibrate` is "
+    "fitted to graded films of one half and measured on the other: means over 20 splits."
 )
 COLUMNS = ("experiment", "seeds", "chosen output", "accuracy", "kappa", "quadratic kappa",
            "minutes")  # fmt: skip
@@ -123,19 +123,32 @@ def results_page(
         results = read_json(folder / AUDIT)
         sections += ["## Audit of the attention",
                      _fenced(audit_heading(results), audit_text(results))]  # fmt: skip
-    if (folder / ROBUSTNESS).is_file():
-        results = read_json(folder / ROBUSTNESS)
-        sections += ["## Robustness",
-                     _fenced(robustness_heading(results), robustness_text(results))]  # fmt: skip
-    others = PublishedSet(folder).table(OTHER_HOSPITALS)
-    if others.rows:
-        sections += ["## Other hospitals", OTHERS,
-                     markdown_rows(others.columns, [[*row.values()] for row in others.rows])]
+    for title, text in (("Robustness", robustness_section(folder)),
+                        ("Other hospitals", other_hospitals_section(folder))):  # fmt: skip
+        if text:
+            sections += [f"## {title}", text]
     shown = {name: text for name, text in pictures.items() if (folder / name).is_file()}
     if shown:
         sections.append("## Pictures")
         sections += [f"![{text}]({name})\n\n{text}" for name, text in shown.items()]
     return "\n\n".join(section.rstrip("\n") for section in sections if section) + "\n"
+
+
+def robustness_section(folder: Path) -> str:
+    """What corruptions cost the model that ships, in Markdown; empty if it was not published."""
+    if not (folder / ROBUSTNESS).is_file():
+        return ""
+    results = read_json(folder / ROBUSTNESS)
+    return _fenced(robustness_heading(results), robustness_text(results))
+
+
+def other_hospitals_section(folder: Path) -> str:
+    """Films of other hospitals, in Markdown; empty if they were not published."""
+    others = PublishedSet(folder).table(OTHER_HOSPITALS)
+    if not others.rows:
+        return ""
+    rows = [[*row.values()] for row in others.rows]
+    return f"{OTHERS}\n\n{markdown_rows(others.columns, rows)}"
 
 
 def _fenced(heading: str, text: str) -> str:

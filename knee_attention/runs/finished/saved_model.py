@@ -104,7 +104,10 @@ def open_with_network(given: str | Path) -> tuple[SavedModel, keras.Model]:
             raise
         try:
             network = keras.saving.load_model(given, compile=False)
-        except Exception:  # the exceptions of Keras about files share no closer base class
+        except Exception as refusal:  # Keras' exceptions about files share no closer base class
+            if "`Lambda` layer" in str(refusal):
+                raise InputError(f"{given}: a network with a Lambda layer, which may hold any "
+                                 "code, so it is not loaded") from None
             raise error from None
     shape = network.input_shape
     if not isinstance(shape, tuple) or len(shape) != 4 or shape[-1] not in (1, 3):
