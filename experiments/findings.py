@@ -52,9 +52,7 @@ COMPARED = {
     "VGG-16 multi-loss at 224x224: 60 rounds of stability training - 8": (
         "vgg16_multiloss-224_stable60", "vgg16_multiloss-224_stable"
     ),
-    "VGG-16 multi-loss - VGG-16 without attention, 20 epochs in place of 30": (
-        "vgg16_multiloss", "vgg16_plain-epochs20"
-    ),
+    "VGG-16 without attention: 30 epochs - 20": ("vgg16_plain", "vgg16_plain-epochs20"),
 }  # fmt: skip
 """Further pairs to compare: `{label: (first, second)}`."""
 
