@@ -169,9 +169,9 @@ def _training(experiment: Mapping) -> str:
             f"loss weights {_numbers(experiment['loss_weights'])}",
         ]
     if rounds:
-        parts.append(f"{rounds} rounds of stability training, in which the layers below the "
-                     "branches learned to compute the same features of noisy, blurred and "
-                     "compressed knees as of clean ones (knee_attention/runs/stability.py)")
+        parts.append(f"{rounds} rounds of stability training, in which the network learned to "
+                     "grade noisy, blurred, compressed and badly cropped knees as it had graded "
+                     "clean ones (knee_attention/runs/stability.py)")
     parts.append(f"seed {experiment['seed']}")
     return f"Trained on the training split, {weights}: {', '.join(parts)}."
 

@@ -30,6 +30,7 @@ class TappedNetwork:
         model: the model.
         branches: the names of its branches.
         masked: those of `branches` that have a mask; a branch of plain average pooling has none.
+        taps: the tensors of features at the taps, `{branch: tensor}`.
         below: model from the input to `{branch: features}`.
         above: model from these features to the outputs and the masks.
 
@@ -48,12 +49,14 @@ class TappedNetwork:
         if not self.branches:
             raise InputError(f"{model.name}: a network without attention branches; only its grades "
                              "can be measured, by `knee-attention evaluate`")
-        taps = {branch: model.get_layer(f"{branch}_norm").input for branch in self.branches}
+        self.taps = {
+            branch: model.get_layer(f"{branch}_norm").input for branch in self.branches
+        }
         masks = {branch + MASK_SUFFIX: model.get_layer(branch + MASK_SUFFIX).output
                  for branch in self.masked}
         vectors = {output: model.get_layer(output).input for output in model.output}
-        tensors = [taps[branch] for branch in self.branches]
-        self.below = _for_prediction(model.input, taps)
+        tensors = list(self.taps.values())
+        self.below = _for_prediction(model.input, self.taps)
         self.above = _for_prediction(tensors, {**model.output, **masks})
         self._with_masks = _for_prediction([*tensors, *masks.values()], model.output)
         self._vectors = _for_prediction(tensors, vectors)

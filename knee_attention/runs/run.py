@@ -18,7 +18,6 @@ from knee_attention.device import find_devices, refuse_uneven, shared_by
 from knee_attention.errors import InputError
 from knee_attention.files import write_table
 from knee_attention.films.preparation import Preparation
-from knee_attention.networks.backbones import BACKBONES
 from knee_attention.networks.files import initial_weights
 from knee_attention.networks.model import build_model
 from knee_attention.phantoms.dataset import phantom_dataset
@@ -119,12 +118,10 @@ def _run(
     else:
         write_table(place.history, ["epoch"], [])
     if experiment.stability:
-        least = BACKBONES[experiment.backbone].smallest
         stabilise(
             model,
             _knees_as_cut(experiment),
             dataset.preparation.equalization,
-            tuple(max(side // 2, least) for side in experiment.image_size),
             place.stability_state,
             experiment.stability,
             experiment.seed,

@@ -1,9 +1,8 @@
-"""Stability training: the same features of a corrupted knee as of the clean one.
+"""Stability training: the same grade of a corrupted knee as of the clean one.
 
-A network below its attention branches is trained so that its features of a corrupted crop come
-close to those that it had of the clean crop before. The branches stay as they are, and grades are
-not needed. A feature depends only on the pixels around it, so crops are enough, and they cost less
-than whole knees.
+A network is trained so that its probabilities of a corrupted knee come close to those that it had
+of the clean knee before. So do the features at its taps, unless the knee was moved or cut off. True
+grades are not needed.
 
 Knees are corrupted before their histogram is equalised, because a film is noisy before the software
 sees it. Knees that were equalised when they were cut are corrupted afterwards. The augmentations of
@@ -11,7 +10,7 @@ sees it. Knees that were equalised when they were cut are corrupted afterwards. 
 dark soft tissue as in bone; the noise of a film is weaker there.
 
 The method is that of Zheng et al., "Improving the Robustness of Deep Neural Networks via Stability
-Training", CVPR 2016, which compares outputs in place of features.
+Training", CVPR 2016, which compares outputs only.
 """
 
 import math
@@ -29,7 +28,7 @@ from tqdm import tqdm
 from knee_attention import device
 from knee_attention.datasets.knees import Knees
 from knee_attention.errors import InputError
-from knee_attention.films.corruption import jpeg, noise
+from knee_attention.films.corruption import jpeg, noise, transform
 from knee_attention.films.radiograph import equalize
 from knee_attention.networks.taps import TappedNetwork
 from knee_attention.runs.checkpoint import (
@@ -41,46 +40,60 @@ from knee_attention.runs.checkpoint import (
 )
 from knee_attention.runs.training import ADAM_BETAS
 
-ROUND, BATCH, LEARNING_RATE = 50, 16, 1e-4
-"""Steps after which the state is saved, crops per step, and the initial learning rate of Adam."""
+ROUND, BATCH, LEARNING_RATE = 50, 6, 1e-4
+"""Steps after which the state is saved, knees per step, and the initial learning rate of Adam."""
 
-MOST_NOISE, MOST_BLUR, LEAST_QUALITY = 0.12, 0.02, 20
+MOST_NOISE, MOST_BLUR, LEAST_QUALITY = 0.12, 0.015, 20
 """Limits of the corruptions: standard deviation of the noise as a part of the grey range, standard
 deviation of the blur as a part of the width, and quality of the JPEG compression. Each lies beyond
 the strength that `films/corruption.py` measures."""
 
+SCALES, MOST_ANGLE, MOST_SHIFT = (0.85, 1.2), 10, 0.03
+"""Limits of moved knees: factors of size, degrees of rotation, and shift as a part of a side. The
+crops of `films/corruption.py` that are too wide and too narrow have factors of 0.87 and 1.18."""
 
-class CorruptedCrops(keras.utils.PyDataset):
-    """Batches of corrupted crops, and the features that they should have.
+MOST_ABOVE, MOST_BELOW = 0.4, 0.35
+"""Limits of the parts of a knee's height that a film may lack."""
 
-    Half of the crops get noise, a quarter are blurred and a quarter are compressed, each with a
-    random strength. Half are mirrored. A step depends only on the seed, its round and its number.
+MOST_CONTRAST = 3
+"""Largest clip limit of the adaptive equalisation (CLAHE, 8x8 tiles) that stands for sharper films.
+"""
+
+FEATURES = "_features"
+"""The end of the names of features among the values of a network."""
+
+
+class CorruptedKnees(keras.utils.PyDataset):
+    """Batches of corrupted knees, and the values that a network should have of them.
+
+    A third of the knees are moved or cut off. All others, and half of these, are corrupted: 50% by
+    noise, 20% by blur, 20% by more local contrast, 10% by JPEG compression, each with a random
+    strength. Half of the knees are mirrored. A step depends only on the seed, its round and its
+    number.
 
     Args:
         knees: knees whose histograms are not equalised.
         equalization: how they are equalised then, one of `limits.EQUALIZATIONS`.
-        size: height and width of the crops in pixels.
-        features: function from clean crops, `(batch, height, width, 1)` uint8, to what a network
-            should compute of the corrupted ones.
-        seed: decides about knees, places and corruptions.
+        values: function from clean knees, `(batch, height, width, 1)` uint8, to the outputs and
+            features, by name, that a network should have of the corrupted ones.
+        seed: decides about knees and corruptions.
 
     Yields:
-        `(batch, height, width, 1)` uint8 and the value of `features`.
+        `(batch, height, width, 1)` uint8, the result of `values`, and the weights `(batch,)` of
+        each value: 0 for the features of knees that were moved or cut off, otherwise 1.
     """
 
     def __init__(
         self,
         knees: Knees,
         equalization: str,
-        size: tuple[int, int],
-        features: Callable[[np.ndarray], dict],
+        values: Callable[[np.ndarray], dict],
         seed: int,
     ):
         super().__init__()
         self.knees = knees
         self.equalization = equalization
-        self.size = size
-        self.features = features
+        self.values = values
         self.seed = seed
         self.round = 0
 
@@ -93,74 +106,99 @@ class CorruptedCrops(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         generator = np.random.default_rng((self.seed, self.round, index))
-        crops = [self._crops(place, generator)
-                 for place in generator.integers(len(self.knees), size=BATCH)]
-        clean, changed = (np.stack(views)[..., np.newaxis] for views in zip(*crops, strict=True))
-        return changed, self.features(clean)
+        clean, changed, comparable = zip(*(self._knee(place, generator) for place in
+                                           generator.integers(len(self.knees), size=BATCH)),
+                                         strict=True)  # fmt: skip
+        wanted = self.values(np.stack(clean)[..., np.newaxis])
+        weights = {name: np.array(comparable if name.endswith(FEATURES) else [1] * BATCH,
+                                  np.float32) for name in wanted}  # fmt: skip
+        return np.stack(changed)[..., np.newaxis], wanted, weights
 
-    def _crops(
+    def _knee(
         self, place: int, generator: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The same crop of a knee clean and corrupted, each `(height, width)` uint8."""
+    ) -> tuple[np.ndarray, np.ndarray, bool]:
+        """A knee clean and corrupted, each `(height, width)` uint8, and whether both show the same.
+        """
         knee = self.knees.images[place]
         if generator.random() < 0.5:
             knee = np.ascontiguousarray(knee[:, ::-1])
-        top, left = (generator.integers(whole - side + 1)
-                     for whole, side in zip(knee.shape, self.size, strict=True))  # fmt: skip
-        crop = np.s_[top : top + self.size[0], left : left + self.size[1]]
-        views = knee, corrupted(knee, generator)
-        clean, changed = (equalize(view, self.equalization)[crop] for view in views)
-        return clean, changed
+        changed, geometry = knee, generator.random()
+        if geometry < 1 / 6:
+            changed = moved(knee, generator)
+        elif geometry < 1 / 3:
+            changed = cut_off(knee, generator)
+        if geometry > 1 / 3 or generator.random() < 0.5:
+            changed = corrupted(changed, generator)
+        clean, changed = (equalize(view, self.equalization) for view in (knee, changed))
+        return clean, changed, geometry > 1 / 3
+
+
+def moved(knee: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """A knee, `(height, width)` uint8, of another size, angle and place."""
+    return transform(knee, generator.uniform(*SCALES), generator.uniform(-MOST_ANGLE, MOST_ANGLE),
+                     generator.uniform(-MOST_SHIFT, MOST_SHIFT, 2))  # fmt: skip
+
+
+def cut_off(knee: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """A knee, `(height, width)` uint8, whose film ends above and below the joint.
+
+    As in a crop that extends beyond the film (`films/radiograph.py`), its last rows are repeated.
+    """
+    height = len(knee)
+    first = round(height * generator.uniform(0, MOST_ABOVE))
+    after = height - round(height * generator.uniform(0, MOST_BELOW))
+    return np.pad(knee[first:after], ((first, height - after), (0, 0)), mode="edge")
 
 
 def corrupted(knee: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """A knee, `(height, width)` uint8, with noise, out of focus, or compressed as a JPEG."""
+    """A knee, `(height, width)` uint8, noisy, out of focus, with more contrast, or compressed."""
     kind, strength = generator.random(), generator.random()
     if kind < 0.5:
         return noise(knee, generator.integers(2**32), MOST_NOISE * strength)
-    if kind < 0.75:
+    if kind < 0.7:
         deviation = max(MOST_BLUR * strength * knee.shape[1], 0.01)  # OpenCV takes 0 as unknown
         return cv2.GaussianBlur(knee, None, deviation)
+    if kind < 0.9:
+        return cv2.createCLAHE(max(MOST_CONTRAST * strength, 0.01), (8, 8)).apply(knee)
     return jpeg(knee, round(100 - (100 - LEAST_QUALITY) * strength))
 
 
 class RelativeError(keras.losses.Loss):
-    """The squared error of features, divided by their variance in the batch."""
+    """The squared error of each knee's features, divided by their variance in the batch."""
 
     def call(self, wanted, features):
-        return ops.mean(ops.square(wanted - features)) / (ops.var(wanted) + keras.config.epsilon())
+        squares = ops.square(wanted - features)
+        return ops.mean(squares, axis=(1, 2, 3)) / (ops.var(wanted) + keras.config.epsilon())
 
 
 def stabilise(
     model: keras.Model,
     knees: Knees,
     equalization: str,
-    size: tuple[int, int],
     state: Path,
     rounds: int,
     seed: int = 0,
 ) -> None:
-    """Train the layers below a model's branches to compute the same features of corrupted knees.
+    """Train a model with attention branches to grade corrupted knees as it graded clean ones.
 
     A killed call is resumed.
 
-    The learning rate falls to zero along half a cosine. Batch normalisation below the branches
-    keeps its statistics.
+    The loss of an output is the Kullback-Leibler divergence from the probabilities of the clean
+    knee, that of a tap the `RelativeError` of its features; all have the same weight. The learning
+    rate falls to zero along half a cosine. Batch normalisation keeps its statistics and weights.
 
     Args:
-        model: a model with attention branches; changed in place.
+        model: the model; changed in place.
         knees: training knees of the model's image size whose histograms are not equalised.
         equalization: how they are equalised then.
-        size: height and width of the crops in pixels.
         state: the file of the saved state.
         rounds: number of rounds of `ROUND` steps.
-        seed: decides about knees, places and corruptions.
+        seed: decides about knees and corruptions.
 
     Raises:
         InputError: the saved state cannot be used, or the loss is not finite.
     """
-    below = TappedNetwork(model).below
-    before, after = (_for_crops(below, size) for _ in range(2))
+    before, after = (_with_features(model) for _ in range(2))
     for layer in after.layers:
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
     optimizer = keras.optimizers.Adam(
@@ -170,25 +208,28 @@ def stabilise(
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     after.compile(
         optimizer,
-        loss=dict.fromkeys(after.output, RelativeError()),
+        loss={name: RelativeError() if name.endswith(FEATURES) else keras.losses.KLDivergence()
+              for name in after.output},
         jit_compile=device.choose_jit_compile(),
-    )
-    crops = CorruptedCrops(knees, equalization, size, before.predict_on_batch, seed)
-    shown = Rounds(rounds, state, len(after.output))
-    after.fit(crops, initial_epoch=shown.restore(after), epochs=rounds, shuffle=False, verbose=0,
+    )  # fmt: skip
+    batches = CorruptedKnees(knees, equalization, before.predict_on_batch, seed)
+    shown = Rounds(rounds, state)
+    after.fit(batches, initial_epoch=shown.restore(after), epochs=rounds, shuffle=False, verbose=0,
               callbacks=[
-        keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: crops.start(epoch)),
+        keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.start(epoch)),
         shown,
     ])  # fmt: skip
-    below.set_weights(after.get_weights())
+    model.set_weights(after.get_weights())
 
 
-def _for_crops(network: keras.Model, size: tuple[int, int]) -> keras.Model:
-    """A copy of a network for images of another size."""
-    copy = keras.models.clone_model(network, input_tensors=keras.Input((*size, 1)))
-    copy.set_weights(network.get_weights())
-    copy.jit_compile = device.choose_jit_compile()  # Keras' choice is slow on a CPU
-    return copy
+def _with_features(model: keras.Model) -> keras.Model:
+    """A copy of a model that also puts out the features at its taps."""
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    features = {branch + FEATURES: tensor for branch, tensor in TappedNetwork(copy).taps.items()}
+    both = keras.Model(copy.input, {**copy.output, **features})
+    both.jit_compile = device.choose_jit_compile()  # Keras' choice is slow on a CPU
+    return both
 
 
 class Rounds(keras.callbacks.Callback):
@@ -197,14 +238,12 @@ class Rounds(keras.callbacks.Callback):
     Args:
         rounds: number of rounds of the whole training.
         path: file of the state.
-        taps: number of outputs, over which the shown error is averaged.
     """
 
-    def __init__(self, rounds: int, path: Path, taps: int):
+    def __init__(self, rounds: int, path: Path):
         super().__init__()
         self.rounds = rounds
         self.path = path
-        self.taps = taps
         self.seconds = seconds_trained(path)
 
     def restore(self, model: keras.Model) -> int:
@@ -241,9 +280,8 @@ class Rounds(keras.callbacks.Callback):
             write_arrays(file, "weights", self.model.get_weights())
             variables = self.model.optimizer.variables
             write_arrays(file, "optimizer", map(ops.convert_to_numpy, variables))
-        tqdm.write(f"stability training, round {epoch + 1} of {self.rounds}: squared error of the "
-                   f"features {logs['loss'] / self.taps:.3f} of their variance",
-                   file=sys.stdout)  # fmt: skip
+        tqdm.write(f"stability training, round {epoch + 1} of {self.rounds}: "
+                   f"loss {logs['loss']:.3f}", file=sys.stdout)  # fmt: skip
         sys.stdout.flush()
 
     def on_train_end(self, logs=None):

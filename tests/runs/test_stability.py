@@ -1,4 +1,4 @@
-"""Stability training: nearer features, untouched branches, what a killed one resumes, refusals."""
+"""Stability training: nearer grades and features, what a killed one resumes, refusals."""
 
 import csv
 import json
@@ -15,14 +15,21 @@ from knee_attention.datasets.knees import Knees
 from knee_attention.errors import InputError
 from knee_attention.networks.files.model_files import load_model, save_model
 from knee_attention.networks.model import build_model
-from knee_attention.networks.taps import TappedNetwork
 from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.runs import stability
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.run import _build
-from knee_attention.runs.stability import CorruptedCrops, RelativeError, corrupted, stabilise
+from knee_attention.runs.stability import (
+    FEATURES,
+    CorruptedKnees,
+    RelativeError,
+    _with_features,
+    corrupted,
+    cut_off,
+    stabilise,
+)
 
-SIZE, CROP = (64, 64), (48, 48)
+SIZE = (64, 64)
 
 
 @pytest.fixture(scope="module")
@@ -49,27 +56,32 @@ def network() -> keras.Model:
     return attach_attention(model, {"att0": "shallow", "att1": "deep"})
 
 
-def error_of(model: keras.Model, wanted: TappedNetwork, knees: Knees) -> float:
-    """The error of a model's features of corrupted whole knees."""
-    crops = CorruptedCrops(knees, "hist", SIZE, wanted.below.predict_on_batch, seed=9)
-    images, features = crops[0]
-    found = TappedNetwork(model).below.predict_on_batch(images)
-    return sum(float(RelativeError()(features[branch], found[branch])) for branch in features)
+def errors_of(model: keras.Model, before: keras.Model, knees: Knees) -> tuple[float, float]:
+    """The errors of a model's features and outputs of corrupted knees."""
+    images, wanted, weights = CorruptedKnees(
+        knees, "hist", _with_features(before).predict_on_batch, seed=9
+    )[0]
+    found = _with_features(model).predict_on_batch(images)
+    errors = [0.0, 0.0]
+    for name in found:
+        tap = name.endswith(FEATURES)
+        loss = RelativeError() if tap else keras.losses.KLDivergence()
+        errors[not tap] += float(loss(wanted[name], found[name], weights[name]))
+    return tuple(errors)
 
 
 def train(model: keras.Model, knees: Knees, state, rounds: int) -> None:
-    stabilise(model, knees, "hist", CROP, state, rounds)
+    stabilise(model, knees, "hist", state, rounds)
 
 
-def test_features_of_corrupted_knees_come_nearer_and_branches_stay(knees, tmp_path):
-    model, before = network(), TappedNetwork(network())
-    first, branches = error_of(model, before, knees), before.above.get_weights()
+def test_corrupted_knees_get_nearer_features_and_grades(knees, tmp_path):
+    model, before = network(), network()
+    first = errors_of(model, before, knees)
     train(model, knees, tmp_path / "state.h5", rounds=12)
-    after = error_of(model, before, knees)
-    assert after < 0.85 * first, (first, after)
-    for ours, theirs in zip(TappedNetwork(model).above.get_weights(), branches, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-    frozen, trained = model.get_layer("normalised"), before.model.get_layer("normalised")
+    after = errors_of(model, before, knees)
+    assert after[0] < 0.85 * first[0], (first, after)
+    assert after[1] < 0.85 * first[1], (first, after)
+    frozen, trained = (one.get_layer("normalised") for one in (model, before))
     for ours, theirs in zip(frozen.get_weights(), trained.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -105,19 +117,25 @@ def test_a_loss_that_is_no_number_is_refused_and_not_saved(knees, tmp_path, monk
     assert not (tmp_path / "state.h5").exists()
 
 
-def test_clean_and_corrupted_crops_show_the_same_place():
+def test_features_count_only_if_a_knee_was_neither_moved_nor_cut_off(monkeypatch):
     smooth = np.tile(np.arange(0, 192, 3, dtype=np.uint8), (4, 64, 1))
     knees = Knees(smooth, np.zeros(4, int), [], [])
-    images, clean = CorruptedCrops(knees, "none", CROP, lambda clean: clean, seed=0)[0]
-    assert len({tuple(crop[0, :, 0]) for crop in clean}) > 3  # other places, mirrored or not
-    for ours, theirs in zip(images, clean, strict=True):
-        assert ours.mean() == pytest.approx(theirs.mean(), abs=5)
-        assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.6
+    monkeypatch.setattr(stability, "BATCH", 60)
+    batches = CorruptedKnees(
+        knees, "none", lambda clean: {"att1": clean, "att1_features": clean}, seed=0
+    )
+    images, values, weights = batches[0]
+    assert weights["att1"].tolist() == [1] * 60
+    assert weights["att1_features"].sum() == pytest.approx(40, abs=12)
+    clean = values["att1"].astype(float)
+    for ours, theirs, weight in zip(images, clean, weights["att1_features"], strict=True):
+        if weight:  # both are mirrored or none
+            assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.6
+    mirrored = clean[:, 0, 0] > clean[:, 0, -1]
+    assert mirrored.mean() == pytest.approx(0.5, abs=0.25)
 
 
-def test_half_of_the_crops_get_noise_a_quarter_are_blurred_and_a_quarter_compressed(
-    knees, monkeypatch
-):
+def test_corruptions_have_their_shares(knees, monkeypatch):
     seen = Counter()
 
     def counted(name, holder, function):
@@ -129,13 +147,26 @@ def test_half_of_the_crops_get_noise_a_quarter_are_blurred_and_a_quarter_compres
 
     counted("noise", stability, stability.noise)
     counted("jpeg", stability, stability.jpeg)
+    counted("createCLAHE", stability.cv2, stability.cv2.createCLAHE)
     counted("GaussianBlur", stability.cv2, stability.cv2.GaussianBlur)
     generator = np.random.default_rng(0)
     for _ in range(400):
         corrupted(knees.images[0], generator)
     assert seen["noise"] == pytest.approx(200, abs=40)
-    assert seen["GaussianBlur"] == pytest.approx(100, abs=40)
-    assert seen["jpeg"] == pytest.approx(100, abs=40)
+    assert seen["GaussianBlur"] == pytest.approx(80, abs=35)
+    assert seen["createCLAHE"] == pytest.approx(80, abs=35)
+    assert seen["jpeg"] == pytest.approx(40, abs=25)
+
+
+def test_a_knee_that_is_cut_off_keeps_its_joint_and_repeats_its_last_rows():
+    knee = np.tile(np.arange(0, 200, dtype=np.uint8)[:, None], (1, 50))
+    generator = np.random.default_rng(0)
+    for _ in range(20):
+        rows = cut_off(knee, generator)[:, 0]
+        assert len(rows) == 200
+        np.testing.assert_array_equal(rows, np.clip(np.arange(200), rows[0], rows[-1]))
+        assert rows[0] <= 80
+        assert rows[-1] >= 129
 
 
 def test_epochs_0_measures_a_model_as_it_is(tmp_path):
