@@ -1,8 +1,8 @@
 """Stability training: the same grade of a corrupted knee as of the clean one.
 
 A network is trained so that its probabilities of a corrupted knee come close to those that it had
-of the clean knee before. So do the features at its taps, unless the knee was moved or cut off. True
-grades are not needed.
+of the clean knee before. So do the features at its taps, unless the knee was moved. True grades are
+not needed.
 
 Knees are corrupted before their histogram is equalised, because a film is noisy before the software
 sees it. Knees that were equalised when they were cut are corrupted afterwards. The augmentations of
@@ -56,8 +56,7 @@ MOST_ABOVE, MOST_BELOW = 0.4, 0.35
 """Limits of the parts of a knee's height that a film may lack."""
 
 MOST_CONTRAST = 3
-"""Largest clip limit of the adaptive equalisation (CLAHE, 8x8 tiles) that stands for sharper films.
-"""
+"""Largest clip limit of the adaptive equalisation (CLAHE, 8x8 tiles) that gives more contrast."""
 
 FEATURES = "_features"
 """The end of the names of features among the values of a network."""
@@ -66,10 +65,11 @@ FEATURES = "_features"
 class CorruptedKnees(keras.utils.PyDataset):
     """Batches of corrupted knees, and the values that a network should have of them.
 
-    A third of the knees are moved or cut off. All others, and half of these, are corrupted: 50% by
-    noise, 20% by blur, 20% by more local contrast, 10% by JPEG compression, each with a random
-    strength. Half of the knees are mirrored. A step depends only on the seed, its round and its
-    number.
+    Half of the knees are mirrored. A third are cut off, and a third get more contrast, before and
+    after corruption: these are not to be graded like other knees, but as the network graded them
+    before. Then a quarter are moved, and the others are corrupted: 60% by noise, 25% by blur, 15%
+    by JPEG compression, each with a random strength. A step depends only on the seed, its round and
+    its number.
 
     Args:
         knees: knees whose histograms are not equalised.
@@ -80,7 +80,7 @@ class CorruptedKnees(keras.utils.PyDataset):
 
     Yields:
         `(batch, height, width, 1)` uint8, the result of `values`, and the weights `(batch,)` of
-        each value: 0 for the features of knees that were moved or cut off, otherwise 1.
+        each value: 0 for the features of moved knees, otherwise 1.
     """
 
     def __init__(
@@ -106,31 +106,32 @@ class CorruptedKnees(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         generator = np.random.default_rng((self.seed, self.round, index))
-        clean, changed, comparable = zip(*(self._knee(place, generator) for place in
-                                           generator.integers(len(self.knees), size=BATCH)),
-                                         strict=True)  # fmt: skip
+        clean, changed, moves = zip(*(self._knee(place, generator) for place in
+                                      generator.integers(len(self.knees), size=BATCH)),
+                                    strict=True)  # fmt: skip
         wanted = self.values(np.stack(clean)[..., np.newaxis])
-        weights = {name: np.array(comparable if name.endswith(FEATURES) else [1] * BATCH,
-                                  np.float32) for name in wanted}  # fmt: skip
+        comparable = 1 - np.array(moves, np.float32)
+        weights = {name: comparable if name.endswith(FEATURES) else np.ones_like(comparable)
+                   for name in wanted}  # fmt: skip
         return np.stack(changed)[..., np.newaxis], wanted, weights
 
     def _knee(
         self, place: int, generator: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, bool]:
-        """A knee clean and corrupted, each `(height, width)` uint8, and whether both show the same.
-        """
+        """A knee clean and corrupted, each `(height, width)` uint8, and whether it was moved."""
         knee = self.knees.images[place]
-        if generator.random() < 0.5:
+        mirrors, cuts, sharpens = generator.random(3) < (1 / 2, 1 / 3, 1 / 3)
+        if mirrors:
             knee = np.ascontiguousarray(knee[:, ::-1])
-        changed, geometry = knee, generator.random()
-        if geometry < 1 / 6:
-            changed = moved(knee, generator)
-        elif geometry < 1 / 3:
-            changed = cut_off(knee, generator)
-        if geometry > 1 / 3 or generator.random() < 0.5:
-            changed = corrupted(changed, generator)
+        if cuts:
+            knee = cut_off(knee, generator)
+        if sharpens:
+            limit = max(MOST_CONTRAST * generator.random(), 0.01)  # OpenCV takes 0 as no limit
+            knee = cv2.createCLAHE(limit, (8, 8)).apply(knee)
+        moves = generator.random() < 1 / 4
+        changed = moved(knee, generator) if moves else corrupted(knee, generator)
         clean, changed = (equalize(view, self.equalization) for view in (knee, changed))
-        return clean, changed, geometry > 1 / 3
+        return clean, changed, moves
 
 
 def moved(knee: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -151,15 +152,13 @@ def cut_off(knee: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 
 def corrupted(knee: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """A knee, `(height, width)` uint8, noisy, out of focus, with more contrast, or compressed."""
+    """A knee, `(height, width)` uint8, with noise, out of focus, or compressed as a JPEG."""
     kind, strength = generator.random(), generator.random()
-    if kind < 0.5:
+    if kind < 0.6:
         return noise(knee, generator.integers(2**32), MOST_NOISE * strength)
-    if kind < 0.7:
+    if kind < 0.85:
         deviation = max(MOST_BLUR * strength * knee.shape[1], 0.01)  # OpenCV takes 0 as unknown
         return cv2.GaussianBlur(knee, None, deviation)
-    if kind < 0.9:
-        return cv2.createCLAHE(max(MOST_CONTRAST * strength, 0.01), (8, 8)).apply(knee)
     return jpeg(knee, round(100 - (100 - LEAST_QUALITY) * strength))
 
 

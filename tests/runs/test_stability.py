@@ -77,7 +77,7 @@ def train(model: keras.Model, knees: Knees, state, rounds: int) -> None:
 def test_corrupted_knees_get_nearer_features_and_grades(knees, tmp_path):
     model, before = network(), network()
     first = errors_of(model, before, knees)
-    train(model, knees, tmp_path / "state.h5", rounds=12)
+    train(model, knees, tmp_path / "state.h5", rounds=20)
     after = errors_of(model, before, knees)
     assert after[0] < 0.85 * first[0], (first, after)
     assert after[1] < 0.85 * first[1], (first, after)
@@ -117,7 +117,7 @@ def test_a_loss_that_is_no_number_is_refused_and_not_saved(knees, tmp_path, monk
     assert not (tmp_path / "state.h5").exists()
 
 
-def test_features_count_only_if_a_knee_was_neither_moved_nor_cut_off(monkeypatch):
+def test_features_count_only_if_a_knee_was_not_moved(monkeypatch):
     smooth = np.tile(np.arange(0, 192, 3, dtype=np.uint8), (4, 64, 1))
     knees = Knees(smooth, np.zeros(4, int), [], [])
     monkeypatch.setattr(stability, "BATCH", 60)
@@ -126,7 +126,7 @@ def test_features_count_only_if_a_knee_was_neither_moved_nor_cut_off(monkeypatch
     )
     images, values, weights = batches[0]
     assert weights["att1"].tolist() == [1] * 60
-    assert weights["att1_features"].sum() == pytest.approx(40, abs=12)
+    assert weights["att1_features"].sum() == pytest.approx(45, abs=12)
     clean = values["att1"].astype(float)
     for ours, theirs, weight in zip(images, clean, weights["att1_features"], strict=True):
         if weight:  # both are mirrored or none
@@ -147,15 +147,13 @@ def test_corruptions_have_their_shares(knees, monkeypatch):
 
     counted("noise", stability, stability.noise)
     counted("jpeg", stability, stability.jpeg)
-    counted("createCLAHE", stability.cv2, stability.cv2.createCLAHE)
     counted("GaussianBlur", stability.cv2, stability.cv2.GaussianBlur)
     generator = np.random.default_rng(0)
     for _ in range(400):
         corrupted(knees.images[0], generator)
-    assert seen["noise"] == pytest.approx(200, abs=40)
-    assert seen["GaussianBlur"] == pytest.approx(80, abs=35)
-    assert seen["createCLAHE"] == pytest.approx(80, abs=35)
-    assert seen["jpeg"] == pytest.approx(40, abs=25)
+    assert seen["noise"] == pytest.approx(240, abs=40)
+    assert seen["GaussianBlur"] == pytest.approx(100, abs=40)
+    assert seen["jpeg"] == pytest.approx(60, abs=30)
 
 
 def test_a_knee_that_is_cut_off_keeps_its_joint_and_repeats_its_last_rows():
