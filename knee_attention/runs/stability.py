@@ -65,11 +65,11 @@ FEATURES = "_features"
 class CorruptedKnees(keras.utils.PyDataset):
     """Batches of corrupted knees, and the values that a network should have of them.
 
-    Half of the knees are mirrored. A third are cut off, and a third get more contrast, before and
-    after corruption: these are not to be graded like other knees, but as the network graded them
-    before. Then a quarter are moved, and the others are corrupted: 60% by noise, 25% by blur, 15%
-    by JPEG compression, each with a random strength. A step depends only on the seed, its round and
-    its number.
+    Half of the knees are mirrored, a third are cut off above and below the joint, and a third get
+    more contrast, as films of other hospitals are. The network should grade these as it did before,
+    so they count as clean. Of each clean knee the corrupted one is made: a quarter are moved, and
+    the others are corrupted, 60% by noise, 25% by blur, 15% by JPEG compression, each with a random
+    strength. A step depends only on the seed, its round and its number.
 
     Args:
         knees: knees whose histograms are not equalised.
