@@ -55,6 +55,9 @@ COMPARED = {
     "VGG-16 multi-loss at 224x224: 50 rounds, of grades too - 8 rounds, of features": (
         "vgg16_multiloss-224_robust", "vgg16_multiloss-224_stable"
     ),
+    "VGG-16 multi-loss at 224x224: 34 rounds more, of grades too - 8 rounds, of features": (
+        "vgg16_multiloss-224_stable2", "vgg16_multiloss-224_stable"
+    ),
     "VGG-16 without attention: 30 epochs - 20": ("vgg16_plain", "vgg16_plain-epochs20"),
 }  # fmt: skip
 """Further pairs to compare: `{label: (first, second)}`."""
