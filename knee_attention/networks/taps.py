@@ -56,10 +56,10 @@ class TappedNetwork:
                  for branch in self.masked}
         vectors = {output: model.get_layer(output).input for output in model.output}
         tensors = list(self.taps.values())
-        self.below = _for_prediction(model.input, self.taps)
-        self.above = _for_prediction(tensors, {**model.output, **masks})
-        self._with_masks = _for_prediction([*tensors, *masks.values()], model.output)
-        self._vectors = _for_prediction(tensors, vectors)
+        self.below = for_prediction(model.input, self.taps)
+        self.above = for_prediction(tensors, {**model.output, **masks})
+        self._with_masks = for_prediction([*tensors, *masks.values()], model.output)
+        self._vectors = for_prediction(tensors, vectors)
 
     def output_of(self, branch: str) -> str:
         """The output that a branch's mask changes: its own, or that of early fusion."""
@@ -131,7 +131,7 @@ class TappedNetwork:
         return [self.model.get_layer(branch + part) for branch in self.masked for part in parts]
 
 
-def _for_prediction(inputs, outputs) -> keras.Model:
+def for_prediction(inputs, outputs) -> keras.Model:
     """A part of a model, for `predict_on_batch`."""
     part = keras.Model(inputs, outputs)
     part.jit_compile = device.choose_jit_compile()  # Keras' choice is slow on a CPU

@@ -29,8 +29,8 @@ from knee_attention import device
 from knee_attention.datasets.knees import Knees
 from knee_attention.errors import InputError
 from knee_attention.films.corruption import jpeg, noise, transform
-from knee_attention.films.radiograph import equalize
-from knee_attention.networks.taps import TappedNetwork
+from knee_attention.films.radiograph import cut_out, equalize
+from knee_attention.networks.taps import TappedNetwork, for_prediction
 from knee_attention.runs.checkpoint import (
     read_arrays,
     read_optimizer,
@@ -59,17 +59,17 @@ MOST_CONTRAST = 3
 """Largest clip limit of the adaptive equalisation (CLAHE, 8x8 tiles) that gives more contrast."""
 
 FEATURES = "_features"
-"""The end of the names of features among the values of a network."""
+"""What is added to the name of a branch to name the features at its tap."""
 
 
 class CorruptedKnees(keras.utils.PyDataset):
     """Batches of corrupted knees, and the values that a network should have of them.
 
     Half of the knees are mirrored, a third are cut off above and below the joint, and a third get
-    more contrast, as films of other hospitals are. The network should grade these as it did before,
-    so they count as clean. Of each clean knee the corrupted one is made: a quarter are moved, and
-    the others are corrupted, 60% by noise, 25% by blur, 15% by JPEG compression, each with a random
-    strength. A step depends only on the seed, its round and its number.
+    more contrast, because films of other hospitals often look like that. The network should grade
+    such knees as it did before, so they count as clean. Then a quarter of the knees are moved. Of
+    the others 60% get noise, 25% are blurred and 15% are compressed, each with a random strength. A
+    step depends only on the seed, its round and its number.
 
     Args:
         knees: knees whose histograms are not equalised.
@@ -141,14 +141,11 @@ def moved(knee: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 
 def cut_off(knee: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """A knee, `(height, width)` uint8, whose film ends above and below the joint.
-
-    As in a crop that extends beyond the film (`films/radiograph.py`), its last rows are repeated.
-    """
-    height = len(knee)
+    """A knee, `(height, width)` uint8, whose film ends above and below the joint."""
+    height, width = knee.shape
     first = round(height * generator.uniform(0, MOST_ABOVE))
     after = height - round(height * generator.uniform(0, MOST_BELOW))
-    return np.pad(knee[first:after], ((first, height - after), (0, 0)), mode="edge")
+    return cut_out(knee[first:after], (0, -first, width, height))
 
 
 def corrupted(knee: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -226,9 +223,7 @@ def _with_features(model: keras.Model) -> keras.Model:
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
     features = {branch + FEATURES: tensor for branch, tensor in TappedNetwork(copy).taps.items()}
-    both = keras.Model(copy.input, {**copy.output, **features})
-    both.jit_compile = device.choose_jit_compile()  # Keras' choice is slow on a CPU
-    return both
+    return for_prediction(copy.input, {**copy.output, **features})
 
 
 class Rounds(keras.callbacks.Callback):

@@ -158,7 +158,7 @@ def add_options(
         choices=CHOICES["targets"])
     if experiment and experiment.branches:
         add("--stability", "after the epochs, N rounds of 50 steps in which the network learns to "
-            "grade corrupted and badly cropped knees as it graded clean ones",
+            "grade noisy, blurred, compressed and badly cropped knees as it did clean ones",
             paper.stability, type=count, metavar="N")
     add("--limit", "at most N knees per split, with the same proportions of grades, for tests",
         metavar="N", type=positive_number)
