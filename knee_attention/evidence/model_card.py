@@ -149,8 +149,13 @@ def origin_of_weights(weights: str) -> str:
     """In words, where a training's initial weights come from: a run by its name, or a file."""
     if weights in ("scratch", "imagenet"):
         return f"initial weights {weights}"
-    path = PurePath(weights)
-    return f"initial weights of {path.parent.name if path.name == RUN_MODEL else path.name}"
+    return f"initial weights of {_model_name(weights)}"
+
+
+def _model_name(file: str) -> str:
+    """The name of a model's file, or of its run's folder."""
+    path = PurePath(file)
+    return path.parent.name if path.name == RUN_MODEL else path.name
 
 
 def _training(experiment: Mapping) -> str:
@@ -169,8 +174,10 @@ def _training(experiment: Mapping) -> str:
             f"loss weights {_numbers(experiment['loss_weights'])}",
         ]
     if rounds:
+        teacher = experiment.get("teacher")
+        graded = f"{_model_name(teacher)} grades" if teacher else "it had graded"
         parts.append(f"{rounds} rounds of stability training, in which the network learned to "
-                     "grade noisy, blurred, compressed and badly cropped knees as it had graded "
+                     f"grade noisy, blurred, compressed and badly cropped knees as {graded} "
                      "clean ones (knee_attention/runs/stability.py)")
     parts.append(f"seed {experiment['seed']}")
     return f"Trained on the training split, {weights}: {', '.join(parts)}."

@@ -77,6 +77,8 @@ class Experiment:
         targets: what the loss compares probabilities with: `grades`, the true grade alone (as in
             the paper), or `gaussian`, see `runs.training.NeighbouringGrades`.
         stability: rounds of stability training after the epochs, see `runs/stability.py`.
+        teacher: the file of the model whose grades stability training teaches; None for the model
+            itself, as it is after the epochs.
         limit: maximum number of knees per split; None for all.
         seed: seed of the initial weights, the order of the knees, augmentation, phantoms and the
             choice of a limit; 0 to 2^32 - 1.
@@ -106,6 +108,7 @@ class Experiment:
     attention: str = "local"
     targets: str = "grades"
     stability: int = 0
+    teacher: str | None = None
     limit: int | None = None
     seed: int = 0
 
@@ -124,6 +127,8 @@ class Experiment:
                              "model")
         if self.stability and not self.branches:
             raise InputError(f"--stability needs attention branches, which {self.name} lacks")
+        if self.teacher and not self.stability:
+            raise InputError("--teacher needs --stability")
         if self.limit is not None and not _is_whole(self.limit, 1):
             raise _expected("a whole number from 1 as limit, or None", self.limit)
         if self.displace and (self.data is None or self.crop not in ("auto", "square")):

@@ -9,7 +9,7 @@ from knee_attention.runs.run_folder import RunFolder
 
 
 def refuse_overlap(
-    folder: Path, data: Iterable[str | None], overwrite: bool, weights: str | None = None
+    folder: Path, data: Iterable[str | None], overwrite: bool, models: Iterable[str | None] = ()
 ) -> None:
     """Refuse a folder that would mix a run's input with its output.
 
@@ -17,7 +17,7 @@ def refuse_overlap(
         folder: the run's folder.
         data: folders and files of the data; None for phantoms.
         overwrite: whether the run's folder will be cleared.
-        weights: file or folder of the initial weights, if there is one.
+        models: files or folders of initial weights and teachers; None for none.
 
     Raises:
         InputError: the folder is inside the data, or `overwrite` would delete the input.
@@ -26,7 +26,7 @@ def refuse_overlap(
     for path in data:
         if place.is_relative_to(Path(path).resolve()):
             raise InputError(f"{folder}: is inside the data, {path}; choose another --output")
-    for path in filter(None, (*data, weights)):
+    for path in filter(None, (*data, *models)):
         there = overwrite and Path(path).exists()
         if there and Path(path).resolve().is_relative_to(place):
             raise InputError(f"{folder}: --overwrite would delete the input {path}; choose another "

@@ -48,7 +48,8 @@ def run(experiment: Experiment, output: Path, run_options: RunOptions = DEFAULT_
         InputError: the data, the weights, the folder or the devices cannot be used.
     """
     place = RunFolder(output)
-    refuse_overlap(output, [experiment.data], run_options.overwrite, experiment.weights)
+    refuse_overlap(output, [experiment.data], run_options.overwrite,
+                   [experiment.weights, experiment.teacher])  # fmt: skip
     devices = find_devices(run_options.devices)
     refuse_uneven(experiment.batch_size, len(devices))
     if experiment.stability and len(devices) > 1:
@@ -85,6 +86,10 @@ def _run(
     precision = device.choose_precision(experiment.precision)
     keras.utils.set_random_seed(experiment.seed)
     model = _build(experiment, dataset.splits["train"].images, precision)
+    teacher = None
+    if experiment.teacher:
+        trained = replace(experiment, weights=experiment.teacher, epochs=0)
+        teacher = _build(trained, None, precision)
     jit_compile = device.choose_jit_compile(devices)
     compile_model(
         model, experiment.output_weights, experiment.learning_rate, jit_compile, devices,
@@ -125,6 +130,7 @@ def _run(
             place.stability_state,
             experiment.stability,
             experiment.seed,
+            teacher,
         )
     results = finish(experiment, model, dataset, history, place, run_options.pdf, devices)
     seconds = before + time.perf_counter() - began
@@ -208,7 +214,7 @@ def _build(experiment: Experiment, images, precision: str) -> keras.Model:
         new = [layer.name for layer in model.layers if layer.weights and layer.name not in known]
         if new and experiment.epochs == 0:
             raise InputError(f"{experiment.weights}: has no weights for {', '.join(new)}, and "
-                             "--epochs 0 trains none")
+                             "no epoch trains them")
     return model
 
 

@@ -1,8 +1,8 @@
 """Stability training: the same grade of a corrupted knee as of the clean one.
 
-A network is trained so that its probabilities of a corrupted knee come close to those that it had
-of the clean knee before. So do the features at its taps, unless the knee was moved. True grades are
-not needed.
+A network is trained so that its probabilities of a corrupted knee come close to those of a teacher,
+usually itself before, for the clean knee and its mirror image. So do the features at its taps to
+the teacher's, unless the knee was moved. True grades are not needed.
 
 Knees are corrupted before their histogram is equalised, because a film is noisy before the software
 sees it. Knees that were equalised when they were cut are corrupted afterwards. The augmentations of
@@ -174,14 +174,16 @@ def stabilise(
     state: Path,
     rounds: int,
     seed: int = 0,
+    teacher: keras.Model | None = None,
 ) -> None:
-    """Train a model with attention branches to grade corrupted knees as it graded clean ones.
+    """Train a model with attention branches to grade corrupted knees as another grades clean ones.
 
     A killed call is resumed.
 
-    The loss of an output is the Kullback-Leibler divergence from the probabilities of the clean
-    knee, that of a tap the `RelativeError` of its features; all have the same weight. The learning
-    rate falls to zero along half a cosine. Batch normalisation keeps its statistics and weights.
+    The loss of an output is the Kullback-Leibler divergence from the teacher's probabilities, see
+    `targets_of`, that of a tap the `RelativeError` of its features; all have the same weight. The
+    learning rate falls to zero along half a cosine. Batch normalisation keeps its statistics and
+    weights.
 
     Args:
         model: the model; changed in place.
@@ -190,11 +192,12 @@ def stabilise(
         state: the file of the saved state.
         rounds: number of rounds of `ROUND` steps.
         seed: decides about knees and corruptions.
+        teacher: a model of the same architecture; None for the model as it is before.
 
     Raises:
         InputError: the saved state cannot be used, or the loss is not finite.
     """
-    before, after = (_with_features(model) for _ in range(2))
+    teacher, after = _with_features(teacher or model), _with_features(model)
     for layer in after.layers:
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
     optimizer = keras.optimizers.Adam(
@@ -208,7 +211,7 @@ def stabilise(
               for name in after.output},
         jit_compile=device.choose_jit_compile(),
     )  # fmt: skip
-    batches = CorruptedKnees(knees, equalization, before.predict_on_batch, seed)
+    batches = CorruptedKnees(knees, equalization, targets_of(teacher), seed)
     shown = Rounds(rounds, state)
     after.fit(batches, initial_epoch=shown.restore(after), epochs=rounds, shuffle=False, verbose=0,
               callbacks=[
@@ -216,6 +219,18 @@ def stabilise(
         shown,
     ])  # fmt: skip
     model.set_weights(after.get_weights())
+
+
+def targets_of(teacher: keras.Model) -> Callable[[np.ndarray], dict]:
+    """The values that a network should have of knees: the features of the teacher, and the mean of
+    its probabilities of each knee and its mirror image."""
+
+    def values(knees: np.ndarray) -> dict:
+        found, mirrored = map(teacher.predict_on_batch, (knees, knees[:, :, ::-1]))
+        return {name: value if name.endswith(FEATURES) else (value + mirrored[name]) / 2
+                for name, value in found.items()}  # fmt: skip
+
+    return values
 
 
 def _with_features(model: keras.Model) -> keras.Model:

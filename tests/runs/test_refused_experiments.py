@@ -63,6 +63,7 @@ def test_a_network_that_cannot_be_built_is_refused_in_the_words_of_build_model(a
         ({"stability": -1}, "a whole number from 0 as stability"),
         ({"backbone": "vgg16_plain", "branches": (), "fusion": "plain", "loss_weights": (1.0,),
           "stability": 1}, "--stability needs attention branches, which vgg16_plain lacks"),
+        ({"teacher": "model.h5"}, "--teacher needs --stability"),
         ({"batch_size": 2.5}, "a whole number from 1 as batch_size"),
         ({"patience": -1}, "a whole number from 1 as patience"),
         ({"limit": 0}, "a whole number from 1 as limit, or None"),

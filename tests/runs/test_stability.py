@@ -27,6 +27,7 @@ from knee_attention.runs.stability import (
     corrupted,
     cut_off,
     stabilise,
+    targets_of,
 )
 
 SIZE = (64, 64)
@@ -58,7 +59,7 @@ def network() -> keras.Model:
 
 def errors_of(model: keras.Model, before: keras.Model, knees: Knees) -> tuple[float, float]:
     """The errors of a model's features and outputs of corrupted knees."""
-    batches = CorruptedKnees(knees, "hist", _with_features(before).predict_on_batch, seed=9)
+    batches = CorruptedKnees(knees, "hist", targets_of(_with_features(before)), seed=9)
     network, errors = _with_features(model), [0.0, 0.0]
     for images, wanted, weights in (batches[place] for place in range(8)):
         found = network.predict_on_batch(images)
@@ -83,6 +84,24 @@ def test_corrupted_knees_get_nearer_features_and_grades(knees, tmp_path):
     frozen, trained = (one.get_layer("normalised") for one in (model, before))
     for ours, theirs in zip(frozen.get_weights(), trained.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_targets_are_the_mean_over_a_knee_and_its_mirror_image(knees):
+    values = targets_of(_with_features(network()))
+    clean = knees.images[np.arange(4)][..., np.newaxis]
+    ours, mirrored = values(clean), values(clean[:, :, ::-1])
+    for name in ("att0", "att1"):
+        np.testing.assert_allclose(ours[name], mirrored[name], rtol=1e-4)
+        assert not np.allclose(ours[name + FEATURES], mirrored[name + FEATURES])
+
+
+def test_a_teacher_of_another_grade_is_imitated(knees, tmp_path):
+    model, teacher = network(), network()
+    last = teacher.get_layer("att1")
+    last.set_weights([np.random.default_rng(0).normal(size=w.shape) for w in last.get_weights()])
+    first = errors_of(model, teacher, knees)
+    stabilise(model, knees, "hist", tmp_path / "state.h5", 20, teacher=teacher)
+    assert errors_of(model, teacher, knees)[1] < 0.8 * first[1]
 
 
 def test_a_killed_training_ends_as_an_unbroken_one(knees, tmp_path, monkeypatch):
@@ -195,5 +214,5 @@ def test_epochs_0_needs_a_model_with_the_same_heads(tmp_path):
     save_model(model, tmp_path / "multi.h5", {})
     fused = Experiment("antony_clsf", ("att1", "att2"), "early_fusion", image_size=(96, 96),
                        epochs=0, weights=str(tmp_path / "multi.h5"))  # fmt: skip
-    with pytest.raises(InputError, match="has no weights for .*kl, and --epochs 0 trains none"):
+    with pytest.raises(InputError, match="has no weights for .*kl, and no epoch trains them"):
         _build(fused, None, "float32")

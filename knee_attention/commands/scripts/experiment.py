@@ -160,6 +160,8 @@ def add_options(
         add("--stability", "after the epochs, N rounds of 50 steps in which the network learns to "
             "grade noisy, blurred, compressed and badly cropped knees as it did clean ones",
             paper.stability, type=count, metavar="N")
+        add("--teacher", "with --stability: an .h5/.keras file of the same network, whose grades "
+            "are learned in place of the network's own", metavar="FILE", type=absolute_path)
     add("--limit", "at most N knees per split, with the same proportions of grades, for tests",
         metavar="N", type=positive_number)
     add("--seed", "seed of initial weights, order, augmentation, phantoms and --limit",

@@ -92,7 +92,7 @@ def run_cells(
     if output.exists() and not output.is_dir():
         raise InputError(f"{output}: not a folder")
     first = next(iter(cells.values()))
-    refuse_overlap(output, [first.data], run_options.overwrite, first.weights)
+    refuse_overlap(output, [first.data], run_options.overwrite, [first.weights])
     if any(vars(options).values()):
         failed = _run_queued(cells, output, options, identity, after, run_options)
     else:
