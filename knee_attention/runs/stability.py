@@ -68,8 +68,9 @@ class CorruptedKnees(keras.utils.PyDataset):
     Half of the knees are mirrored, a third are cut off above and below the joint, and a third get
     more contrast, because films of other hospitals often look like that. The network should grade
     such knees as it did before, so they count as clean. Then a quarter of the knees are moved. Of
-    the others 60% get noise, 25% are blurred and 15% are compressed, each with a random strength. A
-    step depends only on the seed, its round and its number.
+    the others half get noise, a fifth are blurred and a tenth are compressed, each with a random
+    strength; the rest stay as they are, so that clean knees keep their grades. A step depends only
+    on the seed, its round and its number.
 
     Args:
         knees: knees whose histograms are not equalised.
@@ -149,14 +150,16 @@ def cut_off(knee: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 
 def corrupted(knee: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """A knee, `(height, width)` uint8, with noise, out of focus, or compressed as a JPEG."""
+    """A knee, `(height, width)` uint8, noisy, out of focus, compressed as a JPEG, or unchanged."""
     kind, strength = generator.random(), generator.random()
-    if kind < 0.6:
+    if kind < 0.5:
         return noise(knee, generator.integers(2**32), MOST_NOISE * strength)
-    if kind < 0.85:
+    if kind < 0.7:
         deviation = max(MOST_BLUR * strength * knee.shape[1], 0.01)  # OpenCV takes 0 as unknown
         return cv2.GaussianBlur(knee, None, deviation)
-    return jpeg(knee, round(100 - (100 - LEAST_QUALITY) * strength))
+    if kind < 0.8:
+        return jpeg(knee, round(100 - (100 - LEAST_QUALITY) * strength))
+    return knee
 
 
 class RelativeError(keras.losses.Loss):
