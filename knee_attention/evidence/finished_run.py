@@ -110,9 +110,10 @@ class FinishedRun:
 
     @property
     def recipe(self) -> dict:
-        """Its options without the seed and without the paths of its data and initial weights."""
-        weights = Path(str(self.experiment.get("weights"))).name
-        return {**self.experiment, "seed": None, "data": self.origin, "weights": weights}
+        """Its options without the seed and without the paths of its data and models."""
+        paths = {name: str(self.experiment.get(name)) for name in ("weights", "teacher")}
+        models = {name: Path(path).name for name, path in paths.items()}
+        return {**self.experiment, "seed": None, "data": self.origin, **models}
 
     @property
     def split(self) -> str:

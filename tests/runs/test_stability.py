@@ -209,6 +209,23 @@ def test_a_run_with_stability_keeps_no_state_and_takes_no_more_epochs(tmp_path, 
     assert "its stability training follows epoch 1" in said
 
 
+def test_a_teacher_is_a_model_of_the_same_heads_elsewhere(tmp_path, refused):
+    run(ONE, "--limit", 10, "--epochs", 1, "--output", tmp_path / "first")
+    weights = tmp_path / "first" / "model.h5"
+
+    def taught(teacher, *more):
+        run(ONE, "--limit", 10, "--epochs", 0, "--weights", weights, "--stability", 1,
+            "--teacher", teacher, *more)  # fmt: skip
+
+    taught(weights, "--output", tmp_path / "second")
+    held = json.loads((tmp_path / "second" / "experiment.json").read_text())
+    assert held["teacher"] == str(weights)
+    assert "no such model" in refused(taught, tmp_path / "none.h5", "--output", tmp_path / "third")
+    over = refused(taught, tmp_path / "second" / "model.h5", "--overwrite", "--output",
+                   tmp_path / "second")  # fmt: skip
+    assert "--overwrite would delete the input" in over
+
+
 def test_epochs_0_needs_a_model_with_the_same_heads(tmp_path):
     model = build_model("antony_clsf", ("att1", "att2"), image_size=(96, 96))
     save_model(model, tmp_path / "multi.h5", {})

@@ -185,23 +185,23 @@ def named_in_data(path: Path, data: str | None) -> list[Row]:
 
 def _without_paths(found: FinishedRun) -> FinishedRun:
     """A run without the paths of the machine that trained it."""
-    command = [_local(word) for word in found.environment.get("command", [])]
+    command = [without_path(word) for word in found.environment.get("command", [])]
     return replace(
         found,
-        experiment={name: _local(value) for name, value in found.experiment.items()},
+        experiment={name: without_path(value) for name, value in found.experiment.items()},
         environment={**found.environment, "command": command},
     )
 
 
-def _local(value):
-    """A value without the paths of a machine. The model of a run keeps the name of the run; an
-    option keeps its name.
+def without_path(value):
+    """A value of an experiment without the path of a machine. The model of a run keeps the name of
+    the run; an option keeps its name.
     """
     if not isinstance(value, str) or not (os.sep in value or "\\" in value):
         return value
     option, given, argument = value.partition("=")
     if given and option.startswith("--"):
-        return f"{option}={_local(argument)}"
+        return f"{option}={without_path(argument)}"
     path = Path(value.replace("\\", "/"))
     is_of_run = path.name == RUN_MODEL and RunFolder(path.parent).exists
     return f"{path.parent.name}/{path.name}" if is_of_run else path.name

@@ -25,6 +25,7 @@ from knee_attention.networks.files.copies import write_half_size
 from knee_attention.networks.files.model_files import load_model, read_description, save_model
 from knee_attention.networks.files.onnx_export import export_onnx, onnx_package
 from knee_attention.networks.files.onnx_network import OnnxNetwork
+from knee_attention.runs.finished.publishing import without_path
 from knee_attention.runs.measure import measure
 from knee_attention.runs.run_folder import RunFolder
 
@@ -88,8 +89,9 @@ def make_pretrained(run: Path, name: str, about: str, folder: Path, crop: str = 
         "training_persons": person_digests(training.subjects),
         "temperatures": temperatures,
         "typical_knee": {"grey": typical.tolist(), "least": least},
-        "experiment": description["experiment"]
-        | {name: Path(experiment[name]).name for name in ("data", "weights")},
+        "experiment": {
+            name: without_path(value) for name, value in description["experiment"].items()
+        },
     }
     validation = {
         "knees": len(knees),
