@@ -58,6 +58,12 @@ COMPARED = {
     "VGG-16 multi-loss at 224x224: 34 rounds more, of grades too - 8 rounds, of features": (
         "vgg16_multiloss-224_stable2", "vgg16_multiloss-224_stable"
     ),
+    "VGG-16 multi-loss at 224x224: 30 rounds after these, with a teacher - 8 rounds": (
+        "vgg16_multiloss-224_stable3", "vgg16_multiloss-224_stable"
+    ),
+    "VGG-16 multi-loss at 224x224: 30 more such rounds, with clean knees - 8 rounds": (
+        "vgg16_multiloss-224_stable4", "vgg16_multiloss-224_stable"
+    ),
     "VGG-16 without attention: 30 epochs - 20": ("vgg16_plain", "vgg16_plain-epochs20"),
 }  # fmt: skip
 """Further pairs to compare: `{label: (first, second)}`."""

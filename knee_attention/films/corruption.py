@@ -1,4 +1,4 @@
-"""Corruptions of a knee, to measure a model's robustness.
+"""Corruptions of a knee: fixed ones to measure a model's robustness, random ones to train it.
 
 A corruption stands for a fault of the film (blur, noise, exposure, compression) or of the crop
 (width, angle). It is applied at the network's input size, before histogram equalisation, because
@@ -19,7 +19,7 @@ import numpy as np
 
 from knee_attention.films.legs import id_and_side
 from knee_attention.films.preparation import Preparation
-from knee_attention.films.radiograph import resize_knee, to_uint8
+from knee_attention.films.radiograph import cut_out, resize_knee, to_uint8
 
 BLUR = 2 / 224
 """Standard deviation of the Gaussian blur as a part of the width: 2 of 224 pixels, ImageNet-C's
@@ -44,6 +44,19 @@ WIDER, NARROWER = 1.15, 0.85
 
 ANGLE = 10
 """Degrees of rotation to either side: the largest of the augmentations."""
+
+
+MOST_NOISE, MOST_BLUR, LEAST_QUALITY = 0.12, 0.015, 20
+"""Limits of `corrupted`: standard deviation of the noise as a part of the grey range, standard
+deviation of the blur as a part of the width, and quality of the JPEG compression. Each lies beyond
+the strength that is measured."""
+
+SCALES, MOST_ANGLE, MOST_SHIFT = (0.85, 1.2), 10, 0.03
+"""Limits of `moved`: factors of size, degrees of rotation, and shift as a part of a side. The crops
+that are too wide and too narrow have factors of 0.87 and 1.18."""
+
+MOST_ABOVE, MOST_BELOW = 0.4, 0.35
+"""Limits of `cut_off`: parts of a knee's height that the film may lack."""
 
 
 def blur(knee: np.ndarray) -> np.ndarray:
@@ -91,6 +104,37 @@ def transform(
     matrix[:, 2] += np.multiply(shift, (width, height))
     return cv2.warpAffine(knee, matrix, (width, height), flags=cv2.INTER_LINEAR,
                           borderMode=cv2.BORDER_REFLECT_101)  # fmt: skip
+
+
+def moved(knee: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """A knee, `(height, width)` uint8, at a random size, angle and place."""
+    return transform(knee, generator.uniform(*SCALES), generator.uniform(-MOST_ANGLE, MOST_ANGLE),
+                     generator.uniform(-MOST_SHIFT, MOST_SHIFT, 2))  # fmt: skip
+
+
+def cut_off(knee: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """A knee, `(height, width)` uint8, whose film ends somewhere above and below the joint."""
+    height, width = knee.shape
+    first = round(height * generator.uniform(0, MOST_ABOVE))
+    after = height - round(height * generator.uniform(0, MOST_BELOW))
+    return cut_out(knee[first:after], (0, -first, width, height))
+
+
+def corrupted(knee: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """A knee, `(height, width)` uint8, with a random strength of noise, blur or JPEG compression.
+
+    Half of the knees get noise, a fifth are blurred and a tenth are compressed; the rest stay as
+    they are.
+    """
+    kind, strength = generator.random(), generator.random()
+    if kind < 0.5:
+        return noise(knee, generator.integers(2**32), MOST_NOISE * strength)
+    if kind < 0.7:
+        deviation = max(MOST_BLUR * strength * knee.shape[1], 0.01)  # OpenCV takes 0 as unknown
+        return cv2.GaussianBlur(knee, None, deviation)
+    if kind < 0.8:
+        return jpeg(knee, round(100 - (100 - LEAST_QUALITY) * strength))
+    return knee
 
 
 CORRUPTIONS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {

@@ -1,8 +1,9 @@
 """Stability training: the same grade of a corrupted knee as of the clean one.
 
-A network is trained so that its probabilities of a corrupted knee come close to those of a teacher,
-usually itself before, for the clean knee and its mirror image. So do the features at its taps to
-the teacher's, unless the knee was moved. True grades are not needed.
+A teacher, usually the network before this training, grades clean knees and their mirror images.
+The network learns to give a corrupted knee the mean of these probabilities. Unless the knee was
+moved, it also learns the teacher's features of the clean knee at its taps. True grades are not
+needed.
 
 Knees are corrupted before their histogram is equalised, because a film is noisy before the software
 sees it. Knees that were equalised when they were cut are corrupted afterwards. The augmentations of
@@ -28,8 +29,8 @@ from tqdm import tqdm
 from knee_attention import device
 from knee_attention.datasets.knees import Knees
 from knee_attention.errors import InputError
-from knee_attention.films.corruption import jpeg, noise, transform
-from knee_attention.films.radiograph import cut_out, equalize
+from knee_attention.films.corruption import corrupted, cut_off, moved
+from knee_attention.films.radiograph import equalize
 from knee_attention.networks.taps import TappedNetwork, for_prediction
 from knee_attention.runs.checkpoint import (
     read_arrays,
@@ -43,18 +44,6 @@ from knee_attention.runs.training import ADAM_BETAS
 ROUND, BATCH, LEARNING_RATE = 50, 6, 1e-4
 """Steps after which the state is saved, knees per step, and the initial learning rate of Adam."""
 
-MOST_NOISE, MOST_BLUR, LEAST_QUALITY = 0.12, 0.015, 20
-"""Limits of the corruptions: standard deviation of the noise as a part of the grey range, standard
-deviation of the blur as a part of the width, and quality of the JPEG compression. Each lies beyond
-the strength that `films/corruption.py` measures."""
-
-SCALES, MOST_ANGLE, MOST_SHIFT = (0.85, 1.2), 10, 0.03
-"""Limits of moved knees: factors of size, degrees of rotation, and shift as a part of a side. The
-crops of `films/corruption.py` that are too wide and too narrow have factors of 0.87 and 1.18."""
-
-MOST_ABOVE, MOST_BELOW = 0.4, 0.35
-"""Limits of the parts of a knee's height that a film may lack."""
-
 MOST_CONTRAST = 3
 """Largest clip limit of the adaptive equalisation (CLAHE, 8x8 tiles) that gives more contrast."""
 
@@ -67,10 +56,9 @@ class CorruptedKnees(keras.utils.PyDataset):
 
     Half of the knees are mirrored, a third are cut off above and below the joint, and a third get
     more contrast, because films of other hospitals often look like that. The network should grade
-    such knees as it did before, so they count as clean. Then a quarter of the knees are moved. Of
-    the others half get noise, a fifth are blurred and a tenth are compressed, each with a random
-    strength; the rest stay as they are, so that clean knees keep their grades. A step depends only
-    on the seed, its round and its number.
+    such knees as the teacher does, so they count as clean. Then a quarter of the knees are moved,
+    and the others go through `corrupted`, which leaves some of them clean, so that clean knees keep
+    their grades. A step depends only on the seed, its round and its number.
 
     Args:
         knees: knees whose histograms are not equalised.
@@ -135,33 +123,6 @@ class CorruptedKnees(keras.utils.PyDataset):
         return clean, changed, moves
 
 
-def moved(knee: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """A knee, `(height, width)` uint8, of another size, angle and place."""
-    return transform(knee, generator.uniform(*SCALES), generator.uniform(-MOST_ANGLE, MOST_ANGLE),
-                     generator.uniform(-MOST_SHIFT, MOST_SHIFT, 2))  # fmt: skip
-
-
-def cut_off(knee: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """A knee, `(height, width)` uint8, whose film ends above and below the joint."""
-    height, width = knee.shape
-    first = round(height * generator.uniform(0, MOST_ABOVE))
-    after = height - round(height * generator.uniform(0, MOST_BELOW))
-    return cut_out(knee[first:after], (0, -first, width, height))
-
-
-def corrupted(knee: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """A knee, `(height, width)` uint8, noisy, out of focus, compressed as a JPEG, or unchanged."""
-    kind, strength = generator.random(), generator.random()
-    if kind < 0.5:
-        return noise(knee, generator.integers(2**32), MOST_NOISE * strength)
-    if kind < 0.7:
-        deviation = max(MOST_BLUR * strength * knee.shape[1], 0.01)  # OpenCV takes 0 as unknown
-        return cv2.GaussianBlur(knee, None, deviation)
-    if kind < 0.8:
-        return jpeg(knee, round(100 - (100 - LEAST_QUALITY) * strength))
-    return knee
-
-
 class RelativeError(keras.losses.Loss):
     """The squared error of each knee's features, divided by their variance in the batch."""
 
@@ -179,12 +140,12 @@ def stabilise(
     seed: int = 0,
     teacher: keras.Model | None = None,
 ) -> None:
-    """Train a model with attention branches to grade corrupted knees as another grades clean ones.
+    """Train a model with attention branches to grade corrupted knees like clean ones.
 
     A killed call is resumed.
 
-    The loss of an output is the Kullback-Leibler divergence from the teacher's probabilities, see
-    `targets_of`, that of a tap the `RelativeError` of its features; all have the same weight. The
+    The loss of an output is the Kullback-Leibler divergence from the probabilities of `targets_of`,
+    that of a tap the `RelativeError` of its features; all have the same weight. The
     learning rate falls to zero along half a cosine. Batch normalisation keeps its statistics and
     weights.
 
@@ -225,8 +186,11 @@ def stabilise(
 
 
 def targets_of(teacher: keras.Model) -> Callable[[np.ndarray], dict]:
-    """The values that a network should have of knees: the features of the teacher, and the mean of
-    its probabilities of each knee and its mirror image."""
+    """A function from clean knees to the values that a network should have of them.
+
+    These are the teacher's features, and the mean of its probabilities of each knee and its mirror
+    image.
+    """
 
     def values(knees: np.ndarray) -> dict:
         found, mirrored = map(teacher.predict_on_batch, (knees, knees[:, :, ::-1]))

@@ -1,6 +1,7 @@
-"""`knee-attention robustness`, and the corruptions that it measures."""
+"""`knee-attention robustness`, the corruptions that it measures, and the random ones."""
 
 import json
+from collections import Counter
 
 import cv2
 import keras
@@ -10,7 +11,12 @@ import pytest
 from knee_attention.commands.cli import main
 from knee_attention.evidence.figures.audit import robustness_figure
 from knee_attention.films import corruption
-from knee_attention.films.corruption import CORRUPTIONS, CorruptedPreparation
+from knee_attention.films.corruption import (
+    CORRUPTIONS,
+    CorruptedPreparation,
+    corrupted,
+    cut_off,
+)
 from knee_attention.films.preparation import Preparation
 from knee_attention.films.radiograph import resize_knee
 from knee_attention.grading.grader import Grader
@@ -193,3 +199,35 @@ def test_what_cannot_be_measured_is_a_sentence(small_model, knee_folder, tmp_pat
         ((small_model, *data, "--split", "train", "--output", small_model), "model.h5"),
     ):
         assert said in refused("robustness", *arguments)
+
+
+def test_corruptions_have_their_shares(monkeypatch):
+    seen = Counter()
+
+    def counted(name, holder, function):
+        def count(*arguments):
+            seen[name] += 1
+            return function(*arguments)
+
+        monkeypatch.setattr(holder, name, count)
+
+    counted("noise", corruption, corruption.noise)
+    counted("jpeg", corruption, corruption.jpeg)
+    counted("GaussianBlur", corruption.cv2, corruption.cv2.GaussianBlur)
+    generator = np.random.default_rng(0)
+    for _ in range(400):
+        corrupted(np.full((64, 64), 128, np.uint8), generator)
+    assert seen["noise"] == pytest.approx(200, abs=40)
+    assert seen["GaussianBlur"] == pytest.approx(80, abs=35)
+    assert seen["jpeg"] == pytest.approx(40, abs=25)
+
+
+def test_a_knee_that_is_cut_off_keeps_its_joint_and_repeats_its_last_rows():
+    knee = np.tile(np.arange(0, 200, dtype=np.uint8)[:, None], (1, 50))
+    generator = np.random.default_rng(0)
+    for _ in range(20):
+        rows = cut_off(knee, generator)[:, 0]
+        assert len(rows) == 200
+        np.testing.assert_array_equal(rows, np.clip(np.arange(200), rows[0], rows[-1]))
+        assert rows[0] <= 80
+        assert rows[-1] >= 129

@@ -2,7 +2,6 @@
 
 import csv
 import json
-from collections import Counter
 
 import keras
 import numpy as np
@@ -24,8 +23,6 @@ from knee_attention.runs.stability import (
     CorruptedKnees,
     RelativeError,
     _with_features,
-    corrupted,
-    cut_off,
     stabilise,
     targets_of,
 )
@@ -151,38 +148,6 @@ def test_features_count_only_if_a_knee_was_not_moved(monkeypatch):
             assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.6
     mirrored = clean[:, 0, 0] > clean[:, 0, -1]
     assert mirrored.mean() == pytest.approx(0.5, abs=0.25)
-
-
-def test_corruptions_have_their_shares(knees, monkeypatch):
-    seen = Counter()
-
-    def counted(name, holder, function):
-        def count(*arguments):
-            seen[name] += 1
-            return function(*arguments)
-
-        monkeypatch.setattr(holder, name, count)
-
-    counted("noise", stability, stability.noise)
-    counted("jpeg", stability, stability.jpeg)
-    counted("GaussianBlur", stability.cv2, stability.cv2.GaussianBlur)
-    generator = np.random.default_rng(0)
-    for _ in range(400):
-        corrupted(knees.images[0], generator)
-    assert seen["noise"] == pytest.approx(200, abs=40)
-    assert seen["GaussianBlur"] == pytest.approx(80, abs=35)
-    assert seen["jpeg"] == pytest.approx(40, abs=25)
-
-
-def test_a_knee_that_is_cut_off_keeps_its_joint_and_repeats_its_last_rows():
-    knee = np.tile(np.arange(0, 200, dtype=np.uint8)[:, None], (1, 50))
-    generator = np.random.default_rng(0)
-    for _ in range(20):
-        rows = cut_off(knee, generator)[:, 0]
-        assert len(rows) == 200
-        np.testing.assert_array_equal(rows, np.clip(np.arange(200), rows[0], rows[-1]))
-        assert rows[0] <= 80
-        assert rows[-1] >= 129
 
 
 def test_epochs_0_measures_a_model_as_it_is(tmp_path):
