@@ -96,8 +96,8 @@ def fine_tune_the_shipped_model(folder: Path, name: str = "kneekl-vgg16-multilos
     new = knees.splits["train"]
     model.compile(keras.optimizers.Adam(1e-5), loss=dict.fromkeys(model.output, CROSS_ENTROPY))
     model.fit(new.images[..., None], dict.fromkeys(model.output, new.grades), verbose=0)
-    # The new file keeps how knees are cropped, and not the figures of the old network.
-    kept = {key: description[key] for key in ("cutting", "preparation", "chosen")}
+    # The new file keeps how knees are prepared and graded, and not the figures of the old network.
+    kept = {key: description.get(key) for key in ("cutting", "preparation", "chosen", "flips")}
     save_model(model, folder / "fine_tuned.h5", kept)
     [knee] = load_grader(folder / "fine_tuned.h5").grade(new.images[0], view="crop")
     print("fine-tuned: KL", knee.grade)

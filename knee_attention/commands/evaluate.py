@@ -13,7 +13,8 @@ given, and `report` shows it.
 The probabilities are those of the network, without the calibration in the model file, which
 `grade` applies. Only the table of decision rules and the line on prediction sets apply it.
 
---flips averages the network's values over each knee and its mirror image; the paper does not.
+--flips averages the network's values over each knee and its mirror image; the paper does not. A
+model that was trained with --flips is always measured so.
 --pictures draws each model's attention on a knee of each grade and on its worst mistakes.
 """
 
@@ -96,7 +97,7 @@ def run(options) -> None:
     if options.pictures:
         for model in models:
             origin = f"{model.label}, {source.name} {source.split} split"
-            if options.flips:
+            if "flips" in model.results:
                 origin += ", graded with their mirror images"
             files = comparison.draw(model, origin, options.pictures)
             print(f"pictures: {', '.join(map(str, files))}")
@@ -153,13 +154,15 @@ def _text(models: list, compared: dict | None, title: str) -> str:
     if any(model.chosen == ENSEMBLE for model in models):
         legend += "; the ensemble if the model file does not record it"
     lines = [
-        f"{first['knees']} {first['split']} knees of {first['subjects']} persons ({title}"
-        f"{', each with its mirror image' if 'flips' in first else ''}); "
+        f"{first['knees']} {first['split']} knees of {first['subjects']} persons ({title}); "
         "in brackets 95% intervals over persons",
         "",
         result_lines.metrics_table(rows),
         legend,
     ]
+    flipped = [model.label for model in models if "flips" in model.results]
+    if flipped:
+        lines.append(f"averaged over each knee and its mirror image: {', '.join(flipped)}")
     if compared:
         pairs = {f"{pair['first']} - {pair['second']}": pair for pair in compared["differences"]}
         lines += ["", result_lines.difference_table(pairs)]

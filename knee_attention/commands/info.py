@@ -44,6 +44,7 @@ def run(options: argparse.Namespace) -> None:
         ("attention", description.get("attention") if description["branches"] else None),
         ("outputs", ", ".join(description["outputs"])),
         ("grades by", description.get("chosen")),
+        ("averages over", "each knee and its mirror image" if description.get("flips") else None),
         ("films", _cutting(description)),
         ("input", f"{height}x{width} grey, {_preparation(description)}"),
         ("pixels", f"mean {mean}, deviation {deviation:.2f}"),

@@ -159,11 +159,14 @@ def _model_name(file: str) -> str:
 
 
 def _training(experiment: Mapping) -> str:
-    """The training of an experiment in words."""
+    """The training of an experiment in words, and how its grades are averaged."""
+    averaged = ""
+    if experiment.get("flips"):  # runs of earlier versions lack it
+        averaged = " Its grades are averaged over each knee and its mirror image."
     weights, count = origin_of_weights(experiment["weights"]), experiment["epochs"]
-    rounds = experiment.get("stability")  # runs of earlier versions lack it
+    rounds = experiment.get("stability")
     if not count and not rounds:
-        return f"This run trained nothing: {weights}."
+        return f"This run trained nothing: {weights}.{averaged}"
     parts = []
     if count:
         parts += [
@@ -180,7 +183,7 @@ def _training(experiment: Mapping) -> str:
                      f"grade noisy, blurred, compressed and badly cropped knees as {graded} "
                      "clean ones (knee_attention/runs/stability.py)")
     parts.append(f"seed {experiment['seed']}")
-    return f"Trained on the training split, {weights}: {', '.join(parts)}."
+    return f"Trained on the training split, {weights}: {', '.join(parts)}.{averaged}"
 
 
 def _numbers(values) -> str:

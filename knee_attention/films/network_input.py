@@ -218,3 +218,16 @@ def likeness(knee: np.ndarray, typical: np.ndarray) -> float:
     one, other = (grey - grey.mean() for grey in (coarse(knee), typical.astype(np.float32)))
     length = float(np.linalg.norm(one) * np.linalg.norm(other))
     return float(np.vdot(one, other)) / length if length else 0.0
+
+
+def views(knees: np.ndarray, flips: bool) -> list[np.ndarray]:
+    """The views of knees over which a network's grades are averaged.
+
+    Args:
+        knees: `(n, height, width, ...)`, any dtype.
+        flips: whether the mirror images count, too.
+
+    Returns:
+        the knees, and perhaps their mirror images.
+    """
+    return [knees, np.ascontiguousarray(knees[:, :, ::-1])] if flips else [knees]

@@ -10,9 +10,13 @@ import numpy as np
 
 from knee_attention.errors import ImageError, InputError
 from knee_attention.evidence.calibration import Calibration
-from knee_attention.evidence.probabilities import as_probabilities, refuse_not_finite
+from knee_attention.evidence.probabilities import (
+    as_probabilities,
+    averaged_views,
+    refuse_not_finite,
+)
 from knee_attention.films.inputs import FileInMemory, OpenedFilm, files_to_open, open_film
-from knee_attention.films.network_input import PreparedKnee, likeness, prepared_knees
+from knee_attention.films.network_input import PreparedKnee, likeness, prepared_knees, views
 from knee_attention.films.polarity import bone_bright, refused
 from knee_attention.films.preparation import Preparation
 from knee_attention.grading.graded_knee import GradedKnee
@@ -102,6 +106,7 @@ class Grader:
         if self.preparation.displaced:
             raise InputError("the model was trained on displaced joints (--displace) to test its "
                              "attention; it grades no films")
+        self.flips = bool(self.description.get("flips"))
         self._typical = self.description.get("typical_knee")
 
     @property
@@ -223,9 +228,9 @@ class Grader:
         readable = [knees for _, knees in waiting if not isinstance(knees, ImageError)]
         prepared = [knee.image for knees in readable for knee, _, _ in knees]
         try:
-            values, failure = self._compute(prepared), None
+            passes, failure = self._compute(prepared), None
         except InputError as error:
-            values, failure = {}, error
+            passes, failure = [], error
         position = 0
         for image, knees in waiting:
             if isinstance(knees, ImageError):
@@ -236,32 +241,39 @@ class Grader:
                 if failure:
                     raise failure
                 graded: list[GradedKnee] | ImageError = [
-                    self._graded(knee, inverted, aspect, values, index)
+                    self._graded(knee, inverted, aspect, passes, index)
                     for index, (knee, inverted, aspect) in enumerate(knees, start=first)
                 ]
             except InputError as error:  # the model's fault: another model may grade the film
                 graded = ImageError(_name(image), str(error), temporary=True)
             yield image, graded
 
-    def _compute(self, prepared: list[np.ndarray]) -> dict[str, np.ndarray]:
-        """The network's values for prepared knees, by name, one row per knee.
+    def _compute(self, prepared: list[np.ndarray]) -> list[dict[str, np.ndarray]]:
+        """The network's values for each view of prepared knees, by name, one row per knee.
 
         Raises:
             InputError: the network fails, or returns another number of rows.
         """
         if not prepared:
-            return {}
-        values = self.network(np.stack(prepared)[..., np.newaxis].astype(np.float32))
-        for name, value in values.items():
-            if np.shape(value)[:1] != (len(prepared),):
-                raise InputError(f"the model returns {name} of shape {np.shape(value)} for "
-                                 f"{len(prepared)} knees")
-        return values
+            return []
+        knees = np.stack(prepared)[..., np.newaxis].astype(np.float32)
+        passes = [self.network(view) for view in views(knees, self.flips)]
+        for values in passes:
+            for name, value in values.items():
+                if np.shape(value)[:1] != (len(prepared),):
+                    raise InputError(f"the model returns {name} of shape {np.shape(value)} for "
+                                     f"{len(prepared)} knees")
+        return passes
 
     def _graded(
-        self, knee: PreparedKnee, inverted: bool, aspect: float, values, index: int
+        self, knee: PreparedKnee, inverted: bool, aspect: float, passes: list[dict], index: int
     ) -> GradedKnee:
-        raw = {name: as_probabilities(values[name][index : index + 1]) for name in self.outputs}
+        raw = {
+            name: averaged_views(
+                name, [as_probabilities(values[name][index : index + 1]) for values in passes]
+            )
+            for name in self.outputs
+        }
         calibration = self.calibration
         branches = {name: calibration.probabilities(name, found) for name, found in raw.items()}
         grades = calibration.grades(branches[self.chosen], self.decide)
@@ -270,7 +282,7 @@ class Grader:
             [[*grade_set]] = calibration.sets(branches[self.chosen], grades, self.coverage).tolist()
         masks = {
             name.removesuffix("_mask"): value[index]
-            for name, value in values.items()
+            for name, value in passes[0].items()
             if name.endswith("_mask")
         }
         for branch, mask in masks.items():

@@ -79,6 +79,8 @@ class Experiment:
         stability: rounds of stability training after the epochs, see `runs/stability.py`.
         teacher: the file of the model whose grades stability training teaches; None for the model
             itself, as it is after the epochs.
+        flips: whether grades are averaged over each knee and its mirror image. It concerns the
+            trained model, not its training.
         limit: maximum number of knees per split; None for all.
         seed: seed of the initial weights, the order of the knees, augmentation, phantoms and the
             choice of a limit; 0 to 2^32 - 1.
@@ -109,6 +111,7 @@ class Experiment:
     targets: str = "grades"
     stability: int = 0
     teacher: str | None = None
+    flips: bool = False
     limit: int | None = None
     seed: int = 0
 

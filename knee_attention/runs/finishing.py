@@ -50,10 +50,11 @@ def finish(
     Returns:
         the content of `results.json`. It contains no times, so equal seeds give equal results.
     """
-    validation = measure(model, dataset.splits["validation"], devices)
+    validation = measure(model, dataset.splits["validation"], devices, experiment.flips)
     split, reported = "validation", validation
     if "test" in dataset.splits:
-        split, reported = "test", measure(model, dataset.splits["test"], devices)
+        split = "test"
+        reported = measure(model, dataset.splits["test"], devices, experiment.flips)
     chosen = finished_run.better_branch(validation.predictions)
     results = {
         "name": experiment.name,
@@ -151,6 +152,7 @@ def _save_models(
         **preparation.described(),
         "synthetic": results["synthetic"],
         "parameters": results["parameters"],
+        **({"flips": True} if experiment.flips else {}),
         "experiment": experiment.as_json(),
         "results": {
             "split": split,

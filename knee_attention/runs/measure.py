@@ -1,7 +1,7 @@
 """Evaluate a model on knees, at the end of a training and in `knee-attention evaluate`."""
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -12,8 +12,11 @@ from knee_attention.datasets.knees import Knees
 from knee_attention.evidence.audit import localisation, widened
 from knee_attention.evidence.finished_run import split_results
 from knee_attention.evidence.predictions import Predictions, own_subjects
-from knee_attention.evidence.probabilities import as_probabilities, ensemble, refuse_not_finite
-from knee_attention.limits import GRADES, REGRESSION
+from knee_attention.evidence.probabilities import (
+    as_probabilities,
+    averaged_views,
+    refuse_not_finite,
+)
 from knee_attention.networks.attention import masks_among, with_masks
 
 
@@ -74,32 +77,15 @@ class Measured:
         return {branch: score for branch, score in scores.items() if score is not None}
 
 
-def average_with_mirror(plain: Predictions, mirror: Predictions) -> Predictions:
-    """Combined predictions on knees and on their mirror images.
-
-    Probabilities are averaged before the softmax; for a regression the grades are averaged.
-    """
-    probabilities = {}
-    for name in plain.probabilities:
-        pair = [plain.of(name), mirror.of(name)]
-        if name == REGRESSION:
-            grades = np.mean(pair, axis=0) @ np.array(GRADES)
-            probabilities[name] = as_probabilities(grades[:, np.newaxis])
-        else:
-            probabilities[name] = ensemble(pair)
-    return replace(plain, probabilities=probabilities)
-
-
-def measure(
-    model: keras.Model, knees: Knees, devices: int = 1, mirrored: bool = False
-) -> Measured:
+def measure(model: keras.Model, knees: Knees, devices: int = 1, flips: bool = False) -> Measured:
     """Predictions and attention masks of a model on every knee.
 
     Args:
         model: a model of `build_model`.
         knees: prepared knees at the model's image size.
         devices: number of devices that share a batch.
-        mirrored: mirror every knee left to right. The masks are then mirrored too.
+        flips: average the predictions over each knee and its mirror image. The masks are those
+            of the knee itself.
 
     Raises:
         InputError: an output or a mask contains NaN or infinity.
@@ -108,11 +94,16 @@ def measure(
     # By default Keras would compile a loaded model with XLA, which is slow on a CPU.
     network.jit_compile = device.choose_jit_compile(devices)
     batches = KneeBatches(knees, model.output_names, EVALUATION_BATCH * devices, devices=devices)
-    batches.flipped[:] = mirrored
-    values = network.predict(batches, verbose=1 if sys.stdout.isatty() else 0)
-    values = {name: value[: len(knees)] for name, value in values.items()}
-    probabilities = {name: as_probabilities(values[name]) for name in model.output}
-    masks = masks_among(values)
+    views = []
+    for mirrored in (False, True)[: 1 + flips]:
+        batches.flipped[:] = mirrored
+        values = network.predict(batches, verbose=1 if sys.stdout.isatty() else 0)
+        views.append({name: value[: len(knees)] for name, value in values.items()})
+    probabilities = {
+        name: averaged_views(name, [as_probabilities(values[name]) for values in views])
+        for name in model.output
+    }
+    masks = masks_among(views[0])
     for branch, mask in masks.items():
         refuse_not_finite(mask, f"the mask of {branch}")
     subjects = own_subjects(knees.files, knees.subjects)

@@ -9,17 +9,19 @@ import pandas as pd
 import pytest
 from small_trainings import SMALL, results_of, run
 
+from knee_attention.commands.cli import main
 from knee_attention.datasets.batches import KneeBatches
 from knee_attention.datasets.knees import Dataset, Knees
 from knee_attention.evidence.predictions import Predictions
-from knee_attention.evidence.probabilities import as_probabilities
+from knee_attention.evidence.probabilities import as_probabilities, averaged_views
+from knee_attention.grading.grader import load_grader
 from knee_attention.networks.files.model_files import load_model, read_description
 from knee_attention.networks.model import build_model
 from knee_attention.phantoms.dataset import phantom_dataset
 from knee_attention.runs.batch_statistics import PreciseBatchNorm
 from knee_attention.runs.experiment import Experiment
 from knee_attention.runs.finishing import finish
-from knee_attention.runs.measure import Measured, average_with_mirror, measure
+from knee_attention.runs.measure import Measured, measure
 from knee_attention.runs.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("eager")
@@ -223,14 +225,31 @@ def test_one_pass_gives_what_the_model_says_and_where_it_looks():
     )
 
 
+@pytest.mark.usefixtures("blank_figures")
+def test_a_model_with_flips_averages_wherever_it_grades(finished, tmp_path):
+    run(SMALL, "--output", tmp_path / "run", "--limit", 10, "--epochs", 0, "--flips",
+        "--weights", finished / "model.h5")
+    for model, flips, output in ((finished, ["--flips"], "asked"), (tmp_path / "run", [], "own")):
+        main(["evaluate", str(model), *flips, "--output", str(tmp_path / output)])
+    wanted = (tmp_path / "asked" / "predictions.csv").read_bytes()
+    assert wanted != (finished / "predictions.csv").read_bytes()
+    for folder in ("run", "own"):
+        assert (tmp_path / folder / "predictions.csv").read_bytes() == wanted
+    image = phantom_dataset((96, 96), 10, 0, ("test",)).splits["test"].images[0]
+    [knee] = load_grader(tmp_path / "run").grade(image, "crop")
+    [plain] = load_grader(finished).grade(image, "crop")
+    said = pd.read_csv(tmp_path / "run" / "predictions.csv").iloc[0]
+    for output, found in knee.branches.items():
+        expected = [said[f"{output}_p{grade}"] for grade in range(5)]
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+        np.testing.assert_array_equal(knee.masks[output], plain.masks[output])
+
+
 @pytest.mark.parametrize(("one", "other", "expected"), [
     (1.2, 2.9, 2.05), (0.0, 4.0, 2.0), (1.4, 1.4, 1.4), (-1.0, 1.0, 0.5), (3.2, 9.0, 3.6),
 ])  # fmt: skip
 def test_a_knee_and_its_mirror_image_have_the_mean_of_a_regression_s_grades(one, other, expected):
-    def said(grade):
-        values = {"regression": as_probabilities(np.array([[grade]])), "kl": np.full((1, 5), 0.2)}
-        return Predictions(["1R"], ["1"], np.array([2]), values)
-
-    found = average_with_mirror(said(one), said(other)).of("regression")[0]
+    views = [as_probabilities(np.array([[grade]])) for grade in (one, other)]
+    [found] = averaged_views("regression", views)
     assert found @ range(5) == pytest.approx(expected)
     assert found.argmax() == round(expected)

@@ -192,6 +192,7 @@ _ENTRIES: dict[str, tuple[str, Callable[[object], bool]]] = {
     "attention": (f"one of {', '.join(ATTENTIONS)}", lambda value: value in ATTENTIONS),
     "name": ("a text", _is_text),
     "chosen": ("a name", _is_text),
+    "flips": ("true or false", lambda value: isinstance(value, bool)),
     "synthetic": ("true or false", lambda value: isinstance(value, bool)),
     "parameters": ("a whole number", _whole()),
     "imported_from": ("a text", _is_text),

@@ -21,7 +21,7 @@ from knee_attention.limits import BALANCED, DECISIONS, GRADES
 from knee_attention.networks.files.model_files import load_model
 from knee_attention.runs.finished.saved_model import KneeSource, SavedModel
 from knee_attention.runs.finishing import draw_masks
-from knee_attention.runs.measure import Measured, average_with_mirror, measure
+from knee_attention.runs.measure import Measured, measure
 
 MOST_MISTAKES = 6
 """Maximum number of knees in the figure of mistakes."""
@@ -62,14 +62,13 @@ def measure_saved(
         saved: the model.
         source: the knees.
         label: label of the result.
-        flips: combine the predictions on each knee and on its mirror image.
+        flips: average the predictions over each knee and its mirror image, even if the model file
+            does not ask for it.
     """
     model = load_model(saved.path)
     knees = source.knees(saved.image_size)
-    found = measure(model, knees)
-    if flips:
-        mirror = measure(model, knees, mirrored=True).predictions
-        found = replace(found, predictions=average_with_mirror(found.predictions, mirror))
+    flips = flips or bool(saved.description.get("flips"))
+    found = measure(model, knees, flips=flips)
     chosen = saved.chosen(found.predictions)
     results = {
         **saved.identity(),

@@ -17,9 +17,14 @@ from knee_attention.evidence.finished_run import split_results
 from knee_attention.evidence.metrics import expected_calibration_error
 from knee_attention.evidence.model_card import model_card
 from knee_attention.evidence.predictions import Predictions
-from knee_attention.evidence.probabilities import as_probabilities, classifying, tempered
+from knee_attention.evidence.probabilities import (
+    as_probabilities,
+    averaged_views,
+    classifying,
+    tempered,
+)
 from knee_attention.files import written_whole
-from knee_attention.films.network_input import likeness, typical_knee
+from knee_attention.films.network_input import likeness, typical_knee, views
 from knee_attention.films.preparation import Preparation
 from knee_attention.networks.files.copies import write_half_size
 from knee_attention.networks.files.model_files import load_model, read_description, save_model
@@ -72,11 +77,12 @@ def make_pretrained(run: Path, name: str, about: str, folder: Path, crop: str = 
     )
     knees = dataset.splits["validation"]
     model = load_model(place.model)
-    predictions = measure(model, knees).predictions
+    description = read_description(place.model)
+    flips = bool(description.get("flips"))
+    predictions = measure(model, knees, flips=flips).predictions
     calibration = _calibrated(predictions)
     training = dataset.splits["train"]
     typical, least, share = _typical(training, knees)
-    description = read_description(place.model)
     preparation = Preparation.recorded(description, place.model).with_crop(crop)
     description |= preparation.described()
     chosen = results["chosen"]
@@ -107,13 +113,14 @@ def make_pretrained(run: Path, name: str, about: str, folder: Path, crop: str = 
         export_onnx(rounded, graph, read_description(half))
         grades, halved = (
             known.of(chosen).argmax(axis=1)
-            for known in (predictions, measure(rounded, knees).predictions)
+            for known in (predictions, measure(rounded, knees, flips=flips).predictions)
         )
+        by_opencv = _grades_by_opencv(graph, chosen, knees, flips)
         checks = {
             "least_likeness": least,
             "share": share,
             "changed": int((grades != halved).sum()),
-            "changed_by_opencv": int((grades != _grades_by_opencv(graph, chosen, knees)).sum()),
+            "changed_by_opencv": int((grades != by_opencv).sum()),
             "megabytes": half.stat().st_size / 1e6,
         }
         card = model_card(
@@ -145,15 +152,18 @@ def _calibrated(predictions: Predictions) -> dict[str, dict[str, float]]:
     return found
 
 
-def _grades_by_opencv(graph: Path, output: str, knees: Knees) -> np.ndarray:
+def _grades_by_opencv(graph: Path, output: str, knees: Knees, flips: bool) -> np.ndarray:
     """The grades that the ONNX file gives to knees."""
     network = OnnxNetwork(graph)
     images = (knees.images[place] for place in range(len(knees)))
     values = [
-        network(image[np.newaxis, ..., np.newaxis].astype(np.float32))[output]
+        averaged_views(output, [
+            as_probabilities(network(view)[output])
+            for view in views(image[np.newaxis, ..., np.newaxis].astype(np.float32), flips)
+        ])
         for image in tqdm(images, "grading by OpenCV", len(knees), disable=None)
-    ]
-    return as_probabilities(np.concatenate(values)).argmax(axis=1)
+    ]  # fmt: skip
+    return np.concatenate(values).argmax(axis=1)
 
 
 def _typical(training: Knees, validation: Knees) -> tuple[np.ndarray, float, float]:

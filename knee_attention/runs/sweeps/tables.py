@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # imports pandas, which is slow
 
 SHARED_OPTIONS = ("data", "image_size", "epochs", "batch_size", "learning_rate", "patience",
                   "weights", "batch_norm", "augment", "schedule", "targets", "attention",
-                  "polarity", "crop", "displace", "stability", "limit")  # fmt: skip
+                  "polarity", "crop", "displace", "stability", "flips", "limit")  # fmt: skip
 """Options that are the same for all runs of one table."""
 
 

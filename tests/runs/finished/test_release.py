@@ -39,7 +39,7 @@ def small(tmp_path_factory):
     shutil.rmtree(data / "test")  # so that the run reports validation
     experiment = Experiment(
         "antony_clsf", ("att1", "att2"), "multi_loss", (1.0, 0.8), data=str(data),
-        image_size=(96, 96), epochs=1, batch_size=10, precision="float32",
+        image_size=(96, 96), epochs=1, batch_size=10, precision="float32", flips=True,
     )  # fmt: skip
     run(experiment, place)
     make_pretrained([str(place), "--name", "small", "--output", str(folder),
