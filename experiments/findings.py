@@ -64,6 +64,15 @@ COMPARED = {
     "VGG-16 multi-loss at 224x224: 30 more such rounds, with clean knees - 8 rounds": (
         "vgg16_multiloss-224_stable4", "vgg16_multiloss-224_stable"
     ),
+    "VGG-16 multi-loss at 224x224: 40 more, from the mean of these two - 8 rounds": (
+        "vgg16_multiloss-224_stable5", "vgg16_multiloss-224_stable"
+    ),
+    "VGG-16 multi-loss at 224x224: 30 rounds with a teacher, with mirror images - without": (
+        "vgg16_multiloss-224_flips", "vgg16_multiloss-224_stable3"
+    ),
+    "VGG-16 multi-loss at 224x224: 30 rounds with a teacher, with mirror images - 8 rounds": (
+        "vgg16_multiloss-224_flips", "vgg16_multiloss-224_stable"
+    ),
     "VGG-16 without attention: 30 epochs - 20": ("vgg16_plain", "vgg16_plain-epochs20"),
 }  # fmt: skip
 """Further pairs to compare: `{label: (first, second)}`."""

@@ -106,7 +106,7 @@ PUBLISHED = ROOT / "experiments" / "results" / "kneekl224"
 SEARCH = PUBLISHED.with_name("kneekl224-weight-search")
 NOTES = PUBLISHED / "notes.md"
 STUDY = ("TABLES", "EXTRA", "ENSEMBLES", "COMPARED", "PICTURES", "ABOUT")
-SHIPPED_RUN = "vgg16_multiloss-224_stable"
+SHIPPED_RUN = "vgg16_multiloss-224_flips"
 CARD_NAME = "knee_attention/pretrained/kneekl-vgg16-multiloss.md"
 CARD = ROOT / CARD_NAME
 of_published_runs = pytest.mark.skipif(not PUBLISHED.is_dir(), reason="not in this distribution")
