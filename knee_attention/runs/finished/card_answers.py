@@ -145,9 +145,6 @@ def _run_fields(found: FinishedRun) -> dict:
         "parameters": f"{found.results['parameters']:,}",
         "outputs": " and ".join(found.predictions.probabilities),
         "chosen": found.chosen,
-        "epochs": found.results["epochs"],
-        "minutes": f"{found.minutes:.1f}",
-        "device": found.environment["device"],
         "software": ", ".join(f"{package} {version}" for package, version in versions),
     }
 
