@@ -54,19 +54,19 @@ def ensemble(probabilities: list[np.ndarray]) -> np.ndarray:
     return softmax(np.mean([before_softmax(values) for values in probabilities], axis=0))
 
 
-def averaged_views(output: str, views: list[np.ndarray]) -> np.ndarray:
-    """Probabilities of an output, averaged over views of the same knees, such as mirror images.
+def mean_of_passes(output: str, passes: list[np.ndarray]) -> np.ndarray:
+    """Probabilities of an output, averaged over passes on the same knees and their mirror images.
 
     Args:
         output: name of the output. The grades of `regression` are averaged; the probabilities of
             the others are averaged as in `ensemble`.
-        views: the probabilities `(n, 5)` of each view. A single view is returned unchanged.
+        passes: the probabilities `(n, 5)` of each pass. A single pass is returned unchanged.
     """
-    if len(views) == 1:
-        return views[0]
+    if len(passes) == 1:
+        return passes[0]
     if output == REGRESSION:
-        return as_probabilities((np.mean(views, axis=0) @ np.array(GRADES))[:, np.newaxis])
-    return ensemble(views)
+        return as_probabilities((np.mean(passes, axis=0) @ np.array(GRADES))[:, np.newaxis])
+    return ensemble(passes)
 
 
 def before_softmax(probabilities: np.ndarray) -> np.ndarray:

@@ -220,14 +220,11 @@ def likeness(knee: np.ndarray, typical: np.ndarray) -> float:
     return float(np.vdot(one, other)) / length if length else 0.0
 
 
-def views(knees: np.ndarray, flips: bool) -> list[np.ndarray]:
-    """The views of knees over which a network's grades are averaged.
+def with_mirror_images(knees: np.ndarray, flips: bool) -> list[np.ndarray]:
+    """The knees and, if asked, their mirror images, for one pass of the network each.
 
     Args:
         knees: `(n, height, width, ...)`, any dtype.
-        flips: whether the mirror images count, too.
-
-    Returns:
-        the knees, and perhaps their mirror images.
+        flips: whether the probabilities are averaged over the mirror images too.
     """
     return [knees, np.ascontiguousarray(knees[:, :, ::-1])] if flips else [knees]

@@ -12,11 +12,16 @@ from knee_attention.errors import ImageError, InputError
 from knee_attention.evidence.calibration import Calibration
 from knee_attention.evidence.probabilities import (
     as_probabilities,
-    averaged_views,
+    mean_of_passes,
     refuse_not_finite,
 )
 from knee_attention.films.inputs import FileInMemory, OpenedFilm, files_to_open, open_film
-from knee_attention.films.network_input import PreparedKnee, likeness, prepared_knees, views
+from knee_attention.films.network_input import (
+    PreparedKnee,
+    likeness,
+    prepared_knees,
+    with_mirror_images,
+)
 from knee_attention.films.polarity import bone_bright, refused
 from knee_attention.films.preparation import Preparation
 from knee_attention.grading.graded_knee import GradedKnee
@@ -249,7 +254,7 @@ class Grader:
             yield image, graded
 
     def _compute(self, prepared: list[np.ndarray]) -> list[dict[str, np.ndarray]]:
-        """The network's values for each view of prepared knees, by name, one row per knee.
+        """The network's values for each pass over prepared knees, by name, one row per knee.
 
         Raises:
             InputError: the network fails, or returns another number of rows.
@@ -257,7 +262,7 @@ class Grader:
         if not prepared:
             return []
         knees = np.stack(prepared)[..., np.newaxis].astype(np.float32)
-        passes = [self.network(view) for view in views(knees, self.flips)]
+        passes = [self.network(images) for images in with_mirror_images(knees, self.flips)]
         for values in passes:
             for name, value in values.items():
                 if np.shape(value)[:1] != (len(prepared),):
@@ -269,7 +274,7 @@ class Grader:
         self, knee: PreparedKnee, inverted: bool, aspect: float, passes: list[dict], index: int
     ) -> GradedKnee:
         raw = {
-            name: averaged_views(
+            name: mean_of_passes(
                 name, [as_probabilities(values[name][index : index + 1]) for values in passes]
             )
             for name in self.outputs

@@ -152,7 +152,7 @@ def _save_models(
         **preparation.described(),
         "synthetic": results["synthetic"],
         "parameters": results["parameters"],
-        **({"flips": True} if experiment.flips else {}),
+        "flips": experiment.flips,
         "experiment": experiment.as_json(),
         "results": {
             "split": split,

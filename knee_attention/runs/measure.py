@@ -14,7 +14,7 @@ from knee_attention.evidence.finished_run import split_results
 from knee_attention.evidence.predictions import Predictions, own_subjects
 from knee_attention.evidence.probabilities import (
     as_probabilities,
-    averaged_views,
+    mean_of_passes,
     refuse_not_finite,
 )
 from knee_attention.networks.attention import masks_among, with_masks
@@ -94,16 +94,16 @@ def measure(model: keras.Model, knees: Knees, devices: int = 1, flips: bool = Fa
     # By default Keras would compile a loaded model with XLA, which is slow on a CPU.
     network.jit_compile = device.choose_jit_compile(devices)
     batches = KneeBatches(knees, model.output_names, EVALUATION_BATCH * devices, devices=devices)
-    views = []
-    for mirrored in (False, True)[: 1 + flips]:
+    passes = []
+    for mirrored in (False, True) if flips else (False,):
         batches.flipped[:] = mirrored
         values = network.predict(batches, verbose=1 if sys.stdout.isatty() else 0)
-        views.append({name: value[: len(knees)] for name, value in values.items()})
+        passes.append({name: value[: len(knees)] for name, value in values.items()})
     probabilities = {
-        name: averaged_views(name, [as_probabilities(values[name]) for values in views])
+        name: mean_of_passes(name, [as_probabilities(values[name]) for values in passes])
         for name in model.output
     }
-    masks = masks_among(views[0])
+    masks = masks_among(passes[0])
     for branch, mask in masks.items():
         refuse_not_finite(mask, f"the mask of {branch}")
     subjects = own_subjects(knees.files, knees.subjects)

@@ -13,7 +13,7 @@ from knee_attention.commands.cli import main
 from knee_attention.datasets.batches import KneeBatches
 from knee_attention.datasets.knees import Dataset, Knees
 from knee_attention.evidence.predictions import Predictions
-from knee_attention.evidence.probabilities import as_probabilities, averaged_views
+from knee_attention.evidence.probabilities import as_probabilities, mean_of_passes
 from knee_attention.grading.grader import load_grader
 from knee_attention.networks.files.model_files import load_model, read_description
 from knee_attention.networks.model import build_model
@@ -249,7 +249,7 @@ def test_a_model_with_flips_averages_wherever_it_grades(finished, tmp_path):
     (1.2, 2.9, 2.05), (0.0, 4.0, 2.0), (1.4, 1.4, 1.4), (-1.0, 1.0, 0.5), (3.2, 9.0, 3.6),
 ])  # fmt: skip
 def test_a_knee_and_its_mirror_image_have_the_mean_of_a_regression_s_grades(one, other, expected):
-    views = [as_probabilities(np.array([[grade]])) for grade in (one, other)]
-    [found] = averaged_views("regression", views)
+    passes = [as_probabilities(np.array([[grade]])) for grade in (one, other)]
+    [found] = mean_of_passes("regression", passes)
     assert found @ range(5) == pytest.approx(expected)
     assert found.argmax() == round(expected)

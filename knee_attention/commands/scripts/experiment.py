@@ -163,8 +163,8 @@ def add_options(
         add("--teacher", "with --stability: an .h5/.keras file of the same network, whose grades "
             "are learned in place of the network's own", metavar="FILE", type=absolute_path)
     parser.add_argument("--flips", action="store_true",
-                        help="the trained model averages its grades over each knee and its mirror "
-                        "image; the paper's does not")
+                        help="the trained model averages its probabilities over each knee and its "
+                        "mirror image; the paper's does not")
     add("--limit", "at most N knees per split, with the same proportions of grades, for tests",
         metavar="N", type=positive_number)
     add("--seed", "seed of initial weights, order, augmentation, phantoms and --limit",

@@ -19,12 +19,12 @@ from knee_attention.evidence.model_card import model_card
 from knee_attention.evidence.predictions import Predictions
 from knee_attention.evidence.probabilities import (
     as_probabilities,
-    averaged_views,
     classifying,
+    mean_of_passes,
     tempered,
 )
 from knee_attention.files import written_whole
-from knee_attention.films.network_input import likeness, typical_knee, views
+from knee_attention.films.network_input import likeness, typical_knee, with_mirror_images
 from knee_attention.films.preparation import Preparation
 from knee_attention.networks.files.copies import write_half_size
 from knee_attention.networks.files.model_files import load_model, read_description, save_model
@@ -155,14 +155,12 @@ def _calibrated(predictions: Predictions) -> dict[str, dict[str, float]]:
 def _grades_by_opencv(graph: Path, output: str, knees: Knees, flips: bool) -> np.ndarray:
     """The grades that the ONNX file gives to knees."""
     network = OnnxNetwork(graph)
-    images = (knees.images[place] for place in range(len(knees)))
-    values = [
-        averaged_views(output, [
-            as_probabilities(network(view)[output])
-            for view in views(image[np.newaxis, ..., np.newaxis].astype(np.float32), flips)
-        ])
-        for image in tqdm(images, "grading by OpenCV", len(knees), disable=None)
-    ]  # fmt: skip
+    values = []
+    for place in tqdm(range(len(knees)), "grading by OpenCV", disable=None):
+        knee = knees.images[place][np.newaxis, ..., np.newaxis].astype(np.float32)
+        passes = [as_probabilities(network(image)[output])
+                  for image in with_mirror_images(knee, flips)]  # fmt: skip
+        values.append(mean_of_passes(output, passes))
     return np.concatenate(values).argmax(axis=1)
 
 
